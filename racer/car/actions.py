@@ -1,0 +1,64 @@
+"""How an agent's action becomes a car's command."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from gymnasium import spaces
+from pydantic import Field, model_validator
+
+from racer.assets.document import Document
+
+Range = tuple[float, float]
+
+
+class ActionSpace(Document):
+    """What an agent may do. Continuous: a Box of [-1, 1] for steering, then speed, scaled
+    linearly to the two ranges. Discrete: an index into a list of pairs.
+    """
+
+    kind: Literal["continuous", "discrete"] = Field(
+        default="continuous", description="a Box of two numbers, or an index into `choices`"
+    )
+    steering_deg: Range = Field(
+        default=(-30.0, 30.0), description="continuous: right and left limit [deg], -30 to 30"
+    )
+    speed: Range = Field(
+        default=(0.5, 4.0), description="continuous: slowest and fastest speed [m/s], 0.1-4"
+    )
+    choices: tuple[Range, ...] = Field(
+        default=(), description="discrete: 2-30 pairs of steering [deg] and speed [m/s]"
+    )
+
+    @model_validator(mode="after")
+    def _limits_hold(self) -> ActionSpace:
+        if self.kind == "discrete" and not 2 <= len(self.choices) <= 30:
+            raise ValueError(f"a discrete space needs 2-30 choices, has {len(self.choices)}")
+        low, high = self.steering_deg
+        pairs = self.choices or ((low, self.speed[0]), (high, self.speed[1]))
+        if low >= high or self.speed[0] > self.speed[1]:
+            raise ValueError("each range must be given as lowest, highest")
+        if any(abs(steering) > 30.0 for steering, _ in pairs):
+            raise ValueError("steering must lie in -30 to 30 degrees")
+        if any(not 0.1 <= speed <= 4.0 for _, speed in pairs):
+            raise ValueError("speed must lie in 0.1 to 4 m/s")
+        return self
+
+    def space(self) -> spaces.Box | spaces.Discrete:
+        """The Gymnasium space of one car's action."""
+        if self.kind == "discrete":
+            return spaces.Discrete(len(self.choices))
+        return spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def command(self, action: np.ndarray) -> np.ndarray:
+        """Steering [rad] and speed [m/s], (n, 2), for n actions, (n, 2) or (n,)."""
+        if self.kind == "discrete":
+            return self._table[np.asarray(action, dtype=np.int64).reshape(-1)]
+        unit = np.clip(np.asarray(action, dtype=np.float64).reshape(-1, 2), -1.0, 1.0)
+        return self._table[0] + (unit + 1.0) * 0.5 * (self._table[1] - self._table[0])
+
+    @property
+    def _table(self) -> np.ndarray:
+        pairs = np.array(self.choices or tuple(zip(self.steering_deg, self.speed)))
+        return np.stack([np.deg2rad(pairs[:, 0]), pairs[:, 1]], axis=1)

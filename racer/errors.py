@@ -1,0 +1,25 @@
+"""The errors a person can cause, as one tree. Anything else that is raised is a bug."""
+
+
+class RacerError(Exception):
+    """What was got, what was wanted and what to do, in one message; the command exits with 2."""
+
+
+class ConfigError(RacerError):
+    """A YAML file or a command-line override cannot be used."""
+
+
+class TrackError(RacerError):
+    """A track is missing or its geometry cannot be driven."""
+
+
+class RewardError(RacerError):
+    """A user's reward file is missing, raises, or returns something that is not a number."""
+
+
+class EntryError(RacerError):
+    """An entry package is missing, broken or not what its manifest says."""
+
+
+class RunError(RacerError):
+    """A training run cannot be read, or its folder cannot be written."""

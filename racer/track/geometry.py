@@ -1,0 +1,193 @@
+"""A closed track as three rings of points, and where a point lies on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+WINDOW = 2.0
+"""How far from the last place [m] along the line `locate(near=...)` looks, each way."""
+
+
+class Place(NamedTuple):
+    """Where points lie relative to the centre line; every field has the points' batch shape."""
+
+    s: np.ndarray
+    """Distance along the centre line from the start line [m], 0 <= s < length."""
+    d: np.ndarray
+    """Signed distance to the centre line [m], positive to the left of the driving direction."""
+    segment: np.ndarray
+    """Index of the centre-line segment the point projects onto; pass it as `near` next time."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """A closed road: three rings of N points in driving order, without a repeated last point.
+
+    Attributes:
+        name: What a person calls it.
+        description: One line of prose.
+        centre: The centre line [m], shape (N, 2); the start line crosses its first point.
+        left: The border left of the driving direction [m], shape (N, 2).
+        right: The border right of it [m], shape (N, 2).
+    """
+
+    name: str
+    description: str
+    centre: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("centre", "left", "right"):
+            ring = np.ascontiguousarray(getattr(self, name), dtype=np.float64)
+            ring.setflags(write=False)
+            object.__setattr__(self, name, ring)
+
+    @cached_property
+    def s(self) -> np.ndarray:
+        """Distance along the centre line of each point, and last the whole length, (N + 1,)."""
+        step = np.roll(self.centre, -1, axis=0) - self.centre
+        return np.concatenate([[0.0], np.cumsum(np.hypot(step[:, 0], step[:, 1]))])
+
+    @property
+    def length(self) -> float:
+        """Length of the centre line [m]."""
+        return float(self.s[-1])
+
+    @cached_property
+    def width(self) -> np.ndarray:
+        """Road width at each centre point [m], (N,)."""
+        return np.hypot(*(self.left - self.right).T)
+
+    @cached_property
+    def heading(self) -> np.ndarray:
+        """Direction of each segment, from point i to i + 1 [rad], (N,)."""
+        step = np.roll(self.centre, -1, axis=0) - self.centre
+        return np.arctan2(step[:, 1], step[:, 0])
+
+    @cached_property
+    def is_clockwise(self) -> bool:
+        """Whether the driving direction runs clockwise seen from above."""
+        return signed_area(self.centre) < 0.0
+
+    def reversed(self) -> Track:
+        """The same road driven the other way, from the same start line."""
+        flip = np.concatenate([[0], np.arange(len(self.centre) - 1, 0, -1)])
+        return Track(
+            self.name, self.description, self.centre[flip], self.right[flip], self.left[flip]
+        )
+
+    def locate(self, xy: np.ndarray, near: np.ndarray | None = None) -> Place:
+        """Where points lie along the centre line; exact for the line through its points.
+
+        Args:
+            xy: Points [m], shape (..., 2).
+            near: Each point's last `segment`, shape (...). Only segments within `WINDOW` of it
+                are searched, in constant time, so a car never jumps to the other leg of a
+                hairpin. Without it the whole line is searched.
+        """
+        xy = np.asarray(xy, dtype=np.float64)
+        flat = np.ascontiguousarray(xy.reshape(-1, 2))
+        m = len(flat)
+        if near is None:
+            last, reach = np.zeros(m, dtype=np.int64), len(self.centre)
+        else:
+            last = np.ascontiguousarray(near, dtype=np.int64).reshape(-1)
+            reach = self.window
+        s, d, segment = np.empty(m), np.empty(m), np.empty(m, dtype=np.int64)
+        _locate(self.centre, self.s, flat, last, reach, s, d, segment)
+        shape = xy.shape[:-1]
+        return Place(s.reshape(shape), d.reshape(shape), segment.reshape(shape))
+
+    @cached_property
+    def window(self) -> int:
+        """How many segments `WINDOW` spans."""
+        return int(np.ceil(WINDOW / (self.length / len(self.centre))))
+
+    def on_road(self, xy: np.ndarray) -> np.ndarray:
+        """Whether points lie between the two borders, exact for both polygons.
+
+        Args:
+            xy: Points [m], shape (..., 2).
+
+        Returns:
+            Booleans of shape (...).
+        """
+        xy = np.asarray(xy, dtype=np.float64)
+        out = np.empty(xy.reshape(-1, 2).shape[0], dtype=np.bool_)
+        _on_road(self.left, self.right, np.ascontiguousarray(xy.reshape(-1, 2)), out)
+        return out.reshape(xy.shape[:-1])
+
+    def at(self, s: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """The centre-line point and heading at a distance along it.
+
+        Args:
+            s: Distances [m] of any shape; taken modulo the length.
+
+        Returns:
+            Points (..., 2) [m] and headings (...) [rad].
+        """
+        s = np.mod(np.asarray(s, dtype=np.float64), self.length)
+        i = np.minimum(np.searchsorted(self.s, s, side="right") - 1, len(self.centre) - 1)
+        heading = self.heading[i]
+        along = (s - self.s[i])[..., None] * np.stack([np.cos(heading), np.sin(heading)], axis=-1)
+        return self.centre[i] + along, heading
+
+
+def signed_area(ring: np.ndarray) -> float:
+    """Area inside a closed ring of points (N, 2), positive counter-clockwise."""
+    after = np.roll(ring, -1, axis=0)
+    return float(0.5 * np.sum(ring[:, 0] * after[:, 1] - after[:, 0] * ring[:, 1]))
+
+
+@njit(cache=True)
+def _locate(centre, along, xy, near, reach, s, d, segment):
+    n = centre.shape[0]
+    for k in range(xy.shape[0]):
+        best = np.inf
+        first, count = 0, n
+        if 2 * reach + 1 < n:
+            first, count = near[k] - reach, 2 * reach + 1
+        for j in range(count):
+            i = (first + j) % n
+            i1 = i + 1 if i + 1 < n else 0
+            ax, ay = centre[i, 0], centre[i, 1]
+            ex, ey = centre[i1, 0] - ax, centre[i1, 1] - ay
+            px, py = xy[k, 0] - ax, xy[k, 1] - ay
+            t = (px * ex + py * ey) / (ex * ex + ey * ey)
+            t = min(max(t, 0.0), 1.0)
+            qx, qy = px - t * ex, py - t * ey
+            q = qx * qx + qy * qy
+            if q < best:
+                best = q
+                segment[k] = i
+                s[k] = along[i] + t * (along[i + 1] - along[i])
+                d[k] = np.sqrt(q) if ex * qy - ey * qx >= 0.0 else -np.sqrt(q)
+        if s[k] >= along[n]:
+            s[k] = 0.0
+
+
+@njit(cache=True)
+def _inside(ring, x, y):
+    inside = False
+    j = ring.shape[0] - 1
+    for i in range(ring.shape[0]):
+        yi, yj = ring[i, 1], ring[j, 1]
+        if (yi > y) != (yj > y):
+            xi = ring[i, 0]
+            if x < (ring[j, 0] - xi) * (y - yi) / (yj - yi) + xi:
+                inside = not inside
+        j = i
+    return inside
+
+
+@njit(cache=True)
+def _on_road(left, right, xy, out):
+    for k in range(xy.shape[0]):
+        x, y = xy[k, 0], xy[k, 1]
+        out[k] = _inside(left, x, y) != _inside(right, x, y)
