@@ -18,8 +18,20 @@ class RewardError(RacerError):
 
 
 class EntryError(RacerError):
-    """An entry package is missing, broken or not what its manifest says."""
+    """An entry package is missing, broken or not what its manifest says.
+
+    Attributes:
+        code: One word for a program, such as `missing` or `hash`; stable, unlike the message.
+    """
+
+    def __init__(self, message: str, code: str = "entry") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class RunError(RacerError):
     """A training run cannot be read, or its folder cannot be written."""
+
+
+class BoardError(RacerError):
+    """A board cannot be opened, read or written."""

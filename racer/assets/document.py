@@ -72,8 +72,17 @@ def validate(
     try:
         return model.model_validate(tree)
     except ValidationError as problem:
-        sentences = [_sentence(one, model, source, lines or {}) for one in problem.errors()]
-        raise error("\n".join(sentences)) from problem
+        raise error(explain(problem, model, source, lines)) from problem
+
+
+def explain(
+    problem: ValidationError,
+    model: type[BaseModel],
+    source: str,
+    lines: dict[tuple[str | int, ...], int] | None = None,
+) -> str:
+    """A sentence for each thing that is wrong, with where it stands in `source`."""
+    return "\n".join(_sentence(one, model, source, lines or {}) for one in problem.errors())
 
 
 def _mark_lines(node: Any, at: tuple[str | int, ...], lines: dict) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,11 @@ from pydantic import Field, model_validator
 from racer.assets.document import Document
 
 Range = tuple[float, float]
+
+GRID = tuple(
+    (steering, speed) for speed in (1.0, 2.0) for steering in (-30.0, -15.0, 0.0, 15.0, 30.0)
+)
+"""Ten choices to begin with: five angles at two speeds."""
 
 
 class ActionSpace(Document):
@@ -28,7 +34,7 @@ class ActionSpace(Document):
         default=(0.5, 4.0), description="continuous: slowest and fastest speed [m/s], 0.1-4"
     )
     choices: tuple[Range, ...] = Field(
-        default=(), description="discrete: 2-30 pairs of steering [deg] and speed [m/s]"
+        default=GRID, description="discrete: 2-30 pairs of steering [deg] and speed [m/s]"
     )
 
     @model_validator(mode="after")
@@ -36,9 +42,9 @@ class ActionSpace(Document):
         if self.kind == "discrete" and not 2 <= len(self.choices) <= 30:
             raise ValueError(f"a discrete space needs 2-30 choices, has {len(self.choices)}")
         low, high = self.steering_deg
-        pairs = self.choices or ((low, self.speed[0]), (high, self.speed[1]))
         if low >= high or self.speed[0] > self.speed[1]:
             raise ValueError("each range must be given as lowest, highest")
+        pairs = self._pairs
         if any(abs(steering) > 30.0 for steering, _ in pairs):
             raise ValueError("steering must lie in -30 to 30 degrees")
         if any(not 0.1 <= speed <= 4.0 for _, speed in pairs):
@@ -52,13 +58,31 @@ class ActionSpace(Document):
         return spaces.Box(-1.0, 1.0, (2,), np.float32)
 
     def command(self, action: np.ndarray) -> np.ndarray:
-        """Steering [rad] and speed [m/s], (n, 2), for n actions, (n, 2) or (n,)."""
+        """Steering [rad] and speed [m/s], (n, 2), for n actions, (n, 2) or (n,).
+
+        Numbers beyond [-1, 1] are clipped.
+
+        Raises:
+            ValueError: An action is NaN or infinite, or no index of `choices`.
+        """
         if self.kind == "discrete":
-            return self._table[np.asarray(action, dtype=np.int64).reshape(-1)]
-        unit = np.clip(np.asarray(action, dtype=np.float64).reshape(-1, 2), -1.0, 1.0)
+            index = np.asarray(action, dtype=np.int64).reshape(-1)
+            if index.min() < 0 or index.max() >= len(self.choices):
+                raise ValueError(f"actions {index} must lie in 0 to {len(self.choices) - 1}")
+            return self._table[index]
+        unit = np.asarray(action, dtype=np.float64).reshape(-1, 2)
+        if not np.isfinite(unit).all():
+            raise ValueError(f"actions must be finite, got {unit[~np.isfinite(unit).all(axis=1)]}")
+        unit = np.clip(unit, -1.0, 1.0)
         return self._table[0] + (unit + 1.0) * 0.5 * (self._table[1] - self._table[0])
 
     @property
+    def _pairs(self) -> tuple[Range, ...]:
+        if self.kind == "discrete":
+            return self.choices
+        return ((self.steering_deg[0], self.speed[0]), (self.steering_deg[1], self.speed[1]))
+
+    @cached_property
     def _table(self) -> np.ndarray:
-        pairs = np.array(self.choices or tuple(zip(self.steering_deg, self.speed)))
+        pairs = np.array(self._pairs)
         return np.stack([np.deg2rad(pairs[:, 0]), pairs[:, 1]], axis=1)

@@ -2,8 +2,10 @@
 
 The tyre is a brush (Fiala) tyre: lateral force rises with slip and levels out at the grip that
 the longitudinal force leaves, so combined slip stays inside the friction circle (Pacejka, Tire
-and Vehicle Dynamics, ch. 3; Hindiyeh, 2013, for the derated circle). No fast-math: the same
-machine must give the same bits for one car and for many.
+and Vehicle Dynamics, ch. 3; Hindiyeh, 2013, for the derated circle). One shaft
+drives both axles, so they slip alike and share drive and brake as they share the load; each axle's
+open differential halves its part. No fast-math: the same machine must give the same bits for one
+car and for many.
 """
 
 import math
@@ -12,7 +14,6 @@ import numpy as np
 from numba import njit
 
 from racer.car.spec import GRAVITY
-
 
 BODY = 13
 """Length of a body row."""
@@ -31,66 +32,62 @@ def wrench(cars, body, steering, command, dt, force, torque):
         force: Filled with the force at the centre of mass [N], world frame, (n, 3).
         torque: Filled with the torque about it [N m], world frame, (n, 3).
     """
+    loads = np.empty(4)
     for i in range(body.shape[0]):
         car = cars[i]
         turn = car.steering_rate * dt
         steering[i] += min(max(command[i, 0] - steering[i], -turn), turn)
-        _sum(car, body[i], steering[i], command[i, 1], force[i], torque[i])
+        _sum(car, body[i], steering[i], command[i, 1], loads, force[i], torque[i])
 
 
 @njit(cache=True)
-def _sum(car, b, steering, speed_command, force, torque):
+def _sum(car, b, steering, speed_command, loads, force, torque):
     x, y, z, w = b[3], b[4], b[5], b[6]
-    # Rotation matrix columns: body x, y and z in the world frame.
+    # The body's x and y axes in the world frame.
     xx, xy, xz = 1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)
     yx, yy, yz = 2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)
-    zx, zy, zz = 2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)
     force[:] = 0.0
     torque[:] = 0.0
     force[2] = -car.mass * GRAVITY
-    if zz < 0.1:
+    if 1 - 2 * (x * x + y * y) < 0.1:
         return  # On its side or roof: no wheel reaches the road.
 
     level = 1.0 / math.sqrt(xx * xx + xy * xy)
     hx, hy = xx * level, xy * level
     speed = b[7] * hx + b[8] * hy
-    drag = car.rolling_resistance * car.mass * GRAVITY * math.tanh(speed / 0.05)
-    drag += car.air_drag * abs(speed) * speed
-    force[0] -= drag * hx
-    force[1] -= drag * hy
-    share = 0.25 * _drive(car, speed, speed_command, drag)
+    air = car.air_drag * abs(speed) * speed
+    force[0] -= air * hx
+    force[1] -= air * hy
+    carried = _loads(car, b, (xx, xy, xz), (yx, yy, yz), loads)
+    if carried <= 0.0:
+        return
+    rolling = car.rolling_resistance * math.tanh(speed / 0.05)
+    share = _drive(car, speed, speed_command, air + rolling * carried) / carried
 
-    omega = 2 * math.pi * car.suspension_frequency
-    damping = 2 * car.suspension_damping * omega
-    free = car.mass_height + GRAVITY / (omega * omega)
-    wheelbase = car.to_front_axle + car.to_rear_axle
     tangent = math.tan(steering)
+    curvature = tangent / (car.to_front_axle + car.to_rear_axle)
     for wheel in range(4):
-        front = wheel < 2
-        lx = car.to_front_axle if front else -car.to_rear_axle
-        ly = 0.5 * car.tread if wheel % 2 == 0 else -0.5 * car.tread
-        far = car.to_rear_axle if front else car.to_front_axle
-        carried = 0.5 * car.mass * far / wheelbase
-        # The arm to the strut's mount, then down the strut to the road.
-        ax, ay, az = lx * xx + ly * yx, lx * xy + ly * yy, lx * xz + ly * yz
-        strut = (b[2] + az) / zz
-        if strut >= free:
-            continue
-        rate = (b[9] + b[10] * ay - b[11] * ax) / zz
-        load = carried * (omega * omega * (free - strut) - damping * rate)
+        load = loads[wheel]
         if load <= 0.0:
             continue
-        ax, ay, az = ax - strut * zx, ay - strut * zy, az - strut * zz
+        front = wheel < 2
+        axle = loads[0] + loads[1] if front else loads[2] + loads[3]
+        lx, ly = _mount(car, wheel)
+        # The wheel meets the road straight below its mount.
+        ax, ay, az = lx * xx + ly * yx, lx * xy + ly * yy, -b[2]
         vx = b[7] + b[11] * az - b[12] * ay
         vy = b[8] + b[12] * ax - b[10] * az
 
-        turn = tangent / (1.0 - ly * tangent / wheelbase) if front else 0.0
+        # Ackermann: all wheels turn about one point on the rear axle's line.
+        turn = tangent / (1.0 - ly * curvature) if front else 0.0
         cos = 1.0 / math.sqrt(1.0 + turn * turn)
         sin = turn * cos
         fx, fy = hx * cos - hy * sin, hy * cos + hx * sin
         along, across = vx * fx + vy * fy, -vx * fy + vy * fx
         grip = car.friction * load
-        push = min(max(share, -grip), grip)
+        # A brake can at most lock the wheel, and then friction points against the slide.
+        locked = abs(along) / (math.sqrt(along * along + across * across) + 1e-9)
+        push = min(max(0.5 * share * axle - rolling * load, -grip * locked), grip)
         side = _brush(
             car.stiffness_front if front else car.stiffness_rear,
             across / max(abs(along), car.slip_speed),
@@ -104,6 +101,37 @@ def _sum(car, b, steering, speed_command, force, torque):
         torque[0] += ay * load - az * gy
         torque[1] += az * gx - ax * load
         torque[2] += ax * gy - ay * gx
+
+
+@njit(cache=True)
+def _mount(car, wheel):
+    """Where a wheel's strut stands on the body [m], forward and left; front wheels first."""
+    forward = car.to_front_axle if wheel < 2 else -car.to_rear_axle
+    return forward, 0.5 * car.tread if wheel % 2 == 0 else -0.5 * car.tread
+
+
+@njit(cache=True)
+def _loads(car, b, forward, left, loads):
+    """Fill each wheel's load [N], (4,), zero where it hangs free, and return their sum.
+
+    A strut stands upright below its mount at the height of the centre of mass, so that load
+    moves between the axles by mass x acceleration x height / wheelbase and no more.
+    """
+    omega = 2 * math.pi * car.suspension_frequency
+    damping = 2 * car.suspension_damping * omega
+    free = car.mass_height + GRAVITY / (omega * omega)
+    wheelbase = car.to_front_axle + car.to_rear_axle
+    total = 0.0
+    for wheel in range(4):
+        lx, ly = _mount(car, wheel)
+        ax, ay = lx * forward[0] + ly * left[0], lx * forward[1] + ly * left[1]
+        strut = b[2] + lx * forward[2] + ly * left[2]
+        rate = b[9] + b[10] * ay - b[11] * ax
+        carried = 0.5 * car.mass * (wheelbase - abs(lx)) / wheelbase
+        load = carried * (omega * omega * (free - strut) - damping * rate)
+        loads[wheel] = load if strut < free and load > 0.0 else 0.0
+        total += loads[wheel]
+    return total
 
 
 @njit(cache=True)

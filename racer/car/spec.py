@@ -14,8 +14,9 @@ GRAVITY = 9.81
 class CarSpec:
     """A four-wheel car on struts. SI units; x forward, y left, z up, origin in the centre of mass.
 
-    Drive and brake act on all four wheels in equal shares. Speed is held by a proportional
-    controller whose force is limited by the motor, the brakes and each tyre's grip.
+    One motor drives both axles, which share drive and brake as they share the load; an open
+    differential halves each axle's part. Speed is held by a proportional controller whose force is
+    limited by the motor, the brakes and each tyre's grip.
     """
 
     name: str

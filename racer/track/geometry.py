@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-WINDOW = 2.0
+WINDOW = 1.0
 """How far from the last place [m] along the line `locate(near=...)` looks, each way."""
 
 
@@ -90,6 +90,9 @@ class Track:
             near: Each point's last `segment`, shape (...). Only segments within `WINDOW` of it
                 are searched, in constant time, so a car never jumps to the other leg of a
                 hairpin. Without it the whole line is searched.
+
+        Returns:
+            The places; a point that is not finite lies at s = d = NaN and stays on its segment.
         """
         xy = np.asarray(xy, dtype=np.float64)
         flat = np.ascontiguousarray(xy.reshape(-1, 2))
@@ -150,6 +153,7 @@ def _locate(centre, along, xy, near, reach, s, d, segment):
     n = centre.shape[0]
     for k in range(xy.shape[0]):
         best = np.inf
+        s[k], d[k], segment[k] = np.nan, np.nan, near[k]
         first, count = 0, n
         if 2 * reach + 1 < n:
             first, count = near[k] - reach, 2 * reach + 1

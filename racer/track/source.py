@@ -83,7 +83,8 @@ def fit(file: TrackFile) -> Track:
     loop = np.vstack([points, points[:1]])
     chord = np.hypot(*np.diff(loop, axis=0).T)
     if chord.min() < 1e-6:
-        raise TrackError(f"control points {int(chord.argmin())} and the next are the same")
+        x, y = points[int(chord.argmin())]
+        raise TrackError(f"the control point ({x:g}, {y:g}) stands twice in a row; drop one")
     knots = np.concatenate([[0.0], np.cumsum(chord)])
     line = CubicSpline(knots, loop, bc_type="periodic")
     half = CubicSpline(knots, np.append(widths, widths[0]) / 2, bc_type="periodic")

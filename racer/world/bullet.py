@@ -27,21 +27,24 @@ ROOM = 100.0
 
 
 @contextmanager
-def _native_output_silenced() -> Iterator[None]:
-    """Hide what pybullet's C code prints on stdout when it is imported or connects."""
+def _silenced(*descriptors: int) -> Iterator[None]:
+    """Hide what pybullet's C code prints on file descriptors."""
     sys.stdout.flush()
-    kept = os.dup(1)
+    sys.stderr.flush()
+    kept = [(fd, os.dup(fd)) for fd in descriptors]
     try:
         with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
+            for fd, _ in kept:
+                os.dup2(nowhere.fileno(), fd)
             yield
     finally:
         ctypes.CDLL(None).fflush(None)
-        os.dup2(kept, 1)
-        os.close(kept)
+        for fd, copy in kept:
+            os.dup2(copy, fd)
+            os.close(copy)
 
 
-with _native_output_silenced():
+with _silenced(1, 2):
     import pybullet as bullet
 
 
@@ -91,7 +94,8 @@ class World:
     """n cars that share one Bullet client and never meet each other.
 
     Each car is one rigid box without contact friction or damping; every other force on it comes
-    from `car.forces`. A car's states are the same bits alone and among others.
+    from `car.forces`. A car's states are the same bits alone and among others. A new world's cars
+    stand at the origin.
     """
 
     def __init__(self, spec: CarSpec, n: int, gui: bool = False) -> None:
@@ -99,11 +103,12 @@ class World:
         self.n = n
         self._cars = spec.parameters(n)
         self._force, self._torque = np.zeros((n, 3)), np.zeros((n, 3))
-        self._places: list[tuple[float, ...]] = [(0.0, 0.0, spec.mass_height)] * n
+        self._places: list[tuple[float, ...]] = [()] * n
         self.state = CarState(np.zeros((n, BODY)), np.zeros(n), np.zeros((n, 2)))
         if gui and not os.environ.get("DISPLAY"):
             raise RacerError("no display for render_mode='human'; use 'rgb_array' or set DISPLAY")
-        with _native_output_silenced():
+        # Where a display refuses, Bullet says so on stderr and ends the process.
+        with _silenced(1):
             self._client = bullet.connect(bullet.GUI if gui else bullet.DIRECT)
         if self._client < 0:
             raise RacerError("Bullet could not start; is another GUI open, or no display here?")
@@ -111,16 +116,13 @@ class World:
         # struct packs a flat list of floats three times as fast as numpy converts one.
         self._pack = struct.Struct(f"{n * BODY}d").pack_into
         self._bodies = [self._spawn() for _ in range(n)]
+        self.reset(np.arange(n), np.zeros((n, 2)), np.zeros(n))
 
     def _spawn(self) -> int:
         spec, client = self.spec, self._client
         half = [spec.body_length / 2, spec.body_width / 2, spec.body_height / 2]
-        box = bullet.createCollisionShape(
-            bullet.GEOM_BOX, halfExtents=half, physicsClientId=client
-        )
-        body = bullet.createMultiBody(
-            spec.mass, box, basePosition=[0, 0, spec.mass_height], physicsClientId=client
-        )
+        box = bullet.createCollisionShape(bullet.GEOM_BOX, halfExtents=half, physicsClientId=client)
+        body = bullet.createMultiBody(spec.mass, box, physicsClientId=client)
         bullet.changeDynamics(
             body,
             -1,
@@ -148,9 +150,7 @@ class World:
             place = (float(x), float(y), self.spec.mass_height)
             turn = (0.0, 0.0, float(np.sin(heading / 2)), float(np.cos(heading / 2)))
             body = self._bodies[car]
-            bullet.resetBasePositionAndOrientation(
-                body, place, turn, physicsClientId=self._client
-            )
+            bullet.resetBasePositionAndOrientation(body, place, turn, physicsClientId=self._client)
             bullet.resetBaseVelocity(body, (0, 0, 0), (0, 0, 0), physicsClientId=self._client)
             self._places[car] = place
             self.state.body[car] = (*place, *turn, 0, 0, 0, 0, 0, 0)
@@ -168,7 +168,8 @@ class World:
         np.clip(command[:, 0], -spec.steering_limit, spec.steering_limit, state.command[:, 0])
         np.clip(command[:, 1], 0.0, spec.speed_limit, state.command[:, 1])
         dt = 1.0 / (CONTROL_RATE * SUBSTEPS)
-        push, twist, frame = bullet.applyExternalForce, bullet.applyExternalTorque, bullet.WORLD_FRAME
+        push, twist = bullet.applyExternalForce, bullet.applyExternalTorque
+        frame = bullet.WORLD_FRAME
         force, torque = self._force, self._torque
         for _ in range(SUBSTEPS):
             wrench(self._cars, state.body, state.steering, state.command, dt, force, torque)
@@ -195,7 +196,7 @@ class World:
             flat += linear
             flat += angular
         self._places = places
-        self._pack(self.state.body, 0, *flat)
+        self._pack(self.state.body.data, 0, *flat)
 
     def close(self) -> None:
         """Free the Bullet client; a second call does nothing."""

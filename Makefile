@@ -1,0 +1,56 @@
+# Builds .venv once and runs in it what you ask for. `make help` lists the targets.
+
+.DEFAULT_GOAL := help
+.PHONY: race test check clean help
+
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt
+NOTICE := @echo "Installing racer and its packages into .venv; the first time this takes minutes," \
+  "and gigabytes where pip takes torch with CUDA ..."
+
+race: .venv/train.stamp ## train a car, judge it and put it on the board, step by step
+	@$(BIN)/python scripts/race_day.py
+
+test: .venv/dev.stamp ## run the fast test suite
+	@$(BIN)/pytest
+
+check: .venv/dev.stamp ## lint, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+clean: ## remove .venv and the caches; runs/ and board/ stay
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist
+	find racer scripts tests configs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile
+	@echo "PYTHON=/path/to/python names the CPython 3.10 or 3.11 that a new .venv is made with."
+
+# A stamp is older than the files that name the packages, or missing, when pip must run.
+.venv/train.stamp: pyproject.toml constraints.txt | $(BIN)/pip
+	$(NOTICE)
+	@$(INSTALL) -e '.[train]'
+	@touch $@
+
+.venv/dev.stamp: pyproject.toml constraints.txt | $(BIN)/pip
+	$(NOTICE)
+	@$(INSTALL) -e '.[train,dev]'
+	@touch .venv/train.stamp $@
+
+# PyBullet has wheels for these Pythons only. Each candidate is started, because a name on the
+# PATH may be a shim that only prints an error.
+$(BIN)/pip:
+	@for name in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.10 python3 python); do \
+	  if "$$name" -c 'import ensurepip, platform, sys, venv; sys.exit(not ( \
+	      (3, 10) <= sys.version_info < (3, 12) and sys.maxsize > 2**32 and sys.platform == "linux" \
+	      and platform.python_implementation() == "CPython" and platform.machine() == "x86_64"))' \
+	      >/dev/null 2>&1; then \
+	    echo "Making .venv with $$("$$name" --version) ($$name) ..."; \
+	    exec "$$name" -m venv .venv; \
+	  fi; \
+	done; \
+	echo "$(if $(PYTHON),PYTHON=$(PYTHON) is not a,Found no) CPython 3.10 or 3.11 for Linux x86-64" \
+	  "with venv and ensurepip: install Python 3.11 with its venv package (python3.11 and" \
+	  "python3.11-venv on Debian and Ubuntu)." >&2; \
+	exit 1

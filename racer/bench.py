@@ -1,0 +1,165 @@
+"""Times the simulator against Bullet's own floor, all in one run on one core."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from racer.car.spec import deepracer
+from racer.env import RacerVectorEnv
+from racer.world import CONTROL_RATE, SUBSTEPS
+from racer.world.bullet import FreeBoxes
+
+MANY = 64
+ROUNDS = 5
+ROUND_S = 0.6
+"""Length of one timed round [s]; the rounds of all subjects take turns."""
+
+
+def bench() -> dict[str, Any]:
+    """Steps a second of the environment, and what Bullet alone would cost.
+
+    Returns:
+        `floor_us_per_step`: microseconds of one free box for a control step: applying a force
+        and a torque, stepping, reading pose and velocity, 16 times; `floor_many_us_per_step`:
+        the same a box, for 64 in one world. `rows`: `sensor`, `cars`, `steps_per_s` (car steps),
+        `x_floor` (time a car step over `floor_us_per_step`), `x_floor_same_cars` (over the floor
+        of as many boxes) and `x_real_time`. `peers`: `name`, `steps_per_s`, and `ratio`, the
+        steps a second of the camera and 64 cars over the peer's.
+    """
+    keep_to_one_core()
+    subjects: dict[Any, tuple[Callable[[], None], int, Callable[[], None]]] = {
+        ("floor", n): _boxes(n) for n in (1, MANY)
+    }
+    for sensor in ("state", "camera"):
+        for cars in (1, MANY):
+            subjects[sensor, cars] = _cars(sensor, cars)
+    peer = _car_racing()
+    if peer:
+        subjects["peer", "CarRacing-v3"] = peer
+    rates = _take_turns(subjects)
+    floors = {n: 1e6 / rates["floor", n] for n in (1, MANY)}
+    rows = [
+        {
+            "sensor": "camera 160x120" if sensor == "camera" else sensor,
+            "cars": cars,
+            "steps_per_s": rates[sensor, cars],
+            "x_floor": 1e6 / rates[sensor, cars] / floors[1],
+            "x_floor_same_cars": 1e6 / rates[sensor, cars] / floors[cars],
+            "x_real_time": rates[sensor, cars] / CONTROL_RATE,
+        }
+        for sensor, cars in rates
+        if sensor in ("state", "camera")
+    ]
+    peers = [
+        {"name": name, "steps_per_s": rate, "ratio": rates["camera", MANY] / rate}
+        for (kind, name), rate in rates.items()
+        if kind == "peer"
+    ]
+    return {
+        "floor_us_per_step": floors[1],
+        "floor_many_us_per_step": floors[MANY],
+        "rows": rows,
+        "peers": peers,
+    }
+
+
+def keep_to_one_core() -> None:
+    """Bind this process to the first of the cores it may use."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def _boxes(n: int) -> tuple[Callable[[], None], int, Callable[[], None]]:
+    boxes = FreeBoxes(deepracer(), n)
+
+    def step() -> None:
+        for _ in range(SUBSTEPS):
+            boxes.step()
+
+    return step, n, boxes.close
+
+
+def _cars(sensor: str, n: int) -> tuple[Callable[[], None], int, Callable[[], None]]:
+    env = RacerVectorEnv(n, sensor=sensor)
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    actions = rng.uniform(-1.0, 1.0, (256, n, 2)).astype(np.float32)
+    count = iter(range(10**12))
+
+    def step() -> None:
+        env.step(actions[next(count) % 256])
+
+    return step, n, env.close
+
+
+def _car_racing() -> tuple[Callable[[], None], int, Callable[[], None]] | None:
+    import gymnasium
+
+    try:
+        env = gymnasium.make("CarRacing-v3")
+    except gymnasium.error.DependencyNotInstalled:
+        return None
+    env.reset(seed=0)
+    env.action_space.seed(0)
+
+    def step() -> None:
+        _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        if terminated or truncated:
+            env.reset()
+
+    return step, 1, env.close
+
+
+def _take_turns(subjects: dict[Any, Any]) -> dict[Any, float]:
+    """Median steps a second of each subject over rounds that alternate between them."""
+    rates: dict[Any, list[float]] = {name: [] for name in subjects}
+    for step, _, _ in subjects.values():
+        step()
+    for _ in range(ROUNDS):
+        for name, (step, n, _) in subjects.items():
+            began, count = time.perf_counter(), 0
+            while (spent := time.perf_counter() - began) < ROUND_S:
+                step()
+                count += n
+            rates[name].append(count / spent)
+    for _, _, close in subjects.values():
+        close()
+    return {name: median(some) for name, some in rates.items()}
+
+
+def table(figures: dict[str, Any]) -> Table:
+    """The figures for a person."""
+    one, many = figures["floor_us_per_step"], figures["floor_many_us_per_step"]
+    shown = Table(
+        title=f"Bullet's floor: {one:.0f} us a control step for one free box, "
+        f"{many:.0f} us a box for {MANY}"
+    )
+    for heading in (
+        "",
+        "cars",
+        "car steps/s",
+        "x floor, one box",
+        "x floor, as many",
+        "x real time",
+    ):
+        shown.add_column(heading, justify="right" if heading else "left")
+    for row in figures["rows"]:
+        shown.add_row(
+            row["sensor"],
+            str(row["cars"]),
+            f"{row['steps_per_s']:,.0f}",
+            f"{row['x_floor']:.2f}",
+            f"{row['x_floor_same_cars']:.2f}",
+            f"{row['x_real_time']:,.0f}",
+        )
+    for peer in figures["peers"]:
+        shown.add_row(peer["name"], "1", f"{peer['steps_per_s']:,.0f}")
+        shown.add_row("camera, 64 cars, over it", "", f"{peer['ratio']:.1f} x")
+    return shown

@@ -1,0 +1,1 @@
+"""The leaderboard: seasons, the store of what was judged, and the standing."""

@@ -1,0 +1,304 @@
+"""The `racer` command: parse, call one function."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import make_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from racer.errors import ConfigError, RacerError
+
+if TYPE_CHECKING:
+    from racer.judge import LapResult
+    from racer.policy.entry import Manifest
+
+USAGE = """usage: racer VERB ...
+
+  train CONFIG     train a policy; CONFIG is a YAML file such as configs/quick.yaml
+  export RUN       package a run's best policy as an entry
+  race ENTRY       race an entry on a track, with a video if you like
+  board submit     judge an entry on a season and add it to the leaderboard
+  board show       the leaderboard
+  bench            time the simulator on this machine
+
+`racer VERB --help` tells each one's options; `--debug` shows where an error came from.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; exit code 0, or 2 with one clear message where a person can mend it."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    is_debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        _dispatch(words)
+    except RacerError as problem:
+        if is_debug:
+            raise
+        print(f"racer: {problem}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("racer: stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def _dispatch(words: list[str]) -> None:
+    verbs: dict[str, Callable[..., None]] = {
+        "export": export,
+        "race": race,
+        "board submit": board_submit,
+        "board show": board_show,
+        "bench": bench,
+    }
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE, end="")
+    elif words[0] == "--version":
+        from racer import __version__
+
+        print(f"racer {__version__}")
+    elif words[0] == "train":
+        train(words[1:])
+    else:
+        count = 2 if words[0] == "board" else 1
+        verb = " ".join(words[:count])
+        if verb not in verbs:
+            raise ConfigError(f"no verb {verb!r}; known: train, {', '.join(verbs)}")
+        import tyro
+
+        tyro.cli(
+            verbs[verb],
+            prog=f"racer {verb}",
+            args=words[count:],
+            config=(tyro.conf.PositionalRequiredArgs,),
+        )
+
+
+def train(words: Sequence[str]) -> None:
+    """Train a policy: `racer train CONFIG [--run FOLDER] [overrides]`."""
+    import tyro
+    from pydantic import ValidationError
+
+    from racer import assets
+    from racer.assets.document import explain, read
+    from racer.train.config import RunConfig
+
+    if not words or words[0].startswith("-"):
+        wanted = ", ".join(assets.names("configs"))
+        if words and words[0] not in ("-h", "--help"):
+            raise ConfigError(f"racer train wants a config first: a YAML file, or one of {wanted}")
+        print(f"usage: racer train CONFIG [options]; CONFIG: a YAML file, or one of {wanted}")
+        print("`racer train CONFIG --help` lists every option with its value in that config")
+        return
+    path = assets.find(words[0], "configs")
+    config = read(path, RunConfig)
+
+    folder = tyro.conf.arg(help="the run's folder; runs/<config>-<time> if not given")
+    fields: list[Any] = [
+        ("config", Annotated[RunConfig, tyro.conf.arg(name="")]),
+        ("run", Annotated[Path | None, folder], None),
+    ]
+    Options = make_dataclass("Options", fields)
+    try:
+        options = tyro.cli(
+            Options,
+            prog=f"racer train {words[0]}",
+            args=words[1:],
+            default=Options(config),
+        )
+    except ValidationError as problem:
+        raise ConfigError(explain(problem, RunConfig, "command line")) from problem
+    _train(options.config, options.run or _new_run(path.stem))
+
+
+def _new_run(stem: str) -> Path:
+    from datetime import datetime
+
+    return Path("runs") / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _train(config: Any, folder: Path) -> None:
+    from racer.train.run import train as run
+
+    watch = run(config, folder)
+    print(f"run: {folder}")
+    if watch.best is not None:
+        print(f"best: {_sentence(watch.best)}")
+    if watch.stop:
+        print("training was cut short; what it learnt is saved")
+    print(f"next: racer export {folder} --out {folder.name}.entry.zip")
+
+
+def export(run: Path, out: Path | None = None, name: str = "") -> None:
+    """Package a run's best policy as an entry.
+
+    Args:
+        run: The run's folder.
+        out: The entry to write; <run>.entry.zip where it is not given.
+        name: What the entry is called on a board; the run's name where it is not given.
+    """
+    from racer.train.export import export_run
+
+    path = out or Path(f"{run.name}.entry.zip")
+    digest = export_run(run, path, name or run.name)
+    print(f"entry: {path} (SHA-256 {digest[:12]})")
+
+
+def race(
+    entry: Path,
+    track: str | None = None,
+    laps: int = 3,
+    seed: int = 0,
+    video: Path | None = None,
+    plot: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Race an entry from the start line; leaving the road costs 3 seconds.
+
+    Args:
+        entry: The entry, NAME.entry.zip.
+        track: A shipped track's name or a YAML file; the one it was trained on by default.
+        laps: Laps to drive.
+        seed: Seed of the environment.
+        video: Record the race as this mp4.
+        plot: Draw the driven line as this PNG.
+        json: Print the result as JSON.
+    """
+    from racer.judge import judge, race_rules
+    from racer.policy.entry import read_entry
+    from racer.policy.onnx_policy import OnnxPolicy
+
+    package = read_entry(entry)
+    manifest = package.manifest
+    result = judge(
+        OnnxPolicy(package),
+        manifest.sensor,
+        manifest.actions,
+        track or manifest.trained_on.track,
+        race_rules(laps, off_track_penalty=3.0, time_limit=60.0 * laps),
+        seed,
+    )
+    if video or plot:
+        _picture(result, track or manifest.trained_on.track, manifest, video, plot)
+    if json:
+        _print_json(result.as_dict())
+        return
+    print(f"{manifest.name} on {result.track}: {_sentence(result)}")
+    for label, path in (("video", video), ("driven line", plot)):
+        if path:
+            print(f"{label}: {path}")
+
+
+def _picture(
+    result: LapResult, track: str, manifest: Manifest, video: Path | None, plot: Path | None
+) -> None:
+    from racer.track import load_track
+    from racer.view.plot import driven_line, save
+    from racer.view.race import film
+
+    road = load_track(track)
+    if plot:
+        title = f"{manifest.name} on {road.name}: {_sentence(result)}"
+        save(driven_line(road, result.xy, result.speed, title), plot)
+    if video:
+        race = result.body, result.steering, result.lap_times_s, result.laps
+        film(video, road, *race, manifest.sensor)
+
+
+def board_submit(
+    entry: Path,
+    name: str | None = None,
+    season: str = "open",
+    json: bool = False,
+) -> None:
+    """Judge an entry on a season and add it to the leaderboard.
+
+    Args:
+        entry: The entry, NAME.entry.zip.
+        name: What the board calls it; the entry's own name by default.
+        season: A shipped season's name or a YAML file.
+        json: Print the new row as JSON.
+    """
+    from racer.board.season import load_season
+    from racer.board.standing import rank
+    from racer.board.store import Store
+    from racer.judge import judge, race_rules
+    from racer.policy.entry import read_entry
+    from racer.policy.onnx_policy import OnnxPolicy
+
+    package, rules, store = read_entry(entry), load_season(season), Store()
+    result = judge(
+        OnnxPolicy(package),
+        package.manifest.sensor,
+        package.manifest.actions,
+        rules.track,
+        race_rules(rules.laps, rules.off_track_penalty, rules.time_limit),
+        rules.seed,
+    )
+    added = store.add(rules, name or package.manifest.name, package, result.as_dict())
+    rows = rank(store.rows(rules))
+    mine = (added.name, added.entry_sha256)
+    row = next(row for row in rows if (row["name"], row["entry_sha256"]) == mine)
+    if json:
+        _print_json(row)
+    else:
+        print(f"season {rules.name}: {row['name']} is number {row['rank']} of {len(rows)}")
+        print(_sentence(result))
+
+
+def board_show(season: str = "open", json: bool = False) -> None:
+    """Show the leaderboard of a season.
+
+    Args:
+        season: A shipped season's name or a YAML file.
+        json: Print the rows as JSON.
+    """
+    from racer.board.season import load_season
+    from racer.board.standing import rank, table
+    from racer.board.store import Store
+
+    rows = rank(Store().rows(load_season(season)))
+    if json:
+        _print_json(rows)
+    else:
+        _console().print(table(rows))
+
+
+def bench(json: bool = False) -> None:
+    """Time the simulator on one core of this machine, beside Bullet's own floor.
+
+    Args:
+        json: Print the figures as JSON.
+    """
+    from racer.bench import bench as measure
+    from racer.bench import table
+
+    figures = measure()
+    if json:
+        _print_json(figures)
+    else:
+        _console().print(table(figures))
+
+
+def _sentence(result: LapResult) -> str:
+    laps = ", ".join(f"{lap:.2f}" for lap in result.lap_times_s)
+    times = f" in {laps} s" if laps else ""
+    left = "never off the road" if not result.off_tracks else f"off the road {result.off_tracks}x"
+    return f"{result.laps_completed} of {result.laps} laps{times}, {left}"
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console()
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""The Gymnasium environments: n cars in one world, and one car by the same code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from pydantic import Field, field_validator
+
+from racer.assets.document import Document, validate
+from racer.car.actions import ActionSpace
+from racer.car.spec import deepracer
+from racer.race import Ending, RaceConfig, TimeTrial
+from racer.reward.params import Facts, ParamsBuilder
+from racer.reward.source import RewardSource
+from racer.sensors import SensorConfig, make_sensor
+from racer.track import Place, load_track
+from racer.world import CONTROL_RATE, CarState, World
+
+ENV_ID = "racer/TimeTrial-v0"
+
+
+class EnvConfig(Document):
+    """What is driven, how it is seen, and what is paid for."""
+
+    track: str = Field(default="bowtie", description="a shipped track's name, or a YAML file")
+    sensor: SensorConfig = Field(default=SensorConfig(), description="what the policy sees")
+    actions: ActionSpace = Field(default=ActionSpace(), description="what the policy may do")
+    race: RaceConfig = Field(default=RaceConfig(), description="starts, laps and endings")
+    reward: str | None = Field(
+        default="progress", description="a reward file or a shipped one's name; null pays nothing"
+    )
+
+    @field_validator("sensor", "actions", mode="before")
+    @classmethod
+    def _a_name_is_a_kind(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+
+class RacerVectorEnv(VectorEnv):
+    """n cars that race alone in one PyBullet world, stepped together at 15 Hz.
+
+    A car behaves the same, bit for bit, alone and among others, and car i of `reset(seed=k)` is
+    the car of a `RacerEnv` reset with seed k + i. An episode that ends starts anew in the same
+    step; its last observation and info are under `final_obs` and `final_info`.
+
+    Actions: `ActionSpace`. Observations: the sensor's, with a leading axis of n. Endings: see
+    `Ending`; only TIME_UP truncates. Info: `progress` [percent], `speed` [m/s], `off_tracks`,
+    `laps`, `ending` (an `Ending`), `lap_time_s` (of the last completed lap, NaN before one).
+
+    Args:
+        num_envs: How many cars.
+        render_mode: None, `rgb_array` (a chase view of car 0) or `human` (Bullet's window).
+        **config: The fields of `EnvConfig`; `sensor="state"` is short for its kind.
+
+    Raises:
+        RacerError: A value, track or reward file that cannot be used.
+    """
+
+    metadata = {
+        "render_modes": ["rgb_array", "human"],
+        "render_fps": CONTROL_RATE,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **config: Any) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode {render_mode!r}; known: rgb_array, human, None")
+        self.config = validate(config, EnvConfig, ENV_ID)
+        self.num_envs, self.render_mode = num_envs, render_mode
+        self.track, self.spec = load_track(self.config.track), deepracer()
+        self.race = TimeTrial(self.config.race, self.track, self.spec, num_envs)
+        self._sensor = make_sensor(self.config.sensor, self.spec, self.track)
+        self.single_observation_space = self._sensor.space
+        self.single_action_space = self.config.actions.space()
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        reward = self.config.reward
+        self._reward = None if reward is None else RewardSource.find(reward)
+        self._functions = self._reward.functions(num_envs) if self._reward else []
+        self._params = ParamsBuilder(self.track, self.spec)
+        self.world = World(self.spec, num_envs, gui=render_mode == "human")
+        self._everyone = np.arange(num_envs)
+        self._generators = [np.random.default_rng() for _ in range(num_envs)]
+        shape, dtype = self.single_observation_space.shape, self.single_observation_space.dtype
+        self._obs = np.zeros((num_envs, *(shape or ())), dtype=dtype)
+        self._view: Any = None
+
+    def reset(
+        self,
+        *,
+        seed: int | list[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start every car; seed k gives car i the seed k + i."""
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
+        if seeds is not None:
+            for i, one in enumerate(seeds):
+                if one is not None:
+                    self._generators[i] = np.random.default_rng(one)
+        self.start(self._everyone)
+        return self._obs.copy(), self.info()
+
+    def start(self, cars: np.ndarray) -> None:
+        """Put cars (k,) at their next start and look."""
+        self.world.reset(cars, *self.race.start(cars, self._generators))
+        self._look(cars)
+
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Drive every car for one control period; cars that are done start anew."""
+        rewards, terminated, truncated = self.advance(actions)
+        infos = self.info()
+        done = terminated | truncated
+        if done.any():
+            infos |= {
+                "final_obs": self._obs.copy(),
+                "_final_obs": done,
+                "final_info": dict(infos),
+                "_final_info": done,
+            }
+            self.start(np.flatnonzero(done))
+            infos |= self.info()
+        return self._obs.copy(), rewards, terminated, truncated, infos
+
+    def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One control period without a restart: rewards, terminated, truncated, each (n,)."""
+        state = self.world.step(self.config.actions.command(actions))
+        self.race.update(state)
+        rewards = self._pay(state)
+        back = self.race.returns()
+        if len(back):
+            self.world.reset(back, *self.race.put_back(back))
+        self._look(self._everyone)
+        ending = self.race.ending
+        truncated = ending == Ending.TIME_UP
+        return rewards, (ending != Ending.RUNNING) & ~truncated, truncated
+
+    def _pay(self, state: CarState) -> np.ndarray:
+        """The user's reward for each car's last step; each car has its own instance of the file."""
+        if self._reward is None:
+            return np.zeros(self.num_envs)
+        race = self.race
+        facts = Facts(
+            xy=state.xy,
+            yaw=state.yaw,
+            command=state.command,
+            place_s=race.place.s,
+            place_d=race.place.d,
+            place_segment=race.place.segment,
+            progress=race.progress,
+            steps=race.steps,
+            all_wheels_on_track=race.wheels_on_road == 4,
+            is_offtrack=race.wheels_on_road == 0,
+            is_crashed=race.ending == Ending.CRASHED,
+            time=race.time,
+        )
+        call, params = self._reward.call, self._params.build_all(facts)
+        return np.array([call(pay, one) for pay, one in zip(self._functions, params)])
+
+    @property
+    def observations(self) -> np.ndarray:
+        """What the cars see now, (n, ...); changes with the next step."""
+        return self._obs
+
+    def _look(self, cars: np.ndarray) -> None:
+        state, place = self.world.state, self.race.place
+        if len(cars) == self.num_envs:
+            self._sensor.observe(state, place, self._obs)
+            return
+        some = CarState(state.body[cars], state.steering[cars], state.command[cars])
+        seen = self._obs[cars]
+        self._sensor.observe(some, Place(*(values[cars] for values in place)), seen)
+        self._obs[cars] = seen
+
+    def info(self) -> dict[str, Any]:
+        """The race's standing for all cars, arrays of (n,) with Gymnasium's masks."""
+        race = self.race
+        values = {
+            "progress": race.progress,
+            "speed": np.hypot(*self.world.state.velocity[:, :2].T),
+            "laps": race.laps.copy(),
+            "off_tracks": race.off_tracks.copy(),
+            "ending": race.ending.copy(),
+            "lap_time_s": np.array([times[-1] if times else np.nan for times in race.lap_times]),
+        }
+        return values | {f"_{key}": np.ones(self.num_envs, dtype=bool) for key in values}
+
+    def render(self) -> np.ndarray | None:
+        """A chase view of car 0 as (480, 640, 3) uint8, or None in Bullet's own window."""
+        if self.render_mode != "rgb_array":
+            if self.render_mode == "human":
+                self.world.follow(0)
+            return None
+        from racer.view.chase import ChaseView
+
+        if self._view is None:
+            self._view = ChaseView(self.track, self.spec)
+        state = self.world.state
+        return self._view.frame(state.body[0], float(state.steering[0]))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Free the world; called by `close`."""
+        self.world.close()
+
+
+class RacerEnv(gymnasium.Env):
+    """One car on a track: `RacerVectorEnv` with n = 1 and Gymnasium's single-env interface.
+
+    Observation, action, endings and info are those of `RacerVectorEnv` without the leading axis.
+    """
+
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": CONTROL_RATE}
+
+    def __init__(self, render_mode: str | None = None, **config: Any) -> None:
+        self.vector = RacerVectorEnv(1, render_mode, **config)
+        self.render_mode = render_mode
+        self.observation_space = self.vector.single_observation_space
+        self.action_space = self.vector.single_action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start an episode."""
+        super().reset(seed=seed)
+        obs, _ = self.vector.reset(seed=seed, options=options)
+        return obs[0], self._info()
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Drive for one control period."""
+        rewards, terminated, truncated = self.vector.advance(np.asarray(action)[None])
+        obs = self.vector.observations[0].copy()
+        if self.render_mode == "human":
+            self.render()
+        return obs, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), self._info()
+
+    def _info(self) -> dict[str, Any]:
+        return {k: v[0].item() for k, v in self.vector.info().items() if not k.startswith("_")}
+
+    def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """See `RacerVectorEnv.render`."""
+        return self.vector.render()
+
+    def close(self) -> None:
+        """Free the world."""
+        self.vector.close()

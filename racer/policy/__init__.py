@@ -1,0 +1,1 @@
+"""Policies: their networks, their ONNX graphs, and the entry package that carries one."""

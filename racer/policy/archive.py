@@ -1,0 +1,135 @@
+"""Takes the two members out of an entry's zip, and trusts nothing that the zip says."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import zipfile
+import zlib
+from io import BytesIO
+from pathlib import PurePosixPath, PureWindowsPath
+
+from racer.errors import EntryError
+
+MANIFEST = "manifest.json"
+POLICY = "policy.onnx"
+MAX_BYTES = 64_000_000
+"""The most bytes of a package, and of the graph in it."""
+LIMITS = {MANIFEST: 64_000, POLICY: MAX_BYTES}
+MAX_DIRECTORY = 64_000
+"""The most bytes of the zip's directory; two members need about 120."""
+
+_END = struct.Struct("<4s4H2LH")
+_ENCRYPTED = 0x1
+# What zipfile, struct and zlib raise over broken bytes.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OverflowError,
+    ValueError,
+)
+
+
+def open_members(content: bytes, source: str) -> dict[str, bytes]:
+    """The manifest's and the policy's bytes, by name.
+
+    Args:
+        content: The zip.
+        source: What to call it in a message.
+
+    Raises:
+        EntryError: With the code `not_a_zip`, `broken`, `unsafe_name`, `duplicate`, `members`,
+            `not_a_file`, `encrypted`, `compression` or `too_big`.
+    """
+    _check_directory(content, source)
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            infos = archive.infolist()
+            _check_names([info.orig_filename for info in infos], source)
+            for info in infos:
+                _check_member(info, source)
+            return {info.filename: _inflate(archive, info, source) for info in infos}
+    except _BROKEN as problem:
+        why = str(problem) or "it ends too soon"
+        raise EntryError(
+            f"{source}: a broken zip: {why}; copy or export the entry again",
+            "broken",
+        ) from problem
+
+
+def _check_directory(content: bytes, source: str) -> None:
+    """Bound the directory first: zipfile builds an object for each line of it."""
+    tail = content[-_END.size :]
+    if not (len(tail) == _END.size and tail[:4] == b"PK\x05\x06" and tail[-2:] == b"\0\0"):
+        raise EntryError(
+            f"{source}: not a zip, or one that is cut short or carries a comment; "
+            "an entry is a zip with two members: copy or export it again",
+            "not_a_zip",
+        )
+    size = _END.unpack(tail)[5]
+    is_zip64 = content[-_END.size - 20 :].startswith(b"PK\x06\x07")
+    if size > MAX_DIRECTORY or is_zip64:
+        what = "is in the zip64 format" if is_zip64 else f"takes {size:,} bytes"
+        raise EntryError(
+            f"{source}: the zip's directory {what}; an entry has two members, "
+            f"{MANIFEST} and {POLICY}: export it again",
+            "members",
+        )
+
+
+def _check_names(names: list[str], source: str) -> None:
+    for name in names:
+        parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
+        if ".." in parts or name.startswith(("/", "\\")) or PureWindowsPath(name).drive:
+            raise EntryError(
+                f"{source}: the member {name!r} points outside the package; an entry has only "
+                f"{MANIFEST} and {POLICY}: export it again",
+                "unsafe_name",
+            )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise EntryError(
+            f"{source}: has {twice[0]!r} more than once; each member stands once: export it again",
+            "duplicate",
+        )
+    if set(names) != set(LIMITS):
+        got = ", ".join(repr(name) for name in names[:8]) or "nothing"
+        raise EntryError(
+            f"{source}: holds {got}; an entry holds exactly {MANIFEST} and {POLICY}: "
+            "take out the rest, or export it again",
+            "members",
+        )
+
+
+def _check_member(info: zipfile.ZipInfo, source: str) -> None:
+    what = f"{source}: {info.filename}"
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        raise EntryError(f"{what} is a link or a folder, not a plain file", "not_a_file")
+    if info.flag_bits & _ENCRYPTED:
+        raise EntryError(f"{what} is encrypted; pack it without a password", "encrypted")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise EntryError(
+            f"{what} is compressed by method {info.compress_type}; stored or deflated is read",
+            "compression",
+        )
+    if info.file_size > LIMITS[info.filename]:
+        raise EntryError(
+            f"{what} would be {info.file_size:,} bytes; {LIMITS[info.filename]:,} at most",
+            "too_big",
+        )
+
+
+def _inflate(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: str) -> bytes:
+    with archive.open(info) as member:
+        content = member.read(info.file_size + 1)
+    if len(content) != info.file_size:
+        raise EntryError(
+            f"{source}: {info.filename} has {len(content):,} bytes and declares "
+            f"{info.file_size:,}; copy or export the entry again",
+            "broken",
+        )
+    return content

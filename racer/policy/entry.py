@@ -1,0 +1,219 @@
+"""The entry package, `<name>.entry.zip`: a policy as data, and a manifest that says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+import zipfile
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from gymnasium.envs.registration import registry
+from pydantic import AfterValidator, Field, ValidationError
+
+from racer import __version__
+from racer.assets.atomic import write_atomically
+from racer.assets.document import Document, explain
+from racer.car.actions import ActionSpace
+from racer.errors import EntryError
+from racer.policy.archive import MANIFEST, MAX_BYTES, POLICY, open_members
+from racer.sensors.config import SensorConfig
+
+LABEL = "up to 60 printable characters on one line, without spaces around them"
+
+
+def is_label(text: str) -> bool:
+    """Whether a text is what `LABEL` says, and so cannot forge a line or hide in a terminal."""
+    return len(text) <= 60 and text.isprintable() and text == text.strip()
+
+
+def _label(text: str) -> str:
+    if not is_label(text):
+        raise ValueError(f"wanted are {LABEL}")
+    return text
+
+
+Label = Annotated[str, AfterValidator(_label)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class TrainedOn(Document):
+    """Where a policy comes from, so that somebody can train it again."""
+
+    track: Label = Field(description="the track's name")
+    config_sha256: Digest = Field(description="SHA-256 of the run's resolved config")
+    reward_sha256: Digest = Field(description="SHA-256 of the reward file")
+    steps: int = Field(ge=0, description="control steps over all cars, from 0")
+    seed: int = Field(ge=0, description="the run's seed, from 0")
+
+
+class Manifest(Document):
+    """What `manifest.json` says about an entry."""
+
+    schema_version: Literal[1] = Field(default=1, description="of this manifest")
+    name: Label = Field(min_length=1, description="what a board calls it, 1-60 characters")
+    author: Label = Field(default="", description="who made it, up to 60 characters")
+    racer_version: Label = Field(description="the racer that wrote the entry")
+    env: Label = Field(
+        pattern=r"^racer/[A-Za-z]+-v[0-9]+$", description="Gymnasium id it was trained in"
+    )
+    sensor: SensorConfig = Field(description="what the policy sees")
+    actions: ActionSpace = Field(description="what its actions mean")
+    trained_on: TrainedOn = Field(description="where the policy comes from")
+    files: dict[Literal["policy.onnx"], Digest] = Field(
+        min_length=1, description="SHA-256 of each member but the manifest"
+    )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry whose package has been checked; its graph has not.
+
+    Attributes:
+        manifest: What the entry says it is.
+        policy: The ONNX graph.
+        sha256: SHA-256 of the whole package.
+        path: Where it was read.
+        content: The package's bytes, as they were read.
+    """
+
+    manifest: Manifest
+    policy: bytes = field(repr=False)
+    sha256: str
+    path: Path
+    content: bytes = field(repr=False)
+
+
+def write_entry(
+    path: Path | str,
+    policy: bytes,
+    *,
+    name: str,
+    env: str,
+    sensor: SensorConfig,
+    actions: ActionSpace,
+    trained_on: TrainedOn,
+    author: str = "",
+    racer_version: str = __version__,
+) -> str:
+    """Write an entry, whole or not at all; the same content gives the same bytes.
+
+    Args:
+        path: The package to write, by custom `<name>.entry.zip`; replaced where it exists.
+        policy: The ONNX graph.
+        name: What a board calls it, 1-60 characters.
+        env: Gymnasium id it was trained in.
+        sensor: What the policy sees.
+        actions: What its actions mean.
+        trained_on: Where the policy comes from.
+        author: Who made it, up to 60 characters.
+        racer_version: The racer that wrote the entry.
+
+    Returns:
+        SHA-256 of the package.
+
+    Raises:
+        EntryError: A field is out of range, the graph is too big, or the file cannot be written.
+    """
+    fields = {
+        "name": name,
+        "author": author,
+        "racer_version": racer_version,
+        "env": env,
+        "sensor": sensor,
+        "actions": actions,
+        "trained_on": trained_on,
+        "files": {POLICY: hashlib.sha256(policy).hexdigest()},
+    }
+    try:
+        manifest = Manifest.model_validate(fields)
+    except ValidationError as problem:
+        raise EntryError(explain(problem, Manifest, "manifest"), "manifest") from problem
+    content = _pack(policy, manifest)
+    path = Path(path)
+    if len(content) > MAX_BYTES:
+        raise EntryError(
+            f"{path}: the package would be {len(content):,} bytes, over {MAX_BYTES:,}; "
+            "train a smaller network",
+            "too_big",
+        )
+    try:
+        write_atomically(path, content)
+    except (OSError, ValueError) as problem:
+        why = getattr(problem, "strerror", None) or problem
+        raise EntryError(
+            f"{path}: cannot be written: {why}; name a file in a folder you may write to",
+            "unwritable",
+        ) from problem
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_entry(path: Path | str) -> Entry:
+    """An entry from its package, which is checked before anything in it is inflated.
+
+    Raises:
+        EntryError: The package is not what an entry is; `code` says which rule it breaks.
+    """
+    path = Path(path)
+    content = _read(path)
+    members = open_members(content, str(path))
+    manifest = _manifest(members[MANIFEST], f"{path}: {MANIFEST}")
+    known = sorted(name for name in registry if name.startswith("racer/"))
+    if manifest.env not in known:
+        raise EntryError(
+            f"{path}: made for {manifest.env}; this racer has {', '.join(known)}: race it with "
+            f"racer {manifest.racer_version}, which wrote it, or train it again",
+            "env",
+        )
+    got = hashlib.sha256(members[POLICY]).hexdigest()
+    if got != manifest.files[POLICY]:
+        raise EntryError(
+            f"{path}: {POLICY} has the SHA-256 {got[:12]}..., the manifest says "
+            f"{manifest.files[POLICY][:12]}...; the package was changed: export it again",
+            "hash",
+        )
+    return Entry(manifest, members[POLICY], hashlib.sha256(content).hexdigest(), path, content)
+
+
+def _pack(policy: bytes, manifest: Manifest) -> bytes:
+    """The package's bytes. Stored, because what zlib deflates to differs from build to build."""
+    tree: dict[str, Any] = manifest.model_dump(mode="json")
+    text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in ((MANIFEST, text.encode()), (POLICY, policy)):
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info.create_system = 3  # Unix, so that the permissions below mean something
+            info.external_attr = (stat.S_IFREG | 0o644) << 16
+            archive.writestr(info, content)
+    return buffer.getvalue()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise EntryError(
+            f"no entry {str(path)!r}; make one with `racer export RUN --out {path.name}`",
+            "missing",
+        ) from None
+    except (OSError, ValueError) as problem:
+        raise EntryError(f"{path}: cannot be read: {problem}", "unreadable") from problem
+    if len(content) > MAX_BYTES:
+        raise EntryError(
+            f"{path}: over {MAX_BYTES:,} bytes, the most an entry may have; "
+            "train a smaller network",
+            "too_big",
+        )
+    return content
+
+
+def _manifest(content: bytes, source: str) -> Manifest:
+    try:
+        return Manifest.model_validate_json(content, strict=True)
+    except ValidationError as problem:
+        raise EntryError(explain(problem, Manifest, source), "manifest") from problem

@@ -1,0 +1,199 @@
+"""A pinhole camera over the painted ground: one ray a pixel, met with the plane z = 0.
+
+A frame is drawn row by row in three loops that each suit the processor: where the rays meet the
+ground (vector arithmetic), the texels there (loads), and their blend (vector arithmetic).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium import spaces
+from numba import njit
+
+from racer.car.spec import CarSpec
+from racer.sensors.config import CameraConfig
+from racer.sensors.scene import LEVELS, Scene, scene_of
+from racer.track import Place, Track
+from racer.world import CarState
+
+FARTHEST = 2000.0
+"""The ground ends this far ahead [m], just under the horizon."""
+LOWEST = 0.01
+"""A camera under the ground, in a car on its roof, looks from this height [m]."""
+SHARPNESS = 1.5
+"""A level is taken while a pixel's patch of ground is at most this many of its texels."""
+
+
+class Camera:
+    """Grey frames of a camera bolted to the chassis: it rolls and pitches with the car.
+
+    The mount stands `forward` of the middle between the axles and `up` over the road at rest,
+    in the car's plane of symmetry, tilted down by `pitch_deg`.
+    """
+
+    def __init__(self, config: CameraConfig, spec: CarSpec, track: Track) -> None:
+        self._ground = scene_of(track).grey
+        middle = (spec.to_front_axle - spec.to_rear_axle) / 2
+        self._mount = np.array([config.forward + middle, 0.0, config.up - spec.mass_height])
+        self._pitch = float(np.deg2rad(config.pitch_deg))
+        self._focal = float(config.width / 2 / np.tan(config.fov / 2))
+        self.space = spaces.Box(0, 255, (config.height, config.width, 1), np.uint8)
+
+    def observe(self, state: CarState, place: Place, out: np.ndarray) -> None:
+        """Fill `out` (n, H, W, 1) uint8 with what n cars see; their places play no part."""
+        _observe(self._ground, state.body, self._mount, self._pitch, self._focal, out[..., 0])
+
+
+def look(scene: Scene, eye: np.ndarray, axes: np.ndarray, focal: float, out: np.ndarray) -> None:
+    """Fill a colour frame seen from any pose.
+
+    Args:
+        scene: The ground.
+        eye: Where the pinhole is [m], (3,).
+        axes: Unit vectors forward, right and down in the world frame, the rows of (3, 3).
+        focal: Focal length [pixels].
+        out: The frame, (H, W, 3) uint8.
+    """
+    plane = np.empty(out.shape[:2], dtype=np.uint8)
+    for channel, ground in enumerate(scene.colours):
+        _frame(ground, eye, axes, focal, plane)
+        out[..., channel] = plane
+
+
+@njit(cache=True, error_model="numpy")
+def _observe(ground, body, mount, pitch, focal, out):
+    axes, eye = np.empty((3, 3)), np.empty(3)
+    cos, sin = np.cos(pitch), np.sin(pitch)
+    for k in range(body.shape[0]):
+        x, y, z, w = body[k, 3], body[k, 4], body[k, 5], body[k, 6]
+        ahead = (1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w))
+        left = (2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w))
+        up = (2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y))
+        for m in range(3):
+            axes[0, m] = cos * ahead[m] - sin * up[m]
+            axes[1, m] = -left[m]
+            axes[2, m] = -cos * up[m] - sin * ahead[m]
+            eye[m] = body[k, m] + mount[0] * ahead[m] + mount[1] * left[m] + mount[2] * up[m]
+        _frame(ground, eye, axes, focal, out[k])
+
+
+@njit(cache=True, error_model="numpy")
+def _frame(ground, eye, axes, focal, out):
+    """Draw one frame; each row in one part, or in four where roll makes its ends differ."""
+    height, width = out.shape
+    index, weight = np.empty(width, dtype=np.int32), np.empty(width, dtype=np.int32)
+    quad, total = np.empty(width, dtype=np.uint32), np.empty(width, dtype=np.int32)
+    above = max(eye[2], LOWEST)
+    tilt = abs(axes[1, 2]) * 0.5 * width / focal
+    sky = np.uint8(ground.texels[-1])
+    for i in range(height):
+        down = (i + 0.5 - 0.5 * height) / focal
+        middle = -axes[0, 2] - down * axes[2, 2]
+        if middle + tilt + 0.5 / focal <= 0.0:
+            out[i] = sky
+            continue
+        parts = 1 if tilt < 0.25 * middle else 4
+        for part in range(parts):
+            first, last = part * width // parts, (part + 1) * width // parts
+            across = (0.5 * (first + last) - 0.5 * width) / focal
+            drop = middle - across * axes[1, 2]
+            length = np.sqrt(1.0 + down * down + across * across)
+            texel = length / (focal * ground.resolution)
+            level, taps = _filter(max(drop, 0.2 / focal), length, above, texel)
+            span = slice(first, last)
+            total[span] = 0
+            for tap in range(taps):
+                row = (i + (tap + 0.5) / taps - 0.5 * height) / focal
+                column = (first + 0.5 - 0.5 * width) / focal
+                _aim(ground, level, eye, axes, focal, row, column, index[span], weight[span])
+                _fetch(ground.texels, ground.start[level], index[span], quad[span])
+                _blend(quad[span], weight[span], total[span])
+            halvings = np.int32(taps >> 1)
+            for j in range(first, last):
+                out[i, j] = np.int32(total[j] >> halvings)
+
+
+@njit(cache=True, error_model="numpy")
+def _filter(drop, length, above, texels):
+    """The level, and the number of taps down the pixel, for a ray that falls by `drop`.
+
+    A pixel's patch of ground is longer than wide by length / drop. Up to four taps along it, and
+    a level as coarse as the patch of a tap (between its length and its width), keep far lines
+    from flickering without smearing them sideways.
+
+    Args:
+        drop: How far the ray falls, for 1 m along the camera's axis.
+        length: Length of that ray.
+        above: Height of the camera [m].
+        texels: Texels of the finest level that a pixel spans 1 m from the camera's plane.
+    """
+    stretch = length / drop
+    taps = 1 if stretch < 4.0 else (2 if stretch < 10.0 else 4)
+    patch = texels * above / drop * np.sqrt(stretch / taps)
+    level = 0
+    while patch > SHARPNESS and level < LEVELS - 1:
+        patch *= 0.5
+        level += 1
+    return level, taps
+
+
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _aim(ground, level, eye, axes, focal, row, column, index, weight):
+    """Which texel each pixel's ray hits, and how far past its centre, for a run of pixels.
+
+    Every number stays 32 bits wide so that the loop vectorizes; no input, however broken, gives
+    an index outside the texture.
+
+    Args:
+        row: Slope of the rays down the image.
+        column: Slope of the first ray to the right; the next are 1 / focal apart.
+        index: Filled with the texel's place in its level, or the sky's behind all levels.
+        weight: Filled with 1/256 texels past its centre: x in the low byte, y in the next.
+    """
+    step, across = np.float32(1.0 / focal), np.float32(column)
+    fx, sx = np.float32(axes[0, 0] + row * axes[2, 0]), np.float32(axes[1, 0])
+    fy, sy = np.float32(axes[0, 1] + row * axes[2, 1]), np.float32(axes[1, 1])
+    fz, sz = np.float32(-axes[0, 2] - row * axes[2, 2]), np.float32(-axes[1, 2])
+    scale = 256.0 / (ground.resolution * (1 << level))
+    x0 = np.float32((eye[0] - ground.origin[0]) * scale - 128.0)
+    y0 = np.float32((eye[1] - ground.origin[1]) * scale - 128.0)
+    above = np.float32(max(eye[2], LOWEST) * scale)
+    least = np.float32(max(eye[2], LOWEST) / FARTHEST)
+    zero, eight, byte = np.int32(0), np.int32(8), np.int32(255)
+    stride = np.int32(ground.columns[level])
+    last_column, last_row = np.int32(stride - 1), np.int32(ground.rows[level] - 1)
+    sky = np.int32(ground.texels.shape[0] - 1 - ground.start[level])
+    for j in range(index.shape[0]):
+        a = across + step * np.float32(j)
+        drop = fz + a * sz
+        t = above / max(drop, least)
+        u = np.int32(x0 + t * (fx + a * sx))
+        v = np.int32(y0 + t * (fy + a * sy))
+        c = min(max(np.int32(u >> eight), zero), last_column)
+        r = min(max(np.int32(v >> eight), zero), last_row)
+        index[j] = np.int32(np.int32(r * stride) + c) if drop > least else sky
+        weight[j] = np.int32(np.int32(u & byte) | np.int32(np.int32(v & byte) << eight))
+
+
+@njit(cache=True, error_model="numpy")
+def _fetch(texels, start, index, quad):
+    """Alone, because a loop with such loads does not vectorize."""
+    for j in range(index.shape[0]):
+        quad[j] = texels[np.uint64(start + index[j])]
+
+
+@njit(cache=True, error_model="numpy")
+def _blend(quad, weight, total):
+    """Add each quad's bilinear mean to `total`; the lower and the upper pair share a product."""
+    even, low = np.uint32(0x00FF00FF), np.uint32(0xFFFF)
+    eight, sixteen = np.uint32(8), np.uint32(16)
+    byte, full = np.uint32(255), np.uint32(256)
+    for j in range(quad.shape[0]):
+        q, w = quad[j], np.uint32(weight[j])
+        fu, fv = np.uint32(w & byte), np.uint32(np.uint32(w >> eight) & byte)
+        near = np.uint32(q & even)
+        right = np.uint32(np.uint32(q >> eight) & even)
+        pair = np.uint32(np.uint32(near << eight) + np.uint32(np.uint32(right - near) * fu))
+        lower, upper = np.uint32(pair & low), np.uint32(pair >> sixteen)
+        mean = np.uint32(np.uint32(lower * np.uint32(full - fv)) + np.uint32(upper * fv))
+        total[j] += np.int32(np.uint32(mean >> sixteen))

@@ -1,0 +1,225 @@
+"""The painted ground of a track: what every camera looks at."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from racer.track import Track
+
+TEXEL = 0.005
+"""Size of a texel of the finest level [m], where the track is small enough for it."""
+SIDE = 4096
+"""No texture is longer than this [texels]; a larger track gets larger texels."""
+LEVELS = 7
+"""Levels of the pyramid; each halves the one before."""
+SUPERSAMPLING = 2
+"""Edges are painted this many times as fine, then averaged."""
+MARGIN = 1.5
+"""Grass around the road, in road widths. Beyond it the grass is plain."""
+
+ASPHALT = (56, 58, 63)
+WHITE = (240, 240, 236)
+CENTRE = (250, 170, 28)
+GRASS = (66, 122, 58)
+SKY = (158, 196, 230)
+
+BORDER_LINE = 0.055
+"""Widths of lines and lengths of dashes are shares of the median road width: an 0.8 m road has
+border lines of 44 mm, and a road of any other size looks the same."""
+CENTRE_LINE = 0.035
+DASH = 0.25
+START_SQUARE = 0.09
+STRIPE = 0.9
+
+LUMA = np.array([0.2989, 0.587, 0.114])
+"""Shares of red, green and blue in grey."""
+
+
+class Pyramid(NamedTuple):
+    """A one-channel texture and its halvings, as the kernel of `sensors.camera` reads it.
+
+    Each texel holds four bytes: its own, its right, its upper and its upper right neighbour. One
+    32-bit load then brings all that bilinear sampling needs.
+    """
+
+    texels: np.ndarray
+    """Every level, row after row, and last the sky, (M,) uint32."""
+    start: np.ndarray
+    """Index of each level's first texel, (LEVELS,) int64."""
+    rows: np.ndarray
+    """Rows of each level, (LEVELS,) int32."""
+    columns: np.ndarray
+    """Columns of each level, (LEVELS,) int32."""
+    origin: np.ndarray
+    """The corner of least x and y [m], (2,)."""
+    resolution: float
+    """Size of a texel of the first level [m]."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The ground z = 0 as a picture; its outermost texels are plain grass, as is all beyond.
+
+    Attributes:
+        origin: The corner of least x and y [m], (2,).
+        resolution: Size of a texel [m].
+        rgb: The ground, (rows, columns, 3) uint8; rows grow with y, columns with x.
+    """
+
+    origin: np.ndarray
+    resolution: float
+    rgb: np.ndarray
+
+    @cached_property
+    def grey(self) -> Pyramid:
+        """What a grey camera samples."""
+        return self._pyramid(luma(self.rgb), int(luma(np.array(SKY))))
+
+    @cached_property
+    def colours(self) -> tuple[Pyramid, Pyramid, Pyramid]:
+        """What a colour camera samples: red, green and blue."""
+        red, green, blue = (self._pyramid(self.rgb[..., k], SKY[k]) for k in range(3))
+        return red, green, blue
+
+    def _pyramid(self, finest: np.ndarray, sky: int) -> Pyramid:
+        levels = _halvings(finest)
+        plain = np.array([sky * 0x01010101], dtype=np.uint32)
+        start = np.concatenate([[0], np.cumsum([level.size for level in levels[:-1]])])
+        rows, columns = np.array([level.shape for level in levels], dtype=np.int32).T.copy()
+        flat = np.concatenate([*(_quads(level).ravel() for level in levels), plain])
+        return Pyramid(flat, start, rows, columns, self.origin, self.resolution)
+
+
+_painted: list[tuple[weakref.ref[Track], Scene]] = []
+
+
+def scene_of(track: Track) -> Scene:
+    """The track's painted ground; the last four tracks painted are remembered while they live."""
+    for owner, scene in _painted:
+        if owner() is track:
+            return scene
+    scene = paint(track)
+    alive = [entry for entry in _painted if entry[0]() is not None]
+    _painted[:] = [(weakref.ref(track), scene), *alive[:3]]
+    return scene
+
+
+def luma(rgb: np.ndarray) -> np.ndarray:
+    """Grey of RGB bytes (..., 3) as bytes (...), rounded."""
+    return (rgb.astype(np.float32) @ LUMA.astype(np.float32) + 0.5).astype(np.uint8)
+
+
+def paint(track: Track) -> Scene:
+    """The ground around a track: grass, road, borders, dashed centre line and start line."""
+    width = float(np.median(track.width))
+    border = np.concatenate([track.left, track.right])
+    low, high = border.min(axis=0) - MARGIN * width, border.max(axis=0) + MARGIN * width
+    resolution = max(TEXEL, float((high - low).max()) / SIDE)
+    coarsest = 1 << (LEVELS - 1)
+    columns, rows = (np.ceil((high - low) / resolution / coarsest) * coarsest).astype(int)
+    origin = (low + high - np.array([columns, rows]) * resolution) / 2
+
+    size = (int(columns), int(rows))
+    ground = _grass(size, round(STRIPE * width / resolution), round(width / resolution))
+    scale = SUPERSAMPLING / resolution
+
+    def brush(polygons: list[tuple[np.ndarray, bool]]) -> Image.Image:
+        mask = Image.new("L", (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING))
+        draw = ImageDraw.Draw(mask)
+        for polygon, filled in polygons:
+            draw.polygon(((polygon - origin) * scale - 0.5).ravel().tolist(), 255 * filled)
+        return mask.reduce(SUPERSAMPLING)
+
+    ground.paste(_speckle(size, ASPHALT), mask=brush(_between(track, 0.0, 1.0)))
+    for side in (0.0, 1.0 - BORDER_LINE):
+        ground.paste(WHITE, mask=brush(_between(track, side, side + BORDER_LINE)))
+    ground.paste(CENTRE, mask=brush([(dash, True) for dash in _dashes(track, width)]))
+    whites, blacks = _start_line(track, width)
+    ground.paste(WHITE, mask=brush([(square, True) for square in whites]))
+    ground.paste((24, 24, 26), mask=brush([(square, True) for square in blacks]))
+    return Scene(origin, resolution, np.asarray(ground))
+
+
+def _between(track: Track, first: float, last: float) -> list[tuple[np.ndarray, bool]]:
+    """The band between two shares of the way from the left border to the right one."""
+    rings = [track.left + share * (track.right - track.left) for share in (first, last)]
+    rings.sort(key=lambda ring: -np.ptp(ring, axis=0).prod())
+    return [(rings[0], True), (rings[1], False)]
+
+
+def _dashes(track: Track, width: float) -> list[np.ndarray]:
+    """Polygons of the centre line's dashes, as many as fit the lap evenly."""
+    count = max(round(track.length / (2 * DASH * width)), 1)
+    period = track.length / count
+    s = (np.arange(count)[:, None] + np.linspace(0.25, 0.75, 9)) * period
+    loop = np.vstack([track.centre, track.centre[:1]])
+    across = (track.left - track.right) / track.width[:, None]
+    across = np.vstack([across, across[:1]]) * (CENTRE_LINE * width / 2)
+    left, right = (
+        np.stack([np.interp(s, track.s, ring[:, axis]) for axis in (0, 1)], axis=-1)
+        for ring in (loop + across, loop - across)
+    )
+    return list(np.concatenate([left, right[:, ::-1]], axis=1))
+
+
+def _start_line(track: Track, width: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """White and black squares, two rows of them, centred on the start line."""
+    left, right = track.left[0], track.right[0]
+    count = max(round(float(track.width[0]) / (START_SQUARE * width)), 2)
+    step = (right - left) / count
+    ahead = np.array([-step[1], step[0]])
+    squares: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for row in (-1, 0):
+        for column in range(count):
+            corner = left + column * step + row * ahead
+            square = np.array([corner, corner + step, corner + step + ahead, corner + ahead])
+            squares[(row + column) % 2].append(square)
+    return squares
+
+
+def _grass(size: tuple[int, int], stripe: int, margin: int) -> Image.Image:
+    """Mown stripes that fade to plain grass before the edge."""
+    columns, rows = size
+    across = np.add.outer(0.35 * np.arange(rows), np.arange(columns))
+    light = _speckle(size, tuple(round(1.07 * value) for value in GRASS))
+    ground = _speckle(size, tuple(round(0.95 * value) for value in GRASS))
+    stripes = ((across // max(stripe, 1)) % 2 == 0).astype(np.uint8) * 255
+    ground.paste(light, mask=Image.fromarray(stripes))
+    rim = [np.minimum(np.arange(n), np.arange(n)[::-1]) for n in (rows, columns)]
+    fade = np.clip(np.minimum.outer(*rim) / max(margin, 1) - 0.25, 0.0, 0.5) * 2 * 255
+    plain = Image.new("RGB", size, GRASS)
+    plain.paste(ground, mask=Image.fromarray(fade.astype(np.uint8)))
+    return plain
+
+
+def _speckle(size: tuple[int, int], colour: tuple[int, ...]) -> Image.Image:
+    """A plain colour with a faint, fixed grain."""
+    grain = np.random.default_rng(5).normal(0.0, 3.0, (256, 256, 1))
+    tile = np.clip(np.array(colour) + grain, 0, 255).astype(np.uint8)
+    columns, rows = size
+    tiled = np.tile(tile, (-(-rows // 256), -(-columns // 256), 1))
+    return Image.fromarray(np.ascontiguousarray(tiled[:rows, :columns]))
+
+
+def _halvings(level: np.ndarray) -> list[np.ndarray]:
+    """A picture and its repeated halvings, each texel the mean of four."""
+    picture = Image.fromarray(np.ascontiguousarray(level))
+    levels = [level]
+    for _ in range(LEVELS - 1):
+        picture = picture.reduce(2)
+        levels.append(np.asarray(picture))
+    return levels
+
+
+def _quads(level: np.ndarray) -> np.ndarray:
+    """Each byte with its right, upper and upper right neighbour in one 32-bit number."""
+    wide = np.pad(level, ((0, 1), (0, 1)), mode="edge").astype(np.uint32)
+    right, above = wide[:-1, 1:] << 8, wide[1:, :-1] << 16
+    return wide[:-1, :-1] | right | above | (wide[1:, 1:] << 24)
+

@@ -1,0 +1,86 @@
+"""Numbers about the car and the road ahead: what a policy sees that needs no camera."""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium import spaces
+from numba import njit
+
+from racer.car.spec import CarSpec
+from racer.track import Place, Track
+from racer.world import CarState
+
+AHEAD = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+"""Distances along the centre line [m] at which the road ahead is seen."""
+OWN = 10
+SIZE = OWN + 2 * len(AHEAD)
+
+
+class StateSensor:
+    """26 numbers, each about -1 to 1, in the car's frame.
+
+    | index | meaning | unit of 1 |
+    |---|---|---|
+    | 0, 1 | forward and leftward velocity | 4 m/s |
+    | 2 | yaw rate | 5 rad/s |
+    | 3 | angle of the front wheels | steering limit |
+    | 4, 5 | commanded steering and speed | steering limit, 4 m/s |
+    | 6 | distance left of the centre line | half the width |
+    | 7, 8 | sine and cosine of the heading relative to the road | |
+    | 9 | half the road's width | 1 m |
+    | 10-25 | x and y of the centre line at each distance of `AHEAD`, from the car | 4 m |
+    """
+
+    def __init__(self, spec: CarSpec, track: Track) -> None:
+        self._spec, self._track = spec, track
+        self._ahead = np.array(AHEAD)
+        self.space = spaces.Box(-10.0, 10.0, (SIZE,), np.float32)
+
+    def observe(self, state: CarState, place: Place, out: np.ndarray) -> None:
+        """Fill `out` (n, 26) for n cars at their places."""
+        track, spec = self._track, self._spec
+        _fill(
+            state.body,
+            state.yaw,
+            state.steering / spec.steering_limit,
+            state.command / (spec.steering_limit, 4.0),
+            place.s,
+            place.d,
+            place.segment,
+            track.centre,
+            track.s,
+            track.heading,
+            track.width,
+            self._ahead,
+            out,
+        )
+        np.clip(out, -10.0, 10.0, out=out)
+
+
+@njit(cache=True)
+def _fill(body, yaw, steering, command, s, d, segment, centre, along, heading, width, ahead, out):
+    n = centre.shape[0]
+    for k in range(body.shape[0]):
+        cos, sin = np.cos(yaw[k]), np.sin(yaw[k])
+        i = segment[k]
+        half = 0.5 * width[i]
+        out[k, 0] = (body[k, 7] * cos + body[k, 8] * sin) / 4.0
+        out[k, 1] = (-body[k, 7] * sin + body[k, 8] * cos) / 4.0
+        out[k, 2] = body[k, 12] / 5.0
+        out[k, 3] = steering[k]
+        out[k, 4] = command[k, 0]
+        out[k, 5] = command[k, 1]
+        out[k, 6] = d[k] / half
+        out[k, 7] = np.sin(yaw[k] - heading[i])
+        out[k, 8] = np.cos(yaw[k] - heading[i])
+        out[k, 9] = half
+        for j in range(ahead.shape[0]):
+            target = (s[k] + ahead[j]) % along[n]
+            while along[i] > target or along[i + 1] <= target:
+                i = (i + 1) % n
+            t = (target - along[i]) / (along[i + 1] - along[i])
+            i1 = (i + 1) % n
+            x = centre[i, 0] + t * (centre[i1, 0] - centre[i, 0]) - body[k, 0]
+            y = centre[i, 1] + t * (centre[i1, 1] - centre[i, 1]) - body[k, 1]
+            out[k, OWN + 2 * j] = (x * cos + y * sin) / 4.0
+            out[k, OWN + 2 * j + 1] = (-x * sin + y * cos) / 4.0

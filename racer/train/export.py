@@ -1,0 +1,45 @@
+"""A run's best policy as an entry for a board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from racer.env import ENV_ID
+from racer.policy.entry import TrainedOn, write_entry
+from racer.policy.export import to_onnx
+from racer.reward.source import RewardSource
+from racer.track import load_track
+from racer.train.folder import Run
+from racer.train.run import trained_actor
+
+
+def export_run(folder: Path, out: Path, name: str) -> str:
+    """Write the entry of a run's best checkpoint.
+
+    Args:
+        folder: The run's folder.
+        out: The entry to write.
+        name: What a board calls it.
+
+    Returns:
+        The entry's SHA-256.
+
+    Raises:
+        RunError: The folder holds no run, or no checkpoint that fits it.
+    """
+    config, actor, shape, steps = trained_actor(Run.open(folder))
+    return write_entry(
+        out,
+        to_onnx(actor, shape),
+        name=name,
+        env=ENV_ID,
+        sensor=config.sensor,
+        actions=config.actions,
+        trained_on=TrainedOn(
+            track=load_track(config.track).name,
+            config_sha256=config.digest,
+            reward_sha256=RewardSource.find(config.reward).sha256,
+            steps=steps,
+            seed=config.seed,
+        ),
+    )

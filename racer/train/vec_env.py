@@ -1,0 +1,112 @@
+"""The batched environment as Stable-Baselines3 wants it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv
+
+from racer.env import RacerVectorEnv
+from racer.race import Ending
+
+
+class CarsVecEnv(VecEnv):
+    """Steps all cars at once; a camera frame (H, W, 1) is shown to torch as (1, H, W).
+
+    A car that is done starts anew in the same step. Its info then holds `terminal_observation`,
+    `TimeLimit.truncated`, and `episode`: reward `r`, length `l`, wall time `t`, `progress`
+    [percent], `ending` (an `Ending`) and `lap_time_s` (NaN where no lap was completed).
+    """
+
+    def __init__(self, env: RacerVectorEnv) -> None:
+        self.cars = env
+        self._shape = observation_shape(env.single_observation_space)
+        space = env.single_observation_space
+        assert isinstance(space, spaces.Box)
+        low, high = space.low.reshape(self._shape), space.high.reshape(self._shape)
+        dtype: Any = space.dtype
+        super().__init__(env.num_envs, spaces.Box(low, high, dtype=dtype), env.single_action_space)
+        self._actions = np.zeros(0)
+        self._returns = np.zeros(env.num_envs)
+        self._began = time.perf_counter()
+
+    def _seen(self) -> np.ndarray:
+        return self.cars.observations.reshape(-1, *self._shape).copy()
+
+    def reset(self) -> np.ndarray:
+        """Start every car; seeds given to `seed` take effect."""
+        seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
+        self.cars.reset(seed=seeds)
+        self._reset_seeds()
+        self._returns[:] = 0.0
+        return self._seen()
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """Observations, rewards, dones and infos of one control period."""
+        rewards, terminated, truncated = self.cars.advance(self._actions)
+        self._returns += rewards
+        done = terminated | truncated
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        if done.any():
+            last = self._seen()
+            for car in np.flatnonzero(done):
+                infos[car] = {
+                    "terminal_observation": last[car],
+                    "TimeLimit.truncated": bool(truncated[car]),
+                    "episode": self._episode(car),
+                }
+            self._returns[done] = 0.0
+            self.cars.start(np.flatnonzero(done))
+        return self._seen(), rewards.astype(np.float32), done, infos
+
+    def _episode(self, car: int) -> dict[str, Any]:
+        race = self.cars.race
+        return {
+            "r": float(self._returns[car]),
+            "l": int(race.steps[car]),
+            "t": time.perf_counter() - self._began,
+            "progress": float(race.progress[car]),
+            "ending": Ending(int(race.ending[car])),
+            "lap_time_s": race.lap_times[car][-1] if race.lap_times[car] else float("nan"),
+        }
+
+    def close(self) -> None:
+        """Free the world."""
+        self.cars.close()
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The shared environment's attribute, once a car."""
+        return [getattr(self.cars, attr_name)] * len(self._indices(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Set an attribute of the environment that all cars share."""
+        setattr(self.cars, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Refused: the cars share one environment, so no method belongs to one of them."""
+        raise NotImplementedError(f"{method_name}: the cars share one environment; call `.cars`")
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """False for each car; wrappers go around the whole."""
+        return [False] * len(self._indices(indices))
+
+    def _indices(self, indices: int | Sequence[int] | None) -> Sequence[int]:
+        if indices is None:
+            return range(self.num_envs)
+        return [indices] if isinstance(indices, int) else indices
+
+
+def observation_shape(space: Any) -> tuple[int, ...]:
+    """The shape of one observation as torch sees it: channels first for a frame."""
+    shape = tuple(space.shape)
+    return (shape[2], *shape[:2]) if len(shape) == 3 else shape

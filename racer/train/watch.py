@@ -1,0 +1,165 @@
+"""What a person sees while a policy learns, and what is kept of it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Figure, Image, TensorBoardOutputFormat
+
+from racer.judge import LapResult, judge, race_rules
+from racer.race import Ending
+from racer.train.algorithm import TorchPolicy, actor
+from racer.train.config import RunConfig
+from racer.train.folder import Run
+from racer.view.plot import driven_line
+
+WINDOW = 100
+"""Episodes over which rates are taken."""
+
+
+class Watch(BaseCallback):
+    """Counts, shows, evaluates and saves; ends training when asked to stop or out of time.
+
+    Attributes:
+        stop: Set it to end training at the next step.
+        is_out_of_time: Whether the config's minutes ended it.
+        best: The best evaluation so far.
+    """
+
+    def __init__(self, config: RunConfig, run: Run, console: Console) -> None:
+        super().__init__()
+        self.config, self.run = config, run
+        self.stop = self.is_out_of_time = False
+        self.best: LapResult | None = None
+        self._episodes: deque[dict[str, Any]] = deque(maxlen=WINDOW)
+        self._best_lap = float("inf")
+        self._next = config.evaluation.every
+        self._spent = {"rollout": 0.0, "learning": 0.0, "evaluation": 0.0}
+        self._began = self._mark = time.perf_counter()
+        self._bar = Progress(
+            TextColumn("{task.percentage:>3.0f}%"),
+            BarColumn(bar_width=10),
+            TextColumn("{task.fields[news]}", table_column=Column(no_wrap=True)),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+
+    def _on_training_start(self) -> None:
+        for output in self.logger.output_formats:
+            if isinstance(output, TensorBoardOutputFormat):
+                text = (self.run.folder / "config.yaml").read_text()
+                output.writer.add_text("config", f"```\n{text}\n```")
+        self._began = self._mark = time.perf_counter()
+        self._task = self._bar.add_task("", total=self.config.steps, news="")
+        self._bar.start()
+
+    def _on_rollout_start(self) -> None:
+        now = time.perf_counter()
+        if self.num_timesteps:
+            self._spent["learning"] += now - self._mark
+        if self.num_timesteps >= self._next:
+            self._next += self.config.evaluation.every
+            self.evaluate()
+            self._spent["evaluation"] += time.perf_counter() - now
+        if time.perf_counter() - self._began > 60.0 * self.config.minutes:
+            self.is_out_of_time = self.stop = True
+        self._mark = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                self._episodes.append(info["episode"])
+                self._best_lap = float(np.fmin(self._best_lap, info["episode"]["lap_time_s"]))
+        return not self.stop
+
+    def _on_rollout_end(self) -> None:
+        now = time.perf_counter()
+        self._spent["rollout"] += now - self._mark
+        self._mark = now
+        rate = self.num_timesteps / (now - self._began)
+        self._record(rate, now)
+        done = min(self.num_timesteps, self.config.steps)
+        self._bar.update(self._task, completed=done, news=self._news(rate))
+
+    def _news(self, rate: float) -> str:
+        """At most 54 characters, so that the bar fits a terminal of 80."""
+        news = f"{rate / 1000:.1f}k steps/s  laps {self._completion():.0%}"
+        if np.isfinite(self._best_lap):
+            news += f"  best {self._best_lap:.2f} s"
+        if self.best is not None:
+            news += f"  judged {self.best.laps_completed}/{self.best.laps}"
+        return news
+
+    def _completion(self) -> float:
+        done = [episode["ending"] == Ending.LAPS_COMPLETE for episode in self._episodes]
+        return float(np.mean(done)) if done else 0.0
+
+    def _record(self, rate: float, now: float) -> None:
+        record = self.logger.record
+        if self._episodes:
+            episodes = list(self._episodes)
+            endings = [episode["ending"] for episode in episodes]
+            laps = [e["lap_time_s"] for e in episodes if np.isfinite(e["lap_time_s"])]
+            record("drive/completion", self._completion())
+            record("drive/off_track_rate", float(np.mean([e == Ending.OFF_TRACK for e in endings])))
+            record("drive/progress", float(np.mean([e["progress"] for e in episodes])))
+            record("drive/reward", float(np.mean([e["r"] for e in episodes])))
+            if laps:
+                record("drive/lap_time_s", float(np.mean(laps)))
+                record("drive/best_lap_s", self._best_lap)
+        record("time/steps_per_s", rate)
+        for name, spent in self._spent.items():
+            record(f"time/share_{name}", spent / max(now - self._began, 1e-9))
+
+    def evaluate(self) -> LapResult:
+        """Let the judge see the deterministic policy; save it, and mark it if it is the best."""
+        rules = self.config.evaluation
+        policy = self.model.policy
+        policy.set_training_mode(False)
+        result = judge(
+            TorchPolicy(actor(self.config, self.model), policy.device),  # pyright: ignore[reportArgumentType]
+            self.config.sensor,
+            self.config.actions,
+            self.config.track,
+            race_rules(rules.laps, self.config.race.off_track_penalty, rules.time_limit),
+            self.config.seed,
+        )
+        checkpoint = self.run.save(self.model, self.num_timesteps)  # pyright: ignore[reportArgumentType]
+        self.run.log({"steps": self.num_timesteps, **result.as_dict()})
+        if self.best is None or merit(result) > merit(self.best):
+            self.best = result
+            self.run.mark_best(checkpoint, result.as_dict())
+        self._show(result)
+        return result
+
+    def _show(self, result: LapResult) -> None:
+        record = self.logger.record
+        record("judge/laps_completed", result.laps_completed)
+        record("judge/off_tracks", result.off_tracks)
+        if result.best_lap_s is not None:
+            record("judge/best_lap_s", result.best_lap_s)
+        if result.total_time_s is not None:
+            record("judge/total_time_s", result.total_time_s)
+        env = self.training_env.cars  # pyright: ignore[reportAttributeAccessIssue]
+        title = f"{self.num_timesteps:,} steps: {result.laps_completed}/{result.laps} laps"
+        figure = driven_line(env.track, result.xy, result.speed, title)
+        record("judge/driven_line", Figure(figure, close=False), exclude="stdout")
+        if self.config.sensor.kind == "camera":
+            record("judge/camera", Image(env.observations[0], "HWC"), exclude="stdout")
+
+    def _on_training_end(self) -> None:
+        self._bar.stop()
+
+
+def merit(result: LapResult) -> tuple[int, int, float, int]:
+    """Orders results: most laps, fewest times off the track, fastest, then furthest."""
+    total = result.total_time_s if result.total_time_s is not None else float("inf")
+    return result.laps_completed, -result.off_tracks, -total, len(result.time)

@@ -1,0 +1,103 @@
+"""A race as a video and as a picture of the driven line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from racer.car.spec import deepracer
+from racer.sensors import SensorConfig, make_sensor
+from racer.track import Place, Track
+from racer.view.chase import ChaseView, Hud
+from racer.view.video import VideoWriter
+from racer.world import CONTROL_RATE, CarState
+
+BETWEEN = 2
+"""Frames a control step; those between two steps are interpolated."""
+JUMP = 0.5
+"""A car that moves further than this in a step [m] was put back on the road."""
+STEADY = 0.25
+"""Share of the way to the car's heading that the camera turns in a frame."""
+
+
+def film(
+    path: Path,
+    track: Track,
+    body: np.ndarray,
+    steering: np.ndarray,
+    lap_times: list[float],
+    laps: int,
+    sensor: SensorConfig,
+) -> None:
+    """Write the race as an mp4 at twice the control rate.
+
+    Args:
+        path: The file to write.
+        track: The track.
+        body: Body rows at each control step, (T, 13).
+        steering: Angle of the front wheels at each control step [rad], (T,).
+        lap_times: Time of each completed lap [s].
+        laps: Laps asked for.
+        sensor: What the policy saw; a camera's frame is shown in a corner.
+
+    Raises:
+        RacerError: The file cannot be written.
+    """
+    spec = deepracer()
+    view = ChaseView(track, spec)
+    camera = make_sensor(sensor, spec, track) if sensor.kind == "camera" else None
+    speeds = np.hypot(body[:, 7], body[:, 8])
+    finishes = np.cumsum(lap_times)
+    heading = None
+    with VideoWriter(path, view.size, CONTROL_RATE * BETWEEN) as video:
+        for k, (row, angle) in enumerate(_between(body, steering)):
+            step = k // BETWEEN
+            heading = _follow(heading, row)
+            time = (k + 1) / (CONTROL_RATE * BETWEEN)
+            done = int((finishes <= time).sum())
+            began = float(finishes[done - 1]) if done else 0.0
+            lap = min(done, laps - 1)
+            hud = Hud(
+                speed=float(np.hypot(row[7], row[8])),
+                lap=lap + 1,
+                laps=laps,
+                time=lap_times[lap] if done == laps else time - began,
+                best=min(lap_times[:done], default=None),
+                xy=body[: step + 1, :2],
+                speeds=speeds[: step + 1],
+                camera=_seen(camera, row, angle),
+            )
+            video.add(view.frame(row, angle, hud, heading))
+
+
+def _between(body: np.ndarray, steering: np.ndarray):
+    """Each control step's body row and steering, and those interpolated before the next."""
+    for k in range(len(body)):
+        after = min(k + 1, len(body) - 1)
+        if np.hypot(*(body[after, :2] - body[k, :2])) > JUMP:
+            after = k
+        for part in np.arange(BETWEEN) / BETWEEN:
+            row = (1 - part) * body[k] + part * body[after]
+            if body[k, 3:7] @ body[after, 3:7] < 0:
+                row[3:7] = (1 - part) * body[k, 3:7] - part * body[after, 3:7]
+            row[3:7] /= np.linalg.norm(row[3:7])
+            yield row, float((1 - part) * steering[k] + part * steering[after])
+
+
+def _follow(heading: float | None, row: np.ndarray) -> float:
+    """The camera's heading [rad], which trails the car's."""
+    x, y, z, w = row[3:7]
+    yaw = float(np.arctan2(2 * (x * y + z * w), 1 - 2 * (y * y + z * z)))
+    if heading is None:
+        return yaw
+    return heading + STEADY * float(np.arctan2(np.sin(yaw - heading), np.cos(yaw - heading)))
+
+
+def _seen(camera, row: np.ndarray, steering: float) -> np.ndarray | None:
+    if camera is None:
+        return None
+    frame = np.empty((1, *camera.space.shape), dtype=np.uint8)
+    nowhere = Place(*np.zeros((3, 1)))
+    camera.observe(CarState(row[None], np.array([steering]), np.zeros((1, 2))), nowhere, frame)
+    return frame[0]

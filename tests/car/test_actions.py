@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from gymnasium import spaces
+from pydantic import ValidationError
+
+from racer.car.actions import ActionSpace
+
+
+def test_a_continuous_action_is_scaled_linearly_to_the_two_ranges():
+    actions = ActionSpace(steering_deg=(-20.0, 30.0), speed=(1.0, 3.0))
+    command = actions.command(np.array([[-1.0, -1.0], [1.0, 1.0], [0.0, 0.0], [0.5, -0.5]]))
+    expected = [[-20.0, 1.0], [30.0, 3.0], [5.0, 2.0], [17.5, 1.5]]
+    np.testing.assert_allclose(command, np.array(expected) * [np.pi / 180, 1.0])
+
+
+def test_the_default_is_full_lock_either_way_and_left_is_positive():
+    command = ActionSpace().command(np.array([[1.0, 1.0], [-1.0, -1.0]]))
+    np.testing.assert_allclose(command, [[np.pi / 6, 4.0], [-np.pi / 6, 0.5]])
+
+
+def test_an_action_outside_the_box_is_clipped_to_it():
+    actions = ActionSpace()
+    beyond = actions.command(np.array([[7.0, -7.0]]))
+    np.testing.assert_array_equal(beyond, actions.command(np.array([[1.0, -1.0]])))
+
+
+def test_a_discrete_action_is_a_row_of_the_table():
+    actions = ActionSpace(kind="discrete", choices=((-30.0, 1.0), (0.0, 4.0), (15.0, 2.0)))
+    command = actions.command(np.array([2, 0, 1, 2]))
+    degrees = np.array([[15.0, 2.0], [-30.0, 1.0], [0.0, 4.0], [15.0, 2.0]])
+    np.testing.assert_allclose(command, degrees * [np.pi / 180, 1.0])
+
+
+def test_every_sample_of_either_space_gives_a_command_within_its_limits():
+    table = ((-30.0, 0.1), (30.0, 4.0))
+    for actions in (ActionSpace(), ActionSpace(kind="discrete", choices=table)):
+        space = actions.space()
+        space.seed(0)
+        command = actions.command(np.array([space.sample() for _ in range(50)]))
+        assert command.shape == (50, 2)
+        assert np.abs(command[:, 0]).max() <= np.pi / 6 + 1e-12
+        assert 0.1 <= command[:, 1].min() <= command[:, 1].max() <= 4.0
+
+
+def test_the_space_is_a_box_of_two_or_an_index_into_the_choices():
+    assert ActionSpace().space() == spaces.Box(-1.0, 1.0, (2,), np.float32)
+    table = ((-10.0, 1.0), (0.0, 2.0), (10.0, 1.0))
+    assert ActionSpace(kind="discrete", choices=table).space() == spaces.Discrete(3)
+
+
+def test_choices_do_not_change_a_continuous_space():
+    with_choices = ActionSpace(choices=((-10.0, 1.0), (10.0, 2.0)))
+    action = np.array([[0.3, -0.8]])
+    np.testing.assert_array_equal(with_choices.command(action), ActionSpace().command(action))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kind": "discrete", "choices": ()}, "2-30 choices, has 0"),
+        ({"kind": "discrete", "choices": ((0.0, 1.0),)}, "2-30 choices, has 1"),
+        ({"kind": "discrete", "choices": ((0.0, 1.0),) * 31}, "2-30 choices, has 31"),
+        ({"kind": "discrete", "choices": ((31.0, 1.0), (0.0, 1.0))}, "-30 to 30 degrees"),
+        ({"kind": "discrete", "choices": ((0.0, 0.0), (0.0, 1.0))}, "0.1 to 4 m/s"),
+        ({"steering_deg": (-45.0, 30.0)}, "-30 to 30 degrees"),
+        ({"steering_deg": (10.0, -10.0)}, "lowest, highest"),
+        ({"speed": (2.0, 1.0)}, "lowest, highest"),
+        ({"speed": (0.0, 1.0)}, "0.1 to 4 m/s"),
+        ({"speed": (1.0, 4.5)}, "0.1 to 4 m/s"),
+        ({"speed": (1.0, float("nan"))}, "finite number"),
+        ({"steering": (-10.0, 10.0)}, "Extra inputs"),
+    ],
+)
+def test_a_space_that_no_car_can_follow_is_refused(fields, message):
+    with pytest.raises(ValidationError, match=message):
+        ActionSpace.model_validate(fields)

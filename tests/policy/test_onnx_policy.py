@@ -1,0 +1,277 @@
+"""Running an entry's graph: what is let in, what comes out, and what is refused."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from racer.car.actions import ActionSpace
+from racer.errors import EntryError
+from racer.policy.entry import Entry, Manifest, TrainedOn
+from racer.policy.onnx_policy import OnnxPolicy
+from racer.sensors.config import CameraConfig, SensorConfig
+from racer.sensors.state import SIZE
+
+STATE = SensorConfig(kind="state")
+CAMERA = SensorConfig(camera=CameraConfig(width=16, height=8))
+CONTINUOUS = ActionSpace()
+DISCRETE = ActionSpace(kind="discrete", choices=((-20.0, 1.0), (0.0, 2.0), (20.0, 1.0)))
+FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
+LEFT = np.random.default_rng(0).normal(size=(SIZE, 2)).astype(np.float32)
+SIGHT = np.random.default_rng(1).normal(size=(8 * 16, 3)).astype(np.float32)
+SOME_STATE = np.linspace(-1, 1, SIZE, dtype=np.float32)[None]
+SOME_FRAME = np.random.default_rng(2).integers(0, 256, (1, 8, 16, 1), dtype=np.uint8)
+
+
+def entry(policy, sensor=STATE, actions=CONTINUOUS):
+    trained = TrainedOn(
+        track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=1, seed=0
+    )
+    manifest = Manifest(
+        name="swift",
+        racer_version="0.1.0",
+        env="racer/TimeTrial-v0",
+        sensor=sensor,
+        actions=actions,
+        trained_on=trained,
+        files={"policy.onnx": "0" * 64},
+    )
+    return Entry(manifest, policy, "0" * 64, Path("swift.entry.zip"), b"")
+
+
+def graph(
+    nodes,
+    seen=("observation", FLOAT, [1, SIZE]),
+    done=("action", FLOAT, [1, 2]),
+    weights=None,
+):
+    model = helper.make_model(
+        helper.make_graph(
+            [
+                helper.make_node(op, *rest[:2], **(rest[2] if rest[2:] else {}))
+                for op, *rest in nodes
+            ],
+            "policy",
+            [helper.make_tensor_value_info(*seen)],
+            [helper.make_tensor_value_info(*done)],
+            [numpy_helper.from_array(value, name) for name, value in (weights or {}).items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=8,
+    )
+    return model.SerializeToString()
+
+
+def steady(weights=LEFT, **shape):
+    """tanh(observation @ weights): a continuous policy on the state."""
+    nodes = [("MatMul", ["observation", "w"], ["y"]), ("Tanh", ["y"], ["action"])]
+    return graph(nodes, weights={"w": weights}, **shape)
+
+
+def seeing(weights=SIGHT):
+    """argmax(frame @ weights): a discrete policy on the camera."""
+    nodes = [
+        ("Cast", ["observation"], ["x"], {"to": FLOAT}),
+        ("Flatten", ["x"], ["flat"]),
+        ("MatMul", ["flat", "w"], ["y"]),
+        ("ArgMax", ["y"], ["action"], {"axis": 1, "keepdims": 0}),
+    ]
+    return graph(
+        nodes, ("observation", UINT8, [1, 8, 16, 1]), ("action", INT64, [1]), {"w": weights}
+    )
+
+
+def saying(value, actions=CONTINUOUS):
+    """A policy that answers one fixed value, whatever it sees."""
+    value = np.asarray(value, dtype=np.int64 if actions.kind == "discrete" else np.float32)
+    done = ("action", INT64 if value.dtype == np.int64 else FLOAT, list(value.shape))
+    nodes = [
+        ("Cast", ["observation"], ["x"], {"to": done[1]}),
+        ("ReduceSum", ["x"], ["sum"], {"keepdims": 0}),
+        ("Mul", ["sum", "zero"], ["nothing"]),
+        ("Add", ["nothing", "value"], ["action"]),
+    ]
+    weights = {"value": value, "zero": np.zeros((), value.dtype)}
+    return OnnxPolicy(entry(graph(nodes, done=done, weights=weights), STATE, actions))
+
+
+def refusal(policy, **manifest):
+    with pytest.raises(EntryError) as caught:
+        OnnxPolicy(entry(policy, **manifest))
+    return caught.value
+
+
+def test_a_continuous_policy_does_what_its_graph_says():
+    action = OnnxPolicy(entry(steady()))(SOME_STATE)
+    assert action.shape == (1, 2)
+    assert action.dtype == np.float32
+    np.testing.assert_allclose(action, np.tanh(SOME_STATE @ LEFT), atol=1e-6)
+
+
+def test_a_discrete_camera_policy_does_what_its_graph_says():
+    action = OnnxPolicy(entry(seeing(), CAMERA, DISCRETE))(SOME_FRAME)
+    assert action.shape == (1,)
+    assert action.dtype == np.int64
+    assert action[0] == np.argmax(SOME_FRAME.reshape(-1).astype(float) @ SIGHT)
+
+
+def test_the_same_observation_gives_the_same_digits_in_two_sessions():
+    one, two = OnnxPolicy(entry(steady())), OnnxPolicy(entry(steady()))
+    seen = np.random.default_rng(3).normal(size=(50, 1, SIZE)).astype(np.float32)
+    first = b"".join(one(each).tobytes() for each in seen)
+    assert first == b"".join(two(each).tobytes() for each in seen)
+    assert first == b"".join(one(each).tobytes() for each in seen)
+
+
+def test_a_view_of_a_larger_array_is_seen_as_its_own_content():
+    policy = OnnxPolicy(entry(steady()))
+    wide = np.repeat(SOME_STATE, 2, axis=1)[:, ::2]
+    assert policy(wide).tobytes() == policy(SOME_STATE).tobytes()
+
+
+@pytest.mark.parametrize("garbage", [b"", b"hello", steady()[:-40]])
+def test_bytes_that_are_no_graph_are_refused(garbage, capfd):
+    error = refusal(garbage)
+    assert error.code == "graph"
+    assert "swift" in str(error)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_unknown_operator_is_refused():
+    error = refusal(graph([("Teleport", ["observation"], ["action"])]))
+    assert error.code == "graph"
+    assert "Teleport" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("policy", "manifest", "got", "wanted"),
+    [
+        (steady(), {"sensor": CAMERA}, f"tensor(float) (1, {SIZE})", "tensor(uint8) (1, 8, 16, 1)"),
+        (seeing(), {"sensor": STATE}, "tensor(uint8) (1, 8, 16, 1)", f"tensor(float) (1, {SIZE})"),
+        (
+            seeing(),
+            {"sensor": SensorConfig(), "actions": DISCRETE},
+            "tensor(uint8) (1, 8, 16, 1)",
+            "tensor(uint8) (1, 120, 160, 1)",
+        ),
+        (steady(), {"actions": DISCRETE}, "tensor(float) (1, 2)", "tensor(int64) (1)"),
+        (
+            seeing(),
+            {"sensor": CAMERA, "actions": CONTINUOUS},
+            "tensor(int64) (1)",
+            "tensor(float) (1, 2)",
+        ),
+        (
+            steady(seen=("observation", FLOAT, ["n", SIZE])),
+            {},
+            f"observation tensor(float) (n, {SIZE})",
+            f"tensor(float) (1, {SIZE})",
+        ),
+        (
+            graph([("Tanh", ["x"], ["action"])], ("x", FLOAT, [1, 2])),
+            {},
+            "x tensor(float) (1, 2)",
+            "observation",
+        ),
+        (
+            graph([("MatMul", ["observation", "w"], ["y"])], done=("y", FLOAT, [1, 2]),
+                  weights={"w": LEFT}),
+            {},
+            "y tensor(float) (1, 2)",
+            "action",
+        ),
+    ],
+)  # fmt: skip
+def test_a_graph_that_is_not_the_manifests_is_refused_naming_both(policy, manifest, got, wanted):
+    error = refusal(policy, **manifest)
+    assert error.code == "signature"
+    before, after = str(error).split("the manifest asks for")
+    assert got in before
+    assert wanted in after
+
+
+def test_a_second_input_is_refused():
+    model = onnx.load_from_string(steady())
+    model.graph.input.append(helper.make_tensor_value_info("hint", FLOAT, [1]))
+    error = refusal(model.SerializeToString())
+    assert error.code == "signature"
+    assert "hint" in str(error)
+
+
+def test_weights_beside_the_graph_are_not_read(tmp_path, monkeypatch):
+    LEFT.tofile(tmp_path / "weights.bin")
+    monkeypatch.chdir(tmp_path)
+    model = onnx.load_from_string(steady())
+    (tensor,) = model.graph.initializer
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights.bin")
+    assert refusal(model.SerializeToString()).code == "graph"
+
+
+def test_the_limits_of_the_action_are_inside():
+    for value in ([[-1.0, 1.0]], [[1.0, -1.0]]):
+        assert saying(value)(SOME_STATE).tolist() == value
+    for value in ([0], [2]):
+        assert saying(value, DISCRETE)(SOME_STATE).tolist() == value
+
+
+@pytest.mark.parametrize("value", [[[np.nan, 0]], [[0, np.inf]], [[-np.inf, 0]], [[0, 1.0000002]]])
+def test_a_continuous_action_outside_the_space_is_refused(value):
+    policy = saying(value)
+    with pytest.raises(EntryError, match=r"two numbers within \[-1, 1\]") as caught:
+        policy(SOME_STATE)
+    assert caught.value.code == "action"
+
+
+@pytest.mark.parametrize("value", [[-1], [3], [2**40]])
+def test_an_index_that_is_no_choice_is_refused(value):
+    policy = saying(value, DISCRETE)
+    with pytest.raises(EntryError, match=rf"index {value[0]}; wanted is an index from 0 to 2"):
+        policy(SOME_STATE)
+
+
+def test_a_graph_that_fails_on_an_observation_is_refused_quietly(capfd):
+    """A row is picked by the observation itself; there is no row 99."""
+    nodes = [
+        ("ReduceSum", ["observation"], ["sum"], {"keepdims": 0}),
+        ("Cast", ["sum"], ["index"], {"to": INT64}),
+        ("Gather", ["w", "index"], ["row"], {"axis": 0}),
+        ("Unsqueeze", ["row", "axes"], ["action"]),
+    ]
+    weights = {"w": np.zeros((1, 2), np.float32), "axes": np.zeros(1, np.int64)}
+    policy = OnnxPolicy(entry(graph(nodes, weights=weights)))
+    zeros = np.zeros((1, SIZE), np.float32)
+    assert policy(zeros).tolist() == [[0.0, 0.0]]
+    zeros[0, 0] = 99
+    with pytest.raises(EntryError, match="failed on an observation") as caught:
+        policy(zeros)
+    assert caught.value.code == "run"
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "observation", [SOME_STATE[0], SOME_STATE.astype(np.float64), np.zeros((2, SIZE), np.float32)]
+)
+def test_an_observation_that_is_not_the_sensors_is_a_bug_of_the_caller(observation):
+    policy = OnnxPolicy(entry(steady()))
+    with pytest.raises(ValueError, match="swift sees float32"):
+        policy(observation)
+
+
+def test_running_a_policy_imports_neither_torch_nor_onnx():
+    code = (
+        "import sys\n"
+        "from racer.policy.onnx_policy import _load\n"
+        "_load(sys.stdin.buffer.read(), 'x')\n"
+        "print(sorted({'torch', 'onnx', 'stable_baselines3'} & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], input=steady(), capture_output=True, check=True
+    )
+    assert run.stdout.decode().strip() == "[]"
+    assert run.stderr == b""

@@ -1,0 +1,115 @@
+"""Short real runs: what they leave behind, how they end, and that a seed repeats them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from racer.assets.document import validate
+from racer.errors import RewardError, RunError
+from racer.train.config import RunConfig
+from racer.train.folder import Run
+from racer.train.run import train
+
+QUIET = Console(file=open(os.devnull, "w"))  # noqa: SIM115
+SMALL = {
+    "sensor": {"kind": "state"},
+    "actions": {"speed": (0.8, 2.0)},
+    "cars": 8,
+    "steps": 2048,
+    "network": {"hidden": (32,)},
+    "ppo": {"n_steps": 64, "batch_size": 128, "n_epochs": 2},
+    "evaluation": {"every": 1024, "laps": 1, "time_limit": 5.0},
+    "device": "cpu",
+    "threads": 1,
+}
+
+
+def config(**changes):
+    return validate(SMALL | changes, RunConfig, "test")
+
+
+def weights(run):
+    return torch.load(run.best(), weights_only=True)["policy"]
+
+
+def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
+    watch = train(config(), tmp_path / "run", QUIET)
+    run = Run.open(tmp_path / "run")
+    assert run.config() == config()
+    assert [path.name for path in sorted(run.checkpoints.iterdir())] == [
+        "step-1024.pt",
+        "step-2048.pt",
+    ]
+    lines = (run.folder / "evaluations.jsonl").read_text().splitlines()
+    assert [json.loads(line)["steps"] for line in lines] == [1024, 2048]
+    assert watch.best is not None
+    best = json.loads((run.folder / "best.json").read_text())
+    assert best["result"] == watch.best.as_dict()
+
+    events = EventAccumulator(str(run.folder)).Reload()
+    scalars = set(events.Tags()["scalars"])
+    assert {
+        "drive/completion",
+        "drive/reward",
+        "judge/laps_completed",
+        "time/steps_per_s",
+        "train/approx_kl",
+    } <= scalars
+    assert "judge/driven_line" in events.Tags()["images"]
+    assert "config/text_summary" in events.Tags()["tensors"]
+
+
+def test_the_same_seed_learns_the_same_weights(tmp_path):
+    runs = []
+    for name in ("a", "b"):
+        train(config(), tmp_path / name, QUIET)
+        runs.append(weights(Run.open(tmp_path / name)))
+    assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path):
+    (tmp_path / "config.yaml").write_text("seed: 1\n")
+    with pytest.raises(RunError, match="already holds a run"):
+        train(config(), tmp_path, QUIET)
+    assert (tmp_path / "config.yaml").read_text() == "seed: 1\n"
+
+
+def test_a_reward_that_raises_stops_the_run_with_a_checkpoint(tmp_path):
+    reward = tmp_path / "bad.py"
+    reward.write_text(
+        "def reward_function(params):\n"
+        "    if params['steps'] > 5:\n"
+        "        return 1 / 0\n"
+        "    return 1.0\n"
+    )
+    with pytest.raises(RewardError, match=r"bad\.py:3.*ZeroDivisionError"):
+        train(config(reward=str(reward)), tmp_path / "run", QUIET)
+    assert list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
+
+
+def test_sigint_saves_and_ends_the_run(tmp_path):
+    folder = tmp_path / "run"
+    file = tmp_path / "long.yaml"
+    file.write_text(json.dumps(SMALL | {"steps": 10_000_000, "evaluation": {"every": 10_000_000}}))
+    words = [sys.executable, "-m", "racer.cli", "train", str(file), "--run", str(folder)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    started = time.monotonic()
+    while not any(Path(folder).glob("events.*")):
+        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        assert time.monotonic() - started < 60
+        time.sleep(0.1)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "cut short" in output
+    assert Run.open(folder).best().is_file()

@@ -1,0 +1,63 @@
+"""The adapter to Stable-Baselines3's VecEnv."""
+
+import numpy as np
+
+from racer.env import RacerVectorEnv
+from racer.race import Ending
+from racer.train.vec_env import CarsVecEnv
+
+
+def cars(n=3, **config):
+    env = CarsVecEnv(RacerVectorEnv(n, sensor="state", **config))
+    env.seed(0)
+    return env
+
+
+def test_a_frame_is_shown_channels_first_with_the_same_pixels():
+    small = {"kind": "camera", "camera": {"width": 40, "height": 30}}
+    env = CarsVecEnv(RacerVectorEnv(2, sensor=small))
+    frames = env.reset()
+    assert frames.shape == (2, 1, 30, 40)
+    assert env.observation_space.shape == (1, 30, 40)
+    assert np.array_equal(frames[:, 0], env.cars.observations[..., 0])
+    env.close()
+
+
+def test_an_ended_episode_gives_its_last_observation_and_its_story():
+    env = cars()
+    env.reset()
+    for _ in range(400):
+        seen, rewards, dones, infos = env.step(np.tile([0.0, 1.0], (3, 1)))
+        if dones.any():
+            break
+    car = int(np.flatnonzero(dones)[0])
+    episode = infos[car]["episode"]
+    assert episode["ending"] == Ending.OFF_TRACK
+    assert episode["l"] > 1
+    assert not infos[car]["TimeLimit.truncated"]
+    assert not np.array_equal(infos[car]["terminal_observation"], seen[car])
+    assert env.cars.race.steps[car] == 0, "the car has started anew"
+    env.close()
+
+
+def test_time_up_is_truncated_so_that_the_value_is_bootstrapped():
+    env = cars(race={"time_limit": 0.4})
+    env.reset()
+    for _ in range(6):
+        _, _, dones, infos = env.step(np.zeros((3, 2)))
+    assert dones.all()
+    assert all(info["TimeLimit.truncated"] for info in infos)
+    env.close()
+
+
+def test_the_episode_s_reward_is_the_sum_of_its_steps():
+    env = cars(n=1)
+    env.reset()
+    total = 0.0
+    while True:
+        _, rewards, dones, infos = env.step(np.array([[0.0, 0.0]]))
+        total += float(rewards[0])
+        if dones[0]:
+            break
+    assert np.isclose(infos[0]["episode"]["r"], total, atol=1e-4)
+    env.close()
