@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import gymnasium
@@ -18,9 +19,13 @@ from racer.reward.params import Facts, ParamsBuilder
 from racer.reward.source import RewardSource
 from racer.sensors import SensorConfig, make_sensor
 from racer.track import Place, load_track
-from racer.world import CONTROL_RATE, CarState, World
+from racer.world import CONTROL_RATE, CarState, World, has_display
 
 ENV_ID = "racer/TimeTrial-v0"
+METADATA: dict[str, Any] = {
+    "render_modes": ["rgb_array", "human"] if has_display() else ["rgb_array"],
+    "render_fps": CONTROL_RATE,
+}
 
 
 class EnvConfig(Document):
@@ -49,7 +54,7 @@ class RacerVectorEnv(VectorEnv):
 
     Actions: `ActionSpace`. Observations: the sensor's, with a leading axis of n. Endings: see
     `Ending`; only TIME_UP truncates. Info: `progress` [percent], `speed` [m/s], `off_tracks`,
-    `laps`, `ending` (an `Ending`), `lap_time_s` (of the last completed lap, NaN before one).
+    `laps`, `ending` (an `Ending`), and once a lap is completed `lap_time_s`.
 
     Args:
         num_envs: How many cars.
@@ -60,14 +65,10 @@ class RacerVectorEnv(VectorEnv):
         RacerError: A value, track or reward file that cannot be used.
     """
 
-    metadata = {
-        "render_modes": ["rgb_array", "human"],
-        "render_fps": CONTROL_RATE,
-        "autoreset_mode": AutoresetMode.SAME_STEP,
-    }
+    metadata = {**METADATA, "autoreset_mode": AutoresetMode.SAME_STEP}
 
     def __init__(self, num_envs: int = 1, render_mode: str | None = None, **config: Any) -> None:
-        if render_mode not in (None, *self.metadata["render_modes"]):
+        if render_mode not in (None, "rgb_array", "human"):
             raise ValueError(f"render_mode {render_mode!r}; known: rgb_array, human, None")
         self.config = validate(config, EnvConfig, ENV_ID)
         self.num_envs, self.render_mode = num_envs, render_mode
@@ -83,11 +84,14 @@ class RacerVectorEnv(VectorEnv):
         self._functions = self._reward.functions(num_envs) if self._reward else []
         self._params = ParamsBuilder(self.track, self.spec)
         self.world = World(self.spec, num_envs, gui=render_mode == "human")
+        if render_mode == "human":
+            self.world.paint(self.track.left, self.track.right)
         self._everyone = np.arange(num_envs)
         self._generators = [np.random.default_rng() for _ in range(num_envs)]
         shape, dtype = self.single_observation_space.shape, self.single_observation_space.dtype
         self._obs = np.zeros((num_envs, *(shape or ())), dtype=dtype)
         self._view: Any = None
+        self._shown = 0.0
 
     def reset(
         self,
@@ -186,15 +190,19 @@ class RacerVectorEnv(VectorEnv):
             "laps": race.laps.copy(),
             "off_tracks": race.off_tracks.copy(),
             "ending": race.ending.copy(),
-            "lap_time_s": np.array([times[-1] if times else np.nan for times in race.lap_times]),
+            "lap_time_s": np.array([times[-1] if times else 0.0 for times in race.lap_times]),
         }
-        return values | {f"_{key}": np.ones(self.num_envs, dtype=bool) for key in values}
+        known = {f"_{key}": np.ones(self.num_envs, dtype=bool) for key in values}
+        known["_lap_time_s"] = race.laps > 0
+        return values | known
 
     def render(self) -> np.ndarray | None:
-        """A chase view of car 0 as (480, 640, 3) uint8, or None in Bullet's own window."""
+        """A chase view of car 0, (480, 640, 3) uint8; None where Bullet's own window shows it."""
+        if self.render_mode == "human":
+            self.world.follow(0)
+            time.sleep(max(0.0, self._shown + 1.0 / CONTROL_RATE - time.perf_counter()))
+            self._shown = time.perf_counter()
         if self.render_mode != "rgb_array":
-            if self.render_mode == "human":
-                self.world.follow(0)
             return None
         from racer.view.chase import ChaseView
 
@@ -214,7 +222,7 @@ class RacerEnv(gymnasium.Env):
     Observation, action, endings and info are those of `RacerVectorEnv` without the leading axis.
     """
 
-    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": CONTROL_RATE}
+    metadata = METADATA
 
     def __init__(self, render_mode: str | None = None, **config: Any) -> None:
         self.vector = RacerVectorEnv(1, render_mode, **config)
@@ -239,7 +247,8 @@ class RacerEnv(gymnasium.Env):
         return obs, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), self._info()
 
     def _info(self) -> dict[str, Any]:
-        return {k: v[0].item() for k, v in self.vector.info().items() if not k.startswith("_")}
+        info = self.vector.info()
+        return {k: v[0].item() for k, v in info.items() if f"_{k}" in info and info[f"_{k}"][0]}
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """See `RacerVectorEnv.render`."""

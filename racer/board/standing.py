@@ -67,9 +67,10 @@ def table(standing: list[dict[str, Any]]) -> Table:
     from rich.text import Text
 
     shown = Table()
-    for heading in ("rank", "name", "laps", "total", "best lap", "off-tracks", "date", "entry"):
+    for heading in ("rank", "name", "laps", "total", "best lap", "off", "date", "entry"):
         is_text = heading in ("name", "date", "entry")
-        shown.add_column(heading, justify="left" if is_text else "right")
+        justify = "left" if is_text else "right"
+        shown.add_column(heading, justify=justify, no_wrap=heading != "name", overflow="fold")
     for line in standing:
         shown.add_row(
             str(line["rank"]),

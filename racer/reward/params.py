@@ -13,7 +13,7 @@
 | steering_angle | float, degrees | the commanded angle, positive to the left |
 | track_width | float, m | from border to border beside the car |
 | track_length | float, m | length of the centre line |
-| waypoints | list of (x, y), m | centre line in driving order, last = first; shared: do not change it |
+| waypoints | list of (x, y), m | centre line as driven, last = first; shared: do not change it |
 | closest_waypoints | [int, int] | the waypoints behind and ahead of the car, along the line |
 | is_left_of_center | bool | left of the centre line, seen in the driving direction |
 | is_reversed | bool | the track is driven against its own direction |

@@ -45,9 +45,8 @@ class RewardSource:
             self._code: CodeType = compile(content, str(path), "exec", dont_inherit=True)
         except SyntaxError as problem:
             source = (problem.text or "").strip()
-            raise RewardError(
-                _at(path, problem.lineno, f"not valid Python: {problem.msg}", source)
-            ) from problem
+            what = f"{type(problem).__name__}: {problem.msg}"
+            raise RewardError(_at(path, problem.lineno, what, source)) from problem
         except ValueError as problem:
             raise RewardError(f"{path}: not valid Python: {problem}") from problem
 
@@ -84,7 +83,7 @@ class RewardSource:
         return source
 
     def functions(self, n: int) -> list[RewardFunction]:
-        """n `reward_function`s, each from its own run of the file, so none shares state.
+        """Several `reward_function`s, each from its own run of the file, so none shares state.
 
         Raises:
             RewardError: The file raises while it runs, or has no such function.
@@ -127,10 +126,12 @@ class RewardSource:
 
     def _refused(self, function: RewardFunction, reward: Any) -> RewardError:
         code = getattr(function, "__code__", None)
-        is_mine = code is not None and code.co_filename == str(self.path)
+        line = None
+        if isinstance(code, CodeType) and code.co_filename == str(self.path):
+            line = code.co_firstlineno
         what = f"{NAME} returned {reward!r:.100} ({type(reward).__name__})"
         wanted = f"it must return a finite number from {-LIMIT:.0f} to {LIMIT:.0f}"
-        return self._error(code.co_firstlineno if is_mine else None, f"{what}; {wanted}")
+        return self._error(line, f"{what}; {wanted}")
 
     def _error(self, line: int | None, message: str) -> RewardError:
         source = self._lines[line - 1].strip() if line and line <= len(self._lines) else ""

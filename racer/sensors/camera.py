@@ -117,7 +117,7 @@ def _frame(ground, eye, axes, focal, out):
 def _filter(drop, length, above, texels):
     """The level, and the number of taps down the pixel, for a ray that falls by `drop`.
 
-    A pixel's patch of ground is longer than wide by length / drop. Up to four taps along it, and
+    A pixel's patch of ground is longer than wide by length / drop. Up to two taps along it, and
     a level as coarse as the patch of a tap (between its length and its width), keep far lines
     from flickering without smearing them sideways.
 
@@ -128,7 +128,7 @@ def _filter(drop, length, above, texels):
         texels: Texels of the finest level that a pixel spans 1 m from the camera's plane.
     """
     stretch = length / drop
-    taps = 1 if stretch < 4.0 else (2 if stretch < 10.0 else 4)
+    taps = 1 if stretch < 6.0 else 2
     patch = texels * above / drop * np.sqrt(stretch / taps)
     level = 0
     while patch > SHARPNESS and level < LEVELS - 1:

@@ -109,7 +109,7 @@ def _even(line: CubicSpline, end: float) -> np.ndarray:
     """Parameters of the points that lie evenly along the line."""
     fine = np.linspace(0.0, end, 20_001)
     s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line(fine), axis=0).T))])
-    count = max(int(round(s[-1] / SPACING)), 16)
+    count = max(round(s[-1] / SPACING), 16)
     return np.interp(np.arange(count) * s[-1] / count, s, fine)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -149,7 +150,7 @@ class ChaseView:
     ) -> None:
         way = self._on_map(hud.xy) + corner
         top = max(float(hud.speeds.max(initial=0.1)), 0.1)
-        for (a, b), speed in zip(zip(way[:-1], way[1:]), hud.speeds[1:]):
+        for (a, b), speed in zip(pairwise(way), hud.speeds[1:]):
             if np.hypot(*(b - a)) < 0.5 * self._scale:
                 colour = SLOW + (FAST - SLOW) * speed / top
                 pen.line((*a, *b), fill=(*colour.astype(int).tolist(), 255), width=2)

@@ -56,9 +56,9 @@ def _body(spec: CarSpec) -> list[Face]:
         top = np.array([left[i], left[i + 1], right[i + 1], right[i]])
         shapes.append(Face(top, GLASS if i in (2, 4) else PAINT))
         if i in (1, 3, 5):
-            band = top.copy()
-            band[:, 1] *= 0.3
-            shapes.append(Face(band + (0.0, 0.0, 0.001), STRIPE))
+            band = top * (1.0, 0.3, 1.0)
+            band[:, 2] += 0.001
+            shapes.append(Face(band, STRIPE))
     for side in (1.0, -1.0):
         window = [(0.14, 0.094, 0.415), (0.05, 0.121, 0.325), (-0.19, 0.124, 0.32)]
         window.append((-0.31, 0.1, 0.418))

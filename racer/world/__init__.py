@@ -1,5 +1,5 @@
 """The physics engine behind one file: poses in, forces applied, poses out."""
 
-from racer.world.bullet import CONTROL_RATE, SUBSTEPS, CarState, World
+from racer.world.bullet import CONTROL_RATE, SUBSTEPS, CarState, World, has_display
 
-__all__ = ["CONTROL_RATE", "SUBSTEPS", "CarState", "World"]
+__all__ = ["CONTROL_RATE", "SUBSTEPS", "CarState", "World", "has_display"]

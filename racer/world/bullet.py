@@ -48,6 +48,11 @@ with _silenced(1, 2):
     import pybullet as bullet
 
 
+def has_display() -> bool:
+    """Whether Bullet's own window can open here."""
+    return bool(os.environ.get("DISPLAY"))
+
+
 @dataclass(frozen=True)
 class CarState:
     """Views of what the cars do now; rows are cars. They change with the next step.
@@ -105,7 +110,7 @@ class World:
         self._force, self._torque = np.zeros((n, 3)), np.zeros((n, 3))
         self._places: list[tuple[float, ...]] = [()] * n
         self.state = CarState(np.zeros((n, BODY)), np.zeros(n), np.zeros((n, 2)))
-        if gui and not os.environ.get("DISPLAY"):
+        if gui and not has_display():
             raise RacerError("no display for render_mode='human'; use 'rgb_array' or set DISPLAY")
         # Where a display refuses, Bullet says so on stderr and ends the process.
         with _silenced(1):
@@ -198,8 +203,83 @@ class World:
         self._places = places
         self._pack(self.state.body.data, 0, *flat)
 
+    def paint(self, left: np.ndarray, right: np.ndarray) -> None:
+        """Show a closed road between two borders, (N, 2) [m] each, on grass, and the cars in red.
+
+        For Bullet's own window; what it shows takes no part in the physics.
+        """
+        client, across = self._client, right - left
+        bullet.configureDebugVisualizer(bullet.COV_ENABLE_GUI, 0, physicsClientId=client)
+        corners = np.array([(-ROOM, -ROOM), (ROOM, -ROOM), (ROOM, ROOM), (-ROOM, ROOM)])
+        self._strip(corners[[0, 3]], corners[[1, 2]], 0.0, (0.26, 0.48, 0.23, 1), is_loop=False)
+        self._strip(left, right, 0.002, (0.24, 0.25, 0.28, 1))
+        for share in (0.0, 0.95):
+            first, last = left + share * across, left + (share + 0.05) * across
+            self._strip(first, last, 0.004, (0.95, 0.95, 0.93, 1))
+        for body in self._bodies:
+            bullet.changeVisualShape(
+                body, -1, rgbaColor=(0.89, 0.24, 0.16, 1), physicsClientId=client
+            )
+
+    def _strip(
+        self,
+        first: np.ndarray,
+        last: np.ndarray,
+        height: float,
+        colour: tuple,
+        is_loop: bool = True,
+    ) -> None:
+        n, client = len(first), self._client
+        points = np.column_stack([np.vstack([first, last]), np.full(2 * n, height)])
+        after = (np.arange(n) + 1) % n
+        here = np.arange(n)[: None if is_loop else -1]
+        after = after[: len(here)]
+        faces = np.concatenate(
+            [np.stack([here, n + here, n + after], 1), np.stack([here, n + after, after], 1)]
+        )
+        shape = bullet.createVisualShape(
+            bullet.GEOM_MESH,
+            vertices=points.tolist(),
+            indices=faces.ravel().tolist(),
+            normals=[(0.0, 0.0, 1.0)] * len(points),
+            rgbaColor=colour,
+            physicsClientId=client,
+        )
+        bullet.createMultiBody(0, -1, shape, physicsClientId=client)
+
+    def follow(self, car: int) -> None:
+        """Put the window's camera behind a car."""
+        x, y, z = self._places[car]
+        yaw = float(np.rad2deg(self.state.yaw[car])) - 90.0
+        bullet.resetDebugVisualizerCamera(1.2, yaw, -28.0, (x, y, z), physicsClientId=self._client)
+
     def close(self) -> None:
         """Free the Bullet client; a second call does nothing."""
         if self._client >= 0:
             bullet.disconnect(physicsClientId=self._client)
             self._client = -1
+
+
+class FreeBoxes:
+    """n boxes in one Bullet world without a road: the least that a car's physics could cost."""
+
+    def __init__(self, spec: CarSpec, n: int) -> None:
+        self._world = World(spec, n)
+        places = np.stack([np.arange(n), np.zeros(n)], axis=1)
+        self._world.reset(np.arange(n), places.astype(float), np.zeros(n))
+
+    def step(self) -> None:
+        """One physics step: apply a force and a torque to each, step, read pose and velocity."""
+        client, bodies = self._world._client, self._world._bodies
+        nothing = (0.0, 0.0, 0.0)
+        for body in bodies:
+            bullet.applyExternalForce(body, -1, nothing, nothing, bullet.LINK_FRAME, client)
+            bullet.applyExternalTorque(body, -1, nothing, bullet.LINK_FRAME, client)
+        bullet.stepSimulation(client)
+        for body in bodies:
+            bullet.getBasePositionAndOrientation(body, client)
+            bullet.getBaseVelocity(body, client)
+
+    def close(self) -> None:
+        """Free the Bullet client."""
+        self._world.close()

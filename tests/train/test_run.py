@@ -1,7 +1,7 @@
 """Short real runs: what they leave behind, how they end, and that a seed repeats them."""
 
+import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from racer.train.config import RunConfig
 from racer.train.folder import Run
 from racer.train.run import train
 
-QUIET = Console(file=open(os.devnull, "w"))  # noqa: SIM115
+QUIET = Console(file=io.StringIO())
 SMALL = {
     "sensor": {"kind": "state"},
     "actions": {"speed": (0.8, 2.0)},

@@ -27,7 +27,7 @@ def test_an_ended_episode_gives_its_last_observation_and_its_story():
     env = cars()
     env.reset()
     for _ in range(400):
-        seen, rewards, dones, infos = env.step(np.tile([0.0, 1.0], (3, 1)))
+        seen, _, dones, infos = env.step(np.tile([0.0, 1.0], (3, 1)))
         if dones.any():
             break
     car = int(np.flatnonzero(dones)[0])
