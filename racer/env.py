@@ -72,9 +72,9 @@ class RacerVectorEnv(VectorEnv):
             raise ValueError(f"render_mode {render_mode!r}; known: rgb_array, human, None")
         self.config = validate(config, EnvConfig, ENV_ID)
         self.num_envs, self.render_mode = num_envs, render_mode
-        self.track, self.spec = load_track(self.config.track), deepracer()
-        self.race = TimeTrial(self.config.race, self.track, self.spec, num_envs)
-        self._sensor = make_sensor(self.config.sensor, self.spec, self.track)
+        self.track, self.car = load_track(self.config.track), deepracer()
+        self.race = TimeTrial(self.config.race, self.track, self.car, num_envs)
+        self._sensor = make_sensor(self.config.sensor, self.car, self.track)
         self.single_observation_space = self._sensor.space
         self.single_action_space = self.config.actions.space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -82,8 +82,8 @@ class RacerVectorEnv(VectorEnv):
         reward = self.config.reward
         self._reward = None if reward is None else RewardSource.find(reward)
         self._functions = self._reward.functions(num_envs) if self._reward else []
-        self._params = ParamsBuilder(self.track, self.spec)
-        self.world = World(self.spec, num_envs, gui=render_mode == "human")
+        self._params = ParamsBuilder(self.track, self.car)
+        self.world = World(self.car, num_envs, gui=render_mode == "human")
         if render_mode == "human":
             self.world.paint(self.track.left, self.track.right)
         self._everyone = np.arange(num_envs)
@@ -196,7 +196,7 @@ class RacerVectorEnv(VectorEnv):
         known["_lap_time_s"] = race.laps > 0
         return values | known
 
-    def render(self) -> np.ndarray | None:
+    def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """A chase view of car 0, (480, 640, 3) uint8; None where Bullet's own window shows it."""
         if self.render_mode == "human":
             self.world.follow(0)
@@ -207,7 +207,7 @@ class RacerVectorEnv(VectorEnv):
         from racer.view.chase import ChaseView
 
         if self._view is None:
-            self._view = ChaseView(self.track, self.spec)
+            self._view = ChaseView(self.track, self.car)
         state = self.world.state
         return self._view.frame(state.body[0], float(state.steering[0]))
 

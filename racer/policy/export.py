@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from typing import TYPE_CHECKING
@@ -20,7 +19,6 @@ def to_onnx(actor: DeterministicActor, shape: tuple[int, ...]) -> bytes:
         actor: The policy.
         shape: Shape of one observation: (H, W, C) for a uint8 frame, (k,) for float32 numbers.
     """
-    import onnx
     import torch
 
     dtype = torch.uint8 if len(shape) == 3 else torch.float32
@@ -44,9 +42,7 @@ def to_onnx(actor: DeterministicActor, shape: tuple[int, ...]) -> bytes:
     finally:
         quiet.setLevel(level)
     assert program is not None
-    buffer = io.BytesIO()
-    program.save(buffer)
-    model = onnx.load_from_string(buffer.getvalue())
+    model = program.model_proto
     _forget_where_it_was_made(model)
     return model.SerializeToString(deterministic=True)
 

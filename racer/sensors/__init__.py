@@ -18,12 +18,15 @@ __all__ = ["Camera", "CameraConfig", "Sensor", "SensorConfig", "StateSensor", "m
 
 
 class Sensor(Protocol):
-    """One car's `space`, and a way to fill an array (n, *space.shape) for n cars."""
+    """Perceives for n cars at once."""
 
-    space: spaces.Box
+    @property
+    def space(self) -> spaces.Box:
+        """What one car's observation may be."""
+        ...
 
     def observe(self, state: CarState, place: Place, out: np.ndarray) -> None:
-        """Fill `out` with what n cars perceive at their places."""
+        """Fill `out`, (n, *space.shape), with what n cars perceive at their places."""
         ...
 
 

@@ -222,4 +222,3 @@ def _quads(level: np.ndarray) -> np.ndarray:
     wide = np.pad(level, ((0, 1), (0, 1)), mode="edge").astype(np.uint32)
     right, above = wide[:-1, 1:] << 8, wide[1:, :-1] << 16
     return wide[:-1, :-1] | right | above | (wide[1:, 1:] << 24)
-

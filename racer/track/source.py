@@ -19,6 +19,9 @@ from racer.track.geometry import Track, signed_area
 SPACING = 0.1
 """Distance between the points of a fitted track [m], about."""
 
+REACH = 90.0
+"""Farthest a control point may lie from the origin along either axis [m]."""
+
 Point = tuple[float, float]
 
 
@@ -35,13 +38,20 @@ class TrackFile(Document):
         min_length=4, description="points [m] a smooth line goes through; the first is the start"
     )
 
-    @field_validator("width")
+    @field_validator("width", mode="before")
     @classmethod
-    def _width_is_drivable(cls, width: float | list[float]) -> float | list[float]:
-        widths = np.atleast_1d(width)
-        if widths.size == 0 or widths.min() < 0.2 or widths.max() > 20.0:
-            raise ValueError("each width must lie in 0.2-20 m")
+    def _width_is_drivable(cls, width: object) -> object:
+        widths = width if isinstance(width, list) else [width]
+        if not widths or not all(isinstance(w, (int, float)) and 0.2 <= w <= 20.0 for w in widths):
+            raise ValueError("each width must be a number in 0.2-20 m")
         return width
+
+    @field_validator("control_points")
+    @classmethod
+    def _points_are_in_reach(cls, points: list[Point]) -> list[Point]:
+        if any(abs(x) > REACH or abs(y) > REACH for x, y in points):
+            raise ValueError(f"each point must lie within {REACH:g} m of the origin along x and y")
+        return points
 
 
 def load_track(name: str) -> Track:

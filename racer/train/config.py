@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from racer.assets.document import Document
 from racer.env import EnvConfig
@@ -56,7 +56,6 @@ class EvaluationConfig(Document):
 class RunConfig(EnvConfig):
     """One training run."""
 
-    reward: str = Field(default="progress", description="a reward file, or a shipped one's name")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of cars, network and shuffling")
     cars: int = Field(default=32, ge=1, le=4096, description="cars that drive at once, 1-4096")
     steps: int = Field(default=300_000, ge=1, description="control steps in all, over all cars")
@@ -68,6 +67,13 @@ class RunConfig(EnvConfig):
     ppo: PPOConfig = Field(default=PPOConfig(), description="the learner")
     network: NetworkConfig = Field(default=NetworkConfig(), description="the policy's network")
     evaluation: EvaluationConfig = Field(default=EvaluationConfig(), description="its exams")
+
+    @field_validator("reward")
+    @classmethod
+    def _something_is_paid(cls, reward: str | None) -> str | None:
+        if reward is None:
+            raise ValueError("training needs a reward: a file, or a shipped one's name")
+        return reward
 
     @model_validator(mode="after")
     def _batches_fill(self) -> RunConfig:

@@ -38,7 +38,7 @@ def export_run(folder: Path, out: Path, name: str) -> str:
         trained_on=TrainedOn(
             track=load_track(config.track).name,
             config_sha256=config.digest,
-            reward_sha256=RewardSource.find(config.reward).sha256,
+            reward_sha256=RewardSource.find(config.reward or "").sha256,
             steps=steps,
             seed=config.seed,
         ),

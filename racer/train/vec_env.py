@@ -57,7 +57,7 @@ class CarsVecEnv(VecEnv):
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if done.any():
             last = self._seen()
-            for car in np.flatnonzero(done):
+            for car in np.flatnonzero(done).tolist():
                 infos[car] = {
                     "terminal_observation": last[car],
                     "TimeLimit.truncated": bool(truncated[car]),

@@ -118,7 +118,7 @@ class ChaseView:
         return np.stack([x, self._map.height - y], axis=1)
 
     def _draw_map(self, track: Track, span: np.ndarray) -> Image.Image:
-        size = tuple(int(side * self._scale) + 16 for side in span)
+        size = int(span[0] * self._scale) + 16, int(span[1] * self._scale) + 16
         self._map = Image.new("RGBA", size, (12, 16, 22, 150))
         pen = ImageDraw.Draw(self._map)
         for ring in (track.left, track.right):

@@ -23,7 +23,7 @@ class VideoWriter:
         RacerError: The file cannot be written.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: float) -> None:
+    def __init__(self, path: Path, size: tuple[int, int], fps: int) -> None:
         import imageio_ffmpeg
 
         self._path = path
@@ -38,7 +38,7 @@ class VideoWriter:
             size,
             fps=fps,
             codec="libx264",
-            quality=None,
+            quality=None,  # pyright: ignore[reportArgumentType]
             macro_block_size=2,
             output_params=["-crf", "23", "-preset", "veryfast", "-movflags", "+faststart"],
             ffmpeg_log_level="error",

@@ -26,7 +26,12 @@ def track():
     return fit(TrackFile(name="test", width=0.8, control_points=points))
 
 
-def cars(track, s, left=0.0, yaw=0.0, pitch=0.0, roll=0.0):
+Numbers = float | np.ndarray
+
+
+def cars(
+    track, s, left: Numbers = 0.0, yaw: Numbers = 0.0, pitch: Numbers = 0.0, roll: Numbers = 0.0
+):
     """Cars beside the centre line, turned away from it; arguments broadcast."""
     s, left, yaw, pitch, roll = np.broadcast_arrays(np.atleast_1d(s), left, yaw, pitch, roll)
     xy, heading = track.at(s)
@@ -126,14 +131,14 @@ def tiny(track, tmp_path_factory):
     pybullet.disconnect(client)
 
 
-@pytest.mark.parametrize("finer, wanted", [(1, 0.955), (4, 0.9)])
+@pytest.mark.parametrize("finer, wanted", [(1, 0.955), (4, 0.97)])
 def test_frames_agree_with_pybullets_renderer(track, tiny, finer, wanted):
     """The share of pixels within 16 of 255 of PyBullet's, over 24 poses with roll and pitch.
 
     PyBullet takes the nearest texel at each pixel's centre. What differs at the same resolution
     is what that makes jagged: pixels on the edges of lines, which we blend bilinearly; far lines,
-    which it breaks into dots and we average over up to four taps of a coarser level; the grain of
-    the road; and the horizon's row. Drawn four times as fine and averaged, its frames are free of
+    which it breaks into dots and we average over two taps of a coarser level; the grain of the
+    road; and the horizon's row. Drawn four times as fine and averaged, its frames are free of
     that, and what remains is that our filter is a little softer on far lines.
     """
     rng = np.random.default_rng(3)
@@ -149,9 +154,8 @@ def test_frames_agree_with_pybullets_renderer(track, tiny, finer, wanted):
     ours = seen(track, state)[..., 0].astype(float)
     theirs = np.stack([tiny_frame(tiny, body, finer) for body in state.body])
     close = (np.abs(ours - theirs) <= 16).mean(axis=(1, 2))
-    print(finer, close.mean(), close.min(), np.abs(ours - theirs).mean(), (ours - theirs).mean())
     assert close.mean() > wanted
-    assert abs((ours - theirs).mean()) < 0.3
+    assert abs((ours - theirs).mean()) < 0.5
 
 
 @pytest.mark.parametrize("pitch_deg", [0.0, 8.0, 15.0])
@@ -218,10 +222,10 @@ def test_far_from_the_track_the_ground_is_plain_grass(track):
 
 
 def test_a_large_track_gets_coarser_texels_not_a_larger_texture():
-    points = [(0, 0), (300, -40), (600, 0), (500, 250), (0, 200)]
-    scene = scene_of(fit(TrackFile(name="large", width=10, control_points=points)))
+    points = [(0.0, 0.0), (30.0, -4.0), (60.0, 0.0), (50.0, 25.0), (0.0, 20.0)]
+    scene = scene_of(fit(TrackFile(name="large", width=1, control_points=points)))
     assert max(scene.rgb.shape) <= 4096 + 64
-    assert scene.resolution == pytest.approx(660 / 4096, rel=0.15)
+    assert scene.resolution == pytest.approx(66 / 4096, rel=0.15)
 
 
 def test_the_ground_is_painted_once_a_track(track):

@@ -1,0 +1,92 @@
+"""The exported graph is the torch policy, frame by frame."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from racer.assets.document import validate
+from racer.env import ENV_ID, RacerVectorEnv
+from racer.policy.entry import TrainedOn, read_entry, write_entry
+from racer.policy.export import to_onnx
+from racer.policy.onnx_policy import OnnxPolicy
+from racer.train.algorithm import TorchPolicy, actor, build
+from racer.train.config import RunConfig
+from racer.train.vec_env import CarsVecEnv
+
+CAMERA = {"kind": "camera", "camera": {"width": 80, "height": 60}}
+SMALL = {"cars": 2, "ppo": {"n_steps": 2, "batch_size": 2}, "device": "cpu", "threads": 1}
+
+
+def policies(tmp_path, **changes):
+    """An untrained policy in torch, and the same one through an entry and onnxruntime."""
+    config = validate(SMALL | changes, RunConfig, "test")
+    env = CarsVecEnv(RacerVectorEnv(2, **config.env))
+    policy = actor(config, build(config, env))
+    with torch.no_grad():
+        policy.action.get_parameter("weight").mul_(
+            100.0
+        )  # A fresh head is near zero; a trained one is not.
+    shape = env.cars.single_observation_space.shape or ()
+    env.close()
+    path = tmp_path / "car.entry.zip"
+    graph = to_onnx(policy, shape)
+    origin = TrainedOn(
+        track="bowtie", config_sha256=config.digest, reward_sha256="0" * 64, steps=0, seed=0
+    )
+    write_entry(
+        path,
+        graph,
+        name="car",
+        env=ENV_ID,
+        sensor=config.sensor,
+        actions=config.actions,
+        trained_on=origin,
+    )
+    return config, TorchPolicy(policy, torch.device("cpu")), OnnxPolicy(read_entry(path)), graph
+
+
+@pytest.mark.parametrize("sensor", [CAMERA, "state"], ids=["camera", "state"])
+def test_actions_equal_torch_s_within_1e_5_over_a_thousand_real_observations(tmp_path, sensor):
+    config, in_torch, in_onnx, _ = policies(tmp_path, sensor=sensor)
+    env = RacerVectorEnv(20, **(config.env | {"reward": None}))
+    observations, _ = env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    compared, largest = 0, 0.0
+    for _ in range(50):
+        for observation in observations:
+            a, b = in_torch(observation[None]), in_onnx(observation[None])
+            assert np.abs(a - b).max() <= 1e-5
+            compared, largest = compared + 1, max(largest, float(np.abs(a).max()))
+        observations, *_ = env.step(rng.uniform(-1, 1, (20, 2)))
+    env.close()
+    assert compared == 1000
+    assert largest > 0.1, "the policy must do something for this to say anything"
+
+
+def test_a_discrete_policy_gives_the_same_index(tmp_path):
+    config, in_torch, in_onnx, _ = policies(tmp_path, sensor="state", actions="discrete")
+    env = RacerVectorEnv(50, **(config.env | {"reward": None}))
+    observations, _ = env.reset(seed=1)
+    env.close()
+    indices = [int(in_onnx(observation[None])[0]) for observation in observations]
+    assert indices == [int(in_torch(observation[None])[0]) for observation in observations]
+    assert all(config.actions.space().contains(index) for index in indices)
+
+
+def test_an_action_beyond_the_space_is_clipped_in_the_graph(tmp_path):
+    _, in_torch, in_onnx, _ = policies(tmp_path, sensor="state")
+    loud = np.full((1, 26), 1e4, dtype=np.float32)
+    assert np.abs(in_onnx(loud)).max() <= 1.0
+    assert np.allclose(in_onnx(loud), in_torch(loud), atol=1e-5)
+
+
+def test_the_graph_says_nothing_of_where_it_was_made_and_is_the_same_twice(tmp_path):
+    digests = set()
+    for _ in range(2):
+        *_, graph = policies(tmp_path, sensor="state")
+        digests.add(hashlib.sha256(graph).hexdigest())
+        assert b"/racer/" not in graph
+        assert b".py" not in graph
+    assert len(digests) == 1

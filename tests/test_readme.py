@@ -1,0 +1,65 @@
+"""What the README tells a person to type is there to be typed."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from racer import cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("racer ")])
+def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
+    """Every option is parsed by the real command line; only the work itself is left out."""
+    done = []
+
+    class Parsed(Exception):
+        pass
+
+    def stop(*args, **kwargs):
+        done.append((args, kwargs))
+        raise Parsed
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("RACER_BOARD", str(tmp_path))
+    for name in ("racer.cli._train", "racer.train.export.export_run"):
+        monkeypatch.setattr(name, stop)
+    monkeypatch.setattr("racer.policy.entry.read_entry", stop)
+    monkeypatch.setattr("racer.board.standing.rank", stop)
+    with pytest.raises(Parsed):
+        cli.main(shlex.split(command)[1:])
+    assert done
+
+
+def test_the_make_targets_are_there():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for line in COMMANDS:
+        if line.startswith("make "):
+            assert re.search(rf"^{line.split()[1]}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_a_link_leads_to_a_file(link):
+    assert (ROOT / link).exists()
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"configs/[\w/]+\.(?:yaml|py)", README))))
+def test_a_named_file_ships(path):
+    assert (ROOT / path).is_file()
+
+
+def test_the_python_example_runs():
+    example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
+    scope: dict = {}
+    exec(example, scope)
+    scope["env"].close()
+    scope["envs"].close()
