@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 class Run:
     """One training run on disk.
 
-    `config.yaml` is the resolved config, `checkpoints/step-N.pt` a state of policy and optimiser
-    after N steps, `best.json` names the best of them, `evaluations.jsonl` holds a line an
-    evaluation, and TensorBoard's events lie beside them.
+    `config.yaml` is the resolved config, `reward.py` a copy of the reward, `checkpoints/step-N.pt`
+    a state of policy and optimiser after N steps, `best.json` names the best of them,
+    `evaluations.jsonl` holds a line an evaluation, and TensorBoard's events lie beside them.
     """
 
     folder: Path
 
     @classmethod
-    def create(cls, folder: Path, config: RunConfig) -> Run:
-        """A new folder with the resolved config in it.
+    def create(cls, folder: Path, config: RunConfig, reward: bytes) -> Run:
+        """A new folder with the resolved config and a copy of the reward file in it.
 
         Raises:
             RunError: The folder already holds a run, or cannot be written.
@@ -46,6 +46,7 @@ class Run:
         try:
             run.checkpoints.mkdir(parents=True, exist_ok=True)
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+            write_atomically(folder / "reward.py", reward)
             write_atomically(folder / "config.yaml", text.encode())
         except OSError as problem:
             raise RunError(f"{folder}: cannot be written: {problem}") from problem

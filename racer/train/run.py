@@ -12,6 +12,7 @@ from stable_baselines3.common.logger import configure
 
 from racer.env import RacerVectorEnv
 from racer.policy.networks import DeterministicActor
+from racer.reward.source import RewardSource
 from racer.train.algorithm import actor, build, load
 from racer.train.config import RunConfig
 from racer.train.folder import Run
@@ -36,7 +37,8 @@ def train(config: RunConfig, folder: Path, console: Console | None = None) -> Wa
     try:
         env.seed(config.seed)
         model = build(config, env)
-        run = Run.create(folder, config)
+        reward = RewardSource.find(config.reward or "")
+        run = Run.create(folder, config, reward.path.read_bytes())
         model.set_logger(configure(str(folder), ["tensorboard"]))
         watch = Watch(config, run, run_console)
         try:

@@ -1,110 +1,174 @@
-"""Track files: what ships can be driven, and each mistake gets its own sentence."""
+"""Track files: the shipped ones are circuits, and a bad one is refused in a sentence."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
 
 import numpy as np
 import pytest
-import yaml
+from numpy.testing import assert_allclose
+from scipy.spatial.distance import cdist
 
 from racer import assets
 from racer.errors import TrackError
-from racer.track import load_track
+from racer.track import Track, load_track
 
-GOOD = {
-    "name": "mine",
-    "width": 0.8,
-    "control_points": [[0, 0], [3, -0.3], [6, 0], [7, 1.5], [6, 3], [3, 3.3], [0, 3], [-1, 1.5]],
+SHIPPED = assets.names("tracks")
+SQUARE = "control_points:\n  - [0, 0]\n  - [3, 0]\n  - [3, 3]\n  - [0, 3]\n"
+
+BAD = {
+    "too few points": (
+        "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [1, 0], [1, 1]]\n",
+        r":3: control_points: .*at least 4 items.*not 3;",
+    ),
+    "a point that is no number": (
+        "name: t\nwidth: 0.5\n" + SQUARE.replace("[3, 3]", "[3, .nan]"),
+        r":6: control_points\.2\.1: .*finite number; got nan",
+    ),
+    "a point out of reach": (
+        "name: t\nwidth: 0.5\n" + SQUARE.replace("[3, 3]", "[3.0e+9, 3]"),
+        r":3: control_points: each point must lie within 90 m of the origin",
+    ),
+    "an unknown key": (
+        "name: t\nwidth: 0.5\nclosd: true\ndirectoin: clockwise\n" + SQUARE,
+        r":3: unknown key 'closd'; known keys: .*\n.*:4: unknown key 'directoin'; did you mean "
+        "'direction'",
+    ),
+    "a missing key": ("name: t\n" + SQUARE, r": the key 'width' is missing"),
+    "a direction there is not": (
+        "name: t\nwidth: 0.5\ndirection: up\n" + SQUARE,
+        r":3: direction: .*'counterclockwise' or 'clockwise'; got 'up'",
+    ),
+    "a width too large": ("name: t\nwidth: 30\n" + SQUARE, r":2: width: .*0\.2-20 m; got 30"),
+    "a width too small": ("name: t\nwidth: 0.1\n" + SQUARE, r":2: width: .*0\.2-20 m; got 0\.1"),
+    "a width that is no number": ("name: t\nwidth: .nan\n" + SQUARE, r":2: width: .*; got nan"),
+    "a width in words": ("name: t\nwidth: wide\n" + SQUARE, r":2: width: .*; got 'wide'"),
+    "no widths": ("name: t\nwidth: []\n" + SQUARE, r":2: width: .*0\.2-20 m; got \[\]"),
+    "a wrong number of widths": (
+        "name: t\nwidth: [0.5, 0.6]\n" + SQUARE,
+        r": 2 widths for 4 control points",
+    ),
+    "a folded border": (
+        "name: t\nwidth: 3.8\n" + SQUARE,
+        r": its inner border folds at \(.*curvature is 1\.\d\d, must be below 1",
+    ),
+    "a crossing": (
+        "name: t\nwidth: 0.4\n"
+        "control_points: [[0, 0], [3, 1], [6, 3], [8, 1.5], [6, 0], [3, 2], [0, 3], [-2, 1.5]]\n",
+        r": its left border crosses itself",
+    ),
+    "two parts that overlap": (
+        "name: t\nwidth: 1.0\n"
+        "control_points: [[0, -0.4], [2.5, -1.2], [4.5, 0], [2.5, 1.2], [0, 0.4], [-2.5, 1.2], "
+        "[-4.5, 0], [-2.5, -1.2]]\n",
+        r": its left border crosses itself",
+    ),
+    "a line to and fro": (
+        "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [6, 0], [9, 0]]\n",
+        r": its borders cross each other",
+    ),
+    "a point twice": (
+        "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [3, 0], [3, 3], [0, 3]]\n",
+        r": the control point \(3, 0\) stands twice in a row",
+    ),
+    "the first point again at the end": (
+        "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [3, 3], [0, 3], [0, 0]]\n",
+        r": the control point \(0, 0\) stands twice in a row",
+    ),
+    "something that is not YAML": ("name: t\nwidth: [0.5\n" + SQUARE, r":3: not valid YAML: "),
+    "a list": ("- 1\n", r":1: expected keys with values, got list"),
+    "nothing": (
+        "",
+        r": the key 'name' is missing\n.*'width' is missing\n.*'control_points' is missing",
+    ),
 }
 
 
-def write(tmp_path, **changes):
-    path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(GOOD | changes, sort_keys=False, default_flow_style=None))
-    return str(path)
+def curvature(track: Track) -> np.ndarray:
+    """Of the circle through each point of the centre line and its neighbours [1/m], (N,)."""
+    before, after = np.roll(track.centre, 1, axis=0), np.roll(track.centre, -1, axis=0)
+    a, b, c = track.centre - before, after - track.centre, after - before
+    cross = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    return 2 * cross / (np.hypot(*a.T) * np.hypot(*b.T) * np.hypot(*c.T))
 
 
-def refused(tmp_path, **changes):
-    path = write(tmp_path, **changes)
-    with pytest.raises(TrackError) as error:
-        load_track(path)
-    assert str(error.value).startswith(path)
-    return str(error.value)
-
-
-@pytest.mark.parametrize("name", assets.names("tracks"))
-def test_a_shipped_track_is_named_as_its_file_and_evenly_spaced(name):
-    track = load_track(name)
-    assert track.name == name
-    assert track.description
-    assert 15.0 <= track.length <= 60.0
-    assert 0.6 <= track.width.min() <= track.width.max() <= 1.45
-    assert np.diff(track.s) == pytest.approx(0.1, rel=0.02)
-    assert track.on_road(track.centre + 1e-6).all()
-
-
-def test_a_file_anywhere_is_a_track(tmp_path):
-    assert load_track(write(tmp_path)).name == "mine"
-
-
-def test_a_width_a_point_is_followed_along_the_line(tmp_path):
-    widths = [0.6, 0.6, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0]
-    track = load_track(write(tmp_path, width=widths))
-    near = [
-        track.width[track.locate(np.array(p, dtype=float)).segment] for p in [(3, -0.3), (3, 3.3)]
-    ]
-    assert near == pytest.approx([0.6, 1.0], abs=0.03)
-
-
-def test_the_direction_turns_the_points_round_but_keeps_the_start(tmp_path):
-    left = load_track(write(tmp_path))
-    right = load_track(write(tmp_path, direction="clockwise"))
-    assert not left.is_clockwise
-    assert right.is_clockwise
-    assert left.centre[0] == pytest.approx(right.centre[0])
-
-
-def test_a_changed_file_is_read_again(tmp_path):
-    import os
-
-    path = write(tmp_path)
-    first = load_track(path)
-    write(tmp_path, width=0.6)
-    os.utime(path, ns=(1, 1))
-    assert load_track(path).width.mean() < first.width.mean()
-
-
-@pytest.mark.parametrize(
-    ("changes", "what"),
-    [
-        ({"width": 0.1}, "0.2-20 m"),
-        ({"width": 25.0}, "0.2-20 m"),
-        ({"width": [0.8, 0.8]}, "2 widths for 8 control points"),
-        ({"width": 2.9}, "folds"),
-        ({"control_points": [[0, 0], [1, 0], [1, 1]]}, "at least 4"),
-        ({"control_points": [[0, 0], [0, 0], [6, 0], [6, 3], [0, 3]]}, "twice in a row"),
-        ({"control_points": [[0, 0], [6, 3], [6, 0], [0, 3]]}, "cross"),
-        ({"control_points": [[0, 0], [".nan", 0], [6, 0], [6, 3]]}, "number"),
-        ({"control_points": [[0, 0], [float("nan"), 0], [6, 0], [6, 3]]}, "finite"),
-        ({"widht": 1.0}, "did you mean 'width'"),
-        ({"direction": "backwards"}, "clockwise"),
-    ],
-)
-def test_a_bad_track_gets_its_own_sentence(tmp_path, changes, what):
-    assert what in refused(tmp_path, **changes)
-
-
-def test_a_key_that_is_wrong_is_named_with_its_line(tmp_path):
-    path = write(tmp_path, width=0.1)
-    with pytest.raises(TrackError) as error:
-        load_track(path)
-    assert f"{path}:2: width" in str(error.value)
-
-
-def test_what_is_not_yaml_is_named_with_its_line(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text("name: mine\nwidth: [0.8\ncontrol_points: 3\n")
-    with pytest.raises(TrackError, match=r"mine\.yaml:\d+: not valid YAML"):
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_is_refused_with_its_name_and_what_is_wrong(tmp_path, kind):
+    text, sentence = BAD[kind]
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(TrackError, match="^" + re.escape(str(path)) + sentence):
         load_track(str(path))
 
 
-def test_a_missing_track_lists_the_shipped_ones():
-    with pytest.raises(TrackError, match="bowtie"):
-        load_track("monza")
+def test_a_missing_file_is_refused_with_the_tracks_there_are():
+    with pytest.raises(TrackError, match="no file 'nowhere'.*bowtie, hairpin, oval, speedway"):
+        load_track("nowhere")
+
+
+def test_a_file_changed_on_disk_is_read_again(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: one\nwidth: 0.5\n" + SQUARE)
+    assert load_track(str(path)).name == "one"
+    path.write_text("name: two\nwidth: 0.5\n" + SQUARE)
+    os.utime(path, ns=(1, 1))
+    assert load_track(str(path)).name == "two"
+
+
+@pytest.mark.parametrize("direction", ["counterclockwise", "clockwise"])
+def test_the_points_may_run_either_way(tmp_path, direction):
+    path = tmp_path / "square.yaml"
+    path.write_text(f"name: t\nwidth: 0.5\ndirection: {direction}\n" + SQUARE)
+    track = load_track(str(path))
+    assert track.is_clockwise == (direction == "clockwise")
+    assert_allclose(track.centre[0], [0, 0], atol=1e-12)
+
+
+def test_each_control_point_has_its_own_width(tmp_path):
+    path = tmp_path / "square.yaml"
+    path.write_text("name: t\ndirection: clockwise\nwidth: [0.4, 0.6, 0.8, 1.0]\n" + SQUARE)
+    track = load_track(str(path))
+    at = track.locate(np.array([[0, 0], [3, 0], [3, 3], [0, 3]])).segment
+    assert_allclose(track.width[at], [0.4, 0.6, 0.8, 1.0], atol=0.03)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_fitted_line_is_even_and_goes_through_its_points(name):
+    track = load_track(name)
+    step = np.diff(track.s)
+    assert_allclose(step, 0.1, atol=0.004)
+    lines = (assets.root() / f"tracks/{name}.yaml").read_text().splitlines()
+    points = [ast.literal_eval(line.strip()[2:]) for line in lines if line.startswith("  - ")]
+    assert np.abs(track.locate(np.array(points)).d).max() < 0.003
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_track_is_a_circuit_with_room_around_it(name):
+    track = load_track(name)
+    borders = np.vstack([track.left, track.right])
+    low, high = track.centre.min(axis=0), track.centre.max(axis=0)
+    assert_allclose((low + high) / 2, 0.0, atol=0.02)
+    assert ((high - low) <= (12.0, 9.0)).all()
+    assert_allclose(track.width, track.width[0], atol=1e-9)
+    assert np.abs(curvature(track)[np.arange(-5, 10)]).max() < 0.1, "the start is on a straight"
+
+    n = len(track.centre)
+    apart = np.abs(np.arange(2 * n)[:, None] - np.arange(2 * n)[None]) % n
+    is_elsewhere = np.minimum(apart, n - apart) * track.length / n > 2.0
+    assert cdist(borders, borders)[is_elsewhere].min() > 0.5
+
+
+def test_the_readme_lists_every_track_as_it_measures():
+    rows = re.findall(
+        r"\| `(\w+)` \| ([\d.]+) \| ([\d.]+) \| (\w+) \| ([\d.]+) \|",
+        (assets.root() / "tracks/README.md").read_text(),
+    )
+    assert sorted(row[0] for row in rows) == SHIPPED
+    for name, length, width, direction, radius in rows:
+        track = load_track(name)
+        assert_allclose(float(length), track.length, atol=0.0051)
+        assert_allclose(float(width), track.width.min(), atol=1e-9)
+        assert direction == ("clockwise" if track.is_clockwise else "counterclockwise")
+        assert_allclose(float(radius), 1 / np.abs(curvature(track)).max(), atol=0.0051)

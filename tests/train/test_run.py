@@ -45,6 +45,7 @@ def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
     watch = train(config(), tmp_path / "run", QUIET)
     run = Run.open(tmp_path / "run")
     assert run.config() == config()
+    assert "def reward_function" in (run.folder / "reward.py").read_text()
     assert [path.name for path in sorted(run.checkpoints.iterdir())] == [
         "step-1024.pt",
         "step-2048.pt",

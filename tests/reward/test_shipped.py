@@ -1,0 +1,179 @@
+"""Under every shipped reward a clean lap earns the most, and a faster one no less."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from racer import assets
+from racer.car.spec import deepracer
+from racer.reward import Facts, ParamsBuilder, RewardSource
+from racer.track import load_track
+
+RATE = 15
+NAMES = sorted(path.stem for path in (assets.root() / "configs/rewards").glob("*.py"))
+TRACK = load_track("bowtie")
+BUILDER = ParamsBuilder(TRACK, deepracer())
+REWARDS = {name: RewardSource.find(name) for name in NAMES}
+
+
+def pay(
+    name: str,
+    way: np.ndarray,
+    aside: np.ndarray | float = 0.0,
+    steering: np.ndarray | float = 0.0,
+    speed: float = 4.0,
+    function: Callable | None = None,
+    is_crashed: bool = False,
+) -> float:
+    """Sum of the rewards of an episode.
+
+    Args:
+        name: A shipped reward.
+        way: Way made good since the start at the end of each step [m], (T,).
+        aside: Distance left of the centre line [m], (T,); beyond the border is off track.
+        steering: Commanded angle [rad], (T,).
+        speed: Commanded speed [m/s].
+        function: The instance of the reward that the last episode was driven with.
+        is_crashed: Whether the last step was a crash.
+    """
+    t = len(way)
+    aside, steering = np.broadcast_to(aside, t), np.broadcast_to(steering, t)
+    centre, yaw = TRACK.at(way)
+    xy = centre + aside[:, None] * np.stack([-np.sin(yaw), np.cos(yaw)], axis=1)
+    segment = TRACK.locate(centre).segment
+    half = TRACK.width[segment] / 2
+    steps = np.arange(1, t + 1)
+    facts = Facts(
+        xy=xy,
+        yaw=yaw,
+        command=np.stack([steering, np.full(t, speed)], axis=1),
+        place_s=way % TRACK.length,
+        place_d=aside,
+        place_segment=segment,
+        progress=100 * way / TRACK.length,
+        steps=steps,
+        all_wheels_on_track=np.abs(aside) < half - 0.1,
+        is_offtrack=np.abs(aside) > half + 0.1,
+        is_crashed=(steps == t) & is_crashed,
+        time=steps / RATE,
+    )
+    function = function or REWARDS[name].functions(1)[0]
+    return sum(REWARDS[name].call(function, params) for params in BUILDER.build_all(facts))
+
+
+def lap(speed: float, metres: float = TRACK.length) -> np.ndarray:
+    """The way at a constant speed until `metres` are made good."""
+    return speed / RATE * np.arange(1, np.ceil(metres * RATE / speed) + 1)
+
+
+def drive(speeds: list[tuple[float, float]], steps: int = 60 * RATE) -> np.ndarray:
+    """The way under a cycle of (speed, seconds), over and over for `steps`."""
+    cycle = np.concatenate([np.full(round(seconds * RATE), speed) for speed, seconds in speeds])
+    return np.cumsum(np.resize(cycle, steps)) / RATE
+
+
+def clean_lap(name: str) -> float:
+    return pay(name, lap(1.0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0, 3.0])
+def test_a_clean_lap_earns_more_than_nothing_and_at_most_some_tens(name, speed):
+    assert 0.0 < pay(name, lap(speed)) < 50.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_good_lap_earns_tens(name):
+    assert pay(name, lap(2.0)) > 10.0
+
+
+@pytest.mark.parametrize("name", ["progress", "speed"])
+def test_a_faster_clean_lap_earns_more(name):
+    totals = [pay(name, lap(speed)) for speed in (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)]
+    assert totals == sorted(set(totals))
+
+
+def test_a_faster_clean_lap_earns_no_less_on_the_centre_line():
+    assert pay("centerline", lap(3.0)) >= pay("centerline", lap(1.0)) - 1e-9
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("steps", [15, 60 * RATE])
+def test_standing_still_earns_nothing_whatever_speed_is_commanded(name, steps):
+    assert pay(name, np.zeros(steps), speed=4.0) <= 0.0 < clean_lap(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_driving_backwards_until_the_end_earns_less_than_nothing(name):
+    assert pay(name, -lap(1.0)[:15]) < 0.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_leaving_the_road_at_once_earns_less_than_nothing(name):
+    way = lap(1.0)[:6]
+    assert pay(name, way, aside=np.linspace(0.1, 0.6, 6)) < 0.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_leaving_the_road_early_does_not_beat_driving_on_slowly(name):
+    way = lap(4.0, 3.0)
+    aside = np.where(np.arange(len(way)) == len(way) - 1, 1.0, 0.0)
+    assert pay(name, way, aside=aside) < clean_lap(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_metres_of_a_cut_across_the_infield_are_not_paid(name):
+    honest = pay(name, lap(2.0)[:30])
+    way = np.append(lap(2.0)[:30], lap(2.0)[29] + 5.0)
+    cut = pay(name, way, aside=np.append(np.zeros(30), 1.0))
+    assert cut <= honest - 1.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_crash_costs(name):
+    assert pay(name, lap(2.0)[:30], is_crashed=True) < pay(name, lap(2.0)[:29])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "speeds", [[(4.0, 1.0), (-0.4, 0.9), (-0.4, 9.1)], [(1.0, 0.4), (-1.0, 0.4)]]
+)
+def test_shuttling_to_and_fro_earns_less_than_the_farthest_it_got(name, speeds):
+    way = drive(speeds)
+    assert pay(name, way) < clean_lap(name)
+    assert pay(name, way) <= 2.0 * way.max()
+    assert pay(name, np.tile(way, 1)[:300]) >= pay(name, way), "it does not grow with time"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weaving_earns_less_than_a_clean_lap_at_the_same_speed_over_the_ground(name):
+    steps = np.arange(len(lap(1.0)) * 2)
+    aside = 0.3 * np.sin(steps / 4)
+    sideways = np.abs(np.diff(aside, prepend=0.0)) * RATE
+    way = np.cumsum(np.sqrt(np.maximum(1.5**2 - sideways**2, 0.01))) / RATE
+    done = int(np.searchsorted(way, TRACK.length)) + 1
+    steering = np.deg2rad(30) * np.sign(np.cos(steps / 4))
+    assert pay(name, way[:done], aside[:done], steering[:done]) < pay(name, lap(1.5))
+
+
+def test_a_restless_hand_earns_less_speed():
+    way = lap(2.0)
+    restless = np.deg2rad(15) * (-1.0) ** np.arange(len(way))
+    assert pay("speed", way, steering=restless) < 0.8 * pay("speed", way)
+    assert pay("speed", way, steering=np.deg2rad(15)) == pytest.approx(pay("speed", way))
+
+
+def test_the_centre_earns_more_than_the_border():
+    totals = [pay("centerline", lap(1.0), aside=aside) for aside in (0.0, 0.2, -0.3, 0.42)]
+    assert totals == sorted(totals, reverse=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_episode_is_paid_the_same_after_another_one(name):
+    function = REWARDS[name].functions(1)[0]
+    first = pay(name, lap(2.0), steering=0.1, function=function)
+    pay(name, lap(3.0)[:40], steering=-0.2, function=function)
+    assert pay(name, lap(2.0), steering=0.1, function=function) == first

@@ -1,0 +1,222 @@
+"""A user's reward file: what is accepted, and the file and line of what is not."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from racer.errors import RewardError
+from racer.reward import RewardSource
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Writes a reward file and reads it."""
+
+    def write(text: str | bytes) -> RewardSource:
+        path = tmp_path / "mine.py"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return RewardSource.read(path)
+
+    return write
+
+
+def refused(source, text: str | bytes) -> str:
+    """What is said about a file that cannot be read, without its folder."""
+    with pytest.raises(RewardError) as caught:
+        source(text)
+    return re.sub(r"\S*/mine", "mine", str(caught.value))
+
+
+def called(source, text: str, params: dict | None = None) -> tuple[str, BaseException | None]:
+    """What is said about a call that fails, without its folder, and its cause."""
+    reward = source(text)
+    with pytest.raises(RewardError) as caught:
+        reward.call(reward.functions(1)[0], params or {})
+    return re.sub(r"\S*/mine", "mine", str(caught.value)), caught.value.__cause__
+
+
+def returning(source, value) -> float:
+    reward = source("def reward_function(params):\n    return params['value']\n")
+    return reward.call(reward.functions(1)[0], {"value": value})
+
+
+def test_a_reward_is_what_the_function_returns(source):
+    reward = source("def reward_function(params):\n    return 2.0 * params['speed']\n")
+    assert reward.call(reward.functions(1)[0], {"speed": 1.5}) == 3.0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [3, True, -1e5, 1e5, Fraction(1, 2), *map(np.float32, (1.5, 0)), np.int64(3), np.bool_(True)],
+)
+def test_any_real_number_is_a_reward(source, value):
+    reward = returning(source, value)
+    assert type(reward) is float
+    assert reward == value
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "None (NoneType)"),
+        ("1.0", "'1.0' (str)"),
+        (math.nan, "nan (float)"),
+        (math.inf, "inf (float)"),
+        (-math.inf, "-inf (float)"),
+        (100000.1, "100000.1 (float)"),
+        (10**400, "100000000"),
+        (np.float64(np.nan), "nan"),
+        (1j, "1j (complex)"),
+        ([1.0], "[1.0] (list)"),
+        (np.array([1.0]), "array([1.]) (ndarray)"),
+    ],
+)
+def test_anything_else_is_refused_with_what_it_was_and_what_is_wanted(source, value, shown):
+    with pytest.raises(RewardError, match="a finite number from -100000 to 100000") as caught:
+        returning(source, value)
+    said = str(caught.value)
+    assert shown in said
+    assert "mine.py:1: reward_function returned" in said
+    assert said.endswith("\n    def reward_function(params):")
+
+
+def test_a_function_that_raises_is_refused_with_the_file_the_line_and_what_stands_there(source):
+    text = "def reward_function(params):\n\n    return params['sped']  # oh\n"
+    said, cause = called(source, text)
+    assert said == "mine.py:3: KeyError: 'sped'\n    return params['sped']  # oh"
+    assert isinstance(cause, KeyError)
+
+
+def test_the_line_is_the_innermost_one_of_the_users_file(source):
+    text = (
+        "import math\n"
+        "def helper(x):\n"
+        "    return math.sqrt(x)\n"
+        "def reward_function(params):\n"
+        "    return helper(-1)\n"
+    )
+    said, _ = called(source, text)
+    assert said.startswith("mine.py:3: ValueError: ")
+
+
+def test_a_line_inside_a_library_is_told_by_the_users_line(source):
+    text = "import json\ndef reward_function(params):\n    return json.loads('{')\n"
+    said, _ = called(source, text)
+    assert said.startswith("mine.py:3: JSONDecodeError: ")
+    assert said.endswith("\n    return json.loads('{')")
+
+
+def test_a_function_that_exits_is_refused(source):
+    said, cause = called(source, "def reward_function(params):\n    raise SystemExit(3)\n")
+    assert said.startswith("mine.py:2: SystemExit: 3")
+    assert isinstance(cause, SystemExit)
+
+
+def test_a_keyboard_interrupt_goes_through(source):
+    reward = source("def reward_function(params):\n    raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        reward.call(reward.functions(1)[0], {})
+
+
+def test_a_file_that_is_not_python_is_refused_with_its_line(source):
+    said = refused(source, "x = 1\ndef reward_function(params)\n    return 1.0\n")
+    assert said == "mine.py:2: SyntaxError: expected ':'\n    def reward_function(params)"
+
+
+def test_a_wrong_indentation_is_refused_with_its_line(source):
+    said = refused(source, "def reward_function(params):\n    x = 1\n  return x\n")
+    assert said.startswith("mine.py:3: IndentationError: ")
+
+
+@pytest.mark.parametrize("content", [b"x = '\xff'\n", b"# coding: nonsense\n", b"x = 1\x00\n"])
+def test_bytes_that_are_not_python_are_refused(source, content):
+    assert refused(source, content).startswith("mine.py")
+
+
+def test_an_error_while_the_file_runs_is_refused_with_its_line(source):
+    said = refused(source, "import math\nimport nowhere_at_all\n")
+    assert said == (
+        "mine.py:2: ModuleNotFoundError: No module named 'nowhere_at_all'\n"
+        "    import nowhere_at_all"
+    )
+
+
+def test_a_file_without_a_reward_function_is_refused(source):
+    said = refused(source, "def reward(params):\n    return 1.0\n")
+    assert said == "mine.py: must define `def reward_function(params):`; it has none"
+
+
+def test_a_reward_function_that_cannot_be_called_is_refused(source):
+    said = refused(source, "reward_function = 3\n")
+    assert said.endswith("; its reward_function is a int")
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(RewardError, match=r"no\.py: cannot be read: No such file"):
+        RewardSource.read(tmp_path / "no.py")
+    with pytest.raises(RewardError, match="cannot be read"):
+        RewardSource.read(tmp_path)
+
+
+def test_each_car_has_its_own_module_state(source):
+    reward = source(
+        "count = 0\n"
+        "seen = []\n"
+        "def reward_function(params):\n"
+        "    global count\n"
+        "    count += 1\n"
+        "    seen.append(count)\n"
+        "    return len(seen)\n"
+    )
+    first, second = reward.functions(2)
+    assert [reward.call(first, {}) for _ in range(3)] == [1, 2, 3]
+    assert reward.call(second, {}) == 1
+
+
+def test_a_file_knows_its_name_and_is_not_the_main_program(source, tmp_path):
+    reward = source(
+        "assert __name__ != '__main__'\n"
+        f"assert __file__ == {str(tmp_path / 'mine.py')!r}\n"
+        "def reward_function(params):\n    return 1.0\n"
+    )
+    assert reward.call(reward.functions(1)[0], {}) == 1.0
+
+
+def test_a_file_is_compiled_as_it_stands_and_not_with_our_own_futures(source):
+    reward = source(
+        "def reward_function(params: 1):\n    return reward_function.__annotations__['params']\n"
+    )
+    assert reward.call(reward.functions(1)[0], {}) == 1.0
+
+
+def test_the_digest_is_that_of_the_files_bytes(source):
+    text = "def reward_function(params):\r\n    return 1.0\r\n"
+    assert source(text).sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_line_is_told_as_it_was_read_after_the_file_changed(source):
+    reward = source("def reward_function(params):\n    return 1 / 0\n")
+    reward.path.write_text("")
+    with pytest.raises(RewardError, match=r":2: ZeroDivisionError: .*\n    return 1 / 0"):
+        reward.call(reward.functions(1)[0], {})
+
+
+def test_a_shipped_reward_is_found_by_its_name():
+    for name in ("centerline", "centerline.py", "configs/rewards/centerline.py"):
+        assert RewardSource.find(name).path.name == "centerline.py"
+
+
+def test_a_path_is_found_before_a_shipped_name(source, tmp_path):
+    path = source("def reward_function(params):\n    return 1.0\n").path
+    assert RewardSource.find(str(path)).path == path
+
+
+def test_an_unknown_name_is_answered_with_the_shipped_ones():
+    with pytest.raises(RewardError, match="'fast'.*shipped there: centerline, progress, speed$"):
+        RewardSource.find("fast")

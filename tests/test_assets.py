@@ -1,0 +1,151 @@
+"""Shipped files are found by name, and a YAML file that is wrong is told so by line."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from pydantic import Field
+
+from racer import assets
+from racer.assets.document import MAX_BYTES, Document, read, validate
+from racer.errors import ConfigError, TrackError
+
+
+class Wheel(Document):
+    radius: float = Field(default=0.03, gt=0)
+
+
+class Car(Document):
+    name: str = "car"
+    speed: float = Field(default=1.0, ge=0.1, le=4.0)
+    angles: tuple[float, ...] = ()
+    wheel: Wheel = Wheel()
+
+
+def refused(tmp_path, text: str, error: type[Exception] = ConfigError) -> str:
+    """What is said about a file with `text`, without its folder."""
+    path = tmp_path / "car.yaml"
+    path.write_bytes(text.encode())
+    with pytest.raises(error) as caught:
+        read(path, Car, error)
+    return str(caught.value).replace(f"{tmp_path}/", "")
+
+
+def test_a_shipped_file_is_found_by_its_name_with_and_without_its_suffix():
+    path = assets.root() / "tracks/oval.yaml"
+    for name in ("oval", "oval.yaml", "tracks/oval.yaml", str(path)):
+        assert assets.find(name, "tracks").samefile(path)
+
+
+def test_a_path_comes_before_a_shipped_name(tmp_path, monkeypatch):
+    (tmp_path / "oval").write_text("name: mine\n")
+    monkeypatch.chdir(tmp_path)
+    assert assets.find("oval", "tracks").resolve() == tmp_path / "oval"
+
+
+def test_a_folder_is_not_taken_for_a_file(tmp_path, monkeypatch):
+    (tmp_path / "oval").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert assets.find("oval", "tracks") == assets.root() / "tracks/oval.yaml"
+
+
+def test_a_name_that_is_not_there_is_answered_with_those_that_are():
+    with pytest.raises(TrackError, match="no file 'ovla', and tracks/ .*: bowtie, hairpin, oval"):
+        assets.find("ovla", "tracks", TrackError)
+    with pytest.raises(ConfigError, match="shipped there: none"):
+        assets.find("ovla", "no-such-folder")
+
+
+def test_the_names_of_a_folder_are_its_yaml_files_in_order():
+    assert {"bowtie", "hairpin", "oval", "speedway"} <= set(assets.names("tracks"))
+    assert assets.names("tracks") == sorted(assets.names("tracks"))
+    assert "README" not in assets.names("tracks")
+
+
+def test_a_good_file_is_read_into_its_model(tmp_path):
+    path = tmp_path / "car.yaml"
+    path.write_text("speed: 2\nwheel:\n  radius: 0.04\nangles: [1, 2.5]\n")
+    assert read(path, Car) == Car(speed=2.0, wheel=Wheel(radius=0.04), angles=(1.0, 2.5))
+
+
+def test_an_empty_file_is_all_defaults(tmp_path):
+    path = tmp_path / "car.yaml"
+    path.write_text("# nothing yet\n")
+    assert read(path, Car) == Car()
+
+
+def test_an_unknown_key_says_its_line_and_the_key_that_was_meant(tmp_path):
+    said = refused(tmp_path, "name: a\n\nspede: 2\n")
+    assert said == "car.yaml:3: unknown key 'spede'; did you mean 'speed'?"
+
+
+def test_an_unknown_key_inside_another_says_its_line_and_the_key_that_was_meant(tmp_path):
+    said = refused(tmp_path, "name: a\nwheel:\n  raduis: 2\n")
+    assert said == "car.yaml:3: unknown key 'wheel.raduis'; did you mean 'radius'?"
+
+
+def test_an_unknown_key_unlike_any_other_is_answered_with_all_keys(tmp_path):
+    said = refused(tmp_path, "zzz: 2\n")
+    assert said == "car.yaml:1: unknown key 'zzz'; known keys: name, speed, angles, wheel"
+
+
+def test_a_value_out_of_range_says_its_line_the_range_and_the_value(tmp_path):
+    said = refused(tmp_path, "name: a\nspeed: 9\n")
+    assert re.fullmatch(r"car\.yaml:2: speed: .*less than or equal to 4; got 9", said)
+
+
+def test_an_item_of_a_list_says_its_own_line(tmp_path):
+    said = refused(tmp_path, "angles:\n  - 1\n  - left\n")
+    assert re.fullmatch(r"car\.yaml:3: angles\.1: .*valid number.*; got 'left'", said)
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path):
+    said = refused(tmp_path, "speed: 9\nspede: 1\nwheel: {radius: -1}\n").splitlines()
+    assert [line.split(": ")[0] for line in sorted(said)] == [f"car.yaml:{i}" for i in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf"])
+def test_a_number_that_is_not_finite_is_refused(tmp_path, value):
+    assert re.match(r"car\.yaml:1: speed: ", refused(tmp_path, f"speed: {value}\n"))
+
+
+def test_a_file_that_is_not_yaml_says_its_line(tmp_path):
+    assert refused(tmp_path, "name: a\nspeed: [1\n").startswith("car.yaml:3: not valid YAML: ")
+
+
+def test_a_file_without_keys_is_refused(tmp_path):
+    said = refused(tmp_path, "- 1\n- 2\n")
+    assert said == "car.yaml:1: expected keys with values, got list"
+
+
+def test_yaml_that_would_build_an_object_is_refused(tmp_path):
+    said = refused(tmp_path, "name: !!python/object/apply:os.getcwd []\n")
+    assert said.startswith("car.yaml:1: not valid YAML: could not determine a constructor")
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path):
+    path = tmp_path / "car.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"car\.yaml: cannot be read"):
+        read(path, Car)
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path):
+    said = refused(tmp_path, "#" * (MAX_BYTES + 1))
+    assert said == "car.yaml: over 10 MB; such a file is not read"
+
+
+def test_a_missing_file_is_refused_as_the_kind_of_error_that_was_asked_for(tmp_path):
+    with pytest.raises(TrackError, match="cannot be read: .*No such file"):
+        read(tmp_path / "no.yaml", Car, TrackError)
+
+
+def test_values_that_come_from_no_file_name_their_source():
+    with pytest.raises(ConfigError, match="^the command line: unknown key 'spede'; did you mean"):
+        validate({"spede": 1}, Car, "the command line")
+
+
+def test_a_document_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        setattr(Car(), "speed", 2.0)  # noqa: B010

@@ -1,0 +1,42 @@
+"""The bench measures what it says and prints it under documented keys."""
+
+import json
+
+import pytest
+
+from racer import bench
+from racer.cli import main
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(bench, "ROUNDS", 1)
+    monkeypatch.setattr(bench, "ROUND_S", 0.01)
+    monkeypatch.setattr(bench, "keep_to_one_core", lambda: None)
+    peer = (lambda: None, 1, lambda: None)  # Box2D does not survive being loaded beside torch.
+    monkeypatch.setattr(bench, "_car_racing", lambda: peer)
+
+
+def test_the_figures_have_their_keys_and_fit_together(capsys):
+    main(["bench", "--json"])
+    figures = json.loads(capsys.readouterr().out)
+    assert [(row["sensor"], row["cars"]) for row in figures["rows"]] == [
+        ("state", 1),
+        ("state", 64),
+        ("camera 160x120", 1),
+        ("camera 160x120", 64),
+    ]
+    for row in figures["rows"]:
+        took = 1e6 / row["steps_per_s"]
+        assert row["x_floor"] == pytest.approx(took / figures["floor_us_per_step"])
+        assert row["x_real_time"] == pytest.approx(row["steps_per_s"] / 15)
+    assert [peer["name"] for peer in figures["peers"]] == ["CarRacing-v3"]
+    for peer in figures["peers"]:
+        assert set(peer) == {"name", "steps_per_s", "ratio"}
+
+
+def test_the_table_shows_every_row(capsys):
+    main(["bench"])
+    said = capsys.readouterr().out
+    assert "Bullet's floor" in said
+    assert said.count("camera") >= 2

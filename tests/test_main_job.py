@@ -1,0 +1,79 @@
+"""Train, export, race, submit, show: the whole path through the command line, in small."""
+
+import json
+
+import pytest
+
+from racer.cli import main
+from tests.train.test_run import SMALL
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of a few thousand steps and its entry."""
+    folder = tmp_path_factory.mktemp("main_job")
+    config = folder / "small.yaml"
+    config.write_text(json.dumps(SMALL))
+    words = ["--cars", "16", "--steps", "8192", "--ppo.learning-rate", "1e-3"]
+    main(["train", str(config), "--run", str(folder / "run"), *words])
+    main(["export", str(folder / "run"), "--out", str(folder / "car.entry.zip"), "--name", "small"])
+    return folder
+
+
+def printed(capsys, *words):
+    capsys.readouterr()
+    main([str(word) for word in words])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_overrides_reach_the_run(trained):
+    from racer.train.folder import Run
+
+    config = Run.open(trained / "run").config()
+    assert (config.cars, config.steps, config.ppo.learning_rate) == (16, 8192, 1e-3)
+
+
+def test_the_same_export_gives_the_same_bytes(trained):
+    again = trained / "again.entry.zip"
+    main(["export", str(trained / "run"), "--out", str(again), "--name", "small"])
+    assert again.read_bytes() == (trained / "car.entry.zip").read_bytes()
+
+
+def test_a_race_gives_the_same_result_twice_under_documented_keys(trained, capsys):
+    race = ("race", trained / "car.entry.zip", "--track", "oval", "--laps", "1", "--json")
+    first, second = printed(capsys, *race), printed(capsys, *race)
+    assert first == second
+    assert {
+        "laps_completed",
+        "laps",
+        "lap_times_s",
+        "off_tracks",
+        "total_time_s",
+        "best_lap_s",
+    } <= set(first)
+    assert first["track"] == "oval"
+
+
+def test_a_race_is_filmed_and_drawn(trained, capsys):
+    video, plot = trained / "race.mp4", trained / "line.png"
+    words = ["--laps", "1", "--video", str(video), "--plot", str(plot)]
+    main(["race", str(trained / "car.entry.zip"), *words])
+    said = capsys.readouterr().out
+    assert str(video) in said
+    assert str(plot) in said
+    assert video.stat().st_size > 10_000
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_submission_stands_on_the_board_with_the_same_score_twice(trained, capsys, monkeypatch):
+    monkeypatch.setenv("RACER_BOARD", str(trained / "board"))
+    submit = ("board", "submit", trained / "car.entry.zip", "--json", "--name")
+    first, second = printed(capsys, *submit, "one"), printed(capsys, *submit, "two")
+    rows = printed(capsys, "board", "show", "--json")
+    assert [row["name"] for row in rows] == ["one", "two"]
+    assert [row["rank"] for row in rows] == [1, 1]
+    assert {"rank", "name", "season", "entry_sha256"} <= set(rows[0])
+    for key in ("laps_completed", "lap_times_s", "total_time_s", "off_tracks", "entry_sha256"):
+        assert first[key] == second[key] == rows[0][key]
+    main(["board", "show"])
+    assert "one" in capsys.readouterr().out
