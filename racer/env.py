@@ -106,10 +106,11 @@ class RacerVectorEnv(VectorEnv):
                 if one is not None:
                     self._generators[i] = np.random.default_rng(one)
         self.start(self._everyone)
-        return self._obs.copy(), self.info()
+        return self._obs, self.info()
 
     def start(self, cars: np.ndarray) -> None:
-        """Put cars (k,) at their next start and look."""
+        """Put cars (k,) at their next start and look; the observations are a new array."""
+        self._obs = self._obs.copy()
         self.world.reset(cars, *self.race.start(cars, self._generators))
         self._look(cars)
 
@@ -122,14 +123,14 @@ class RacerVectorEnv(VectorEnv):
         done = terminated | truncated
         if done.any():
             infos |= {
-                "final_obs": self._obs.copy(),
+                "final_obs": self._obs,
                 "_final_obs": done,
                 "final_info": dict(infos),
                 "_final_info": done,
             }
             self.start(np.flatnonzero(done))
             infos |= self.info()
-        return self._obs.copy(), rewards, terminated, truncated, infos
+        return self._obs, rewards, terminated, truncated, infos
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One control period without a restart: rewards, terminated, truncated, each (n,)."""
@@ -139,6 +140,7 @@ class RacerVectorEnv(VectorEnv):
         back = self.race.returns()
         if len(back):
             self.world.reset(back, *self.race.put_back(back))
+        self._obs = np.empty_like(self._obs)
         self._look(self._everyone)
         ending = self.race.ending
         truncated = ending == Ending.TIME_UP
@@ -168,7 +170,7 @@ class RacerVectorEnv(VectorEnv):
 
     @property
     def observations(self) -> np.ndarray:
-        """What the cars see now, (n, ...); changes with the next step."""
+        """What the cars see now, (n, ...): an array that no later step writes to."""
         return self._obs
 
     def _look(self, cars: np.ndarray) -> None:
@@ -241,7 +243,7 @@ class RacerEnv(gymnasium.Env):
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Drive for one control period."""
         rewards, terminated, truncated = self.vector.advance(np.asarray(action)[None])
-        obs = self.vector.observations[0].copy()
+        obs = self.vector.observations[0]
         if self.render_mode == "human":
             self.render()
         return obs, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), self._info()

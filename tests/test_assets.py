@@ -51,7 +51,7 @@ def test_a_folder_is_not_taken_for_a_file(tmp_path, monkeypatch):
 
 
 def test_a_name_that_is_not_there_is_answered_with_those_that_are():
-    with pytest.raises(TrackError, match="no file 'ovla', and tracks/ .*: bowtie, hairpin, oval"):
+    with pytest.raises(TrackError, match=r"no file 'ovla', and tracks/ .*: bowtie, hairpin, oval"):
         assets.find("ovla", "tracks", TrackError)
     with pytest.raises(ConfigError, match="shipped there: none"):
         assets.find("ovla", "no-such-folder")
@@ -137,12 +137,12 @@ def test_a_file_that_is_too_large_is_refused(tmp_path):
 
 
 def test_a_missing_file_is_refused_as_the_kind_of_error_that_was_asked_for(tmp_path):
-    with pytest.raises(TrackError, match="cannot be read: .*No such file"):
+    with pytest.raises(TrackError, match=r"cannot be read: .*No such file"):
         read(tmp_path / "no.yaml", Car, TrackError)
 
 
 def test_values_that_come_from_no_file_name_their_source():
-    with pytest.raises(ConfigError, match="^the command line: unknown key 'spede'; did you mean"):
+    with pytest.raises(ConfigError, match=r"^the command line: unknown key 'spede'; did you mean"):
         validate({"spede": 1}, Car, "the command line")
 
 

@@ -138,17 +138,24 @@ class TimeTrial:
         self.distance += gained
         self._count_laps(before, gained)
 
-        yaw = state.yaw
-        cos, sin = np.cos(yaw)[:, None], np.sin(yaw)[:, None]
-        x, y = self._wheels.T
-        wheels = np.stack([x * cos - y * sin, x * sin + y * cos], axis=2) + state.xy[:, None]
-        self.wheels_on_road = self.track.on_road(wheels).sum(axis=1)
-
+        self._count_wheels(state)
         moved = np.hypot(*(state.xy - self._xy).T)
         self._xy[:] = state.xy
         self._still = np.where(moved <= STILL, self._still + 1, 0)
         self._falling = np.where(gained < 0.0, self._falling + 1, 0)
         self._end(state)
+
+    def _count_wheels(self, state: CarState) -> None:
+        self.wheels_on_road[:] = 4
+        reach = np.hypot(*self._wheels.T).max()
+        near = np.flatnonzero(np.abs(self.place.d) + reach >= self.track.clearance)
+        if len(near):
+            yaw = state.yaw[near, None]
+            cos, sin = np.cos(yaw), np.sin(yaw)
+            x, y = self._wheels.T
+            wheels = np.stack([x * cos - y * sin, x * sin + y * cos], axis=2)
+            on_road = self.track.on_road(wheels + state.xy[near, None])
+            self.wheels_on_road[near] = on_road.sum(axis=1)
 
     def _count_laps(self, before: np.ndarray, gained: np.ndarray) -> None:
         length = self.track.length

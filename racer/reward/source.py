@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import traceback
 from collections.abc import Callable
-from numbers import Real
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -19,6 +18,7 @@ from racer.errors import RewardError
 NAME = "reward_function"
 LIMIT = 1e5
 """Largest absolute reward; beyond it DeepRacer, too, takes a reward for a mistake."""
+NUMBERS = (int, float, np.integer, np.floating, np.bool_)
 SHIPPED = "configs/rewards"
 
 RewardFunction = Callable[[dict[str, Any]], Any]
@@ -102,7 +102,7 @@ class RewardSource:
             raise self._raised(problem) from problem
         if type(reward) is float and -LIMIT <= reward <= LIMIT:
             return reward
-        if isinstance(reward, (Real, np.bool_)) and -LIMIT <= float(reward) <= LIMIT:
+        if isinstance(reward, NUMBERS) and -LIMIT <= reward <= LIMIT:
             return float(reward)
         raise self._refused(function, reward)
 
@@ -114,8 +114,8 @@ class RewardSource:
             raise self._raised(problem) from problem
         function = namespace.get(NAME)
         if not callable(function):
-            got = f"{NAME} is a {type(function).__name__}" if NAME in namespace else "has none"
-            raise RewardError(f"{self.path}: must define `def {NAME}(params):`; it {got}")
+            got = f"{NAME} = {function!r:.100}" if NAME in namespace else "there is none"
+            raise RewardError(f"{self.path}: must define `def {NAME}(params):`; {got}")
         return function
 
     def _raised(self, problem: BaseException) -> RewardError:

@@ -83,7 +83,6 @@ def _frame(ground, eye, axes, focal, out):
     height, width = out.shape
     index, weight = np.empty(width, dtype=np.int32), np.empty(width, dtype=np.int32)
     quad, total = np.empty(width, dtype=np.uint32), np.empty(width, dtype=np.int32)
-    above = max(eye[2], LOWEST)
     tilt = abs(axes[1, 2]) * 0.5 * width / focal
     sky = np.uint8(ground.texels[-1])
     for i in range(height):
@@ -92,25 +91,38 @@ def _frame(ground, eye, axes, focal, out):
         if middle + tilt + 0.5 / focal <= 0.0:
             out[i] = sky
             continue
-        parts = 1 if tilt < 0.25 * middle else 4
-        for part in range(parts):
-            first, last = part * width // parts, (part + 1) * width // parts
-            across = (0.5 * (first + last) - 0.5 * width) / focal
-            drop = middle - across * axes[1, 2]
-            length = np.sqrt(1.0 + down * down + across * across)
-            texel = length / (focal * ground.resolution)
-            level, taps = _filter(max(drop, 0.2 / focal), length, above, texel)
+        if tilt < 0.25 * middle:
+            _span(ground, eye, axes, focal, i, out, 0, index, weight, quad, total)
+            continue
+        for part in range(4):
+            first, last = part * width // 4, (part + 1) * width // 4
             span = slice(first, last)
-            total[span] = 0
-            for tap in range(taps):
-                row = (i + (tap + 0.5) / taps - 0.5 * height) / focal
-                column = (first + 0.5 - 0.5 * width) / focal
-                _aim(ground, level, eye, axes, focal, row, column, index[span], weight[span])
-                _fetch(ground.texels, ground.start[level], index[span], quad[span])
-                _blend(quad[span], weight[span], total[span])
-            halvings = np.int32(taps >> 1)
-            for j in range(first, last):
-                out[i, j] = np.int32(total[j] >> halvings)
+            parts = index[span], weight[span], quad[span], total[span]
+            _span(ground, eye, axes, focal, i, out, first, *parts)
+
+
+@njit(cache=True, error_model="numpy")
+def _span(ground, eye, axes, focal, i, out, first, index, weight, quad, total):
+    """Draw the pixels of row i from `first` on, as many as the four scratch arrays hold."""
+    height, width = out.shape
+    count = index.shape[0]
+    down = (i + 0.5 - 0.5 * height) / focal
+    across = (first + 0.5 * count - 0.5 * width) / focal
+    drop = -axes[0, 2] - down * axes[2, 2] - across * axes[1, 2]
+    length = np.sqrt(1.0 + down * down + across * across)
+    texel = length / (focal * ground.resolution)
+    above = max(eye[2], LOWEST)
+    level, taps = _filter(max(drop, 0.2 / focal), length, above, texel)
+    total[:] = 0
+    for tap in range(taps):
+        row = (i + (tap + 0.5) / taps - 0.5 * height) / focal
+        column = (first + 0.5 - 0.5 * width) / focal
+        _aim(ground, level, eye, axes, focal, row, column, index, weight)
+        _fetch(ground.texels, ground.start[level], index, quad)
+        _blend(quad, weight, total)
+    halvings = np.int32(taps >> 1)
+    for j in range(count):
+        out[i, first + j] = np.int32(total[j] >> halvings)
 
 
 @njit(cache=True, error_model="numpy")

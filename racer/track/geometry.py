@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from shapely.geometry import LinearRing
 
 WINDOW = 1.0
 """How far from the last place [m] along the line `locate(near=...)` looks, each way."""
@@ -63,6 +64,12 @@ class Track:
     def width(self) -> np.ndarray:
         """Road width at each centre point [m], (N,)."""
         return np.hypot(*(self.left - self.right).T)
+
+    @cached_property
+    def clearance(self) -> float:
+        """Distance of the centre line from the nearer border [m]; all within it is road."""
+        centre = LinearRing(self.centre)
+        return float(min(centre.distance(LinearRing(ring)) for ring in (self.left, self.right)))
 
     @cached_property
     def heading(self) -> np.ndarray:

@@ -35,7 +35,7 @@ class CarsVecEnv(VecEnv):
         self._began = time.perf_counter()
 
     def _seen(self) -> np.ndarray:
-        return self.cars.observations.reshape(-1, *self._shape).copy()
+        return self.cars.observations.reshape(-1, *self._shape)
 
     def reset(self) -> np.ndarray:
         """Start every car; seeds given to `seed` take effect."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -53,7 +52,7 @@ def test_a_reward_is_what_the_function_returns(source):
 
 @pytest.mark.parametrize(
     "value",
-    [3, True, -1e5, 1e5, Fraction(1, 2), *map(np.float32, (1.5, 0)), np.int64(3), np.bool_(True)],
+    [3, True, -1e5, 1e5, *map(np.float32, (1.5, 0)), np.int64(3), np.bool_(True)],
 )
 def test_any_real_number_is_a_reward(source, value):
     reward = returning(source, value)
@@ -149,12 +148,12 @@ def test_an_error_while_the_file_runs_is_refused_with_its_line(source):
 
 def test_a_file_without_a_reward_function_is_refused(source):
     said = refused(source, "def reward(params):\n    return 1.0\n")
-    assert said == "mine.py: must define `def reward_function(params):`; it has none"
+    assert said == "mine.py: must define `def reward_function(params):`; there is none"
 
 
 def test_a_reward_function_that_cannot_be_called_is_refused(source):
     said = refused(source, "reward_function = 3\n")
-    assert said.endswith("; its reward_function is a int")
+    assert said.endswith("; reward_function = 3")
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -218,5 +217,5 @@ def test_a_path_is_found_before_a_shipped_name(source, tmp_path):
 
 
 def test_an_unknown_name_is_answered_with_the_shipped_ones():
-    with pytest.raises(RewardError, match="'fast'.*shipped there: centerline, progress, speed$"):
+    with pytest.raises(RewardError, match=r"'fast'.*shipped there: centerline, progress, speed$"):
         RewardSource.find("fast")

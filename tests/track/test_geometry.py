@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from shapely import contains_xy
@@ -20,6 +20,9 @@ RINGS = {name: LinearRing(track.centre) for name, track in TRACKS.items()}
 names = st.sampled_from(SHIPPED)
 anywhere = st.tuples(st.floats(-8.0, 8.0), st.floats(-8.0, 8.0))
 far_away = st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
+
+unhurried = settings(deadline=None)
+"""For a machine whose first call compiles the kernels."""
 
 
 def circle(radius: float = 2.0, width: float = 0.8, turn: int = 1, n: int = 720) -> Track:
@@ -46,16 +49,19 @@ def assert_is_nearest(name: str, point: tuple[float, float]) -> None:
     assert track.s[i] - 1e-9 <= (place.s or track.s[i]) <= track.s[i + 1] + 1e-9
 
 
+@unhurried
 @given(names, anywhere)
 def test_a_point_lies_where_an_independent_search_finds_it(name, point):
     assert_is_nearest(name, point)
 
 
+@unhurried
 @given(names, far_away)
 def test_a_point_far_away_lies_where_an_independent_search_finds_it(name, point):
     assert_is_nearest(name, point)
 
 
+@unhurried
 @given(names, st.floats(-0.3, 0.3), st.floats(-0.6, 0.6))
 def test_a_point_near_the_start_line_lies_where_an_independent_search_finds_it(name, along, aside):
     track = TRACKS[name]
@@ -65,6 +71,7 @@ def test_a_point_near_the_start_line_lies_where_an_independent_search_finds_it(n
     assert_is_nearest(name, (point[0], point[1]))
 
 
+@unhurried
 @given(names, st.lists(anywhere, min_size=1, max_size=8))
 def test_many_points_lie_where_each_lies_alone(name, points):
     track = TRACKS[name]
@@ -115,6 +122,7 @@ def test_a_circle_heads_along_its_tangent():
     assert_allclose(np.cos(heading - [np.pi / 2, np.pi, -np.pi / 2]), 1.0, atol=1e-4)
 
 
+@unhurried
 @given(names, st.lists(anywhere, min_size=20, max_size=20))
 def test_the_road_is_what_lies_between_the_two_polygons(name, points):
     track, xy = TRACKS[name], np.array(points)
@@ -132,6 +140,7 @@ def test_the_centre_is_on_the_road_and_the_borders_are_its_edge(name):
         assert not track.on_road(track.centre + 1.01 * (border - track.centre)).any()
 
 
+@unhurried
 @given(names, st.floats(0.0, 1.0, exclude_max=True))
 def test_a_distance_along_the_line_is_found_again(name, share):
     track = TRACKS[name]
@@ -143,6 +152,7 @@ def test_a_distance_along_the_line_is_found_again(name, share):
     assert abs(place.d) < 1e-9
 
 
+@unhurried
 @given(names, st.floats(0.0, 1.0, exclude_max=True), st.floats(-0.3, 0.3))
 def test_a_point_beside_the_line_is_found_at_its_side(name, share, aside):
     track = TRACKS[name]
@@ -159,6 +169,7 @@ def test_a_distance_beyond_the_lap_starts_it_anew():
     assert_allclose(track.at(-1.5)[0], track.at(track.length - 1.5)[0], atol=1e-9)
 
 
+@unhurried
 @given(names, anywhere)
 def test_a_reversed_track_flips_the_side_and_the_way(name, point):
     track, xy = TRACKS[name], np.array(point)

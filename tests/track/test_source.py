@@ -104,7 +104,7 @@ def test_a_bad_file_is_refused_with_its_name_and_what_is_wrong(tmp_path, kind):
 
 
 def test_a_missing_file_is_refused_with_the_tracks_there_are():
-    with pytest.raises(TrackError, match="no file 'nowhere'.*bowtie, hairpin, oval, speedway"):
+    with pytest.raises(TrackError, match=r"no file 'nowhere'.*bowtie, hairpin, oval, speedway"):
         load_track("nowhere")
 
 
