@@ -126,7 +126,8 @@ def _train(config: Any, folder: Path) -> None:
     if watch.best is not None:
         print(f"best: {_sentence(watch.best)}")
     if watch.stop:
-        print("training was cut short; what it learnt is saved")
+        why = "its minutes were up" if watch.is_out_of_time else "it was stopped"
+        print(f"training ended early because {why}; what it learnt is saved")
     print(f"next: racer export {folder} --out {folder.name}.entry.zip")
 
 

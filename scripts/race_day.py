@@ -19,7 +19,7 @@ def racer(*words: str | Path) -> None:
 def main() -> None:
     """Run every step of the main job and say where everything lies."""
     began = time.perf_counter()
-    run = Path("runs") / f"race-{datetime.now():%Y%m%d-%H%M%S}"
+    run = Path("runs") / f"race-{datetime.now():%m%d-%H%M%S}"
     entry, video, picture = (run / name for name in ("car.entry.zip", "race.mp4", "line.png"))
     racer("train", "configs/quick.yaml", "--run", run)
     racer("export", run, "--out", entry, "--name", run.name)
@@ -28,7 +28,7 @@ def main() -> None:
     racer("board", "show")
     minutes, seconds = divmod(int(time.perf_counter() - began), 60)
     print(f"\nDone in {minutes} min {seconds:02d} s. Yours now:")
-    print(f"  the run     {run}  (tensorboard --logdir runs)")
+    print(f"  the run     {run}  (.venv/bin/tensorboard --logdir runs)")
     print(f"  the entry   {entry}")
     print(f"  the race    {video}")
     print(f"  the line    {picture}")

@@ -132,6 +132,15 @@ def test_the_road_is_what_lies_between_the_two_polygons(name, points):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
+def test_a_point_level_with_a_corner_of_a_border_is_judged_as_any_other(name):
+    track = TRACKS[name]
+    y = np.concatenate([track.left[:, 1], track.right[:, 1]])
+    xy = np.stack([np.random.default_rng(0).uniform(-7, 7, len(y)), y], axis=1)
+    road = Polygon(track.left).symmetric_difference(Polygon(track.right))
+    assert_array_equal(track.on_road(xy), contains_xy(road, xy))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_the_centre_is_on_the_road_and_the_borders_are_its_edge(name):
     track = TRACKS[name]
     assert track.on_road(track.centre).all()
@@ -183,6 +192,8 @@ def test_a_reversed_track_flips_the_side_and_the_way(name, point):
         assert min(abs(total - track.length), abs(total)) < 1e-6
     assert back.on_road(xy) == track.on_road(xy)
     assert_allclose(back.centre[0], track.centre[0])
+    assert_allclose(back.left, np.roll(track.right[::-1], 1, axis=0))
+    assert_allclose(back.right, np.roll(track.left[::-1], 1, axis=0))
     assert back.is_clockwise != track.is_clockwise
 
 

@@ -112,5 +112,5 @@ def test_sigint_saves_and_ends_the_run(tmp_path):
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
-    assert "cut short" in output
+    assert "it was stopped" in output
     assert Run.open(folder).best().is_file()
