@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from racer.assets.document import validate
 from racer.car.actions import ActionSpace
 from racer.env import RacerVectorEnv
+from racer.errors import ConfigError
 from racer.race import Ending, RaceConfig
 from racer.sensors import SensorConfig
 
@@ -101,8 +103,13 @@ def judge(
         actions: What its actions mean.
         track: A shipped track's name, or a YAML file.
         race: Laps, resets and time limit; see `race_rules`.
-        seed: Seed of the environment.
+        seed: Seed of the environment, not negative.
+
+    Raises:
+        RacerError: A track or number that cannot be used.
     """
+    if seed < 0:
+        raise ConfigError(f"seed: {seed}; it must be 0 or more")
     env = RacerVectorEnv(1, track=track, sensor=sensor, actions=actions, race=race, reward=None)
     try:
         env.reset(seed=seed)
@@ -132,11 +139,16 @@ def judge(
 
 
 def race_rules(laps: int, off_track_penalty: float, time_limit: float) -> RaceConfig:
-    """A race from the start line, in which leaving the road costs a penalty and goes on."""
-    return RaceConfig(
-        laps=laps,
-        start="line",
-        off_track="reset",
-        off_track_penalty=off_track_penalty,
-        time_limit=time_limit,
-    )
+    """A race from the start line, in which leaving the road costs a penalty and goes on.
+
+    Raises:
+        ConfigError: A number is out of its range.
+    """
+    rules = {
+        "laps": laps,
+        "start": "line",
+        "off_track": "reset",
+        "off_track_penalty": off_track_penalty,
+        "time_limit": time_limit,
+    }
+    return validate(rules, RaceConfig, "race")

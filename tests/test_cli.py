@@ -93,6 +93,12 @@ def test_a_missing_and_a_broken_entry_are_refused(capsys, tmp_path):
     assert "broken.entry.zip" in refused(capsys, "board", "submit", broken)
 
 
+def test_a_rule_between_fields_says_which_and_what_to_do(capsys):
+    said = refused(capsys, "train", "state", "--ppo.batch-size", "1000000")
+    assert "ppo.batch_size 1000000" in said
+    assert len(said) < 200
+
+
 def test_a_folder_without_a_run_cannot_be_exported(capsys, tmp_path):
     assert "holds no run" in refused(capsys, "export", tmp_path)
 

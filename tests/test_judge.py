@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from racer.car.actions import ActionSpace
+from racer.errors import ConfigError
 from racer.judge import judge, race_rules
 from racer.sensors import SensorConfig
 
@@ -53,3 +54,14 @@ def test_a_race_that_is_not_finished_has_no_total():
     assert result.total_time_s is None
     assert result.best_lap_s is None
     assert result.as_dict()["lap_times_s"] == []
+
+
+@pytest.mark.parametrize(("laps", "limit"), [(0, 60.0), (101, 60.0), (3, 0.0)])
+def test_rules_out_of_range_are_refused(laps, limit):
+    with pytest.raises(ConfigError, match="race: "):
+        race_rules(laps, 3.0, limit)
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ConfigError, match="seed: -1"):
+        judge(steer_for_the_line, STATE, ACTIONS, "oval", race_rules(1, 3.0, 60.0), seed=-1)

@@ -109,7 +109,9 @@ def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict) -> str
     if one["type"] == "missing":
         return f"{where}: the key {key!r} is missing"
     message = one["msg"].removeprefix("Value error, ")
-    return f"{where}: {key or 'the file'}: {message}; got {one['input']!r:.200}"
+    if not key:
+        return f"{where}: {message}"
+    return f"{where}: {key}: {message}; got {one['input']!r:.200}"
 
 
 def _keys(model: type[BaseModel], at: Sequence[str | int]) -> list[str]:

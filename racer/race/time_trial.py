@@ -37,7 +37,7 @@ class RaceConfig(Document):
         default=3.0, ge=0, le=60, description="seconds added for each reset, 0-60"
     )
     time_limit: float = Field(
-        default=60.0, gt=0, le=3600, description="simulated seconds until truncation, to 3600"
+        default=60.0, gt=0, le=36_000, description="simulated seconds until truncation, to 36000"
     )
 
 

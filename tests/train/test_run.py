@@ -14,7 +14,7 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from racer.assets.document import validate
-from racer.errors import RewardError, RunError
+from racer.errors import ConfigError, RewardError, RunError
 from racer.train.config import RunConfig
 from racer.train.folder import Run
 from racer.train.run import train
@@ -114,3 +114,17 @@ def test_sigint_saves_and_ends_the_run(tmp_path):
     assert process.returncode == 0, output
     assert "it was stopped" in output
     assert Run.open(folder).best().is_file()
+
+
+def test_a_policy_with_discrete_actions_trains(tmp_path):
+    grid = {"kind": "discrete", "choices": ((-30, 1.0), (0, 1.5), (30, 1.0))}
+    watch = train(config(actions=grid, steps=512), tmp_path / "run", QUIET)
+    assert watch.best is not None
+    assert len(watch.best.time) > 5
+
+
+def test_a_frame_too_small_for_the_filters_is_refused(tmp_path):
+    tiny = {"kind": "camera", "camera": {"width": 20, "height": 12}}
+    with pytest.raises(ConfigError, match="20x12 frame is too small"):
+        train(config(sensor=tiny), tmp_path / "run", QUIET)
+    assert not (tmp_path / "run").exists()
