@@ -91,7 +91,7 @@ def _frame(ground, eye, axes, focal, out):
         if middle + tilt + 0.5 / focal <= 0.0:
             out[i] = sky
             continue
-        if tilt < 0.25 * middle:
+        if tilt < 0.5 * middle:
             _span(ground, eye, axes, focal, i, out, 0, index, weight, quad, total)
             continue
         for part in range(4):
@@ -153,14 +153,10 @@ def _filter(drop, length, above, texels):
 def _aim(ground, level, eye, axes, focal, row, column, index, weight):
     """Which texel each pixel's ray hits, and how far past its centre, for a run of pixels.
 
-    Every number stays 32 bits wide so that the loop vectorizes; no input, however broken, gives
-    an index outside the texture.
-
-    Args:
-        row: Slope of the rays down the image.
-        column: Slope of the first ray to the right; the next are 1 / focal apart.
-        index: Filled with the texel's place in its level, or the sky's behind all levels.
-        weight: Filled with 1/256 texels past its centre: x in the low byte, y in the next.
+    The first ray's slope is `column` to the right and `row` down; the next are 1 / focal apart.
+    `index` gets the texel's place in its level, or the sky's behind all levels; `weight` gets
+    1/256 texels past its centre, x in the low byte and y in the next. Every number stays 32 bits
+    wide so that the loop vectorizes; no pose, however broken, gives an index outside the texture.
     """
     step, across = np.float32(1.0 / focal), np.float32(column)
     fx, sx = np.float32(axes[0, 0] + row * axes[2, 0]), np.float32(axes[1, 0])
@@ -199,7 +195,7 @@ def _blend(quad, weight, total):
     """Add each quad's bilinear mean to `total`; the lower and the upper pair share a product."""
     even, low = np.uint32(0x00FF00FF), np.uint32(0xFFFF)
     eight, sixteen = np.uint32(8), np.uint32(16)
-    byte, full = np.uint32(255), np.uint32(256)
+    byte, full, half = np.uint32(255), np.uint32(256), np.uint32(0x8000)
     for j in range(quad.shape[0]):
         q, w = quad[j], np.uint32(weight[j])
         fu, fv = np.uint32(w & byte), np.uint32(np.uint32(w >> eight) & byte)
@@ -208,4 +204,4 @@ def _blend(quad, weight, total):
         pair = np.uint32(np.uint32(near << eight) + np.uint32(np.uint32(right - near) * fu))
         lower, upper = np.uint32(pair & low), np.uint32(pair >> sixteen)
         mean = np.uint32(np.uint32(lower * np.uint32(full - fv)) + np.uint32(upper * fv))
-        total[j] += np.int32(np.uint32(mean >> sixteen))
+        total[j] += np.int32(np.uint32(np.uint32(mean + half) >> sixteen))

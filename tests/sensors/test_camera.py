@@ -131,8 +131,8 @@ def tiny(track, tmp_path_factory):
     pybullet.disconnect(client)
 
 
-@pytest.mark.parametrize("finer, wanted", [(1, 0.955), (4, 0.97)])
-def test_frames_agree_with_pybullets_renderer(track, tiny, finer, wanted):
+@pytest.mark.parametrize("finer, wanted, bias", [(1, 0.955, 0.5), (4, 0.97, 0.2)])
+def test_frames_agree_with_pybullets_renderer(track, tiny, finer, wanted, bias):
     """The share of pixels within 16 of 255 of PyBullet's, over 24 poses with roll and pitch.
 
     PyBullet takes the nearest texel at each pixel's centre. What differs at the same resolution
@@ -155,7 +155,7 @@ def test_frames_agree_with_pybullets_renderer(track, tiny, finer, wanted):
     theirs = np.stack([tiny_frame(tiny, body, finer) for body in state.body])
     close = (np.abs(ours - theirs) <= 16).mean(axis=(1, 2))
     assert close.mean() > wanted
-    assert abs((ours - theirs).mean()) < 0.5
+    assert abs((ours - theirs).mean()) < bias
 
 
 @pytest.mark.parametrize("pitch_deg", [0.0, 8.0, 15.0])
