@@ -166,22 +166,16 @@ def race(
         plot: Draw the driven line as this PNG.
         json: Print the result as JSON.
     """
-    from racer.judge import judge, race_rules
+    from racer.judge import judge_entry, race_rules
     from racer.policy.entry import read_entry
-    from racer.policy.onnx_policy import OnnxPolicy
 
     package = read_entry(entry)
     manifest = package.manifest
-    result = judge(
-        OnnxPolicy(package),
-        manifest.sensor,
-        manifest.actions,
-        track or manifest.trained_on.track,
-        race_rules(laps, off_track_penalty=3.0, time_limit=60.0 * laps),
-        seed,
-    )
+    road = track or manifest.trained_on.track
+    rules = race_rules(laps, off_track_penalty=3.0, time_limit=60.0 * laps)
+    result = judge_entry(package, road, rules, seed)
     if video or plot:
-        _picture(result, track or manifest.trained_on.track, manifest, video, plot)
+        _picture(result, road, manifest, video, plot)
     if json:
         _print_json(result.as_dict())
         return
@@ -224,19 +218,12 @@ def board_submit(
     from racer.board.season import load_season
     from racer.board.standing import rank
     from racer.board.store import Store
-    from racer.judge import judge, race_rules
+    from racer.judge import judge_entry, race_rules
     from racer.policy.entry import read_entry
-    from racer.policy.onnx_policy import OnnxPolicy
 
     package, rules, store = read_entry(entry), load_season(season), Store()
-    result = judge(
-        OnnxPolicy(package),
-        package.manifest.sensor,
-        package.manifest.actions,
-        rules.track,
-        race_rules(rules.laps, rules.off_track_penalty, rules.time_limit),
-        rules.seed,
-    )
+    race = race_rules(rules.laps, rules.off_track_penalty, rules.time_limit)
+    result = judge_entry(package, rules.track, race, rules.seed)
     added = store.add(rules, name or package.manifest.name, package, result.as_dict())
     rows = rank(store.rows(rules))
     mine = (added.name, added.entry_sha256)

@@ -12,6 +12,8 @@ from racer.assets.document import validate
 from racer.car.actions import ActionSpace
 from racer.env import RacerVectorEnv
 from racer.errors import ConfigError
+from racer.policy.entry import Entry
+from racer.policy.onnx_policy import OnnxPolicy
 from racer.race import Ending, RaceConfig
 from racer.sensors import SensorConfig
 
@@ -136,6 +138,12 @@ def judge(
         )
     finally:
         env.close()
+
+
+def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> LapResult:
+    """Drive an entry's policy by onnxruntime; see `judge`."""
+    manifest = entry.manifest
+    return judge(OnnxPolicy(entry), manifest.sensor, manifest.actions, track, race, seed)
 
 
 def race_rules(laps: int, off_track_penalty: float, time_limit: float) -> RaceConfig:

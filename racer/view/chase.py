@@ -13,6 +13,7 @@ from racer.sensors.camera import look
 from racer.sensors.scene import scene_of
 from racer.track import Track
 from racer.view.model import Pinhole, draw
+from racer.world import yaw_of
 
 BEHIND, ABOVE, AHEAD = 0.80, 0.42, 0.9
 """Where the camera stands behind and above the car, and how far ahead of it it looks [m]."""
@@ -96,8 +97,7 @@ class ChaseView:
 
     def _camera(self, body: np.ndarray, yaw: float | None) -> Pinhole:
         if yaw is None:
-            x, y, z, w = body[3:7]
-            yaw = float(np.arctan2(2 * (x * y + z * w), 1 - 2 * (y * y + z * z)))
+            yaw = float(yaw_of(body))
         ahead = np.array([np.cos(yaw), np.sin(yaw), 0.0])
         ground = np.array([body[0], body[1], 0.0])
         eye = ground - BEHIND * ahead + (0.0, 0.0, ABOVE)

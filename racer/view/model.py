@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+from scipy.spatial.transform import Rotation
 
 from racer.car.spec import CarSpec
 
@@ -131,7 +132,7 @@ def draw(
         body: Its body row, (13,).
         steering: Angle of its front wheels [rad].
     """
-    place, rotation = body[:3], _rotation(body[3:7])
+    place, rotation = body[:3], Rotation.from_quat(body[3:7]).as_matrix()
     _shadow(picture, camera, spec, place, rotation)
     big = (picture.width * SMOOTHING, picture.height * SMOOTHING)
     camera = camera._replace(focal=camera.focal * SMOOTHING)
@@ -169,14 +170,3 @@ def _shadow(
     mask = Image.new("L", picture.size)
     ImageDraw.Draw(mask).polygon(pixels.ravel().tolist(), fill=150)
     picture.paste((12, 14, 16), mask=mask.filter(ImageFilter.GaussianBlur(3)))
-
-
-def _rotation(quaternion: np.ndarray) -> np.ndarray:
-    x, y, z, w = quaternion
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )

@@ -11,7 +11,7 @@ from racer.sensors import SensorConfig, make_sensor
 from racer.track import Place, Track
 from racer.view.chase import ChaseView, Hud
 from racer.view.video import VideoWriter
-from racer.world import CONTROL_RATE, CarState
+from racer.world import CONTROL_RATE, CarState, yaw_of
 
 BETWEEN = 2
 """Frames a control step; those between two steps are interpolated."""
@@ -87,8 +87,7 @@ def _between(body: np.ndarray, steering: np.ndarray):
 
 def _follow(heading: float | None, row: np.ndarray) -> float:
     """The camera's heading [rad], which trails the car's."""
-    x, y, z, w = row[3:7]
-    yaw = float(np.arctan2(2 * (x * y + z * w), 1 - 2 * (y * y + z * z)))
+    yaw = float(yaw_of(row))
     if heading is None:
         return yaw
     return heading + STEADY * float(np.arctan2(np.sin(yaw - heading), np.cos(yaw - heading)))

@@ -53,6 +53,12 @@ def has_display() -> bool:
     return bool(os.environ.get("DISPLAY"))
 
 
+def yaw_of(body: np.ndarray) -> np.ndarray:
+    """Heading of the x axes of body rows (..., 13) [rad], (...)."""
+    x, y, z, w = np.moveaxis(body[..., 3:7], -1, 0)
+    return np.arctan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
+
+
 @dataclass(frozen=True)
 class CarState:
     """Views of what the cars do now; rows are cars. They change with the next step.
@@ -91,8 +97,7 @@ class CarState:
     @property
     def yaw(self) -> np.ndarray:
         """Heading of the bodies' x axes [rad], (n,)."""
-        x, y, z, w = self.body[:, 3:7].T
-        return np.arctan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
+        return yaw_of(self.body)
 
 
 class World:

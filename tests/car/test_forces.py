@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 import pybullet
@@ -17,23 +15,6 @@ from racer.world import CONTROL_RATE, SUBSTEPS, World
 SPEC = deepracer()
 PERIOD = 1.0 / CONTROL_RATE
 DT = PERIOD / SUBSTEPS
-
-
-class MakeWorld(Protocol):
-    def __call__(self, n: int, spec: CarSpec = SPEC) -> World: ...
-
-
-@pytest.fixture
-def make_world() -> Iterator[MakeWorld]:
-    worlds = []
-
-    def make(n: int, spec: CarSpec = SPEC) -> World:
-        worlds.append(World(spec, n))
-        return worlds[-1]
-
-    yield make
-    for world in worlds:
-        world.close()
 
 
 def drive(world: World, steering, speed, seconds: float) -> np.ndarray:

@@ -5,39 +5,20 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pybullet
 import pytest
 
 import racer.world.bullet
-from racer.car.spec import CarSpec, deepracer
+from racer.car.spec import deepracer
 from racer.errors import RacerError
 from racer.world import CONTROL_RATE, World
 
 SPEC = deepracer()
 PLACE, HEADING = np.array([1.5, -0.7]), 0.9
-
-
-class MakeWorld(Protocol):
-    def __call__(self, n: int, spec: CarSpec = SPEC) -> World: ...
-
-
-@pytest.fixture
-def make_world() -> Iterator[MakeWorld]:
-    worlds = []
-
-    def make(n: int, spec: CarSpec = SPEC) -> World:
-        worlds.append(World(spec, n))
-        return worlds[-1]
-
-    yield make
-    for world in worlds:
-        world.close()
 
 
 def commands(steps: int, n: int, seed: int) -> np.ndarray:
