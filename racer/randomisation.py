@@ -1,0 +1,106 @@
+"""What may differ from one episode to the next: its ranges, and the draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from racer.assets import find
+from racer.assets.document import Document, read
+
+Range = tuple[float, float]
+
+
+def _between(neutral: float, low: float, high: float, description: str) -> Any:
+    return Field(
+        default=(neutral, neutral),
+        description=f"{description}; lowest and highest, {low:g} to {high:g}",
+        json_schema_extra={"low": low, "high": high},
+    )
+
+
+class Randomisation(Document):
+    """A range a quantity, drawn evenly for each episode; by default nothing is random.
+
+    A factor multiplies what the car or the sensor has, an offset is added to it.
+    """
+
+    friction: Range = _between(1, 0.2, 2, "factor of the tyres' grip")
+    mass: Range = _between(1, 0.5, 2, "factor of the mass and of the inertia with it")
+    mass_forward: Range = _between(0, -0.05, 0.05, "offset of the centre of mass ahead [m]")
+    mass_up: Range = _between(0, -0.03, 0.03, "offset of the centre of mass upwards [m]")
+    motor: Range = _between(1, 0.2, 2, "factor of the drive's force")
+    speed_gain: Range = _between(1, 0.5, 1.5, "factor of the commanded speed")
+    steering_gain: Range = _between(1, 0.5, 1.5, "factor of the commanded steering")
+    steering_offset: Range = _between(0, -0.2, 0.2, "offset of the commanded steering [rad]")
+    latency: Range = _between(0, 0, 2, "control steps until an action acts, whole numbers")
+    camera_forward: Range = _between(0, -0.1, 0.1, "offset of the camera ahead [m]")
+    camera_left: Range = _between(0, -0.1, 0.1, "offset of the camera to the left [m]")
+    camera_up: Range = _between(0, -0.1, 0.1, "offset of the camera upwards [m]")
+    camera_roll: Range = _between(0, -0.3, 0.3, "turn of the camera to its right side [rad]")
+    camera_pitch: Range = _between(0, -0.3, 0.3, "tilt of the camera down [rad]")
+    camera_yaw: Range = _between(0, -0.3, 0.3, "turn of the camera to the left [rad]")
+    field_of_view: Range = _between(1, 0.5, 1.5, "factor of the camera's field of view")
+    brightness: Range = _between(0, -128, 128, "offset of each pixel [levels of 255]")
+    contrast: Range = _between(1, 0.2, 3, "factor of each pixel's distance from middle grey")
+    red: Range = _between(1, 0.2, 2, "factor of red; a grey camera sees it in its share")
+    green: Range = _between(1, 0.2, 2, "factor of green")
+    blue: Range = _between(1, 0.2, 2, "factor of blue")
+    pixel_noise: Range = _between(0, 0, 64, "standard deviation of each pixel [levels of 255]")
+    blur: Range = _between(0, 0, 1, "share of each pixel that its four neighbours give")
+    lidar_noise: Range = _between(1, 0, 20, "factor of the lidar's own noise")
+    dropped_frames: Range = _between(0, 0, 0.9, "chance that a sensor repeats its last frame")
+
+    @model_validator(mode="after")
+    def _ranges_hold(self) -> Randomisation:
+        for name, field in type(self).model_fields.items():
+            low, high = getattr(self, name)
+            limits: Any = field.json_schema_extra
+            if not limits["low"] <= low <= high <= limits["high"]:
+                raise ValueError(f"{name} must be {field.description}; got [{low:g}, {high:g}]")
+        if any(end != int(end) for end in self.latency):
+            raise ValueError(f"latency must be whole control steps, got {list(self.latency)}")
+        return self
+
+
+QUANTITIES = tuple(Randomisation.model_fields)
+DRAW = np.dtype([("seed", np.uint64), *((name, np.float64) for name in QUANTITIES)])
+"""A row a car: a seed for what is random within the episode, and a number a quantity."""
+
+
+class Draws:
+    """The rows that n cars have drawn for their episodes.
+
+    Attributes:
+        rows: One row of `DRAW` a car, (n,). Before the first draw each is neutral, with seed 0.
+    """
+
+    def __init__(self, config: Randomisation, n: int) -> None:
+        ranges = np.array([getattr(config, name) for name in QUANTITIES])
+        self._low, self._high = ranges[:, 0].copy(), ranges[:, 1].copy()
+        self.is_random = bool((self._low != self._high).any())
+        self.rows = np.zeros(n, dtype=DRAW)
+        neutral = Randomisation()
+        for name in QUANTITIES:
+            self.rows[name] = getattr(neutral, name)[0]
+
+    def draw(self, cars: np.ndarray, generators: list[np.random.Generator]) -> None:
+        """Draw anew for cars (k,), each from its own of the n generators."""
+        for car in cars:
+            generator = generators[car]
+            row = generator.uniform(self._low, self._high)
+            k = QUANTITIES.index("latency")
+            row[k] = generator.integers(int(self._low[k]), int(self._high[k]), endpoint=True)
+            seed = generator.integers(2**64, dtype=np.uint64)
+            self.rows[car] = (seed, *row.tolist())
+
+
+def load_randomisation(name: str) -> Randomisation:
+    """The randomisation of a YAML file, or of a shipped preset's name.
+
+    Raises:
+        ConfigError: There is no such file, or a range in it is wrong.
+    """
+    return read(find(name, "configs/randomisation"), Randomisation)
