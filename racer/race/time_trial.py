@@ -11,8 +11,7 @@ from pydantic import Field
 from racer.assets.document import Document
 from racer.car.spec import CarSpec
 from racer.track import Place, Track
-from racer.world import CONTROL_RATE, CarState
-from racer.world.bullet import ROOM
+from racer.world import CONTROL_RATE, ROOM, CarState
 
 PERIOD = 1.0 / CONTROL_RATE
 STILL = 0.0003

@@ -6,24 +6,25 @@ import ctypes
 import os
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 
 from racer.car.forces import BODY, wrench
 from racer.car.spec import CarSpec
 from racer.errors import RacerError
+from racer.world.state import CONTROL_RATE, ROOM, SUBSTEPS, CarState, Contact, moved_point, yaw_of
+from racer.world.variation import Variation
 
-CONTROL_RATE = 15
-"""Commands a second, one a camera frame."""
-
-SUBSTEPS = 16
-"""Physics steps a command: 240 Hz."""
-
-ROOM = 100.0
-"""How far from the origin [m] a car counts as still in the world."""
+CARS, WALLS, BOXES = 1, 2, 4
+"""Bullet's collision groups."""
+SCRAPE = 0.3
+"""Friction of a car's body along what it hits; ours, between plastic and wood."""
+NEAR = 2.0
+"""A box this close to its car [m] moves with each substep, any other once a control step."""
+LIFTED = 50.0
+"""Height of a car that waits beside the race [m]."""
 
 
 @contextmanager
@@ -53,68 +54,50 @@ def has_display() -> bool:
     return bool(os.environ.get("DISPLAY"))
 
 
-def yaw_of(body: np.ndarray) -> np.ndarray:
-    """Heading of the x axes of body rows (..., 13) [rad], (...)."""
-    x, y, z, w = np.moveaxis(body[..., 3:7], -1, 0)
-    return np.arctan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
+class World:
+    """n cars in one Bullet client, alone or together, with walls and boxes to hit.
 
+    Each car is one rigid box without damping; every force on it comes from `car.forces`, but for
+    what Bullet adds where it touches something. Cars that are alone never meet, and a car's states
+    are the same bits alone and among others. A new world's cars stand at the origin.
 
-@dataclass(frozen=True)
-class CarState:
-    """Views of what the cars do now; rows are cars. They change with the next step.
+    Args:
+        spec: What every car is.
+        n: How many cars.
+        gui: Whether Bullet's own window opens.
+        walls: Closed rings of points (N, 2) [m] on which walls stand.
+        boxes: Length, width and height [m] of solid boxes, (k, 3): k of its own for each car, or
+            k for all where they are together.
+        is_together: Whether the cars meet each other.
 
     Attributes:
-        body: Position [m], quaternion x y z w, velocity [m/s], angular velocity [rad/s], all in
-            the world frame, (n, 13).
-        steering: Angle of the front wheels [rad], (n,).
-        command: The last commanded steering [rad] and speed [m/s], (n, 2).
+        state: What the cars do.
+        contact: `Contact` flags of what each car touched in the last control step, (n,).
+        boxes: What each car can meet, (n, K, 10): centre [m], quaternion x y z w, half sizes
+            along its own axes [m]. First the k boxes; then, where cars are together, all n cars.
+            Half sizes are 0 where there is nothing, as in a car's own place.
     """
 
-    body: np.ndarray
-    steering: np.ndarray
-    command: np.ndarray
-
-    @property
-    def xy(self) -> np.ndarray:
-        """Position of the centres of mass on the ground plane [m], (n, 2)."""
-        return self.body[:, :2]
-
-    @property
-    def velocity(self) -> np.ndarray:
-        """Velocity in the world frame [m/s], (n, 3)."""
-        return self.body[:, 7:10]
-
-    @property
-    def angular_velocity(self) -> np.ndarray:
-        """Angular velocity in the world frame [rad/s], (n, 3)."""
-        return self.body[:, 10:13]
-
-    @property
-    def up(self) -> np.ndarray:
-        """Vertical part of each body's own z axis, 1 upright, -1 on the roof, (n,)."""
-        return 1.0 - 2.0 * (self.body[:, 3] ** 2 + self.body[:, 4] ** 2)
-
-    @property
-    def yaw(self) -> np.ndarray:
-        """Heading of the bodies' x axes [rad], (n,)."""
-        return yaw_of(self.body)
-
-
-class World:
-    """n cars that share one Bullet client and never meet each other.
-
-    Each car is one rigid box without contact friction or damping; every other force on it comes
-    from `car.forces`. A car's states are the same bits alone and among others. A new world's cars
-    stand at the origin.
-    """
-
-    def __init__(self, spec: CarSpec, n: int, gui: bool = False) -> None:
-        self.spec = spec
-        self.n = n
-        self._cars = spec.parameters(n)
+    def __init__(
+        self,
+        spec: CarSpec,
+        n: int,
+        gui: bool = False,
+        walls: Sequence[np.ndarray] = (),
+        boxes: np.ndarray | None = None,
+        is_together: bool = False,
+    ) -> None:
+        self.spec, self.n, self.is_together = spec, n, is_together
+        sizes = np.zeros((0, 3)) if boxes is None else np.asarray(boxes, dtype=np.float64)
+        self._can_touch = bool(len(walls) or len(sizes) or is_together)
+        self.variation = Variation(spec, n)
+        self._masses = np.full(n, spec.mass)
         self._force, self._torque = np.zeros((n, 3)), np.zeros((n, 3))
         self._places: list[tuple[float, ...]] = [()] * n
+        self._body = np.zeros((n, BODY))
         self.state = CarState(np.zeros((n, BODY)), np.zeros(n), np.zeros((n, 2)))
+        self.contact = np.zeros(n, dtype=np.int64)
+        self._is_lifted = np.zeros(n, dtype=bool)
         if gui and not has_display():
             raise RacerError("no display for render_mode='human'; use 'rgb_array' or set DISPLAY")
         # Where a display refuses, Bullet says so on stderr and ends the process.
@@ -122,10 +105,25 @@ class World:
             self._client = bullet.connect(bullet.GUI if gui else bullet.DIRECT)
         if self._client < 0:
             raise RacerError("Bullet could not start; is another GUI open, or no display here?")
-        bullet.setTimeStep(1.0 / (CONTROL_RATE * SUBSTEPS), physicsClientId=self._client)
+        bullet.setPhysicsEngineParameter(
+            fixedTimeStep=1.0 / (CONTROL_RATE * SUBSTEPS),
+            deterministicOverlappingPairs=1,
+            physicsClientId=self._client,
+        )
         # struct packs a flat list of floats three times as fast as numpy converts one.
         self._pack = struct.Struct(f"{n * BODY}d").pack_into
         self._bodies = [self._spawn() for _ in range(n)]
+        self._numbers = {body: car for car, body in enumerate(self._bodies)}
+        self._kinds = {self._wall(ring): Contact.WALL for ring in walls}
+        groups = 1 if is_together else n
+        self._boxes = [[self._box(size, car) for size in sizes] for car in range(groups)]
+        self._kinds |= {body: Contact.BOX for row in self._boxes for body in row}
+        self._heights = {box: h for row in self._boxes for box, h in zip(row, sizes[:, 2] / 2)}
+        self._box_pose = np.zeros((groups, len(sizes), 3))
+        self.boxes = np.zeros((n, len(sizes) + n * is_together, 10))
+        self.boxes[:, : len(sizes), 2] = sizes[:, 2] / 2
+        self.boxes[..., 6] = 1.0
+        self.boxes[:, : len(sizes), 7:] = sizes / 2
         self.reset(np.arange(n), np.zeros((n, 2)), np.zeros(n))
 
     def _spawn(self) -> int:
@@ -138,15 +136,68 @@ class World:
             -1,
             linearDamping=0.0,
             angularDamping=0.0,
-            lateralFriction=0.0,
+            lateralFriction=SCRAPE,
             rollingFriction=0.0,
             spinningFriction=0.0,
             restitution=0.0,
             localInertiaDiagonal=[spec.inertia_x, spec.inertia_y, spec.inertia_z],
             physicsClientId=client,
         )
-        bullet.setCollisionFilterGroupMask(body, -1, 0, 0, physicsClientId=client)
+        meets = (WALLS | CARS | BOXES) if self.is_together else WALLS
+        group = CARS if self._can_touch else 0
+        bullet.setCollisionFilterGroupMask(body, -1, group, meets, physicsClientId=client)
         return body
+
+    def _wall(self, ring: np.ndarray) -> int:
+        """One concave mesh a ring: a box a segment would cost ten times as much."""
+        client, n = self._client, len(ring)
+        low, high = (np.column_stack([ring, np.full(n, z)]) for z in (-1.0, 1.0))
+        here, after = np.arange(n), (np.arange(n) + 1) % n
+        faces = np.stack([here, after, n + after, here, n + after, n + here], axis=1)
+        shape = bullet.createCollisionShape(
+            bullet.GEOM_MESH,
+            vertices=np.vstack([low, high]).tolist(),
+            indices=faces.ravel().tolist(),
+            flags=bullet.GEOM_FORCE_CONCAVE_TRIMESH,
+            physicsClientId=client,
+        )
+        return self._solid(shape, WALLS, CARS)
+
+    def _box(self, size: np.ndarray, car: int) -> int:
+        client, half = self._client, (size / 2).tolist()
+        shape = bullet.createCollisionShape(
+            bullet.GEOM_BOX, halfExtents=half, physicsClientId=client
+        )
+        box = self._solid(shape, BOXES, CARS if self.is_together else 0)
+        if not self.is_together:
+            own = self._bodies[car]
+            bullet.setCollisionFilterPair(own, box, -1, -1, 1, physicsClientId=client)
+        return box
+
+    def _solid(self, shape: int, group: int, meets: int) -> int:
+        """A body that nothing moves."""
+        client = self._client
+        body = bullet.createMultiBody(0, shape, physicsClientId=client)
+        bullet.changeDynamics(
+            body, -1, lateralFriction=1.0, restitution=0.0, physicsClientId=client
+        )
+        bullet.setCollisionFilterGroupMask(body, -1, group, meets, physicsClientId=client)
+        return body
+
+    def vary(self, cars: np.ndarray, draws: np.ndarray) -> None:
+        """Give cars (k,) what they drew; `draws` holds all n rows of `randomisation.DRAW`."""
+        self.variation.draw(cars, draws)
+        rows = self.variation.cars
+        for car in np.flatnonzero(rows["mass"] != self._masses):
+            row = rows[car]
+            bullet.changeDynamics(
+                self._bodies[car],
+                -1,
+                mass=row["mass"],
+                localInertiaDiagonal=[row["inertia_x"], row["inertia_y"], row["inertia_z"]],
+                physicsClientId=self._client,
+            )
+        self._masses[:] = rows["mass"]
 
     def reset(self, cars: np.ndarray, xy: np.ndarray, yaw: np.ndarray) -> None:
         """Put cars at rest on the road, level and with straight wheels.
@@ -156,41 +207,112 @@ class World:
             xy: Where their centres of mass stand [m], (k, 2).
             yaw: Their headings [rad], (k,).
         """
+        self._is_lifted[cars] = False
+        height = self.variation.cars["mass_height"]
         for car, (x, y), heading in zip(cars, xy, yaw):
-            place = (float(x), float(y), self.spec.mass_height)
-            turn = (0.0, 0.0, float(np.sin(heading / 2)), float(np.cos(heading / 2)))
-            body = self._bodies[car]
-            bullet.resetBasePositionAndOrientation(body, place, turn, physicsClientId=self._client)
-            bullet.resetBaseVelocity(body, (0, 0, 0), (0, 0, 0), physicsClientId=self._client)
-            self._places[car] = place
-            self.state.body[car] = (*place, *turn, 0, 0, 0, 0, 0, 0)
-            self.state.steering[car] = 0.0
-            self.state.command[car] = 0.0
+            cos, sin = float(np.cos(heading)), float(np.sin(heading))
+            ahead = -self.variation.shift[car, 0]
+            self._set(int(car), x + ahead * cos, y + ahead * sin, float(height[car]), heading)
+        self.variation.forget(cars)
+        self._show()
 
-    def step(self, command: np.ndarray) -> CarState:
+    def _set(self, car: int, x: float, y: float, z: float, yaw: float) -> None:
+        place = (float(x), float(y), float(z))
+        turn = (0.0, 0.0, float(np.sin(yaw / 2)), float(np.cos(yaw / 2)))
+        body, client = self._bodies[car], self._client
+        bullet.resetBasePositionAndOrientation(body, place, turn, physicsClientId=client)
+        bullet.resetBaseVelocity(body, (0, 0, 0), (0, 0, 0), physicsClientId=client)
+        self._places[car] = place
+        self._body[car] = (*place, *turn, 0, 0, 0, 0, 0, 0)
+        self.state.steering[car] = 0.0
+        self.state.command[car] = 0.0
+        self.contact[car] = 0
+
+    def lift(self, cars: np.ndarray) -> None:
+        """Hold cars (k,) high above their place, where nobody meets or sees them, until a reset."""
+        self._is_lifted[cars] = True
+        self._hold()
+        self._show()
+
+    def _hold(self) -> None:
+        for car in np.flatnonzero(self._is_lifted).tolist():
+            x, y = self._body[car, :2]
+            self._set(car, x, y, LIFTED, float(yaw_of(self._body[car])))
+
+    def place_boxes(self, cars: np.ndarray, pose: np.ndarray) -> None:
+        """Put the boxes of cars (k,), or where cars are together those of all (0,), on the road.
+
+        Args:
+            cars: Whose boxes.
+            pose: x, y [m] and heading [rad] of each, (len(cars), boxes a car, 3).
+        """
+        self._box_pose[cars] = pose
+        for car, row in zip(cars, pose):
+            for box, one in zip(self._boxes[car], row):
+                self._move(box, one)
+        self._show()
+
+    def _move(self, box: int, pose: np.ndarray) -> None:
+        x, y, yaw = pose.tolist()
+        turn = (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2))
+        place = (x, y, self._heights[box])
+        bullet.resetBasePositionAndOrientation(box, place, turn, physicsClientId=self._client)
+
+    def step(self, command: np.ndarray, boxes: np.ndarray | None = None) -> CarState:
         """Hold a command for one control period.
 
         Args:
             command: Steering [rad] and speed [m/s] of each car, (n, 2); clipped to the car's
                 limits.
+            boxes: Where the boxes shall be at its end, as for `place_boxes` with everyone; they
+                go there evenly.
         """
         state, spec, client = self.state, self.spec, self._client
         np.clip(command[:, 0], -spec.steering_limit, spec.steering_limit, state.command[:, 0])
         np.clip(command[:, 1], 0.0, spec.speed_limit, state.command[:, 1])
+        acting, cars = self.variation.acting(state.command), self.variation.cars
         dt = 1.0 / (CONTROL_RATE * SUBSTEPS)
         push, twist = bullet.applyExternalForce, bullet.applyExternalTorque
         frame = bullet.WORLD_FRAME
         force, torque = self._force, self._torque
-        for _ in range(SUBSTEPS):
-            wrench(self._cars, state.body, state.steering, state.command, dt, force, torque)
+        self.contact[:] = 0
+        moves = [] if boxes is None else self._moves(boxes)
+        for substep in range(SUBSTEPS):
+            wrench(cars, self._body, state.steering, acting, dt, force, torque)
             for body, place, f, t in zip(
                 self._bodies, self._places, force.tolist(), torque.tolist()
             ):
                 push(body, -1, f, place, frame, client)
                 twist(body, -1, t, frame, client)
+            for box, way in moves:
+                self._move(box, way[substep])
             bullet.stepSimulation(client)
             self._read()
+            if self._can_touch:
+                self._feel()
+        if self._is_lifted.any():
+            self._hold()
+        self._show()
         return state
+
+    def _moves(self, boxes: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """Each near box with its poses after each substep, (SUBSTEPS, 3); far ones jump there."""
+        before, change = self._box_pose.copy(), boxes - self._box_pose
+        change[..., 2] = (change[..., 2] + np.pi) % (2 * np.pi) - np.pi
+        is_near = np.ones(before.shape[:2], dtype=bool)
+        if not self.is_together:
+            away = before[..., :2] - self._body[:, None, :2]
+            is_near = (away**2).sum(axis=-1) < NEAR**2
+        moves = []
+        share = np.arange(1, SUBSTEPS + 1)[:, None] / SUBSTEPS
+        for car, row in enumerate(self._boxes):
+            for k, box in enumerate(row):
+                if is_near[car, k]:
+                    moves.append((box, before[car, k] + share * change[car, k]))
+                else:
+                    self._move(box, boxes[car, k])
+        self._box_pose[:] = boxes
+        return moves
 
     def _read(self) -> None:
         client = self._client
@@ -206,7 +328,30 @@ class World:
             flat += linear
             flat += angular
         self._places = places
-        self._pack(self.state.body.data, 0, *flat)
+        self._pack(self._body.data, 0, *flat)
+
+    def _feel(self) -> None:
+        for point in bullet.getContactPoints(physicsClientId=self._client):
+            if point[9] > 0.0:  # Bullet also lists points that are near without pressing.
+                for mine, other in ((point[1], point[2]), (point[2], point[1])):
+                    car = self._numbers.get(mine)
+                    if car is not None:
+                        self.contact[car] |= self._kinds.get(other, Contact.CAR)
+
+    def _show(self) -> None:
+        """Bring the public state and boxes up to what Bullet last said."""
+        moved_point(self._body, self.variation.shift, self.state.body)
+        k = self._box_pose.shape[1]
+        if k:
+            half = self._box_pose[..., 2] / 2
+            self.boxes[:, :k, :2] = self._box_pose[..., :2]
+            self.boxes[:, :k, 5], self.boxes[:, :k, 6] = np.sin(half), np.cos(half)
+        if self.is_together:
+            spec = self.spec
+            half = np.array([spec.body_length, spec.body_width, spec.body_height]) / 2
+            self.boxes[:, k:, :7] = self._body[:, :7]
+            self.boxes[:, k:, 7:] = np.where(self._is_lifted[:, None], 0.0, half)
+            self.boxes[np.arange(self.n), k + np.arange(self.n), 7:] = 0.0
 
     def paint(self, left: np.ndarray, right: np.ndarray) -> None:
         """Show a closed road between two borders, (N, 2) [m] each, on grass, and the cars in red.

@@ -34,6 +34,7 @@ def fling(world: World, velocity, angular=(0.0, 0.0, 0.0), height: float | None 
     pybullet.resetBasePositionAndOrientation(body, place, (0, 0, 0, 1), physicsClientId=client)
     pybullet.resetBaseVelocity(body, velocity, angular, physicsClientId=client)
     world._read()
+    world._show()
 
 
 def row(z: float = SPEC.mass_height, velocity=(0.0, 0.0, 0.0), angular=(0.0, 0.0, 0.0)):

@@ -120,6 +120,7 @@ def test_a_car_in_the_air_keeps_its_velocity_and_spin(make_world):
     pybullet.resetBasePositionAndOrientation(body, (0, 0, 50), (0, 0, 0, 1), physicsClientId=client)
     pybullet.resetBaseVelocity(body, (3.0, -1.0, 0.0), (0.0, 0.0, 2.0), physicsClientId=client)
     world._read()
+    world._show()
     for _ in range(2 * CONTROL_RATE):
         world.step(np.array([[0.4, 4.0]]))
     np.testing.assert_allclose(world.state.velocity[0, :2], [3.0, -1.0], rtol=1e-12)

@@ -1,0 +1,98 @@
+"""What n cars do, as arrays with a leading axis of n."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntFlag
+
+import numpy as np
+from numba import njit
+
+CONTROL_RATE = 15
+"""Commands a second, one a camera frame."""
+SUBSTEPS = 16
+"""Physics steps a command: 240 Hz."""
+ROOM = 100.0
+"""How far from the origin [m] a car counts as still in the world."""
+
+
+class Contact(IntFlag):
+    """What a car touched within a control step."""
+
+    WALL = 1
+    BOX = 2
+    CAR = 4
+
+
+def yaw_of(body: np.ndarray) -> np.ndarray:
+    """Heading of the x axes of body rows (..., 13) [rad], (...)."""
+    x, y, z, w = np.moveaxis(body[..., 3:7], -1, 0)
+    return np.arctan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
+
+
+@dataclass(frozen=True)
+class CarState:
+    """Views of what the cars do now; rows are cars. They change with the next step.
+
+    Attributes:
+        body: Position [m], quaternion x y z w, velocity [m/s], angular velocity [rad/s], all in
+            the world frame, (n, 13). The point is the centre of mass that the `CarSpec` states.
+        steering: Angle of the front wheels [rad], (n,).
+        command: The last commanded steering [rad] and speed [m/s], (n, 2).
+    """
+
+    body: np.ndarray
+    steering: np.ndarray
+    command: np.ndarray
+
+    @property
+    def xy(self) -> np.ndarray:
+        """Position of the centres of mass on the ground plane [m], (n, 2)."""
+        return self.body[:, :2]
+
+    @property
+    def velocity(self) -> np.ndarray:
+        """Velocity in the world frame [m/s], (n, 3)."""
+        return self.body[:, 7:10]
+
+    @property
+    def angular_velocity(self) -> np.ndarray:
+        """Angular velocity in the world frame [rad/s], (n, 3)."""
+        return self.body[:, 10:13]
+
+    @property
+    def up(self) -> np.ndarray:
+        """Vertical part of each body's own z axis, 1 upright, -1 on the roof, (n,)."""
+        return 1.0 - 2.0 * (self.body[:, 3] ** 2 + self.body[:, 4] ** 2)
+
+    @property
+    def yaw(self) -> np.ndarray:
+        """Heading of the bodies' x axes [rad], (n,)."""
+        return yaw_of(self.body)
+
+
+@njit(cache=True)
+def moved_point(body, shift, out):
+    """Fill `out` (n, 13) with the rows of the points that lie `shift` away on each body.
+
+    Args:
+        body: Body rows, (n, 13).
+        shift: Offset forward and upward in the body's frame [m], (n, 2).
+        out: The rows of the moved points.
+    """
+    for i in range(body.shape[0]):
+        out[i] = body[i]
+        ahead, up = shift[i, 0], shift[i, 1]
+        if ahead == 0.0 and up == 0.0:
+            continue
+        x, y, z, w = body[i, 3], body[i, 4], body[i, 5], body[i, 6]
+        ax = (1 - 2 * (y * y + z * z)) * ahead + 2 * (x * z + y * w) * up
+        ay = 2 * (x * y + z * w) * ahead + 2 * (y * z - x * w) * up
+        az = 2 * (x * z - y * w) * ahead + (1 - 2 * (x * x + y * y)) * up
+        wx, wy, wz = body[i, 10], body[i, 11], body[i, 12]
+        out[i, 0] += ax
+        out[i, 1] += ay
+        out[i, 2] += az
+        out[i, 7] += wy * az - wz * ay
+        out[i, 8] += wz * ax - wx * az
+        out[i, 9] += wx * ay - wy * ax

@@ -1,0 +1,63 @@
+"""How each of n cars differs from its spec, and what becomes of its commands."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from racer.car.spec import CarSpec
+from racer.randomisation import QUANTITIES, Draws, Randomisation
+
+LONGEST = 2
+"""Most control steps that a command may be late."""
+
+
+class Variation:
+    """n cars of one spec, each with its own drawn differences.
+
+    Attributes:
+        cars: Rows of `CarSpec.parameters` as drawn, (n,).
+        shift: From the drawn centre of mass to the one of the spec, forward and up [m], (n, 2).
+    """
+
+    def __init__(self, spec: CarSpec, n: int) -> None:
+        self._spec, self._everyone = spec, np.arange(n)
+        self._nominal = spec.parameters(n)
+        self.cars = self._nominal.copy()
+        self.shift = np.zeros((n, 2))
+        self._draws = Draws(Randomisation(), n).rows
+        self._neutral = self._draws[:1].copy()
+        self._is_varied = False
+        self._sent = np.zeros((LONGEST + 1, n, 2))
+        self._limits = np.array([spec.steering_limit, spec.speed_limit])
+
+    def draw(self, cars: np.ndarray, draws: np.ndarray) -> None:
+        """Take over what cars (k,) have drawn, from all n rows of `DRAW`."""
+        rows = self._draws
+        rows[cars] = draws[cars]
+        self._is_varied = any((rows[name] != self._neutral[name]).any() for name in QUANTITIES)
+        now, own = self.cars, self._nominal
+        for name in ("inertia_x", "inertia_y", "inertia_z", "mass"):
+            now[name] = own[name] * rows["mass"]
+        now["friction"] = own["friction"] * rows["friction"]
+        now["drive_acceleration"] = own["drive_acceleration"] * rows["motor"] / rows["mass"]
+        now["brake_acceleration"] = own["brake_acceleration"] / rows["mass"]
+        now["to_front_axle"] = own["to_front_axle"] - rows["mass_forward"]
+        now["to_rear_axle"] = own["to_rear_axle"] + rows["mass_forward"]
+        now["mass_height"] = own["mass_height"] + rows["mass_up"]
+        self.shift[:, 0], self.shift[:, 1] = -rows["mass_forward"], -rows["mass_up"]
+
+    def forget(self, cars: np.ndarray) -> None:
+        """Cars (k,) stand still again: nothing is on its way to their wheels."""
+        self._sent[:, cars] = 0.0
+
+    def acting(self, command: np.ndarray) -> np.ndarray:
+        """What reaches servo and motor, (n, 2), when `command` (n, 2) is sent now."""
+        if not self._is_varied:
+            return command
+        rows, sent = self._draws, self._sent
+        sent[1:] = sent[:-1].copy()
+        sent[0] = command
+        now = sent[rows["latency"].astype(int), self._everyone]
+        now[:, 0] = now[:, 0] * rows["steering_gain"] + rows["steering_offset"]
+        now[:, 1] *= rows["speed_gain"]
+        return np.clip(now, (-self._limits[0], 0.0), self._limits)

@@ -1,0 +1,196 @@
+"""Walls, boxes and other cars: what a car hits stops it, and nothing gives it energy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pybullet
+import pytest
+
+from racer.car.spec import GRAVITY, deepracer
+from racer.track import load_track
+from racer.world import CONTROL_RATE, CarState, Contact, World
+
+SPEC = deepracer()
+COASTING = replace(SPEC, drive_acceleration=0.0)
+BOX = np.array([[0.4, 0.3, 0.25]])
+SQUARE = np.array([(-3.0, -3.0), (3.0, -3.0), (3.0, 3.0), (-3.0, 3.0)])
+
+
+@pytest.fixture
+def build():
+    worlds = []
+
+    def make(*args, **kwargs) -> World:
+        worlds.append(World(*args, **kwargs))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close()
+
+
+def launch(world: World, xy, yaw, speed) -> None:
+    """Put every car on the road with a speed along its heading."""
+    xy, yaw, speed = np.asarray(xy, dtype=float), np.asarray(yaw, dtype=float), np.asarray(speed)
+    world.reset(np.arange(world.n), xy, yaw)
+    for body, heading, fast in zip(world._bodies, yaw, speed):
+        velocity = (fast * np.cos(heading), fast * np.sin(heading), 0.0)
+        pybullet.resetBaseVelocity(body, velocity, (0, 0, 0), physicsClientId=world._client)
+    world._read()
+    world._show()
+
+
+def energy(state: CarState) -> np.ndarray:
+    """Energy of motion and of height over the road [J], (n,); the struts hold the rest."""
+    x, y, z, w = state.body[:, 3:7].T
+    axes = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)],
+            [2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)],
+            [2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    spin = np.einsum("kjn,nj->nk", axes, state.angular_velocity)
+    inertia = np.array([SPEC.inertia_x, SPEC.inertia_y, SPEC.inertia_z])
+    moving = 0.5 * SPEC.mass * (state.velocity**2).sum(axis=1) + 0.5 * (spin**2 @ inertia)
+    return moving + SPEC.mass * GRAVITY * (state.body[:, 2] - SPEC.mass_height)
+
+
+def corners(state: CarState) -> np.ndarray:
+    """Corners of the body boxes seen from above [m], (n, 4, 2)."""
+    cos, sin = np.cos(state.yaw)[:, None], np.sin(state.yaw)[:, None]
+    x, y = (
+        SPEC.body_length / 2 * np.array([1, 1, -1, -1]),
+        SPEC.body_width / 2 * np.array([1, -1, -1, 1]),
+    )
+    return state.xy[:, None] + np.stack([x * cos - y * sin, x * sin + y * cos], axis=-1)
+
+
+@pytest.mark.parametrize("speed", [1.0, 2.5, 4.0])
+def test_a_car_that_hits_a_wall_stays_inside_stays_low_and_gains_no_energy(build, speed):
+    angles = np.deg2rad([5.0, 15.0, 30.0, 45.0, 60.0, 75.0, 85.0, 90.0])
+    world = build(COASTING, 8, walls=[SQUARE])
+    launch(world, np.tile([0.0, 2.0], (8, 1)), angles, np.full(8, speed))
+    start = before = energy(world.state)
+    touched = np.zeros(8, dtype=int)
+    for _ in range(4 * CONTROL_RATE):
+        state = world.step(np.tile([0.0, speed], (8, 1)))
+        touched |= world.contact
+        assert (np.abs(corners(state)) < 3.03).all()
+        assert (state.body[:, 2] < 2.5 * SPEC.mass_height).all()
+        assert (state.up > 0.5).all()
+        now = energy(state)
+        assert (now < before + 0.06 + 0.02 * start).all()  # The struts give back that much.
+        assert (now <= start).all()
+        before = now
+    assert (touched == Contact.WALL).any()
+    assert set(touched) <= {0, Contact.WALL}
+
+
+def test_no_car_leaves_a_walled_track_however_it_is_driven(build):
+    track = load_track("bowtie")
+    world = build(SPEC, 32, walls=[track.left, track.right])
+    rng = np.random.default_rng(3)
+    xy, yaw = track.at(rng.uniform(0.0, track.length, 32))
+    launch(world, xy, yaw + rng.uniform(-0.5, 0.5, 32), rng.uniform(0.0, 4.0, 32))
+    touched, command = np.zeros(32, dtype=int), np.zeros((32, 2))
+    for step in range(12 * CONTROL_RATE):
+        if step % 8 == 0:
+            command = rng.uniform((-0.52, 0.0), (0.52, 4.0), (32, 2))
+        state = world.step(command)
+        touched |= world.contact
+        assert track.on_road(state.xy).all()
+        assert (state.body[:, 2] < 0.25).all()
+        assert (np.hypot(*state.velocity[:, :2].T) < 4.3).all()
+    assert (touched == Contact.WALL).mean() > 0.9
+
+
+def test_a_box_stops_the_car_it_belongs_to_and_no_other(build):
+    world = build(SPEC, 2, boxes=BOX)
+    world.place_boxes(np.arange(2), np.array([[[2.0, 0.0, 0.3]], [[9.0, 9.0, 0.0]]]))
+    launch(world, np.zeros((2, 2)), np.zeros(2), np.full(2, 3.0))
+    touched = np.zeros(2, dtype=int)
+    for _ in range(CONTROL_RATE):
+        world.step(np.tile([0.0, 3.0], (2, 1)))
+        touched |= world.contact
+    assert world.state.xy[0, 0] < 2.0 < 2.8 < world.state.xy[1, 0]
+    assert touched.tolist() == [Contact.BOX, 0]
+
+
+def test_a_box_that_drives_into_a_car_pushes_it_along(build):
+    world = build(COASTING, 1, boxes=BOX)
+    world.place_boxes(np.array([0]), np.array([[[-0.6, 0.0, 0.0]]]))
+    launch(world, [(0.0, 0.0)], [0.0], [0.0])
+    touched = 0
+    for step in range(CONTROL_RATE):
+        world.step(np.zeros((1, 2)), np.array([[[-0.6 + (step + 1) / CONTROL_RATE, 0.0, 0.0]]]))
+        touched |= world.contact[0]
+    gap = world.state.xy[0, 0] - SPEC.body_length / 2 - (0.4 + 0.2)
+    assert touched == Contact.BOX
+    assert gap > -0.06  # Bullet presses it out of the box over some substeps.
+    assert world.boxes[0, 0, 0] == pytest.approx(0.4)
+
+
+def test_cars_together_meet_and_cars_alone_do_not(build):
+    gone = []
+    for is_together in (True, False):
+        world = build(COASTING, 2, is_together=is_together)
+        launch(world, [(0.0, 0.0), (1.0, 0.0)], [0.0, 0.0], [3.0, 0.0])
+        touched, before = np.zeros(2, dtype=int), energy(world.state).sum()
+        for _ in range(CONTROL_RATE):
+            world.step(np.tile([0.0, 4.0], (2, 1)))
+            touched |= world.contact
+            assert energy(world.state).sum() < 1.001 * before
+        gone.append(world.state.xy[1, 0])
+        assert touched.tolist() == ([Contact.CAR] * 2 if is_together else [0, 0])
+    assert gone[0] > 1.3
+    assert gone[1] == pytest.approx(1.0)
+
+
+def test_a_lifted_car_is_neither_met_nor_seen_until_it_is_put_back(build):
+    world = build(SPEC, 2, is_together=True)
+    launch(world, [(0.0, 0.0), (1.0, 0.0)], [0.0, 0.0], [3.0, 0.0])
+    world.lift(np.array([1]))
+    assert world.boxes[0, 1, 7:].tolist() == [0.0, 0.0, 0.0]
+    for _ in range(CONTROL_RATE):
+        world.step(np.tile([0.0, 3.0], (2, 1)))
+        assert world.contact.tolist() == [0, 0]
+    assert world.state.xy[0, 0] > 2.0
+    assert world.state.body[1, 2] == pytest.approx(50.0)
+    world.reset(np.array([1]), np.array([[5.0, 0.0]]), np.zeros(1))
+    assert world.boxes[0, 1, 7:] == pytest.approx(
+        [SPEC.body_length / 2, SPEC.body_width / 2, SPEC.body_height / 2]
+    )
+    assert world.boxes[1, 1, 7:].tolist() == [0.0, 0.0, 0.0]
+
+
+def trace(world: World, car: int) -> bytes:
+    """Drive one car into its box and a wall by fixed commands; its states' bytes."""
+    cars = np.array([car])
+    world.place_boxes(cars, np.array([[[1.5, 0.1, 0.4]]]))
+    world.reset(cars, np.zeros((1, 2)), np.zeros(1))
+    rng = np.random.default_rng(5)
+    boxes = world._box_pose.copy()
+    seen, touched = [], 0
+    for _ in range(120):
+        command = np.tile(rng.uniform((-0.5, 2.0), (0.5, 4.0)), (world.n, 1))
+        boxes[car, 0, 0] += 0.01
+        seen.append(world.step(command, boxes).body[car].tobytes())
+        touched |= world.contact[car]
+    assert touched == Contact.WALL | Contact.BOX
+    return b"".join(seen)
+
+
+@pytest.mark.parametrize("n", [8, 64])
+def test_a_car_crashes_the_same_bits_among_others_as_alone(build, n):
+    alone = build(SPEC, 1, walls=[SQUARE], boxes=BOX)
+    many = build(SPEC, n, walls=[SQUARE], boxes=BOX)
+    rng = np.random.default_rng(1)
+    launch(many, rng.uniform(-2.0, 2.0, (n, 2)), rng.uniform(-3.0, 3.0, n), np.full(n, 2.0))
+    many.place_boxes(np.arange(n), rng.uniform(-2.0, 2.0, (n, 1, 3)))
+    first = trace(alone, 0)
+    assert trace(many, n - 3) == first
+    assert trace(many, 1) == first
+    assert trace(alone, 0) == first
