@@ -21,6 +21,25 @@ ROUNDS = 5
 ROUND_S = 0.6
 """Length of one timed round [s]; the rounds of all subjects take turns."""
 
+Subject = tuple[Callable[[], None], int, Callable[[], None]]
+"""What is timed: one step of all cars, how many those are, and how to close it."""
+
+
+SCENES: dict[str, dict[str, Any]] = {
+    "state": {"sensor": "state"},
+    "camera 160x120": {"sensor": "camera"},
+    "state, walls": {"sensor": "state", "race": {"walls": True}},
+    "state, 3 bots": {"sensor": "state", "kind": "head_to_bot"},
+    "state, sim2real": {"sensor": "state", "randomisation": "sim2real"},
+    "lidar, walls": {"sensor": "lidar", "race": {"walls": True}},
+    "camera, 6 boxes": {"sensor": "camera", "kind": "object_avoidance"},
+    "camera, walls": {"sensor": "camera", "race": {"walls": True}},
+    "camera, sim2real": {"sensor": "camera", "randomisation": "sim2real"},
+}
+"""What is timed with many cars; the first two with one car as well."""
+PEERED = "camera 160x120"
+"""The scene that is set beside other simulators."""
+
 
 def bench() -> dict[str, Any]:
     """Steps a second of the environment, and what Bullet alone would cost.
@@ -28,45 +47,41 @@ def bench() -> dict[str, Any]:
     Returns:
         `floor_us_per_step`: microseconds of one free box for a control step: applying a force
         and a torque, stepping, reading pose and velocity, 16 times; `floor_many_us_per_step`:
-        the same a box, for 64 in one world. `rows`: `sensor`, `cars`, `steps_per_s` (car steps),
+        the same a box, for 64 in one world. `rows`: `scene`, `cars`, `steps_per_s` (car steps),
         `x_floor` (time a car step over `floor_us_per_step`), `x_floor_same_cars` (over the floor
         of as many boxes) and `x_real_time`. `peers`: `name`, `steps_per_s`, and `ratio`, the
         steps a second of the camera and 64 cars over the peer's.
     """
     keep_to_one_core()
-    subjects: dict[Any, tuple[Callable[[], None], int, Callable[[], None]]] = {
-        ("floor", n): _boxes(n) for n in (1, MANY)
-    }
-    for sensor in ("state", "camera"):
-        for cars in (1, MANY):
-            subjects[sensor, cars] = _cars(sensor, cars)
-    peer = _car_racing()
-    if peer:
-        subjects["peer", "CarRacing-v3"] = peer
-    rates = _take_turns(subjects)
-    floors = {n: 1e6 / rates["floor", n] for n in (1, MANY)}
+    floors: dict[Any, Subject] = {n: _boxes(n) for n in (1, MANY)}
+    scenes: dict[Any, Subject] = {}
+    for place, (scene, config) in enumerate(SCENES.items()):
+        for cars in (1, MANY) if place < 2 else (MANY,):
+            scenes[scene, cars] = _cars(config, cars)
+    peers: dict[Any, Subject] = {}
+    if peer := _car_racing():
+        peers["CarRacing-v3"] = peer
+    rates = _take_turns(floors | scenes | peers)
+    floor = {n: 1e6 / rates[n] for n in floors}
     rows = [
         {
-            "sensor": "camera 160x120" if sensor == "camera" else sensor,
+            "scene": scene,
             "cars": cars,
-            "steps_per_s": rates[sensor, cars],
-            "x_floor": 1e6 / rates[sensor, cars] / floors[1],
-            "x_floor_same_cars": 1e6 / rates[sensor, cars] / floors[cars],
-            "x_real_time": rates[sensor, cars] / CONTROL_RATE,
+            "steps_per_s": rates[scene, cars],
+            "x_floor": 1e6 / rates[scene, cars] / floor[1],
+            "x_floor_same_cars": 1e6 / rates[scene, cars] / floor[cars],
+            "x_real_time": rates[scene, cars] / CONTROL_RATE,
         }
-        for sensor, cars in rates
-        if sensor in ("state", "camera")
-    ]
-    peers = [
-        {"name": name, "steps_per_s": rate, "ratio": rates["camera", MANY] / rate}
-        for (kind, name), rate in rates.items()
-        if kind == "peer"
+        for scene, cars in scenes
     ]
     return {
-        "floor_us_per_step": floors[1],
-        "floor_many_us_per_step": floors[MANY],
+        "floor_us_per_step": floor[1],
+        "floor_many_us_per_step": floor[MANY],
         "rows": rows,
-        "peers": peers,
+        "peers": [
+            {"name": name, "steps_per_s": rates[name], "ratio": rates[PEERED, MANY] / rates[name]}
+            for name in peers
+        ],
     }
 
 
@@ -76,7 +91,7 @@ def keep_to_one_core() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def _boxes(n: int) -> tuple[Callable[[], None], int, Callable[[], None]]:
+def _boxes(n: int) -> Subject:
     boxes = FreeBoxes(deepracer(), n)
 
     def step() -> None:
@@ -86,8 +101,8 @@ def _boxes(n: int) -> tuple[Callable[[], None], int, Callable[[], None]]:
     return step, n, boxes.close
 
 
-def _cars(sensor: str, n: int) -> tuple[Callable[[], None], int, Callable[[], None]]:
-    env = RacerVectorEnv(n, sensor=sensor)
+def _cars(config: dict[str, Any], n: int) -> Subject:
+    env = RacerVectorEnv(n, **config)
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     actions = rng.uniform(-1.0, 1.0, (256, n, 2)).astype(np.float32)
@@ -99,7 +114,7 @@ def _cars(sensor: str, n: int) -> tuple[Callable[[], None], int, Callable[[], No
     return step, n, env.close
 
 
-def _car_racing() -> tuple[Callable[[], None], int, Callable[[], None]] | None:
+def _car_racing() -> Subject | None:
     import gymnasium
 
     try:
@@ -141,11 +156,11 @@ def table(figures: dict[str, Any]) -> Table:
         title=f"Bullet's floor: {one:.0f} us a control step for one free box, "
         f"{many:.0f} us a box for {MANY}"
     )
-    for heading in ("sees", "cars", "steps/s", "x floor", "as many", "x real time"):
-        shown.add_column(heading, justify="left" if heading == "sees" else "right", no_wrap=True)
+    for heading in ("scene", "cars", "steps/s", "x floor", "as many", "x real time"):
+        shown.add_column(heading, justify="left" if heading == "scene" else "right", no_wrap=True)
     for row in figures["rows"]:
         shown.add_row(
-            row["sensor"],
+            row["scene"],
             str(row["cars"]),
             f"{row['steps_per_s']:,.0f}",
             f"{row['x_floor']:.2f}",

@@ -14,12 +14,13 @@ from pydantic import Field, field_validator
 from racer.assets.document import Document, validate
 from racer.car.actions import ActionSpace
 from racer.car.spec import deepracer
-from racer.race import Ending, RaceConfig, TimeTrial
-from racer.reward.params import Facts, ParamsBuilder
+from racer.race import Ending, Race, RaceConfig
+from racer.randomisation import QUANTITIES, Randomisation, load_randomisation
+from racer.reward.params import Facts, ParamsBuilder, some
 from racer.reward.source import RewardSource
-from racer.sensors import SensorConfig, make_sensor
-from racer.track import Place, load_track
-from racer.world import CONTROL_RATE, CarState, World, has_display
+from racer.sensors import SensorConfig, Surroundings, make_sensors
+from racer.track import load_track
+from racer.world import CONTROL_RATE, CarState, has_display
 
 ENV_ID = "racer/TimeTrial-v0"
 METADATA: dict[str, Any] = {
@@ -34,7 +35,10 @@ class EnvConfig(Document):
     track: str = Field(default="bowtie", description="a shipped track's name, or a YAML file")
     sensor: SensorConfig = Field(default=SensorConfig(), description="what the policy sees")
     actions: ActionSpace = Field(default=ActionSpace(), description="what the policy may do")
-    race: RaceConfig = Field(default=RaceConfig(), description="starts, laps and endings")
+    race: RaceConfig = Field(default=RaceConfig(), description="kind, starts, laps and endings")
+    randomisation: Randomisation = Field(
+        default=Randomisation(), description="what an episode draws; ranges, or a preset's name"
+    )
     reward: str | None = Field(
         default="progress", description="a reward file or a shipped one's name; null pays nothing"
     )
@@ -44,6 +48,17 @@ class EnvConfig(Document):
     def _a_name_is_a_kind(cls, value: Any) -> Any:
         return {"kind": value} if isinstance(value, str) else value
 
+    @field_validator("randomisation", mode="before")
+    @classmethod
+    def _a_name_is_a_preset(cls, value: Any) -> Any:
+        return load_randomisation(value) if isinstance(value, str) else value
+
+
+def surroundings(race: Race) -> Surroundings:
+    """What the cars of a race could perceive now."""
+    world = race.world
+    return Surroundings(world.state, race.place, race.is_reversed, world.boxes, race.colours)
+
 
 class RacerVectorEnv(VectorEnv):
     """n cars that race alone in one PyBullet world, stepped together at 15 Hz.
@@ -52,13 +67,16 @@ class RacerVectorEnv(VectorEnv):
     the car of a `RacerEnv` reset with seed k + i. An episode that ends starts anew in the same
     step; its last observation and info are under `final_obs` and `final_info`.
 
-    Actions: `ActionSpace`. Observations: the sensor's, with a leading axis of n. Endings: see
-    `Ending`; only TIME_UP truncates. Info: `progress` [percent], `speed` [m/s], `off_tracks`,
-    `laps`, `ending` (an `Ending`), and once a lap is completed `lap_time_s`.
+    Actions: `ActionSpace`. Observations: those of `sensor`, with a leading axis of n; a Box for
+    one sensor, a Dict by their names for several. Endings: see `Ending`; only TIME_UP truncates.
+    Info: `progress` [percent of the lap], `speed` [m/s], `laps`, `off_tracks`, `collisions`,
+    `resets`, `ending` (an `Ending`), once a lap is completed `lap_time_s`, and with
+    randomisation `drawn`, the episode's number of each of its quantities.
 
     Args:
         num_envs: How many cars.
         render_mode: None, `rgb_array` (a chase view of car 0) or `human` (Bullet's window).
+        kind: The race's kind, where `race` does not say it.
         **config: The fields of `EnvConfig`; `sensor="state"` is short for its kind.
 
     Raises:
@@ -67,29 +85,47 @@ class RacerVectorEnv(VectorEnv):
 
     metadata = {**METADATA, "autoreset_mode": AutoresetMode.SAME_STEP}
 
-    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **config: Any) -> None:
+    def __init__(
+        self,
+        num_envs: int = 1,
+        render_mode: str | None = None,
+        kind: str | None = None,
+        **config: Any,
+    ) -> None:
         if render_mode not in (None, "rgb_array", "human"):
             raise ValueError(f"render_mode {render_mode!r}; known: rgb_array, human, None")
-        self.config = validate(config, EnvConfig, ENV_ID)
+        if kind and not isinstance(config.get("race"), RaceConfig):
+            config["race"] = {"kind": kind, **(config.get("race") or {})}
+        self.config = validate(config, EnvConfig, "racer environment")
         self.num_envs, self.render_mode = num_envs, render_mode
         self.track, self.car = load_track(self.config.track), deepracer()
-        self.race = TimeTrial(self.config.race, self.track, self.car, num_envs)
-        self._sensor = make_sensor(self.config.sensor, self.car, self.track)
-        self.single_observation_space = self._sensor.space
+        self.race = Race(
+            self.config.race,
+            self.track,
+            self.car,
+            num_envs,
+            gui=render_mode == "human",
+            randomisation=self.config.randomisation,
+        )
+        self.world = self.race.world
+        walls = self.config.race.walls
+        self._sensors = make_sensors(self.config.sensor, self.car, self.track, num_envs, walls)
+        self.single_observation_space = self._sensors.space
         self.single_action_space = self.config.actions.space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         reward = self.config.reward
         self._reward = None if reward is None else RewardSource.find(reward)
         self._functions = self._reward.functions(num_envs) if self._reward else []
-        self._params = ParamsBuilder(self.track, self.car)
-        self.world = World(self.car, num_envs, gui=render_mode == "human")
+        self._params = [
+            ParamsBuilder(track, self.car, is_reversed)
+            for track, is_reversed in zip(self.race.tracks, (False, True))
+        ]
         if render_mode == "human":
             self.world.paint(self.track.left, self.track.right)
         self._everyone = np.arange(num_envs)
         self._generators = [np.random.default_rng() for _ in range(num_envs)]
-        shape, dtype = self.single_observation_space.shape, self.single_observation_space.dtype
-        self._obs = np.zeros((num_envs, *(shape or ())), dtype=dtype)
+        self._obs: Any = self._sensors.buffer(self.num_envs)
         self._view: Any = None
         self._shown = 0.0
 
@@ -98,25 +134,26 @@ class RacerVectorEnv(VectorEnv):
         *,
         seed: int | list[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Start every car; seed k gives car i the seed k + i."""
         seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
         if seeds is not None:
             for i, one in enumerate(seeds):
                 if one is not None:
                     self._generators[i] = np.random.default_rng(one)
+                    self.race.rewind(i)
         self.start(self._everyone)
         return self._obs, self.info()
 
     def start(self, cars: np.ndarray) -> None:
-        """Put cars (k,) at their next start and look; the observations are a new array."""
-        self._obs = self._obs.copy()
-        self.world.reset(cars, *self.race.start(cars, self._generators))
+        """Put cars (k,) at their next start and look; the observations are new arrays."""
+        self.race.start(cars, self._generators)
+        self._sensors.start(cars, self.race.draws.rows)
         self._look(cars)
 
     def step(
         self, actions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    ) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Drive every car for one control period; cars that are done start anew."""
         rewards, terminated, truncated = self.advance(actions)
         infos = self.info()
@@ -134,13 +171,9 @@ class RacerVectorEnv(VectorEnv):
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One control period without a restart: rewards, terminated, truncated, each (n,)."""
-        state = self.world.step(self.config.actions.command(actions))
-        self.race.update(state)
+        state = self.race.step(self.config.actions.command(actions), self._generators)
         rewards = self._pay(state)
-        back = self.race.returns()
-        if len(back):
-            self.world.reset(back, *self.race.put_back(back))
-        self._obs = np.empty_like(self._obs)
+        self.race.put_back(self._generators)
         self._look(self._everyone)
         ending = self.race.ending
         truncated = ending == Ending.TIME_UP
@@ -148,8 +181,9 @@ class RacerVectorEnv(VectorEnv):
 
     def _pay(self, state: CarState) -> np.ndarray:
         """The user's reward for each car's last step; each car has its own instance of the file."""
+        rewards = np.zeros(self.num_envs)
         if self._reward is None:
-            return np.zeros(self.num_envs)
+            return rewards
         race = self.race
         facts = Facts(
             xy=state.xy,
@@ -162,40 +196,46 @@ class RacerVectorEnv(VectorEnv):
             steps=race.steps,
             all_wheels_on_track=race.wheels_on_road == 4,
             is_offtrack=race.wheels_on_road == 0,
-            is_crashed=race.ending == Ending.CRASHED,
+            is_crashed=race.is_crashed,
             time=race.time,
+            objects=race.others if race.objects.count else None,
         )
-        call, params = self._reward.call, self._params.build_all(facts)
-        return np.array([call(pay, one) for pay, one in zip(self._functions, params)])
+        for builder in self._params:
+            cars = np.flatnonzero(race.is_reversed == builder.is_reversed)
+            if len(cars):
+                chosen = facts if len(cars) == self.num_envs else some(facts, cars)
+                for car, params in zip(cars.tolist(), builder.build_all(chosen)):
+                    rewards[car] = self._reward.call(self._functions[car], params)
+        return rewards
 
     @property
-    def observations(self) -> np.ndarray:
-        """What the cars see now, (n, ...): an array that no later step writes to."""
+    def observations(self) -> Any:
+        """What the cars see now, each array (n, ...); no later step writes to it."""
         return self._obs
 
     def _look(self, cars: np.ndarray) -> None:
-        state, place = self.world.state, self.race.place
-        if len(cars) == self.num_envs:
-            self._sensor.observe(state, place, self._obs)
-            return
-        some = CarState(state.body[cars], state.steering[cars], state.command[cars])
-        seen = self._obs[cars]
-        self._sensor.observe(some, Place(*(values[cars] for values in place)), seen)
-        self._obs[cars] = seen
+        is_part = len(cars) < self.num_envs
+        self._obs = copied(self._obs) if is_part else self._sensors.buffer(self.num_envs)
+        self._sensors.observe(surroundings(self.race), cars, self._obs)
 
     def info(self) -> dict[str, Any]:
         """The race's standing for all cars, arrays of (n,) with Gymnasium's masks."""
         race = self.race
-        values = {
+        values: dict[str, Any] = {
             "progress": race.progress,
             "speed": np.hypot(*self.world.state.velocity[:, :2].T),
             "laps": race.laps.copy(),
             "off_tracks": race.off_tracks.copy(),
+            "collisions": race.collisions.copy(),
+            "resets": race.resets.copy(),
             "ending": race.ending.copy(),
             "lap_time_s": np.array([times[-1] if times else 0.0 for times in race.lap_times]),
         }
         known = {f"_{key}": np.ones(self.num_envs, dtype=bool) for key in values}
         known["_lap_time_s"] = race.laps > 0
+        if not race.draws.is_neutral:
+            values["drawn"] = {name: race.draws.rows[name].copy() for name in QUANTITIES}
+            known["_drawn"] = np.ones(self.num_envs, dtype=bool)
         return values | known
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -250,7 +290,11 @@ class RacerEnv(gymnasium.Env):
 
     def _info(self) -> dict[str, Any]:
         info = self.vector.info()
-        return {k: v[0].item() for k, v in info.items() if f"_{k}" in info and info[f"_{k}"][0]}
+        drawn = info.pop("drawn", None)
+        own = {k: v[0].item() for k, v in info.items() if f"_{k}" in info and info[f"_{k}"][0]}
+        if drawn:
+            own["drawn"] = {name: values[0].item() for name, values in drawn.items()}
+        return own
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """See `RacerVectorEnv.render`."""

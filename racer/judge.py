@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from racer.assets.document import validate
 from racer.car.actions import ActionSpace
-from racer.env import RacerVectorEnv
+from racer.car.spec import deepracer
+from racer.env import surroundings
 from racer.errors import ConfigError
 from racer.policy.entry import Entry
 from racer.policy.onnx_policy import OnnxPolicy
-from racer.race import Ending, RaceConfig
-from racer.sensors import SensorConfig
+from racer.race import Ending, Race, RaceConfig
+from racer.sensors import Sensors, make_sensors, of_cars
+from racer.track import load_track
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Observations (1, ...) to actions (1, ...)."""
@@ -32,10 +34,14 @@ class LapResult:
         laps_completed: Laps driven to their end.
         lap_times_s: Time of each completed lap [s], penalties included.
         off_tracks: Times all four wheels left the road; each put the car back at a penalty.
+        collisions: Times the car crashed; so did each.
+        resets: Times it was put back, for whatever fault.
         ending: Name of the `Ending`, in lower case.
         body: The body rows at each control step, (T, 13).
         steering: Angle of the front wheels at each control step [rad], (T,).
         time: Race time at each control step [s], (T,).
+        boxes: What it could meet at each control step, rows as in `World.boxes`, (T, K, 10).
+        colours: Red, green and blue of those, (K, 3) uint8.
     """
 
     track: str
@@ -44,10 +50,14 @@ class LapResult:
     laps_completed: int
     lap_times_s: list[float]
     off_tracks: int
+    collisions: int
+    resets: int
     ending: str
     body: np.ndarray
     steering: np.ndarray
     time: np.ndarray
+    boxes: np.ndarray
+    colours: np.ndarray
 
     @property
     def xy(self) -> np.ndarray:
@@ -61,8 +71,8 @@ class LapResult:
 
     @property
     def is_clean(self) -> bool:
-        """Every lap completed and the road never left."""
-        return self.laps_completed == self.laps and self.off_tracks == 0
+        """Every lap completed without being put back once."""
+        return self.laps_completed == self.laps and self.resets == 0
 
     @property
     def total_time_s(self) -> float | None:
@@ -85,59 +95,132 @@ class LapResult:
             "total_time_s": self.total_time_s,
             "best_lap_s": self.best_lap_s,
             "off_tracks": self.off_tracks,
+            "collisions": self.collisions,
+            "resets": self.resets,
             "ending": self.ending,
         }
 
 
+class Driver(NamedTuple):
+    """A policy, what it sees, and what its actions mean."""
+
+    policy: Policy
+    sensor: Sensors
+    actions: ActionSpace
+
+
 def judge(
     policy: Policy,
-    sensor: SensorConfig,
+    sensor: Sensors,
     actions: ActionSpace,
     track: str,
     race: RaceConfig,
     seed: int = 0,
 ) -> LapResult:
-    """Drive one race alone, from the start line, and record it.
+    """Drive one race alone and record it.
 
     Args:
         policy: Called with observations (1, ...) each control step.
         sensor: What the policy sees.
         actions: What its actions mean.
         track: A shipped track's name, or a YAML file.
-        race: Laps, resets and time limit; see `race_rules`.
+        race: Kind, laps, resets and time limit; see `race_rules`.
         seed: Seed of the environment, not negative.
 
     Raises:
         RacerError: A track or number that cannot be used.
     """
+    return _drive([Driver(policy, sensor, actions)], track, race, seed)[0]
+
+
+def judge_together(
+    drivers: Sequence[Driver], track: str, race: RaceConfig, seed: int = 0
+) -> list[LapResult]:
+    """Drive one race of several cars in one world, from a grid in the drivers' order.
+
+    The cars see and meet each other. Of two that touch, the hind one is at fault.
+
+    Args:
+        drivers: Who races, each with its own sensors and actions.
+        track: A shipped track's name, or a YAML file.
+        race: The rules.
+        seed: Seed of the first driver; the next have the numbers after it.
+
+    Raises:
+        RacerError: A track or number that cannot be used.
+    """
+    return _drive(drivers, track, race, seed, is_together=True)
+
+
+def _drive(
+    drivers: Sequence[Driver],
+    track: str,
+    rules: RaceConfig,
+    seed: int,
+    is_together: bool = False,
+) -> list[LapResult]:
     if seed < 0:
         raise ConfigError(f"seed: {seed}; it must be 0 or more")
-    env = RacerVectorEnv(1, track=track, sensor=sensor, actions=actions, race=race, reward=None)
+    road, spec, n = load_track(track), deepracer(), len(drivers)
+    generators = [np.random.default_rng(seed + k) for k in range(n)]
+    race = Race(rules, road, spec, n, is_together=is_together)
     try:
-        env.reset(seed=seed)
-        bodies, steering, times = [], [], []
-        done = False
-        while not done:
-            _, terminated, truncated = env.advance(policy(env.observations))
-            done = bool(terminated[0] or truncated[0])
-            bodies.append(env.world.state.body[0].copy())
-            steering.append(float(env.world.state.steering[0]))
-            times.append(float(env.race.time[0]))
-        standing = env.race
-        return LapResult(
-            track=env.track.name,
-            seed=seed,
-            laps=race.laps,
-            laps_completed=int(standing.laps[0]),
-            lap_times_s=list(standing.lap_times[0]),
-            off_tracks=int(standing.off_tracks[0]),
-            ending=Ending(int(standing.ending[0])).name.lower(),
-            body=np.array(bodies),
-            steering=np.array(steering),
-            time=np.array(times),
-        )
+        sensors = [make_sensors(driver.sensor, spec, road, n, rules.walls) for driver in drivers]
+        everyone = np.arange(n)
+        race.start(everyone, generators)
+        for suite in sensors:
+            suite.start(everyone, race.draws.rows)
+        seen = [suite.buffer(n) for suite in sensors]
+        command, tapes = np.zeros((n, 2)), [_Tape() for _ in drivers]
+        while (racing := np.flatnonzero(race.ending == Ending.RUNNING)).size:
+            around = surroundings(race)
+            for car in racing.tolist():
+                mine = np.array([car])
+                sensors[car].observe(around, mine, seen[car])
+                action = drivers[car].policy(of_cars(seen[car], mine))
+                command[car] = drivers[car].actions.command(action)[0]
+            race.step(command, generators)
+            race.put_back(generators)
+            for car in racing.tolist():
+                tapes[car].add(race, car)
+        return [tape.result(race, car, seed + car) for car, tape in enumerate(tapes)]
     finally:
-        env.close()
+        race.world.close()
+
+
+class _Tape:
+    """What one car did, step by step."""
+
+    def __init__(self) -> None:
+        self._body: list[np.ndarray] = []
+        self._steering: list[float] = []
+        self._time: list[float] = []
+        self._boxes: list[np.ndarray] = []
+
+    def add(self, race: Race, car: int) -> None:
+        state = race.world.state
+        self._body.append(state.body[car].copy())
+        self._steering.append(float(state.steering[car]))
+        self._time.append(float(race.time[car]))
+        self._boxes.append(race.world.boxes[car].copy())
+
+    def result(self, race: Race, car: int, seed: int) -> LapResult:
+        return LapResult(
+            track=race.track.name,
+            seed=seed,
+            laps=race.config.laps,
+            laps_completed=int(race.laps[car]),
+            lap_times_s=list(race.lap_times[car]),
+            off_tracks=int(race.off_tracks[car]),
+            collisions=int(race.collisions[car]),
+            resets=int(race.resets[car]),
+            ending=Ending(int(race.ending[car])).name.lower(),
+            body=np.array(self._body),
+            steering=np.array(self._steering),
+            time=np.array(self._time),
+            boxes=np.array(self._boxes),
+            colours=race.colours[car],
+        )
 
 
 def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> LapResult:
@@ -146,16 +229,25 @@ def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> La
     return judge(OnnxPolicy(entry), manifest.sensor, manifest.actions, track, race, seed)
 
 
-def race_rules(laps: int, off_track_penalty: float, time_limit: float) -> RaceConfig:
-    """A race from the start line, in which leaving the road costs a penalty and goes on.
+def race_rules(
+    laps: int, off_track_penalty: float, time_limit: float, like: RaceConfig | None = None
+) -> RaceConfig:
+    """A race from the start line, in which a fault costs a penalty and goes on.
+
+    Args:
+        laps: Laps to complete.
+        off_track_penalty: Seconds that a fault costs which is no crash.
+        time_limit: Seconds until it ends anyway.
+        like: Where kind, objects, walls, direction and collision penalty come from.
 
     Raises:
         ConfigError: A number is out of its range.
     """
-    rules = {
+    rules = (like or RaceConfig()).model_dump() | {
         "laps": laps,
         "start": "line",
-        "off_track": "reset",
+        "start_offset": 0.0,
+        "faults": "reset",
         "off_track_penalty": off_track_penalty,
         "time_limit": time_limit,
     }

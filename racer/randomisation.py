@@ -65,6 +65,8 @@ class Randomisation(Document):
         return self
 
 
+NOTHING = Randomisation()
+"""Every episode alike."""
 QUANTITIES = tuple(Randomisation.model_fields)
 DRAW = np.dtype([("seed", np.uint64), *((name, np.float64) for name in QUANTITIES)])
 """A row a car: a seed for what is random within the episode, and a number a quantity."""
@@ -75,16 +77,16 @@ class Draws:
 
     Attributes:
         rows: One row of `DRAW` a car, (n,). Before the first draw each is neutral, with seed 0.
+        is_neutral: Whether every draw leaves car and sensors as they are.
     """
 
     def __init__(self, config: Randomisation, n: int) -> None:
         ranges = np.array([getattr(config, name) for name in QUANTITIES])
         self._low, self._high = ranges[:, 0].copy(), ranges[:, 1].copy()
-        self.is_random = bool((self._low != self._high).any())
+        self.is_neutral = config == NOTHING
         self.rows = np.zeros(n, dtype=DRAW)
-        neutral = Randomisation()
         for name in QUANTITIES:
-            self.rows[name] = getattr(neutral, name)[0]
+            self.rows[name] = getattr(NOTHING, name)[0]
 
     def draw(self, cars: np.ndarray, generators: list[np.random.Generator]) -> None:
         """Draw anew for cars (k,), each from its own of the n generators."""

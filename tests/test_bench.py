@@ -20,11 +20,18 @@ def short(monkeypatch):
 def test_the_figures_have_their_keys_and_fit_together(capsys):
     main(["bench", "--json"])
     figures = json.loads(capsys.readouterr().out)
-    assert [(row["sensor"], row["cars"]) for row in figures["rows"]] == [
+    assert [(row["scene"], row["cars"]) for row in figures["rows"]] == [
         ("state", 1),
         ("state", 64),
         ("camera 160x120", 1),
         ("camera 160x120", 64),
+        ("state, walls", 64),
+        ("state, 3 bots", 64),
+        ("state, sim2real", 64),
+        ("lidar, walls", 64),
+        ("camera, 6 boxes", 64),
+        ("camera, walls", 64),
+        ("camera, sim2real", 64),
     ]
     for row in figures["rows"]:
         took = 1e6 / row["steps_per_s"]

@@ -1,5 +1,6 @@
 """The rules of a race: where it starts, what counts as a lap, and how it ends."""
 
-from racer.race.time_trial import Ending, RaceConfig, TimeTrial
+from racer.race.config import BotConfig, Ending, ObstacleConfig, RaceConfig
+from racer.race.race import Others, Race
 
-__all__ = ["Ending", "RaceConfig", "TimeTrial"]
+__all__ = ["BotConfig", "Ending", "ObstacleConfig", "Others", "Race", "RaceConfig"]

@@ -1,4 +1,4 @@
-"""The `params` of DeepRacer's `reward_function(params)`, for n cars that race alone.
+"""The `params` of DeepRacer's `reward_function(params)`, for n cars.
 
 | key | type, unit | meaning |
 |---|---|---|
@@ -20,30 +20,40 @@
 | is_offtrack | bool | no wheel centre lies between the borders |
 | is_crashed | bool | the car hit something or turned over |
 | sim_time | float, s | race time since the episode began |
-| closest_objects | [int, int] | [0, 0]: there are no objects |
-| objects_location, objects_distance, objects_distance_from_center, objects_heading, \
-objects_left_of_center, objects_speed | list | empty: there are no objects |
-| object_in_camera | bool | False |
+| closest_objects | [int, int] | the objects behind and ahead of the car along the line: \
+indices of the lists below; [0, 0] without objects |
+| objects_location | list of (x, y), m | the middle of each |
+| objects_distance | list of float, m | way along the centre line from the start line to each |
+| objects_distance_from_center | list of float, m, >= 0 | from the centre line to each |
+| objects_heading | list of float, radians | yaw of each that drives; 0.0 for a box |
+| objects_left_of_center | list of bool | left of the centre line, in the driving direction |
+| objects_speed | list of float, m/s | 0.0 for a box |
+| object_in_camera | bool | the next object's middle lies within the camera's horizontal view |
 
 Where DeepRacer's documents and its source disagree, the source is followed: `speed` is the
 command and not what the car does (the documents say observed), `is_reversed` is about the
-track's direction (they say clockwise), `projection_distance` and `sim_time` exist (they do not
-say so), and without objects `closest_objects` is [0, 0] (they do not say). One thing differs
+track's direction (they say clockwise), `objects_heading` is in radians and 0.0 for a box (they say
+degrees), `projection_distance` and `sim_time` exist (they do not say so), and without objects
+`closest_objects` is [0, 0] (they do not say). One thing differs
 from both: that source measures the place on the track at the front of the car; here it is the
 centre of mass, as in the laps and endings, so that one place decides everything.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from racer.car.spec import CarSpec
+from racer.race import Others
 from racer.track import Track
 
 FRONT = 0.14
 """From the middle between the axles to the point that x, y mean [m] (DeepRacer's source)."""
+VIEW = 1.13
+"""Horizontal field of view of DeepRacer's camera [rad], which stands near that point."""
 
 
 class Facts(NamedTuple):
@@ -62,7 +72,7 @@ class Facts(NamedTuple):
     place_segment: np.ndarray
     """Index of the centre-line segment, (n,) int."""
     progress: np.ndarray
-    """Share of the lap made good since the start [percent], (n,)."""
+    """Share of the lap made good [percent], (n,)."""
     steps: np.ndarray
     """Control steps since the start, (n,) int."""
     all_wheels_on_track: np.ndarray
@@ -73,18 +83,21 @@ class Facts(NamedTuple):
     """(n,) bool."""
     time: np.ndarray
     """Race time [s], (n,)."""
+    objects: Others | None = None
+    """What shares the road with each car, if anything."""
 
 
 class ParamsBuilder:
     """Turns facts into params on one track.
 
-    Attributes:
-        is_reversed: Whether the track is driven against its own direction; the track given is
-            the one driven.
+    Args:
+        track: The track as it is driven.
+        spec: The car.
+        is_reversed: Whether that is against the track's own direction.
     """
 
-    def __init__(self, track: Track, spec: CarSpec) -> None:
-        self.is_reversed = False
+    def __init__(self, track: Track, spec: CarSpec, is_reversed: bool = False) -> None:
+        self.is_reversed = is_reversed
         self._width, self._length = track.width, track.length
         self._waypoints = [(x, y) for x, y in track.centre.tolist()]
         self._waypoints.append(self._waypoints[0])
@@ -92,7 +105,7 @@ class ParamsBuilder:
 
     def build(self, facts: Facts, i: int) -> dict[str, Any]:
         """The params of car i: a fresh dict of plain Python values."""
-        return self.build_all(Facts(*(values[i : i + 1] for values in facts)))[0]
+        return self.build_all(some(facts, np.array([i])))[0]
 
     def build_all(self, facts: Facts) -> list[dict[str, Any]]:
         """The params of all n cars; for more than one car faster than `build`."""
@@ -115,7 +128,34 @@ class ParamsBuilder:
             facts.is_crashed,
             facts.time,
         )
-        return [self._params(*row) for row in zip(*(values.tolist() for values in columns))]
+        every = [self._params(*row) for row in zip(*(values.tolist() for values in columns))]
+        if facts.objects is not None and facts.objects.s.shape[1]:
+            for own, objects in zip(every, self._objects(facts, facts.objects, front)):
+                own.update(objects)
+        return every
+
+    def _objects(
+        self, facts: Facts, objects: Others, front: np.ndarray
+    ) -> Iterator[dict[str, Any]]:
+        """The keys about objects, a dict a car."""
+        cars = np.arange(len(front))
+        gap = (objects.s - facts.place_s[:, None]) % self._length
+        following, leading = gap.argmin(axis=1), gap.argmax(axis=1)
+        away = objects.pose[cars, following, :2] - front
+        bearing = np.arctan2(away[:, 1], away[:, 0]) - facts.yaw
+        is_seen = np.cos(bearing) > np.cos(VIEW / 2)
+        moving = objects.speed > 0.0
+        for i in cars.tolist():
+            yield {
+                "closest_objects": [int(leading[i]), int(following[i])],
+                "objects_location": [(x, y) for x, y in objects.pose[i, :, :2].tolist()],
+                "objects_distance": objects.s[i].tolist(),
+                "objects_distance_from_center": np.abs(objects.d[i]).tolist(),
+                "objects_heading": np.where(moving[i], objects.pose[i, :, 2], 0.0).tolist(),
+                "objects_left_of_center": (objects.d[i] > 0.0).tolist(),
+                "objects_speed": objects.speed[i].tolist(),
+                "object_in_camera": bool(is_seen[i]),
+            }
 
     def _params(
         self,
@@ -165,3 +205,10 @@ class ParamsBuilder:
             "objects_speed": [],
             "object_in_camera": False,
         }
+
+
+def some(facts: Facts, cars: np.ndarray) -> Facts:
+    """The facts of cars (k,) alone."""
+    *arrays, objects = facts
+    chosen = None if objects is None else Others(*(values[cars] for values in objects))
+    return Facts(*(values[cars] for values in arrays), chosen)

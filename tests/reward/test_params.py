@@ -138,10 +138,9 @@ def test_what_happened_to_the_car_is_told(key):
 
 
 def test_the_direction_of_the_track_is_told():
-    builder = ParamsBuilder(circle(), SPEC)
-    assert builder.build(facts(), 0)["is_reversed"] is False
-    builder.is_reversed = True
-    assert builder.build(facts(), 0)["is_reversed"] is True
+    for is_reversed in (False, True):
+        builder = ParamsBuilder(circle(), SPEC, is_reversed)
+        assert builder.build(facts(), 0)["is_reversed"] is is_reversed
 
 
 def test_a_time_trial_has_no_objects():

@@ -1,0 +1,378 @@
+"""n cars on a track under the rules of a race: starts, laps, faults, penalties and endings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from racer.car.spec import CarSpec
+from racer.race.config import Ending, RaceConfig
+from racer.race.objects import Objects, on_lane
+from racer.randomisation import NOTHING, Draws, Randomisation
+from racer.track import Place, Track
+from racer.world import CONTROL_RATE, ROOM, CarState, Contact, World
+
+PERIOD = 1.0 / CONTROL_RATE
+STILL = 0.0003
+"""A car that moves no further than this a step [m] stands still (DeepRacer's rule)."""
+PATIENCE = 15
+"""Steps in a row of standing still or of falling progress that are a fault."""
+CRASH_TILT = 0.3
+"""Below this vertical part of the body's z axis a car lies on its side or roof."""
+ROUND_ROBIN = 0.05
+"""Share of the lap from one round-robin start to the next."""
+GRID = 0.75
+"""From one car of a starting grid to the next, along the line [m]."""
+BEHIND, CLEAR = 1.0, 0.5
+"""A car is put back so far behind what stands ahead, and not so near before what follows [m]."""
+PAINT = (
+    (226, 61, 40),
+    (38, 92, 204),
+    (246, 196, 38),
+    (60, 160, 84),
+    (150, 80, 190),
+    (240, 240, 236),
+)
+"""Colours of the cars of one race, in their order, over and over."""
+
+
+class Others(NamedTuple):
+    """What each of n cars shares the road with: K boxes, bots and cars; arrays (n, K)."""
+
+    s: np.ndarray
+    """Distance along the line that the car drives [m]."""
+    d: np.ndarray
+    """Distance left of it [m]."""
+    pose: np.ndarray
+    """x, y [m] and heading [rad], (n, K, 3)."""
+    speed: np.ndarray
+    """[m/s]."""
+
+
+class Race:
+    """A race of n cars, each alone or all together. Its arrays (n, ...) are read-only to others.
+
+    A car that has ended stays as it is until its next `start`. Where `faults` is `reset`, a car
+    alone is charged its penalty at once, its bots drive on by as much, and it goes on from the
+    nearer lane; a car among others waits beside the road until its penalty is over.
+
+    Args:
+        config: The rules.
+        track: The road; each car drives it forward or in reverse.
+        spec: What every car is.
+        n: How many cars.
+        gui: Whether Bullet's own window opens.
+        is_together: Whether the cars race each other, from a grid.
+        randomisation: What each car draws for its episodes.
+
+    Attributes:
+        world: The physics.
+        objects: Boxes and bots.
+        draws: What the cars have drawn.
+        colours: What each car's `world.boxes` look like, (n, K, 3) uint8.
+        tracks: The track forward and in reverse.
+        is_reversed: Which of them each car drives, (n,).
+        place: Where the cars are on the track that they drive.
+        distance: Way made good along the centre line since the start line or the start [m], (n,).
+        time: Race time [s], penalties included, (n,).
+        steps: Control steps since the start, (n,).
+        laps: Laps completed, (n,).
+        wheels_on_road: Number of wheel centres between the borders, (n,).
+        off_tracks: Times the car left the road, (n,).
+        collisions: Times it crashed, (n,).
+        resets: Times it was put back, for whatever fault, (n,).
+        ending: `Ending` of the episode, (n,).
+        lap_times: The times of the completed laps [s], a list a car.
+    """
+
+    def __init__(
+        self,
+        config: RaceConfig,
+        track: Track,
+        spec: CarSpec,
+        n: int,
+        gui: bool = False,
+        is_together: bool = False,
+        randomisation: Randomisation = NOTHING,
+    ) -> None:
+        self.config, self.track, self.n, self.is_together = config, track, n, is_together
+        self.tracks = (track, track.reversed())
+        self.objects = Objects(config, self.tracks, spec, 1 if is_together else n)
+        rings = [track.left, track.right] if config.walls else []
+        self.world = World(spec, n, gui, rings, self.objects.sizes, is_together)
+        self.draws = Draws(randomisation, n)
+        paint = [PAINT[i % len(PAINT)] for i in range(n * is_together)]
+        colours = np.vstack([self.objects.colours, np.array(paint, np.uint8).reshape(-1, 3)])
+        self.colours = np.tile(colours, (n, 1, 1))
+        half = spec.tread / 2
+        front, rear = spec.to_front_axle, -spec.to_rear_axle
+        self._wheels = np.array([[front, half], [front, -half], [rear, half], [rear, -half]])
+        self.is_reversed = np.zeros(n, dtype=bool)
+        self.place = Place(np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64))
+        self.distance, self.time, self._lap_began = np.zeros((3, n))
+        self.steps, self.laps, self._laps_before = np.zeros((3, n), dtype=np.int64)
+        self.off_tracks, self.collisions, self.resets = np.zeros((3, n), dtype=np.int64)
+        self.wheels_on_road = np.full(n, 4)
+        self.ending, self._fault = np.zeros((2, n), dtype=np.int64)
+        self.lap_times: list[list[float]] = [[] for _ in range(n)]
+        self._xy = np.zeros((n, 2))
+        self._still, self._falling, self._wait, self._episode = np.zeros((4, n), dtype=np.int64)
+
+    def rewind(self, car: int) -> None:
+        """Let the turns that a car's starts and directions take begin anew."""
+        self._episode[car] = 0
+
+    def start(self, cars: np.ndarray, generators: list[np.random.Generator]) -> None:
+        """Clear the records of cars (k,), draw anew, and put them and what they meet at a start.
+
+        A random start lies anywhere along the line, up to a tenth of the width beside it and up
+        to 0.1 rad askew, so that no policy learns one start by heart. Each car, or all together,
+        take their randomness from their own of the n generators.
+        """
+        self.draws.draw(cars, generators)
+        self.world.vary(cars, self.draws.rows)
+        for values in (self.distance, self.time, self.steps, self.laps, self._laps_before):
+            values[cars] = 0
+        for values in (self.off_tracks, self.collisions, self.resets, self.ending, self._fault):
+            values[cars] = 0
+        for values in (self._lap_began, self._still, self._falling, self._wait):
+            values[cars] = 0
+        self.wheels_on_road[cars] = 4
+        direction, turns = self.config.direction, self._episode[cars] % 2 == 1
+        self.is_reversed[cars] = turns if direction == "alternate" else direction == "reverse"
+        s, d, skew = np.zeros((3, len(cars)))
+        for row, car in enumerate(cars.tolist()):
+            self.lap_times[car] = []
+            s[row], d[row], skew[row] = self._draw_start(car, generators[car])
+            if not self.is_together or car == 0:
+                is_reversed = bool(self.is_reversed[car])
+                self.objects.place(car, generators[car], float(s[row]), is_reversed)
+        self._episode[cars] += 1
+        self._put(cars, s, d / (self.track.width.mean() / 4), skew)
+        groups = cars[cars == 0] if self.is_together else cars
+        if self.objects.count and len(groups):
+            self.world.place_boxes(groups, self.objects.pose[groups])
+
+    def _draw_start(self, car: int, generator: np.random.Generator) -> tuple[float, float, float]:
+        """Where one car starts: s [m], distance beside the centre line [m], turn from it [rad]."""
+        length, width = self.track.length, float(self.track.width.mean())
+        s, aside, skew = self.config.start_offset * length, 0.0, 0.0
+        if self.is_together:
+            self.distance[car] = -GRID * car
+            return s - GRID * car, width / 4 * (-1.0) ** car, 0.0
+        if self.config.start == "random":
+            share, aside, skew = generator.uniform((0, -0.1, -0.1), (1, 0.1, 0.1))
+            s += share * length
+        elif self.config.start == "round_robin":
+            s += ROUND_ROBIN * int(self._episode[car]) * length
+        blocked = self.objects.fixed(bool(self.is_reversed[car]))
+        return self._behind(s, blocked), aside * width, skew
+
+    def _put(self, cars: np.ndarray, s: np.ndarray, lane: np.ndarray, skew: np.ndarray) -> None:
+        """Set cars down along their lines, at rest."""
+        _, xy, yaw = on_lane(self.tracks, self.is_reversed[cars], s, lane)
+        self.world.reset(cars, xy, yaw + skew)
+        for mine, now in zip(self.place, self._locate(cars, xy)):
+            mine[cars] = now
+        self._xy[cars] = xy
+        self._still[cars] = self._falling[cars] = 0
+
+    def _locate(self, cars: np.ndarray, xy: np.ndarray, near: np.ndarray | None = None) -> Place:
+        """Where cars (k,) at points (k, 2) are on the tracks that they drive."""
+        turned = self.is_reversed[cars]
+        if not turned.any():
+            return self.track.locate(xy, near)
+        found = Place(np.empty(len(cars)), np.empty(len(cars)), np.empty(len(cars), dtype=int))
+        for track, mine in zip(self.tracks, (~turned, turned)):
+            some = track.locate(xy[mine], None if near is None else near[mine])
+            for values, part in zip(found, some):
+                values[mine] = part
+        return found
+
+    @property
+    def progress(self) -> np.ndarray:
+        """Share of the lap made good since the start or its last crossing [percent], (n,).
+
+        It is 100 in the step that completes a lap, and below 0 behind the start.
+        """
+        length = self.track.length
+        return np.minimum(100.0 * (self.distance / length - self._laps_before), 100.0)
+
+    @property
+    def is_crashed(self) -> np.ndarray:
+        """Whether the last step was a crash, (n,)."""
+        return self._fault == Ending.CRASHED
+
+    @property
+    def others(self) -> Others:
+        """What each car shares the road with: its boxes or bots, then the other cars."""
+        objects, n = self.objects, self.n
+        if not self.is_together:
+            speed = np.full(objects.s.shape, objects.speed)
+            return Others(objects.s, objects.d, objects.pose, speed)
+        s, d = (np.tile(values, (n, 1)) for values in (objects.s, objects.d))
+        state = self.world.state
+        own = np.column_stack([state.xy, state.yaw])
+        own[self._is_lifted, :2] = np.inf
+        speed = np.hypot(*state.velocity[:, :2].T)
+        cars = [np.delete(np.arange(n), i) for i in range(n)]
+        return Others(
+            np.hstack([s, self.place.s[cars]]),
+            np.hstack([d, self.place.d[cars]]),
+            np.concatenate([np.tile(objects.pose, (n, 1, 1)), own[cars]], axis=1),
+            np.hstack([np.full(s.shape, objects.speed), speed[cars]]),
+        )
+
+    def step(self, command: np.ndarray, generators: list[np.random.Generator]) -> CarState:
+        """Hold commands (n, 2) for one control period, and judge it."""
+        groups = np.arange(len(self.objects.s))
+        self.objects.advance(PERIOD, generators, groups)
+        boxes = self.objects.pose if self.objects.is_moving else None
+        state = self.world.step(command, boxes)
+        self.update(state, self.world.contact)
+        return state
+
+    def update(self, state: CarState, contact: np.ndarray) -> None:
+        """Judge one control step: place, laps, faults and endings of every car.
+
+        Args:
+            state: What the cars do now.
+            contact: What each has touched, flags of `Contact`, (n,).
+        """
+        is_running = self.ending == Ending.RUNNING
+        is_racing = is_running & (self._wait == 0)
+        self.time[is_running] += PERIOD
+        self.steps[is_racing] += 1
+        place = self._locate(np.arange(self.n), state.xy, near=self.place.segment)
+        gained = place.s - self.place.s
+        length = self.track.length
+        gained -= length * np.round(gained / length)
+        gained[~is_racing] = 0.0
+        before = self.distance.copy()
+        self.place = place
+        self.distance += gained
+        self._count_laps(before, gained)
+        self._count_wheels(state)
+        moved = np.hypot(*(state.xy - self._xy).T)
+        self._xy[:] = state.xy
+        self._still = np.where(is_racing & (moved <= STILL), self._still + 1, 0)
+        self._falling = np.where(gained < 0.0, self._falling + 1, 0)
+        self._end(state, contact, is_running, is_racing)
+
+    def _count_wheels(self, state: CarState) -> None:
+        self.wheels_on_road[:] = 4
+        reach = np.hypot(*self._wheels.T).max()
+        near = np.flatnonzero(np.abs(self.place.d) + reach >= self.track.clearance)
+        if len(near):
+            yaw = state.yaw[near, None]
+            cos, sin = np.cos(yaw), np.sin(yaw)
+            x, y = self._wheels.T
+            wheels = np.stack([x * cos - y * sin, x * sin + y * cos], axis=2)
+            on_road = self.track.on_road(wheels + state.xy[near, None])
+            self.wheels_on_road[near] = on_road.sum(axis=1)
+
+    def _count_laps(self, before: np.ndarray, gained: np.ndarray) -> None:
+        self._laps_before[:] = self.laps
+        length = self.track.length
+        for car in np.flatnonzero(self.distance >= (self.laps + 1) * length):
+            into = ((self.laps[car] + 1) * length - before[car]) / gained[car]
+            crossed = self.time[car] - PERIOD * (1.0 - into)
+            self.lap_times[car].append(float(crossed - self._lap_began[car]))
+            self._lap_began[car] = crossed
+            self.laps[car] += 1
+
+    def _end(
+        self,
+        state: CarState,
+        contact: np.ndarray,
+        is_running: np.ndarray,
+        is_racing: np.ndarray,
+    ) -> None:
+        toppled = (state.up < CRASH_TILT) | (np.abs(state.body[:, :3]) > ROOM).any(axis=1)
+        crashed = is_racing & (toppled | self._is_to_blame(state, contact))
+        off = is_racing & (self.wheels_on_road == 0)
+        faults = [
+            (self._falling >= PATIENCE, Ending.REVERSED),
+            (self._still >= PATIENCE, Ending.IMMOBILISED),
+            (off, Ending.OFF_TRACK),
+            (crashed, Ending.CRASHED),
+        ]
+        self._fault[:] = Ending.RUNNING
+        for happened, ending in faults:
+            self._fault[happened] = ending
+        self.off_tracks += self._fault == Ending.OFF_TRACK
+        self.collisions += self._fault == Ending.CRASHED
+        over = np.zeros(self.n, dtype=np.int64)
+        over[self.time >= self.config.time_limit - 0.5 * PERIOD] = Ending.TIME_UP
+        if self.config.faults == "end":
+            over = np.where(self._fault > 0, self._fault, over)
+        over[self.laps >= self.config.laps] = Ending.LAPS_COMPLETE
+        self.ending[is_running] = over[is_running]
+
+    def _is_to_blame(self, state: CarState, contact: np.ndarray) -> np.ndarray:
+        """Whether a touch is the car's own fault: of two cars that meet, the hind one's, (n,)."""
+        blame = (contact & (Contact.WALL | Contact.BOX)) != 0
+        for car in np.flatnonzero(~blame & (contact & Contact.CAR != 0)):
+            away = state.xy - state.xy[car]
+            apart = np.hypot(*away.T)
+            apart[self._is_lifted | (np.arange(self.n) == car)] = np.inf
+            yaw, other = state.yaw[car], away[int(apart.argmin())]
+            blame[car] = np.cos(yaw) * other[0] + np.sin(yaw) * other[1] > 0.0
+        return blame
+
+    def put_back(self, generators: list[np.random.Generator]) -> None:
+        """Charge the cars that made a fault and go on, and set them back on the road."""
+        cars = np.flatnonzero((self._fault > 0) & (self.ending == Ending.RUNNING))
+        rules = self.config
+        penalty = np.where(self.is_crashed, rules.collision_penalty, rules.off_track_penalty)
+        if self.is_together:
+            self._call_back(cars, penalty)
+            return
+        for car in cars.tolist():
+            self.time[car] += penalty[car]
+            for _ in range(round(penalty[car] * CONTROL_RATE) * self.objects.is_moving):
+                self.objects.advance(PERIOD, generators, np.array([car]))
+            if self.objects.is_moving:
+                self.world.place_boxes(np.array([car]), self.objects.pose[[car]])
+            self._set_down(car)
+
+    @property
+    def _is_lifted(self) -> np.ndarray:
+        """Which cars wait beside the road they share, or have left it, (n,)."""
+        return self.is_together & ((self._wait > 0) | (self.ending != Ending.RUNNING))
+
+    def _call_back(self, cars: np.ndarray, penalty: np.ndarray) -> None:
+        """Take cars that race others off the road, and set down those whose time has come."""
+        is_over = self.ending != Ending.RUNNING
+        for car in np.flatnonzero((self._wait > 0) & ~is_over).tolist():
+            self._wait[car] -= 1
+            if self._wait[car] == 0:
+                self._set_down(car)
+        self._wait[cars] = np.maximum(np.round(penalty[cars] * CONTROL_RATE), 1)
+        leaving = np.flatnonzero(self._is_lifted)
+        if len(leaving):
+            self.world.lift(leaving)
+
+    def _set_down(self, car: int) -> None:
+        """Put one car back on its nearer lane, where it was or behind what stands there."""
+        there = self.others
+        away = there.pose[car, :, :2] - self._xy[car] if there.s.size else np.zeros((0, 2))
+        is_close = np.hypot(*away.T) < 4 * BEHIND if len(away) else np.zeros(0, dtype=bool)
+        s = float(self.place.s[car])
+        free = self._behind(s, there.s[car][is_close])
+        self.distance[car] += free - s
+        self.resets[car] += 1
+        lane = 1.0 if self.place.d[car] >= 0.0 else -1.0
+        self._put(np.array([car]), np.array([free]), np.array([lane]), np.zeros(1))
+
+    def _behind(self, s: float, taken: np.ndarray) -> float:
+        """The nearest place from s [m] backwards where nothing stands close by; may be below 0."""
+        length = self.track.length
+        for _ in range(len(taken)):
+            gap = (taken - s + length / 2) % length - length / 2
+            blocked = (gap > -CLEAR) & (gap < BEHIND)
+            if not blocked.any():
+                break
+            s += float(gap[blocked].min()) - BEHIND
+        return s
