@@ -15,10 +15,19 @@ from racer.assets.document import Document, validate
 from racer.car.actions import ActionSpace
 from racer.car.spec import deepracer
 from racer.race import Ending, RaceConfig, TimeTrial
+from racer.randomisation import Draws, Randomisation
 from racer.reward.params import Facts, ParamsBuilder
 from racer.reward.source import RewardSource
-from racer.sensors import SensorConfig, make_sensor
-from racer.track import Place, load_track
+from racer.sensors import (
+    CameraConfig,
+    Observations,
+    Sensors,
+    copied,
+    empty_road,
+    make_sensors,
+    of_car,
+)
+from racer.track import load_track
 from racer.world import CONTROL_RATE, CarState, World, has_display
 
 ENV_ID = "racer/TimeTrial-v0"
@@ -32,14 +41,14 @@ class EnvConfig(Document):
     """What is driven, how it is seen, and what is paid for."""
 
     track: str = Field(default="bowtie", description="a shipped track's name, or a YAML file")
-    sensor: SensorConfig = Field(default=SensorConfig(), description="what the policy sees")
+    sensor: Sensors = Field(default=(CameraConfig(),), description="what the policy sees")
     actions: ActionSpace = Field(default=ActionSpace(), description="what the policy may do")
     race: RaceConfig = Field(default=RaceConfig(), description="starts, laps and endings")
     reward: str | None = Field(
         default="progress", description="a reward file or a shipped one's name; null pays nothing"
     )
 
-    @field_validator("sensor", "actions", mode="before")
+    @field_validator("actions", mode="before")
     @classmethod
     def _a_name_is_a_kind(cls, value: Any) -> Any:
         return {"kind": value} if isinstance(value, str) else value
@@ -74,8 +83,9 @@ class RacerVectorEnv(VectorEnv):
         self.num_envs, self.render_mode = num_envs, render_mode
         self.track, self.car = load_track(self.config.track), deepracer()
         self.race = TimeTrial(self.config.race, self.track, self.car, num_envs)
-        self._sensor = make_sensor(self.config.sensor, self.car, self.track)
-        self.single_observation_space = self._sensor.space
+        self._sensors = make_sensors(self.config.sensor, self.car, self.track, num_envs)
+        self._draws = Draws(Randomisation(), num_envs)
+        self.single_observation_space = self._sensors.space
         self.single_action_space = self.config.actions.space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -88,8 +98,7 @@ class RacerVectorEnv(VectorEnv):
             self.world.paint(self.track.left, self.track.right)
         self._everyone = np.arange(num_envs)
         self._generators = [np.random.default_rng() for _ in range(num_envs)]
-        shape, dtype = self.single_observation_space.shape, self.single_observation_space.dtype
-        self._obs = np.zeros((num_envs, *(shape or ())), dtype=dtype)
+        self._obs = self._sensors.buffer(num_envs)
         self._view: Any = None
         self._shown = 0.0
 
@@ -98,7 +107,7 @@ class RacerVectorEnv(VectorEnv):
         *,
         seed: int | list[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    ) -> tuple[Observations, dict[str, Any]]:
         """Start every car; seed k gives car i the seed k + i."""
         seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
         if seeds is not None:
@@ -110,13 +119,15 @@ class RacerVectorEnv(VectorEnv):
 
     def start(self, cars: np.ndarray) -> None:
         """Put cars (k,) at their next start and look; the observations are a new array."""
-        self._obs = self._obs.copy()
+        self._obs = copied(self._obs)
         self.world.reset(cars, *self.race.start(cars, self._generators))
+        self._draws.draw(cars, self._generators)
+        self._sensors.start(cars, self._draws.rows)
         self._look(cars)
 
     def step(
         self, actions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    ) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Drive every car for one control period; cars that are done start anew."""
         rewards, terminated, truncated = self.advance(actions)
         infos = self.info()
@@ -140,7 +151,7 @@ class RacerVectorEnv(VectorEnv):
         back = self.race.returns()
         if len(back):
             self.world.reset(back, *self.race.put_back(back))
-        self._obs = np.empty_like(self._obs)
+        self._obs = self._sensors.buffer(self.num_envs)
         self._look(self._everyone)
         ending = self.race.ending
         truncated = ending == Ending.TIME_UP
@@ -169,19 +180,13 @@ class RacerVectorEnv(VectorEnv):
         return np.array([call(pay, one) for pay, one in zip(self._functions, params)])
 
     @property
-    def observations(self) -> np.ndarray:
-        """What the cars see now, (n, ...): an array that no later step writes to."""
+    def observations(self) -> Observations:
+        """What the cars see now, (n, ...), in arrays that no later step writes to."""
         return self._obs
 
     def _look(self, cars: np.ndarray) -> None:
-        state, place = self.world.state, self.race.place
-        if len(cars) == self.num_envs:
-            self._sensor.observe(state, place, self._obs)
-            return
-        some = CarState(state.body[cars], state.steering[cars], state.command[cars])
-        seen = self._obs[cars]
-        self._sensor.observe(some, Place(*(values[cars] for values in place)), seen)
-        self._obs[cars] = seen
+        around = empty_road(self.world.state, self.race.place)
+        self._sensors.observe(around, cars, self._obs)
 
     def info(self) -> dict[str, Any]:
         """The race's standing for all cars, arrays of (n,) with Gymnasium's masks."""
@@ -234,16 +239,16 @@ class RacerEnv(gymnasium.Env):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    ) -> tuple[Observations, dict[str, Any]]:
         """Start an episode."""
         super().reset(seed=seed)
         obs, _ = self.vector.reset(seed=seed, options=options)
-        return obs[0], self._info()
+        return of_car(obs, 0), self._info()
 
-    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
         """Drive for one control period."""
         rewards, terminated, truncated = self.vector.advance(np.asarray(action)[None])
-        obs = self.vector.observations[0]
+        obs = of_car(self.vector.observations, 0)
         if self.render_mode == "human":
             self.render()
         return obs, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), self._info()

@@ -15,7 +15,7 @@ from racer.errors import ConfigError
 from racer.policy.entry import Entry
 from racer.policy.onnx_policy import OnnxPolicy
 from racer.race import Ending, RaceConfig
-from racer.sensors import SensorConfig
+from racer.sensors import Sensors
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Observations (1, ...) to actions (1, ...)."""
@@ -91,7 +91,7 @@ class LapResult:
 
 def judge(
     policy: Policy,
-    sensor: SensorConfig,
+    sensor: Sensors,
     actions: ActionSpace,
     track: str,
     race: RaceConfig,

@@ -9,7 +9,7 @@ import pytest
 
 from racer.env import RacerEnv, RacerVectorEnv
 
-SMALL_CAMERA = {"kind": "camera", "camera": {"width": 40, "height": 30}}
+SMALL_CAMERA = {"kind": "camera", "width": 40, "height": 30}
 
 
 def digest(sensor, steps=200, seed=3):
