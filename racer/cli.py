@@ -106,6 +106,7 @@ def train(words: Sequence[str]) -> None:
             prog=f"racer train {words[0]}",
             args=words[1:],
             default=Options(config),
+            config=(tyro.conf.AvoidSubcommands,),
         )
     except ValidationError as problem:
         raise ConfigError(explain(problem, RunConfig, "command line")) from problem

@@ -18,7 +18,15 @@ from racer.race import Ending, Race, RaceConfig
 from racer.randomisation import QUANTITIES, Randomisation, load_randomisation
 from racer.reward.params import Facts, ParamsBuilder, some
 from racer.reward.source import RewardSource
-from racer.sensors import SensorConfig, Surroundings, make_sensors
+from racer.sensors import (
+    CameraConfig,
+    Observations,
+    Sensors,
+    Surroundings,
+    copied,
+    make_sensors,
+    of_car,
+)
 from racer.track import load_track
 from racer.world import CONTROL_RATE, CarState, has_display
 
@@ -33,7 +41,7 @@ class EnvConfig(Document):
     """What is driven, how it is seen, and what is paid for."""
 
     track: str = Field(default="bowtie", description="a shipped track's name, or a YAML file")
-    sensor: SensorConfig = Field(default=SensorConfig(), description="what the policy sees")
+    sensor: Sensors = Field(default=(CameraConfig(),), description="what the policy sees")
     actions: ActionSpace = Field(default=ActionSpace(), description="what the policy may do")
     race: RaceConfig = Field(default=RaceConfig(), description="kind, starts, laps and endings")
     randomisation: Randomisation = Field(
@@ -43,7 +51,7 @@ class EnvConfig(Document):
         default="progress", description="a reward file or a shipped one's name; null pays nothing"
     )
 
-    @field_validator("sensor", "actions", mode="before")
+    @field_validator("actions", mode="before")
     @classmethod
     def _a_name_is_a_kind(cls, value: Any) -> Any:
         return {"kind": value} if isinstance(value, str) else value
@@ -125,7 +133,7 @@ class RacerVectorEnv(VectorEnv):
             self.world.paint(self.track.left, self.track.right)
         self._everyone = np.arange(num_envs)
         self._generators = [np.random.default_rng() for _ in range(num_envs)]
-        self._obs: Any = self._sensors.buffer(self.num_envs)
+        self._obs: Observations = self._sensors.buffer(self.num_envs)
         self._view: Any = None
         self._shown = 0.0
 
@@ -134,7 +142,7 @@ class RacerVectorEnv(VectorEnv):
         *,
         seed: int | list[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[Any, dict[str, Any]]:
+    ) -> tuple[Observations, dict[str, Any]]:
         """Start every car; seed k gives car i the seed k + i."""
         seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
         if seeds is not None:
@@ -153,7 +161,7 @@ class RacerVectorEnv(VectorEnv):
 
     def step(
         self, actions: np.ndarray
-    ) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    ) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Drive every car for one control period; cars that are done start anew."""
         rewards, terminated, truncated = self.advance(actions)
         infos = self.info()
@@ -209,7 +217,7 @@ class RacerVectorEnv(VectorEnv):
         return rewards
 
     @property
-    def observations(self) -> Any:
+    def observations(self) -> Observations:
         """What the cars see now, each array (n, ...); no later step writes to it."""
         return self._obs
 
@@ -274,16 +282,16 @@ class RacerEnv(gymnasium.Env):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    ) -> tuple[Observations, dict[str, Any]]:
         """Start an episode."""
         super().reset(seed=seed)
         obs, _ = self.vector.reset(seed=seed, options=options)
-        return obs[0], self._info()
+        return of_car(obs, 0), self._info()
 
-    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
         """Drive for one control period."""
         rewards, terminated, truncated = self.vector.advance(np.asarray(action)[None])
-        obs = self.vector.observations[0]
+        obs = of_car(self.vector.observations, 0)
         if self.render_mode == "human":
             self.render()
         return obs, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), self._info()

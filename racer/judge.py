@@ -16,7 +16,7 @@ from racer.errors import ConfigError
 from racer.policy.entry import Entry
 from racer.policy.onnx_policy import OnnxPolicy
 from racer.race import Ending, Race, RaceConfig
-from racer.sensors import Sensors, make_sensors, of_cars
+from racer.sensors import Sensors, make_sensors, of_car
 from racer.track import load_track
 
 Policy = Callable[[np.ndarray], np.ndarray]
@@ -177,7 +177,7 @@ def _drive(
             for car in racing.tolist():
                 mine = np.array([car])
                 sensors[car].observe(around, mine, seen[car])
-                action = drivers[car].policy(of_cars(seen[car], mine))
+                action = drivers[car].policy(of_car(seen[car], mine))
                 command[car] = drivers[car].actions.command(action)[0]
             race.step(command, generators)
             race.put_back(generators)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from racer import assets
 from racer.assets.document import MAX_BYTES, Document, read, validate
+from racer.env import EnvConfig
 from racer.errors import ConfigError, TrackError
 
 
@@ -149,3 +150,30 @@ def test_values_that_come_from_no_file_name_their_source():
 def test_a_document_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         setattr(Car(), "speed", 2.0)  # noqa: B010
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "sensor: {kind: camera,\n  widht: 80}\n",
+            "car.yaml:2: unknown key 'sensor.widht'; did you mean 'width'?",
+        ),
+        (
+            "sensor:\n  - state\n  - kind: stereo\n    baselin: 1\n",
+            "car.yaml:4: unknown key 'sensor.1.baselin'; did you mean 'baseline'?",
+        ),
+        ("sensor: camra\n", "car.yaml:1: sensor.kind: unknown 'camra'; did you mean 'camera'?"),
+        ("sensor:\n  width: 80\n", "car.yaml:1: the key 'sensor.kind' is missing"),
+        ("sensor:\n  - state\n  - 3\n", r"car.yaml:3: sensor.1: Input should be .*; got 3"),
+        ("sensor: {kind: camera,\n  width: 3}\n", r"car.yaml:2: sensor.width: .*; got 3"),
+        ("sensor: []\n", r"car.yaml:1: sensor: a car needs at least one sensor; got .*"),
+        ("sensor: [state, state]\n", r"car.yaml:1: sensor: each kind .* twice is state; got .*"),
+    ],
+)
+def test_what_is_wrong_with_a_sensor_is_said_where_it_stands(tmp_path, text, said):
+    path = tmp_path / "car.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read(path, EnvConfig)
+    assert re.fullmatch(said.replace("?", r"\?"), str(caught.value).removeprefix(f"{tmp_path}/"))

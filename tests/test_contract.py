@@ -13,7 +13,7 @@ CONFIGS = [
     {"sensor": "state"},
     {"sensor": "camera"},
     {"sensor": "state", "actions": "discrete"},
-    {"sensor": {"kind": "camera", "camera": {"width": 80, "height": 60}}, "actions": "discrete"},
+    {"sensor": {"kind": "camera", "width": 80, "height": 60}, "actions": "discrete"},
 ]
 
 

@@ -6,9 +6,9 @@ import pytest
 from racer.car.actions import ActionSpace
 from racer.errors import ConfigError
 from racer.judge import judge, race_rules
-from racer.sensors import SensorConfig
+from racer.sensors import StateConfig
 
-STATE = SensorConfig(kind="state")
+STATE = (StateConfig(),)
 ACTIONS = ActionSpace(speed=(1.0, 2.0))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -72,7 +72,7 @@ def validate(
     try:
         return model.model_validate(tree)
     except ValidationError as problem:
-        raise error(explain(problem, model, source, lines)) from problem
+        raise error(explain(problem, model, source, lines, tree)) from problem
 
 
 def explain(
@@ -80,9 +80,14 @@ def explain(
     model: type[BaseModel],
     source: str,
     lines: dict[tuple[str | int, ...], int] | None = None,
+    tree: Any = None,
 ) -> str:
-    """A sentence for each thing that is wrong, with where it stands in `source`."""
-    return "\n".join(_sentence(one, model, source, lines or {}) for one in problem.errors())
+    """A sentence for each thing that is wrong, with where it stands in `source`.
+
+    Where `tree` is given, a place is named as it is written there: without the tag of a union and
+    without the index of something that stands alone.
+    """
+    return "\n".join(_sentence(one, model, source, lines or {}, tree) for one in problem.errors())
 
 
 def _mark_lines(node: Any, at: tuple[str | int, ...], lines: dict) -> None:
@@ -96,17 +101,22 @@ def _mark_lines(node: Any, at: tuple[str | int, ...], lines: dict) -> None:
             _mark_lines(item, (*at, index), lines)
 
 
-def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict) -> str:
-    at = tuple(one["loc"])
+def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict, tree: Any) -> str:
+    loc = tuple(one["loc"])
+    there, absent = (loc[:-1], loc[-1:]) if one["type"] == "missing" else (loc, ())
+    if one["type"].startswith("union_tag"):
+        absent = (one["ctx"]["discriminator"].strip("'"),)
+    at = (*(there if tree is None else _written(there, tree)), *absent)
     line = next((lines[at[:k]] for k in range(len(at), 0, -1) if at[:k] in lines), None)
     where = f"{source}:{line}" if line else source
     key = ".".join(str(part) for part in at)
     if one["type"] == "extra_forbidden":
-        known = _keys(model, at[:-1])
-        near = difflib.get_close_matches(str(at[-1]), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-        return f"{where}: unknown key {key!r}; {hint}"
-    if one["type"] == "missing":
+        return f"{where}: unknown key {key!r}; {_hint(at[-1], _keys(model, loc[:-1]), ' keys')}"
+    if one["type"] == "union_tag_invalid":
+        got, known = one["ctx"]["tag"], one["ctx"]["expected_tags"]
+        names = known.replace("'", "").split(", ")
+        return f"{where}: {key}: unknown {got!r}; {_hint(got, names, '')}"
+    if one["type"] in ("missing", "union_tag_not_found"):
         return f"{where}: the key {key!r} is missing"
     message = one["msg"].removeprefix("Value error, ")
     if not key:
@@ -114,12 +124,46 @@ def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict) -> str
     return f"{where}: {key}: {message}; got {one['input']!r:.200}"
 
 
-def _keys(model: type[BaseModel], at: Sequence[str | int]) -> list[str]:
+def _hint(word: object, known: list[str], what: str) -> str:
+    near = difflib.get_close_matches(str(word), known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known{what}: {', '.join(known)}"
+
+
+def _written(at: tuple[str | int, ...], tree: Any) -> tuple[str | int, ...]:
+    """The place `at` without the parts that `tree` does not have."""
+    path = []
     for part in at:
-        field = model.model_fields.get(str(part))
-        if field is None or not isinstance(field.annotation, type):
-            return []
-        if not issubclass(field.annotation, BaseModel):
-            return []
-        model = field.annotation
-    return list(model.model_fields)
+        is_item = isinstance(tree, list | tuple) and isinstance(part, int)
+        if is_item or (isinstance(tree, dict) and part in tree):
+            tree = tree[part]  # pyright: ignore[reportArgumentType, reportCallIssue]
+            path.append(part)
+    return tuple(path)
+
+
+def _keys(model: type[BaseModel], at: Sequence[str | int]) -> list[str]:
+    """The keys of the model that lies at a place within another."""
+    there: Any = model
+    for part in at:
+        there = _inside(there, part)
+    return list(there.model_fields) if _is_model(there) else []
+
+
+def _inside(kind: Any, part: str | int) -> Any:
+    """The type of a model's field, of a sequence's items or of a union's member by its tag."""
+    if get_origin(kind) is Annotated:
+        return _inside(get_args(kind)[0], part)
+    if _is_model(kind):
+        field = kind.model_fields.get(part)
+        return None if field is None else field.annotation
+    if isinstance(part, int):
+        return next(iter(get_args(kind)), None)
+    tagged = (one for one in get_args(kind) if _is_model(one))
+    return next((one for one in tagged if part in _defaults(one)), None)
+
+
+def _defaults(model: type[BaseModel]) -> list[Any]:
+    return [field.default for field in model.model_fields.values()]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -20,7 +20,7 @@ from racer.assets.document import Document, explain
 from racer.car.actions import ActionSpace
 from racer.errors import EntryError
 from racer.policy.archive import MANIFEST, MAX_BYTES, POLICY, open_members
-from racer.sensors.config import SensorConfig
+from racer.sensors.config import Sensors
 
 LABEL = "up to 60 printable characters on one line, without spaces around them"
 
@@ -60,7 +60,7 @@ class Manifest(Document):
     env: Label = Field(
         pattern=r"^racer/[A-Za-z]+-v[0-9]+$", description="Gymnasium id it was trained in"
     )
-    sensor: SensorConfig = Field(description="what the policy sees")
+    sensor: Sensors = Field(description="what the policy sees")
     actions: ActionSpace = Field(description="what its actions mean")
     trained_on: TrainedOn = Field(description="where the policy comes from")
     files: dict[Literal["policy.onnx"], Digest] = Field(
@@ -93,7 +93,7 @@ def write_entry(
     *,
     name: str,
     env: str,
-    sensor: SensorConfig,
+    sensor: Sensors,
     actions: ActionSpace,
     trained_on: TrainedOn,
     author: str = "",
@@ -131,7 +131,8 @@ def write_entry(
     try:
         manifest = Manifest.model_validate(fields)
     except ValidationError as problem:
-        raise EntryError(explain(problem, Manifest, "manifest"), "manifest") from problem
+        text = explain(problem, Manifest, "manifest", tree=fields)
+        raise EntryError(text, "manifest") from problem
     content = _pack(policy, manifest)
     path = Path(path)
     if len(content) > MAX_BYTES:

@@ -9,7 +9,6 @@ from gymnasium import spaces
 
 from racer.errors import EntryError
 from racer.policy.entry import Entry, Manifest
-from racer.sensors.state import SIZE
 
 SILENT = 4
 """onnxruntime's log severity `fatal`: what goes wrong comes back as an error instead."""
@@ -26,7 +25,7 @@ class OnnxPolicy:
 
     Raises:
         EntryError: `graph` where onnxruntime cannot load it, `signature` where the inputs or
-            outputs are not the manifest's.
+            outputs are not the manifest's, `sensor` where it sees through several.
     """
 
     def __init__(self, entry: Entry) -> None:
@@ -41,7 +40,7 @@ class OnnxPolicy:
         """The action for one observation.
 
         Args:
-            observation: A frame (1, H, W, 1) uint8, or numbers (1, k) float32.
+            observation: A frame (1, H, W, C) uint8, or numbers (1, k) float32.
 
         Returns:
             Steering and speed (1, 2) float32 within [-1, 1], or the index of a choice (1,) int64.
@@ -103,10 +102,13 @@ class OnnxPolicy:
 
 
 def _observation(manifest: Manifest) -> tuple[tuple[int, ...], str]:
-    camera = manifest.sensor.camera
-    if manifest.sensor.kind == "camera":
-        return (1, camera.height, camera.width, 1), "uint8"
-    return (1, SIZE), "float32"
+    sensor, *others = manifest.sensor
+    if others:
+        names = ", ".join(one.name for one in manifest.sensor)
+        raise EntryError(
+            f"{manifest.name}: sees through {names}; only one sensor can be raced", "sensor"
+        )
+    return (1, *sensor.space.shape), str(sensor.space.dtype)
 
 
 def _action(space: spaces.Box | spaces.Discrete) -> tuple[tuple[int, ...], str]:

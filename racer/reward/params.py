@@ -209,6 +209,9 @@ class ParamsBuilder:
 
 def some(facts: Facts, cars: np.ndarray) -> Facts:
     """The facts of cars (k,) alone."""
-    *arrays, objects = facts
-    chosen = None if objects is None else Others(*(values[cars] for values in objects))
-    return Facts(*(values[cars] for values in arrays), chosen)
+    chosen: dict[str, Any] = {
+        name: values[cars] for name, values in facts._asdict().items() if name != "objects"
+    }
+    if facts.objects is not None:
+        chosen["objects"] = Others(*(values[cars] for values in facts.objects))
+    return Facts(**chosen)

@@ -7,14 +7,13 @@ ground (vector arithmetic), the texels there (loads), and their blend (vector ar
 from __future__ import annotations
 
 import numpy as np
-from gymnasium import spaces
 from numba import njit
 
 from racer.car.spec import CarSpec
-from racer.sensors.config import CameraConfig
+from racer.sensors.config import CameraConfig, LeftCameraConfig, StereoConfig
 from racer.sensors.scene import LEVELS, Scene, scene_of
-from racer.track import Place, Track
-from racer.world import CarState
+from racer.sensors.surroundings import Surroundings
+from racer.track import Track
 
 FARTHEST = 2000.0
 """The ground ends this far ahead [m], just under the horizon."""
@@ -25,23 +24,47 @@ SHARPNESS = 1.5
 
 
 class Camera:
-    """Grey frames of a camera bolted to the chassis: it rolls and pitches with the car.
+    """Frames of cameras bolted to the chassis: they roll and pitch with the car.
 
-    The mount stands `forward` of the middle between the axles and `up` over the road at rest,
-    in the car's plane of symmetry, tilted down by `pitch_deg`.
+    A mount stands `forward` of the middle between the axles, `left` of the car's plane of
+    symmetry and `up` over the road at rest, tilted down by `pitch_deg`.
     """
 
-    def __init__(self, config: CameraConfig, spec: CarSpec, track: Track) -> None:
-        self._ground = scene_of(track).grey
+    def __init__(
+        self,
+        config: CameraConfig | LeftCameraConfig | StereoConfig,
+        spec: CarSpec,
+        track: Track,
+        n: int,
+        walls: bool = False,
+    ) -> None:
+        scene = scene_of(track)
+        is_rgb = isinstance(config, CameraConfig) and config.colour == "rgb"
+        self._grounds = scene.colours if is_rgb else (scene.grey,)
         middle = (spec.to_front_axle - spec.to_rear_axle) / 2
-        self._mount = np.array([config.forward + middle, 0.0, config.up - spec.mass_height])
+        if isinstance(config, StereoConfig):
+            sides = (config.baseline / 2, -config.baseline / 2)
+        else:
+            sides = (config.left,)
+        self._mounts = [
+            np.array([config.forward + middle, left, config.up - spec.mass_height])
+            for left in sides
+        ]
         self._pitch = float(np.deg2rad(config.pitch_deg))
         self._focal = float(config.width / 2 / np.tan(config.fov / 2))
-        self.space = spaces.Box(0, 255, (config.height, config.width, 1), np.uint8)
+        self.space = config.model_copy(update={"stack": 1}).space
 
-    def observe(self, state: CarState, place: Place, out: np.ndarray) -> None:
-        """Fill `out` (n, H, W, 1) uint8 with what n cars see; their places play no part."""
-        _observe(self._ground, state.body, self._mount, self._pitch, self._focal, out[..., 0])
+    def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
+        """See `Sensor.start`."""
+
+    def read(
+        self, around: Surroundings, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Fill rows `cars` (k,) of `out` (n, H, W, C) uint8 with what those cars see."""
+        views = [(ground, mount) for mount in self._mounts for ground in self._grounds]
+        for channel, (ground, mount) in enumerate(views):
+            plane = out[..., channel]
+            _observe(ground, around.state.body, cars, mount, self._pitch, self._focal, plane)
 
 
 def look(scene: Scene, eye: np.ndarray, axes: np.ndarray, focal: float, out: np.ndarray) -> None:
@@ -61,10 +84,10 @@ def look(scene: Scene, eye: np.ndarray, axes: np.ndarray, focal: float, out: np.
 
 
 @njit(cache=True, error_model="numpy")
-def _observe(ground, body, mount, pitch, focal, out):
+def _observe(ground, body, cars, mount, pitch, focal, out):
     axes, eye = np.empty((3, 3)), np.empty(3)
     cos, sin = np.cos(pitch), np.sin(pitch)
-    for k in range(body.shape[0]):
+    for k in cars:
         x, y, z, w = body[k, 3], body[k, 4], body[k, 5], body[k, 6]
         ahead = (1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w))
         left = (2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w))

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from gymnasium import spaces
 from numba import njit
 
 from racer.car.spec import CarSpec
-from racer.track import Place, Track
-from racer.world import CarState
+from racer.sensors.surroundings import Surroundings
+from racer.track import Track
 
 AHEAD = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Distances along the centre line [m] at which the road ahead is seen."""
 OWN = 10
 SIZE = OWN + 2 * len(AHEAD)
+
+
+class Road(NamedTuple):
+    """`Track`'s arrays, first in its own direction and then in the other one."""
+
+    centre: np.ndarray
+    s: np.ndarray
+    heading: np.ndarray
+    width: np.ndarray
 
 
 class StateSensor:
@@ -32,35 +43,34 @@ class StateSensor:
     """
 
     def __init__(self, spec: CarSpec, track: Track) -> None:
-        self._spec, self._track = spec, track
+        ways = (track, track.reversed())
+        self._spec = spec
+        self._road = Road(
+            *(np.stack([getattr(way, name) for way in ways]) for name in Road._fields)
+        )
         self._ahead = np.array(AHEAD)
         self.space = spaces.Box(-10.0, 10.0, (SIZE,), np.float32)
 
-    def observe(self, state: CarState, place: Place, out: np.ndarray) -> None:
-        """Fill `out` (n, 26) for n cars at their places."""
-        track, spec = self._track, self._spec
-        _fill(
-            state.body,
-            state.yaw,
-            state.steering / spec.steering_limit,
-            state.command / (spec.steering_limit, 4.0),
-            place.s,
-            place.d,
-            place.segment,
-            track.centre,
-            track.s,
-            track.heading,
-            track.width,
-            self._ahead,
-            out,
-        )
-        np.clip(out, -10.0, 10.0, out=out)
+    def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
+        """Nothing about the car or the road is uncertain."""
+
+    def read(
+        self, around: Surroundings, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Fill the rows `cars` (k,) of `out` (n, 26)."""
+        state, place, limit = around.state, around.place, self._spec.steering_limit
+        steering, command = state.steering / limit, state.command / (limit, 4.0)
+        way = around.is_reversed.astype(np.int64)
+        at = (place.s, place.d, place.segment, way)
+        _fill(cars, state.body, state.yaw, steering, command, *at, self._road, self._ahead, out)
 
 
 @njit(cache=True)
-def _fill(body, yaw, steering, command, s, d, segment, centre, along, heading, width, ahead, out):
-    n = centre.shape[0]
-    for k in range(body.shape[0]):
+def _fill(cars, body, yaw, steering, command, s, d, segment, way, road, ahead, out):
+    n = road.centre.shape[1]
+    for k in cars:
+        centre, along = road.centre[way[k]], road.s[way[k]]
+        heading, width = road.heading[way[k]], road.width[way[k]]
         cos, sin = np.cos(yaw[k]), np.sin(yaw[k])
         i = segment[k]
         half = 0.5 * width[i]
@@ -84,3 +94,5 @@ def _fill(body, yaw, steering, command, s, d, segment, centre, along, heading, w
             y = centre[i, 1] + t * (centre[i1, 1] - centre[i, 1]) - body[k, 1]
             out[k, OWN + 2 * j] = (x * cos + y * sin) / 4.0
             out[k, OWN + 2 * j + 1] = (-x * sin + y * cos) / 4.0
+        for j in range(out.shape[1]):
+            out[k, j] = min(max(out[k, j], -10.0), 10.0)

@@ -59,7 +59,7 @@ def build(config: RunConfig, env: VecEnv) -> PPO:
         "log_std_init": ppo.log_std_init,
         "features_extractor_class": FlattenExtractor,
     }
-    if config.sensor.kind == "camera":
+    if len(config.sensor[0].space.shape) == 3:
         policy["features_extractor_class"] = CameraFeatures
         policy["features_extractor_kwargs"] = {"network": config.network}
     try:

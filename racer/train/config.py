@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from racer.assets.document import Document
 from racer.env import EnvConfig
+from racer.sensors import Sensors
 
 
 class PPOConfig(Document):
@@ -74,6 +75,14 @@ class RunConfig(EnvConfig):
         if reward is None:
             raise ValueError("training needs a reward: a file, or a shipped one's name")
         return reward
+
+    @field_validator("sensor")
+    @classmethod
+    def _one_sensor_is_learnt_from(cls, sensor: Sensors) -> Sensors:
+        if len(sensor) > 1:
+            names = ", ".join(one.name for one in sensor)
+            raise ValueError(f"training takes one sensor, these are {names}; keep one of them")
+        return sensor
 
     @model_validator(mode="after")
     def _batches_fill(self) -> RunConfig:

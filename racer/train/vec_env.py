@@ -15,7 +15,7 @@ from racer.race import Ending
 
 
 class CarsVecEnv(VecEnv):
-    """Steps all cars at once; a camera frame (H, W, 1) is shown to torch as (1, H, W).
+    """Steps all cars at once; a camera frame (H, W, C) is shown to torch as (C, H, W).
 
     A car that is done starts anew in the same step. Its info then holds `terminal_observation`,
     `TimeLimit.truncated`, and `episode`: reward `r`, length `l`, wall time `t`, `progress`
@@ -27,7 +27,7 @@ class CarsVecEnv(VecEnv):
         self._shape = observation_shape(env.single_observation_space)
         space = env.single_observation_space
         assert isinstance(space, spaces.Box)
-        low, high = space.low.reshape(self._shape), space.high.reshape(self._shape)
+        low, high = (np.moveaxis(end, -1, 0) for end in (space.low, space.high))
         dtype: Any = space.dtype
         super().__init__(env.num_envs, spaces.Box(low, high, dtype=dtype), env.single_action_space)
         self._actions = np.zeros(0)
@@ -35,7 +35,8 @@ class CarsVecEnv(VecEnv):
         self._began = time.perf_counter()
 
     def _seen(self) -> np.ndarray:
-        return self.cars.observations.reshape(-1, *self._shape)
+        seen = self.cars.observations
+        return np.moveaxis(seen, 3, 1) if seen.ndim == 4 else seen
 
     def reset(self) -> np.ndarray:
         """Start every car; seeds given to `seed` take effect."""

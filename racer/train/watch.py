@@ -152,8 +152,9 @@ class Watch(BaseCallback):
         title = f"{self.num_timesteps:,} steps: {result.laps_completed}/{result.laps} laps"
         figure = driven_line(env.track, result.xy, result.speed, title)
         record("judge/driven_line", Figure(figure, close=False), exclude="stdout")
-        if self.config.sensor.kind == "camera":
-            record("judge/camera", Image(env.observations[0], "HWC"), exclude="stdout")
+        if len(env.single_observation_space.shape) == 3:
+            newest = env.observations[0][..., -1:]
+            record("judge/camera", Image(newest, "HWC"), exclude="stdout")
 
     def _on_training_end(self) -> None:
         self._bar.stop()

@@ -36,7 +36,8 @@ class Hud:
         best: Fastest lap so far [s], or None.
         xy: The way driven so far [m], (T, 2).
         speeds: Speed along it [m/s], (T,).
-        camera: The car's own frame, (H, W, 1) uint8, or None.
+        camera: The car's own frame, (H, W, C) uint8, or None: colour where C is 3, else its
+            first plane.
     """
 
     speed: float
@@ -141,7 +142,8 @@ class ChaseView:
         layer.paste(self._map, corner)
         self._draw_way(pen, np.array(corner), body, hud)
         if hud.camera is not None:
-            inset = Image.fromarray(np.repeat(hud.camera, 3, axis=2)).resize((160, 120))
+            frame = hud.camera if hud.camera.shape[2] == 3 else np.repeat(hud.camera[..., :1], 3, 2)
+            inset = Image.fromarray(frame).resize((160, 120))
             layer.paste(inset, (self.size[0] - 174, self.size[1] - 134))
         picture.paste(layer, mask=layer)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from racer.car.spec import deepracer
-from racer.sensors import SensorConfig, make_sensor
+from racer.car.spec import CarSpec, deepracer
+from racer.sensors import Sensor, Sensors, empty_road, make_sensor
 from racer.track import Place, Track
 from racer.view.chase import ChaseView, Hud
 from racer.view.video import VideoWriter
@@ -28,7 +28,7 @@ def film(
     steering: np.ndarray,
     lap_times: list[float],
     laps: int,
-    sensor: SensorConfig,
+    sensor: Sensors,
 ) -> None:
     """Write the race as an mp4 at twice the control rate.
 
@@ -39,14 +39,14 @@ def film(
         steering: Angle of the front wheels at each control step [rad], (T,).
         lap_times: Time of each completed lap [s].
         laps: Laps asked for.
-        sensor: What the policy saw; a camera's frame is shown in a corner.
+        sensor: What the policy saw; the first camera's frame is shown in a corner.
 
     Raises:
         RacerError: The file cannot be written.
     """
     spec = deepracer()
     view = ChaseView(track, spec)
-    camera = make_sensor(sensor, spec, track) if sensor.kind == "camera" else None
+    camera = _camera(sensor, spec, track)
     speeds = np.hypot(body[:, 7], body[:, 8])
     finishes = np.cumsum(lap_times)
     heading = None
@@ -93,10 +93,18 @@ def _follow(heading: float | None, row: np.ndarray) -> float:
     return heading + STEADY * float(np.arctan2(np.sin(yaw - heading), np.cos(yaw - heading)))
 
 
-def _seen(camera, row: np.ndarray, steering: float) -> np.ndarray | None:
+def _camera(sensors: Sensors, spec: CarSpec, track: Track) -> Sensor | None:
+    for config in sensors:
+        if len(config.space.shape) == 3:
+            return make_sensor(config.model_copy(update={"stack": 1}), spec, track, 1)
+    return None
+
+
+def _seen(camera: Sensor | None, row: np.ndarray, steering: float) -> np.ndarray | None:
     if camera is None:
         return None
     frame = np.empty((1, *camera.space.shape), dtype=np.uint8)
-    nowhere = Place(*np.zeros((3, 1)))
-    camera.observe(CarState(row[None], np.array([steering]), np.zeros((1, 2))), nowhere, frame)
+    state = CarState(row[None], np.array([steering]), np.zeros((1, 2)))
+    nowhere = Place(np.zeros(1), np.zeros(1), np.zeros(1, dtype=np.int64))
+    camera.observe(empty_road(state, nowhere), np.arange(1), frame)
     return frame[0]

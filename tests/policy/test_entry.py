@@ -18,14 +18,14 @@ from racer.car.actions import ActionSpace
 from racer.errors import EntryError
 from racer.policy import archive
 from racer.policy.entry import TrainedOn, read_entry, write_entry
-from racer.sensors.config import SensorConfig
+from racer.sensors.config import CameraConfig, StateConfig
 
 POLICY = bytes(range(256)) * 8
 FIELDS = {
     "name": "swift",
     "author": "Ada Łovelace",
     "env": "racer/TimeTrial-v0",
-    "sensor": SensorConfig(),
+    "sensor": (CameraConfig(),),
     "actions": ActionSpace(),
     "trained_on": TrainedOn(
         track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=300_000, seed=7
@@ -80,7 +80,7 @@ def test_an_entry_reads_back_as_it_was_written(tmp_path):
 
 def test_a_discrete_entry_reads_back_too(tmp_path):
     actions = ActionSpace(kind="discrete", choices=((-20.0, 1.0), (0.0, 2.0), (20.0, 1.0)))
-    sensor = SensorConfig(kind="state")
+    sensor = (StateConfig(stack=2),)
     write_entry(tmp_path / "e", POLICY, **{**FIELDS, "actions": actions, "sensor": sensor})
     assert read_entry(tmp_path / "e").manifest.actions == actions
     assert read_entry(tmp_path / "e").manifest.sensor == sensor
@@ -379,7 +379,7 @@ def test_a_manifest_that_is_not_a_json_object_is_refused(tmp_path, members, text
         ("files", {}, "files"),
         ("files", {"policy.onnx": "0" * 63}, "files"),
         ("files", {"policy.onnx": "0" * 64, "x": "0" * 64}, "files"),
-        ("sensor", {"kind": "sonar"}, "sensor.kind"),
+        ("sensor", {"kind": "sonar"}, "sensor.0.kind"),
         ("trained_on", {}, "trained_on.track"),
     ],
 )

@@ -15,7 +15,7 @@ from racer.train.algorithm import TorchPolicy, actor, build
 from racer.train.config import RunConfig
 from racer.train.vec_env import CarsVecEnv
 
-CAMERA = {"kind": "camera", "camera": {"width": 80, "height": 60}}
+CAMERA = {"kind": "camera", "width": 80, "height": 60}
 SMALL = {"cars": 2, "ppo": {"n_steps": 2, "batch_size": 2}, "device": "cpu", "threads": 1}
 
 

@@ -13,11 +13,11 @@ from racer.car.actions import ActionSpace
 from racer.errors import EntryError
 from racer.policy.entry import Entry, Manifest, TrainedOn
 from racer.policy.onnx_policy import OnnxPolicy
-from racer.sensors.config import CameraConfig, SensorConfig
+from racer.sensors.config import CameraConfig, StateConfig
 from racer.sensors.state import SIZE
 
-STATE = SensorConfig(kind="state")
-CAMERA = SensorConfig(camera=CameraConfig(width=16, height=8))
+STATE = (StateConfig(),)
+CAMERA = (CameraConfig(width=16, height=8),)
 CONTINUOUS = ActionSpace()
 DISCRETE = ActionSpace(kind="discrete", choices=((-20.0, 1.0), (0.0, 2.0), (20.0, 1.0)))
 FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
@@ -154,7 +154,7 @@ def test_an_unknown_operator_is_refused():
         (seeing(), {"sensor": STATE}, "tensor(uint8) (1, 8, 16, 1)", f"tensor(float) (1, {SIZE})"),
         (
             seeing(),
-            {"sensor": SensorConfig(), "actions": DISCRETE},
+            {"sensor": (CameraConfig(),), "actions": DISCRETE},
             "tensor(uint8) (1, 8, 16, 1)",
             "tensor(uint8) (1, 120, 160, 1)",
         ),

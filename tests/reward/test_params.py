@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,8 @@ def facts(degrees: float = 90.5, radius: float = 1.9, turn: int = 1, **changes) 
         "is_crashed": False,
         "time": 1 / 15,
     }
-    return Facts(**{key: np.array([value]) for key, value in (values | changes).items()})
+    some: dict[str, Any] = {key: np.array([value]) for key, value in (values | changes).items()}
+    return Facts(**some)
 
 
 def params(turn: int = 1, **changes) -> dict:

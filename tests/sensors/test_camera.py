@@ -7,8 +7,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from racer.car.spec import deepracer
-from racer.sensors.camera import Camera
-from racer.sensors.config import CameraConfig
+from racer.sensors import CameraConfig, empty_road, make_sensor
 from racer.sensors.scene import SKY, luma, scene_of
 from racer.track import Place
 from racer.track.source import TrackFile, fit
@@ -44,9 +43,10 @@ def cars(
 
 
 def seen(track, state, config=CONFIG):
-    camera = Camera(config, SPEC, track)
-    out = np.zeros((len(state.body), *camera.space.shape), dtype=np.uint8)
-    camera.observe(state, NOWHERE, out)
+    n = len(state.body)
+    camera = make_sensor(config, SPEC, track, n)
+    out = np.zeros((n, *camera.space.shape), dtype=np.uint8)
+    camera.observe(empty_road(state, NOWHERE), np.arange(n), out)
     return out
 
 

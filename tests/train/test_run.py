@@ -124,7 +124,7 @@ def test_a_policy_with_discrete_actions_trains(tmp_path):
 
 
 def test_a_frame_too_small_for_the_filters_is_refused(tmp_path):
-    tiny = {"kind": "camera", "camera": {"width": 20, "height": 12}}
+    tiny = {"kind": "camera", "width": 20, "height": 12}
     with pytest.raises(ConfigError, match="20x12 frame is too small"):
         train(config(sensor=tiny), tmp_path / "run", QUIET)
     assert not (tmp_path / "run").exists()

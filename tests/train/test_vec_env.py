@@ -14,7 +14,7 @@ def cars(n=3, **config):
 
 
 def test_a_frame_is_shown_channels_first_with_the_same_pixels():
-    small = {"kind": "camera", "camera": {"width": 40, "height": 30}}
+    small = {"kind": "camera", "width": 40, "height": 30}
     env = CarsVecEnv(RacerVectorEnv(2, sensor=small))
     frames = env.reset()
     assert frames.shape == (2, 1, 30, 40)

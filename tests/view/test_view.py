@@ -7,7 +7,7 @@ from PIL import Image
 
 from racer.car.spec import deepracer
 from racer.errors import RacerError
-from racer.sensors import SensorConfig
+from racer.sensors import StateConfig
 from racer.track import load_track
 from racer.view.chase import ChaseView, Hud
 from racer.view.plot import driven_line, save, track_picture
@@ -73,7 +73,7 @@ def test_the_head_up_display_is_written():
 def test_a_race_is_filmed_at_thirty_frames_a_second(tmp_path):
     path = tmp_path / "race.mp4"
     body = np.stack([row(s) for s in np.linspace(0.1, 1.5, 15)])
-    film(path, TRACK, body, np.zeros(15), [1.0], 1, SensorConfig(kind="state"))
+    film(path, TRACK, body, np.zeros(15), [1.0], 1, (StateConfig(),))
     about, frames = read(path)
     assert about["size"] == (640, 480)
     assert about["fps"] == 30

@@ -1,0 +1,93 @@
+"""All the sensors of n cars, as one observation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from racer.car.spec import CarSpec
+from racer.sensors.camera import Camera
+from racer.sensors.config import SensorConfig, StateConfig
+from racer.sensors.frames import Frames
+from racer.sensors.state import StateSensor
+from racer.sensors.surroundings import Reader, Sensor, Surroundings
+from racer.track import Track
+
+Observations = Any
+"""An array (n, ...) for one sensor; for several a dict of such arrays by the sensor's name."""
+
+
+def make_sensor(
+    config: SensorConfig, spec: CarSpec, track: Track, n: int, walls: bool = False
+) -> Sensor:
+    """The sensor that a config describes, on each of n cars; `walls`: the borders carry walls."""
+    return Frames(_reader(config, spec, track, n, walls), config.stack, n)
+
+
+def _reader(config: SensorConfig, spec: CarSpec, track: Track, n: int, walls: bool) -> Reader:
+    if isinstance(config, StateConfig):
+        return StateSensor(spec, track)
+    return Camera(config, spec, track, n, walls)
+
+
+class Suite:
+    """The sensors that each of n cars carries.
+
+    Attributes:
+        space: The one sensor's Box; where there are several, a Dict by the sensors' names.
+    """
+
+    def __init__(self, sensors: dict[str, Sensor]) -> None:
+        self._sensors = sensors
+        boxes: dict[str, Any] = {name: sensor.space for name, sensor in sensors.items()}
+        self._only = next(iter(sensors.values())) if len(sensors) == 1 else None
+        self.space: spaces.Box | spaces.Dict = (
+            self._only.space if self._only else spaces.Dict(boxes)
+        )
+
+    def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
+        """Begin an episode; see `Sensor.start`."""
+        for sensor in self._sensors.values():
+            sensor.start(cars, draws)
+
+    def observe(self, around: Surroundings, cars: np.ndarray, out: Observations) -> None:
+        """Fill rows `cars` of each array of `out` and leave the others; see `Sensor.observe`."""
+        if self._only:
+            self._only.observe(around, cars, out)
+            return
+        for name, sensor in self._sensors.items():
+            sensor.observe(around, cars, out[name])
+
+    def buffer(self, n: int) -> Observations:
+        """New arrays of n rows for `observe` to fill."""
+        if self._only:
+            return _zeros(self._only.space, n)
+        return {name: _zeros(sensor.space, n) for name, sensor in self._sensors.items()}
+
+
+def make_sensors(
+    configs: Sequence[SensorConfig], spec: CarSpec, track: Track, n: int, walls: bool = False
+) -> Suite:
+    """The sensors that configs describe, on each of n cars; see `make_sensor`."""
+    return Suite({config.name: make_sensor(config, spec, track, n, walls) for config in configs})
+
+
+def copied(observations: Observations) -> Observations:
+    """The same values in new arrays."""
+    if isinstance(observations, dict):
+        return {name: values.copy() for name, values in observations.items()}
+    return observations.copy()
+
+
+def of_car(observations: Observations, car: int | np.ndarray) -> Observations:
+    """One car's observation out of those of n; of several, where `car` is an array (k,)."""
+    if isinstance(observations, dict):
+        return {name: values[car] for name, values in observations.items()}
+    return observations[car]
+
+
+def _zeros(space: spaces.Box, n: int) -> np.ndarray:
+    return np.zeros((n, *space.shape), dtype=space.dtype)
