@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from racer.errors import ConfigError, RacerError
 
@@ -18,7 +18,7 @@ USAGE = """usage: racer VERB ...
 
   train CONFIG     train a policy; CONFIG is a YAML file such as configs/quick.yaml
   export RUN       package a run's best policy as an entry
-  race ENTRY       race an entry on a track, with a video if you like
+  race ENTRY ...   race an entry on a track, or several together, with a video if you like
   board submit     judge an entry on a season and add it to the leaderboard
   board show       the leaderboard
   bench            time the simulator on this machine
@@ -148,46 +148,65 @@ def export(run: Path, out: Path | None = None, name: str = "") -> None:
 
 
 def race(
-    entry: Path,
+    entries: tuple[Path, ...],
     track: str | None = None,
+    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = "time_trial",
+    walls: bool = False,
     laps: int = 3,
     seed: int = 0,
     video: Path | None = None,
     plot: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Race an entry from the start line; leaving the road costs 3 seconds.
+    """Race an entry from the start line, or several together from a grid.
+
+    A car that leaves the road, stands still or drives backwards goes on 3 seconds later, one that
+    crashes 5 seconds later.
 
     Args:
-        entry: The entry, NAME.entry.zip.
+        entries: The entries, NAME.entry.zip; more than one race each other in one world.
         track: A shipped track's name or a YAML file; the one it was trained on by default.
+        kind: An empty road, one with six boxes, or one with three bot cars.
+        walls: Put walls on both borders.
         laps: Laps to drive.
         seed: Seed of the environment.
-        video: Record the race as this mp4.
-        plot: Draw the driven line as this PNG.
-        json: Print the result as JSON.
+        video: Record the race as this mp4; the camera follows the first entry.
+        plot: Draw the first entry's driven line as this PNG.
+        json: Print the result as JSON; a list of them where several race.
     """
-    from racer.judge import judge_entry, race_rules
+    from racer.judge import judge_entries, judge_entry, race_rules
     from racer.policy.entry import read_entry
+    from racer.race import RaceConfig
 
-    package = read_entry(entry)
-    manifest = package.manifest
-    road = track or manifest.trained_on.track
-    rules = race_rules(laps, off_track_penalty=3.0, time_limit=60.0 * laps)
-    result = judge_entry(package, road, rules, seed)
+    packages = [read_entry(entry) for entry in entries]
+    if not packages:
+        raise ConfigError("racer race wants an entry: a file that ends with .entry.zip")
+    road = track or packages[0].manifest.trained_on.track
+    rules = race_rules(laps, 3.0, 60.0 * laps, like=RaceConfig(kind=kind, walls=walls))
+    if len(packages) == 1:
+        results = [judge_entry(packages[0], road, rules, seed)]
+    else:
+        results = judge_entries(packages, road, rules, seed)
     if video or plot:
-        _picture(result, road, manifest, video, plot)
+        _picture(results[0], road, walls, packages[0].manifest, video, plot)
     if json:
-        _print_json(result.as_dict())
+        figures = [result.as_dict() for result in results]
+        _print_json(figures if len(figures) > 1 else figures[0])
         return
-    print(f"{manifest.name} on {result.track}: {_sentence(result)}")
+    for package, result in zip(packages, results):
+        print(f"{package.manifest.name} on {result.track}: {_sentence(result)}")
     for label, path in (("video", video), ("driven line", plot)):
         if path:
             print(f"{label}: {path}")
 
 
 def _picture(
-    result: LapResult, track: str, manifest: Manifest, video: Path | None, plot: Path | None
+    result: LapResult,
+    track: str,
+    walls: bool,
+    manifest: Manifest,
+    video: Path | None,
+    plot: Path | None,
 ) -> None:
     from racer.track import load_track
     from racer.view.plot import driven_line, save
@@ -270,11 +289,23 @@ def bench(json: bool = False) -> None:
         _console().print(table(figures))
 
 
+CLEAN = "never off the road"
+
+
 def _sentence(result: LapResult) -> str:
     laps = ", ".join(f"{lap:.2f}" for lap in result.lap_times_s)
     times = f" in {laps} s" if laps else ""
-    left = "never off the road" if not result.off_tracks else f"off the road {result.off_tracks}x"
-    return f"{result.laps_completed} of {result.laps} laps{times}, {left}"
+    stopped = result.resets - result.off_tracks - result.collisions
+    faults = [
+        f"{what} {count}x"
+        for what, count in (
+            ("off the road", result.off_tracks),
+            ("crashed", result.collisions),
+            ("stopped or wrong way", stopped),
+        )
+        if count > 0
+    ]
+    return f"{result.laps_completed} of {result.laps} laps{times}, {', '.join(faults) or CLEAN}"
 
 
 def _console() -> Any:

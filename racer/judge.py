@@ -36,6 +36,7 @@ class LapResult:
         off_tracks: Times all four wheels left the road; each put the car back at a penalty.
         collisions: Times the car crashed; so did each.
         resets: Times it was put back, for whatever fault.
+        distance: Way made good along the centre line [m].
         ending: Name of the `Ending`, in lower case.
         body: The body rows at each control step, (T, 13).
         steering: Angle of the front wheels at each control step [rad], (T,).
@@ -52,6 +53,7 @@ class LapResult:
     off_tracks: int
     collisions: int
     resets: int
+    distance: float
     ending: str
     body: np.ndarray
     steering: np.ndarray
@@ -97,6 +99,7 @@ class LapResult:
             "off_tracks": self.off_tracks,
             "collisions": self.collisions,
             "resets": self.resets,
+            "distance_m": self.distance,
             "ending": self.ending,
         }
 
@@ -214,6 +217,7 @@ class _Tape:
             off_tracks=int(race.off_tracks[car]),
             collisions=int(race.collisions[car]),
             resets=int(race.resets[car]),
+            distance=float(race.distance[car]),
             ending=Ending(int(race.ending[car])).name.lower(),
             body=np.array(self._body),
             steering=np.array(self._steering),
@@ -227,6 +231,17 @@ def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> La
     """Drive an entry's policy by onnxruntime; see `judge`."""
     manifest = entry.manifest
     return judge(OnnxPolicy(entry), manifest.sensor, manifest.actions, track, race, seed)
+
+
+def judge_entries(
+    entries: Sequence[Entry], track: str, race: RaceConfig, seed: int = 0
+) -> list[LapResult]:
+    """Drive several entries' policies in one race; see `judge_together`."""
+    drivers = [
+        Driver(OnnxPolicy(entry), entry.manifest.sensor, entry.manifest.actions)
+        for entry in entries
+    ]
+    return judge_together(drivers, track, race, seed)
 
 
 def race_rules(

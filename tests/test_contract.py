@@ -9,12 +9,29 @@ from stable_baselines3.common.env_checker import check_env as sb3_check
 
 from racer.env import RacerEnv
 
+SMALL = {"kind": "camera", "width": 48, "height": 40}
 CONFIGS = [
     {"sensor": "state"},
     {"sensor": "camera"},
     {"sensor": "state", "actions": "discrete"},
     {"sensor": {"kind": "camera", "width": 80, "height": 60}, "actions": "discrete"},
 ]
+
+
+IDS = sorted(name for name in gymnasium.registry if name.startswith("racer/"))
+
+
+def test_every_kind_of_race_is_registered():
+    assert IDS == ["racer/HeadToBot-v0", "racer/ObjectAvoidance-v0", "racer/TimeTrial-v0"]
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_no_kind_of_race_gives_gymnasium_cause_to_warn(env_id):
+    race = {"walls": True, "faults": "reset", "direction": "alternate"}
+    env = gymnasium.make(env_id, sensor=["state", SMALL], race=race, randomisation="sim2real")
+    gymnasium_check(env.unwrapped, skip_render_check=True)
+    sb3_check(env.unwrapped, warn=True)
+    env.close()
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)

@@ -5,8 +5,9 @@ import pytest
 
 from racer.car.actions import ActionSpace
 from racer.errors import ConfigError
-from racer.judge import judge, race_rules
-from racer.sensors import StateConfig
+from racer.judge import Driver, judge, judge_together, race_rules
+from racer.race import RaceConfig
+from racer.sensors import CameraConfig, StateConfig
 
 STATE = (StateConfig(),)
 ACTIONS = ActionSpace(speed=(1.0, 2.0))
@@ -65,3 +66,45 @@ def test_rules_out_of_range_are_refused(laps, limit):
 def test_a_negative_seed_is_refused():
     with pytest.raises(ConfigError, match="seed: -1"):
         judge(steer_for_the_line, STATE, ACTIONS, "oval", race_rules(1, 3.0, 60.0), seed=-1)
+
+
+def test_cars_that_race_together_are_judged_each_by_their_own_sensors_and_actions():
+    seen = {}
+
+    def slow(observation):
+        seen["slow"] = observation.shape
+        return np.zeros(1, dtype=int)
+
+    fast = Driver(steer_for_the_line, STATE, ACTIONS)
+    camera = CameraConfig(width=20, height=16)
+    crawl = ActionSpace(kind="discrete", choices=((0.0, 0.1), (0.0, 0.2)))
+    results = judge_together(
+        [fast, Driver(slow, (camera,), crawl)], "oval", race_rules(1, 3.0, 40.0), seed=2
+    )
+    assert seen["slow"] == (1, 16, 20, 1)
+    assert [result.seed for result in results] == [2, 3]
+    assert results[0].ending == "laps_complete"
+    assert results[1].ending == "time_up"
+    assert results[0].boxes.shape[1:] == (2, 10)
+    away = np.hypot(*(results[0].boxes[0, 1, :2] - results[1].body[0, :2]))
+    assert away < 0.02
+    assert results[1].distance < 10.0
+
+
+def test_a_car_that_rams_the_one_ahead_pays_and_both_finish():
+    drivers = [
+        Driver(steer_for_the_line, STATE, ActionSpace(speed=(speed, speed))) for speed in (1.0, 2.0)
+    ]
+    results = judge_together(drivers, "oval", race_rules(1, 3.0, 60.0))
+    assert [result.laps_completed for result in results] == [1, 1]
+    assert results[0].collisions == 0
+    assert results[1].collisions >= 1
+    again = judge_together(drivers, "oval", race_rules(1, 3.0, 60.0))
+    assert [one.body.tobytes() for one in again] == [one.body.tobytes() for one in results]
+
+
+def test_the_rules_of_a_race_keep_the_kind_of_the_one_they_are_like():
+    like = RaceConfig(kind="head_to_bot", walls=True, direction="reverse", start="random")
+    rules = race_rules(2, 4.0, 50.0, like=like)
+    assert (rules.kind, rules.walls, rules.direction) == ("head_to_bot", True, "reverse")
+    assert (rules.start, rules.faults, rules.laps) == ("line", "reset", 2)

@@ -109,7 +109,9 @@ class Watch(BaseCallback):
             endings = [episode["ending"] for episode in episodes]
             laps = [e["lap_time_s"] for e in episodes if np.isfinite(e["lap_time_s"])]
             record("drive/completion", self._completion())
-            record("drive/off_track_rate", float(np.mean([e == Ending.OFF_TRACK for e in endings])))
+            for ending in (Ending.OFF_TRACK, Ending.CRASHED):
+                share = float(np.mean([e == ending for e in endings]))
+                record(f"drive/{ending.name.lower()}_rate", share)
             record("drive/progress", float(np.mean([e["progress"] for e in episodes])))
             record("drive/reward", float(np.mean([e["r"] for e in episodes])))
             if laps:
@@ -121,7 +123,7 @@ class Watch(BaseCallback):
 
     def evaluate(self) -> LapResult:
         """Let the judge see the deterministic policy; save it, and mark it if it is the best."""
-        rules = self.config.evaluation
+        rules, race = self.config.evaluation, self.config.race
         policy = self.model.policy
         policy.set_training_mode(False)
         result = judge(
@@ -129,7 +131,7 @@ class Watch(BaseCallback):
             self.config.sensor,
             self.config.actions,
             self.config.track,
-            race_rules(rules.laps, self.config.race.off_track_penalty, rules.time_limit),
+            race_rules(rules.laps, race.off_track_penalty, rules.time_limit, like=race),
             self.config.seed,
         )
         checkpoint = self.run.save(self.model, self.num_timesteps)  # pyright: ignore[reportArgumentType]
@@ -144,6 +146,7 @@ class Watch(BaseCallback):
         record = self.logger.record
         record("judge/laps_completed", result.laps_completed)
         record("judge/off_tracks", result.off_tracks)
+        record("judge/collisions", result.collisions)
         if result.best_lap_s is not None:
             record("judge/best_lap_s", result.best_lap_s)
         if result.total_time_s is not None:
@@ -160,7 +163,9 @@ class Watch(BaseCallback):
         self._bar.stop()
 
 
-def merit(result: LapResult) -> tuple[int, int, float, int]:
-    """Orders results: most laps, fewest times off the track, fastest, then furthest."""
-    total = result.total_time_s if result.total_time_s is not None else float("inf")
-    return result.laps_completed, -result.off_tracks, -total, len(result.time)
+def merit(result: LapResult) -> tuple[int, int, float, float]:
+    """Orders results: most laps; of complete ones fewest faults, then fastest; else furthest."""
+    total = result.total_time_s
+    if total is None:
+        return result.laps_completed, 0, 0.0, result.distance
+    return result.laps_completed, -result.resets, -total, 0.0
