@@ -92,11 +92,13 @@ class Draws:
         """Draw anew for cars (k,), each from its own of the n generators."""
         for car in cars:
             generator = generators[car]
+            self.rows["seed"][car] = generator.integers(2**64, dtype=np.uint64)
+            if self.is_neutral:
+                continue
             row = generator.uniform(self._low, self._high)
             k = QUANTITIES.index("latency")
             row[k] = generator.integers(int(self._low[k]), int(self._high[k]), endpoint=True)
-            seed = generator.integers(2**64, dtype=np.uint64)
-            self.rows[car] = (seed, *row.tolist())
+            self.rows[car] = (self.rows["seed"][car], *row.tolist())
 
 
 def load_randomisation(name: str) -> Randomisation:

@@ -14,6 +14,7 @@ FIRST, LAST, APART = 0.07, 0.90, 0.13
 """Shares of the lap: where random boxes lie ahead of the start, and how far apart at least."""
 CHANGE = 1.0
 """Way on which a bot moves from one lane to the other [m]."""
+NOWHERE = np.empty(0)
 CARDBOARD, BOT = (176, 128, 82), (38, 92, 204)
 
 
@@ -58,8 +59,8 @@ class Objects:
 
     def fixed(self, is_reversed: bool) -> np.ndarray:
         """Where the config says that objects stand, along the line driven [m]; maybe none."""
-        if self._config.kind != "object_avoidance":
-            return np.empty(0)
+        if self._config.kind != "object_avoidance" or not self._config.obstacles.places:
+            return NOWHERE
         shares = np.array([share for share, _ in self._config.obstacles.places])
         return (-shares % 1.0 if is_reversed else shares) * self._tracks[0].length
 

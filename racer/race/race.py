@@ -105,6 +105,7 @@ class Race:
         paint = [PAINT[i % len(PAINT)] for i in range(n * is_together)]
         colours = np.vstack([self.objects.colours, np.array(paint, np.uint8).reshape(-1, 3)])
         self.colours = np.tile(colours, (n, 1, 1))
+        self._width = float(track.width.mean())
         half = spec.tread / 2
         front, rear = spec.to_front_axle, -spec.to_rear_axle
         self._wheels = np.array([[front, half], [front, -half], [rear, half], [rear, -half]])
@@ -131,7 +132,8 @@ class Race:
         take their randomness from their own of the n generators.
         """
         self.draws.draw(cars, generators)
-        self.world.vary(cars, self.draws.rows)
+        if not self.draws.is_neutral:
+            self.world.vary(cars, self.draws.rows)
         for values in (self.distance, self.time, self.steps, self.laps, self._laps_before):
             values[cars] = 0
         for values in (self.off_tracks, self.collisions, self.resets, self.ending, self._fault):
@@ -149,25 +151,26 @@ class Race:
                 is_reversed = bool(self.is_reversed[car])
                 self.objects.place(car, generators[car], float(s[row]), is_reversed)
         self._episode[cars] += 1
-        self._put(cars, s, d / (self.track.width.mean() / 4), skew)
+        self._put(cars, s, d / (self._width / 4), skew)
         groups = cars[cars == 0] if self.is_together else cars
         if self.objects.count and len(groups):
             self.world.place_boxes(groups, self.objects.pose[groups])
 
     def _draw_start(self, car: int, generator: np.random.Generator) -> tuple[float, float, float]:
         """Where one car starts: s [m], distance beside the centre line [m], turn from it [rad]."""
-        length, width = self.track.length, float(self.track.width.mean())
+        length, width = self.track.length, self._width
         s, aside, skew = self.config.start_offset * length, 0.0, 0.0
         if self.is_together:
             self.distance[car] = -GRID * car
             return s - GRID * car, width / 4 * (-1.0) ** car, 0.0
         if self.config.start == "random":
-            share, aside, skew = generator.uniform((0, -0.1, -0.1), (1, 0.1, 0.1))
+            share, aside, skew = generator.random(3).tolist()
             s += share * length
+            aside, skew = 0.2 * aside - 0.1, 0.2 * skew - 0.1
         elif self.config.start == "round_robin":
             s += ROUND_ROBIN * int(self._episode[car]) * length
-        blocked = self.objects.fixed(bool(self.is_reversed[car]))
-        return self._behind(s, blocked), aside * width, skew
+        taken = self.objects.fixed(bool(self.is_reversed[car]))
+        return self._behind(s, taken), aside * width, skew
 
     def _put(self, cars: np.ndarray, s: np.ndarray, lane: np.ndarray, skew: np.ndarray) -> None:
         """Set cars down along their lines, at rest."""
