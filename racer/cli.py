@@ -22,6 +22,7 @@ USAGE = """usage: racer VERB ...
   board submit     judge an entry on a season and add it to the leaderboard
   board show       the leaderboard
   bench            time the simulator on this machine
+  car report       measure a car against closed forms, with plots if you like
 
 `racer VERB --help` tells each one's options; `--debug` shows where an error came from.
 """
@@ -51,6 +52,7 @@ def _dispatch(words: list[str]) -> None:
         "board submit": board_submit,
         "board show": board_show,
         "bench": bench,
+        "car report": car_report,
     }
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -61,7 +63,7 @@ def _dispatch(words: list[str]) -> None:
     elif words[0] == "train":
         train(words[1:])
     else:
-        count = 2 if words[0] == "board" else 1
+        count = 2 if words[0] in ("board", "car") else 1
         verb = " ".join(words[:count])
         if verb not in verbs:
             raise ConfigError(f"no verb {verb!r}; known: train, {', '.join(verbs)}")
@@ -287,6 +289,31 @@ def bench(json: bool = False) -> None:
         _print_json(figures)
     else:
         _console().print(table(figures))
+
+
+def car_report(car: str = "deepracer", out: Path | None = None, json: bool = False) -> None:
+    """Measure a car on the proving ground against closed forms; a missed gate is said, not failed.
+
+    Args:
+        car: The car, deepracer or f1tenth.
+        out: Write the plots into this folder.
+        json: Print the checks as JSON.
+    """
+    from racer.car.spec import car_named
+    from racer.proving.gates import prove
+    from racer.proving.report import as_dict, table
+
+    spec = car_named(car)
+    checks = prove(spec)
+    if json:
+        _print_json(as_dict(spec, checks))
+    else:
+        _console().print(table(spec, checks))
+    if out:
+        from racer.proving.plots import draw
+
+        for path in draw(spec, out):
+            print(f"plot: {path}", file=sys.stderr if json else sys.stdout)
 
 
 CLEAN = "never off the road"

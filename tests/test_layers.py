@@ -23,6 +23,7 @@ STEP = {
     "reward": 4,
     "view": 4,
     "env": 5,
+    "proving": 5,
     "policy": 6,
     "judge": 7,
     "train": 8,

@@ -2,10 +2,10 @@
 
 The tyre is a brush (Fiala) tyre: lateral force rises with slip and levels out at the grip that
 the longitudinal force leaves, so combined slip stays inside the friction circle (Pacejka, Tire
-and Vehicle Dynamics, ch. 3; Hindiyeh, 2013, for the derated circle). One shaft
-drives both axles, so they slip alike and share drive and brake as they share the load; each axle's
-open differential halves its part. No fast-math: the same machine must give the same bits for one
-car and for many.
+and Vehicle Dynamics, ch. 3; Hindiyeh, 2013, for the derated circle). Friction falls with load,
+while cornering stiffness stays in proportion to it. One shaft drives both axles, so they slip
+alike and share drive and brake as they share the load; each axle's open differential halves its
+part. No fast-math: the same machine must give the same bits for one car and for many.
 """
 
 import math
@@ -35,8 +35,10 @@ def wrench(cars, body, steering, command, dt, force, torque):
     loads = np.empty(4)
     for i in range(body.shape[0]):
         car = cars[i]
-        turn = car.steering_rate * dt
-        steering[i] += min(max(command[i, 0] - steering[i], -turn), turn)
+        # The exact step of a first-order lag, so that the substep's length does not matter.
+        turn = (command[i, 0] - steering[i]) * -math.expm1(-dt / max(car.steering_lag, 1e-9))
+        fastest = car.steering_rate * dt
+        steering[i] += min(max(turn, -fastest), fastest)
         _sum(car, body[i], steering[i], command[i, 1], loads, force[i], torque[i])
 
 
@@ -65,7 +67,8 @@ def _sum(car, b, steering, speed_command, loads, force, torque):
     share = _drive(car, speed, speed_command, air + rolling * carried) / carried
 
     tangent = math.tan(steering)
-    curvature = tangent / (car.to_front_axle + car.to_rear_axle)
+    wheelbase = car.to_front_axle + car.to_rear_axle
+    curvature = tangent / wheelbase
     for wheel in range(4):
         load = loads[wheel]
         if load <= 0.0:
@@ -84,16 +87,14 @@ def _sum(car, b, steering, speed_command, loads, force, torque):
         sin = turn * cos
         fx, fy = hx * cos - hy * sin, hy * cos + hx * sin
         along, across = vx * fx + vy * fy, -vx * fy + vy * fx
-        grip = car.friction * load
+        fixed = car.to_rear_axle if front else car.to_front_axle
+        grip = _grip(car, load, 0.5 * car.mass * GRAVITY * fixed / wheelbase)
         # A brake can at most lock the wheel, and then friction points against the slide.
         locked = abs(along) / (math.sqrt(along * along + across * across) + 1e-9)
         push = min(max(0.5 * share * axle - rolling * load, -grip * locked), grip)
-        side = _brush(
-            car.stiffness_front if front else car.stiffness_rear,
-            across / max(abs(along), car.slip_speed),
-            grip,
-            push,
-        )
+        stiffness = car.stiffness_front if front else car.stiffness_rear
+        slip = across / max(abs(along), car.slip_speed)
+        side = _brush(stiffness * car.friction * load, slip, grip, push)
         gx, gy = push * fx - side * fy, push * fy + side * fx
         force[0] += gx
         force[1] += gy
@@ -136,20 +137,32 @@ def _loads(car, b, forward, left, loads):
 
 @njit(cache=True)
 def _drive(car, speed, command, drag):
-    """Total drive force of the speed controller [N], within what motor and brakes can give."""
+    """Total drive force of the speed controller [N], within what motor and brakes can give.
+
+    The motor gives constant force up to the knee, constant power beyond it, and on its last
+    stretch what its back-EMF leaves, a line that ends at the no-load speed.
+    """
     asked = car.mass * car.speed_gain * (command - speed) + drag
-    most = car.mass * car.drive_acceleration
-    if speed > car.drive_knee_speed:
-        most *= car.drive_knee_speed / speed
+    knee, top = car.drive_knee_speed, car.drive_top_speed
+    share = 1.0
+    if speed > knee:
+        share = max(min(knee / speed, (top - speed) / (top - knee)), 0.0)
+    most = car.mass * car.drive_acceleration * share
     return min(max(asked, -car.mass * car.brake_acceleration), most)
 
 
 @njit(cache=True)
+def _grip(car, load, static):
+    """Largest force of a tyre [N] under its load; mu x load where it carries its static load."""
+    return car.friction * load / (1.0 + car.load_sensitivity * (load / static - 1.0))
+
+
+@njit(cache=True)
 def _brush(stiffness, slip, grip, push):
-    """Lateral force of one tyre [N] for the tangent of its slip angle."""
+    """Lateral force of one tyre [N] for its stiffness [N] and the tangent of its slip angle."""
     left = math.sqrt(max(grip * grip - push * push, 0.0))
     if left <= 0.0:
         return 0.0
-    z = stiffness * grip * abs(slip) / (3.0 * left)
+    z = stiffness * abs(slip) / (3.0 * left)
     force = left if z >= 1.0 else left * z * (3.0 - 3.0 * z + z * z)
     return -force if slip > 0.0 else force

@@ -1,0 +1,378 @@
+"""Manoeuvres of a car on an empty plane; the tests and the report both drive these."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+import racer.world.bullet as bullet
+from racer.car.forces import BODY, wrench
+from racer.car.spec import GRAVITY, CarSpec
+from racer.track import Track
+from racer.world import CONTROL_RATE, SUBSTEPS, World, yaw_of
+
+SUBSTEP = 1.0 / (CONTROL_RATE * SUBSTEPS)
+"""Length of a physics step [s]."""
+
+
+@contextmanager
+def ground(
+    spec: CarSpec, n: int = 1, rate: int = CONTROL_RATE, substeps: int = SUBSTEPS
+) -> Iterator[World]:
+    """Cars at rest at the origin, for one manoeuvre.
+
+    Args:
+        spec: The car.
+        n: How many of them.
+        rate: Commands, and rows of what `drive` returns, a second; a world has one clock, so it is
+            set for as long as this world is open.
+        substeps: Physics steps a command.
+    """
+    kept = bullet.CONTROL_RATE, bullet.SUBSTEPS
+    bullet.CONTROL_RATE, bullet.SUBSTEPS = rate, substeps
+    try:
+        world = World(spec, n)
+        try:
+            yield world
+        finally:
+            world.close()
+    finally:
+        bullet.CONTROL_RATE, bullet.SUBSTEPS = kept
+
+
+def drive(world: World, steering, speed, seconds: float) -> np.ndarray:
+    """Hold commands; the body rows before and after each control step, (t + 1, n, 13).
+
+    Args:
+        world: The cars.
+        steering: Steering command of every car [rad], a number or (n,).
+        speed: Speed command [m/s], a number or (n,).
+        seconds: How long.
+    """
+    command = np.empty((world.n, 2))
+    command[:, 0], command[:, 1] = steering, speed
+    rows = [world.state.body.copy()]
+    for _ in range(round(seconds * bullet.CONTROL_RATE)):
+        rows.append(world.step(command).body.copy())
+    return np.array(rows)
+
+
+def pace(spec: CarSpec) -> float:
+    """A brisk speed for a car of this size [m/s]: mu g on a radius of 8 wheelbases."""
+    return float(np.sqrt(8.0 * spec.wheelbase * spec.friction * GRAVITY))
+
+
+def speed_of(rows: np.ndarray) -> np.ndarray:
+    """Speed over ground of body rows (..., 13) [m/s], (...)."""
+    return np.hypot(rows[..., 7], rows[..., 8])
+
+
+def slip_of(rows: np.ndarray) -> np.ndarray:
+    """Angle from the heading to the velocity of body rows (..., 13) [rad], (...)."""
+    angle = np.arctan2(rows[..., 8], rows[..., 7]) - yaw_of(rows)
+    return (angle + np.pi) % (2 * np.pi) - np.pi
+
+
+def lateral_acceleration(rows: np.ndarray) -> np.ndarray:
+    """Mean acceleration across the path in each control step [m/s^2], left positive.
+
+    Args:
+        rows: What `drive` returned, (t + 1, n, 13).
+
+    Returns:
+        (t, n).
+    """
+    before, after = rows[:-1, :, 7:9], rows[1:, :, 7:9]
+    mean, change = (before + after) / 2, (after - before) * bullet.CONTROL_RATE
+    across = mean[..., 0] * change[..., 1] - mean[..., 1] * change[..., 0]
+    return across / np.hypot(mean[..., 0], mean[..., 1])
+
+
+def wheel_loads(spec: CarSpec, body: np.ndarray) -> np.ndarray:
+    """What each strut carries at a settled attitude [N], (..., 4): front left and right, rear.
+
+    Read from the pitch and roll of body rows (..., 13) and the stiffness of the struts alone.
+    """
+    x, y, z, w = np.moveaxis(body[..., 3:7], -1, 0)
+    forward, left = 2.0 * (x * z - y * w), 2.0 * (y * z + x * w)
+    omega = 2.0 * np.pi * spec.suspension_frequency
+    arms = np.array([spec.to_front_axle] * 2 + [-spec.to_rear_axle] * 2)
+    sides = np.array([0.5, -0.5, 0.5, -0.5]) * spec.tread
+    lift = arms * forward[..., None] + sides * left[..., None]
+    strut = body[..., 2, None] + lift - spec.mass_height
+    share = 0.5 * (1.0 - np.abs(arms) / spec.wheelbase)
+    return spec.mass * share * (GRAVITY - omega**2 * strut)
+
+
+def turning_radius(spec: CarSpec, angles: np.ndarray, speed: float = 0.3) -> np.ndarray:
+    """Radius of the circle on which the middle of the rear axle runs [m], left positive, (n,)."""
+    with ground(spec, len(angles)) as world:
+        drive(world, angles, speed, 4.0)
+        rows = drive(world, angles, speed, 10.0)
+    heading = yaw_of(rows)
+    back = spec.to_rear_axle * np.stack([np.cos(heading), np.sin(heading)], axis=-1)
+    chord = np.linalg.norm(np.diff(rows[..., :2] - back, axis=0), axis=-1)
+    turned = np.unwrap(heading, axis=0)
+    return chord.sum(axis=0) / (turned[-1] - turned[0])
+
+
+@dataclass(frozen=True)
+class SkidPad:
+    """A slow turn of the wheels to full lock at a held speed.
+
+    Attributes:
+        steering: Angle of the front wheels after each step, without its sign [rad], (t,).
+        lateral: Acceleration towards the inside [m/s^2], (t, n).
+        speed: Speed that was held [m/s].
+    """
+
+    steering: np.ndarray
+    lateral: np.ndarray
+    speed: float
+
+    @property
+    def peak(self) -> np.ndarray:
+        """Largest acceleration of each car [m/s^2], (n,)."""
+        return self.lateral.max(axis=0)
+
+    @property
+    def peak_steering(self) -> float:
+        """Angle of the front wheels at the first car's peak [rad]."""
+        return float(self.steering[self.lateral[:, 0].argmax()])
+
+
+def skid_pad(
+    spec: CarSpec, headings: np.ndarray, sides: np.ndarray, speed: float, seconds: float = 8.0
+) -> SkidPad:
+    """Steer slowly to full lock, each car from its own heading to its own side (1 left, -1)."""
+    n = len(headings)
+    with ground(spec, n) as world:
+        world.reset(np.arange(n), np.zeros((n, 2)), headings)
+        drive(world, 0.0, speed, 3.0)
+        steering, lateral = [], []
+        for part in np.linspace(0.0, 1.0, round(seconds * CONTROL_RATE)):
+            rows = drive(world, sides * part * spec.steering_limit, speed, 1.0 / CONTROL_RATE)
+            steering.append(abs(world.state.steering[0]))
+            lateral.append(sides * lateral_acceleration(rows)[0])
+    return SkidPad(np.array(steering), np.array(lateral), speed)
+
+
+@dataclass(frozen=True)
+class Straight:
+    """A run along a straight from the moment the command changes; all arrays (t,).
+
+    Attributes:
+        time: Since then [s].
+        distance: Since then [m].
+        speed: Forward speed [m/s].
+        body: Body rows, (t, 13).
+    """
+
+    time: np.ndarray
+    distance: np.ndarray
+    speed: np.ndarray
+    body: np.ndarray
+
+
+def straight(spec: CarSpec, before: float, after: float, seconds: float) -> Straight:
+    """Settle at one speed, then command another; a row each physics step."""
+    with ground(spec, 1, round(1.0 / SUBSTEP), 1) as world:
+        drive(world, 0.0, before, 5.0 if before else 1.0)
+        rows = drive(world, 0.0, after, seconds)[:, 0]
+    time = np.arange(len(rows)) * SUBSTEP
+    return Straight(time, rows[:, 0] - rows[0, 0], rows[:, 7], rows)
+
+
+def full_stop(spec: CarSpec, speed: float) -> Straight:
+    """Lock the wheels at a speed: brakes beyond the grip, and no fading before the car stands."""
+    return straight(replace(spec, brake_acceleration=50.0, speed_gain=200.0), speed, 0.0, 1.5)
+
+
+def coast_down(spec: CarSpec, speed: float, seconds: float = 6.0) -> Straight:
+    """Take the drive away at a speed; without brakes only the drag slows the car."""
+    return straight(replace(spec, brake_acceleration=0.0), speed, 0.0, seconds)
+
+
+def stand(spec: CarSpec, steering: np.ndarray, seconds: float = 60.0) -> tuple[float, float]:
+    """Stop with turned wheels, (n,), and wait: the largest drift [m] and turn [rad] from there."""
+    with ground(spec, len(steering)) as world:
+        drive(world, steering, 2.0, 2.0)
+        drive(world, steering, 0.0, 5.0)
+        rows = drive(world, steering, 0.0, seconds)
+    drift = np.hypot(*(rows[..., :2] - rows[0, :, :2]).T).max()
+    return float(drift), float(np.abs(yaw_of(rows) - yaw_of(rows[0])).max())
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Settled turns, one a car, (n,) each: angle [rad], speed [m/s], yaw rate [rad/s]."""
+
+    steering: np.ndarray
+    speed: np.ndarray
+    yaw_rate: np.ndarray
+
+    @property
+    def lateral(self) -> np.ndarray:
+        """Acceleration across the path [m/s^2], (n,)."""
+        return self.speed * self.yaw_rate
+
+
+def settled_turns(spec: CarSpec, steering: np.ndarray, speed: np.ndarray) -> Turns:
+    """Reach a speed, turn the wheels, and wait until the turn is steady, each car on its own."""
+    with ground(spec, len(steering)) as world:
+        drive(world, 0.0, speed, 4.0)
+        drive(world, steering, speed, 3.0)
+        rows = drive(world, steering, speed, 1.0)
+    return Turns(steering, speed_of(rows).mean(axis=0), rows[..., 12].mean(axis=0))
+
+
+def settled_turn(spec: CarSpec, steering: float, speed: float) -> tuple[float, np.ndarray]:
+    """Lateral acceleration [m/s^2] and body rows (t, 13) of a second of one steady turn."""
+    with ground(spec) as world:
+        drive(world, 0.0, speed, 5.0)
+        drive(world, steering, speed, 3.0)
+        rows = drive(world, steering, speed, 1.0)
+        return float(lateral_acceleration(rows).mean()), rows[:, 0]
+
+
+@dataclass(frozen=True)
+class Response:
+    """How a car answers a step of the steering, (t,) each.
+
+    Attributes:
+        time: Since the step [s].
+        yaw_rate: [rad/s].
+        slip: Angle from heading to velocity at the centre of mass [rad].
+    """
+
+    time: np.ndarray
+    yaw_rate: np.ndarray
+    slip: np.ndarray
+
+    @property
+    def settled(self) -> float:
+        """Yaw rate at the end [rad/s]."""
+        return float(self.yaw_rate[-30:].mean())
+
+    @property
+    def rise_time(self) -> float:
+        """From 10 to 90 % of the settled yaw rate [s]."""
+        share = self.yaw_rate / self.settled
+        first = [int(np.argmax(share >= level)) for level in (0.1, 0.9)]
+        early, late = (
+            np.interp(level, share[i - 1 : i + 1], self.time[i - 1 : i + 1])
+            for i, level in zip(first, (0.1, 0.9))
+        )
+        return float(late - early)
+
+    @property
+    def overshoot(self) -> float:
+        """Highest yaw rate over the settled one, less one."""
+        return float(self.yaw_rate.max() / self.settled - 1.0)
+
+    @property
+    def settled_slip(self) -> float:
+        """Slip angle at the end [rad]."""
+        return float(self.slip[-30:].mean())
+
+
+def step_steer(spec: CarSpec, speed: float, angle: float, seconds: float = 1.5) -> Response:
+    """Turn the wheels at once at a speed; a row each physics step."""
+    with ground(spec, 1, round(1.0 / SUBSTEP), 1) as world:
+        drive(world, 0.0, speed, 5.0)
+        rows = drive(world, angle, speed, seconds)[:, 0]
+    return Response(np.arange(len(rows)) * SUBSTEP, rows[:, 12], slip_of(rows))
+
+
+def combined_slip(
+    spec: CarSpec, slips: np.ndarray, demands: np.ndarray, speed: float = 3.0
+) -> np.ndarray:
+    """Force of all tyres on a level car that slides, over its weight, forward and left.
+
+    Args:
+        spec: The car; its air drag is left out.
+        slips: Angles of the slide [rad], (k,).
+        demands: Acceleration asked of motor and brakes [m/s^2], (m,).
+        speed: Speed over ground [m/s].
+
+    Returns:
+        (k, m, 2).
+    """
+    strong = replace(
+        spec,
+        air_drag=0.0,
+        rolling_resistance=0.0,
+        drive_acceleration=100.0,
+        drive_knee_speed=100.0,
+        drive_top_speed=200.0,
+        brake_acceleration=100.0,
+    )
+    angle, demand = (grid.ravel() for grid in np.meshgrid(slips, demands, indexing="ij"))
+    n = len(angle)
+    body = np.zeros((n, BODY))
+    body[:, 2], body[:, 6] = spec.mass_height, 1.0
+    body[:, 7], body[:, 8] = speed * np.cos(angle), speed * np.sin(angle)
+    asked = np.stack([np.zeros(n), body[:, 7] + demand / spec.speed_gain], axis=1)
+    force, torque = np.empty((n, 3)), np.empty((n, 3))
+    wrench(strong.parameters(n), body, np.zeros(n), asked, SUBSTEP, force, torque)
+    return (force[:, :2] / (spec.mass * GRAVITY)).reshape(len(slips), len(demands), 2)
+
+
+def lap_time(spec: CarSpec, track: Track, speed: float, substeps: int = SUBSTEPS) -> float:
+    """Seconds for the second lap of a driver who steers at a point ahead on the centre line."""
+    ahead = 3.0 * spec.wheelbase
+    with ground(spec, 1, CONTROL_RATE, substeps) as world:
+        world.reset(np.zeros(1, int), track.centre[:1], track.heading[:1])
+        driven, last, crossed = 0.0, 0.0, []
+        for step in range(1, round(4.0 * track.length / speed * CONTROL_RATE)):
+            state = world.state
+            place = track.locate(state.xy)
+            gap = track.at(place.s + ahead)[0][0] - state.xy[0]
+            sight = np.arctan2(gap[1], gap[0]) - state.yaw[0]
+            angle = np.arctan(2.0 * spec.wheelbase * np.sin(sight) / np.hypot(*gap))
+            s = float(track.locate(world.step(np.array([[angle, speed]])).xy).s[0])
+            moved = (s - last + track.length / 2) % track.length - track.length / 2
+            driven, last = driven + moved, s
+            if driven >= (len(crossed) + 1) * track.length:
+                over = driven - (len(crossed) + 1) * track.length
+                crossed.append((step - over / moved) / CONTROL_RATE)
+            if len(crossed) == 2:
+                return crossed[1] - crossed[0]
+    raise RuntimeError(f"{spec.name} did not come round {track.name} twice")
+
+
+def trace(
+    spec: CarSpec, n: int = 1, car: int = 0, mirror: float = 1.0, resets: int = 0
+) -> np.ndarray:
+    """Body rows of one car that drives by fixed random commands from the origin, (t, 13).
+
+    Args:
+        spec: The car.
+        n: Cars in its world; the others drive otherwise.
+        car: Which of them it is.
+        mirror: -1 steers each command to the other side.
+        resets: How often it drives somewhere else and is put back first.
+    """
+    rng = np.random.default_rng(7)
+    low, high = (-spec.steering_limit, 0.0), (spec.steering_limit, pace(spec))
+    own = rng.uniform(low, high, (150, 2)) * (mirror, 1.0)
+    others = rng.uniform(low, high, (150, n, 2))
+    with ground(spec, n) as world:
+        for turn in range(resets):
+            steering, speed = others[turn, car]
+            drive(world, steering, speed, 1.0 + turn)
+            world.reset(np.arange(n), np.zeros((n, 2)), np.zeros(n))
+        rows = []
+        for command, mine in zip(others, own):
+            command[car] = mine
+            rows.append(world.step(command).body[car].copy())
+    return np.array(rows)
+
+
+def digest(rows: np.ndarray) -> str:
+    """SHA-256 of an array's bytes."""
+    return hashlib.sha256(rows.tobytes()).hexdigest()

@@ -1,0 +1,200 @@
+"""Pictures of a car on the proving ground beside what each manoeuvre should show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from racer.car.spec import GRAVITY, CarSpec
+from racer.proving import manoeuvres, references
+from racer.proving.gates import HEADINGS, SIDES, step_steer_case, without_drag
+from racer.view.plot import INK, PAPER, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CAR, IDEAL, OTHER = "#4cc3ff", "#f0a020", "#e0559c"
+"""The car, the closed form or linear model, and the STD model or a second car."""
+
+GRID = "#2b313b"
+
+
+def draw(spec: CarSpec, folder: Path) -> list[Path]:
+    """Drive and draw every manoeuvre; the written PNGs.
+
+    Raises:
+        RacerError: A file cannot be written.
+    """
+    pictures = {
+        "skid_pad": skid_pad,
+        "step_steer": step_steer,
+        "coast_down": coast_down,
+        "braking": braking,
+        "friction_ellipse": friction_ellipse,
+        "understeer": understeer,
+    }
+    paths = []
+    for name, picture in pictures.items():
+        paths.append(folder / f"{spec.name}_{name}.png")
+        save(picture(spec), paths[-1])
+    return paths
+
+
+def skid_pad(spec: CarSpec) -> Figure:
+    """Lateral acceleration over a slowly growing angle, from eight headings to both sides."""
+    speed = manoeuvres.pace(spec)
+    pad = manoeuvres.skid_pad(spec, HEADINGS, SIDES, speed)
+    angles = np.linspace(0.0, spec.steering_limit, 60)
+    figure, (axes,) = _sheet(f"{spec.name}: skid pad at {speed:.1f} m/s, 8 headings, both sides")
+    ideal = spec.friction * GRAVITY
+    axes.plot(_deg(angles), np.full(60, ideal), color=INK, ls=":", label="mu g")
+    limits = [references.lateral_limit(spec, angle) for angle in angles]
+    axes.plot(_deg(angles), limits, color=IDEAL, ls="--", label="front axle's limit at this angle")
+    axes.plot(_deg(pad.steering), pad.lateral[:, 1:], color=CAR, lw=1.0, alpha=0.5)
+    axes.plot(_deg(pad.steering), pad.lateral[:, 0], color=CAR, lw=2.0, label="the car, 16 runs")
+    axes.plot(_deg(pad.peak_steering), pad.peak[0], "o", color=CAR)
+    _label(axes, "angle of the front wheels [deg]", "lateral acceleration [m/s^2]")
+    axes.set_ylim(0.0, 1.08 * ideal)
+    return figure
+
+
+def step_steer(spec: CarSpec) -> Figure:
+    """Yaw rate and slip after a step of the steering, beside STD."""
+    case = step_steer_case(spec)
+    ours = manoeuvres.step_steer(*case, seconds=1.0)
+    title = (
+        f"{spec.name}, equal tyres, no drag: step to {_deg(case[2]):.1f} deg at {case[1]:.1f} m/s"
+    )
+    figure, (above, below) = _sheet(title, rows=2)
+    above.plot(ours.time, ours.yaw_rate, color=CAR, lw=2.0, label="the car")
+    below.plot(ours.time, _deg(ours.slip), color=CAR, lw=2.0, label="the car")
+    if references.has_single_track_drift():
+        theirs = references.single_track_drift(*case, ours.time[-1])
+        above.plot(theirs.time, theirs.yaw_rate, color=OTHER, ls="--", label="STD")
+        below.plot(theirs.time, _deg(theirs.slip), color=OTHER, ls="--", label="STD")
+    _label(above, "", "yaw rate [rad/s]")
+    _label(below, "time since the step [s]", "slip angle [deg]")
+    return figure
+
+
+def coast_down(spec: CarSpec) -> Figure:
+    """Speed over time without drive or brakes."""
+    run = manoeuvres.coast_down(spec, manoeuvres.pace(spec))
+    ideal = references.coasting_speed(spec, run.speed[0], run.time)
+    figure, (axes,) = _sheet(f"{spec.name}: coast-down by rolling and air drag")
+    axes.plot(run.time, run.speed, color=CAR, lw=3.0, label="the car")
+    axes.plot(run.time, ideal, color=IDEAL, ls="--", label="dv/dt = -c g - k v^2 / m, solved")
+    _label(axes, "time [s]", "speed [m/s]")
+    axes.set_ylim(0.0)
+    return figure
+
+
+def braking(spec: CarSpec) -> Figure:
+    """Speed over distance with locked wheels and with the car's own brakes."""
+    speed = manoeuvres.pace(spec)
+    locked = manoeuvres.full_stop(spec, speed)
+    own = manoeuvres.straight(spec, speed, 0.0, 3.0)
+    figure, (axes,) = _sheet(f"{spec.name}: braking from {speed:.1f} m/s")
+    slowing = np.linspace(locked.speed[0], 0.0, 200)
+    for limit, colour, style, name in (
+        (spec.friction * GRAVITY, INK, ":", "v^2 / (2 mu g)"),
+        (references.braking_limit(spec), IDEAL, "--", "the same, mu at the shifted loads"),
+    ):
+        gone = (locked.speed[0] ** 2 - slowing**2) / (2.0 * limit)
+        axes.plot(gone, slowing, color=colour, ls=style, label=name, zorder=3)
+    axes.plot(locked.distance, locked.speed, color=CAR, lw=3.0, label="locked wheels")
+    axes.plot(own.distance, own.speed, color=OTHER, label="the car's own brakes and controller")
+    _label(axes, "distance [m]", "speed [m/s]")
+    axes.set_ylim(0.0)
+    return figure
+
+
+def friction_ellipse(spec: CarSpec) -> Figure:
+    """Force of all tyres over weight, at slides from 0 to 30 degrees and every drive and brake."""
+    slips = np.deg2rad([2.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0])
+    force = manoeuvres.combined_slip(
+        spec, np.concatenate([-slips, slips]), np.linspace(-15, 15, 301)
+    )
+    figure, (axes,) = _sheet(
+        f"{spec.name}: tyre force over weight under combined slip", size=(8, 7)
+    )
+    round_ = np.linspace(0.0, 2.0 * np.pi, 200)
+    circle = spec.friction * np.stack([np.cos(round_), np.sin(round_)])
+    axes.plot(*circle, color=IDEAL, ls="--", label="mu")
+    from matplotlib import colormaps
+
+    colours = colormaps["plasma"](np.linspace(0.25, 0.95, len(slips)))
+    for i, (slip, colour) in enumerate(zip(slips, colours)):
+        for half, name in ((force[i], f"{_deg(slip):.0f} deg"), (force[len(slips) + i], None)):
+            axes.plot(half[:, 1], half[:, 0], color=colour, lw=1.6, label=name)
+    _label(axes, "lateral force over weight, left positive", "drive and brake force over weight")
+    axes.set_aspect("equal")
+    _legend(axes, loc="center left", bbox_to_anchor=(1.02, 0.5), title="slip angle")
+    return figure
+
+
+def understeer(spec: CarSpec) -> Figure:
+    """Steering over lateral acceleration: the car and the linear model, equal tyres and STD."""
+    pace, grip = manoeuvres.pace(spec), spec.friction * GRAVITY
+    figure, (left, right) = _sheet(f"{spec.name}: steady turns, no drag", columns=2)
+    asked = np.linspace(0.02, 0.8, 14) * grip
+    angles = asked / pace / references.yaw_gain(spec, pace)
+    angles = angles[angles <= spec.steering_limit]
+    turns = manoeuvres.settled_turns(without_drag(spec), angles, np.full(len(angles), pace))
+    left.plot(turns.lateral, _deg(angles), "o-", color=CAR, label="the car")
+    linear = turns.lateral / pace / references.yaw_gain(spec, pace)
+    left.plot(turns.lateral, _deg(linear), color=IDEAL, ls="--", label="linear single track")
+    bend = spec.wheelbase * turns.lateral / pace**2
+    left.plot(turns.lateral, _deg(bend), color=INK, ls=":", label="L / R")
+    left.set_title(f"the car at {pace:.1f} m/s", color=INK, fontsize=11)
+    _label(left, "lateral acceleration [m/s^2]", "angle of the front wheels [deg]")
+
+    neutral, speed, _ = step_steer_case(spec)
+    angles = np.linspace(0.02, 0.6, 8) * grip * spec.wheelbase / speed**2
+    turns = manoeuvres.settled_turns(neutral, angles, np.full(8, speed))
+    right.plot(turns.lateral, _deg(angles), "o-", color=CAR, label="the car")
+    if references.has_single_track_drift():
+        runs = [references.single_track_drift(neutral, speed, angle, 1.5) for angle in angles]
+        lateral = [speed * run.settled for run in runs]
+        right.plot(lateral, _deg(angles), "s--", color=OTHER, mfc="none", label="STD")
+    right.plot(turns.lateral, _deg(spec.wheelbase * turns.lateral / speed**2), color=INK, ls=":")
+    right.set_title(f"with equal tyres front and rear at {speed:.1f} m/s", color=INK, fontsize=11)
+    _label(right, "lateral acceleration [m/s^2]", "")
+    return figure
+
+
+def _deg(angle):
+    return np.rad2deg(angle)
+
+
+def _sheet(
+    title: str, rows: int = 1, columns: int = 1, size: tuple[float, float] = (9.0, 5.4)
+) -> tuple[Figure, list[Axes]]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, facecolor=PAPER, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, color=INK, fontsize=13, x=0.02, ha="left")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=rows > 1)
+    for axes in grid.flat:
+        axes.set_facecolor(PAPER)
+        axes.grid(color=GRID, linewidth=0.8)
+        axes.tick_params(colors="#8a93a0")
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    return figure, list(grid.flat)
+
+
+def _label(axes: Axes, x: str, y: str) -> None:
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel(y, color=INK)
+    _legend(axes)
+
+
+def _legend(axes: Axes, **where) -> None:
+    legend = axes.legend(frameon=False, labelcolor=INK, **where)
+    legend.get_title().set_color(INK)

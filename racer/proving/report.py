@@ -1,0 +1,75 @@
+"""What the proving ground says about a car: a table for a person, a document for a program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from racer.car.spec import CarSpec
+from racer.proving import references
+from racer.proving.gates import Check
+
+WITHOUT_STD = (
+    "without the STD model: install commonroad-vehicle-models (pip install 'racer[dev]') for gate 5"
+)
+
+
+def table(spec: CarSpec, checks: list[Check]) -> Table:
+    """The checks for a person; the title says how many gates hold."""
+    shown = Table(title=verdict(spec, checks), title_justify="left")
+    for heading in ("", "quantity", "reference", "measured", "difference", "gate", ""):
+        words = heading in ("", "quantity")
+        shown.add_column(heading, justify="left" if words else "right", no_wrap=not words)
+    for check in checks:
+        mark = "" if check.limit is None else "pass" if check.is_passed else "MISSED"
+        shown.add_row(
+            str(check.gate),
+            f"{check.quantity} [{check.unit}]".replace(" []", "").replace("[", r"\["),
+            _number(check.reference),
+            _number(check.measured),
+            _difference(check),
+            _limit(check),
+            mark,
+            style="bold red" if mark == "MISSED" else None,
+        )
+    if not references.has_single_track_drift():
+        shown.caption = WITHOUT_STD
+    return shown
+
+
+def verdict(spec: CarSpec, checks: list[Check]) -> str:
+    """One sentence: how many gates hold, or how many were missed."""
+    gated = [check for check in checks if check.limit is not None]
+    missed = sum(not check.is_passed for check in gated)
+    if missed:
+        return f"{spec.name}: {missed} of {len(gated)} checks MISSED"
+    return f"{spec.name}: all {len(gated)} checks hold"
+
+
+def as_dict(spec: CarSpec, checks: list[Check]) -> dict[str, Any]:
+    """`car`, `is_passed`, `has_std` (whether gate 5 was run), and `checks`, a row each."""
+    return {
+        "car": spec.name,
+        "is_passed": all(check.is_passed for check in checks),
+        "has_std": references.has_single_track_drift(),
+        "checks": [check.as_dict() for check in checks],
+    }
+
+
+def _number(value: float) -> str:
+    return "0" if abs(value) < 1e-8 else f"{value:.4g}"
+
+
+def _difference(check: Check) -> str:
+    if check.is_relative:
+        return f"{100.0 * check.difference:+.2f} %"
+    return _number(check.difference)
+
+
+def _limit(check: Check) -> str:
+    if check.limit is None:
+        return "-"
+    if check.is_relative:
+        return f"{100.0 * check.limit:g} %"
+    return f"{check.limit:g}"
