@@ -8,14 +8,17 @@ from gymnasium.envs.registration import register, registry
 
 __version__ = "0.1.0"
 
-for _name, _kind in (
-    ("TimeTrial", "time_trial"),
-    ("ObjectAvoidance", "object_avoidance"),
-    ("HeadToBot", "head_to_bot"),
-):
-    if f"racer/{_name}-v0" not in registry:
+ENV_IDS = {
+    "time_trial": "racer/TimeTrial-v0",
+    "object_avoidance": "racer/ObjectAvoidance-v0",
+    "head_to_bot": "racer/HeadToBot-v0",
+}
+"""The id of each kind of race."""
+
+for _kind, _id in ENV_IDS.items():
+    if _id not in registry:
         register(
-            f"racer/{_name}-v0",
+            _id,
             entry_point="racer.env:RacerEnv",
             vector_entry_point="racer.env:RacerVectorEnv",
             kwargs={"kind": _kind},

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from racer.assets.document import Document, validate
 from racer.car.actions import ActionSpace
-from racer.car.spec import deepracer
+from racer.car.spec import PRESETS, CarName, car_named
 from racer.race import Ending, Race, RaceConfig
 from racer.randomisation import QUANTITIES, Randomisation, load_randomisation
 from racer.reward.params import Facts, ParamsBuilder, some
@@ -30,7 +30,6 @@ from racer.sensors import (
 from racer.track import load_track
 from racer.world import CONTROL_RATE, CarState, has_display
 
-ENV_ID = "racer/TimeTrial-v0"
 METADATA: dict[str, Any] = {
     "render_modes": ["rgb_array", "human"] if has_display() else ["rgb_array"],
     "render_fps": CONTROL_RATE,
@@ -41,6 +40,7 @@ class EnvConfig(Document):
     """What is driven, how it is seen, and what is paid for."""
 
     track: str = Field(default="bowtie", description="a shipped track's name, or a YAML file")
+    car: CarName = Field(default="deepracer", description=f"the car: {' or '.join(PRESETS)}")
     sensor: Sensors = Field(default=(CameraConfig(),), description="what the policy sees")
     actions: ActionSpace = Field(default=ActionSpace(), description="what the policy may do")
     race: RaceConfig = Field(default=RaceConfig(), description="kind, starts, laps and endings")
@@ -106,7 +106,7 @@ class RacerVectorEnv(VectorEnv):
             config["race"] = {"kind": kind, **(config.get("race") or {})}
         self.config = validate(config, EnvConfig, "racer environment")
         self.num_envs, self.render_mode = num_envs, render_mode
-        self.track, self.car = load_track(self.config.track), deepracer()
+        self.track, self.car = load_track(self.config.track), car_named(self.config.car)
         self.race = Race(
             self.config.race,
             self.track,

@@ -10,7 +10,7 @@ import numpy as np
 
 from racer.assets.document import validate
 from racer.car.actions import ActionSpace
-from racer.car.spec import deepracer
+from racer.car.spec import car_named
 from racer.env import surroundings
 from racer.errors import ConfigError
 from racer.policy.entry import Entry
@@ -119,6 +119,7 @@ def judge(
     track: str,
     race: RaceConfig,
     seed: int = 0,
+    car: str = "deepracer",
 ) -> LapResult:
     """Drive one race alone and record it.
 
@@ -129,15 +130,20 @@ def judge(
         track: A shipped track's name, or a YAML file.
         race: Kind, laps, resets and time limit; see `race_rules`.
         seed: Seed of the environment, not negative.
+        car: Name of the car's preset.
 
     Raises:
-        RacerError: A track or number that cannot be used.
+        RacerError: A track, car or number that cannot be used.
     """
-    return _drive([Driver(policy, sensor, actions)], track, race, seed)[0]
+    return _drive([Driver(policy, sensor, actions)], track, race, seed, car)[0]
 
 
 def judge_together(
-    drivers: Sequence[Driver], track: str, race: RaceConfig, seed: int = 0
+    drivers: Sequence[Driver],
+    track: str,
+    race: RaceConfig,
+    seed: int = 0,
+    car: str = "deepracer",
 ) -> list[LapResult]:
     """Drive one race of several cars in one world, from a grid in the drivers' order.
 
@@ -148,11 +154,12 @@ def judge_together(
         track: A shipped track's name, or a YAML file.
         race: The rules.
         seed: Seed of the first driver; the next have the numbers after it.
+        car: Name of the preset of every car.
 
     Raises:
-        RacerError: A track or number that cannot be used.
+        RacerError: A track, car or number that cannot be used.
     """
-    return _drive(drivers, track, race, seed, is_together=True)
+    return _drive(drivers, track, race, seed, car, is_together=True)
 
 
 def _drive(
@@ -160,11 +167,12 @@ def _drive(
     track: str,
     rules: RaceConfig,
     seed: int,
+    car: str,
     is_together: bool = False,
 ) -> list[LapResult]:
     if seed < 0:
         raise ConfigError(f"seed: {seed}; it must be 0 or more")
-    road, spec, n = load_track(track), deepracer(), len(drivers)
+    road, spec, n = load_track(track), car_named(car), len(drivers)
     generators = [np.random.default_rng(seed + k) for k in range(n)]
     race = Race(rules, road, spec, n, is_together=is_together)
     try:
@@ -177,16 +185,16 @@ def _drive(
         command, tapes = np.zeros((n, 2)), [_Tape() for _ in drivers]
         while (racing := np.flatnonzero(race.ending == Ending.RUNNING)).size:
             around = surroundings(race)
-            for car in racing.tolist():
-                mine = np.array([car])
-                sensors[car].observe(around, mine, seen[car])
-                action = drivers[car].policy(of_car(seen[car], mine))
-                command[car] = drivers[car].actions.command(action)[0]
+            for i in racing.tolist():
+                mine = np.array([i])
+                sensors[i].observe(around, mine, seen[i])
+                action = drivers[i].policy(of_car(seen[i], mine))
+                command[i] = drivers[i].actions.command(action)[0]
             race.step(command, generators)
             race.put_back(generators)
-            for car in racing.tolist():
-                tapes[car].add(race, car)
-        return [tape.result(race, car, seed + car) for car, tape in enumerate(tapes)]
+            for i in racing.tolist():
+                tapes[i].add(race, i)
+        return [tape.result(race, i, seed + i) for i, tape in enumerate(tapes)]
     finally:
         race.world.close()
 
@@ -230,7 +238,8 @@ class _Tape:
 def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> LapResult:
     """Drive an entry's policy by onnxruntime; see `judge`."""
     manifest = entry.manifest
-    return judge(OnnxPolicy(entry), manifest.sensor, manifest.actions, track, race, seed)
+    policy = OnnxPolicy(entry)
+    return judge(policy, manifest.sensor, manifest.actions, track, race, seed, manifest.car)
 
 
 def judge_entries(
@@ -241,7 +250,10 @@ def judge_entries(
         Driver(OnnxPolicy(entry), entry.manifest.sensor, entry.manifest.actions)
         for entry in entries
     ]
-    return judge_together(drivers, track, race, seed)
+    cars = {entry.manifest.car for entry in entries}
+    if len(cars) > 1:
+        raise ConfigError(f"cars of one race must be alike; these drive {', '.join(sorted(cars))}")
+    return judge_together(drivers, track, race, seed, cars.pop())
 
 
 def race_rules(

@@ -276,3 +276,14 @@ def test_several_sensors_give_a_dict_and_one_gives_its_box(build):
     for name, one in alone.items():
         expected, _ = one.reset(seed=0)
         assert np.array_equal(expected, obs[name])
+
+
+def test_the_car_is_a_preset_s_name(build):
+    env = build(car="f1tenth", track="speedway", race={"start": "line"})
+    env.reset(seed=0)
+    assert env.car.mass == 3.74
+    for _ in range(20):
+        env.advance(straight(2.0)[None])
+    assert speed_of(env.world.state) == pytest.approx(2.0, rel=0.05)
+    with pytest.raises(ConfigError, match="did you mean 'f1tenth'"):
+        RacerEnv(sensor="state", car="f1tenht")

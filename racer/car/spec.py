@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import AfterValidator
 
 from racer.errors import ConfigError
 
@@ -200,3 +202,14 @@ def car_named(name: str) -> CarSpec:
         hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(PRESETS)}"
         raise ConfigError(f"no car {name!r}{hint}")
     return PRESETS[name]()
+
+
+def _known(name: str) -> str:
+    try:
+        return car_named(name).name
+    except ConfigError as problem:
+        raise ValueError(str(problem)) from problem
+
+
+CarName = Annotated[str, AfterValidator(_known)]
+"""The name of a shipped car, in a config or a manifest."""

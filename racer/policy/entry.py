@@ -18,6 +18,7 @@ from racer import __version__
 from racer.assets.atomic import write_atomically
 from racer.assets.document import Document, explain
 from racer.car.actions import ActionSpace
+from racer.car.spec import CarName
 from racer.errors import EntryError
 from racer.policy.archive import MANIFEST, MAX_BYTES, POLICY, open_members
 from racer.sensors.config import Sensors
@@ -60,6 +61,7 @@ class Manifest(Document):
     env: Label = Field(
         pattern=r"^racer/[A-Za-z]+-v[0-9]+$", description="Gymnasium id it was trained in"
     )
+    car: CarName = Field(default="deepracer", description="the car that it drives")
     sensor: Sensors = Field(description="what the policy sees")
     actions: ActionSpace = Field(description="what its actions mean")
     trained_on: TrainedOn = Field(description="where the policy comes from")
@@ -96,6 +98,7 @@ def write_entry(
     sensor: Sensors,
     actions: ActionSpace,
     trained_on: TrainedOn,
+    car: str = "deepracer",
     author: str = "",
     racer_version: str = __version__,
 ) -> str:
@@ -109,6 +112,7 @@ def write_entry(
         sensor: What the policy sees.
         actions: What its actions mean.
         trained_on: Where the policy comes from.
+        car: The car that it drives.
         author: Who made it, up to 60 characters.
         racer_version: The racer that wrote the entry.
 
@@ -123,6 +127,7 @@ def write_entry(
         "author": author,
         "racer_version": racer_version,
         "env": env,
+        "car": car,
         "sensor": sensor,
         "actions": actions,
         "trained_on": trained_on,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from racer.env import ENV_ID
+from racer import ENV_IDS
 from racer.policy.entry import TrainedOn, write_entry
 from racer.policy.export import to_onnx
 from racer.reward.source import RewardSource
@@ -32,7 +32,8 @@ def export_run(folder: Path, out: Path, name: str) -> str:
         out,
         to_onnx(actor, shape),
         name=name,
-        env=ENV_ID,
+        env=ENV_IDS[config.race.kind],
+        car=config.car,
         sensor=config.sensor,
         actions=config.actions,
         trained_on=TrainedOn(

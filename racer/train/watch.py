@@ -133,6 +133,7 @@ class Watch(BaseCallback):
             self.config.track,
             race_rules(rules.laps, race.off_track_penalty, rules.time_limit, like=race),
             self.config.seed,
+            self.config.car,
         )
         checkpoint = self.run.save(self.model, self.num_timesteps)  # pyright: ignore[reportArgumentType]
         self.run.log({"steps": self.num_timesteps, **result.as_dict()})

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from racer.assets.document import validate
-from racer.env import ENV_ID, RacerVectorEnv
+from racer.env import RacerVectorEnv
 from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.policy.export import to_onnx
 from racer.policy.onnx_policy import OnnxPolicy
@@ -39,7 +39,7 @@ def policies(tmp_path, **changes):
         path,
         graph,
         name="car",
-        env=ENV_ID,
+        env="racer/TimeTrial-v0",
         sensor=config.sensor,
         actions=config.actions,
         trained_on=origin,
