@@ -12,6 +12,7 @@ from numba import njit
 from racer.car.spec import CarSpec
 from racer.sensors.config import CameraConfig, LeftCameraConfig, StereoConfig
 from racer.sensors.scene import LEVELS, Scene, scene_of
+from racer.sensors.solids import easel, panels_of, stand
 from racer.sensors.surroundings import Surroundings
 from racer.track import Track
 
@@ -46,12 +47,16 @@ class Camera:
             sides = (config.baseline / 2, -config.baseline / 2)
         else:
             sides = (config.left,)
-        self._mounts = [
-            np.array([config.forward + middle, left, config.up - spec.mass_height])
-            for left in sides
-        ]
-        self._pitch = float(np.deg2rad(config.pitch_deg))
-        self._focal = float(config.width / 2 / np.tan(config.fov / 2))
+        self._mounts = np.array(
+            [[config.forward + middle, left, config.up - spec.mass_height] for left in sides]
+        )
+        cos, sin = np.cos(np.deg2rad(config.pitch_deg)), np.sin(np.deg2rad(config.pitch_deg))
+        down = np.array([[cos, 0.0, -sin], [0.0, -1.0, 0.0], [-sin, 0.0, -cos]])
+        self._turn = np.tile(down, (n, 1, 1))
+        self._focal = np.full(n, config.width / 2 / np.tan(config.fov / 2))
+        self._eyes, self._axes = np.zeros((n, 3)), np.zeros((n, 3, 3))
+        self._panels = panels_of(track if walls else None)
+        self._easel = easel(config.height, config.width)
         self.space = config.model_copy(update={"stack": 1}).space
 
     def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
@@ -61,14 +66,18 @@ class Camera:
         self, around: Surroundings, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
     ) -> None:
         """Fill rows `cars` (k,) of `out` (n, H, W, C) uint8 with what those cars see."""
-        views = [(ground, mount) for mount in self._mounts for ground in self._grounds]
-        for channel, (ground, mount) in enumerate(views):
-            plane = out[..., channel]
-            _observe(ground, around.state.body, cars, mount, self._pitch, self._focal, plane)
+        count = len(self._grounds)
+        for k, mount in enumerate(self._mounts):
+            _pose(around.state.body, cars, mount, self._turn, self._eyes, self._axes)
+            view = (cars, self._eyes, self._axes, self._focal)
+            for channel, ground in enumerate(self._grounds, k * count):
+                _observe(ground, *view, out[..., channel])
+            solids = (around.boxes, around.colours, self._panels, self._easel)
+            stand(*view, *solids, out, k * count, count)
 
 
 def look(scene: Scene, eye: np.ndarray, axes: np.ndarray, focal: float, out: np.ndarray) -> None:
-    """Fill a colour frame seen from any pose.
+    """Fill a colour frame of the ground seen from any pose.
 
     Args:
         scene: The ground.
@@ -84,20 +93,24 @@ def look(scene: Scene, eye: np.ndarray, axes: np.ndarray, focal: float, out: np.
 
 
 @njit(cache=True, error_model="numpy")
-def _observe(ground, body, cars, mount, pitch, focal, out):
-    axes, eye = np.empty((3, 3)), np.empty(3)
-    cos, sin = np.cos(pitch), np.sin(pitch)
+def _pose(body, cars, mount, turn, eyes, axes):
+    """Where each car's camera is and how it is turned, from how it sits on the chassis."""
     for k in cars:
         x, y, z, w = body[k, 3], body[k, 4], body[k, 5], body[k, 6]
         ahead = (1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w))
         left = (2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w))
         up = (2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y))
         for m in range(3):
-            axes[0, m] = cos * ahead[m] - sin * up[m]
-            axes[1, m] = -left[m]
-            axes[2, m] = -cos * up[m] - sin * ahead[m]
-            eye[m] = body[k, m] + mount[0] * ahead[m] + mount[1] * left[m] + mount[2] * up[m]
-        _frame(ground, eye, axes, focal, out[k])
+            for i in range(3):
+                own = turn[k, i]
+                axes[k, i, m] = own[0] * ahead[m] + own[1] * left[m] + own[2] * up[m]
+            eyes[k, m] = body[k, m] + mount[0] * ahead[m] + mount[1] * left[m] + mount[2] * up[m]
+
+
+@njit(cache=True, error_model="numpy")
+def _observe(ground, cars, eyes, axes, focal, out):
+    for k in cars:
+        _frame(ground, eyes[k], axes[k], focal[k], out[k])
 
 
 @njit(cache=True, error_model="numpy")

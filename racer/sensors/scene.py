@@ -28,6 +28,8 @@ WHITE = (240, 240, 236)
 CENTRE = (250, 170, 28)
 GRASS = (66, 122, 58)
 SKY = (158, 196, 230)
+KERB = ((206, 44, 40), (236, 234, 228))
+"""The two colours of the walls on the borders, by turns."""
 
 BORDER_LINE = 0.055
 """Widths of lines and lengths of dashes are shares of the median road width: an 0.8 m road has

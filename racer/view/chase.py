@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from racer.car.spec import CarSpec
 from racer.sensors.camera import look
 from racer.sensors.scene import scene_of
+from racer.sensors.solids import easel, look_at, panels_of
 from racer.track import Track
 from racer.view.model import Pinhole, draw
 from racer.world import yaw_of
@@ -58,10 +59,19 @@ class ChaseView:
         spec: The car.
         width: Columns of a frame.
         height: Rows of a frame.
+        walls: Whether walls stand on the borders.
     """
 
-    def __init__(self, track: Track, spec: CarSpec, width: int = 640, height: int = 480) -> None:
+    def __init__(
+        self,
+        track: Track,
+        spec: CarSpec,
+        width: int = 640,
+        height: int = 480,
+        walls: bool = False,
+    ) -> None:
         self.size = (width, height)
+        self._panels, self._easel = panels_of(track if walls else None), easel(height, width)
         self._spec, self._scene = spec, scene_of(track)
         self._focal = width / 2 / np.tan(FOV / 2)
         self._font = ImageFont.load_default(18)
@@ -77,6 +87,8 @@ class ChaseView:
         steering: float,
         hud: Hud | None = None,
         yaw: float | None = None,
+        boxes: np.ndarray | None = None,
+        colours: np.ndarray | None = None,
     ) -> np.ndarray:
         """One frame, (height, width, 3) uint8.
 
@@ -85,11 +97,17 @@ class ChaseView:
             steering: Angle of its front wheels [rad].
             hud: What to write on it.
             yaw: Where the camera looks [rad]; the car's own heading by default.
+            boxes: What else stands on the road, rows as in `Surroundings`, (k, 10).
+            colours: Red, green and blue of each, (k, 3) uint8.
         """
         camera = self._camera(body, yaw)
         ground = np.empty((self.size[1], self.size[0], 3), dtype=np.uint8)
         look(self._scene, camera.eye, camera.axes, camera.focal, ground)
         self._paint_sky(ground, camera)
+        if boxes is None or colours is None:
+            boxes, colours = np.zeros((0, 10)), np.zeros((0, 3), dtype=np.uint8)
+        solids = boxes, colours, self._panels, self._easel
+        look_at(camera.eye, camera.axes, camera.focal, *solids, ground)
         picture = Image.fromarray(ground)
         draw(picture, camera, self._spec, body, steering)
         if hud is not None:

@@ -67,8 +67,8 @@ def drawn(n, randomisation=None):
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.name}-{config.stack}")
 def test_a_part_of_the_cars_sees_what_all_at_once_see_and_a_car_alone_sees_it_too(config):
     n, rows = 8, drawn(8)
-    whole, parts = (make_sensors([config], SPEC, TRACK, n) for _ in range(2))
-    single = [make_sensors([config], SPEC, TRACK, 1) for _ in range(n)]
+    whole, parts = (make_sensors([config], SPEC, TRACK, n, walls=True) for _ in range(2))
+    single = [make_sensors([config], SPEC, TRACK, 1, walls=True) for _ in range(n)]
     everyone = np.arange(n)
     for suite in (whole, parts):
         suite.start(everyone, rows)

@@ -1,0 +1,362 @@
+"""What stands on the ground: boxes and the walls on both borders, drawn over a frame of it.
+
+Every face is a convex polygon. At a pixel's centre the reciprocal of a face's depth is linear in
+the pixel's column and row, so a buffer of the largest one tells exactly which face is seen, in
+whatever order they come. The ground lies behind all of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from racer.sensors.scene import KERB, LUMA
+from racer.track import Track
+
+WALL_HEIGHT = 0.3
+"""The walls stand on the borders and reach this high [m]."""
+STRIPE = 0.35
+"""About how long a wall keeps one colour [m]; each colour comes equally often."""
+NEAR = 0.01
+"""What is nearer to the pinhole than this, along the camera's axis [m], is not seen."""
+LIGHT = np.array([0.36, 0.48, 0.8])
+"""Unit vector towards the light; a face turned away from it keeps `AMBIENT` of its colour."""
+AMBIENT = 0.7
+CHUNK = 8
+"""Panels of a wall that are left out together where none of them can be in the picture."""
+CORNERS = 8
+"""A quadrilateral cut by the near plane has five."""
+
+
+class Panels(NamedTuple):
+    """Walls as upright rectangles on the ground."""
+
+    ends: np.ndarray
+    """Both ends of each panel's foot, x y x y [m], (m, 4)."""
+    colours: np.ndarray
+    """Red, green and blue, (m, 3) uint8."""
+    bounds: np.ndarray
+    """Centre x y and radius of a circle around each `CHUNK` panels [m], (-(-m // CHUNK), 3)."""
+
+
+class Easel(NamedTuple):
+    """What one frame is drawn with, made once for many frames."""
+
+    nearness: np.ndarray
+    """Reciprocal of the depth of what a pixel sees [1/m], (H, W) float32; cleared row by row."""
+    paint: np.ndarray
+    """Its colour, red in the lowest byte, (H, W) int32."""
+    first: np.ndarray
+    """The first column of each row that is drawn on, and in `last` the one after, (H,) int64."""
+    last: np.ndarray
+    low: np.ndarray
+    """Where a face begins in each row, and in `high` where it ends, (H,)."""
+    high: np.ndarray
+    face: np.ndarray
+    """Corners of a face, forward, right and down of the pinhole [m], (CORNERS, 3)."""
+    cut: np.ndarray
+    """Those before the near plane, then as column and row, (CORNERS, 3)."""
+
+
+def easel(height: int, width: int) -> Easel:
+    """An easel for frames of a size."""
+    return Easel(
+        np.zeros((height, width), dtype=np.float32),
+        np.zeros((height, width), dtype=np.int32),
+        np.full(height, width, dtype=np.int64),
+        np.zeros(height, dtype=np.int64),
+        np.full(height, np.inf),
+        np.full(height, -np.inf),
+        np.zeros((CORNERS, 3)),
+        np.zeros((CORNERS, 3)),
+    )
+
+
+def panels_of(track: Track | None) -> Panels:
+    """The walls on both borders of a track; none where there is no track."""
+    sides = [] if track is None else [_panels(ring) for ring in (track.left, track.right)]
+    ends = np.concatenate([side[0] for side in sides] or [np.zeros((0, 4))])
+    colours = np.concatenate([side[1] for side in sides] or [np.zeros((0, 3), dtype=np.uint8)])
+    bounds = [_bound(ends[k : k + CHUNK]) for k in range(0, len(ends), CHUNK)]
+    return Panels(ends, colours, np.array(bounds).reshape(-1, 3))
+
+
+def _panels(ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A ring cut at its points and where its colour changes: ends (m, 4), colours (m, 3)."""
+    loop = np.vstack([ring, ring[:1]])
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(loop, axis=0).T))])
+    count = 2 * max(round(along[-1] / (2 * STRIPE)), 1)
+    cuts = np.unique(np.concatenate([along, np.linspace(0.0, along[-1], count + 1)]))
+    points = np.stack([np.interp(cuts, along, loop[:, axis]) for axis in (0, 1)], axis=1)
+    middles = (cuts[1:] + cuts[:-1]) / 2
+    stripe = (middles / along[-1] * count).astype(int) % 2
+    return np.hstack([points[:-1], points[1:]]), np.array(KERB, dtype=np.uint8)[stripe]
+
+
+def _bound(ends: np.ndarray) -> tuple[float, float, float]:
+    points = ends.reshape(-1, 2)
+    centre = (points.min(axis=0) + points.max(axis=0)) / 2
+    return (*centre.tolist(), float(np.hypot(*(points - centre).T).max()))
+
+
+def look_at(
+    eye: np.ndarray,
+    axes: np.ndarray,
+    focal: float,
+    boxes: np.ndarray,
+    colours: np.ndarray,
+    panels: Panels,
+    easel: Easel,
+    out: np.ndarray,
+) -> None:
+    """Draw what stands on the ground over one colour frame of it, seen from any pose.
+
+    Args:
+        eye: Where the pinhole is [m], (3,).
+        axes: Unit vectors forward, right and down in the world frame, the rows of (3, 3).
+        focal: Focal length [pixels].
+        boxes: Rows as in `Surroundings`, (k, 10).
+        colours: Red, green and blue of each, (k, 3) uint8.
+        panels: The walls.
+        easel: One of the frame's size.
+        out: The frame, (H, W, 3) uint8.
+    """
+    one = (eye[None], axes[None], np.array([focal]), boxes[None], colours[None])
+    stand(np.arange(1), *one, panels, easel, out[None], 0, 3)
+
+
+@njit(cache=True, error_model="numpy")
+def stand(cars, eyes, axes, focal, boxes, colours, panels, easel, out, channel, channels):
+    """Draw what each of the cars sees standing over its frame of the ground.
+
+    Args:
+        cars: Whose frames, (k,).
+        eyes: Where the pinholes are [m], (n, 3).
+        axes: Unit vectors forward, right and down in the world, the rows of (n, 3, 3).
+        focal: Focal lengths [pixels], (n,).
+        boxes: As in `Surroundings`, (n, m, 10).
+        colours: As in `Surroundings`, (n, m, 3).
+        panels: The walls.
+        easel: One of the frames' size.
+        out: The frames (n, H, W, C), uint8.
+        channel: Where the colour begins among the C channels.
+        channels: 1 for grey, 3 for colour.
+    """
+    for k in cars:
+        for box in range(boxes.shape[1]):
+            if boxes[k, box, 7] > 0.0 and boxes[k, box, 8] > 0.0 and boxes[k, box, 9] > 0.0:
+                _box(eyes[k], axes[k], focal[k], boxes[k, box], colours[k, box], easel, channels)
+        for chunk in range(panels.bounds.shape[0]):
+            _walls(eyes[k], axes[k], focal[k], panels, chunk, easel, channels)
+        _show(easel, out[k], channel, channels)
+
+
+@njit(cache=True, error_model="numpy")
+def _is_out(easel, focal, ahead, right, down, radius):
+    """Whether a ball lies outside the picture."""
+    height, width = easel.paint.shape
+    wide, high = 0.5 * width / focal, 0.5 * height / focal
+    return (
+        ahead + radius < NEAR
+        or abs(right) - wide * ahead > radius * np.sqrt(1.0 + wide * wide)
+        or abs(down) - high * ahead > radius * np.sqrt(1.0 + high * high)
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def _box(eye, axes, focal, box, colour, easel, channels):
+    dx, dy, dz = box[0] - eye[0], box[1] - eye[1], box[2] - eye[2]
+    centre = (
+        axes[0, 0] * dx + axes[0, 1] * dy + axes[0, 2] * dz,
+        axes[1, 0] * dx + axes[1, 1] * dy + axes[1, 2] * dz,
+        axes[2, 0] * dx + axes[2, 1] * dy + axes[2, 2] * dz,
+    )
+    half = (box[7], box[8], box[9])
+    radius = np.sqrt(half[0] * half[0] + half[1] * half[1] + half[2] * half[2])
+    if _is_out(easel, focal, centre[0], centre[1], centre[2], radius):
+        return
+    x, y, z, w = box[3], box[4], box[5], box[6]
+    own = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)),
+        (2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)),
+        (2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)),
+    )
+    face = easel.face
+    seen = np.empty((3, 3))
+    for m in range(3):
+        for i in range(3):
+            seen[m, i] = (
+                axes[i, 0] * own[m][0] + axes[i, 1] * own[m][1] + axes[i, 2] * own[m][2]
+            ) * half[m]
+    for m in range(3):
+        p, q = (m + 1) % 3, (m + 2) % 3
+        towards = seen[m, 0] * centre[0] + seen[m, 1] * centre[1] + seen[m, 2] * centre[2]
+        side = -1.0 if towards > 0.0 else 1.0
+        if side * towards + half[m] * half[m] >= 0.0:
+            continue  # The eye is between this face's plane and the one opposite.
+        for i in range(3):
+            middle = centre[i] + side * seen[m, i]
+            face[0, i] = middle + seen[p, i] + seen[q, i]
+            face[1, i] = middle + seen[p, i] - seen[q, i]
+            face[2, i] = middle - seen[p, i] - seen[q, i]
+            face[3, i] = middle - seen[p, i] + seen[q, i]
+        lit = side * (own[m][0] * LIGHT[0] + own[m][1] * LIGHT[1] + own[m][2] * LIGHT[2])
+        _face(easel, focal, _mix(colour, lit, channels))
+
+
+@njit(cache=True, error_model="numpy")
+def _walls(eye, axes, focal, panels, chunk, easel, channels):
+    """Draw one chunk of panels."""
+    bound, middle = panels.bounds[chunk], 0.5 * WALL_HEIGHT
+    dx, dy, dz = bound[0] - eye[0], bound[1] - eye[1], middle - eye[2]
+    ahead = axes[0, 0] * dx + axes[0, 1] * dy + axes[0, 2] * dz
+    right = axes[1, 0] * dx + axes[1, 1] * dy + axes[1, 2] * dz
+    down = axes[2, 0] * dx + axes[2, 1] * dy + axes[2, 2] * dz
+    if _is_out(easel, focal, ahead, right, down, np.sqrt(bound[2] * bound[2] + middle * middle)):
+        return
+    face = easel.face
+    for panel in range(chunk * CHUNK, min((chunk + 1) * CHUNK, panels.ends.shape[0])):
+        x0, y0, x1, y1 = panels.ends[panel]
+        for i in range(3):
+            base = -axes[i, 2] * eye[2]
+            a = axes[i, 0] * (x0 - eye[0]) + axes[i, 1] * (y0 - eye[1]) + base
+            b = axes[i, 0] * (x1 - eye[0]) + axes[i, 1] * (y1 - eye[1]) + base
+            rise = axes[i, 2] * WALL_HEIGHT
+            face[0, i], face[1, i], face[2, i], face[3, i] = a, b, b + rise, a + rise
+        if _is_beside(face, focal, easel.paint.shape[1]):
+            continue
+        ex, ey = x1 - x0, y1 - y0
+        side = 1.0 if ex * (eye[1] - y0) - ey * (eye[0] - x0) > 0.0 else -1.0
+        lit = side * (-ey * LIGHT[0] + ex * LIGHT[1]) / np.sqrt(ex * ex + ey * ey)
+        _face(easel, focal, _mix(panels.colours[panel], lit, channels))
+
+
+@njit(cache=True, error_model="numpy")
+def _is_beside(face, focal, width):
+    """Whether a face's four corners all lie behind, left or right of what is in the picture."""
+    wide = 0.5 * width / focal
+    behind, left, right = True, True, True
+    for c in range(4):
+        behind &= face[c, 0] < NEAR
+        left &= face[c, 1] < -wide * face[c, 0]
+        right &= face[c, 1] > wide * face[c, 0]
+    return behind or left or right
+
+
+@njit(cache=True, error_model="numpy")
+def _mix(colour, lit, channels):
+    """A face's colour in this light, packed; grey in the lowest byte where that is wanted."""
+    share = AMBIENT + (1.0 - AMBIENT) * max(lit, 0.0)
+    red, green, blue = share * colour[0], share * colour[1], share * colour[2]
+    if channels == 1:
+        return np.int32(LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue + 0.5)
+    return np.int32(
+        np.int32(red + 0.5) | (np.int32(green + 0.5) << 8) | (np.int32(blue + 0.5) << 16)
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def _face(easel, focal, colour):
+    """Draw the polygon of the first four corners in `easel.face`, from whichever side."""
+    face, cut = easel.face, easel.cut
+    height, width = easel.paint.shape
+    ax, ay, az = face[1, 0] - face[0, 0], face[1, 1] - face[0, 1], face[1, 2] - face[0, 2]
+    bx, by, bz = face[3, 0] - face[0, 0], face[3, 1] - face[0, 1], face[3, 2] - face[0, 2]
+    nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    distance = nx * face[0, 0] + ny * face[0, 1] + nz * face[0, 2]
+    if distance == 0.0:
+        return
+    count = _clip(face, cut)
+    for c in range(count):
+        scale = focal / cut[c, 0]
+        cut[c, 1] = cut[c, 1] * scale + 0.5 * width
+        cut[c, 2] = cut[c, 2] * scale + 0.5 * height
+    column, row = ny / (distance * focal), nz / (distance * focal)
+    corner = nx / distance + (0.5 - 0.5 * width) * column + (0.5 - 0.5 * height) * row
+    _fill(easel, count, corner, column, row, colour)
+
+
+@njit(cache=True, error_model="numpy")
+def _clip(face, cut):
+    """What of a quadrilateral lies beyond the near plane: the number of its corners."""
+    count = 0
+    for a in range(4):
+        b = (a + 1) & 3
+        depth, after = face[a, 0], face[b, 0]
+        if depth >= NEAR:
+            for i in range(3):
+                cut[count, i] = face[a, i]
+            count += 1
+        if (depth >= NEAR) != (after >= NEAR):
+            # From the nearer end, so that two faces with this edge cut it at the same point.
+            near, far = (a, b) if depth < after else (b, a)
+            t = (NEAR - face[near, 0]) / (face[far, 0] - face[near, 0])
+            cut[count, 0] = NEAR
+            for i in range(1, 3):
+                cut[count, i] = face[near, i] + t * (face[far, i] - face[near, i])
+            count += 1
+    return count
+
+
+@njit(cache=True, error_model="numpy")
+def _fill(easel, count, corner, column, row, colour):
+    """Draw the pixels whose centres lie in a convex polygon, where nothing nearer is drawn yet.
+
+    Args:
+        easel: Holds the polygon's `count` corners as columns and rows.
+        count: How many they are.
+        corner: The face's nearness at the centre of the first pixel [1/m].
+        column: How much it grows by a column.
+        row: And by a row.
+        colour: Packed.
+    """
+    nearness, paint, low, high = easel.nearness, easel.paint, easel.low, easel.high
+    first, last, cut = easel.first, easel.last, easel.cut
+    height, width = paint.shape
+    top, bottom = height, 0
+    for a in range(count):
+        b = a + 1 if a + 1 < count else 0
+        upper, lower = (a, b) if cut[a, 2] < cut[b, 2] else (b, a)
+        x, y = cut[upper, 1], cut[upper, 2]
+        dx, dy = cut[lower, 1] - x, cut[lower, 2] - y
+        begin, end = max(int(np.ceil(y - 0.5)), 0), min(int(np.ceil(y + dy - 0.5)), height)
+        if begin >= end:
+            continue
+        top, bottom = min(top, begin), max(bottom, end)
+        slope = dx / dy
+        for i in range(begin, end):
+            edge = x + (i + 0.5 - y) * slope
+            low[i] = min(low[i], edge)
+            high[i] = max(high[i], edge)
+    slope = np.float32(column)
+    for i in range(top, bottom):
+        begin = int(np.ceil(max(low[i], 0.0) - 0.5))
+        end = int(np.ceil(min(high[i], float(width)) - 0.5))
+        low[i], high[i] = np.inf, -np.inf
+        if begin >= end:
+            continue
+        if first[i] >= last[i]:
+            for j in range(width):
+                nearness[i, j] = 0.0
+        first[i], last[i] = min(first[i], begin), max(last[i], end)
+        near = np.float32(corner + begin * column + i * row)
+        for j in range(begin, end):
+            # Without a branch, so that the loop vectorizes.
+            mine, other = near + slope * np.float32(j - begin), nearness[i, j]
+            is_nearer = mine > other
+            nearness[i, j] = mine if is_nearer else other
+            paint[i, j] = colour if is_nearer else paint[i, j]
+
+
+@njit(cache=True, error_model="numpy")
+def _show(easel, out, channel, channels):
+    """Put what was drawn over the ground, and clear the easel."""
+    height, width = easel.paint.shape
+    for i in range(height):
+        for c in range(channels):
+            for j in range(easel.first[i], easel.last[i]):
+                if easel.nearness[i, j] > 0.0:
+                    out[i, j, channel + c] = (easel.paint[i, j] >> (8 * c)) & 255
+        easel.first[i], easel.last[i] = width, 0
