@@ -220,7 +220,16 @@ def _picture(
         save(driven_line(road, result.xy, result.speed, title), plot)
     if video:
         race = result.body, result.steering, result.lap_times_s, result.laps
-        film(video, road, *race, manifest.sensor)
+        film(
+            video,
+            road,
+            *race,
+            manifest.sensor,
+            boxes=result.boxes,
+            colours=result.colours,
+            walls=walls,
+            car=manifest.car,
+        )
 
 
 def board_submit(

@@ -257,9 +257,12 @@ class RacerVectorEnv(VectorEnv):
         from racer.view.chase import ChaseView
 
         if self._view is None:
-            self._view = ChaseView(self.track, self.car)
-        state = self.world.state
-        return self._view.frame(state.body[0], float(state.steering[0]))
+            self._view = ChaseView(self.track, self.car, walls=self.config.race.walls)
+        world, colours = self.world, self.race.colours[0]
+        state = world.state
+        return self._view.frame(
+            state.body[0], float(state.steering[0]), boxes=world.boxes[0], colours=colours
+        )
 
     def close_extras(self, **kwargs: Any) -> None:
         """Free the world; called by `close`."""

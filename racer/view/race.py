@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from racer.car.spec import CarSpec, deepracer
-from racer.sensors import Sensor, Sensors, empty_road, make_sensor
+from racer.car.spec import CarSpec, car_named
+from racer.sensors import Sensor, Sensors, Surroundings, make_sensor
 from racer.track import Place, Track
 from racer.view.chase import ChaseView, Hud
 from racer.view.video import VideoWriter
@@ -29,6 +29,10 @@ def film(
     lap_times: list[float],
     laps: int,
     sensor: Sensors,
+    boxes: np.ndarray | None = None,
+    colours: np.ndarray | None = None,
+    walls: bool = False,
+    car: str = "deepracer",
 ) -> None:
     """Write the race as an mp4 at twice the control rate.
 
@@ -40,13 +44,19 @@ def film(
         lap_times: Time of each completed lap [s].
         laps: Laps asked for.
         sensor: What the policy saw; the first camera's frame is shown in a corner.
+        boxes: What it could meet at each control step, rows as in `World.boxes`, (T, K, 10).
+        colours: Red, green and blue of each, (K, 3) uint8.
+        walls: Whether walls stood on the borders.
+        car: Name of the car's preset.
 
     Raises:
         RacerError: The file cannot be written.
     """
-    spec = deepracer()
-    view = ChaseView(track, spec)
-    camera = _camera(sensor, spec, track)
+    spec = car_named(car)
+    view = ChaseView(track, spec, walls=walls)
+    camera = _camera(sensor, spec, track, walls)
+    if boxes is None or colours is None:
+        boxes, colours = np.zeros((len(body), 0, 10)), np.zeros((0, 3), dtype=np.uint8)
     speeds = np.hypot(body[:, 7], body[:, 8])
     finishes = np.cumsum(lap_times)
     heading = None
@@ -66,9 +76,9 @@ def film(
                 best=min(lap_times[:done], default=None),
                 xy=body[: step + 1, :2],
                 speeds=speeds[: step + 1],
-                camera=_seen(camera, row, angle),
+                camera=_seen(camera, row, angle, boxes[step], colours),
             )
-            video.add(view.frame(row, angle, hud, heading))
+            video.add(view.frame(row, angle, hud, heading, boxes[step], colours))
 
 
 def _between(body: np.ndarray, steering: np.ndarray):
@@ -93,18 +103,25 @@ def _follow(heading: float | None, row: np.ndarray) -> float:
     return heading + STEADY * float(np.arctan2(np.sin(yaw - heading), np.cos(yaw - heading)))
 
 
-def _camera(sensors: Sensors, spec: CarSpec, track: Track) -> Sensor | None:
+def _camera(sensors: Sensors, spec: CarSpec, track: Track, walls: bool) -> Sensor | None:
     for config in sensors:
         if len(config.space.shape) == 3:
-            return make_sensor(config.model_copy(update={"stack": 1}), spec, track, 1)
+            return make_sensor(config.model_copy(update={"stack": 1}), spec, track, 1, walls)
     return None
 
 
-def _seen(camera: Sensor | None, row: np.ndarray, steering: float) -> np.ndarray | None:
+def _seen(
+    camera: Sensor | None,
+    row: np.ndarray,
+    steering: float,
+    boxes: np.ndarray,
+    colours: np.ndarray,
+) -> np.ndarray | None:
     if camera is None:
         return None
     frame = np.empty((1, *camera.space.shape), dtype=np.uint8)
     state = CarState(row[None], np.array([steering]), np.zeros((1, 2)))
     nowhere = Place(np.zeros(1), np.zeros(1), np.zeros(1, dtype=np.int64))
-    camera.observe(empty_road(state, nowhere), np.arange(1), frame)
+    around = Surroundings(state, nowhere, np.zeros(1, dtype=bool), boxes[None], colours[None])
+    camera.observe(around, np.arange(1), frame)
     return frame[0]
