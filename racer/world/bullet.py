@@ -1,19 +1,15 @@
-"""n cars in one Bullet world. The only file that imports pybullet."""
+"""n cars in one Bullet world."""
 
 from __future__ import annotations
 
-import ctypes
-import os
 import struct
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 
 from racer.car.forces import BODY, wrench
 from racer.car.spec import CarSpec
-from racer.errors import RacerError
+from racer.world.engine import bullet, connect
 from racer.world.state import CONTROL_RATE, ROOM, SUBSTEPS, CarState, Contact, moved_point, yaw_of
 from racer.world.variation import Variation
 
@@ -25,33 +21,6 @@ NEAR = 2.0
 """A box this close to its car [m] moves with each substep, any other once a control step."""
 LIFTED = 50.0
 """Height of a car that waits beside the race [m]."""
-
-
-@contextmanager
-def _silenced(*descriptors: int) -> Iterator[None]:
-    """Hide what pybullet's C code prints on file descriptors."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [(fd, os.dup(fd)) for fd in descriptors]
-    try:
-        with open(os.devnull, "w") as nowhere:
-            for fd, _ in kept:
-                os.dup2(nowhere.fileno(), fd)
-            yield
-    finally:
-        ctypes.CDLL(None).fflush(None)
-        for fd, copy in kept:
-            os.dup2(copy, fd)
-            os.close(copy)
-
-
-with _silenced(1, 2):
-    import pybullet as bullet
-
-
-def has_display() -> bool:
-    """Whether Bullet's own window can open here."""
-    return bool(os.environ.get("DISPLAY"))
 
 
 class World:
@@ -69,6 +38,8 @@ class World:
         boxes: Length, width and height [m] of solid boxes, (k, 3): k of its own for each car, or
             k for all where they are together.
         is_together: Whether the cars meet each other.
+        rate: Commands a second.
+        substeps: Physics steps a command.
 
     Attributes:
         state: What the cars do.
@@ -86,8 +57,11 @@ class World:
         walls: Sequence[np.ndarray] = (),
         boxes: np.ndarray | None = None,
         is_together: bool = False,
+        rate: int = CONTROL_RATE,
+        substeps: int = SUBSTEPS,
     ) -> None:
         self.spec, self.n, self.is_together = spec, n, is_together
+        self.rate, self.substeps = rate, substeps
         sizes = np.zeros((0, 3)) if boxes is None else np.asarray(boxes, dtype=np.float64)
         self._can_touch = bool(len(walls) or len(sizes) or is_together)
         self.variation = Variation(spec, n)
@@ -98,15 +72,9 @@ class World:
         self.state = CarState(np.zeros((n, BODY)), np.zeros(n), np.zeros((n, 2)))
         self.contact = np.zeros(n, dtype=np.int64)
         self._is_lifted = np.zeros(n, dtype=bool)
-        if gui and not has_display():
-            raise RacerError("no display for render_mode='human'; use 'rgb_array' or set DISPLAY")
-        # Where a display refuses, Bullet says so on stderr and ends the process.
-        with _silenced(1):
-            self._client = bullet.connect(bullet.GUI if gui else bullet.DIRECT)
-        if self._client < 0:
-            raise RacerError("Bullet could not start; is another GUI open, or no display here?")
+        self._client = connect(gui)
         bullet.setPhysicsEngineParameter(
-            fixedTimeStep=1.0 / (CONTROL_RATE * SUBSTEPS),
+            fixedTimeStep=1.0 / (rate * substeps),
             deterministicOverlappingPairs=1,
             physicsClientId=self._client,
         )
@@ -271,13 +239,13 @@ class World:
         np.clip(command[:, 0], -spec.steering_limit, spec.steering_limit, state.command[:, 0])
         np.clip(command[:, 1], 0.0, spec.speed_limit, state.command[:, 1])
         acting, cars = self.variation.acting(state.command), self.variation.cars
-        dt = 1.0 / (CONTROL_RATE * SUBSTEPS)
+        dt = 1.0 / (self.rate * self.substeps)
         push, twist = bullet.applyExternalForce, bullet.applyExternalTorque
         frame = bullet.WORLD_FRAME
         force, torque = self._force, self._torque
         self.contact[:] = 0
         moves = [] if boxes is None else self._moves(boxes)
-        for substep in range(SUBSTEPS):
+        for substep in range(self.substeps):
             wrench(cars, self._body, state.steering, acting, dt, force, torque)
             for body, place, f, t in zip(
                 self._bodies, self._places, force.tolist(), torque.tolist()
@@ -296,7 +264,7 @@ class World:
         return state
 
     def _moves(self, boxes: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        """Each near box with its poses after each substep, (SUBSTEPS, 3); far ones jump there."""
+        """Each near box with its poses after each substep, (substeps, 3); far ones jump there."""
         before, change = self._box_pose.copy(), boxes - self._box_pose
         change[..., 2] = (change[..., 2] + np.pi) % (2 * np.pi) - np.pi
         is_near = np.ones(before.shape[:2], dtype=bool)
@@ -304,7 +272,7 @@ class World:
             away = before[..., :2] - self._body[:, None, :2]
             is_near = (away**2).sum(axis=-1) < NEAR**2
         moves = []
-        share = np.arange(1, SUBSTEPS + 1)[:, None] / SUBSTEPS
+        share = np.arange(1, self.substeps + 1)[:, None] / self.substeps
         for car, row in enumerate(self._boxes):
             for k, box in enumerate(row):
                 if is_near[car, k]:
@@ -408,28 +376,3 @@ class World:
         if self._client >= 0:
             bullet.disconnect(physicsClientId=self._client)
             self._client = -1
-
-
-class FreeBoxes:
-    """n boxes in one Bullet world without a road: the least that a car's physics could cost."""
-
-    def __init__(self, spec: CarSpec, n: int) -> None:
-        self._world = World(spec, n)
-        places = np.stack([np.arange(n), np.zeros(n)], axis=1)
-        self._world.reset(np.arange(n), places.astype(float), np.zeros(n))
-
-    def step(self) -> None:
-        """One physics step: apply a force and a torque to each, step, read pose and velocity."""
-        client, bodies = self._world._client, self._world._bodies
-        nothing = (0.0, 0.0, 0.0)
-        for body in bodies:
-            bullet.applyExternalForce(body, -1, nothing, nothing, bullet.LINK_FRAME, client)
-            bullet.applyExternalTorque(body, -1, nothing, bullet.LINK_FRAME, client)
-        bullet.stepSimulation(client)
-        for body in bodies:
-            bullet.getBasePositionAndOrientation(body, client)
-            bullet.getBaseVelocity(body, client)
-
-    def close(self) -> None:
-        """Free the Bullet client."""
-        self._world.close()
