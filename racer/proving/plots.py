@@ -175,8 +175,11 @@ def _sheet(
 ) -> tuple[Figure, list[Axes]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=size, facecolor=PAPER, layout="constrained")
+    figure = Figure(
+        figsize=size, facecolor=PAPER, layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.12)
+    )
     FigureCanvasAgg(figure)
     figure.suptitle(title, color=INK, fontsize=13, x=0.02, ha="left")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=rows > 1)
