@@ -85,6 +85,19 @@ def test_a_step_of_the_steering_is_answered_as_by_the_std_model(spec):
     assert_all_hold(gates.step_steer(spec))
 
 
+@pytest.mark.parametrize(
+    "other", [{"inertia_z": 2.0}, {"stiffness_front": 1.3, "stiffness_rear": 1.3}]
+)
+def test_std_with_other_numbers_answers_otherwise(monkeypatch, spec, other):
+    real = references.single_track_drift
+
+    def changed(car: CarSpec, *how: float):
+        return real(replace(car, **{key: k * getattr(car, key) for key, k in other.items()}), *how)
+
+    monkeypatch.setattr(references, "single_track_drift", changed)
+    assert not all(check.is_passed for check in gates.step_steer(spec))
+
+
 def test_std_refuses_a_car_with_two_kinds_of_tyre():
     with pytest.raises(ValueError, match="same stiffness"):
         references.single_track_drift(SPEC, 2.0, 0.1, 0.1)
