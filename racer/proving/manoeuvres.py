@@ -207,6 +207,19 @@ def stand(spec: CarSpec, steering: np.ndarray, seconds: float = 60.0) -> tuple[f
     return float(drift), float(np.abs(yaw_of(rows) - yaw_of(rows[0])).max())
 
 
+def unrest(spec: CarSpec) -> float:
+    """Largest change of yaw rate between two physics steps [rad/s] in settled slow turns.
+
+    Zero to 1.2 m/s at every angle: where a tyre is too stiff for the step, the car trembles here.
+    """
+    steering = np.linspace(-0.8, 0.8, 16) * spec.steering_limit
+    speed = np.linspace(0.0, 1.2, 16)
+    with ground(spec, 16, round(1.0 / SUBSTEP), 1) as world:
+        drive(world, steering, speed, 4.0)
+        rows = drive(world, steering, speed, 0.5)
+    return float(np.abs(np.diff(rows[..., 12], axis=0)).max())
+
+
 @dataclass(frozen=True)
 class Turns:
     """Settled turns, one a car, (n,) each: angle [rad], speed [m/s], yaw rate [rad/s]."""
