@@ -27,7 +27,7 @@ class Randomisation(Document):
     A factor multiplies what the car or the sensor has, an offset is added to it.
     """
 
-    friction: Range = _between(1, 0.2, 2, "factor of the tyres' grip")
+    friction: Range = _between(1, 0.2, 1.3, "factor of the tyres' grip")
     mass: Range = _between(1, 0.5, 2, "factor of the mass and of the inertia with it")
     mass_forward: Range = _between(0, -0.05, 0.05, "offset of the centre of mass ahead [m]")
     mass_up: Range = _between(0, -0.03, 0.03, "offset of the centre of mass upwards [m]")

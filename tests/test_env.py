@@ -246,7 +246,7 @@ def test_a_shifted_centre_of_mass_leaves_the_car_where_it_was_put(build):
     ("ranges", "said"),
     [
         ({"friction": [1.2, 0.8]}, "friction"),
-        ({"friction": [0.0, 1.0]}, "0.2 to 2"),
+        ({"friction": [0.0, 1.0]}, "0.2 to 1.3"),
         ({"latency": [0, 1.5]}, "whole control steps"),
         ({"frictoin": [1, 1]}, "did you mean 'friction'"),
         ("sim2reel", "sim2real"),

@@ -174,9 +174,9 @@ def trace(world: World, car: int) -> bytes:
     rng = np.random.default_rng(5)
     boxes = world._box_pose.copy()
     seen, touched = [], 0
-    for _ in range(120):
-        command = np.tile(rng.uniform((-0.5, 2.0), (0.5, 4.0)), (world.n, 1))
-        boxes[car, 0, 0] += 0.01
+    for _ in range(150):
+        command = np.tile(rng.uniform((-0.2, 2.0), (0.3, 4.0)), (world.n, 1))
+        boxes[car, 0, 1] += 0.02
         seen.append(world.step(command, boxes).body[car].tobytes())
         touched |= world.contact[car]
     assert touched == Contact.WALL | Contact.BOX
