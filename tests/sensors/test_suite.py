@@ -10,7 +10,15 @@ from racer.car.spec import deepracer
 from racer.env import RacerEnv, RacerVectorEnv
 from racer.randomisation import Draws, Randomisation
 from racer.sensors import Surroundings, make_sensors
-from racer.sensors.config import CameraConfig, LeftCameraConfig, StateConfig, StereoConfig
+from racer.sensors.config import (
+    CameraConfig,
+    DiscretizedSectorLidarConfig,
+    LeftCameraConfig,
+    LidarConfig,
+    SectorLidarConfig,
+    StateConfig,
+    StereoConfig,
+)
 from racer.track import load_track
 from racer.world import CarState
 
@@ -23,6 +31,9 @@ CONFIGS = [
     LeftCameraConfig(**SMALL),
     StereoConfig(**SMALL, stack=3),
     StateConfig(stack=2),
+    LidarConfig(),
+    SectorLidarConfig(stack=2, rate=7.0),
+    DiscretizedSectorLidarConfig(),
 ]
 
 
