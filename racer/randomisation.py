@@ -70,6 +70,14 @@ DRAW = np.dtype([("seed", np.uint64), *((name, np.float64) for name in QUANTITIE
 """A row a car: a seed for what is random within the episode, and a number a quantity."""
 
 
+def neutral(n: int) -> np.ndarray:
+    """N rows of `DRAW` in which nothing is random and nothing is changed; their seed is 0."""
+    rows, plain = np.zeros(n, dtype=DRAW), Randomisation()
+    for name in QUANTITIES:
+        rows[name] = getattr(plain, name)[0]
+    return rows
+
+
 class Draws:
     """The rows that n cars have drawn for their episodes.
 
@@ -81,10 +89,7 @@ class Draws:
         ranges = np.array([getattr(config, name) for name in QUANTITIES])
         self._low, self._high = ranges[:, 0].copy(), ranges[:, 1].copy()
         self.is_random = bool((self._low != self._high).any())
-        self.rows = np.zeros(n, dtype=DRAW)
-        neutral = Randomisation()
-        for name in QUANTITIES:
-            self.rows[name] = getattr(neutral, name)[0]
+        self.rows = neutral(n)
 
     def draw(self, cars: np.ndarray, generators: list[np.random.Generator]) -> None:
         """Draw anew for cars (k,), each from its own of the n generators."""
