@@ -12,8 +12,8 @@ from numba import njit
 from racer.car.spec import CarSpec
 from racer.randomisation import neutral
 from racer.sensors.config import CameraConfig, LeftCameraConfig, StereoConfig
-from racer.sensors.lens import Lens
-from racer.sensors.scene import LEVELS, Scene, luma, scene_of
+from racer.sensors.lens import Lens, grey
+from racer.sensors.scene import LEVELS, Scene, scene_of
 from racer.sensors.solids import easel, panels_of, stand
 from racer.sensors.surroundings import Surroundings
 from racer.track import Track
@@ -91,7 +91,7 @@ class Camera:
                     self._draw(around, np.arange(1), slice(car, car + 1), True, frames, 0)
                 self._lens.tint(car, frames[0])
                 if not self._is_rgb:
-                    out[car, ..., eye] = luma(frames[0])
+                    grey(frames[0], out[car, ..., eye])
         self._lens.develop(cars, frame, out)
 
     def _draw(

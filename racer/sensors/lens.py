@@ -7,6 +7,7 @@ from numba import njit
 
 from racer.randomisation import neutral
 from racer.sensors.chance import offsets
+from racer.sensors.scene import LUMA
 
 NORMALS = np.random.default_rng(11).standard_normal(1 << 16, dtype=np.float32)
 """Normal numbers that a row of pixels reads from its own hashed place on."""
@@ -51,7 +52,7 @@ class Lens:
 
     def tint(self, car: int, frame: np.ndarray) -> None:
         """Multiply the colours of a car's frame (H, W, 3), in place."""
-        frame[:] = np.minimum(frame * self._gains[car].astype(np.float32) + 0.5, 255.0)
+        _tint(frame, self._gains[car])
 
     def develop(self, cars: np.ndarray, frame: np.ndarray, out: np.ndarray) -> None:
         """Blur, contrast, brightness and noise of rows `cars` (k,) of `out` (n, H, W, C)."""
@@ -60,6 +61,27 @@ class Lens:
         some = cars[self._is_changed[cars]]
         offsets(some, self._seeds, frame, self._places)
         _develop(some, self._looks, self._places, NORMALS, out)
+
+
+@njit(cache=True, error_model="numpy")
+def _tint(frame, gains):
+    for c in range(3):
+        gain = np.float32(gains[c])
+        for i in range(frame.shape[0]):
+            for j in range(frame.shape[1]):
+                value = gain * np.float32(frame[i, j, c]) + np.float32(0.5)
+                frame[i, j, c] = np.uint8(min(value, np.float32(255.0)))
+
+
+@njit(cache=True, error_model="numpy")
+def grey(frame, out):
+    """Fill (H, W) with the luma of a colour frame (H, W, 3), both uint8."""
+    red, green, blue = np.float32(LUMA[0]), np.float32(LUMA[1]), np.float32(LUMA[2])
+    for i in range(frame.shape[0]):
+        for j in range(frame.shape[1]):
+            r, g, b = frame[i, j, 0], frame[i, j, 1], frame[i, j, 2]
+            value = red * np.float32(r) + green * np.float32(g) + blue * np.float32(b)
+            out[i, j] = np.uint8(value + np.float32(0.5))
 
 
 @njit(cache=True, error_model="numpy")
