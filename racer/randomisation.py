@@ -72,6 +72,14 @@ DRAW = np.dtype([("seed", np.uint64), *((name, np.float64) for name in QUANTITIE
 """A row a car: a seed for what is random within the episode, and a number a quantity."""
 
 
+def neutral(n: int) -> np.ndarray:
+    """N rows of `DRAW` in which nothing is random and nothing is changed; their seed is 0."""
+    rows = np.zeros(n, dtype=DRAW)
+    for name in QUANTITIES:
+        rows[name] = getattr(NOTHING, name)[0]
+    return rows
+
+
 class Draws:
     """The rows that n cars have drawn for their episodes.
 
@@ -84,9 +92,7 @@ class Draws:
         ranges = np.array([getattr(config, name) for name in QUANTITIES])
         self._low, self._high = ranges[:, 0].copy(), ranges[:, 1].copy()
         self.is_neutral = config == NOTHING
-        self.rows = np.zeros(n, dtype=DRAW)
-        for name in QUANTITIES:
-            self.rows[name] = getattr(NOTHING, name)[0]
+        self.rows = neutral(n)
 
     def draw(self, cars: np.ndarray, generators: list[np.random.Generator]) -> None:
         """Draw anew for cars (k,), each from its own of the n generators."""

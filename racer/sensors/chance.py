@@ -34,14 +34,22 @@ def _uniform(seed, frame, place):
 
 
 @njit(cache=True)
-def happens(cars, seeds, frames, chance, out):
+def happens(cars, seeds, frames, place, chance, out):
     """Whether something with a chance each frame happens to cars (k,) in this one; fills (n,)."""
     for k in cars:
-        out[k] = _uniform(seeds[k] + DROP, frames[k], 0) <= chance[k]
+        out[k] = _uniform(seeds[k] + DROP, frames[k], place) <= chance[k]
+
+
+@njit(cache=True)
+def offsets(cars, seeds, frames, out):
+    """Numbers from 0 to 65535 for the rows of cars (k,), as many as `out` (n, rows) holds."""
+    for k in cars:
+        for row in range(out.shape[1]):
+            out[k, row] = np.int64(_hash(seeds[k] + PIXEL, frames[k], row) >> np.uint64(48))
 
 
 @njit(cache=True, error_model="numpy")
-def blur_ranges(cars, seeds, frames, sigma, far, ranges):
+def add_noise(cars, seeds, frames, sigma, far, ranges):
     """Add normal noise to what beams have hit, by Box and Muller.
 
     Args:

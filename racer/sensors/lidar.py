@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from racer.car.spec import CarSpec
-from racer.sensors.chance import blur_ranges
+from racer.sensors.chance import add_noise
 from racer.sensors.config import DiscretizedSectorLidarConfig, LidarConfig, SectorLidarConfig
 from racer.sensors.solids import WALL_HEIGHT
 from racer.sensors.surroundings import Surroundings
@@ -106,7 +106,7 @@ class Lidar:
         reach = np.minimum(config.far, config.clip + DEEPEST * self._sigma)
         body, boxes, ranges = around.state.body, around.boxes, self._ranges
         scan(due, body, self._mount, self._beams, self._grid, boxes, reach, config.far, ranges)
-        blur_ranges(due, self._seeds, frame, self._sigma, config.far, ranges)
+        add_noise(due, self._seeds, frame, self._sigma, config.far, ranges)
         if isinstance(config, LidarConfig):
             out[cars] = np.clip(ranges[cars], config.near, config.clip)
             return

@@ -31,7 +31,8 @@ def make_sensor(
     config: SensorConfig, spec: CarSpec, track: Track, n: int, walls: bool = False
 ) -> Sensor:
     """The sensor that a config describes, on each of n cars; `walls`: the borders carry walls."""
-    return Frames(_reader(config, spec, track, n, walls), config.stack, n)
+    reader = _reader(config, spec, track, n, walls)
+    return Frames(reader, config.name, config.stack, n)
 
 
 def _reader(config: SensorConfig, spec: CarSpec, track: Track, n: int, walls: bool) -> Reader:

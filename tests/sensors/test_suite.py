@@ -8,7 +8,7 @@ from gymnasium import spaces
 
 from racer.car.spec import deepracer
 from racer.env import RacerEnv, RacerVectorEnv
-from racer.randomisation import Draws, Randomisation
+from racer.randomisation import Draws, Randomisation, load_randomisation
 from racer.sensors import Surroundings, make_sensors
 from racer.sensors.config import (
     CameraConfig,
@@ -76,8 +76,12 @@ def drawn(n, randomisation=None):
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.name}-{config.stack}")
-def test_a_part_of_the_cars_sees_what_all_at_once_see_and_a_car_alone_sees_it_too(config):
-    n, rows = 8, drawn(8)
+@pytest.mark.parametrize("is_random", [False, True])
+def test_a_part_of_the_cars_sees_what_all_at_once_see_and_a_car_alone_sees_it_too(
+    config, is_random
+):
+    real = load_randomisation("sim2real").model_copy(update={"dropped_frames": (0.0, 0.8)})
+    n, rows = 8, drawn(8, real if is_random else None)
     whole, parts = (make_sensors([config], SPEC, TRACK, n, walls=True) for _ in range(2))
     single = [make_sensors([config], SPEC, TRACK, 1, walls=True) for _ in range(n)]
     everyone = np.arange(n)
