@@ -33,6 +33,7 @@ class LapResult:
         laps: Laps asked for.
         laps_completed: Laps driven to their end.
         lap_times_s: Time of each completed lap [s], penalties included.
+        sector_times_s: Times of the completed thirds of each lap [s].
         off_tracks: Times all four wheels left the road; each put the car back at a penalty.
         collisions: Times the car crashed; so did each.
         resets: Times it was put back, for whatever fault.
@@ -50,6 +51,7 @@ class LapResult:
     laps: int
     laps_completed: int
     lap_times_s: list[float]
+    sector_times_s: list[list[float]]
     off_tracks: int
     collisions: int
     resets: int
@@ -94,6 +96,7 @@ class LapResult:
             "laps": self.laps,
             "laps_completed": self.laps_completed,
             "lap_times_s": self.lap_times_s,
+            "sector_times_s": self.sector_times_s,
             "total_time_s": self.total_time_s,
             "best_lap_s": self.best_lap_s,
             "off_tracks": self.off_tracks,
@@ -222,6 +225,7 @@ class _Tape:
             laps=race.config.laps,
             laps_completed=int(race.laps[car]),
             lap_times_s=list(race.lap_times[car]),
+            sector_times_s=[list(times) for times in race.sector_times[car]],
             off_tracks=int(race.off_tracks[car]),
             collisions=int(race.collisions[car]),
             resets=int(race.resets[car]),

@@ -13,7 +13,8 @@ from racer.randomisation import NOTHING, Draws, Randomisation
 from racer.track import Place, Track
 from racer.world import CONTROL_RATE, ROOM, CarState, Contact, World
 
-PERIOD = 1.0 / CONTROL_RATE
+SECTORS = 3
+"""Equal parts of the lap that are timed."""
 STILL = 0.0003
 """A car that moves no further than this a step [m] stands still (DeepRacer's rule)."""
 PATIENCE = 15
@@ -65,6 +66,7 @@ class Race:
         gui: Whether Bullet's own window opens.
         is_together: Whether the cars race each other, from a grid.
         randomisation: What each car draws for its episodes.
+        rate: Control steps a second.
 
     Attributes:
         world: The physics.
@@ -84,6 +86,8 @@ class Race:
         resets: Times it was put back, for whatever fault, (n,).
         ending: `Ending` of the episode, (n,).
         lap_times: The times of the completed laps [s], a list a car.
+        sector_times: The times of the completed sectors [s], up to `SECTORS` a lap, a list of
+            lists a car.
     """
 
     def __init__(
@@ -95,12 +99,14 @@ class Race:
         gui: bool = False,
         is_together: bool = False,
         randomisation: Randomisation = NOTHING,
+        rate: int = CONTROL_RATE,
     ) -> None:
         self.config, self.track, self.n, self.is_together = config, track, n, is_together
         self.tracks = (track, track.reversed())
         self.objects = Objects(config, self.tracks, spec, 1 if is_together else n)
         rings = [track.left, track.right] if config.walls else []
-        self.world = World(spec, n, gui, rings, self.objects.sizes, is_together)
+        self.world = World(spec, n, gui, rings, self.objects.sizes, is_together, rate)
+        self._period = 1.0 / rate
         self.draws = Draws(randomisation, n)
         paint = [PAINT[i % len(PAINT)] for i in range(n * is_together)]
         colours = np.vstack([self.objects.colours, np.array(paint, np.uint8).reshape(-1, 3)])
@@ -117,8 +123,10 @@ class Race:
         self.wheels_on_road = np.full(n, 4)
         self.ending, self._fault = np.zeros((2, n), dtype=np.int64)
         self.lap_times: list[list[float]] = [[] for _ in range(n)]
+        self.sector_times: list[list[list[float]]] = [[] for _ in range(n)]
         self._xy = np.zeros((n, 2))
-        self._still, self._falling, self._wait, self._episode = np.zeros((4, n), dtype=np.int64)
+        self._still, self._falling, self._wait = np.zeros((3, n), dtype=np.int64)
+        self._episode, self._sectors = np.zeros((2, n), dtype=np.int64)
 
     def rewind(self, car: int) -> None:
         """Let the turns that a car's starts and directions take begin anew."""
@@ -138,14 +146,14 @@ class Race:
             values[cars] = 0
         for values in (self.off_tracks, self.collisions, self.resets, self.ending, self._fault):
             values[cars] = 0
-        for values in (self._lap_began, self._still, self._falling, self._wait):
+        for values in (self._lap_began, self._sectors, self._still, self._falling, self._wait):
             values[cars] = 0
         self.wheels_on_road[cars] = 4
         direction, turns = self.config.direction, self._episode[cars] % 2 == 1
         self.is_reversed[cars] = turns if direction == "alternate" else direction == "reverse"
         s, d, skew = np.zeros((3, len(cars)))
         for row, car in enumerate(cars.tolist()):
-            self.lap_times[car] = []
+            self.lap_times[car], self.sector_times[car] = [], []
             s[row], d[row], skew[row] = self._draw_start(car, generators[car])
             if not self.is_together or car == 0:
                 is_reversed = bool(self.is_reversed[car])
@@ -230,7 +238,7 @@ class Race:
     def step(self, command: np.ndarray, generators: list[np.random.Generator]) -> CarState:
         """Hold commands (n, 2) for one control period, and judge it."""
         groups = np.arange(len(self.objects.s))
-        self.objects.advance(PERIOD, generators, groups)
+        self.objects.advance(self._period, generators, groups)
         boxes = self.objects.pose if self.objects.is_moving else None
         state = self.world.step(command, boxes)
         self.update(state, self.world.contact)
@@ -245,7 +253,7 @@ class Race:
         """
         is_running = self.ending == Ending.RUNNING
         is_racing = is_running & (self._wait == 0)
-        self.time[is_running] += PERIOD
+        self.time[is_running] += self._period
         self.steps[is_racing] += 1
         place = self._locate(np.arange(self.n), state.xy, near=self.place.segment)
         gained = place.s - self.place.s
@@ -276,14 +284,21 @@ class Race:
             self.wheels_on_road[near] = on_road.sum(axis=1)
 
     def _count_laps(self, before: np.ndarray, gained: np.ndarray) -> None:
+        """Time sectors where their ends are first crossed, inside the control step, and laps."""
         self._laps_before[:] = self.laps
-        length = self.track.length
-        for car in np.flatnonzero(self.distance >= (self.laps + 1) * length):
-            into = ((self.laps[car] + 1) * length - before[car]) / gained[car]
-            crossed = self.time[car] - PERIOD * (1.0 - into)
-            self.lap_times[car].append(float(crossed - self._lap_began[car]))
-            self._lap_began[car] = crossed
-            self.laps[car] += 1
+        ends = (self._sectors + 1) * self.track.length / SECTORS
+        for car in np.flatnonzero(self.distance >= ends).tolist():
+            into = (ends[car] - before[car]) / gained[car]
+            crossed = self.time[car] - self._period * (1.0 - into)
+            if self._sectors[car] % SECTORS == 0:
+                self.sector_times[car].append([])
+            times = self.sector_times[car][-1]
+            times.append(float(crossed - self._lap_began[car] - sum(times)))
+            self._sectors[car] += 1
+            if self._sectors[car] % SECTORS == 0:
+                self.lap_times[car].append(float(crossed - self._lap_began[car]))
+                self._lap_began[car] = crossed
+                self.laps[car] += 1
 
     def _end(
         self,
@@ -307,7 +322,7 @@ class Race:
         self.off_tracks += self._fault == Ending.OFF_TRACK
         self.collisions += self._fault == Ending.CRASHED
         over = np.zeros(self.n, dtype=np.int64)
-        over[self.time >= self.config.time_limit - 0.5 * PERIOD] = Ending.TIME_UP
+        over[self.time >= self.config.time_limit - 0.5 * self._period] = Ending.TIME_UP
         if self.config.faults == "end":
             over = np.where(self._fault > 0, self._fault, over)
         over[self.laps >= self.config.laps] = Ending.LAPS_COMPLETE
@@ -334,8 +349,8 @@ class Race:
             return
         for car in cars.tolist():
             self.time[car] += penalty[car]
-            for _ in range(round(penalty[car] * CONTROL_RATE) * self.objects.is_moving):
-                self.objects.advance(PERIOD, generators, np.array([car]))
+            for _ in range(round(penalty[car] / self._period) * self.objects.is_moving):
+                self.objects.advance(self._period, generators, np.array([car]))
             if self.objects.is_moving:
                 self.world.place_boxes(np.array([car]), self.objects.pose[[car]])
             self._set_down(car)
@@ -352,7 +367,7 @@ class Race:
             self._wait[car] -= 1
             if self._wait[car] == 0:
                 self._set_down(car)
-        self._wait[cars] = np.maximum(np.round(penalty[cars] * CONTROL_RATE), 1)
+        self._wait[cars] = np.maximum(np.round(penalty[cars] / self._period), 1)
         leaving = np.flatnonzero(self._is_lifted)
         if len(leaving):
             self.world.lift(leaving)

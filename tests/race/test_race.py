@@ -5,12 +5,12 @@ import pytest
 
 from racer.car.spec import deepracer
 from racer.race import Ending, Race, RaceConfig
-from racer.race.race import PERIOD
 from racer.track import Track
-from racer.world import CarState, Contact
+from racer.world import CONTROL_RATE, CarState, Contact
 
 RADIUS = 3.0
 SPEC = deepracer()
+PERIOD = 1.0 / CONTROL_RATE
 NOTHING = np.zeros(1, dtype=int)
 
 
@@ -35,8 +35,9 @@ def state_at(angle, radius=RADIUS, up=1.0):
 def build():
     races = []
 
-    def make(n=1, track=None, is_together=False, **config):
-        races.append(Race(RaceConfig(**config), track or ring(), SPEC, n, is_together=is_together))
+    def make(n=1, track=None, is_together=False, rate=CONTROL_RATE, **config):
+        rules = RaceConfig(**config)
+        races.append(Race(rules, track or ring(), SPEC, n, is_together=is_together, rate=rate))
         return races[-1]
 
     yield make
@@ -58,22 +59,51 @@ def generators(n, seed=0):
     return [np.random.default_rng(seed + k) for k in range(n)]
 
 
-def drive(race, speed, steps, radius=RADIUS, angle=0.0):
+def drive(race, speed, steps, radius=RADIUS, angle=0.0, period=PERIOD):
     for _ in range(steps):
-        angle += speed * PERIOD / radius
+        angle += speed * period / radius
         race.update(state_at(angle, radius), NOTHING)
         if race.ending[0] != Ending.RUNNING:
             break
     return angle
 
 
+@pytest.mark.parametrize("rate", [5, 15, 50, 120])
 @pytest.mark.parametrize("speed", [0.73, 1.9, 3.99])
-def test_the_lap_time_of_a_known_speed_is_right_to_a_millisecond(speed, race_on_a_ring):
-    race = race_on_a_ring(laps=2)
-    drive(race, speed, 2000)
+def test_the_lap_time_of_a_known_speed_is_right_to_a_millisecond(speed, rate, build):
+    race = build(laps=2, start="line", rate=rate)
+    race.start(np.array([0]), generators(1))
+    drive(race, speed, 20_000, period=1.0 / rate)
     assert race.ending[0] == Ending.LAPS_COMPLETE
     lap = 2 * np.pi * RADIUS / speed
     assert race.lap_times[0] == pytest.approx([lap, lap], abs=1e-3)
+    thirds = np.array(race.sector_times[0])
+    assert thirds == pytest.approx(np.full((2, 3), lap / 3), abs=1e-3)
+    assert thirds.sum(axis=1) == pytest.approx(race.lap_times[0], abs=1e-9)
+
+
+def test_a_sector_counts_once_however_often_its_end_is_crossed(race_on_a_ring):
+    race = race_on_a_ring(time_limit=200.0)
+    third = 2 * np.pi / 3
+    drive(race, 2.0, 45)
+    for angle in [third + 0.1, third - 0.1] * 20:
+        race.update(state_at(angle), NOTHING)
+    assert [len(times) for times in race.sector_times[0]] == [1]
+
+
+def test_a_shortcut_across_the_inside_gains_no_lap_and_is_a_fault(race_on_a_ring):
+    race = race_on_a_ring(faults="reset", off_track_penalty=3.0)
+    angle = drive(race, 2.0, 5)
+    for share in np.linspace(0.0, 1.0, 30):
+        chord = (1 - share) * np.array([np.cos(angle), np.sin(angle)]) + share * np.array([-1, 0])
+        radius = float(np.hypot(*chord)) * RADIUS
+        race.update(state_at(float(np.arctan2(chord[1], chord[0])), radius), NOTHING)
+        race.put_back(generators(1))
+        if race.resets[0]:
+            break
+    assert race.off_tracks[0] == 1
+    assert race.progress[0] < 30.0
+    assert race.time[0] > 3.0
 
 
 def test_a_lap_needs_the_whole_way_round_and_no_more(race_on_a_ring):
