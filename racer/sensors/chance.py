@@ -11,8 +11,10 @@ from numba import njit
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-PLACES = np.uint64(32)
+ROOM = np.uint64(32)
 """A frame has room for two to this power of numbers."""
+PLACES = 1 << 16
+"""How many places `offsets` tells apart."""
 DROP, PIXEL, BEAM = np.uint64(1 << 61), np.uint64(2 << 61), np.uint64(3 << 61)
 """Offsets that keep the kinds of numbers of one episode apart."""
 
@@ -20,7 +22,7 @@ DROP, PIXEL, BEAM = np.uint64(1 << 61), np.uint64(2 << 61), np.uint64(3 << 61)
 @njit(cache=True)
 def _hash(seed, frame, place):
     """64 bits for a place in a frame of an episode."""
-    counter = np.uint64(np.uint64(np.uint64(frame) << PLACES) + np.uint64(place))
+    counter = np.uint64(np.uint64(np.uint64(frame) << ROOM) + np.uint64(place))
     z = np.uint64(seed + np.uint64(counter + np.uint64(1)) * GOLDEN)
     z = np.uint64(np.uint64(z ^ np.uint64(z >> np.uint64(30))) * FIRST)
     z = np.uint64(np.uint64(z ^ np.uint64(z >> np.uint64(27))) * SECOND)
@@ -42,7 +44,7 @@ def happens(cars, seeds, frames, place, chance, out):
 
 @njit(cache=True)
 def offsets(cars, seeds, frames, out):
-    """Numbers from 0 to 65535 for the rows of cars (k,), as many as `out` (n, rows) holds."""
+    """Numbers from 0 to `PLACES` - 1 for cars (k,), as many each as a row of `out` (n, m) holds."""
     for k in cars:
         for row in range(out.shape[1]):
             out[k, row] = np.int64(_hash(seeds[k] + PIXEL, frames[k], row) >> np.uint64(48))

@@ -6,11 +6,11 @@ import numpy as np
 from numba import njit
 
 from racer.randomisation import neutral
-from racer.sensors.chance import offsets
+from racer.sensors.chance import PLACES, offsets
 from racer.sensors.scene import LUMA
 
-NORMALS = np.random.default_rng(11).standard_normal(1 << 16, dtype=np.float32)
-"""Normal numbers that a row of pixels reads from its own hashed place on."""
+NORMALS = np.random.default_rng(11).standard_normal(PLACES + 1920, dtype=np.float32)
+"""Normal numbers; a row of pixels, of which the widest has 1920, reads from a hashed place on."""
 MIDDLE = 127.5
 """Middle grey, which contrast leaves as it is."""
 COLOURS = ("red", "green", "blue")
@@ -87,28 +87,23 @@ def grey(frame, out):
 @njit(cache=True, error_model="numpy")
 def _develop(cars, looks, places, normals, out):
     _, height, width, channels = out.shape
-    plane = np.empty((height, width), dtype=np.float32)
-    last = normals.shape[0] - 1
+    padded = np.empty((height + 2, width + 2), dtype=np.float32)
+    top, middle, half = np.float32(255.0), np.float32(MIDDLE), np.float32(0.5)
     for k in cars:
         blur, contrast = np.float32(looks[k, 0]), np.float32(looks[k, 1])
         light, noise = np.float32(looks[k, 2] + MIDDLE), np.float32(looks[k, 3])
         own, share = np.float32(1.0) - blur, np.float32(0.25) * blur
         for c in range(channels):
-            for i in range(height):
-                above, below = max(i - 1, 0), min(i + 1, height - 1)
+            for i in range(height + 2):
+                row = min(max(i - 1, 0), height - 1)
                 for j in range(width):
-                    left, right = max(j - 1, 0), min(j + 1, width - 1)
-                    around = np.float32(
-                        np.int32(out[k, above, j, c])
-                        + np.int32(out[k, below, j, c])
-                        + np.int32(out[k, i, left, c])
-                        + np.int32(out[k, i, right, c])
-                    )
-                    plane[i, j] = own * np.float32(out[k, i, j, c]) + share * around
+                    padded[i, j + 1] = np.float32(out[k, row, j, c])
+                padded[i, 0], padded[i, width + 1] = padded[i, 1], padded[i, width]
             for i in range(height):
                 place = places[k, c * height + i]
                 for j in range(width):
-                    value = contrast * (plane[i, j] - np.float32(MIDDLE)) + light
-                    value += noise * normals[(place + j) & last]
-                    value = min(max(value, np.float32(0.0)), np.float32(255.0))
-                    out[k, i, j, c] = np.uint8(value + np.float32(0.5))
+                    around = padded[i, j + 1] + padded[i + 2, j + 1]
+                    around += padded[i + 1, j] + padded[i + 1, j + 2]
+                    value = own * padded[i + 1, j + 1] + share * around
+                    value = contrast * (value - middle) + light + noise * normals[place + j]
+                    out[k, i, j, c] = np.uint8(min(max(value, np.float32(0.0)), top) + half)

@@ -178,12 +178,18 @@ def test_in_a_square_room_every_beam_ends_on_its_wall(x, y, yaw):
     assert np.abs(got - wanted).max() < 1e-5
 
 
-def test_a_beam_into_a_corner_of_the_wall_does_not_slip_through():
-    config = LidarConfig(**PLAIN, beams=1, yaw_deg=45.0, forward=0.0, span_deg=1.0)
-    for k in range(-40, 41):
-        turn = np.deg2rad(0.5) + k * 1e-17
-        got = scans(config, scene((0, 0), turn), square(1.0))[0, 0, 0]
-        assert got == pytest.approx(np.sqrt(2.0), abs=1e-6)
+@pytest.mark.parametrize("ring", RINGS, ids=["left", "right"])
+def test_a_beam_at_the_joint_of_two_segments_does_not_slip_through(ring):
+    """From one place to each point where a border goes on beyond the ray, and an ulp beside it."""
+    config = LidarConfig(**PLAIN, beams=1, yaw_deg=0.5, forward=0.0, span_deg=1.0)
+    place = np.array([0.1, 0.2])
+    way = ring - place
+    before, after = (cross(way, np.roll(way, k, axis=0)) for k in (1, -1))
+    way = way[before * after < 0]
+    aim = np.arctan2(way[:, 1], way[:, 0])[:, None] + np.arange(-8, 9) * 2.0**-52
+    got = scans(config, scene(np.tile(place, (aim.size, 1)), aim.ravel()))[0, :, 0]
+    assert len(way) > 150
+    assert (got.reshape(aim.shape) <= np.hypot(*way.T)[:, None] + 1e-5).all()
 
 
 def test_the_fan_has_its_gap_ahead_and_runs_counter_clockwise():
