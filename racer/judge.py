@@ -177,7 +177,7 @@ def _drive(
         raise ConfigError(f"seed: {seed}; it must be 0 or more")
     road, spec, n = load_track(track), car_named(car), len(drivers)
     generators = [np.random.default_rng(seed + k) for k in range(n)]
-    race = Race(rules, road, spec, n, is_together=is_together)
+    race = Race(rules, [road], spec, n, is_together=is_together)
     try:
         sensors = [make_sensors(driver.sensor, spec, road, n, rules.walls) for driver in drivers]
         everyone = np.arange(n)
@@ -220,7 +220,7 @@ class _Tape:
 
     def result(self, race: Race, car: int, seed: int) -> LapResult:
         return LapResult(
-            track=race.track.name,
+            track=race.tracks[0].name,
             seed=seed,
             laps=race.config.laps,
             laps_completed=int(race.laps[car]),

@@ -33,6 +33,9 @@ class CarSpec:
     body_length: float
     body_width: float
     body_height: float
+    """Of the box that collides, which has the centre of mass in its middle [m]."""
+    shell_height: float
+    """How high over the road others see it, lidar and all [m]."""
     to_front_axle: float
     to_rear_axle: float
     tread: float
@@ -102,9 +105,9 @@ def deepracer() -> CarSpec:
     240 Hz even with 1.3 times the friction.
 
     Load sensitivity is ours too, a third of a passenger car tyre's 0.15 (Pacejka, Tire and Vehicle
-    Dynamics, table A3.1). Height of mass, struts, servo, motor and drag have no public source:
-    ours, in the range of 1/18 to 1/10 RC cars (servo 0.10 s for 60 degrees with a bandwidth of
-    5 Hz; 0.5 g of drive; no-load speed twice the highest command).
+    Dynamics, table A3.1). Height of mass and shell, struts, servo, motor and drag have no public
+    source: ours, in the range of 1/18 to 1/10 RC cars (servo 0.10 s for 60 degrees with a bandwidth
+    of 5 Hz; 0.5 g of drive; no-load speed twice the highest command).
     """
     mass, length, width, height = 2.0, 0.236, 0.160, 0.08
     return CarSpec(
@@ -116,6 +119,7 @@ def deepracer() -> CarSpec:
         body_length=0.3235,
         body_width=0.196,
         body_height=0.10,
+        shell_height=0.20,
         to_front_axle=0.082,
         to_rear_axle=0.082,
         tread=0.160,
@@ -163,6 +167,7 @@ def f1tenth() -> CarSpec:
         body_length=length,
         body_width=width,
         body_height=height,
+        shell_height=0.20,
         to_front_axle=0.15875,
         to_rear_axle=0.17145,
         tread=0.2032,

@@ -130,7 +130,7 @@ class Watch(BaseCallback):
             TorchPolicy(actor(self.config, self.model), policy.device),  # pyright: ignore[reportArgumentType]
             self.config.sensor,
             self.config.actions,
-            self.config.track,
+            self.config.track[0],
             race_rules(rules.laps, race.off_track_penalty, rules.time_limit, like=race),
             self.config.seed,
             self.config.car,
@@ -154,7 +154,7 @@ class Watch(BaseCallback):
             record("judge/total_time_s", result.total_time_s)
         env = self.training_env.cars  # pyright: ignore[reportAttributeAccessIssue]
         title = f"{self.num_timesteps:,} steps: {result.laps_completed}/{result.laps} laps"
-        figure = driven_line(env.track, result.xy, result.speed, title)
+        figure = driven_line(env.tracks[0], result.xy, result.speed, title)
         record("judge/driven_line", Figure(figure, close=False), exclude="stdout")
         if len(env.single_observation_space.shape) == 3:
             newest = env.observations[0][..., -1:]

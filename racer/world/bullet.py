@@ -34,7 +34,8 @@ class World:
         spec: What every car is.
         n: How many cars.
         gui: Whether Bullet's own window opens.
-        walls: Closed rings of points (N, 2) [m] on which walls stand.
+        walls: Sets of closed rings of points (N, 2) [m] on which walls stand; a car meets those
+            of one set, the first until `wall_in` says another.
         boxes: Length, width and height [m] of solid boxes, (k, 3): k of its own for each car, or
             k for all where they are together.
         is_together: Whether the cars meet each other.
@@ -54,7 +55,7 @@ class World:
         spec: CarSpec,
         n: int,
         gui: bool = False,
-        walls: Sequence[np.ndarray] = (),
+        walls: Sequence[Sequence[np.ndarray]] = (),
         boxes: np.ndarray | None = None,
         is_together: bool = False,
         rate: int = CONTROL_RATE,
@@ -63,6 +64,7 @@ class World:
         self.spec, self.n, self.is_together = spec, n, is_together
         self.rate, self.substeps = rate, substeps
         sizes = np.zeros((0, 3)) if boxes is None else np.asarray(boxes, dtype=np.float64)
+        self._is_walled_alike = len(walls) < 2
         self._can_touch = bool(len(walls) or len(sizes) or is_together)
         self.variation = Variation(spec, n)
         self._masses = np.full(n, spec.mass)
@@ -82,7 +84,12 @@ class World:
         self._pack = struct.Struct(f"{n * BODY}d").pack_into
         self._bodies = [self._spawn() for _ in range(n)]
         self._numbers = {body: car for car, body in enumerate(self._bodies)}
-        self._kinds = {self._wall(ring): Contact.WALL for ring in walls}
+        self._walls = [[self._wall(ring) for ring in rings] for rings in walls]
+        self._kinds = {wall: Contact.WALL for rings in self._walls for wall in rings}
+        self._walled_in = np.zeros(n, dtype=np.int64)
+        if len(self._walls) > 1:
+            for body in self._bodies:
+                self._meet(body, self._walls[0], True)
         groups = 1 if is_together else n
         self._boxes = [[self._box(size, car) for size in sizes] for car in range(groups)]
         self._kinds |= {body: Contact.BOX for row in self._boxes for body in row}
@@ -129,7 +136,7 @@ class World:
             flags=bullet.GEOM_FORCE_CONCAVE_TRIMESH,
             physicsClientId=client,
         )
-        return self._solid(shape, WALLS, CARS)
+        return self._solid(shape, WALLS, CARS if self._is_walled_alike else 0)
 
     def _box(self, size: np.ndarray, car: int) -> int:
         client, half = self._client, (size / 2).tolist()
@@ -138,9 +145,21 @@ class World:
         )
         box = self._solid(shape, BOXES, CARS if self.is_together else 0)
         if not self.is_together:
-            own = self._bodies[car]
-            bullet.setCollisionFilterPair(own, box, -1, -1, 1, physicsClientId=client)
+            self._meet(self._bodies[car], [box], True)
         return box
+
+    def _meet(self, car: int, others: list[int], is_met: bool) -> None:
+        for other in others:
+            bullet.setCollisionFilterPair(car, other, -1, -1, is_met, physicsClientId=self._client)
+
+    def wall_in(self, car: int, walls: int) -> None:
+        """Let a car meet the walls of one set instead of those it met so far."""
+        if self._is_walled_alike or walls == self._walled_in[car]:
+            return
+        body = self._bodies[car]
+        self._meet(body, self._walls[self._walled_in[car]], False)
+        self._meet(body, self._walls[walls], True)
+        self._walled_in[car] = walls
 
     def _solid(self, shape: int, group: int, meets: int) -> int:
         """A body that nothing moves."""
@@ -315,9 +334,11 @@ class World:
             self.boxes[:, :k, :2] = self._box_pose[..., :2]
             self.boxes[:, :k, 5], self.boxes[:, :k, 6] = np.sin(half), np.cos(half)
         if self.is_together:
-            spec = self.spec
-            half = np.array([spec.body_length, spec.body_width, spec.body_height]) / 2
-            self.boxes[:, k:, :7] = self._body[:, :7]
+            spec, shells = self.spec, np.empty_like(self._body)
+            half = np.array([spec.body_length, spec.body_width, spec.shell_height]) / 2
+            middle = np.tile([0.0, half[2] - spec.mass_height], (self.n, 1))
+            moved_point(self.state.body, middle, shells)
+            self.boxes[:, k:, :7] = shells[:, :7]
             self.boxes[:, k:, 7:] = np.where(self._is_lifted[:, None], 0.0, half)
             self.boxes[np.arange(self.n), k + np.arange(self.n), 7:] = 0.0
 

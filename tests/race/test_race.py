@@ -37,7 +37,7 @@ def build():
 
     def make(n=1, track=None, is_together=False, rate=CONTROL_RATE, **config):
         rules = RaceConfig(**config)
-        races.append(Race(rules, track or ring(), SPEC, n, is_together=is_together, rate=rate))
+        races.append(Race(rules, [track or ring()], SPEC, n, is_together=is_together, rate=rate))
         return races[-1]
 
     yield make
@@ -230,7 +230,7 @@ def test_a_random_start_is_on_the_road_and_the_seed_s(build):
 
 def test_round_robin_starts_lie_a_twentieth_of_the_lap_apart(build):
     race = build(2, start="round_robin", start_offset=0.5)
-    length = race.track.length
+    length = race.tracks[0].length
     for turn in (0, 1, 2):
         race.start(np.array([1]), generators(2))
         assert race.place.s[1] == pytest.approx((0.5 + 0.05 * turn) * length, abs=1e-6)
@@ -267,13 +267,13 @@ def test_a_race_against_the_clock_has_no_objects(build):
 def test_random_boxes_stand_on_a_lane_ahead_of_the_start_and_far_enough_apart(build, seed):
     race = build(4, kind="object_avoidance", obstacles={"count": 6})
     race.start(np.arange(4), generators(4, seed))
-    length = race.track.length
+    length = race.tracks[0].length
     ahead = (race.objects.s - race.place.s[:, None]) % length / length
     assert ahead.min() > 0.069
     assert ahead.max() < 0.901
     assert np.diff(np.sort(ahead, axis=1), axis=1).min() > 0.1299
     assert np.abs(race.objects.d) == pytest.approx(0.2, abs=1e-6)
-    where = race.track.locate(race.objects.pose[..., :2])
+    where = race.tracks[0].locate(race.objects.pose[..., :2])
     assert where.d == pytest.approx(race.objects.d, abs=1e-3)
     assert race.world.boxes[..., 7:] == pytest.approx(np.tile([0.2, 0.15, 0.125], (4, 6, 1)))
 
@@ -289,7 +289,7 @@ def test_fixed_boxes_stay_where_they_were_asked_and_starts_keep_clear_of_them(bu
         x = race.objects.pose[0, :, 0]
         assert x == pytest.approx([RADIUS - 0.2, -RADIUS - 0.2], abs=0.01)
         assert race.objects.d[0] == pytest.approx([0.2 * side, -0.2 * side], abs=1e-6)
-        assert race.place.s[0] == pytest.approx(race.track.length - 1.0, abs=1e-6)
+        assert race.place.s[0] == pytest.approx(race.tracks[0].length - 1.0, abs=1e-6)
 
 
 def test_a_touch_ends_the_episode_and_in_a_race_costs_the_collision_penalty(race_on_a_ring):
@@ -327,11 +327,11 @@ def test_bots_follow_their_lane_at_their_speed(build):
     still = np.zeros((1, 2))
     for _ in range(10):
         race.step(still, generators(1))
-    driven = (race.objects.s - before) % race.track.length
+    driven = (race.objects.s - before) % race.tracks[0].length
     assert driven == pytest.approx(1.5 * 10 * PERIOD)
     assert race.objects.d == pytest.approx(lane, abs=1e-6)
     assert race.world.boxes[0, :, :2] == pytest.approx(race.objects.pose[0, :, :2])
-    spot = race.track.locate(race.objects.pose[0, :, :2])
+    spot = race.tracks[0].locate(race.objects.pose[0, :, :2])
     assert spot.s == pytest.approx(race.objects.s[0], rel=0.02)
 
 
@@ -362,13 +362,13 @@ def test_bots_drive_on_while_a_car_waits_out_its_penalty(race_on_a_ring):
     before = race.objects.s.copy()
     race.update(state_at(0.01, RADIUS + 1.0), NOTHING)
     race.put_back(generators(1))
-    assert (race.objects.s - before) % race.track.length == pytest.approx(2.0)
+    assert (race.objects.s - before) % race.tracks[0].length == pytest.approx(2.0)
 
 
 def test_cars_together_start_from_a_grid_on_alternating_lanes(build):
     race = build(4, is_together=True, start="line")
     race.start(np.arange(4), generators(4))
-    length = race.track.length
+    length = race.tracks[0].length
     assert (-race.place.s % length) == pytest.approx([0.0, 0.75, 1.5, 2.25], abs=0.01)
     assert race.place.d == pytest.approx([0.2, -0.2, 0.2, -0.2], abs=0.01)
     assert race.distance == pytest.approx([0.0, -0.75, -1.5, -2.25])
@@ -392,7 +392,7 @@ def test_of_two_cars_that_meet_the_hind_one_waits_off_the_road_and_comes_back(bu
         waited += 1
     assert waited * PERIOD == pytest.approx(2.0, abs=2 * PERIOD)
     assert race.resets[1] == 1
-    assert race.track.on_road(race.world.state.xy[1])
+    assert race.tracks[0].on_road(race.world.state.xy[1])
     assert race.ending[1] == Ending.RUNNING
 
 
