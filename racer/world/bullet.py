@@ -10,7 +10,16 @@ import numpy as np
 from racer.car.forces import BODY, wrench
 from racer.car.spec import CarSpec
 from racer.world.engine import bullet, connect
-from racer.world.state import CONTROL_RATE, ROOM, SUBSTEPS, CarState, Contact, moved_point, yaw_of
+from racer.world.state import (
+    CONTROL_RATE,
+    ROOM,
+    SUBSTEPS,
+    WALL_HEIGHT,
+    CarState,
+    Contact,
+    moved_point,
+    yaw_of,
+)
 from racer.world.variation import Variation
 
 CARS, WALLS, BOXES = 1, 2, 4
@@ -21,6 +30,8 @@ NEAR = 1.0
 """A box is solid while it is this close to its car [m], beyond what that can drive in a step."""
 AWAY = np.array([10.0 * ROOM, 0.0, 0.0])
 """Where a body waits that stands for no box."""
+WHITE, BROWN = (0.85, 0.85, 0.83, 1.0), (0.69, 0.5, 0.32, 1.0)
+"""Walls and boxes in Bullet's own window."""
 LIFTED = 50.0
 """Height of a car that waits beside the race [m]."""
 
@@ -127,7 +138,7 @@ class World:
     def _wall(self, ring: np.ndarray) -> int:
         """One concave mesh a ring: a box a segment would cost ten times as much."""
         client, n = self._client, len(ring)
-        low, high = (np.column_stack([ring, np.full(n, z)]) for z in (-1.0, 1.0))
+        low, high = (np.column_stack([ring, np.full(n, z)]) for z in (-WALL_HEIGHT, WALL_HEIGHT))
         here, after = np.arange(n), (np.arange(n) + 1) % n
         faces = np.stack([here, after, n + after, here, n + after, n + here], axis=1)
         shape = bullet.createCollisionShape(
@@ -137,7 +148,7 @@ class World:
             flags=bullet.GEOM_FORCE_CONCAVE_TRIMESH,
             physicsClientId=client,
         )
-        return self._solid(shape, WALLS, CARS if self._is_walled_alike else 0)
+        return self._solid(shape, WALLS, CARS if self._is_walled_alike else 0, WHITE)
 
     def _box(self, car: int) -> int:
         """A body for one of a car's boxes, or where cars are together of those of all."""
@@ -145,7 +156,7 @@ class World:
         shape = bullet.createCollisionShape(
             bullet.GEOM_BOX, halfExtents=half, physicsClientId=client
         )
-        box = self._solid(shape, BOXES, CARS if self.is_together else 0)
+        box = self._solid(shape, BOXES, CARS if self.is_together else 0, BROWN)
         if not self.is_together:
             self._meet(self._bodies[car], [box], True)
         self._kinds[box] = Contact.BOX
@@ -164,7 +175,7 @@ class World:
         self._meet(body, self._walls[walls], True)
         self._walled_in[car] = walls
 
-    def _solid(self, shape: int, group: int, meets: int) -> int:
+    def _solid(self, shape: int, group: int, meets: int, colour: tuple) -> int:
         """A body that nothing moves."""
         client = self._client
         body = bullet.createMultiBody(0, shape, physicsClientId=client)
@@ -172,6 +183,7 @@ class World:
             body, -1, lateralFriction=1.0, restitution=0.0, physicsClientId=client
         )
         bullet.setCollisionFilterGroupMask(body, -1, group, meets, physicsClientId=client)
+        bullet.changeVisualShape(body, -1, rgbaColor=colour, physicsClientId=client)
         return body
 
     def vary(self, cars: np.ndarray, draws: np.ndarray) -> None:
