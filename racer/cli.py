@@ -22,6 +22,7 @@ USAGE = """usage: racer VERB ...
   board submit     judge an entry on a season and add it to the leaderboard
   board show       the leaderboard
   bench            time the simulator on this machine
+  tracks limit     solve the least lap time of a track, with a picture if you like
   car report       measure a car against closed forms, with plots if you like
 
 `racer VERB --help` tells each one's options; `--debug` shows where an error came from.
@@ -53,6 +54,7 @@ def _dispatch(words: list[str]) -> None:
         "board show": board_show,
         "bench": bench,
         "car report": car_report,
+        "tracks limit": tracks_limit,
     }
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -63,7 +65,7 @@ def _dispatch(words: list[str]) -> None:
     elif words[0] == "train":
         train(words[1:])
     else:
-        count = 2 if words[0] in ("board", "car") else 1
+        count = 2 if words[0] in ("board", "car", "tracks") else 1
         verb = " ".join(words[:count])
         if verb not in verbs:
             raise ConfigError(f"no verb {verb!r}; known: train, {', '.join(verbs)}")
@@ -323,6 +325,45 @@ def car_report(car: str = "deepracer", out: Path | None = None, json: bool = Fal
 
         for path in draw(spec, out):
             print(f"plot: {path}", file=sys.stderr if json else sys.stdout)
+
+
+def tracks_limit(
+    track: str, car: str = "deepracer", out: Path | None = None, json: bool = False
+) -> None:
+    """Solve the least lap time of a track for a car, in some seconds; wants CasADi.
+
+    Args:
+        track: A shipped track's name or a YAML file.
+        car: The car, deepracer or f1tenth.
+        out: Draw the fastest flying lap, coloured by speed, as this PNG.
+        json: Print the limit as JSON.
+    """
+    from dataclasses import asdict
+
+    from racer.car.spec import car_named
+    from racer.limit import limit_of, solve
+    from racer.track import load_track
+
+    road, spec = load_track(track), car_named(car)
+    limit, flying, _ = solve(road, spec)
+    if json:
+        _print_json(asdict(limit))
+    else:
+        known = limit_of(road, spec)
+        print(
+            f"{limit.track} for {limit.car}, found by scripts/limits.py and committed:"
+            f" {'yes' if known else 'no, or for another geometry'}"
+        )
+        print(f"flying lap:       {limit.flying:8.3f} s")
+        print(f"standing start:   {limit.standing:8.3f} s")
+        print(f"quasi-steady lap: {limit.qss:8.3f} s, on the line of least curvature")
+        print(f"refined grid:     {limit.margin:8.3%} away")
+    if out:
+        from racer.view.plot import driven_line, save
+
+        title = f"{limit.track}, {limit.car}: {limit.flying:.2f} s is the least for a flying lap"
+        save(driven_line(road, flying.xy, flying.speed, title), out)
+        print(f"line: {out}", file=sys.stderr if json else sys.stdout)
 
 
 CLEAN = "never off the road"
