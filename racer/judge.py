@@ -15,6 +15,7 @@ from racer.env import surroundings
 from racer.errors import ConfigError
 from racer.policy.entry import Entry
 from racer.policy.onnx_policy import OnnxPolicy
+from racer.pilot import Pilot, pilot_named
 from racer.race import Ending, Race, RaceConfig
 from racer.sensors import Sensors, make_sensors, of_car
 from racer.track import load_track
@@ -139,7 +140,7 @@ def judge(
 
 
 def judge_together(
-    drivers: Sequence[Driver],
+    drivers: Sequence[Driver | Pilot],
     track: str,
     race: RaceConfig,
     seed: int = 0,
@@ -150,7 +151,7 @@ def judge_together(
     The cars see and meet each other. Of two that touch, the hind one is at fault.
 
     Args:
-        drivers: Who races, each with its own sensors and actions.
+        drivers: Who races, each with its own sensors and actions, or a pilot that needs none.
         track: A shipped track's name, or a YAML file.
         race: The rules.
         seed: Seed of the first driver; the next have the numbers after it.
@@ -163,7 +164,7 @@ def judge_together(
 
 
 def _drive(
-    drivers: Sequence[Driver],
+    drivers: Sequence[Driver | Pilot],
     track: str,
     rules: RaceConfig,
     seed: int,
@@ -176,7 +177,8 @@ def _drive(
     generators = [np.random.default_rng(seed + k) for k in range(n)]
     race = Race(rules, road, spec, n, is_together=is_together)
     try:
-        sensors = [make_sensors(driver.sensor, spec, road, n, rules.walls) for driver in drivers]
+        carried = [driver.sensor if isinstance(driver, Driver) else () for driver in drivers]
+        sensors = [make_sensors(sensor, spec, road, n, rules.walls) for sensor in carried]
         everyone = np.arange(n)
         race.start(everyone, generators)
         for suite in sensors:
@@ -186,10 +188,13 @@ def _drive(
         while (racing := np.flatnonzero(race.ending == Ending.RUNNING)).size:
             around = surroundings(race)
             for i in racing.tolist():
-                mine = np.array([i])
+                driver, mine = drivers[i], np.array([i])
+                if not isinstance(driver, Driver):
+                    command[i] = driver.command(race.world.state, race.place, i)
+                    continue
                 sensors[i].observe(around, mine, seen[i])
-                action = drivers[i].policy(of_car(seen[i], mine))
-                command[i] = drivers[i].actions.command(action)[0]
+                action = driver.policy(of_car(seen[i], mine))
+                command[i] = driver.actions.command(action)[0]
             race.step(command, generators)
             race.put_back(generators)
             for i in racing.tolist():
@@ -233,6 +238,20 @@ class _Tape:
             boxes=np.array(self._boxes),
             colours=race.colours[car],
         )
+
+
+def house_pilot(name: str, track: str, race: RaceConfig, car: str = "deepracer") -> Pilot:
+    """A pilot by its name, on the track in the direction that it is raced; see `racer.pilot`."""
+    road = load_track(track)
+    road = road.reversed() if race.direction == "reverse" else road
+    return pilot_named(name, road, car_named(car))
+
+
+def judge_pilot(
+    name: str, track: str, race: RaceConfig, seed: int = 0, car: str = "deepracer"
+) -> LapResult:
+    """Drive one race of a pilot alone; see `judge`."""
+    return _drive([house_pilot(name, track, race, car)], track, race, seed, car)[0]
 
 
 def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> LapResult:
