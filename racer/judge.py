@@ -13,9 +13,9 @@ from racer.car.actions import ActionSpace
 from racer.car.spec import car_named
 from racer.env import surroundings
 from racer.errors import ConfigError
+from racer.pilot import Pilot, pilot_named
 from racer.policy.entry import Entry
 from racer.policy.onnx_policy import OnnxPolicy
-from racer.pilot import Pilot, pilot_named
 from racer.race import Ending, Race, RaceConfig
 from racer.sensors import Sensors, make_sensors, of_car
 from racer.track import load_track
@@ -248,10 +248,10 @@ def house_pilot(name: str, track: str, race: RaceConfig, car: str = "deepracer")
 
 
 def judge_pilot(
-    name: str, track: str, race: RaceConfig, seed: int = 0, car: str = "deepracer"
+    pilot: Pilot, track: str, race: RaceConfig, seed: int = 0, car: str = "deepracer"
 ) -> LapResult:
     """Drive one race of a pilot alone; see `judge`."""
-    return _drive([house_pilot(name, track, race, car)], track, race, seed, car)[0]
+    return _drive([pilot], track, race, seed, car)[0]
 
 
 def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> LapResult:

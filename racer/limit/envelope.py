@@ -85,8 +85,8 @@ def envelope_of(spec: CarSpec) -> Envelope:
     )
 
 
-def careful(spec: CarSpec, share: float) -> Envelope:
-    """What a driver may ask who keeps to a share of the grip, the brakes and the drive."""
+def careful(spec: CarSpec, share: float, braking: float) -> Envelope:
+    """What a driver asks who keeps to a share of grip and drive, and another of the brakes."""
     whole = envelope_of(spec)
     brake = min(spec.brake_acceleration, whole.grip)
-    return replace(whole, grip=share * whole.grip, brake=share * brake, drive=share * whole.drive)
+    return replace(whole, grip=share * whole.grip, brake=braking * brake, drive=share * whole.drive)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
+from pydantic import Field
 
+from racer import assets
+from racer.assets.document import Document
 from racer.car.spec import GRAVITY, CarSpec
 from racer.limit.corridor import corridor, resampled, smooth_line
 from racer.limit.envelope import Envelope, careful
+from racer.limit.limit import digest_of
 from racer.limit.profile import lap_time, profile
 from racer.track import Place, Track
 from racer.world import CONTROL_RATE, CarState
@@ -19,12 +25,20 @@ PULLS = (0.0, 0.1, 0.3, 1.0, 3.0)
 """Weights of length against curvature [1/m^2] that are tried for the fast line."""
 AHEAD = 0.5
 """Least distance to the point that pure pursuit aims at [m]."""
-PURSUIT_SHARE, RACE_SHARE = 0.4, 0.9
-"""How much of grip, drive and brakes each asks for."""
-INSIDE = 0.0
-"""How far the fast line stays off the borders [m]."""
-REACT = 0.5
+PURSUIT_SHARE = 0.4
+"""How much of grip, brakes and drive pure pursuit asks for."""
+BRAKING = 0.7
+"""How much of the brakes the fast line asks for; more swings the tail round in a bend."""
+WAY = 0.5
 """Least way on which the follower comes back to its line [m]; it takes 0.15 s at speed."""
+LOST = 0.6
+"""A car further from its line [m] than this is sought along all of it."""
+FILE = "tracks/setups.json"
+"""Set-ups of the shipped tracks, written by `scripts/setups.py`."""
+ASIDE = 0.15
+"""A car further from its line [m] than this comes back no more steeply."""
+BUILD_UP = 0.02
+"""From the turn of the wheels to the turn of the car [s]."""
 
 
 class Pilot(Protocol):
@@ -47,7 +61,9 @@ class PurePursuit:
     def __init__(self, track: Track, spec: CarSpec) -> None:
         self._track, self._wheelbase = track, spec.wheelbase
         _, _, bend = resampled(track.centre, SPACING)
-        self._speed = profile(bend, track.length / len(bend), careful(spec, PURSUIT_SHARE))
+        self._speed = profile(
+            bend, track.length / len(bend), careful(spec, PURSUIT_SHARE, PURSUIT_SHARE)
+        )
 
     def command(self, state: CarState, place: Place, car: int) -> np.ndarray:
         """See `Pilot.command`."""
@@ -71,29 +87,35 @@ class Follower:
         line: Points in driving order [m], (M, 2).
         envelope: What the speeds may ask of the car.
         spec: The car.
+
+    Attributes:
+        lap_time: What a flying lap would take if the car kept to its speeds [s].
     """
 
     def __init__(self, line: np.ndarray, envelope: Envelope, spec: CarSpec) -> None:
-        self._spec, self._envelope = spec, envelope
+        self._spec = spec
         xy, _, self._bend = resampled(line, SPACING)
         self._line = Track("line", "", xy, xy, xy)
-        self._speed = profile(self._bend, self._line.length / len(xy), envelope)
-        self.lap_time = lap_time(self._speed, self._line.length / len(xy))
-        self._late = 0.5 / CONTROL_RATE + spec.steering_lag
+        step = self._line.length / len(xy)
+        self._speed = profile(self._bend, step, envelope)
+        self.lap_time = lap_time(self._speed, step)
+        self._late = 0.5 / CONTROL_RATE + spec.steering_lag + BUILD_UP
         self._near: np.ndarray | None = None
 
     def command(self, state: CarState, place: Place, car: int) -> np.ndarray:
         """See `Pilot.command`."""
-        velocity = state.velocity[car, :2]
-        moving = float(np.hypot(*velocity))
-        there = state.xy[car] + velocity * self._late
-        found = self._line.locate(there[None], self._near)
-        self._near = found.segment
-        s, aside = float(found.s[0]), float(found.d[0])
+        x, y = state.velocity[car, :2]
+        moving = float(np.hypot(x, y))
         turn = state.angular_velocity[car, 2] * self._late
-        course = np.arctan2(velocity[1], velocity[0]) if moving > 0.5 else state.yaw[car]
+        cos, sin = np.cos(0.5 * turn), np.sin(0.5 * turn)
+        there = state.xy[car] + self._late * np.array([x * cos - y * sin, x * sin + y * cos])
+        found = self._line.locate(there[None], self._near)
+        s, aside = float(found.s[0]), float(np.clip(found.d[0], -ASIDE, ASIDE))
+        is_lost = abs(float(found.d[0])) > LOST  # Put back on the road, it looks everywhere.
+        self._near = None if is_lost else found.segment
+        course = np.arctan2(y, x) if moving > 0.5 else state.yaw[car]
         askew = np.sin(course + turn - self._line.at(s)[1])
-        way = max(REACT, 0.15 * moving)
+        way = max(WAY, 0.15 * moving)
         bend = self._at(self._bend, s) - aside / way**2 - 2.0 * askew / way
         speed = self._at(self._speed, s + moving * 0.5 / CONTROL_RATE)
         return np.array([self._steering(bend, moving), speed])
@@ -101,18 +123,23 @@ class Follower:
     def _steering(self, bend: float, speed: float) -> float:
         """Angle of the wheels [rad] for a curvature [1/m] of the car's way at a speed [m/s]."""
         spec = self._spec
-        most = 0.95 * spec.friction * GRAVITY
-        across = float(np.clip(bend * speed**2, -most, most)) / (spec.friction * GRAVITY)
-        slip = np.sign(across) * 3.0 * (1.0 - np.cbrt(1.0 - abs(across)))
+        share = float(np.clip(bend * speed**2 / (spec.friction * GRAVITY), -0.95, 0.95))
+        # The brush tyre's slip for a share of its grip; see `car.forces`.
+        slip = np.sign(share) * 3.0 * (1.0 - np.cbrt(1.0 - abs(share)))
         more = slip * (1.0 / spec.stiffness_front - 1.0 / spec.stiffness_rear)
         return float(np.arctan(spec.wheelbase * bend) + more)
 
     def _at(self, values: np.ndarray, s: float) -> float:
+        """Values (N,) along the line at a way s [m]."""
         at = s / self._line.length * len(values)
-        low = int(at)
-        return float(
-            values[low % len(values)] * (low + 1 - at) + values[(low + 1) % len(values)] * (at - low)
-        )
+        return float(np.interp(at, np.arange(len(values)), values, period=len(values)))
+
+
+class SetUp(Document):
+    """How bold the follower of the fast line is on one track."""
+
+    share: float = Field(default=0.8, gt=0, le=1, description="of grip and drive, 0-1")
+    inside: float = Field(default=0.1, ge=0, le=1, description="line to borders [m], 0-1")
 
 
 def pure_pursuit(track: Track, spec: CarSpec) -> PurePursuit:
@@ -120,8 +147,32 @@ def pure_pursuit(track: Track, spec: CarSpec) -> PurePursuit:
     return PurePursuit(track, spec)
 
 
-def raceline(track: Track, spec: CarSpec) -> Follower:
-    """A follower of the fastest of some smooth lines; without CasADi, in under a second."""
-    room, envelope = corridor(track, -INSIDE), careful(spec, RACE_SHARE)
-    tried = [Follower(smooth_line(track, room, pull), envelope, spec) for pull in PULLS]
-    return min(tried, key=lambda one: one.lap_time)
+def raceline(track: Track, spec: CarSpec, set_up: SetUp | None = None) -> Follower:
+    """A follower of the fastest of some smooth lines; without CasADi, in under a second.
+
+    Args:
+        track: The road.
+        spec: The car.
+        set_up: How bold; by default as committed for a shipped track, and careful elsewhere.
+    """
+    bold = set_up or _committed().get(f"{track.name} {digest_of(track, spec)}") or SetUp()
+    return fastest(fast_lines(track, bold.inside), spec, bold.share)
+
+
+def fast_lines(track: Track, inside: float) -> list[np.ndarray]:
+    """Closed lines (M, 2) from straight to short that stay `inside` [m] off the borders."""
+    room = corridor(track, -inside)
+    return [smooth_line(track, room, pull) for pull in PULLS]
+
+
+def fastest(lines: list[np.ndarray], spec: CarSpec, share: float) -> Follower:
+    """A follower of the line on which a share of the car's grip and drive is the quickest."""
+    envelope = careful(spec, share, BRAKING)
+    return min((Follower(line, envelope, spec) for line in lines), key=lambda one: one.lap_time)
+
+
+@lru_cache(maxsize=1)
+def _committed() -> dict[str, SetUp]:
+    path = assets.root() / FILE
+    rows: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.is_file() else {}
+    return {key: SetUp(**row) for key, row in rows.items()}
