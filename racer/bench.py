@@ -13,8 +13,7 @@ from rich.table import Table
 
 from racer.car.spec import deepracer
 from racer.env import RacerVectorEnv
-from racer.world import CONTROL_RATE, SUBSTEPS
-from racer.world.bullet import FreeBoxes
+from racer.world import CONTROL_RATE, SUBSTEPS, FreeBoxes
 
 MANY = 64
 ROUNDS = 5

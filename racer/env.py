@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from racer.assets.document import Document, validate
 from racer.car.actions import ActionSpace
@@ -22,6 +23,7 @@ from racer.sensors import (
     CameraConfig,
     Observations,
     Sensors,
+    Suite,
     Surroundings,
     copied,
     make_sensors,
@@ -36,10 +38,18 @@ METADATA: dict[str, Any] = {
 }
 
 
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 class EnvConfig(Document):
     """What is driven, how it is seen, and what is paid for."""
 
-    track: str = Field(default="bowtie", description="a shipped track's name, or a YAML file")
+    track: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
+        default=("bowtie",),
+        min_length=1,
+        description="a shipped track's name or a file; of several each episode draws one",
+    )
     car: CarName = Field(default="deepracer", description=f"the car: {' or '.join(PRESETS)}")
     sensor: Sensors = Field(default=(CameraConfig(),), description="what the policy sees")
     actions: ActionSpace = Field(default=ActionSpace(), description="what the policy may do")
@@ -106,10 +116,11 @@ class RacerVectorEnv(VectorEnv):
             config["race"] = {"kind": kind, **(config.get("race") or {})}
         self.config = validate(config, EnvConfig, "racer environment")
         self.num_envs, self.render_mode = num_envs, render_mode
-        self.track, self.car = load_track(self.config.track), car_named(self.config.car)
+        self.tracks = [load_track(name) for name in self.config.track]
+        self.car = car_named(self.config.car)
         self.race = Race(
             self.config.race,
-            self.track,
+            self.tracks,
             self.car,
             num_envs,
             gui=render_mode == "human",
@@ -117,8 +128,11 @@ class RacerVectorEnv(VectorEnv):
         )
         self.world = self.race.world
         walls = self.config.race.walls
-        self._sensors = make_sensors(self.config.sensor, self.car, self.track, num_envs, walls)
-        self.single_observation_space = self._sensors.space
+        self._sensors = [
+            make_sensors(self.config.sensor, self.car, track, num_envs, walls)
+            for track in self.tracks
+        ]
+        self.single_observation_space = self._sensors[0].space
         self.single_action_space = self.config.actions.space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -126,15 +140,15 @@ class RacerVectorEnv(VectorEnv):
         self._reward = None if reward is None else RewardSource.find(reward)
         self._functions = self._reward.functions(num_envs) if self._reward else []
         self._params = [
-            ParamsBuilder(track, self.car, is_reversed)
-            for track, is_reversed in zip(self.race.tracks, (False, True))
+            ParamsBuilder(line, self.car, is_reversed=road % 2 == 1)
+            for road, line in enumerate(self.race.roads.lines)
         ]
         if render_mode == "human":
-            self.world.paint(self.track.left, self.track.right)
+            self.world.paint(self.tracks[0].left, self.tracks[0].right)
         self._everyone = np.arange(num_envs)
         self._generators = [np.random.default_rng() for _ in range(num_envs)]
-        self._obs: Observations = self._sensors.buffer(self.num_envs)
-        self._view: Any = None
+        self._obs: Observations = self._sensors[0].buffer(self.num_envs)
+        self._views: dict[int, Any] = {}
         self._shown = 0.0
 
     def reset(
@@ -156,7 +170,8 @@ class RacerVectorEnv(VectorEnv):
     def start(self, cars: np.ndarray) -> None:
         """Put cars (k,) at their next start and look; the observations are new arrays."""
         self.race.start(cars, self._generators)
-        self._sensors.start(cars, self.race.draws.rows)
+        for sensors, mine in self._by_track(cars):
+            sensors.start(mine, self.race.draws.rows)
         self._look(cars)
 
     def step(
@@ -208,12 +223,11 @@ class RacerVectorEnv(VectorEnv):
             time=race.time,
             objects=race.others if race.objects.count else None,
         )
-        for builder in self._params:
-            cars = np.flatnonzero(race.is_reversed == builder.is_reversed)
-            if len(cars):
-                chosen = facts if len(cars) == self.num_envs else some(facts, cars)
-                for car, params in zip(cars.tolist(), builder.build_all(chosen)):
-                    rewards[car] = self._reward.call(self._functions[car], params)
+        for road in np.unique(race.road):
+            cars = np.flatnonzero(race.road == road)
+            chosen = facts if len(cars) == self.num_envs else some(facts, cars)
+            for car, params in zip(cars.tolist(), self._params[road].build_all(chosen)):
+                rewards[car] = self._reward.call(self._functions[car], params)
         return rewards
 
     @property
@@ -223,8 +237,19 @@ class RacerVectorEnv(VectorEnv):
 
     def _look(self, cars: np.ndarray) -> None:
         is_part = len(cars) < self.num_envs
-        self._obs = copied(self._obs) if is_part else self._sensors.buffer(self.num_envs)
-        self._sensors.observe(surroundings(self.race), cars, self._obs)
+        self._obs = copied(self._obs) if is_part else self._sensors[0].buffer(self.num_envs)
+        around = surroundings(self.race)
+        for sensors, mine in self._by_track(cars):
+            sensors.observe(around, mine, self._obs)
+
+    def _by_track(self, cars: np.ndarray) -> Iterator[tuple[Suite, np.ndarray]]:
+        """The sensors for each track, and which of cars (k,) race there."""
+        if len(self.tracks) == 1:
+            yield self._sensors[0], cars
+            return
+        track = self.race.road[cars] // 2
+        for one in np.unique(track):
+            yield self._sensors[one], cars[track == one]
 
     def info(self) -> dict[str, Any]:
         """The race's standing for all cars, arrays of (n,) with Gymnasium's masks."""
@@ -256,11 +281,13 @@ class RacerVectorEnv(VectorEnv):
             return None
         from racer.view.chase import ChaseView
 
-        if self._view is None:
-            self._view = ChaseView(self.track, self.car, walls=self.config.race.walls)
+        track = int(self.race.road[0]) // 2
+        if track not in self._views:
+            walls = self.config.race.walls
+            self._views[track] = ChaseView(self.tracks[track], self.car, walls=walls)
         world, colours = self.world, self.race.colours[0]
         state = world.state
-        return self._view.frame(
+        return self._views[track].frame(
             state.body[0], float(state.steering[0]), boxes=world.boxes[0], colours=colours
         )
 

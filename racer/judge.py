@@ -13,6 +13,7 @@ from racer.car.actions import ActionSpace
 from racer.car.spec import car_named
 from racer.env import surroundings
 from racer.errors import ConfigError
+from racer.limit import Limit, limit_of
 from racer.pilot import Pilot, pilot_named
 from racer.policy.entry import Entry
 from racer.policy.onnx_policy import OnnxPolicy
@@ -34,6 +35,7 @@ class LapResult:
         laps: Laps asked for.
         laps_completed: Laps driven to their end.
         lap_times_s: Time of each completed lap [s], penalties included.
+        sector_times_s: Times of the completed thirds of each lap [s].
         off_tracks: Times all four wheels left the road; each put the car back at a penalty.
         collisions: Times the car crashed; so did each.
         resets: Times it was put back, for whatever fault.
@@ -44,6 +46,8 @@ class LapResult:
         time: Race time at each control step [s], (T,).
         boxes: What it could meet at each control step, rows as in `World.boxes`, (T, K, 10).
         colours: Red, green and blue of those, (K, 3) uint8.
+        limit: The least times for track and car; None where they are not known, or where the
+            race is not driven alone, forward and from the start line.
     """
 
     track: str
@@ -51,6 +55,7 @@ class LapResult:
     laps: int
     laps_completed: int
     lap_times_s: list[float]
+    sector_times_s: list[list[float]]
     off_tracks: int
     collisions: int
     resets: int
@@ -61,6 +66,7 @@ class LapResult:
     time: np.ndarray
     boxes: np.ndarray
     colours: np.ndarray
+    limit: Limit | None = None
 
     @property
     def xy(self) -> np.ndarray:
@@ -87,6 +93,17 @@ class LapResult:
         """The fastest completed lap [s], or None."""
         return min(self.lap_times_s, default=None)
 
+    @property
+    def limit_s(self) -> float | None:
+        """The least time of all laps [s]: the first from a standstill, the others flying."""
+        return self.limit.race(self.laps) if self.limit else None
+
+    @property
+    def x_limit(self) -> float | None:
+        """The time of all laps in multiples of the least, or None where one is not known."""
+        limit, total = self.limit_s, self.total_time_s
+        return total / limit if limit and total else None
+
     def as_dict(self) -> dict[str, Any]:
         """The result as documented for `--json` and the board; plain values only."""
         return {
@@ -95,8 +112,11 @@ class LapResult:
             "laps": self.laps,
             "laps_completed": self.laps_completed,
             "lap_times_s": self.lap_times_s,
+            "sector_times_s": self.sector_times_s,
             "total_time_s": self.total_time_s,
             "best_lap_s": self.best_lap_s,
+            "limit_s": self.limit_s,
+            "x_limit": self.x_limit,
             "off_tracks": self.off_tracks,
             "collisions": self.collisions,
             "resets": self.resets,
@@ -175,7 +195,7 @@ def _drive(
         raise ConfigError(f"seed: {seed}; it must be 0 or more")
     road, spec, n = load_track(track), car_named(car), len(drivers)
     generators = [np.random.default_rng(seed + k) for k in range(n)]
-    race = Race(rules, road, spec, n, is_together=is_together)
+    race = Race(rules, [road], spec, n, is_together=is_together)
     try:
         carried = [driver.sensor if isinstance(driver, Driver) else () for driver in drivers]
         sensors = [make_sensors(sensor, spec, road, n, rules.walls) for sensor in carried]
@@ -199,7 +219,9 @@ def _drive(
             race.put_back(generators)
             for i in racing.tolist():
                 tapes[i].add(race, i)
-        return [tape.result(race, i, seed + i) for i, tape in enumerate(tapes)]
+        is_alone = not is_together and rules.start == "line" and rules.start_offset == 0.0
+        limit = limit_of(road, spec) if is_alone and rules.direction == "forward" else None
+        return [tape.result(race, i, seed + i, limit) for i, tape in enumerate(tapes)]
     finally:
         race.world.close()
 
@@ -220,13 +242,14 @@ class _Tape:
         self._time.append(float(race.time[car]))
         self._boxes.append(race.world.boxes[car].copy())
 
-    def result(self, race: Race, car: int, seed: int) -> LapResult:
+    def result(self, race: Race, car: int, seed: int, limit: Limit | None) -> LapResult:
         return LapResult(
-            track=race.track.name,
+            track=race.tracks[0].name,
             seed=seed,
             laps=race.config.laps,
             laps_completed=int(race.laps[car]),
             lap_times_s=list(race.lap_times[car]),
+            sector_times_s=[list(times) for times in race.sector_times[car]],
             off_tracks=int(race.off_tracks[car]),
             collisions=int(race.collisions[car]),
             resets=int(race.resets[car]),
@@ -237,6 +260,7 @@ class _Tape:
             time=np.array(self._time),
             boxes=np.array(self._boxes),
             colours=race.colours[car],
+            limit=limit,
         )
 
 
@@ -262,17 +286,30 @@ def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> La
 
 
 def judge_entries(
-    entries: Sequence[Entry], track: str, race: RaceConfig, seed: int = 0
+    entries: Sequence[Entry | str],
+    track: str,
+    race: RaceConfig,
+    seed: int = 0,
+    car: str = "deepracer",
 ) -> list[LapResult]:
-    """Drive several entries' policies in one race; see `judge_together`."""
-    drivers = [
-        Driver(OnnxPolicy(entry), entry.manifest.sensor, entry.manifest.actions)
-        for entry in entries
-    ]
-    cars = {entry.manifest.car for entry in entries}
+    """Drive entries' policies, and pilots by their names, in one race; see `judge_together`.
+
+    The cars are those of the entries; where none races, `car` is every pilot's.
+    """
+    packages = [entry for entry in entries if not isinstance(entry, str)]
+    cars = {entry.manifest.car for entry in packages} or {car}
     if len(cars) > 1:
         raise ConfigError(f"cars of one race must be alike; these drive {', '.join(sorted(cars))}")
-    return judge_together(drivers, track, race, seed, cars.pop())
+    car = cars.pop()
+    drivers = [
+        house_pilot(entry, track, race, car)
+        if isinstance(entry, str)
+        else Driver(OnnxPolicy(entry), entry.manifest.sensor, entry.manifest.actions)
+        for entry in entries
+    ]
+    if len(drivers) == 1:
+        return _drive(drivers, track, race, seed, car)
+    return judge_together(drivers, track, race, seed, car)
 
 
 def race_rules(

@@ -27,7 +27,7 @@ class Randomisation(Document):
     A factor multiplies what the car or the sensor has, an offset is added to it.
     """
 
-    friction: Range = _between(1, 0.2, 2, "factor of the tyres' grip")
+    friction: Range = _between(1, 0.2, 1.3, "factor of the tyres' grip")
     mass: Range = _between(1, 0.5, 2, "factor of the mass and of the inertia with it")
     mass_forward: Range = _between(0, -0.05, 0.05, "offset of the centre of mass ahead [m]")
     mass_up: Range = _between(0, -0.03, 0.03, "offset of the centre of mass upwards [m]")
@@ -72,6 +72,14 @@ DRAW = np.dtype([("seed", np.uint64), *((name, np.float64) for name in QUANTITIE
 """A row a car: a seed for what is random within the episode, and a number a quantity."""
 
 
+def neutral(n: int) -> np.ndarray:
+    """N rows of `DRAW` in which nothing is random and nothing is changed; their seed is 0."""
+    rows = np.zeros(n, dtype=DRAW)
+    for name in QUANTITIES:
+        rows[name] = getattr(NOTHING, name)[0]
+    return rows
+
+
 class Draws:
     """The rows that n cars have drawn for their episodes.
 
@@ -84,9 +92,7 @@ class Draws:
         ranges = np.array([getattr(config, name) for name in QUANTITIES])
         self._low, self._high = ranges[:, 0].copy(), ranges[:, 1].copy()
         self.is_neutral = config == NOTHING
-        self.rows = np.zeros(n, dtype=DRAW)
-        for name in QUANTITIES:
-            self.rows[name] = getattr(NOTHING, name)[0]
+        self.rows = neutral(n)
 
     def draw(self, cars: np.ndarray, generators: list[np.random.Generator]) -> None:
         """Draw anew for cars (k,), each from its own of the n generators."""

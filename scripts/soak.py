@@ -55,7 +55,9 @@ def drive(env: RacerVectorEnv, steps: int, rng: np.random.Generator) -> float:
 
 def main() -> None:
     """Drive, print and judge."""
-    parser = argparse.ArgumentParser(description="Drive a million control steps and watch the process.")
+    parser = argparse.ArgumentParser(
+        description="Drive a million control steps and watch the process."
+    )
     parser.add_argument("--steps", type=int, default=1_000_000, help="control steps in all")
     parser.add_argument("--cars", type=int, default=64, help="cars in each world")
     wanted = parser.parse_args()

@@ -15,6 +15,10 @@ CONFIGS = [
     {"sensor": "camera"},
     {"sensor": "state", "actions": "discrete"},
     {"sensor": {"kind": "camera", "width": 80, "height": 60}, "actions": "discrete"},
+    {"sensor": {"kind": "camera", "width": 40, "height": 40, "colour": "rgb", "stack": 2}},
+    {"sensor": [{"kind": "stereo", "width": 40, "height": 40}, "lidar", "state"]},
+    {"sensor": "sector_lidar"},
+    {"sensor": "discretized_sector_lidar"},
 ]
 
 

@@ -60,6 +60,7 @@ def test_a_car_alone_and_among_63_others_is_bit_identical(sensor, car):
 
 SMALL = [
     {"kind": "camera", "width": 24, "height": 18},
+    {"kind": "lidar", "rate": 10},
     {"kind": "state"},
 ]
 STEPS = 2_000

@@ -6,10 +6,11 @@ import pytest
 import yaml
 
 from racer import assets
-from racer.env import RacerEnv, RacerVectorEnv
+from racer.env import RacerEnv, RacerVectorEnv, surroundings
 from racer.errors import ConfigError
 from racer.race import Ending
 from racer.randomisation import NOTHING, QUANTITIES, Draws, Randomisation, load_randomisation
+from racer.sensors import make_sensors
 
 LISTEN = """
 def reward_function(params):
@@ -95,12 +96,12 @@ def test_the_params_tell_of_the_boxes(heard):
     places = [[0.25, "left"], [0.75, "right"]]
     race = {"kind": "object_avoidance", "start": "line", "obstacles": {"places": places}}
     env, params = heard(race=race)
-    length = env.track.length
+    length = env.tracks[0].length
     assert params["objects_distance"] == pytest.approx([0.25 * length, 0.75 * length])
     assert params["closest_objects"] == [1, 0]
     assert params["objects_left_of_center"] == [True, False]
-    width = env.track.width
-    for k, segment in enumerate(env.track.locate(env.race.objects.pose[0, :, :2]).segment):
+    width = env.tracks[0].width
+    for k, segment in enumerate(env.tracks[0].locate(env.race.objects.pose[0, :, :2]).segment):
         quarter = width[segment] / 4
         assert params["objects_distance_from_center"][k] == pytest.approx(quarter, rel=0.02)
     assert params["objects_location"] == [
@@ -246,7 +247,7 @@ def test_a_shifted_centre_of_mass_leaves_the_car_where_it_was_put(build):
     ("ranges", "said"),
     [
         ({"friction": [1.2, 0.8]}, "friction"),
-        ({"friction": [0.0, 1.0]}, "0.2 to 2"),
+        ({"friction": [0.0, 1.0]}, "0.2 to 1.3"),
         ({"latency": [0, 1.5]}, "whole control steps"),
         ({"frictoin": [1, 1]}, "did you mean 'friction'"),
         ("sim2reel", "sim2real"),
@@ -287,3 +288,27 @@ def test_the_car_is_a_preset_s_name(build):
     assert speed_of(env.world.state) == pytest.approx(2.0, rel=0.05)
     with pytest.raises(ConfigError, match="did you mean 'f1tenth'"):
         RacerEnv(sensor="state", car="f1tenht")
+
+
+def test_of_several_tracks_each_episode_draws_one_with_its_own_walls_and_sights(build):
+    names = ["oval", "hairpin", "bowtie"]
+    config = {"sensor": ["state", "lidar"], "race": {"walls": True, "direction": "alternate"}}
+    env = build(6, track=names, reward="progress", **config)
+    env.reset(seed=0)
+    sights = [make_sensors(env.config.sensor, env.car, track, 6, True) for track in env.tracks]
+    everyone, seen = np.arange(6), set()
+    for _ in range(8):
+        env.start(everyone)
+        tracks = env.race.road // 2
+        seen |= set(tracks.tolist())
+        for car, track in enumerate(tracks):
+            assert env.tracks[track].on_road(env.world.state.xy[car])
+            own = sights[track].buffer(6)
+            sights[track].start(everyone, env.race.draws.rows)
+            sights[track].observe(surroundings(env.race), np.array([car]), own)
+            for name, values in own.items():
+                assert np.array_equal(values[car], env.observations[name][car])
+    assert seen == {0, 1, 2}
+    paid = [env.advance(np.tile(straight(1.5), (6, 1)))[0] for _ in range(150)]
+    assert np.isfinite(paid).all()
+    assert (env.info()["ending"] == Ending.CRASHED).all()

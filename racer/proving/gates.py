@@ -120,17 +120,20 @@ def braking_and_coasting(spec: CarSpec) -> list[Check]:
     speed = manoeuvres.pace(spec)
     stop, coast = manoeuvres.full_stop(spec, speed), manoeuvres.coast_down(spec, speed)
     start, lost = coast.speed[0], float(coast.speed[0] - coast.speed[-1])
-    fast = stop.speed[0] ** 2 / 2.0
-    distance = fast / references.braking_limit(spec)
+    square = float(stop.speed[0]) ** 2 / 2.0
+    ideal, shifted = square / spec.friction / GRAVITY, square / references.braking_limit(spec)
     drag = float(start - references.coasting_speed(spec, start, coast.time[-1]))
     turned = np.array([0.0, 0.8, -0.8]) * spec.steering_limit
     drift, turn = manoeuvres.stand(spec, turned)
+    unrest = manoeuvres.unrest(spec)
     gone = float(stop.distance[-1])
     return [
-        Check(3, f"locked wheels from {speed:.1f} m/s: v^2 / (2 mu g)", "m", distance, gone, 0.02),
+        Check(3, f"locked wheels from {speed:.1f} m/s: v^2 / (2 mu g)", "m", ideal, gone, 0.02),
+        Check(3, "the same, mu at the shifted loads", "m", shifted, gone, 0.02),
         Check(3, "speed lost in 6 s of coasting", "m/s", drag, lost, 0.01),
         Check(3, "drift at rest in a minute, wheels turned", "m", 0.0, drift, 1e-6, False),
         Check(3, "turn at rest in a minute, wheels turned", "rad", 0.0, turn, 1e-6, False),
+        Check(3, "unrest of the yaw rate, 0 to 1.2 m/s", "rad/s", 0.0, unrest, 1e-6, False),
     ]
 
 

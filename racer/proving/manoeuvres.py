@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-import racer.world.bullet as bullet
 from racer.car.forces import BODY, wrench
 from racer.car.spec import GRAVITY, CarSpec
 from racer.track import Track
@@ -28,20 +27,14 @@ def ground(
     Args:
         spec: The car.
         n: How many of them.
-        rate: Commands, and rows of what `drive` returns, a second; a world has one clock, so it is
-            set for as long as this world is open.
+        rate: Commands, and rows of what `drive` returns, a second.
         substeps: Physics steps a command.
     """
-    kept = bullet.CONTROL_RATE, bullet.SUBSTEPS
-    bullet.CONTROL_RATE, bullet.SUBSTEPS = rate, substeps
+    world = World(spec, n, rate=rate, substeps=substeps)
     try:
-        world = World(spec, n)
-        try:
-            yield world
-        finally:
-            world.close()
+        yield world
     finally:
-        bullet.CONTROL_RATE, bullet.SUBSTEPS = kept
+        world.close()
 
 
 def drive(world: World, steering, speed, seconds: float) -> np.ndarray:
@@ -56,7 +49,7 @@ def drive(world: World, steering, speed, seconds: float) -> np.ndarray:
     command = np.empty((world.n, 2))
     command[:, 0], command[:, 1] = steering, speed
     rows = [world.state.body.copy()]
-    for _ in range(round(seconds * bullet.CONTROL_RATE)):
+    for _ in range(round(seconds * world.rate)):
         rows.append(world.step(command).body.copy())
     return np.array(rows)
 
@@ -87,7 +80,7 @@ def lateral_acceleration(rows: np.ndarray) -> np.ndarray:
         (t, n).
     """
     before, after = rows[:-1, :, 7:9], rows[1:, :, 7:9]
-    mean, change = (before + after) / 2, (after - before) * bullet.CONTROL_RATE
+    mean, change = (before + after) / 2, (after - before) * CONTROL_RATE
     across = mean[..., 0] * change[..., 1] - mean[..., 1] * change[..., 0]
     return across / np.hypot(mean[..., 0], mean[..., 1])
 
@@ -205,6 +198,19 @@ def stand(spec: CarSpec, steering: np.ndarray, seconds: float = 60.0) -> tuple[f
         rows = drive(world, steering, 0.0, seconds)
     drift = np.hypot(*(rows[..., :2] - rows[0, :, :2]).T).max()
     return float(drift), float(np.abs(yaw_of(rows) - yaw_of(rows[0])).max())
+
+
+def unrest(spec: CarSpec) -> float:
+    """Largest change of yaw rate between two physics steps [rad/s] in settled slow turns.
+
+    Zero to 1.2 m/s at every angle: where a tyre is too stiff for the step, the car trembles here.
+    """
+    steering = np.linspace(-0.8, 0.8, 16) * spec.steering_limit
+    speed = np.linspace(0.0, 1.2, 16)
+    with ground(spec, 16, round(1.0 / SUBSTEP), 1) as world:
+        drive(world, steering, speed, 4.0)
+        rows = drive(world, steering, speed, 0.5)
+    return float(np.abs(np.diff(rows[..., 12], axis=0)).max())
 
 
 @dataclass(frozen=True)

@@ -119,11 +119,11 @@ def friction_ellipse(spec: CarSpec) -> Figure:
         spec, np.concatenate([-slips, slips]), np.linspace(-15, 15, 301)
     )
     figure, (axes,) = _sheet(
-        f"{spec.name}: tyre force over weight under combined slip", size=(8, 7)
+        f"{spec.name}: tyre force over weight under combined slip", size=(8.6, 7.0)
     )
     round_ = np.linspace(0.0, 2.0 * np.pi, 200)
     circle = spec.friction * np.stack([np.cos(round_), np.sin(round_)])
-    axes.plot(*circle, color=IDEAL, ls="--", label="mu")
+    axes.plot(*circle, color=INK, ls=":", label="mu", zorder=3)
     from matplotlib import colormaps
 
     colours = colormaps["plasma"](np.linspace(0.25, 0.95, len(slips)))
@@ -175,8 +175,11 @@ def _sheet(
 ) -> tuple[Figure, list[Axes]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=size, facecolor=PAPER, layout="constrained")
+    figure = Figure(
+        figsize=size, facecolor=PAPER, layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.12)
+    )
     FigureCanvasAgg(figure)
     figure.suptitle(title, color=INK, fontsize=13, x=0.02, ha="left")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=rows > 1)

@@ -10,9 +10,7 @@ from racer.car.spec import CarSpec
 from racer.proving import references
 from racer.proving.gates import Check
 
-WITHOUT_STD = (
-    "without the STD model: install commonroad-vehicle-models (pip install 'racer[dev]') for gate 5"
-)
+WITHOUT_STD = "gate 5 left out: it wants commonroad-vehicle-models (pip install 'racer[dev]')"
 
 
 def table(spec: CarSpec, checks: list[Check]) -> Table:

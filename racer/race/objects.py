@@ -6,7 +6,7 @@ import numpy as np
 
 from racer.car.spec import CarSpec
 from racer.race.config import RaceConfig
-from racer.track import Track
+from racer.race.roads import Roads
 
 BOX = (0.4, 0.3, 0.25)
 """Length, width and height of an obstacle [m] (DeepRacer's box)."""
@@ -32,14 +32,12 @@ class Objects:
         pose: x, y [m] and heading [rad], (groups, k, 3).
     """
 
-    def __init__(
-        self, config: RaceConfig, tracks: tuple[Track, Track], spec: CarSpec, groups: int
-    ) -> None:
-        self._config, self._tracks = config, tracks
+    def __init__(self, config: RaceConfig, roads: Roads, spec: CarSpec, groups: int) -> None:
+        self._config, self._roads = config, roads
         self.is_moving = config.kind == "head_to_bot"
         places = config.obstacles.places
         if self.is_moving:
-            k, size = config.bots.count, (spec.body_length, spec.body_width, spec.body_height)
+            k, size = config.bots.count, (spec.body_length, spec.body_width, spec.shell_height)
         else:
             k, size = len(places) or config.obstacles.count, BOX
         k = 0 if config.kind == "time_trial" else k
@@ -48,7 +46,7 @@ class Objects:
         self.speed = config.bots.speed if self.is_moving and k else 0.0
         self.s, self.d = np.zeros((groups, k)), np.zeros((groups, k))
         self.pose = np.zeros((groups, k, 3))
-        self._is_reversed = np.zeros(groups, dtype=bool)
+        self._road = np.zeros(groups, dtype=np.int64)
         self._lane, self._left_lane = np.zeros((groups, k)), np.zeros((groups, k))
         self._into, self._wait = np.zeros((groups, k)), np.zeros((groups, k))
 
@@ -57,24 +55,22 @@ class Objects:
         """Objects a group."""
         return len(self.sizes)
 
-    def fixed(self, is_reversed: bool) -> np.ndarray:
-        """Where the config says that objects stand, along the line driven [m]; maybe none."""
+    def fixed(self, road: int) -> np.ndarray:
+        """Where the config says that objects stand, along a road [m]; maybe none."""
         if self._config.kind != "object_avoidance" or not self._config.obstacles.places:
             return NOWHERE
         shares = np.array([share for share, _ in self._config.obstacles.places])
-        return (-shares % 1.0 if is_reversed else shares) * self._tracks[0].length
+        return (-shares % 1.0 if road % 2 else shares) * self._roads.length[road]
 
-    def place(
-        self, group: int, generator: np.random.Generator, start: float, is_reversed: bool
-    ) -> None:
-        """Set a group's objects for an episode that starts `start` metres along its line."""
-        k, length = self.count, self._tracks[0].length
+    def place(self, group: int, generator: np.random.Generator, start: float, road: int) -> None:
+        """Set a group's objects for an episode that starts `start` metres along its road."""
+        k, length = self.count, self._roads.length[road]
         if not k:
             return
-        self._is_reversed[group] = is_reversed
-        fixed = self.fixed(is_reversed)
+        self._road[group] = road
+        fixed = self.fixed(road)
         if len(fixed):
-            side = -1.0 if is_reversed else 1.0
+            side = -1.0 if road % 2 else 1.0
             lanes = [side if lane == "left" else -side for _, lane in self._config.obstacles.places]
             self.s[group], self._lane[group] = fixed, lanes
         else:
@@ -98,7 +94,8 @@ class Objects:
         if not self.is_moving or not self.count:
             return
         way = self.speed * seconds
-        self.s[groups] = (self.s[groups] + way) % self._tracks[0].length
+        length = self._roads.length[self._road[groups], None]
+        self.s[groups] = (self.s[groups] + way) % length
         self._into[groups] = np.minimum(self._into[groups] + way, CHANGE)
         if self._config.bots.changes_lanes:
             self._wait[groups] -= seconds
@@ -114,33 +111,5 @@ class Objects:
     def _pose(self) -> None:
         part = self._into / CHANGE
         lane = self._left_lane + (self._lane - self._left_lane) * part * part * (3.0 - 2.0 * part)
-        self.d, xy, yaw = on_lane(self._tracks, self._is_reversed, self.s, lane)
+        self.d, xy, yaw = self._roads.on_lane(self._road, self.s, lane)
         self.pose[..., :2], self.pose[..., 2] = xy, yaw
-
-
-def on_lane(
-    tracks: tuple[Track, Track], is_reversed: np.ndarray, s: np.ndarray, lane: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points on a lane, whose middle is a quarter of the width beside the centre line.
-
-    Args:
-        tracks: The track as it is and as it is driven in reverse.
-        is_reversed: Which of them each row means, (n,).
-        s: Distance along it [m], (n, ...).
-        lane: 1 on the left lane, -1 on the right one, between them in proportion, (n, ...).
-
-    Returns:
-        Distance left of the centre line [m] (n, ...), points [m] (n, ..., 2) and headings [rad].
-    """
-    d, xy, yaw = np.empty(s.shape), np.empty((*s.shape, 2)), np.empty(s.shape)
-    for track, mine in zip(tracks, (~is_reversed, is_reversed)):
-        if not mine.any():
-            continue
-        where = np.mod(s[mine], track.length)
-        segment = np.clip(
-            np.searchsorted(track.s, where, side="right") - 1, 0, len(track.width) - 1
-        )
-        d[mine] = lane[mine] * track.width[segment] / 4
-        xy[mine], yaw[mine] = track.at(where)
-    aside = np.stack([-np.sin(yaw), np.cos(yaw)], axis=-1)
-    return d, xy + d[..., None] * aside, yaw

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from racer.car.spec import CarSpec
 from racer.race.config import Ending, RaceConfig
-from racer.race.objects import Objects, on_lane
+from racer.race.objects import Objects
+from racer.race.roads import Roads
 from racer.randomisation import NOTHING, Draws, Randomisation
 from racer.track import Place, Track
 from racer.world import CONTROL_RATE, ROOM, CarState, Contact, World
 
-PERIOD = 1.0 / CONTROL_RATE
+SECTORS = 3
+"""Equal parts of the lap that are timed."""
 STILL = 0.0003
 """A car that moves no further than this a step [m] stands still (DeepRacer's rule)."""
 PATIENCE = 15
@@ -59,21 +62,24 @@ class Race:
 
     Args:
         config: The rules.
-        track: The road; each car drives it forward or in reverse.
+        tracks: Where they race. Of several each car draws one an episode, where they are
+            together the first is taken; it is driven forward or in reverse.
         spec: What every car is.
         n: How many cars.
         gui: Whether Bullet's own window opens.
         is_together: Whether the cars race each other, from a grid.
         randomisation: What each car draws for its episodes.
+        rate: Control steps a second.
 
     Attributes:
         world: The physics.
         objects: Boxes and bots.
         draws: What the cars have drawn.
         colours: What each car's `world.boxes` look like, (n, K, 3) uint8.
-        tracks: The track forward and in reverse.
-        is_reversed: Which of them each car drives, (n,).
-        place: Where the cars are on the track that they drive.
+        tracks: Where they race.
+        roads: Each track forward and in reverse.
+        road: Which of them each car drives, (n,).
+        place: Where the cars are on the road that they drive.
         distance: Way made good along the centre line since the start line or the start [m], (n,).
         time: Race time [s], penalties included, (n,).
         steps: Control steps since the start, (n,).
@@ -84,32 +90,35 @@ class Race:
         resets: Times it was put back, for whatever fault, (n,).
         ending: `Ending` of the episode, (n,).
         lap_times: The times of the completed laps [s], a list a car.
+        sector_times: The times of the completed sectors [s], up to `SECTORS` a lap, a list of
+            lists a car.
     """
 
     def __init__(
         self,
         config: RaceConfig,
-        track: Track,
+        tracks: Sequence[Track],
         spec: CarSpec,
         n: int,
         gui: bool = False,
         is_together: bool = False,
         randomisation: Randomisation = NOTHING,
+        rate: int = CONTROL_RATE,
     ) -> None:
-        self.config, self.track, self.n, self.is_together = config, track, n, is_together
-        self.tracks = (track, track.reversed())
-        self.objects = Objects(config, self.tracks, spec, 1 if is_together else n)
-        rings = [track.left, track.right] if config.walls else []
-        self.world = World(spec, n, gui, rings, self.objects.sizes, is_together)
+        self.config, self.n, self.is_together = config, n, is_together
+        self.tracks, self.roads = list(tracks), Roads(tracks)
+        self.objects = Objects(config, self.roads, spec, 1 if is_together else n)
+        walls = [(track.left, track.right) for track in tracks] if config.walls else []
+        self.world = World(spec, n, gui, walls, self.objects.sizes, is_together, rate)
+        self._period = 1.0 / rate
         self.draws = Draws(randomisation, n)
         paint = [PAINT[i % len(PAINT)] for i in range(n * is_together)]
         colours = np.vstack([self.objects.colours, np.array(paint, np.uint8).reshape(-1, 3)])
         self.colours = np.tile(colours, (n, 1, 1))
-        self._width = float(track.width.mean())
         half = spec.tread / 2
         front, rear = spec.to_front_axle, -spec.to_rear_axle
         self._wheels = np.array([[front, half], [front, -half], [rear, half], [rear, -half]])
-        self.is_reversed = np.zeros(n, dtype=bool)
+        self.road = np.zeros(n, dtype=np.int64)
         self.place = Place(np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64))
         self.distance, self.time, self._lap_began = np.zeros((3, n))
         self.steps, self.laps, self._laps_before = np.zeros((3, n), dtype=np.int64)
@@ -117,8 +126,10 @@ class Race:
         self.wheels_on_road = np.full(n, 4)
         self.ending, self._fault = np.zeros((2, n), dtype=np.int64)
         self.lap_times: list[list[float]] = [[] for _ in range(n)]
+        self.sector_times: list[list[list[float]]] = [[] for _ in range(n)]
         self._xy = np.zeros((n, 2))
-        self._still, self._falling, self._wait, self._episode = np.zeros((4, n), dtype=np.int64)
+        self._still, self._falling, self._wait = np.zeros((3, n), dtype=np.int64)
+        self._episode, self._sectors = np.zeros((2, n), dtype=np.int64)
 
     def rewind(self, car: int) -> None:
         """Let the turns that a car's starts and directions take begin anew."""
@@ -138,27 +149,30 @@ class Race:
             values[cars] = 0
         for values in (self.off_tracks, self.collisions, self.resets, self.ending, self._fault):
             values[cars] = 0
-        for values in (self._lap_began, self._still, self._falling, self._wait):
+        for values in (self._lap_began, self._sectors, self._still, self._falling, self._wait):
             values[cars] = 0
         self.wheels_on_road[cars] = 4
-        direction, turns = self.config.direction, self._episode[cars] % 2 == 1
-        self.is_reversed[cars] = turns if direction == "alternate" else direction == "reverse"
+        direction, turns = self.config.direction, self._episode[cars] % 2
+        self.road[cars] = turns if direction == "alternate" else direction == "reverse"
         s, d, skew = np.zeros((3, len(cars)))
         for row, car in enumerate(cars.tolist()):
-            self.lap_times[car] = []
+            self.lap_times[car], self.sector_times[car] = [], []
+            if len(self.tracks) > 1 and not self.is_together:
+                self.road[car] += 2 * int(generators[car].integers(len(self.tracks)))
+                self.world.wall_in(car, int(self.road[car]) // 2)
             s[row], d[row], skew[row] = self._draw_start(car, generators[car])
             if not self.is_together or car == 0:
-                is_reversed = bool(self.is_reversed[car])
-                self.objects.place(car, generators[car], float(s[row]), is_reversed)
+                self.objects.place(car, generators[car], float(s[row]), int(self.road[car]))
         self._episode[cars] += 1
-        self._put(cars, s, d / (self._width / 4), skew)
+        self._put(cars, s, d / (self.roads.width[self.road[cars]] / 4), skew)
         groups = cars[cars == 0] if self.is_together else cars
         if self.objects.count and len(groups):
             self.world.place_boxes(groups, self.objects.pose[groups])
 
     def _draw_start(self, car: int, generator: np.random.Generator) -> tuple[float, float, float]:
         """Where one car starts: s [m], distance beside the centre line [m], turn from it [rad]."""
-        length, width = self.track.length, self._width
+        road = int(self.road[car])
+        length, width = float(self.roads.length[road]), float(self.roads.width[road])
         s, aside, skew = self.config.start_offset * length, 0.0, 0.0
         if self.is_together:
             self.distance[car] = -GRID * car
@@ -169,29 +183,17 @@ class Race:
             aside, skew = 0.2 * aside - 0.1, 0.2 * skew - 0.1
         elif self.config.start == "round_robin":
             s += ROUND_ROBIN * int(self._episode[car]) * length
-        taken = self.objects.fixed(bool(self.is_reversed[car]))
-        return self._behind(s, taken), aside * width, skew
+        return self._behind(s, self.objects.fixed(road), length), aside * width, skew
 
     def _put(self, cars: np.ndarray, s: np.ndarray, lane: np.ndarray, skew: np.ndarray) -> None:
         """Set cars down along their lines, at rest."""
-        _, xy, yaw = on_lane(self.tracks, self.is_reversed[cars], s, lane)
+        road = self.road[cars]
+        _, xy, yaw = self.roads.on_lane(road, s, lane)
         self.world.reset(cars, xy, yaw + skew)
-        for mine, now in zip(self.place, self._locate(cars, xy)):
+        for mine, now in zip(self.place, self.roads.locate(road, xy)):
             mine[cars] = now
         self._xy[cars] = xy
         self._still[cars] = self._falling[cars] = 0
-
-    def _locate(self, cars: np.ndarray, xy: np.ndarray, near: np.ndarray | None = None) -> Place:
-        """Where cars (k,) at points (k, 2) are on the tracks that they drive."""
-        turned = self.is_reversed[cars]
-        if not turned.any():
-            return self.track.locate(xy, near)
-        found = Place(np.empty(len(cars)), np.empty(len(cars)), np.empty(len(cars), dtype=int))
-        for track, mine in zip(self.tracks, (~turned, turned)):
-            some = track.locate(xy[mine], None if near is None else near[mine])
-            for values, part in zip(found, some):
-                values[mine] = part
-        return found
 
     @property
     def progress(self) -> np.ndarray:
@@ -199,8 +201,13 @@ class Race:
 
         It is 100 in the step that completes a lap, and below 0 behind the start.
         """
-        length = self.track.length
+        length = self.roads.length[self.road]
         return np.minimum(100.0 * (self.distance / length - self._laps_before), 100.0)
+
+    @property
+    def is_reversed(self) -> np.ndarray:
+        """Whether a car drives its track against the track's own direction, (n,)."""
+        return self.road % 2 == 1
 
     @property
     def is_crashed(self) -> np.ndarray:
@@ -230,7 +237,7 @@ class Race:
     def step(self, command: np.ndarray, generators: list[np.random.Generator]) -> CarState:
         """Hold commands (n, 2) for one control period, and judge it."""
         groups = np.arange(len(self.objects.s))
-        self.objects.advance(PERIOD, generators, groups)
+        self.objects.advance(self._period, generators, groups)
         boxes = self.objects.pose if self.objects.is_moving else None
         state = self.world.step(command, boxes)
         self.update(state, self.world.contact)
@@ -245,11 +252,11 @@ class Race:
         """
         is_running = self.ending == Ending.RUNNING
         is_racing = is_running & (self._wait == 0)
-        self.time[is_running] += PERIOD
+        self.time[is_running] += self._period
         self.steps[is_racing] += 1
-        place = self._locate(np.arange(self.n), state.xy, near=self.place.segment)
+        place = self.roads.locate(self.road, state.xy, near=self.place.segment)
         gained = place.s - self.place.s
-        length = self.track.length
+        length = self.roads.length[self.road]
         gained -= length * np.round(gained / length)
         gained[~is_racing] = 0.0
         before = self.distance.copy()
@@ -266,24 +273,33 @@ class Race:
     def _count_wheels(self, state: CarState) -> None:
         self.wheels_on_road[:] = 4
         reach = np.hypot(*self._wheels.T).max()
-        near = np.flatnonzero(np.abs(self.place.d) + reach >= self.track.clearance)
+        clearance = self.roads.clearance[self.road]
+        near = np.flatnonzero(np.abs(self.place.d) + reach >= clearance)
         if len(near):
             yaw = state.yaw[near, None]
             cos, sin = np.cos(yaw), np.sin(yaw)
             x, y = self._wheels.T
             wheels = np.stack([x * cos - y * sin, x * sin + y * cos], axis=2)
-            on_road = self.track.on_road(wheels + state.xy[near, None])
-            self.wheels_on_road[near] = on_road.sum(axis=1)
+            wheels += state.xy[near, None]
+            for line, mine in self.roads.each(self.road[near]):
+                self.wheels_on_road[near[mine]] = line.on_road(wheels[mine]).sum(axis=1)
 
     def _count_laps(self, before: np.ndarray, gained: np.ndarray) -> None:
+        """Time sectors where their ends are first crossed, inside the control step, and laps."""
         self._laps_before[:] = self.laps
-        length = self.track.length
-        for car in np.flatnonzero(self.distance >= (self.laps + 1) * length):
-            into = ((self.laps[car] + 1) * length - before[car]) / gained[car]
-            crossed = self.time[car] - PERIOD * (1.0 - into)
-            self.lap_times[car].append(float(crossed - self._lap_began[car]))
-            self._lap_began[car] = crossed
-            self.laps[car] += 1
+        ends = (self._sectors + 1) * self.roads.length[self.road] / SECTORS
+        for car in np.flatnonzero(self.distance >= ends).tolist():
+            into = (ends[car] - before[car]) / gained[car]
+            crossed = self.time[car] - self._period * (1.0 - into)
+            if self._sectors[car] % SECTORS == 0:
+                self.sector_times[car].append([])
+            times = self.sector_times[car][-1]
+            times.append(float(crossed - self._lap_began[car] - sum(times)))
+            self._sectors[car] += 1
+            if self._sectors[car] % SECTORS == 0:
+                self.lap_times[car].append(float(crossed - self._lap_began[car]))
+                self._lap_began[car] = crossed
+                self.laps[car] += 1
 
     def _end(
         self,
@@ -307,7 +323,7 @@ class Race:
         self.off_tracks += self._fault == Ending.OFF_TRACK
         self.collisions += self._fault == Ending.CRASHED
         over = np.zeros(self.n, dtype=np.int64)
-        over[self.time >= self.config.time_limit - 0.5 * PERIOD] = Ending.TIME_UP
+        over[self.time >= self.config.time_limit - 0.5 * self._period] = Ending.TIME_UP
         if self.config.faults == "end":
             over = np.where(self._fault > 0, self._fault, over)
         over[self.laps >= self.config.laps] = Ending.LAPS_COMPLETE
@@ -334,8 +350,8 @@ class Race:
             return
         for car in cars.tolist():
             self.time[car] += penalty[car]
-            for _ in range(round(penalty[car] * CONTROL_RATE) * self.objects.is_moving):
-                self.objects.advance(PERIOD, generators, np.array([car]))
+            for _ in range(round(penalty[car] / self._period) * self.objects.is_moving):
+                self.objects.advance(self._period, generators, np.array([car]))
             if self.objects.is_moving:
                 self.world.place_boxes(np.array([car]), self.objects.pose[[car]])
             self._set_down(car)
@@ -352,7 +368,7 @@ class Race:
             self._wait[car] -= 1
             if self._wait[car] == 0:
                 self._set_down(car)
-        self._wait[cars] = np.maximum(np.round(penalty[cars] * CONTROL_RATE), 1)
+        self._wait[cars] = np.maximum(np.round(penalty[cars] / self._period), 1)
         leaving = np.flatnonzero(self._is_lifted)
         if len(leaving):
             self.world.lift(leaving)
@@ -363,15 +379,15 @@ class Race:
         away = there.pose[car, :, :2] - self._xy[car] if there.s.size else np.zeros((0, 2))
         is_close = np.hypot(*away.T) < 4 * BEHIND if len(away) else np.zeros(0, dtype=bool)
         s = float(self.place.s[car])
-        free = self._behind(s, there.s[car][is_close])
+        length = float(self.roads.length[self.road[car]])
+        free = self._behind(s, there.s[car][is_close], length)
         self.distance[car] += free - s
         self.resets[car] += 1
         lane = 1.0 if self.place.d[car] >= 0.0 else -1.0
         self._put(np.array([car]), np.array([free]), np.array([lane]), np.zeros(1))
 
-    def _behind(self, s: float, taken: np.ndarray) -> float:
+    def _behind(self, s: float, taken: np.ndarray, length: float) -> float:
         """The nearest place from s [m] backwards where nothing stands close by; may be below 0."""
-        length = self.track.length
         for _ in range(len(taken)):
             gap = (taken - s + length / 2) % length - length / 2
             blocked = (gap > -CLEAR) & (gap < BEHIND)

@@ -1,16 +1,31 @@
 """What a car perceives: each sensor declares its space and fills its array for n cars."""
 
-from racer.sensors.config import CameraConfig, SensorConfig, Sensors, StateConfig
+from racer.sensors.config import (
+    CameraConfig,
+    DiscretizedSectorLidarConfig,
+    LeftCameraConfig,
+    LidarConfig,
+    SectorLidarConfig,
+    SensorConfig,
+    Sensors,
+    StateConfig,
+    StereoConfig,
+)
 from racer.sensors.suite import Observations, Suite, copied, make_sensor, make_sensors, of_car
 from racer.sensors.surroundings import Sensor, Surroundings, empty_road
 
 __all__ = [
     "CameraConfig",
+    "DiscretizedSectorLidarConfig",
+    "LeftCameraConfig",
+    "LidarConfig",
     "Observations",
+    "SectorLidarConfig",
     "Sensor",
     "SensorConfig",
     "Sensors",
     "StateConfig",
+    "StereoConfig",
     "Suite",
     "Surroundings",
     "copied",

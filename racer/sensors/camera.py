@@ -10,7 +10,9 @@ import numpy as np
 from numba import njit
 
 from racer.car.spec import CarSpec
+from racer.randomisation import neutral
 from racer.sensors.config import CameraConfig, LeftCameraConfig, StereoConfig
+from racer.sensors.lens import Lens, grey
 from racer.sensors.scene import LEVELS, Scene, scene_of
 from racer.sensors.solids import easel, panels_of, stand
 from racer.sensors.surroundings import Surroundings
@@ -20,6 +22,8 @@ FARTHEST = 2000.0
 """The ground ends this far ahead [m], just under the horizon."""
 LOWEST = 0.01
 """A camera under the ground, in a car on its roof, looks from this height [m]."""
+WIDEST = 3.0
+"""No field of view, however drawn, is wider [rad]."""
 SHARPNESS = 1.5
 """A level is taken while a pixel's patch of ground is at most this many of its texels."""
 
@@ -28,7 +32,8 @@ class Camera:
     """Frames of cameras bolted to the chassis: they roll and pitch with the car.
 
     A mount stands `forward` of the middle between the axles, `left` of the car's plane of
-    symmetry and `up` over the road at rest, tilted down by `pitch_deg`.
+    symmetry and `up` over the road at rest, tilted down by `pitch_deg`. What an episode draws
+    moves and turns it, changes its field of view, and goes through `sensors.lens`.
     """
 
     def __init__(
@@ -39,9 +44,8 @@ class Camera:
         n: int,
         walls: bool = False,
     ) -> None:
-        scene = scene_of(track)
-        is_rgb = isinstance(config, CameraConfig) and config.colour == "rgb"
-        self._grounds = scene.colours if is_rgb else (scene.grey,)
+        self._config, self._scene = config, scene_of(track)
+        self._is_rgb = isinstance(config, CameraConfig) and config.colour == "rgb"
         middle = (spec.to_front_axle - spec.to_rear_axle) / 2
         if isinstance(config, StereoConfig):
             sides = (config.baseline / 2, -config.baseline / 2)
@@ -50,30 +54,77 @@ class Camera:
         self._mounts = np.array(
             [[config.forward + middle, left, config.up - spec.mass_height] for left in sides]
         )
-        cos, sin = np.cos(np.deg2rad(config.pitch_deg)), np.sin(np.deg2rad(config.pitch_deg))
-        down = np.array([[cos, 0.0, -sin], [0.0, -1.0, 0.0], [-sin, 0.0, -cos]])
-        self._turn = np.tile(down, (n, 1, 1))
-        self._focal = np.full(n, config.width / 2 / np.tan(config.fov / 2))
+        self._offset, self._turn, self._focal = np.zeros((n, 3)), np.zeros((n, 3, 3)), np.zeros(n)
         self._eyes, self._axes = np.zeros((n, 3)), np.zeros((n, 3, 3))
         self._panels = panels_of(track if walls else None)
         self._easel = easel(config.height, config.width)
+        self._lens = Lens(n, config.height, config.channels)
         self.space = config.model_copy(update={"stack": 1}).space
+        self.start(np.arange(n), neutral(n))
 
     def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
         """See `Sensor.start`."""
+        rows, config = draws[cars], self._config
+        for axis, name in enumerate(("camera_forward", "camera_left", "camera_up")):
+            self._offset[cars, axis] = rows[name]
+        pitch = np.deg2rad(config.pitch_deg) + rows["camera_pitch"]
+        self._turn[cars] = _turned(rows["camera_yaw"], pitch, rows["camera_roll"])
+        fov = np.minimum(config.fov * rows["field_of_view"], WIDEST)
+        self._focal[cars] = config.width / 2 / np.tan(fov / 2)
+        self._lens.start(cars, draws)
 
     def read(
         self, around: Surroundings, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
     ) -> None:
         """Fill rows `cars` (k,) of `out` (n, H, W, C) uint8 with what those cars see."""
-        count = len(self._grounds)
-        for k, mount in enumerate(self._mounts):
-            _pose(around.state.body, cars, mount, self._turn, self._eyes, self._axes)
-            view = (cars, self._eyes, self._axes, self._focal)
-            for channel, ground in enumerate(self._grounds, k * count):
-                _observe(ground, *view, out[..., channel])
-            solids = (around.boxes, around.colours, self._panels, self._easel)
-            stand(*view, *solids, out, k * count, count)
+        count = 3 if self._is_rgb else 1
+        tinted = self._lens.tinted(cars)
+        plain = cars if self._is_rgb or not len(tinted) else np.setdiff1d(cars, tinted)
+        for eye, mount in enumerate(self._mounts):
+            body = around.state.body
+            _pose(body, cars, mount, self._offset, self._turn, self._eyes, self._axes)
+            self._draw(around, plain, slice(None), self._is_rgb, out, eye * count)
+            for car in tinted:
+                frames = out[car : car + 1]
+                if not self._is_rgb:
+                    frames = np.empty((1, *out.shape[1:3], 3), dtype=np.uint8)
+                    self._draw(around, np.arange(1), slice(car, car + 1), True, frames, 0)
+                self._lens.tint(car, frames[0])
+                if not self._is_rgb:
+                    grey(frames[0], out[car, ..., eye])
+        self._lens.develop(cars, frame, out)
+
+    def _draw(
+        self,
+        around: Surroundings,
+        cars: np.ndarray,
+        rows: slice,
+        is_rgb: bool,
+        out: np.ndarray,
+        channel: int,
+    ) -> None:
+        """Draw the ground and what stands on it for `cars`, counted within `rows` as `out` is."""
+        grounds = self._scene.colours if is_rgb else (self._scene.grey,)
+        view = (cars, self._eyes[rows], self._axes[rows], self._focal[rows])
+        for k, ground in enumerate(grounds):
+            _observe(ground, *view, out[..., channel + k])
+        solids = (around.boxes[rows], around.colours[rows], self._panels, self._easel)
+        stand(*view, *solids, out, channel, len(grounds))
+
+
+def _turned(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
+    """Axes forward, right and down in the car's frame, rows of (k, 3, 3).
+
+    The camera is turned to the left, then tilted down, then rolled to its right side [rad].
+    """
+    zero, one = np.zeros_like(yaw), np.ones_like(yaw)
+    ahead = np.stack([np.cos(yaw), np.sin(yaw), zero], axis=1)
+    right = np.stack([np.sin(yaw), -np.cos(yaw), zero], axis=1)
+    down = np.stack([zero, zero, -one], axis=1)
+    cos, sin = np.cos(pitch)[:, None], np.sin(pitch)[:, None]
+    forward, down = cos * ahead + sin * down, cos * down - sin * ahead
+    cos, sin = np.cos(roll)[:, None], np.sin(roll)[:, None]
+    return np.stack([forward, cos * right + sin * down, cos * down - sin * right], axis=1)
 
 
 def look(scene: Scene, eye: np.ndarray, axes: np.ndarray, focal: float, out: np.ndarray) -> None:
@@ -93,18 +144,20 @@ def look(scene: Scene, eye: np.ndarray, axes: np.ndarray, focal: float, out: np.
 
 
 @njit(cache=True, error_model="numpy")
-def _pose(body, cars, mount, turn, eyes, axes):
+def _pose(body, cars, mount, offset, turn, eyes, axes):
     """Where each car's camera is and how it is turned, from how it sits on the chassis."""
     for k in cars:
         x, y, z, w = body[k, 3], body[k, 4], body[k, 5], body[k, 6]
         ahead = (1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w))
         left = (2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w))
         up = (2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y))
+        along = mount[0] + offset[k, 0]
+        aside, over = mount[1] + offset[k, 1], mount[2] + offset[k, 2]
         for m in range(3):
             for i in range(3):
                 own = turn[k, i]
                 axes[k, i, m] = own[0] * ahead[m] + own[1] * left[m] + own[2] * up[m]
-            eyes[k, m] = body[k, m] + mount[0] * ahead[m] + mount[1] * left[m] + mount[2] * up[m]
+            eyes[k, m] = body[k, m] + along * ahead[m] + aside * left[m] + over * up[m]
 
 
 @njit(cache=True, error_model="numpy")

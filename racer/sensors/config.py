@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from gymnasium import spaces
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from racer.assets.document import Document
 from racer.sensors.state import SIZE
@@ -98,8 +98,93 @@ class StateConfig(_Stacked):
         return spaces.Box(-10.0, 10.0, (SIZE * self.stack,), np.float32)
 
 
+class _Lidar(_Stacked):
+    """A planar lidar. Its figures and mount: the public DeepRacer simulation's URDF.
+
+    There it is turned round, so that the gap in its fan lies ahead, where the camera looks.
+    """
+
+    beams: int = Field(default=64, ge=1, le=2048, description="beams of a scan, 1-2048")
+    span_deg: float = Field(default=300.0, gt=0, le=360, description="first to last beam [deg]")
+    yaw_deg: float = Field(
+        default=180.0, ge=-180, le=180, description="middle of the fan, left of ahead [deg]"
+    )
+    forward: float = Field(
+        default=0.029, ge=-1, le=1, description="ahead of the middle between the axles [m]"
+    )
+    up: float = Field(default=0.185, gt=0, le=2, description="above the road at rest [m]")
+    near: float = Field(default=0.15, ge=0, le=100, description="the shortest range [m]")
+    far: float = Field(default=12.0, gt=0, le=100, description="what hits nothing reads this [m]")
+    noise: float = Field(default=0.01, ge=0, le=1, description="standard deviation of a hit [m]")
+    rate: float = Field(default=15.0, gt=0, le=15, description="scans a second, to 15")
+
+    @model_validator(mode="after")
+    def _ranges_are_in_order(self) -> _Lidar:
+        clip = getattr(self, "clip", self.far)
+        if not self.near < clip <= self.far:
+            raise ValueError(
+                f"near < clip <= far is wanted, got {self.near:g}, {clip:g} and {self.far:g}"
+            )
+        sectors = getattr(self, "sectors", 1)
+        if self.beams % sectors:
+            raise ValueError(f"{self.beams} beams do not fill {sectors} sectors evenly")
+        return self
+
+
+class LidarConfig(_Lidar):
+    """The ranges themselves."""
+
+    kind: Literal["lidar"] = Field(default="lidar", description="ranges [m]")
+    clip: float = Field(default=1.0, gt=0, le=100, description="a longer range reads this [m]")
+
+    @property
+    def space(self) -> spaces.Box:
+        """Ranges [m] (beams x stack,) from `near` to `clip`, the oldest scan first."""
+        return spaces.Box(self.near, self.clip, (self.beams * self.stack,), np.float32)
+
+
+class SectorLidarConfig(_Lidar):
+    """Whether something is near, a sector of the fan each."""
+
+    kind: Literal["sector_lidar"] = Field(
+        default="sector_lidar", description="1 for each sector with something near, else 0"
+    )
+    clip: float = Field(default=0.5, gt=0, le=100, description="nearer than this is near [m]")
+    sectors: int = Field(default=8, ge=1, le=64, description="equal parts of the fan, 1-64")
+
+    @property
+    def space(self) -> spaces.Box:
+        """Zeros and ones (sectors x stack,), the oldest scan first."""
+        return spaces.Box(0.0, 1.0, (self.sectors * self.stack,), np.float32)
+
+
+class DiscretizedSectorLidarConfig(_Lidar):
+    """How near the nearest thing is, a sector of the fan each, in steps."""
+
+    kind: Literal["discretized_sector_lidar"] = Field(
+        default="discretized_sector_lidar",
+        description="for each sector a 1 at the step its nearest range lies in; none beyond",
+    )
+    clip: float = Field(default=2.0, gt=0, le=100, description="where the last step ends [m]")
+    sectors: int = Field(default=8, ge=1, le=64, description="equal parts of the fan, 1-64")
+    values: int = Field(default=8, ge=1, le=64, description="equal steps up to `clip`, 1-64")
+
+    @property
+    def space(self) -> spaces.Box:
+        """Zeros and ones (sectors x values x stack,), the oldest scan first."""
+        size = self.sectors * self.values * self.stack
+        return spaces.Box(0.0, 1.0, (size,), np.float32)
+
+
 SensorConfig = Annotated[
-    CameraConfig | LeftCameraConfig | StereoConfig | StateConfig, Field(discriminator="kind")
+    CameraConfig
+    | LeftCameraConfig
+    | StereoConfig
+    | LidarConfig
+    | SectorLidarConfig
+    | DiscretizedSectorLidarConfig
+    | StateConfig,
+    Field(discriminator="kind"),
 ]
 
 

@@ -1,10 +1,13 @@
-"""The last frames of a reader: stacked, and now and then dropped."""
+"""The last frames of a reader: stacked, and now and then one that is dropped."""
 
 from __future__ import annotations
+
+from zlib import crc32
 
 import numpy as np
 from gymnasium import spaces
 
+from racer.sensors.chance import happens
 from racer.sensors.surroundings import Reader, Surroundings
 
 
@@ -12,46 +15,55 @@ class Frames:
     """A sensor that shows the last `stack` frames of a reader, the oldest first.
 
     Frames (H, W, C) are joined along their channels, vectors end to end. Before a car's first
-    frame of an episode there was none, so that one fills its stack.
+    frame of an episode there was none, so that one fills its stack. A dropped frame is the one
+    before once more; the first one of an episode is never dropped.
 
     Args:
         reader: What takes the frames.
-        stack: How many it shows.
+        name: The sensor's name; each has its own luck.
+        stack: How many frames it shows.
         n: How many cars.
     """
 
-    def __init__(self, reader: Reader, stack: int, n: int) -> None:
+    def __init__(self, reader: Reader, name: str, stack: int, n: int) -> None:
         self._reader, self._stack = reader, stack
-        self._frame = np.zeros(n, dtype=np.int64)
-        low, high = (np.concatenate([end] * stack, axis=-1) for end in _ends(reader.space))
-        dtype: type = reader.space.dtype.type  # pyright: ignore[reportOptionalMemberAccess]
+        self._place = crc32(name.encode())
+        self._frame, self._seed = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.uint64)
+        self._chance, self._is_dropped = np.zeros(n), np.zeros(n, dtype=bool)
+        self._drops = False
+        self._new = self._last = np.zeros(0)
+        space = reader.space
+        low, high = (np.concatenate([end] * stack, axis=-1) for end in (space.low, space.high))
+        dtype: type = low.dtype.type
         self.space = spaces.Box(low, high, dtype=dtype)
-        rows = n if stack > 1 else 0
-        self._held = np.zeros((rows, stack, *reader.space.shape), dtype=dtype)
-        self._new = np.zeros((rows, *reader.space.shape), dtype=dtype)
 
     def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
         """See `Sensor.start`."""
         self._frame[cars] = 0
+        self._seed[cars] = draws["seed"][cars]
+        self._chance[cars] = draws["dropped_frames"][cars]
+        self._drops = bool(self._chance.any())
         self._reader.start(cars, draws)
 
     def observe(self, around: Surroundings, cars: np.ndarray, out: np.ndarray) -> None:
         """See `Sensor.observe`."""
-        if self._stack == 1:
+        if self._stack == 1 and not self._drops:
             self._reader.read(around, cars, self._frame, out)
         else:
-            self._reader.read(around, cars, self._frame, self._new)
-            self._push(cars)
-            last = self._held[cars]
-            out[cars] = np.concatenate(list(np.moveaxis(last, 1, 0)), axis=-1)
+            self._remember(around, cars, out)
         self._frame[cars] += 1
 
-    def _push(self, cars: np.ndarray) -> None:
+    def _remember(self, around: Surroundings, cars: np.ndarray, out: np.ndarray) -> None:
+        space = self._reader.space
+        if not self._new.size:
+            self._new = np.zeros((len(self._frame), *space.shape), dtype=space.dtype)
+            self._last = np.zeros((len(self._frame), self._stack, *space.shape), dtype=space.dtype)
+        happens(cars, self._seed, self._frame, self._place, self._chance, self._is_dropped)
+        fresh = cars[~self._is_dropped[cars] | (self._frame[cars] == 0)]
+        if len(fresh):
+            self._reader.read(around, fresh, self._frame, self._new)
         first = cars[self._frame[cars] == 0]
-        self._held[first] = self._new[first, None]
-        self._held[cars, :-1] = self._held[cars, 1:]
-        self._held[cars, -1] = self._new[cars]
-
-
-def _ends(space: spaces.Box) -> tuple[np.ndarray, np.ndarray]:
-    return space.low, space.high
+        self._last[first] = self._new[first, None]
+        self._last[cars, :-1] = self._last[cars, 1:]
+        self._last[cars, -1] = self._new[cars]
+        out[cars] = np.concatenate([self._last[cars, k] for k in range(self._stack)], axis=-1)

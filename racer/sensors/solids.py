@@ -58,6 +58,8 @@ class Easel(NamedTuple):
     """Corners of a face, forward, right and down of the pinhole [m], (CORNERS, 3)."""
     cut: np.ndarray
     """Those before the near plane, then as column and row, (CORNERS, 3)."""
+    arms: np.ndarray
+    """From a box's centre to the middles of three of its faces, as `face`, (3, 3)."""
 
 
 def easel(height: int, width: int) -> Easel:
@@ -71,6 +73,7 @@ def easel(height: int, width: int) -> Easel:
         np.full(height, -np.inf),
         np.zeros((CORNERS, 3)),
         np.zeros((CORNERS, 3)),
+        np.zeros((3, 3)),
     )
 
 
@@ -183,8 +186,7 @@ def _box(eye, axes, focal, box, colour, easel, channels):
         (2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)),
         (2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)),
     )
-    face = easel.face
-    seen = np.empty((3, 3))
+    face, seen = easel.face, easel.arms
     for m in range(3):
         for i in range(3):
             seen[m, i] = (

@@ -10,8 +10,15 @@ from gymnasium import spaces
 
 from racer.car.spec import CarSpec
 from racer.sensors.camera import Camera
-from racer.sensors.config import SensorConfig, StateConfig
+from racer.sensors.config import (
+    DiscretizedSectorLidarConfig,
+    LidarConfig,
+    SectorLidarConfig,
+    SensorConfig,
+    StateConfig,
+)
 from racer.sensors.frames import Frames
+from racer.sensors.lidar import Lidar
 from racer.sensors.state import StateSensor
 from racer.sensors.surroundings import Reader, Sensor, Surroundings
 from racer.track import Track
@@ -24,12 +31,15 @@ def make_sensor(
     config: SensorConfig, spec: CarSpec, track: Track, n: int, walls: bool = False
 ) -> Sensor:
     """The sensor that a config describes, on each of n cars; `walls`: the borders carry walls."""
-    return Frames(_reader(config, spec, track, n, walls), config.stack, n)
+    reader = _reader(config, spec, track, n, walls)
+    return Frames(reader, config.name, config.stack, n)
 
 
 def _reader(config: SensorConfig, spec: CarSpec, track: Track, n: int, walls: bool) -> Reader:
     if isinstance(config, StateConfig):
         return StateSensor(spec, track)
+    if isinstance(config, LidarConfig | SectorLidarConfig | DiscretizedSectorLidarConfig):
+        return Lidar(config, spec, track, n, walls)
     return Camera(config, spec, track, n, walls)
 
 

@@ -37,7 +37,7 @@ def export_run(folder: Path, out: Path, name: str) -> str:
         sensor=config.sensor,
         actions=config.actions,
         trained_on=TrainedOn(
-            track=load_track(config.track).name,
+            track=load_track(config.track[0]).name,
             config_sha256=config.digest,
             reward_sha256=RewardSource.find(config.reward or "").sha256,
             steps=steps,

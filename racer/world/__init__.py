@@ -1,6 +1,8 @@
 """The physics engine behind one file: poses in, forces applied, poses out."""
 
-from racer.world.bullet import World, has_display
+from racer.world.bullet import World
+from racer.world.engine import has_display
+from racer.world.floor import FreeBoxes
 from racer.world.state import CONTROL_RATE, ROOM, SUBSTEPS, CarState, Contact, yaw_of
 
 __all__ = [
@@ -9,6 +11,7 @@ __all__ = [
     "SUBSTEPS",
     "CarState",
     "Contact",
+    "FreeBoxes",
     "World",
     "has_display",
     "yaw_of",

@@ -1,19 +1,15 @@
-"""n cars in one Bullet world. The only file that imports pybullet."""
+"""n cars in one Bullet world."""
 
 from __future__ import annotations
 
-import ctypes
-import os
 import struct
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 
 from racer.car.forces import BODY, wrench
 from racer.car.spec import CarSpec
-from racer.errors import RacerError
+from racer.world.engine import bullet, connect
 from racer.world.state import CONTROL_RATE, ROOM, SUBSTEPS, CarState, Contact, moved_point, yaw_of
 from racer.world.variation import Variation
 
@@ -27,33 +23,6 @@ LIFTED = 50.0
 """Height of a car that waits beside the race [m]."""
 
 
-@contextmanager
-def _silenced(*descriptors: int) -> Iterator[None]:
-    """Hide what pybullet's C code prints on file descriptors."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [(fd, os.dup(fd)) for fd in descriptors]
-    try:
-        with open(os.devnull, "w") as nowhere:
-            for fd, _ in kept:
-                os.dup2(nowhere.fileno(), fd)
-            yield
-    finally:
-        ctypes.CDLL(None).fflush(None)
-        for fd, copy in kept:
-            os.dup2(copy, fd)
-            os.close(copy)
-
-
-with _silenced(1, 2):
-    import pybullet as bullet
-
-
-def has_display() -> bool:
-    """Whether Bullet's own window can open here."""
-    return bool(os.environ.get("DISPLAY"))
-
-
 class World:
     """n cars in one Bullet client, alone or together, with walls and boxes to hit.
 
@@ -65,10 +34,13 @@ class World:
         spec: What every car is.
         n: How many cars.
         gui: Whether Bullet's own window opens.
-        walls: Closed rings of points (N, 2) [m] on which walls stand.
+        walls: Sets of closed rings of points (N, 2) [m] on which walls stand; a car meets those
+            of one set, the first until `wall_in` says another.
         boxes: Length, width and height [m] of solid boxes, (k, 3): k of its own for each car, or
             k for all where they are together.
         is_together: Whether the cars meet each other.
+        rate: Commands a second.
+        substeps: Physics steps a command.
 
     Attributes:
         state: What the cars do.
@@ -83,12 +55,16 @@ class World:
         spec: CarSpec,
         n: int,
         gui: bool = False,
-        walls: Sequence[np.ndarray] = (),
+        walls: Sequence[Sequence[np.ndarray]] = (),
         boxes: np.ndarray | None = None,
         is_together: bool = False,
+        rate: int = CONTROL_RATE,
+        substeps: int = SUBSTEPS,
     ) -> None:
         self.spec, self.n, self.is_together = spec, n, is_together
+        self.rate, self.substeps = rate, substeps
         sizes = np.zeros((0, 3)) if boxes is None else np.asarray(boxes, dtype=np.float64)
+        self._is_walled_alike = len(walls) < 2
         self._can_touch = bool(len(walls) or len(sizes) or is_together)
         self.variation = Variation(spec, n)
         self._masses = np.full(n, spec.mass)
@@ -98,15 +74,9 @@ class World:
         self.state = CarState(np.zeros((n, BODY)), np.zeros(n), np.zeros((n, 2)))
         self.contact = np.zeros(n, dtype=np.int64)
         self._is_lifted = np.zeros(n, dtype=bool)
-        if gui and not has_display():
-            raise RacerError("no display for render_mode='human'; use 'rgb_array' or set DISPLAY")
-        # Where a display refuses, Bullet says so on stderr and ends the process.
-        with _silenced(1):
-            self._client = bullet.connect(bullet.GUI if gui else bullet.DIRECT)
-        if self._client < 0:
-            raise RacerError("Bullet could not start; is another GUI open, or no display here?")
+        self._client = connect(gui)
         bullet.setPhysicsEngineParameter(
-            fixedTimeStep=1.0 / (CONTROL_RATE * SUBSTEPS),
+            fixedTimeStep=1.0 / (rate * substeps),
             deterministicOverlappingPairs=1,
             physicsClientId=self._client,
         )
@@ -114,7 +84,12 @@ class World:
         self._pack = struct.Struct(f"{n * BODY}d").pack_into
         self._bodies = [self._spawn() for _ in range(n)]
         self._numbers = {body: car for car, body in enumerate(self._bodies)}
-        self._kinds = {self._wall(ring): Contact.WALL for ring in walls}
+        self._walls = [[self._wall(ring) for ring in rings] for rings in walls]
+        self._kinds = {wall: Contact.WALL for rings in self._walls for wall in rings}
+        self._walled_in = np.zeros(n, dtype=np.int64)
+        if len(self._walls) > 1:
+            for body in self._bodies:
+                self._meet(body, self._walls[0], True)
         groups = 1 if is_together else n
         self._boxes = [[self._box(size, car) for size in sizes] for car in range(groups)]
         self._kinds |= {body: Contact.BOX for row in self._boxes for body in row}
@@ -161,7 +136,7 @@ class World:
             flags=bullet.GEOM_FORCE_CONCAVE_TRIMESH,
             physicsClientId=client,
         )
-        return self._solid(shape, WALLS, CARS)
+        return self._solid(shape, WALLS, CARS if self._is_walled_alike else 0)
 
     def _box(self, size: np.ndarray, car: int) -> int:
         client, half = self._client, (size / 2).tolist()
@@ -170,9 +145,21 @@ class World:
         )
         box = self._solid(shape, BOXES, CARS if self.is_together else 0)
         if not self.is_together:
-            own = self._bodies[car]
-            bullet.setCollisionFilterPair(own, box, -1, -1, 1, physicsClientId=client)
+            self._meet(self._bodies[car], [box], True)
         return box
+
+    def _meet(self, car: int, others: list[int], is_met: bool) -> None:
+        for other in others:
+            bullet.setCollisionFilterPair(car, other, -1, -1, is_met, physicsClientId=self._client)
+
+    def wall_in(self, car: int, walls: int) -> None:
+        """Let a car meet the walls of one set instead of those it met so far."""
+        if self._is_walled_alike or walls == self._walled_in[car]:
+            return
+        body = self._bodies[car]
+        self._meet(body, self._walls[self._walled_in[car]], False)
+        self._meet(body, self._walls[walls], True)
+        self._walled_in[car] = walls
 
     def _solid(self, shape: int, group: int, meets: int) -> int:
         """A body that nothing moves."""
@@ -271,13 +258,13 @@ class World:
         np.clip(command[:, 0], -spec.steering_limit, spec.steering_limit, state.command[:, 0])
         np.clip(command[:, 1], 0.0, spec.speed_limit, state.command[:, 1])
         acting, cars = self.variation.acting(state.command), self.variation.cars
-        dt = 1.0 / (CONTROL_RATE * SUBSTEPS)
+        dt = 1.0 / (self.rate * self.substeps)
         push, twist = bullet.applyExternalForce, bullet.applyExternalTorque
         frame = bullet.WORLD_FRAME
         force, torque = self._force, self._torque
         self.contact[:] = 0
         moves = [] if boxes is None else self._moves(boxes)
-        for substep in range(SUBSTEPS):
+        for substep in range(self.substeps):
             wrench(cars, self._body, state.steering, acting, dt, force, torque)
             for body, place, f, t in zip(
                 self._bodies, self._places, force.tolist(), torque.tolist()
@@ -296,7 +283,7 @@ class World:
         return state
 
     def _moves(self, boxes: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        """Each near box with its poses after each substep, (SUBSTEPS, 3); far ones jump there."""
+        """Each near box with its poses after each substep, (substeps, 3); far ones jump there."""
         before, change = self._box_pose.copy(), boxes - self._box_pose
         change[..., 2] = (change[..., 2] + np.pi) % (2 * np.pi) - np.pi
         is_near = np.ones(before.shape[:2], dtype=bool)
@@ -304,7 +291,7 @@ class World:
             away = before[..., :2] - self._body[:, None, :2]
             is_near = (away**2).sum(axis=-1) < NEAR**2
         moves = []
-        share = np.arange(1, SUBSTEPS + 1)[:, None] / SUBSTEPS
+        share = np.arange(1, self.substeps + 1)[:, None] / self.substeps
         for car, row in enumerate(self._boxes):
             for k, box in enumerate(row):
                 if is_near[car, k]:
@@ -347,9 +334,11 @@ class World:
             self.boxes[:, :k, :2] = self._box_pose[..., :2]
             self.boxes[:, :k, 5], self.boxes[:, :k, 6] = np.sin(half), np.cos(half)
         if self.is_together:
-            spec = self.spec
-            half = np.array([spec.body_length, spec.body_width, spec.body_height]) / 2
-            self.boxes[:, k:, :7] = self._body[:, :7]
+            spec, shells = self.spec, np.empty_like(self._body)
+            half = np.array([spec.body_length, spec.body_width, spec.shell_height]) / 2
+            middle = np.tile([0.0, half[2] - spec.mass_height], (self.n, 1))
+            moved_point(self.state.body, middle, shells)
+            self.boxes[:, k:, :7] = shells[:, :7]
             self.boxes[:, k:, 7:] = np.where(self._is_lifted[:, None], 0.0, half)
             self.boxes[np.arange(self.n), k + np.arange(self.n), 7:] = 0.0
 
@@ -408,28 +397,3 @@ class World:
         if self._client >= 0:
             bullet.disconnect(physicsClientId=self._client)
             self._client = -1
-
-
-class FreeBoxes:
-    """n boxes in one Bullet world without a road: the least that a car's physics could cost."""
-
-    def __init__(self, spec: CarSpec, n: int) -> None:
-        self._world = World(spec, n)
-        places = np.stack([np.arange(n), np.zeros(n)], axis=1)
-        self._world.reset(np.arange(n), places.astype(float), np.zeros(n))
-
-    def step(self) -> None:
-        """One physics step: apply a force and a torque to each, step, read pose and velocity."""
-        client, bodies = self._world._client, self._world._bodies
-        nothing = (0.0, 0.0, 0.0)
-        for body in bodies:
-            bullet.applyExternalForce(body, -1, nothing, nothing, bullet.LINK_FRAME, client)
-            bullet.applyExternalTorque(body, -1, nothing, bullet.LINK_FRAME, client)
-        bullet.stepSimulation(client)
-        for body in bodies:
-            bullet.getBasePositionAndOrientation(body, client)
-            bullet.getBaseVelocity(body, client)
-
-    def close(self) -> None:
-        """Free the Bullet client."""
-        self._world.close()

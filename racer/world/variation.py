@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.randomisation import NOTHING, QUANTITIES, Draws
+from racer.randomisation import QUANTITIES, neutral
 
 LONGEST = 2
 """Most control steps that a command may be late."""
@@ -24,8 +24,8 @@ class Variation:
         self._nominal = spec.parameters(n)
         self.cars = self._nominal.copy()
         self.shift = np.zeros((n, 2))
-        self._draws = Draws(NOTHING, n).rows
-        self._neutral = self._draws[:1].copy()
+        self._draws = neutral(n)
+        self._neutral = neutral(1)
         self._is_varied = False
         self._sent = np.zeros((LONGEST + 1, n, 2))
         self._limits = np.array([spec.steering_limit, spec.speed_limit])

@@ -60,6 +60,15 @@ def test_the_car_stops_in_v2_over_2_mu_g_coasts_by_its_drag_and_never_creeps(spe
     assert_all_hold(gates.braking_and_coasting(spec))
 
 
+def test_a_car_with_more_friction_than_declared_is_still_quiet_at_low_speed(spec):
+    assert manoeuvres.unrest(replace(spec, friction=1.3 * spec.friction)) < 1e-6
+
+
+def test_tyres_too_stiff_for_the_substep_are_noticed():
+    checks = gates.braking_and_coasting(replace(SPEC, slip_speed=0.5))
+    assert not named(checks, "unrest").is_passed
+
+
 def test_without_load_sensitivity_the_braking_limit_is_mu_g():
     flat = replace(SPEC, load_sensitivity=0.0)
     assert references.braking_limit(flat) == pytest.approx(SPEC.friction * GRAVITY)
@@ -74,6 +83,19 @@ def test_yaw_gain_and_understeer_are_those_of_the_linear_single_track(spec):
 
 def test_a_step_of_the_steering_is_answered_as_by_the_std_model(spec):
     assert_all_hold(gates.step_steer(spec))
+
+
+@pytest.mark.parametrize(
+    "other", [{"inertia_z": 2.0}, {"stiffness_front": 1.3, "stiffness_rear": 1.3}]
+)
+def test_std_with_other_numbers_answers_otherwise(monkeypatch, spec, other):
+    real = references.single_track_drift
+
+    def changed(car: CarSpec, *how: float):
+        return real(replace(car, **{key: k * getattr(car, key) for key, k in other.items()}), *how)
+
+    monkeypatch.setattr(references, "single_track_drift", changed)
+    assert not all(check.is_passed for check in gates.step_steer(spec))
 
 
 def test_std_refuses_a_car_with_two_kinds_of_tyre():
@@ -103,7 +125,7 @@ def miscounted(monkeypatch, name: str, factor: float) -> None:
     ("gate", "reference", "factor", "word"),
     [
         (gates.lateral_grip, "lateral_limit", 0.94, "front axle's limit"),
-        (gates.braking_and_coasting, "braking_limit", 1.04, "locked wheels"),
+        (gates.braking_and_coasting, "braking_limit", 1.04, "shifted loads"),
         (gates.braking_and_coasting, "coasting_speed", 1.02, "coasting"),
         (gates.steady_cornering, "understeer_gradient", 1.08, "gradient"),
     ],

@@ -1,24 +1,15 @@
-"""The manoeuvres' own arithmetic, and the clock they borrow."""
+"""The manoeuvres' own arithmetic."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-import racer.world.bullet
 from racer.car.spec import deepracer
 from racer.proving import manoeuvres
 from racer.proving.manoeuvres import Response, ground
 
 SPEC = deepracer()
-
-
-def test_the_ground_gives_back_the_worlds_clock_even_after_an_error():
-    kept = racer.world.bullet.CONTROL_RATE, racer.world.bullet.SUBSTEPS
-    with pytest.raises(ZeroDivisionError), ground(SPEC, 1, 240, 1):
-        assert racer.world.bullet.CONTROL_RATE == 240
-        _ = 1 / 0
-    assert kept == (racer.world.bullet.CONTROL_RATE, racer.world.bullet.SUBSTEPS)
 
 
 def test_a_row_each_physics_step_is_the_same_drive():

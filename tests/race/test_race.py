@@ -5,12 +5,12 @@ import pytest
 
 from racer.car.spec import deepracer
 from racer.race import Ending, Race, RaceConfig
-from racer.race.race import PERIOD
 from racer.track import Track
-from racer.world import CarState, Contact
+from racer.world import CONTROL_RATE, CarState, Contact
 
 RADIUS = 3.0
 SPEC = deepracer()
+PERIOD = 1.0 / CONTROL_RATE
 NOTHING = np.zeros(1, dtype=int)
 
 
@@ -35,8 +35,9 @@ def state_at(angle, radius=RADIUS, up=1.0):
 def build():
     races = []
 
-    def make(n=1, track=None, is_together=False, **config):
-        races.append(Race(RaceConfig(**config), track or ring(), SPEC, n, is_together=is_together))
+    def make(n=1, track=None, is_together=False, rate=CONTROL_RATE, **config):
+        rules = RaceConfig(**config)
+        races.append(Race(rules, [track or ring()], SPEC, n, is_together=is_together, rate=rate))
         return races[-1]
 
     yield make
@@ -58,22 +59,51 @@ def generators(n, seed=0):
     return [np.random.default_rng(seed + k) for k in range(n)]
 
 
-def drive(race, speed, steps, radius=RADIUS, angle=0.0):
+def drive(race, speed, steps, radius=RADIUS, angle=0.0, period=PERIOD):
     for _ in range(steps):
-        angle += speed * PERIOD / radius
+        angle += speed * period / radius
         race.update(state_at(angle, radius), NOTHING)
         if race.ending[0] != Ending.RUNNING:
             break
     return angle
 
 
+@pytest.mark.parametrize("rate", [5, 15, 50, 120])
 @pytest.mark.parametrize("speed", [0.73, 1.9, 3.99])
-def test_the_lap_time_of_a_known_speed_is_right_to_a_millisecond(speed, race_on_a_ring):
-    race = race_on_a_ring(laps=2)
-    drive(race, speed, 2000)
+def test_the_lap_time_of_a_known_speed_is_right_to_a_millisecond(speed, rate, build):
+    race = build(laps=2, start="line", rate=rate)
+    race.start(np.array([0]), generators(1))
+    drive(race, speed, 20_000, period=1.0 / rate)
     assert race.ending[0] == Ending.LAPS_COMPLETE
     lap = 2 * np.pi * RADIUS / speed
     assert race.lap_times[0] == pytest.approx([lap, lap], abs=1e-3)
+    thirds = np.array(race.sector_times[0])
+    assert thirds == pytest.approx(np.full((2, 3), lap / 3), abs=1e-3)
+    assert thirds.sum(axis=1) == pytest.approx(race.lap_times[0], abs=1e-9)
+
+
+def test_a_sector_counts_once_however_often_its_end_is_crossed(race_on_a_ring):
+    race = race_on_a_ring(time_limit=200.0)
+    third = 2 * np.pi / 3
+    drive(race, 2.0, 45)
+    for angle in [third + 0.1, third - 0.1] * 20:
+        race.update(state_at(angle), NOTHING)
+    assert [len(times) for times in race.sector_times[0]] == [1]
+
+
+def test_a_shortcut_across_the_inside_gains_no_lap_and_is_a_fault(race_on_a_ring):
+    race = race_on_a_ring(faults="reset", off_track_penalty=3.0)
+    angle = drive(race, 2.0, 5)
+    for share in np.linspace(0.0, 1.0, 30):
+        chord = (1 - share) * np.array([np.cos(angle), np.sin(angle)]) + share * np.array([-1, 0])
+        radius = float(np.hypot(*chord)) * RADIUS
+        race.update(state_at(float(np.arctan2(chord[1], chord[0])), radius), NOTHING)
+        race.put_back(generators(1))
+        if race.resets[0]:
+            break
+    assert race.off_tracks[0] == 1
+    assert race.progress[0] < 30.0
+    assert race.time[0] > 3.0
 
 
 def test_a_lap_needs_the_whole_way_round_and_no_more(race_on_a_ring):
@@ -200,7 +230,7 @@ def test_a_random_start_is_on_the_road_and_the_seed_s(build):
 
 def test_round_robin_starts_lie_a_twentieth_of_the_lap_apart(build):
     race = build(2, start="round_robin", start_offset=0.5)
-    length = race.track.length
+    length = race.tracks[0].length
     for turn in (0, 1, 2):
         race.start(np.array([1]), generators(2))
         assert race.place.s[1] == pytest.approx((0.5 + 0.05 * turn) * length, abs=1e-6)
@@ -237,13 +267,13 @@ def test_a_race_against_the_clock_has_no_objects(build):
 def test_random_boxes_stand_on_a_lane_ahead_of_the_start_and_far_enough_apart(build, seed):
     race = build(4, kind="object_avoidance", obstacles={"count": 6})
     race.start(np.arange(4), generators(4, seed))
-    length = race.track.length
+    length = race.tracks[0].length
     ahead = (race.objects.s - race.place.s[:, None]) % length / length
     assert ahead.min() > 0.069
     assert ahead.max() < 0.901
     assert np.diff(np.sort(ahead, axis=1), axis=1).min() > 0.1299
     assert np.abs(race.objects.d) == pytest.approx(0.2, abs=1e-6)
-    where = race.track.locate(race.objects.pose[..., :2])
+    where = race.tracks[0].locate(race.objects.pose[..., :2])
     assert where.d == pytest.approx(race.objects.d, abs=1e-3)
     assert race.world.boxes[..., 7:] == pytest.approx(np.tile([0.2, 0.15, 0.125], (4, 6, 1)))
 
@@ -259,7 +289,7 @@ def test_fixed_boxes_stay_where_they_were_asked_and_starts_keep_clear_of_them(bu
         x = race.objects.pose[0, :, 0]
         assert x == pytest.approx([RADIUS - 0.2, -RADIUS - 0.2], abs=0.01)
         assert race.objects.d[0] == pytest.approx([0.2 * side, -0.2 * side], abs=1e-6)
-        assert race.place.s[0] == pytest.approx(race.track.length - 1.0, abs=1e-6)
+        assert race.place.s[0] == pytest.approx(race.tracks[0].length - 1.0, abs=1e-6)
 
 
 def test_a_touch_ends_the_episode_and_in_a_race_costs_the_collision_penalty(race_on_a_ring):
@@ -297,11 +327,11 @@ def test_bots_follow_their_lane_at_their_speed(build):
     still = np.zeros((1, 2))
     for _ in range(10):
         race.step(still, generators(1))
-    driven = (race.objects.s - before) % race.track.length
+    driven = (race.objects.s - before) % race.tracks[0].length
     assert driven == pytest.approx(1.5 * 10 * PERIOD)
     assert race.objects.d == pytest.approx(lane, abs=1e-6)
     assert race.world.boxes[0, :, :2] == pytest.approx(race.objects.pose[0, :, :2])
-    spot = race.track.locate(race.objects.pose[0, :, :2])
+    spot = race.tracks[0].locate(race.objects.pose[0, :, :2])
     assert spot.s == pytest.approx(race.objects.s[0], rel=0.02)
 
 
@@ -332,13 +362,13 @@ def test_bots_drive_on_while_a_car_waits_out_its_penalty(race_on_a_ring):
     before = race.objects.s.copy()
     race.update(state_at(0.01, RADIUS + 1.0), NOTHING)
     race.put_back(generators(1))
-    assert (race.objects.s - before) % race.track.length == pytest.approx(2.0)
+    assert (race.objects.s - before) % race.tracks[0].length == pytest.approx(2.0)
 
 
 def test_cars_together_start_from_a_grid_on_alternating_lanes(build):
     race = build(4, is_together=True, start="line")
     race.start(np.arange(4), generators(4))
-    length = race.track.length
+    length = race.tracks[0].length
     assert (-race.place.s % length) == pytest.approx([0.0, 0.75, 1.5, 2.25], abs=0.01)
     assert race.place.d == pytest.approx([0.2, -0.2, 0.2, -0.2], abs=0.01)
     assert race.distance == pytest.approx([0.0, -0.75, -1.5, -2.25])
@@ -362,7 +392,7 @@ def test_of_two_cars_that_meet_the_hind_one_waits_off_the_road_and_comes_back(bu
         waited += 1
     assert waited * PERIOD == pytest.approx(2.0, abs=2 * PERIOD)
     assert race.resets[1] == 1
-    assert race.track.on_road(race.world.state.xy[1])
+    assert race.tracks[0].on_road(race.world.state.xy[1])
     assert race.ending[1] == Ending.RUNNING
 
 

@@ -8,9 +8,17 @@ from gymnasium import spaces
 
 from racer.car.spec import deepracer
 from racer.env import RacerEnv, RacerVectorEnv
-from racer.randomisation import Draws, Randomisation
+from racer.randomisation import Draws, Randomisation, load_randomisation
 from racer.sensors import Surroundings, make_sensors
-from racer.sensors.config import CameraConfig, LeftCameraConfig, StateConfig, StereoConfig
+from racer.sensors.config import (
+    CameraConfig,
+    DiscretizedSectorLidarConfig,
+    LeftCameraConfig,
+    LidarConfig,
+    SectorLidarConfig,
+    StateConfig,
+    StereoConfig,
+)
 from racer.track import load_track
 from racer.world import CarState
 
@@ -23,6 +31,9 @@ CONFIGS = [
     LeftCameraConfig(**SMALL),
     StereoConfig(**SMALL, stack=3),
     StateConfig(stack=2),
+    LidarConfig(),
+    SectorLidarConfig(stack=2, rate=7.0),
+    DiscretizedSectorLidarConfig(),
 ]
 
 
@@ -65,8 +76,12 @@ def drawn(n, randomisation=None):
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.name}-{config.stack}")
-def test_a_part_of_the_cars_sees_what_all_at_once_see_and_a_car_alone_sees_it_too(config):
-    n, rows = 8, drawn(8)
+@pytest.mark.parametrize("is_random", [False, True])
+def test_a_part_of_the_cars_sees_what_all_at_once_see_and_a_car_alone_sees_it_too(
+    config, is_random
+):
+    real = load_randomisation("sim2real").model_copy(update={"dropped_frames": (0.0, 0.8)})
+    n, rows = 8, drawn(8, real if is_random else None)
     whole, parts = (make_sensors([config], SPEC, TRACK, n, walls=True) for _ in range(2))
     single = [make_sensors([config], SPEC, TRACK, 1, walls=True) for _ in range(n)]
     everyone = np.arange(n)

@@ -71,7 +71,7 @@ def corners(state: CarState) -> np.ndarray:
 @pytest.mark.parametrize("speed", [1.0, 2.5, 4.0])
 def test_a_car_that_hits_a_wall_stays_inside_stays_low_and_gains_no_energy(build, speed):
     angles = np.deg2rad([5.0, 15.0, 30.0, 45.0, 60.0, 75.0, 85.0, 90.0])
-    world = build(COASTING, 8, walls=[SQUARE])
+    world = build(COASTING, 8, walls=[[SQUARE]])
     launch(world, np.tile([0.0, 2.0], (8, 1)), angles, np.full(8, speed))
     start = before = energy(world.state)
     touched = np.zeros(8, dtype=int)
@@ -91,7 +91,7 @@ def test_a_car_that_hits_a_wall_stays_inside_stays_low_and_gains_no_energy(build
 
 def test_no_car_leaves_a_walled_track_however_it_is_driven(build):
     track = load_track("bowtie")
-    world = build(SPEC, 32, walls=[track.left, track.right])
+    world = build(SPEC, 32, walls=[[track.left, track.right]])
     rng = np.random.default_rng(3)
     xy, yaw = track.at(rng.uniform(0.0, track.length, 32))
     launch(world, xy, yaw + rng.uniform(-0.5, 0.5, 32), rng.uniform(0.0, 4.0, 32))
@@ -161,8 +161,9 @@ def test_a_lifted_car_is_neither_met_nor_seen_until_it_is_put_back(build):
     assert world.state.body[1, 2] == pytest.approx(50.0)
     world.reset(np.array([1]), np.array([[5.0, 0.0]]), np.zeros(1))
     assert world.boxes[0, 1, 7:] == pytest.approx(
-        [SPEC.body_length / 2, SPEC.body_width / 2, SPEC.body_height / 2]
+        [SPEC.body_length / 2, SPEC.body_width / 2, SPEC.shell_height / 2]
     )
+    assert world.boxes[0, 1, :3] == pytest.approx([5.0, 0.0, SPEC.shell_height / 2])
     assert world.boxes[1, 1, 7:].tolist() == [0.0, 0.0, 0.0]
 
 
@@ -174,9 +175,9 @@ def trace(world: World, car: int) -> bytes:
     rng = np.random.default_rng(5)
     boxes = world._box_pose.copy()
     seen, touched = [], 0
-    for _ in range(120):
-        command = np.tile(rng.uniform((-0.5, 2.0), (0.5, 4.0)), (world.n, 1))
-        boxes[car, 0, 0] += 0.01
+    for _ in range(150):
+        command = np.tile(rng.uniform((-0.2, 2.0), (0.3, 4.0)), (world.n, 1))
+        boxes[car, 0, 1] += 0.02
         seen.append(world.step(command, boxes).body[car].tobytes())
         touched |= world.contact[car]
     assert touched == Contact.WALL | Contact.BOX
@@ -185,8 +186,8 @@ def trace(world: World, car: int) -> bytes:
 
 @pytest.mark.parametrize("n", [8, 64])
 def test_a_car_crashes_the_same_bits_among_others_as_alone(build, n):
-    alone = build(SPEC, 1, walls=[SQUARE], boxes=BOX)
-    many = build(SPEC, n, walls=[SQUARE], boxes=BOX)
+    alone = build(SPEC, 1, walls=[[SQUARE]], boxes=BOX)
+    many = build(SPEC, n, walls=[[SQUARE]], boxes=BOX)
     rng = np.random.default_rng(1)
     launch(many, rng.uniform(-2.0, 2.0, (n, 2)), rng.uniform(-3.0, 3.0, n), np.full(n, 2.0))
     many.place_boxes(np.arange(n), rng.uniform(-2.0, 2.0, (n, 1, 3)))

@@ -12,10 +12,9 @@ import numpy as np
 import pybullet
 import pytest
 
-import racer.world.bullet
 from racer.car.spec import deepracer
 from racer.errors import RacerError
-from racer.world import CONTROL_RATE, World
+from racer.world import CONTROL_RATE, SUBSTEPS, World
 
 SPEC = deepracer()
 PLACE, HEADING = np.array([1.5, -0.7]), 0.9
@@ -128,17 +127,17 @@ def test_a_car_in_the_air_keeps_its_velocity_and_spin(make_world):
     assert world.state.velocity[0, 2] == pytest.approx(-2 * 9.81, rel=1e-9)
 
 
-def test_half_the_substep_ends_a_drive_in_nearly_the_same_place(make_world, monkeypatch):
+def test_half_the_substep_ends_a_drive_in_nearly_the_same_place():
     ends = []
-    for substeps in (racer.world.bullet.SUBSTEPS, 2 * racer.world.bullet.SUBSTEPS):
-        monkeypatch.setattr(racer.world.bullet, "SUBSTEPS", substeps)
-        world = make_world(8)
+    for substeps in (SUBSTEPS, 2 * SUBSTEPS):
+        world = World(SPEC, 8, substeps=substeps)
         for step in range(5 * CONTROL_RATE):
             command = np.empty((8, 2))
             command[:, 0] = np.linspace(0.05, 0.4, 8) * np.sin(0.1 * step)
             command[:, 1] = np.linspace(1.0, 3.0, 8)
             world.step(command)
         ends.append(world.state.xy.copy())
+        world.close()
     gap = np.hypot(*(ends[0] - ends[1]).T)
     driven = 5.0 * np.linspace(1.0, 3.0, 8)
     assert (gap / driven).max() < 0.002

@@ -1,0 +1,109 @@
+"""What an episode's draw makes of a camera's frames: tint, blur, contrast, brightness and noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from racer.randomisation import neutral
+from racer.sensors.chance import PLACES, offsets
+from racer.sensors.scene import LUMA
+
+NORMALS = np.random.default_rng(11).standard_normal(PLACES + 1920, dtype=np.float32)
+"""Normal numbers; a row of pixels, of which the widest has 1920, reads from a hashed place on."""
+MIDDLE = 127.5
+"""Middle grey, which contrast leaves as it is."""
+COLOURS = ("red", "green", "blue")
+LOOKS = ("blur", "contrast", "brightness", "pixel_noise")
+
+
+class Lens:
+    """What n cars' frames go through; a car that has drawn nothing keeps every byte.
+
+    Args:
+        n: How many cars.
+        height: Rows of a frame.
+        channels: Planes of a frame; each has its own noise.
+    """
+
+    def __init__(self, n: int, height: int, channels: int) -> None:
+        self._seeds = np.zeros(n, dtype=np.uint64)
+        self._gains, self._looks = np.ones((n, 3)), np.zeros((n, len(LOOKS)))
+        self._is_tinted, self._is_changed = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+        self._places = np.zeros((n, height * channels), dtype=np.int64)
+        self._tints = self._changes = False
+        plain = neutral(1)
+        self._plain = np.array([plain[name][0] for name in LOOKS])
+
+    def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
+        """See `Sensor.start`."""
+        self._seeds[cars] = draws["seed"][cars]
+        for column, name in enumerate(COLOURS):
+            self._gains[cars, column] = draws[name][cars]
+        for column, name in enumerate(LOOKS):
+            self._looks[cars, column] = draws[name][cars]
+        self._is_tinted[cars] = (self._gains[cars] != 1.0).any(axis=1)
+        self._is_changed[cars] = (self._looks[cars] != self._plain).any(axis=1)
+        self._tints, self._changes = bool(self._is_tinted.any()), bool(self._is_changed.any())
+
+    def tinted(self, cars: np.ndarray) -> np.ndarray:
+        """Those of the cars (k,) whose colours are changed."""
+        return cars[self._is_tinted[cars]] if self._tints else cars[:0]
+
+    def tint(self, car: int, frame: np.ndarray) -> None:
+        """Multiply the colours of a car's frame (H, W, 3), in place."""
+        _tint(frame, self._gains[car])
+
+    def develop(self, cars: np.ndarray, frame: np.ndarray, out: np.ndarray) -> None:
+        """Blur, contrast, brightness and noise of rows `cars` (k,) of `out` (n, H, W, C)."""
+        if not self._changes:
+            return
+        some = cars[self._is_changed[cars]]
+        offsets(some, self._seeds, frame, self._places)
+        _develop(some, self._looks, self._places, NORMALS, out)
+
+
+@njit(cache=True, error_model="numpy")
+def _tint(frame, gains):
+    for c in range(3):
+        gain = np.float32(gains[c])
+        for i in range(frame.shape[0]):
+            for j in range(frame.shape[1]):
+                value = gain * np.float32(frame[i, j, c]) + np.float32(0.5)
+                frame[i, j, c] = np.uint8(min(value, np.float32(255.0)))
+
+
+@njit(cache=True, error_model="numpy")
+def grey(frame, out):
+    """Fill (H, W) with the luma of a colour frame (H, W, 3), both uint8."""
+    red, green, blue = np.float32(LUMA[0]), np.float32(LUMA[1]), np.float32(LUMA[2])
+    for i in range(frame.shape[0]):
+        for j in range(frame.shape[1]):
+            r, g, b = frame[i, j, 0], frame[i, j, 1], frame[i, j, 2]
+            value = red * np.float32(r) + green * np.float32(g) + blue * np.float32(b)
+            out[i, j] = np.uint8(value + np.float32(0.5))
+
+
+@njit(cache=True, error_model="numpy")
+def _develop(cars, looks, places, normals, out):
+    _, height, width, channels = out.shape
+    padded = np.empty((height + 2, width + 2), dtype=np.float32)
+    top, middle, half = np.float32(255.0), np.float32(MIDDLE), np.float32(0.5)
+    for k in cars:
+        blur, contrast = np.float32(looks[k, 0]), np.float32(looks[k, 1])
+        light, noise = np.float32(looks[k, 2] + MIDDLE), np.float32(looks[k, 3])
+        own, share = np.float32(1.0) - blur, np.float32(0.25) * blur
+        for c in range(channels):
+            for i in range(height + 2):
+                row = min(max(i - 1, 0), height - 1)
+                for j in range(width):
+                    padded[i, j + 1] = np.float32(out[k, row, j, c])
+                padded[i, 0], padded[i, width + 1] = padded[i, 1], padded[i, width]
+            for i in range(height):
+                place = places[k, c * height + i]
+                for j in range(width):
+                    around = padded[i, j + 1] + padded[i + 2, j + 1]
+                    around += padded[i + 1, j] + padded[i + 1, j + 2]
+                    value = own * padded[i + 1, j + 1] + share * around
+                    value = contrast * (value - middle) + light + noise * normals[place + j]
+                    out[k, i, j, c] = np.uint8(min(max(value, np.float32(0.0)), top) + half)

@@ -1,0 +1,235 @@
+"""A planar lidar: exact rays against the walls and the boxes, and what a policy sees of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from racer.car.spec import CarSpec
+from racer.sensors.chance import add_noise
+from racer.sensors.config import DiscretizedSectorLidarConfig, LidarConfig, SectorLidarConfig
+from racer.sensors.solids import WALL_HEIGHT
+from racer.sensors.surroundings import Surroundings
+from racer.track import Track
+from racer.world import CONTROL_RATE
+
+CELL = 0.2
+"""Side of a cell of the walls' grid [m]; about two of a fitted track's segments fit in one."""
+PAD = 1e-6
+"""A segment counts as in a cell that it misses by this [m], so that rounding opens no gap."""
+DEEPEST = 10.0
+"""No noise is further from its mean than this, in standard deviations: Box and Muller's reach is
+the root of 2 ln 2^53 = 8.6."""
+
+
+class Grid(NamedTuple):
+    """The walls' feet, sorted into square cells."""
+
+    segments: np.ndarray
+    """Both ends x y x y [m] of the segments of each cell, cell after cell, (m, 4)."""
+    start: np.ndarray
+    """Where each cell's begin, row after row, and last m, (rows * columns + 1,) int64."""
+    origin: np.ndarray
+    """The corner of least x and y [m], (2,)."""
+    rows: int
+    columns: int
+
+
+def grid_of(track: Track | None) -> Grid:
+    """The walls on both borders of a track; none where there is no track."""
+    if track is None:
+        return Grid(np.zeros((0, 4)), np.zeros(1, dtype=np.int64), np.zeros(2), 0, 0)
+    rings = (track.left, track.right)
+    segments = np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])
+    ends = segments.reshape(-1, 2, 2)
+    origin = ends.min(axis=(0, 1)) - CELL
+    low = np.floor((ends.min(axis=1) - origin - PAD) / CELL).astype(int)
+    high = np.floor((ends.max(axis=1) - origin + PAD) / CELL).astype(int)
+    columns, rows = (high.max(axis=0) + 2).tolist()
+    cells: list[list[int]] = [[] for _ in range(rows * columns)]
+    for k, ((x0, y0), (x1, y1)) in enumerate(zip(low, high)):
+        for row in range(y0, y1 + 1):
+            for column in range(x0, x1 + 1):
+                cells[row * columns + column].append(k)
+    start = np.concatenate([[0], np.cumsum([len(cell) for cell in cells])])
+    flat = segments[np.array([k for cell in cells for k in cell], dtype=int)]
+    return Grid(flat, start, origin, rows, columns)
+
+
+class Lidar:
+    """Ranges in the horizontal plane at the lidar's height, encoded as the config's kind says.
+
+    The beams lie evenly between both ends of the fan, counter-clockwise, in the direction of the
+    car's heading turned by `yaw_deg`; roll and pitch move the lidar but do not tilt its plane. A
+    beam meets walls where they are as high as the lidar, and boxes that reach from below to above
+    it, as if upright. `lidar` gives metres; `sector_lidar` and `discretized_sector_lidar` encode
+    the nearest range of each sector as the public DeepRacer simulation does.
+    """
+
+    def __init__(
+        self,
+        config: LidarConfig | SectorLidarConfig | DiscretizedSectorLidarConfig,
+        spec: CarSpec,
+        track: Track,
+        n: int,
+        walls: bool = False,
+    ) -> None:
+        self._config = config
+        middle = (spec.to_front_axle - spec.to_rear_axle) / 2
+        self._mount = np.array([config.forward + middle, 0.0, config.up - spec.mass_height])
+        half = config.span_deg / 2
+        angles = np.deg2rad(config.yaw_deg + np.linspace(-half, half, config.beams))
+        self._beams = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        self._grid = grid_of(track if walls else None)
+        self._seeds, self._sigma = np.zeros(n, dtype=np.uint64), np.full(n, config.noise)
+        self._ranges = np.full((n, config.beams), config.far)
+        self.space = config.model_copy(update={"stack": 1}).space
+
+    def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
+        """See `Sensor.start`."""
+        self._seeds[cars] = draws["seed"][cars]
+        self._sigma[cars] = self._config.noise * draws["lidar_noise"][cars]
+
+    def read(
+        self, around: Surroundings, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Fill rows `cars` (k,) of `out` (n, ...); between two scans the last one is held."""
+        config = self._config
+        due = cars
+        if config.rate < CONTROL_RATE:
+            share = config.rate / CONTROL_RATE
+            count = frame[cars]
+            due = cars[(count == 0) | (np.floor(count * share) > np.floor((count - 1) * share))]
+        # What lies further than noise can bring within the clip reads as clipped either way.
+        reach = np.minimum(config.far, config.clip + DEEPEST * self._sigma)
+        body, boxes, ranges = around.state.body, around.boxes, self._ranges
+        scan(due, body, self._mount, self._beams, self._grid, boxes, reach, config.far, ranges)
+        add_noise(due, self._seeds, frame, self._sigma, config.far, ranges)
+        if isinstance(config, LidarConfig):
+            out[cars] = np.clip(ranges[cars], config.near, config.clip)
+            return
+        nearest = ranges[cars].reshape(len(cars), config.sectors, -1).min(axis=2)
+        if isinstance(config, SectorLidarConfig):
+            out[cars] = nearest < config.clip
+            return
+        value = np.floor(np.clip(nearest, config.near, config.clip) / (config.clip / config.values))
+        is_value = value[..., None] == np.arange(config.values)
+        out[cars] = is_value.reshape(len(cars), -1)
+
+
+@njit(cache=True, error_model="numpy")
+def scan(cars, body, mount, beams, grid, boxes, reach, far, ranges):
+    """Cast every beam of each of the cars.
+
+    Args:
+        cars: Who looks, (k,).
+        body: The cars' body rows, (n, 13).
+        mount: Where the lidar is in the car's own frame [m], (3,).
+        beams: Unit vectors in the car's own frame, (beams, 2).
+        grid: The walls.
+        boxes: As in `Surroundings`, (n, m, 10).
+        reach: How far is looked [m], (n,); not further than `far`.
+        far: The range where nothing is hit [m].
+        ranges: Filled [m], (n, beams).
+    """
+    for k in cars:
+        x, y, z, w = body[k, 3], body[k, 4], body[k, 5], body[k, 6]
+        cos, sin = 1 - 2 * (y * y + z * z), 2 * (x * y + z * w)
+        ex = body[k, 0] + mount[0] * cos + mount[2] * 2 * (x * z + y * w)
+        ey = body[k, 1] + mount[0] * sin + mount[2] * 2 * (y * z - x * w)
+        ez = body[k, 2] + mount[0] * 2 * (x * z - y * w) + mount[2] * (1 - 2 * (x * x + y * y))
+        level = np.sqrt(cos * cos + sin * sin)
+        cos, sin = (cos / level, sin / level) if level > 0.0 else (1.0, 0.0)
+        sees_walls = grid.rows > 0 and 0.0 <= ez <= WALL_HEIGHT
+        for j in range(beams.shape[0]):
+            dx = cos * beams[j, 0] - sin * beams[j, 1]
+            dy = sin * beams[j, 0] + cos * beams[j, 1]
+            ranges[k, j] = reach[k]
+            if sees_walls:
+                ranges[k, j] = _to_wall(grid, ex, ey, dx, dy, reach[k])
+        for box in range(boxes.shape[1]):
+            if abs(boxes[k, box, 2] - ez) <= boxes[k, box, 9] and boxes[k, box, 7] > 0.0:
+                _to_box(boxes[k, box], ex, ey, cos, sin, beams, reach[k], ranges[k])
+        for j in range(beams.shape[0]):
+            if ranges[k, j] >= reach[k]:
+                ranges[k, j] = far
+
+
+@njit(cache=True, error_model="numpy")
+def _to_wall(grid, x, y, dx, dy, reach):
+    """How far it is to the nearest wall along a ray, cell by cell; `reach` where that is less."""
+    ix, iy = 1.0 / dx, 1.0 / dy
+    ox, oy = x - grid.origin[0], y - grid.origin[1]
+    wide, high = grid.columns * CELL, grid.rows * CELL
+    t = 0.0
+    if not (0.0 <= ox < wide and 0.0 <= oy < high):
+        # Begin where the ray enters the grid, if it does.
+        ax, bx, ay, by = -ox * ix, (wide - ox) * ix, -oy * iy, (high - oy) * iy
+        t = max(min(ax, bx), min(ay, by), 0.0)
+        if not t <= min(max(ax, bx), max(ay, by)):
+            return reach
+    column = min(max(int(np.floor((ox + t * dx) / CELL)), 0), grid.columns - 1)
+    row = min(max(int(np.floor((oy + t * dy) / CELL)), 0), grid.rows - 1)
+    right, up = 1 if dx > 0.0 else -1, 1 if dy > 0.0 else -1
+    next_x = ((column + (right > 0)) * CELL - ox) * ix if dx != 0.0 else np.inf
+    next_y = ((row + (up > 0)) * CELL - oy) * iy if dy != 0.0 else np.inf
+    segments, start, columns = grid.segments, grid.start, grid.columns
+    step_x, step_y = CELL * abs(ix), CELL * abs(iy)
+    best = reach
+    while t < best:
+        cell = row * columns + column
+        for m in range(start[cell], start[cell + 1]):
+            ax, ay = segments[m, 0] - x, segments[m, 1] - y
+            bx, by = segments[m, 2] - x, segments[m, 3] - y
+            # The same number for both segments of a corner, so that no ray slips through.
+            first, second = dx * ay - dy * ax, dx * by - dy * bx
+            if (first > 0.0) != (second > 0.0):
+                hit = (ax * by - ay * bx) / (second - first)
+                if 0.0 <= hit < best:
+                    best = hit
+        if next_x < next_y:
+            t, column = next_x, column + right
+            next_x += step_x
+            if not 0 <= column < columns:
+                break
+        else:
+            t, row = next_y, row + up
+            next_y += step_y
+            if not 0 <= row < grid.rows:
+                break
+    return best
+
+
+@njit(cache=True, error_model="numpy")
+def _to_box(box, x, y, cos, sin, beams, reach, ranges):
+    """Shorten the beams that meet a box, taken as upright, before anything else."""
+    cx, cy, ahead, aside = box[0] - x, box[1] - y, box[7], box[8]
+    radius = np.sqrt(ahead * ahead + aside * aside)
+    if cx * cx + cy * cy > (reach + radius) * (reach + radius):
+        return
+    ux = 1 - 2 * (box[4] * box[4] + box[5] * box[5])
+    uy = 2 * (box[3] * box[4] + box[5] * box[6])
+    length = np.sqrt(ux * ux + uy * uy)
+    ux, uy = (ux / length, uy / length) if length > 0.0 else (1.0, 0.0)
+    px, py = -(cx * ux + cy * uy), -(cy * ux - cx * uy)
+    for j in range(beams.shape[0]):
+        dx = cos * beams[j, 0] - sin * beams[j, 1]
+        dy = sin * beams[j, 0] + cos * beams[j, 1]
+        if abs(dx * cy - dy * cx) > radius or dx * cx + dy * cy < -radius:
+            continue
+        vx, vy = dx * ux + dy * uy, dy * ux - dx * uy
+        enters, leaves = 0.0, ranges[j]
+        if vx != 0.0:
+            a, b = (-ahead - px) / vx, (ahead - px) / vx
+            enters, leaves = max(enters, min(a, b)), min(leaves, max(a, b))
+        elif abs(px) > ahead:
+            continue
+        if vy != 0.0:
+            a, b = (-aside - py) / vy, (aside - py) / vy
+            enters, leaves = max(enters, min(a, b)), min(leaves, max(a, b))
+        elif abs(py) > aside:
+            continue
+        if enters <= leaves:
+            ranges[j] = enters

@@ -1,0 +1,54 @@
+"""Bullet itself, loaded and started without a word on the terminal. Nothing else imports it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from racer.errors import RacerError
+
+
+@contextmanager
+def _silenced(*descriptors: int) -> Iterator[None]:
+    """Hide what pybullet's C code prints on file descriptors."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [(fd, os.dup(fd)) for fd in descriptors]
+    try:
+        with open(os.devnull, "w") as nowhere:
+            for fd, _ in kept:
+                os.dup2(nowhere.fileno(), fd)
+            yield
+    finally:
+        ctypes.CDLL(None).fflush(None)
+        for fd, copy in kept:
+            os.dup2(copy, fd)
+            os.close(copy)
+
+
+with _silenced(1, 2):
+    import pybullet as bullet
+
+
+def has_display() -> bool:
+    """Whether Bullet's own window can open here."""
+    return bool(os.environ.get("DISPLAY"))
+
+
+def connect(gui: bool) -> int:
+    """A new Bullet client, with its own window or without.
+
+    Raises:
+        RacerError: There is no display for the window, or Bullet refuses.
+    """
+    if gui and not has_display():
+        raise RacerError("no display for render_mode='human'; use 'rgb_array' or set DISPLAY")
+    # Where a display refuses, Bullet says so on stderr and ends the process.
+    with _silenced(1):
+        client = bullet.connect(bullet.GUI if gui else bullet.DIRECT)
+    if client < 0:
+        raise RacerError("Bullet could not start; is another GUI open, or no display here?")
+    return client
