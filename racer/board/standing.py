@@ -66,11 +66,12 @@ def _line(rank: int, row: Row) -> dict[str, Any]:
 
 def table(standing: list[dict[str, Any]]) -> Table:
     """What `rank` gave, for a person. Names are shown as they are, never as markup."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table()
-    for heading in ("rank", "name", "laps", "total", "x limit", "best lap", "off", "date", "entry"):
+    shown = Table(box=SIMPLE_HEAD, collapse_padding=True)
+    for heading in ("rank", "name", "laps", "total", "limit", "best lap", "off", "date", "entry"):
         is_text = heading in ("name", "date", "entry")
         justify = "left" if is_text else "right"
         shown.add_column(heading, justify=justify, no_wrap=heading != "name", overflow="fold")
@@ -80,7 +81,7 @@ def table(standing: list[dict[str, Any]]) -> Table:
             Text(line["name"]),
             f"{line['laps_completed']}/{line['laps']}",
             _seconds(line["total_time_s"]),
-            "-" if line["x_limit"] is None else f"{line['x_limit']:.2f}",
+            "-" if line["x_limit"] is None else f"{line['x_limit']:.2f} x",
             _seconds(line["best_lap_s"]),
             str(line["off_tracks"]),
             line["created"][:10],

@@ -102,9 +102,9 @@ def quasi_steady(line: np.ndarray, spec: CarSpec) -> tuple[float, np.ndarray]:
 
 
 def digest_of(track: Track, spec: CarSpec) -> str:
-    """What changes with the road, the car or the model: 16 hexadecimal digits."""
+    """What changes with the road, with what the car can do or with the model: 16 digits."""
     rings = [track.centre, track.left, track.right]
-    text = json.dumps([VERSION, asdict(spec), [len(ring) for ring in rings]])
+    text = json.dumps([VERSION, asdict(envelope_of(spec)), reach(spec)])
     # To a tenth of a millimetre: the fit's last digits differ between machines.
     shape = np.rint(np.vstack(rings) * 1e4).astype(np.int64).tobytes()
     return hashlib.sha256(text.encode() + shape).hexdigest()[:16]
