@@ -12,7 +12,8 @@ from racer.errors import ConfigError, RacerError
 
 if TYPE_CHECKING:
     from racer.judge import LapResult
-    from racer.policy.entry import Manifest
+    from racer.policy.entry import Entry
+    from racer.sensors import Sensors
 
 USAGE = """usage: racer VERB ...
 
@@ -22,6 +23,7 @@ USAGE = """usage: racer VERB ...
   board submit     judge an entry on a season and add it to the leaderboard
   board show       the leaderboard
   bench            time the simulator on this machine
+  tracks limit     solve the least lap time of a track, with a picture if you like
   car report       measure a car against closed forms, with plots if you like
 
 `racer VERB --help` tells each one's options; `--debug` shows where an error came from.
@@ -53,6 +55,7 @@ def _dispatch(words: list[str]) -> None:
         "board show": board_show,
         "bench": bench,
         "car report": car_report,
+        "tracks limit": tracks_limit,
     }
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -63,7 +66,7 @@ def _dispatch(words: list[str]) -> None:
     elif words[0] == "train":
         train(words[1:])
     else:
-        count = 2 if words[0] in ("board", "car") else 1
+        count = 2 if words[0] in ("board", "car", "tracks") else 1
         verb = " ".join(words[:count])
         if verb not in verbs:
             raise ConfigError(f"no verb {verb!r}; known: train, {', '.join(verbs)}")
@@ -150,8 +153,9 @@ def export(run: Path, out: Path | None = None, name: str = "") -> None:
 
 
 def race(
-    entries: tuple[Path, ...],
+    entries: tuple[str, ...],
     track: str | None = None,
+    car: str = "deepracer",
     kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = "time_trial",
     walls: bool = False,
     laps: int = 3,
@@ -166,8 +170,10 @@ def race(
     crashes 5 seconds later.
 
     Args:
-        entries: The entries, NAME.entry.zip; more than one race each other in one world.
+        entries: The entries, NAME.entry.zip, or pilots, pure-pursuit or raceline; more than one
+            race each other in one world.
         track: A shipped track's name or a YAML file; the one it was trained on by default.
+        car: The car where only pilots race; an entry brings its own.
         kind: An empty road, one with six boxes, or one with three bot cars.
         walls: Put walls on both borders.
         laps: Laps to drive.
@@ -176,37 +182,49 @@ def race(
         plot: Draw the first entry's driven line as this PNG.
         json: Print the result as JSON; a list of them where several race.
     """
-    from racer.judge import judge_entries, judge_entry, race_rules
-    from racer.policy.entry import read_entry
+    from racer.judge import judge_entries, race_rules
     from racer.race import RaceConfig
 
-    packages = [read_entry(entry) for entry in entries]
-    if not packages:
-        raise ConfigError("racer race wants an entry: a file that ends with .entry.zip")
-    road = track or packages[0].manifest.trained_on.track
+    racers = [_racer(entry) for entry in entries]
+    if not racers:
+        raise ConfigError("racer race wants an entry: a file that ends with .entry.zip, or a pilot")
+    manifests = [racer.manifest for racer in racers if not isinstance(racer, str)]
+    road = track or (manifests[0].trained_on.track if manifests else None)
+    if road is None:
+        raise ConfigError(f"racer race {racers[0]} wants a track: add --track NAME")
     rules = race_rules(laps, 3.0, 60.0 * laps, like=RaceConfig(kind=kind, walls=walls))
-    if len(packages) == 1:
-        results = [judge_entry(packages[0], road, rules, seed)]
-    else:
-        results = judge_entries(packages, road, rules, seed)
+    results = judge_entries(racers, road, rules, seed, car)
+    names = [racer if isinstance(racer, str) else racer.manifest.name for racer in racers]
     if video or plot:
-        _picture(results[0], road, walls, packages[0].manifest, video, plot)
+        sensor = () if isinstance(racers[0], str) else racers[0].manifest.sensor
+        car = manifests[0].car if manifests else car
+        _picture(results[0], road, walls, names[0], sensor, car, video, plot)
     if json:
         figures = [result.as_dict() for result in results]
         _print_json(figures if len(figures) > 1 else figures[0])
         return
-    for package, result in zip(packages, results):
-        print(f"{package.manifest.name} on {result.track}: {_sentence(result)}")
+    for name, result in zip(names, results):
+        print(f"{name} on {result.track}: {_sentence(result)}")
     for label, path in (("video", video), ("driven line", plot)):
         if path:
             print(f"{label}: {path}")
+
+
+def _racer(word: str) -> Entry | str:
+    """The entry whose package a word names, or the word itself where it names a pilot."""
+    from racer.pilot import PILOTS
+    from racer.policy.entry import read_entry
+
+    return word if word in PILOTS else read_entry(Path(word))
 
 
 def _picture(
     result: LapResult,
     track: str,
     walls: bool,
-    manifest: Manifest,
+    name: str,
+    sensor: Sensors,
+    car: str,
     video: Path | None,
     plot: Path | None,
 ) -> None:
@@ -216,7 +234,7 @@ def _picture(
 
     road = load_track(track)
     if plot:
-        title = f"{manifest.name} on {road.name}: {_sentence(result)}"
+        title = f"{name} on {road.name}: {_sentence(result)}"
         save(driven_line(road, result.xy, result.speed, title), plot)
     if video:
         race = result.body, result.steering, result.lap_times_s, result.laps
@@ -224,16 +242,16 @@ def _picture(
             video,
             road,
             *race,
-            manifest.sensor,
+            sensor,
             boxes=result.boxes,
             colours=result.colours,
             walls=walls,
-            car=manifest.car,
+            car=car,
         )
 
 
 def board_submit(
-    entry: Path,
+    entry: str,
     name: str | None = None,
     season: str = "open",
     json: bool = False,
@@ -241,7 +259,7 @@ def board_submit(
     """Judge an entry on a season and add it to the leaderboard.
 
     Args:
-        entry: The entry, NAME.entry.zip.
+        entry: The entry, NAME.entry.zip, or a pilot, pure-pursuit or raceline.
         name: What the board calls it; the entry's own name by default.
         season: A shipped season's name or a YAML file.
         json: Print the new row as JSON.
@@ -249,13 +267,14 @@ def board_submit(
     from racer.board.season import load_season
     from racer.board.standing import rank
     from racer.board.store import Store
-    from racer.judge import judge_entry, race_rules
-    from racer.policy.entry import read_entry
+    from racer.judge import judge_entries, race_rules
 
-    package, rules, store = read_entry(entry), load_season(season), Store()
+    racer, rules, store = _racer(entry), load_season(season), Store()
     race = race_rules(rules.laps, rules.off_track_penalty, rules.time_limit)
-    result = judge_entry(package, rules.track, race, rules.seed)
-    added = store.add(rules, name or package.manifest.name, package, result.as_dict())
+    result = judge_entries([racer], rules.track, race, rules.seed)[0]
+    package = None if isinstance(racer, str) else racer
+    label = name or (package.manifest.name if package else entry)
+    added = store.add(rules, label, package, result.as_dict())
     rows = rank(store.rows(rules))
     mine = (added.name, added.entry_sha256)
     row = next(row for row in rows if (row["name"], row["entry_sha256"]) == mine)
@@ -325,12 +344,49 @@ def car_report(car: str = "deepracer", out: Path | None = None, json: bool = Fal
             print(f"plot: {path}", file=sys.stderr if json else sys.stdout)
 
 
+def tracks_limit(
+    track: str, car: str = "deepracer", out: Path | None = None, json: bool = False
+) -> None:
+    """Solve the least lap time of a track for a car, in some seconds; wants CasADi.
+
+    Args:
+        track: A shipped track's name or a YAML file.
+        car: The car, deepracer or f1tenth.
+        out: Draw the fastest flying lap, coloured by speed, as this PNG.
+        json: Print the limit as JSON.
+    """
+    from dataclasses import asdict
+
+    from racer.car.spec import car_named
+    from racer.limit import limit_of, solve
+    from racer.track import load_track
+
+    road, spec = load_track(track), car_named(car)
+    limit, flying, _ = solve(road, spec)
+    if json:
+        _print_json(asdict(limit))
+    else:
+        known = "as committed" if limit_of(road, spec) else "none is committed for this geometry"
+        print(f"{limit.track}, {limit.car} ({known})")
+        print(f"flying lap:       {limit.flying:8.3f} s")
+        print(f"standing start:   {limit.standing:8.3f} s")
+        print(f"quasi-steady lap: {limit.qss:8.3f} s, on the line of least curvature")
+        print(f"refined grid:     {limit.margin:8.3%} away")
+    if out:
+        from racer.view.plot import driven_line, save
+
+        title = f"{limit.track}, {limit.car}: {limit.flying:.2f} s is the least for a flying lap"
+        save(driven_line(road, flying.xy, flying.speed, title), out)
+        print(f"line: {out}", file=sys.stderr if json else sys.stdout)
+
+
 CLEAN = "never off the road"
 
 
 def _sentence(result: LapResult) -> str:
     laps = ", ".join(f"{lap:.2f}" for lap in result.lap_times_s)
     times = f" in {laps} s" if laps else ""
+    times += f", {result.x_limit:.2f} x the limit" if result.x_limit else ""
     stopped = result.resets - result.off_tracks - result.collisions
     faults = [
         f"{what} {count}x"

@@ -13,6 +13,8 @@ from racer.car.actions import ActionSpace
 from racer.car.spec import car_named
 from racer.env import surroundings
 from racer.errors import ConfigError
+from racer.limit import Limit, limit_of
+from racer.pilot import Pilot, pilot_named
 from racer.policy.entry import Entry
 from racer.policy.onnx_policy import OnnxPolicy
 from racer.race import Ending, Race, RaceConfig
@@ -44,6 +46,8 @@ class LapResult:
         time: Race time at each control step [s], (T,).
         boxes: What it could meet at each control step, rows as in `World.boxes`, (T, K, 10).
         colours: Red, green and blue of those, (K, 3) uint8.
+        limit: The least times for track and car; None where they are not known, or where the
+            race is not driven alone, forward and from the start line.
     """
 
     track: str
@@ -62,6 +66,7 @@ class LapResult:
     time: np.ndarray
     boxes: np.ndarray
     colours: np.ndarray
+    limit: Limit | None = None
 
     @property
     def xy(self) -> np.ndarray:
@@ -88,6 +93,17 @@ class LapResult:
         """The fastest completed lap [s], or None."""
         return min(self.lap_times_s, default=None)
 
+    @property
+    def limit_s(self) -> float | None:
+        """The least time of all laps [s]: the first from a standstill, the others flying."""
+        return self.limit.race(self.laps) if self.limit else None
+
+    @property
+    def x_limit(self) -> float | None:
+        """The time of all laps in multiples of the least, or None where one is not known."""
+        limit, total = self.limit_s, self.total_time_s
+        return total / limit if limit and total else None
+
     def as_dict(self) -> dict[str, Any]:
         """The result as documented for `--json` and the board; plain values only."""
         return {
@@ -99,6 +115,8 @@ class LapResult:
             "sector_times_s": self.sector_times_s,
             "total_time_s": self.total_time_s,
             "best_lap_s": self.best_lap_s,
+            "limit_s": self.limit_s,
+            "x_limit": self.x_limit,
             "off_tracks": self.off_tracks,
             "collisions": self.collisions,
             "resets": self.resets,
@@ -142,7 +160,7 @@ def judge(
 
 
 def judge_together(
-    drivers: Sequence[Driver],
+    drivers: Sequence[Driver | Pilot],
     track: str,
     race: RaceConfig,
     seed: int = 0,
@@ -153,7 +171,7 @@ def judge_together(
     The cars see and meet each other. Of two that touch, the hind one is at fault.
 
     Args:
-        drivers: Who races, each with its own sensors and actions.
+        drivers: Who races, each with its own sensors and actions, or a pilot that needs none.
         track: A shipped track's name, or a YAML file.
         race: The rules.
         seed: Seed of the first driver; the next have the numbers after it.
@@ -166,7 +184,7 @@ def judge_together(
 
 
 def _drive(
-    drivers: Sequence[Driver],
+    drivers: Sequence[Driver | Pilot],
     track: str,
     rules: RaceConfig,
     seed: int,
@@ -179,7 +197,8 @@ def _drive(
     generators = [np.random.default_rng(seed + k) for k in range(n)]
     race = Race(rules, [road], spec, n, is_together=is_together)
     try:
-        sensors = [make_sensors(driver.sensor, spec, road, n, rules.walls) for driver in drivers]
+        carried = [driver.sensor if isinstance(driver, Driver) else () for driver in drivers]
+        sensors = [make_sensors(sensor, spec, road, n, rules.walls) for sensor in carried]
         everyone = np.arange(n)
         race.start(everyone, generators)
         for suite in sensors:
@@ -189,15 +208,20 @@ def _drive(
         while (racing := np.flatnonzero(race.ending == Ending.RUNNING)).size:
             around = surroundings(race)
             for i in racing.tolist():
-                mine = np.array([i])
+                driver, mine = drivers[i], np.array([i])
+                if not isinstance(driver, Driver):
+                    command[i] = driver.command(race.world.state, race.place, i)
+                    continue
                 sensors[i].observe(around, mine, seen[i])
-                action = drivers[i].policy(of_car(seen[i], mine))
-                command[i] = drivers[i].actions.command(action)[0]
+                action = driver.policy(of_car(seen[i], mine))
+                command[i] = driver.actions.command(action)[0]
             race.step(command, generators)
             race.put_back(generators)
             for i in racing.tolist():
                 tapes[i].add(race, i)
-        return [tape.result(race, i, seed + i) for i, tape in enumerate(tapes)]
+        is_alone = not is_together and rules.start == "line" and rules.start_offset == 0.0
+        limit = limit_of(road, spec) if is_alone and rules.direction == "forward" else None
+        return [tape.result(race, i, seed + i, limit) for i, tape in enumerate(tapes)]
     finally:
         race.world.close()
 
@@ -218,7 +242,7 @@ class _Tape:
         self._time.append(float(race.time[car]))
         self._boxes.append(race.world.boxes[car].copy())
 
-    def result(self, race: Race, car: int, seed: int) -> LapResult:
+    def result(self, race: Race, car: int, seed: int, limit: Limit | None) -> LapResult:
         return LapResult(
             track=race.tracks[0].name,
             seed=seed,
@@ -236,7 +260,22 @@ class _Tape:
             time=np.array(self._time),
             boxes=np.array(self._boxes),
             colours=race.colours[car],
+            limit=limit,
         )
+
+
+def house_pilot(name: str, track: str, race: RaceConfig, car: str = "deepracer") -> Pilot:
+    """A pilot by its name, on the track in the direction that it is raced; see `racer.pilot`."""
+    road = load_track(track)
+    road = road.reversed() if race.direction == "reverse" else road
+    return pilot_named(name, road, car_named(car))
+
+
+def judge_pilot(
+    pilot: Pilot, track: str, race: RaceConfig, seed: int = 0, car: str = "deepracer"
+) -> LapResult:
+    """Drive one race of a pilot alone; see `judge`."""
+    return _drive([pilot], track, race, seed, car)[0]
 
 
 def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> LapResult:
@@ -247,17 +286,30 @@ def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> La
 
 
 def judge_entries(
-    entries: Sequence[Entry], track: str, race: RaceConfig, seed: int = 0
+    entries: Sequence[Entry | str],
+    track: str,
+    race: RaceConfig,
+    seed: int = 0,
+    car: str = "deepracer",
 ) -> list[LapResult]:
-    """Drive several entries' policies in one race; see `judge_together`."""
-    drivers = [
-        Driver(OnnxPolicy(entry), entry.manifest.sensor, entry.manifest.actions)
-        for entry in entries
-    ]
-    cars = {entry.manifest.car for entry in entries}
+    """Drive entries' policies, and pilots by their names, in one race; see `judge_together`.
+
+    The cars are those of the entries; where none races, `car` is every pilot's.
+    """
+    packages = [entry for entry in entries if not isinstance(entry, str)]
+    cars = {entry.manifest.car for entry in packages} or {car}
     if len(cars) > 1:
         raise ConfigError(f"cars of one race must be alike; these drive {', '.join(sorted(cars))}")
-    return judge_together(drivers, track, race, seed, cars.pop())
+    car = cars.pop()
+    drivers = [
+        house_pilot(entry, track, race, car)
+        if isinstance(entry, str)
+        else Driver(OnnxPolicy(entry), entry.manifest.sensor, entry.manifest.actions)
+        for entry in entries
+    ]
+    if len(drivers) == 1:
+        return _drive(drivers, track, race, seed, car)
+    return judge_together(drivers, track, race, seed, car)
 
 
 def race_rules(

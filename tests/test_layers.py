@@ -17,9 +17,11 @@ STEP = {
     "randomisation": 1,
     "track": 1,
     "car": 1,
+    "limit": 2,
     "world": 2,
     "sensors": 3,
     "race": 3,
+    "pilot": 3,
     "reward": 4,
     "view": 4,
     "env": 5,
@@ -46,7 +48,7 @@ OWN = {"ENV_IDS"} | {
 }
 """What racer itself offers; anyone may import it."""
 
-HEAVY = {"torch", "stable_baselines3", "tensorboard", "matplotlib", "onnxruntime"}
+HEAVY = {"torch", "stable_baselines3", "tensorboard", "matplotlib", "onnxruntime", "casadi"}
 
 DOORS = ("racer", "racer.cli", "racer.env")
 """What must start fast: the command, and `import gymnasium` with an environment."""

@@ -26,7 +26,8 @@ def rank(rows: Iterable[Row]) -> list[dict[str, Any]]:
     Returns:
         One dict an entry: `rank`, `name`, `season`, `entry_sha256`, `laps_completed`, `laps`,
         `lap_times_s`, `off_tracks`, `total_time_s` (None where a lap is missing), `best_lap_s`
-        (None without a lap), `track` and `created`.
+        (None without a lap), `limit_s` and `x_limit` (None where no limit was known),
+        `track` and `created`.
     """
     best: dict[tuple[str, str], Row] = {}
     for row in sorted(rows, key=lambda row: row.id):
@@ -56,6 +57,8 @@ def _line(rank: int, row: Row) -> dict[str, Any]:
         "off_tracks": result["off_tracks"],
         "total_time_s": result["total_time_s"],
         "best_lap_s": result["best_lap_s"],
+        "limit_s": result.get("limit_s"),
+        "x_limit": result.get("x_limit"),
         "track": result["track"],
         "created": row.created,
     }
@@ -63,11 +66,12 @@ def _line(rank: int, row: Row) -> dict[str, Any]:
 
 def table(standing: list[dict[str, Any]]) -> Table:
     """What `rank` gave, for a person. Names are shown as they are, never as markup."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table()
-    for heading in ("rank", "name", "laps", "total", "best lap", "off", "date", "entry"):
+    shown = Table(box=SIMPLE_HEAD, collapse_padding=True)
+    for heading in ("rank", "name", "laps", "total", "limit", "best lap", "off", "date", "entry"):
         is_text = heading in ("name", "date", "entry")
         justify = "left" if is_text else "right"
         shown.add_column(heading, justify=justify, no_wrap=heading != "name", overflow="fold")
@@ -77,6 +81,7 @@ def table(standing: list[dict[str, Any]]) -> Table:
             Text(line["name"]),
             f"{line['laps_completed']}/{line['laps']}",
             _seconds(line["total_time_s"]),
+            "-" if line["x_limit"] is None else f"{line['x_limit']:.2f} x",
             _seconds(line["best_lap_s"]),
             str(line["off_tracks"]),
             line["created"][:10],

@@ -20,6 +20,8 @@ from racer.errors import BoardError
 from racer.policy.entry import LABEL, Entry, is_label
 
 SCHEMA_VERSION = 1
+HOUSE = "house"
+"""Stands for the digest of a pilot, which is a part of racer and has no package."""
 WAIT = 30.0
 """How long one writer waits for another [s]."""
 
@@ -66,7 +68,7 @@ class Row:
         season: The season's name.
         season_digest: The season's digest.
         name: What the board calls the entry.
-        entry_sha256: SHA-256 of the entry's package.
+        entry_sha256: SHA-256 of the entry's package; `HOUSE` for a pilot.
         result: `LapResult.as_dict()`.
         racer_version: The racer that judged it.
     """
@@ -108,13 +110,13 @@ class Store:
         with _alone_in(self.folder), self._connect() as database:
             self._prepare(database)
 
-    def add(self, season: Season, name: str, entry: Entry, result: dict[str, Any]) -> Row:
+    def add(self, season: Season, name: str, entry: Entry | None, result: dict[str, Any]) -> Row:
         """Append what the judge found, after the entry's package is safely kept.
 
         Args:
             season: The season it was judged by.
             name: What the board calls the entry.
-            entry: The entry that was judged.
+            entry: The entry that was judged; None for a pilot, made again by its racer version.
             result: `LapResult.as_dict()`.
 
         Returns:
@@ -126,7 +128,9 @@ class Store:
         if not name or not is_label(name):
             raise BoardError(f"the name {name!r:.200} does not fit a board; wanted are {LABEL}")
         text = json.dumps(result, sort_keys=True, allow_nan=False)
-        self._keep(entry)
+        digest = entry.sha256 if entry else HOUSE
+        if entry:
+            self._keep(entry)
         with self._connect() as database:
             database.execute("BEGIN IMMEDIATE")  # waits here for another writer, nowhere else
             database.execute(
@@ -139,7 +143,7 @@ class Store:
             added = database.execute(
                 "INSERT INTO submission (created, season_digest, name, entry_sha256, result, "
                 "racer_version) VALUES (?, ?, ?, ?, ?, ?)",
-                (created, season.digest, name, entry.sha256, text, __version__),
+                (created, season.digest, name, digest, text, __version__),
             )
             database.execute("COMMIT")
         assert added.lastrowid is not None
@@ -149,7 +153,7 @@ class Store:
             season=season.name,
             season_digest=season.digest,
             name=name,
-            entry_sha256=entry.sha256,
+            entry_sha256=digest,
             result=json.loads(text),
             racer_version=__version__,
         )

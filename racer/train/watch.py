@@ -13,8 +13,11 @@ from rich.table import Column
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure, Image, TensorBoardOutputFormat
 
+from racer.car.spec import car_named
 from racer.judge import LapResult, judge, race_rules
+from racer.limit import limit_of
 from racer.race import Ending
+from racer.track import load_track
 from racer.train.algorithm import TorchPolicy, actor
 from racer.train.config import RunConfig
 from racer.train.folder import Run
@@ -40,6 +43,10 @@ class Watch(BaseCallback):
         self.best: LapResult | None = None
         self._episodes: deque[dict[str, Any]] = deque(maxlen=WINDOW)
         self._best_lap = float("inf")
+        # Episodes start anywhere, so the flying lap is their only bound.
+        roads = [load_track(track) for track in config.track]
+        is_known = len(roads) == 1 and config.race.direction == "forward"
+        self._limit = limit_of(roads[0], car_named(config.car)) if is_known else None
         self._next = config.evaluation.every
         self._spent = {"rollout": 0.0, "learning": 0.0, "evaluation": 0.0}
         self._began = self._mark = time.perf_counter()
@@ -117,6 +124,8 @@ class Watch(BaseCallback):
             if laps:
                 record("drive/lap_time_s", float(np.mean(laps)))
                 record("drive/best_lap_s", self._best_lap)
+            if laps and self._limit:
+                record("drive/x_limit", float(np.mean(laps)) / self._limit.flying)
         record("time/steps_per_s", rate)
         for name, spent in self._spent.items():
             record(f"time/share_{name}", spent / max(now - self._began, 1e-9))
@@ -152,8 +161,11 @@ class Watch(BaseCallback):
             record("judge/best_lap_s", result.best_lap_s)
         if result.total_time_s is not None:
             record("judge/total_time_s", result.total_time_s)
+        if result.x_limit is not None:
+            record("judge/x_limit", result.x_limit)
         env = self.training_env.cars  # pyright: ignore[reportAttributeAccessIssue]
         title = f"{self.num_timesteps:,} steps: {result.laps_completed}/{result.laps} laps"
+        title += f", {result.x_limit:.2f} x the limit" if result.x_limit else ""
         figure = driven_line(env.tracks[0], result.xy, result.speed, title)
         record("judge/driven_line", Figure(figure, close=False), exclude="stdout")
         if len(env.single_observation_space.shape) == 3:

@@ -1,0 +1,200 @@
+"""Where a car's centre of mass may go: gates across the road, and a smooth line through them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from scipy import sparse
+from scipy.interpolate import CubicSpline
+from scipy.sparse.linalg import spsolve
+from shapely import LineString, Point, Polygon
+
+from racer.car.spec import CarSpec
+from racer.errors import TrackError
+from racer.track import Track
+
+COARSE = 0.2
+"""From gate to gate [m], about, where the line of least curvature is sought."""
+ROUNDS = 4
+"""Times that line is sought, each time across gates square to the last."""
+BLEND = 0.7
+"""Way [m] on which the gates turn from the start line to square to the line."""
+ROOM = 0.95
+"""Largest way along a gate as a share of the line's radius, so that gates do not cross."""
+
+
+@dataclass(frozen=True)
+class Gates:
+    """N gates across a closed road in driving order; gate 0 is the start line.
+
+    Attributes:
+        middle: A point on each [m], (N, 2).
+        across: Unit vector along each, to the left, (N, 2).
+        low: Where each begins, from its middle along `across` [m], (N,).
+        high: Where each ends, (N,).
+        angle: Heading of the line through the middles [rad], without jumps, (N,).
+        bend: Its curvature [1/m], (N,).
+    """
+
+    middle: np.ndarray
+    across: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    angle: np.ndarray
+    bend: np.ndarray
+
+    def at(self, n: np.ndarray) -> np.ndarray:
+        """The points (N, 2) at ways n (N,) along the gates [m]."""
+        return self.middle + n[:, None] * self.across
+
+
+def reach(spec: CarSpec) -> float:
+    """How far beyond the border the centre of mass may be with a wheel centre on the road [m]."""
+    return float(np.hypot(max(spec.to_front_axle, spec.to_rear_axle), spec.tread / 2))
+
+
+def corridor(track: Track, beyond: float) -> Polygon:
+    """All points within `beyond` [m] of the road; of those that far inside where it is below 0."""
+    rings = sorted((Polygon(track.left), Polygon(track.right)), key=lambda ring: ring.area)
+    wide = Polygon(rings[1].exterior, [rings[0].exterior]).buffer(beyond, quad_segs=32)
+    if not isinstance(wide, Polygon) or len(wide.interiors) != 1:
+        raise TrackError(
+            f"{track.name}: within {beyond:.2f} m of the road lies no ring: it is too narrow for "
+            "this car, or two parts of it come too close"
+        )
+    return wide
+
+
+def gates(track: Track, room: Polygon, line: np.ndarray, spacing: float) -> Gates:
+    """Gates about every `spacing` [m], square to a closed line (M, 2) that the car could take.
+
+    Args:
+        track: The road; its start line is the first gate.
+        room: Where the centre of mass may go.
+        line: Points in driving order, the first on the start line.
+        spacing: From gate to gate [m].
+    """
+    s, curve = _spline(line)
+    count = max(round(s[-1] / spacing), 32)
+    at = np.arange(count) * s[-1] / count
+    middle, tangent = curve(at), curve(at, 1)
+    bend = tangent[:, 0] * curve(at, 2)[:, 1] - tangent[:, 1] * curve(at, 2)[:, 0]
+    angle = np.arctan2(tangent[:, 1], tangent[:, 0])
+    # The projection changes from the last segment to the first about halfway between their normals.
+    ahead, behind = track.heading[0], track.heading[-1]
+    start = behind + 0.5 * _wrapped(ahead - behind)
+    away = np.minimum(at, s[-1] - at)
+    turned = angle + _wrapped(start - angle[0]) * np.exp(-((away / BLEND) ** 2))
+    across = np.stack([-np.sin(turned), np.cos(turned)], axis=1)
+    low, high = _ends(room, middle, across)
+    widest = float(track.width.max()) + 2.0
+    radius = ROOM / np.maximum(np.abs(bend), ROOM / widest)
+    low = np.maximum(low, np.where(bend < 0.0, -radius, -widest))
+    high = np.minimum(high, np.where(bend > 0.0, radius, widest))
+    return Gates(middle, across, low, high, np.unwrap(angle), bend)
+
+
+def _wrapped(angle: np.ndarray | float) -> np.ndarray | float:
+    return (angle + np.pi) % (2 * np.pi) - np.pi
+
+
+def _ends(room: Polygon, middle: np.ndarray, across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the piece of each gate's line that holds its middle enters and leaves the room."""
+    far = 2.0 * np.hypot(*np.subtract(room.bounds[2:], room.bounds[:2]))
+    ends = np.zeros((2, len(middle)))
+    for i, (point, way) in enumerate(zip(middle, across)):
+        cut = shapely.intersection(LineString([point - far * way, point + far * way]), room)
+        pieces = [piece for piece in shapely.get_parts(cut) if len(piece.coords) > 1]
+        own = min(pieces, key=lambda piece: piece.distance(Point(point)))
+        ends[:, i] = np.sort((np.array(own.coords)[[0, -1]] - point) @ way)
+    return ends[0], ends[1]
+
+
+def _spline(line: np.ndarray) -> tuple[np.ndarray, CubicSpline]:
+    """The way along a closed line of points [m], (M + 1,), and the curve by that way."""
+    loop, s = np.vstack([line, line[:1]]), np.zeros(0)
+    for _ in range(3):  # Until the parameter is the way along the curve.
+        s = _ways(loop)
+        curve = CubicSpline(s, loop, bc_type="periodic")
+        fine = np.linspace(0.0, s[-1], 8 * len(loop))
+        way = _ways(curve(fine))
+        s = np.linspace(0.0, way[-1], len(loop))
+        loop = curve(np.interp(s, way, fine))
+        loop[-1] = loop[0]
+    return s, CubicSpline(s, loop, bc_type="periodic")
+
+
+def _ways(points: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+
+
+def smooth_line(track: Track, room: Polygon, pull: float = 0.0) -> np.ndarray:
+    """The closed line of least curvature [m], (M, 2), from the start line on.
+
+    It minimises the sum of squared second differences of points that slide along gates (Heilmeier
+    et al., Minimum curvature trajectory planning, 2020), again and again across its own gates.
+
+    Args:
+        track: The road.
+        room: Where the line may go.
+        pull: Weight of the squared length beside the squared curvature [1/m^2]; shorter lines
+            suit a car that its top speed holds back.
+    """
+    line = track.centre
+    for _ in range(ROUNDS):
+        across = gates(track, room, line, COARSE)
+        count = len(across.middle)
+        step = np.hypot(*(across.middle[1] - across.middle[0]))
+        ahead = sparse.csr_array(np.roll(np.eye(count), 1, axis=1))
+        first = (ahead - sparse.eye_array(count)) / step
+        second = (ahead + ahead.T - 2.0 * sparse.eye_array(count)) / step**2
+        weight = second.T @ second + pull * first.T @ first
+        dense, (x, y) = weight.toarray(), across.across.T
+        quadratic = dense * (np.outer(x, x) + np.outer(y, y))
+        linear = (across.across * (weight @ across.middle)).sum(axis=1)
+        line = across.at(_boxed(quadratic, linear, across.low, across.high))
+    return line
+
+
+def _boxed(
+    quadratic: np.ndarray, linear: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """The x (N,) between low and high with the least x.quadratic.x / 2 + linear.x.
+
+    A primal-dual interior-point method (Nocedal and Wright, Numerical Optimization, 16.6).
+    """
+    high = np.maximum(high, low + 1e-6)
+    x = 0.5 * (low + high)
+    scale = float(np.abs(quadratic).max())
+    below, above = np.full((2, len(x)), scale * 1e-3)
+    for _ in range(60):
+        to_low, to_high = x - low, high - x
+        gap = float(below @ to_low + above @ to_high) / (2 * len(x))
+        if gap < 1e-12 * scale:
+            break
+        aim = 0.1 * gap
+        slope = quadratic @ x + linear
+        matrix = sparse.csc_array(quadratic + np.diag(below / to_low + above / to_high))
+        move = spsolve(matrix, -slope + aim / to_low - aim / to_high)
+        lift = aim / to_low - below - below / to_low * move
+        drop = aim / to_high - above + above / to_high * move
+        pairs = ((to_low, move), (to_high, -move), (below, lift), (above, drop))
+        length = min(1.0, *(0.99 / max(float((-by / of).max()), 1e-9) for of, by in pairs))
+        x, below, above = x + length * move, below + length * lift, above + length * drop
+    return x
+
+
+def resampled(line: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Even points about every `spacing` [m] along a closed line (M, 2).
+
+    Returns:
+        Points (N, 2) [m], headings (N,) [rad], curvatures (N,) [1/m].
+    """
+    s, curve = _spline(line)
+    at = np.linspace(0.0, s[-1], max(round(s[-1] / spacing), 32), endpoint=False)
+    first, second = curve(at, 1), curve(at, 2)
+    speed = np.hypot(*first.T)
+    bend = (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / speed**3
+    return curve(at), np.arctan2(first[:, 1], first[:, 0]), bend

@@ -1,0 +1,30 @@
+"""Solve the limit of every shipped track for every car and write them beside the tracks."""
+
+import json
+from dataclasses import asdict
+
+from racer import assets
+from racer.car.spec import PRESETS, car_named
+from racer.limit import solve
+from racer.limit.limit import FILE
+from racer.track import load_track
+
+
+def main() -> None:
+    """Solve, print a table and write the file."""
+    rows = []
+    for name in assets.names("tracks"):
+        for car in PRESETS:
+            limit = solve(load_track(name), car_named(car)).limit
+            rows.append(asdict(limit))
+            print(
+                f"{name:12} {car:10} flying {limit.flying:7.3f} s  standing {limit.standing:7.3f} s"
+                f"  QSS {limit.qss:7.3f} s  margin {limit.margin:.3%}",
+                flush=True,
+            )
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    (assets.root() / FILE).write_text(f"[\n{lines}\n]\n")
+
+
+if __name__ == "__main__":
+    main()

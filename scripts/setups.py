@@ -1,0 +1,36 @@
+"""Find how bold the raceline pilot may be on every shipped track, and write it beside them."""
+
+import json
+from itertools import product
+
+from racer import assets
+from racer.car.spec import PRESETS, car_named
+from racer.judge import judge_pilot, race_rules
+from racer.limit.limit import digest_of
+from racer.pilot import follow
+from racer.track import load_track
+
+SHARES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+INSIDES = (0.04, 0.07, 0.1, 0.15)
+
+
+def main() -> None:
+    """Race every set-up and keep the fastest that never left the road, on each track."""
+    found, race = {}, race_rules(3, 3.0, 180.0)
+    for name, car in product(assets.names("tracks"), PRESETS):
+        road, spec = load_track(name), car_named(car)
+        clean = []
+        for inside in INSIDES:
+            lines = follow.fast_lines(road, inside)
+            for share in SHARES:
+                result = judge_pilot(follow.fastest(lines, spec, share), name, race, car=car)
+                if result.is_clean and result.total_time_s:
+                    clean.append((result.total_time_s, share, inside))
+        time, share, inside = min(clean)
+        found[f"{road.name} {digest_of(road, spec)}"] = {"share": share, "inside": inside}
+        print(f"{name:12} {car:10} {time:7.3f} s  share {share}  inside {inside} m", flush=True)
+    (assets.root() / follow.FILE).write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
