@@ -8,6 +8,7 @@ from dataclasses import make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from racer import cli_tracks
 from racer.errors import ConfigError, RacerError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ USAGE = """usage: racer VERB ...
   board submit     judge an entry on a season and add it to the leaderboard
   board show       the leaderboard
   bench            time the simulator on this machine
+  tracks list      the shipped tracks; also show, generate, import and export
   tracks limit     solve the least lap time of a track, with a picture if you like
   car report       measure a car against closed forms, with plots if you like
 
@@ -55,7 +57,12 @@ def _dispatch(words: list[str]) -> None:
         "board show": board_show,
         "bench": bench,
         "car report": car_report,
-        "tracks limit": tracks_limit,
+        "tracks list": cli_tracks.tracks_list,
+        "tracks show": cli_tracks.tracks_show,
+        "tracks generate": cli_tracks.tracks_generate,
+        "tracks import": cli_tracks.tracks_import,
+        "tracks export": cli_tracks.tracks_export,
+        "tracks limit": cli_tracks.tracks_limit,
     }
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -342,42 +349,6 @@ def car_report(car: str = "deepracer", out: Path | None = None, json: bool = Fal
 
         for path in draw(spec, out):
             print(f"plot: {path}", file=sys.stderr if json else sys.stdout)
-
-
-def tracks_limit(
-    track: str, car: str = "deepracer", out: Path | None = None, json: bool = False
-) -> None:
-    """Solve the least lap time of a track for a car, in some seconds; wants CasADi.
-
-    Args:
-        track: A shipped track's name or a YAML file.
-        car: The car, deepracer or f1tenth.
-        out: Draw the fastest flying lap, coloured by speed, as this PNG.
-        json: Print the limit as JSON.
-    """
-    from dataclasses import asdict
-
-    from racer.car.spec import car_named
-    from racer.limit import limit_of, solve
-    from racer.track import load_track
-
-    road, spec = load_track(track), car_named(car)
-    limit, flying, _ = solve(road, spec)
-    if json:
-        _print_json(asdict(limit))
-    else:
-        known = "as committed" if limit_of(road, spec) else "none is committed for this geometry"
-        print(f"{limit.track}, {limit.car} ({known})")
-        print(f"flying lap:       {limit.flying:8.3f} s")
-        print(f"standing start:   {limit.standing:8.3f} s")
-        print(f"quasi-steady lap: {limit.qss:8.3f} s, on the line of least curvature")
-        print(f"refined grid:     {limit.margin:8.3%} away")
-    if out:
-        from racer.view.plot import driven_line, save
-
-        title = f"{limit.track}, {limit.car}: {limit.flying:.2f} s is the least for a flying lap"
-        save(driven_line(road, flying.xy, flying.speed, title), out)
-        print(f"line: {out}", file=sys.stderr if json else sys.stdout)
 
 
 CLEAN = "never off the road"

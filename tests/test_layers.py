@@ -31,7 +31,8 @@ STEP = {
     "train": 8,
     "board": 8,
     "bench": 8,
-    "cli": 9,
+    "cli_tracks": 9,
+    "cli": 10,
 }
 
 ONLY_IN = {

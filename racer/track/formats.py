@@ -127,7 +127,8 @@ def _closed(lines: Lines) -> Lines:
             lines.half and Sides(*(half[:last] for half in lines.half)),
         )
     if len(lines.centre) < 4:
-        raise TrackError(f"a closed line needs at least 4 different points; got {len(lines.centre)}")
+        got = len(lines.centre)
+        raise TrackError(f"a closed line needs at least 4 different points; got {got}")
     refuse_a_point_twice(lines.centre)
     step = steps(lines.centre)
     if step[-1] > GAP * step[:-1].max():

@@ -117,7 +117,7 @@ def _corners(random: np.random.Generator, cells: int) -> np.ndarray:
 
 
 def _tree(random: np.random.Generator, count: int) -> list[tuple[Cell, Cell]]:
-    """Links between neighbouring cells that make a tree of `count` of them; now and then a snake."""
+    """Links between neighbouring cells that make a tree of `count` of them, often a snake."""
     cells: list[Cell] = [(0, 0)]
     links: list[tuple[Cell, Cell]] = []
     snake = random.random()

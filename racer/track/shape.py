@@ -110,6 +110,6 @@ def _refuse_distance(rings: dict[str, np.ndarray]) -> None:
         allowed = REACH if what == "centre line" else REACH + WIDTHS[1]
         if farthest > allowed:
             raise TrackError(
-                f"its {what} goes {farthest:,.0f} m from the origin along an axis; {allowed:g} m is "
-                "allowed: scale it with `racer tracks import FILE --length METRES`"
+                f"its {what} goes {farthest:,.0f} m from the origin along an axis; {allowed:g} m "
+                "is allowed: scale it with `racer tracks import FILE --length METRES`"
             )

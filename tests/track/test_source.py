@@ -57,7 +57,7 @@ BAD = {
     "a crossing": (
         "name: t\nwidth: 0.4\n"
         "control_points: [[0, 0], [3, 1], [6, 3], [8, 1.5], [6, 0], [3, 2], [0, 3], [-2, 1.5]]\n",
-        r": its left border crosses itself",
+        r": its centre line crosses itself",
     ),
     "two parts that overlap": (
         "name: t\nwidth: 1.0\n"
@@ -67,7 +67,7 @@ BAD = {
     ),
     "a line to and fro": (
         "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [6, 0], [9, 0]]\n",
-        r": its borders cross each other",
+        r": its centre line crosses itself",
     ),
     "a point twice": (
         "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [3, 0], [3, 3], [0, 3]]\n",
@@ -104,7 +104,7 @@ def test_a_bad_file_is_refused_with_its_name_and_what_is_wrong(tmp_path, kind):
 
 
 def test_a_missing_file_is_refused_with_the_tracks_there_are():
-    with pytest.raises(TrackError, match=r"no file 'nowhere'.*bowtie, hairpin, oval, speedway"):
+    with pytest.raises(TrackError, match=r"no file 'nowhere'.*bowtie, comb, cove"):
         load_track("nowhere")
 
 
@@ -149,26 +149,27 @@ def test_a_shipped_track_is_a_circuit_with_room_around_it(name):
     track = load_track(name)
     borders = np.vstack([track.left, track.right])
     low, high = track.centre.min(axis=0), track.centre.max(axis=0)
-    assert_allclose((low + high) / 2, 0.0, atol=0.02)
-    assert ((high - low) <= (12.0, 9.0)).all()
-    assert_allclose(track.width, track.width[0], atol=1e-9)
+    assert_allclose((low + high) / 2, 0.0, atol=0.05)
+    assert (high - low).max() < 25.0
+    assert 15.0 < track.length < 60.1
+    assert 0.6 <= track.width.min() <= track.width.max() < 1.46
     assert np.abs(curvature(track)[np.arange(-5, 10)]).max() < 0.1, "the start is on a straight"
 
     n = len(track.centre)
     apart = np.abs(np.arange(2 * n)[:, None] - np.arange(2 * n)[None]) % n
     is_elsewhere = np.minimum(apart, n - apart) * track.length / n > 2.0
-    assert cdist(borders, borders)[is_elsewhere].min() > 0.5
+    assert cdist(borders, borders)[is_elsewhere].min() > 0.28
 
 
 def test_the_readme_lists_every_track_as_it_measures():
     rows = re.findall(
-        r"\| `(\w+)` \| ([\d.]+) \| ([\d.]+) \| (\w+) \| ([\d.]+) \|",
+        r"\| `(\w+)` \| ([\d.]+) \| ([\d.]+)[-\d.]* \| (\w+) \| ([\d.]+) \|",
         (assets.root() / "tracks/README.md").read_text(),
     )
     assert sorted(row[0] for row in rows) == SHIPPED
     for name, length, width, direction, radius in rows:
         track = load_track(name)
         assert_allclose(float(length), track.length, atol=0.0051)
-        assert_allclose(float(width), track.width.min(), atol=1e-9)
+        assert_allclose(float(width), track.width.min(), atol=0.0051)
         assert direction == ("clockwise" if track.is_clockwise else "counterclockwise")
-        assert_allclose(float(radius), 1 / np.abs(curvature(track)).max(), atol=0.0051)
+        assert_allclose(float(radius), 1 / np.abs(curvature(track)).max(), rtol=0.01)

@@ -1,0 +1,203 @@
+"""The `racer tracks` verbs."""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from racer.errors import TrackError
+
+if TYPE_CHECKING:
+    from racer.track import Track
+
+
+def tracks_list(json: bool = False) -> None:
+    """List the shipped tracks.
+
+    Args:
+        json: Print them as JSON.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from racer import assets
+    from racer.assets.document import read
+    from racer.track import load_track
+    from racer.track.file import TrackFile
+
+    rows = []
+    for name in assets.names("tracks"):
+        file = read(assets.find(name, "tracks", TrackError), TrackFile, TrackError)
+        rows.append({**_figures(load_track(name)), "set": file.set, "about": file.description})
+    rows.sort(key=lambda row: (SETS.index(row["set"]), row["length_m"]))
+    if json:
+        print(json_text.dumps(rows, indent=2))
+        return
+    console, table = Console(), Table()
+    is_wide = console.width >= 120
+    for heading in ("name", "set", "length", "width", "direction", *["about"] * is_wide):
+        justify = "right" if heading in ("length", "width") else "left"
+        table.add_column(heading, justify=justify)
+    for row in rows:
+        size = f"{row['length_m']:.2f} m", _width(row)
+        about = [row["about"]] * is_wide
+        table.add_row(row["name"], row["set"], *size, row["direction"], *about)
+    console.print(table)
+
+
+SETS = ("train", "validation", "held-out", None)
+
+
+def tracks_show(track: str, out: Path | None = None, json: bool = False) -> None:
+    """Tell a track's figures, and draw it.
+
+    Args:
+        track: A shipped name, a file (.yaml, .npy, .csv) or generated:SEED.
+        out: Draw it as this PNG.
+        json: Print the figures as JSON.
+    """
+    from racer.track import load_track
+
+    road = load_track(track)
+    figures = _figures(road)
+    if json:
+        print(json_text.dumps(figures, indent=2))
+    else:
+        print(f"{road.name}: {figures['length_m']:.2f} m x {_width(figures)}, ", end="")
+        print(f"{figures['direction']}, smallest radius {figures['smallest_radius_m']:.2f} m")
+    if out:
+        from racer.view.plot import save, track_picture
+
+        save(track_picture(road), out)
+        if not json:
+            print(f"picture: {out}")
+
+
+def tracks_generate(
+    seed: int = 0, length: float | None = None, width: float | None = None, out: Path | None = None
+) -> None:
+    """Draw a track from a seed and write it as a YAML file; the same on every machine.
+
+    Args:
+        seed: A whole number from 0 on.
+        length: Length of its centre line [m], 15-120; drawn from 15-60 by default.
+        width: Width of its road [m], 0.4-1.5; drawn from 0.6-1.45 by default.
+        out: The file; generated-SEED.yaml by default.
+    """
+    import yaml
+
+    from racer.track.generator import draw
+
+    file = draw(seed, length, width)
+    content = file.model_dump(exclude={"set"}, mode="json")
+    path = out or Path(f"generated-{seed}.yaml")
+    _write(path, yaml.safe_dump(content, sort_keys=False, default_flow_style=None).encode())
+
+
+def tracks_import(
+    file: Path,
+    name: str | None = None,
+    length: float | None = None,
+    width: float | None = None,
+    out: Path | None = None,
+) -> None:
+    """Bring a track from elsewhere to car size, checked, as a DeepRacer .npy with its borders.
+
+    Args:
+        file: A DeepRacer .npy, or a centre line or raceline as TUM and F1TENTH write it (.csv).
+        name: What it is called from now on; the file's own name by default.
+        length: Scale it to this length of the centre line [m].
+        width: Give it this width [m] instead of its own borders; a raceline needs one.
+        out: The file; NAME.npy by default. Name it wherever a track is asked for.
+    """
+    from racer.track.formats import READERS, as_npy, read_track
+
+    if file.suffix.lower() not in READERS:
+        raise TrackError(f"{file}: the name must end with {' or '.join(READERS)}")
+    _write(out or Path(f"{name or file.stem}.npy"), as_npy(read_track(file, length, width)))
+
+
+def tracks_export(
+    track: str, format: Literal["npy", "csv"] = "npy", out: Path | None = None
+) -> None:
+    """Write a track for other tools.
+
+    Args:
+        track: A shipped name, a file or generated:SEED.
+        format: npy: DeepRacer's centre and borders; csv: TUM's and F1TENTH's centre line.
+        out: The file; TRACK.npy or TRACK.csv by default.
+    """
+    from racer.track import load_track
+    from racer.track.formats import WRITERS
+
+    road = load_track(track)
+    path = out or Path(f"{road.name.replace(':', '-')}.{format}")
+    _write(path, WRITERS[format](road))
+
+
+def tracks_limit(
+    track: str, car: str = "deepracer", out: Path | None = None, json: bool = False
+) -> None:
+    """Solve the least lap time of a track for a car, in some seconds; wants CasADi.
+
+    Args:
+        track: A shipped track's name or a YAML file.
+        car: The car, deepracer or f1tenth.
+        out: Draw the fastest flying lap, coloured by speed, as this PNG.
+        json: Print the limit as JSON.
+    """
+    from dataclasses import asdict
+
+    from racer.car.spec import car_named
+    from racer.limit import limit_of, solve
+    from racer.track import load_track
+
+    road, spec = load_track(track), car_named(car)
+    limit, flying, _ = solve(road, spec)
+    if json:
+        print(json_text.dumps(asdict(limit), indent=2))
+    else:
+        known = "as committed" if limit_of(road, spec) else "none is committed for this geometry"
+        print(f"{limit.track}, {limit.car} ({known})")
+        print(f"flying lap:       {limit.flying:8.3f} s")
+        print(f"standing start:   {limit.standing:8.3f} s")
+        print(f"quasi-steady lap: {limit.qss:8.3f} s, on the line of least curvature")
+        print(f"refined grid:     {limit.margin:8.3%} away")
+    if out:
+        from racer.view.plot import driven_line, save
+
+        title = f"{limit.track}, {limit.car}: {limit.flying:.2f} s is the least for a flying lap"
+        save(driven_line(road, flying.xy, flying.speed, title), out)
+        print(f"line: {out}", file=sys.stderr if json else sys.stdout)
+
+
+def _figures(road: Track) -> dict:
+    import numpy as np
+
+    turn = np.abs(np.diff(np.unwrap(np.append(road.heading, road.heading[0]))))
+    bend = turn / ((np.diff(road.s) + np.roll(np.diff(road.s), -1)) / 2)
+    return {
+        "name": road.name,
+        "length_m": road.length,
+        "width_m": [float(road.width.min()), float(road.width.max())],
+        "direction": "clockwise" if road.is_clockwise else "counterclockwise",
+        "smallest_radius_m": float(1.0 / bend.max()),
+    }
+
+
+def _width(figures: dict) -> str:
+    low, high = figures["width_m"]
+    return f"{low:.2f} m" if high - low < 0.005 else f"{low:.2f}-{high:.2f} m"
+
+
+def _write(path: Path, content: bytes) -> None:
+    from racer.assets.atomic import write_atomically
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    except OSError as problem:
+        raise TrackError(f"{path}: cannot be written: {problem}") from problem
+    print(f"track: {path}")

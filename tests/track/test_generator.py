@@ -1,0 +1,62 @@
+"""Tracks drawn from a seed: valid, varied and the same everywhere."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from racer.errors import TrackError
+from racer.track import load_track
+from racer.track.generator import draw, generate
+
+
+def check(seeds):
+    """Every seed gives a road for a car; lengths, widths and directions vary."""
+    lengths, widths, turns = [], [], []
+    for seed in seeds:
+        track = generate(seed)
+        lengths.append(track.length)
+        widths.append(float(track.width.mean()))
+        turns.append(track.is_clockwise)
+        step = np.diff(track.s)
+        turn = np.diff(np.unwrap(np.append(track.heading, track.heading[0])))
+        assert (np.abs(turn) / step).max() * widths[-1] / 2 < 0.85
+    assert min(lengths) < 20.0 < 50.0 < max(lengths)
+    assert min(widths) < 0.8 < 1.2 < max(widths)
+    assert 0.3 < np.mean(turns) < 0.7
+
+
+def test_a_hundred_seeds_give_a_hundred_good_tracks():
+    check(range(100))
+
+
+@pytest.mark.slow
+def test_a_thousand_seeds_give_a_thousand_good_tracks():
+    check(range(1000))
+
+
+def test_a_seed_is_the_same_track_on_every_machine():
+    points = repr([draw(seed).control_points for seed in range(5)])
+    assert hashlib.sha256(points.encode()).hexdigest().startswith("11492d4d4680582b")
+
+
+def test_length_and_width_are_those_asked_for():
+    track = load_track("generated:7")
+    assert np.array_equal(track.centre, generate(7).centre)
+    asked = generate(7, length=33.0, width=1.1)
+    assert asked.length == pytest.approx(33.0, abs=0.1)
+    assert asked.width.mean() == pytest.approx(1.1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda: generate(-1), "from 0 on"),
+        (lambda: generate(0, length=2.0), "15-120 m"),
+        (lambda: generate(0, width=9.0), "0.4-1.5 m"),
+        (lambda: load_track("generated:x"), "whole number"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(ask, said):
+    with pytest.raises(TrackError, match=said):
+        ask()
