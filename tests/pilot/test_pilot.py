@@ -66,7 +66,7 @@ def test_the_time_of_a_race_is_held_against_a_standing_lap_and_flying_ones():
     result = judge_entries(["raceline"], "oval", THREE)[0]
     assert result.limit is not None
     assert result.limit_s == result.limit.standing + 2 * result.limit.flying
-    assert result.as_dict()["x_limit"] == sum(result.lap_times_s) / result.limit_s
+    assert result.x_limit == sum(result.lap_times_s) / result.limit.race(3)
 
 
 def test_a_pilot_that_is_put_back_on_the_road_finds_its_line_again():
