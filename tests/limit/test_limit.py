@@ -39,7 +39,7 @@ def circle(radius, width):
     return Track("circle", "", ring(radius), ring(radius - width / 2), ring(radius + width / 2))
 
 
-def lap(track, spec, spacing=0.2):
+def one_lap(track, spec, spacing=0.2):
     """The flying lap alone, on a coarse grid."""
     room = corridor(track, reach(spec))
     across = gates(track, room, smooth_line(track, room), spacing)
@@ -57,7 +57,7 @@ def test_the_limit_of_a_circle_is_its_innermost_line_at_the_speed_that_grip_allo
 
 def test_the_limit_of_a_wide_circle_is_its_innermost_line_at_the_highest_speed():
     inner = 3.7 - reach(deepracer())
-    assert lap(circle(4.0, 0.6), deepracer()).time == pytest.approx(
+    assert one_lap(circle(4.0, 0.6), deepracer()).time == pytest.approx(
         2 * np.pi * inner / 4.0, rel=1e-3
     )
 
@@ -79,7 +79,7 @@ def test_a_mirrored_track_has_the_same_limit():
     track, spec = load_track("hairpin"), deepracer()
     flip = np.array([1.0, -1.0])
     turned = Track("mirrored", "", track.centre * flip, track.right * flip, track.left * flip)
-    assert lap(turned, spec).time == pytest.approx(lap(track, spec).time, rel=1e-4)
+    assert one_lap(turned, spec).time == pytest.approx(one_lap(track, spec).time, rel=1e-4)
 
 
 def test_the_same_lap_is_found_from_the_centre_line_as_from_the_smooth_one():
@@ -98,7 +98,7 @@ def test_the_free_line_is_quicker_than_the_smooth_one_and_more_grip_quicker_stil
     limit = solve(track, spec).limit
     assert limit.flying < limit.qss < 1.1 * limit.flying
     assert limit.margin < 2e-3
-    assert lap(track, replace(spec, friction=1.2)).time < 0.99 * limit.flying
+    assert one_lap(track, replace(spec, friction=1.2)).time < 0.99 * limit.flying
 
 
 def test_the_corridor_goes_as_far_as_one_wheel_on_the_border_allows():
