@@ -24,7 +24,8 @@ class Objects:
     Every array has leading axes (groups, k); a group is one car, or all cars together.
 
     Attributes:
-        sizes: Length, width and height [m], (k, 3).
+        count: How many a group has.
+        size: Length, width and height of each [m].
         colours: Red, green and blue, (k, 3) uint8.
         speed: Of each object along the road [m/s]; a scalar.
         s: Distance along the line that the group drives [m].
@@ -37,11 +38,10 @@ class Objects:
         self.is_moving = config.kind == "head_to_bot"
         places = config.obstacles.places
         if self.is_moving:
-            k, size = config.bots.count, (spec.body_length, spec.body_width, spec.shell_height)
+            k, self.size = config.bots.count, (spec.body_length, spec.body_width, spec.shell_height)
         else:
-            k, size = len(places) or config.obstacles.count, BOX
-        k = 0 if config.kind == "time_trial" else k
-        self.sizes = np.tile(np.array(size), (k, 1))
+            k, self.size = len(places) or config.obstacles.count, BOX
+        k = self.count = 0 if config.kind == "time_trial" else k
         self.colours = np.tile(np.array(BOT if self.is_moving else CARDBOARD, np.uint8), (k, 1))
         self.speed = config.bots.speed if self.is_moving and k else 0.0
         self.s, self.d = np.zeros((groups, k)), np.zeros((groups, k))
@@ -49,11 +49,6 @@ class Objects:
         self._road = np.zeros(groups, dtype=np.int64)
         self._lane, self._left_lane = np.zeros((groups, k)), np.zeros((groups, k))
         self._into, self._wait = np.zeros((groups, k)), np.zeros((groups, k))
-
-    @property
-    def count(self) -> int:
-        """Objects a group."""
-        return len(self.sizes)
 
     def fixed(self, road: int) -> np.ndarray:
         """Where the config says that objects stand, along a road [m]; maybe none."""

@@ -109,7 +109,8 @@ class Race:
         self.tracks, self.roads = list(tracks), Roads(tracks)
         self.objects = Objects(config, self.roads, spec, 1 if is_together else n)
         walls = [(track.left, track.right) for track in tracks] if config.walls else []
-        self.world = World(spec, n, gui, walls, self.objects.sizes, is_together, rate)
+        boxes = self.objects.count, self.objects.size
+        self.world = World(spec, n, gui, walls, *boxes, is_together, rate)
         self._period = 1.0 / rate
         self.draws = Draws(randomisation, n)
         paint = [PAINT[i % len(PAINT)] for i in range(n * is_together)]

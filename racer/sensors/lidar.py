@@ -10,10 +10,9 @@ from numba import njit
 from racer.car.spec import CarSpec
 from racer.sensors.chance import add_noise
 from racer.sensors.config import DiscretizedSectorLidarConfig, LidarConfig, SectorLidarConfig
-from racer.sensors.solids import WALL_HEIGHT
 from racer.sensors.surroundings import Surroundings
 from racer.track import Track
-from racer.world import CONTROL_RATE
+from racer.world import CONTROL_RATE, WALL_HEIGHT
 
 CELL = 0.2
 """Side of a cell of the walls' grid [m]; about two of a fitted track's segments fit in one."""

@@ -14,9 +14,8 @@ from numba import njit
 
 from racer.sensors.scene import KERB, LUMA
 from racer.track import Track
+from racer.world import WALL_HEIGHT
 
-WALL_HEIGHT = 0.3
-"""The walls stand on the borders and reach this high [m]."""
 STRIPE = 0.35
 """About how long a wall keeps one colour [m]; each colour comes equally often."""
 NEAR = 0.01

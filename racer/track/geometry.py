@@ -7,11 +7,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from shapely.geometry import LinearRing
 
+from racer.track.search import between, boxes_over, nearest_along, nearest_of_all
+
 WINDOW = 1.0
-"""How far from the last place [m] along the line `locate(near=...)` looks, each way."""
+"""How far from the last segment [m] along the line `locate(near=...)` looks, each way."""
 
 
 class Place(NamedTuple):
@@ -94,9 +95,9 @@ class Track:
 
         Args:
             xy: Points [m], shape (..., 2).
-            near: Each point's last `segment`, shape (...). Only segments within `WINDOW` of it
-                are searched, in constant time, so a car never jumps to the other leg of a
-                hairpin. Without it the whole line is searched.
+            near: Each point's last `segment`, shape (...). The search runs along the line from
+                there, in constant time, so a car never jumps to the other leg of a hairpin.
+                Without it the whole line is searched.
 
         Returns:
             The places; a point that is not finite lies at s = d = NaN and stays on its segment.
@@ -104,20 +105,18 @@ class Track:
         xy = np.asarray(xy, dtype=np.float64)
         flat = np.ascontiguousarray(xy.reshape(-1, 2))
         m = len(flat)
+        found = np.empty(m), np.empty(m), np.empty(m, dtype=np.int64)
         if near is None:
-            last, reach = np.zeros(m, dtype=np.int64), len(self.centre)
+            nearest_of_all(self.centre, self._boxes, self.s, flat, *found)
         else:
             last = np.ascontiguousarray(near, dtype=np.int64).reshape(-1)
-            reach = self.window
-        s, d, segment = np.empty(m), np.empty(m), np.empty(m, dtype=np.int64)
-        _locate(self.centre, self.s, flat, last, reach, s, d, segment)
-        shape = xy.shape[:-1]
-        return Place(s.reshape(shape), d.reshape(shape), segment.reshape(shape))
+            nearest_along(self.centre, self.s, flat, last, WINDOW, *found)
+        s, d, segment = (values.reshape(xy.shape[:-1]) for values in found)
+        return Place(s, d, segment)
 
     @cached_property
-    def window(self) -> int:
-        """How many segments `WINDOW` spans."""
-        return int(np.ceil(WINDOW / (self.length / len(self.centre))))
+    def _boxes(self) -> np.ndarray:
+        return boxes_over(self.centre)
 
     def on_road(self, xy: np.ndarray) -> np.ndarray:
         """Whether points lie between the two borders, exact for both polygons.
@@ -130,7 +129,7 @@ class Track:
         """
         xy = np.asarray(xy, dtype=np.float64)
         out = np.empty(xy.reshape(-1, 2).shape[0], dtype=np.bool_)
-        _on_road(self.left, self.right, np.ascontiguousarray(xy.reshape(-1, 2)), out)
+        between(self.left, self.right, np.ascontiguousarray(xy.reshape(-1, 2)), out)
         return out.reshape(xy.shape[:-1])
 
     def at(self, s: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
@@ -153,52 +152,3 @@ def signed_area(ring: np.ndarray) -> float:
     """Area inside a closed ring of points (N, 2), positive counter-clockwise."""
     after = np.roll(ring, -1, axis=0)
     return float(0.5 * np.sum(ring[:, 0] * after[:, 1] - after[:, 0] * ring[:, 1]))
-
-
-@njit(cache=True)
-def _locate(centre, along, xy, near, reach, s, d, segment):
-    n = centre.shape[0]
-    for k in range(xy.shape[0]):
-        best = np.inf
-        s[k], d[k], segment[k] = np.nan, np.nan, near[k]
-        first, count = 0, n
-        if 2 * reach + 1 < n:
-            first, count = near[k] - reach, 2 * reach + 1
-        for j in range(count):
-            i = (first + j) % n
-            i1 = i + 1 if i + 1 < n else 0
-            ax, ay = centre[i, 0], centre[i, 1]
-            ex, ey = centre[i1, 0] - ax, centre[i1, 1] - ay
-            px, py = xy[k, 0] - ax, xy[k, 1] - ay
-            t = (px * ex + py * ey) / (ex * ex + ey * ey)
-            t = min(max(t, 0.0), 1.0)
-            qx, qy = px - t * ex, py - t * ey
-            q = qx * qx + qy * qy
-            if q < best:
-                best = q
-                segment[k] = i
-                s[k] = along[i] + t * (along[i + 1] - along[i])
-                d[k] = np.sqrt(q) if ex * qy - ey * qx >= 0.0 else -np.sqrt(q)
-        if s[k] >= along[n]:
-            s[k] = 0.0
-
-
-@njit(cache=True)
-def _inside(ring, x, y):
-    inside = False
-    j = ring.shape[0] - 1
-    for i in range(ring.shape[0]):
-        yi, yj = ring[i, 1], ring[j, 1]
-        if (yi > y) != (yj > y):
-            xi = ring[i, 0]
-            if x < (ring[j, 0] - xi) * (y - yi) / (yj - yi) + xi:
-                inside = not inside
-        j = i
-    return inside
-
-
-@njit(cache=True)
-def _on_road(left, right, xy, out):
-    for k in range(xy.shape[0]):
-        x, y = xy[k, 0], xy[k, 1]
-        out[k] = _inside(left, x, y) != _inside(right, x, y)

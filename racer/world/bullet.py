@@ -10,15 +10,28 @@ import numpy as np
 from racer.car.forces import BODY, wrench
 from racer.car.spec import CarSpec
 from racer.world.engine import bullet, connect
-from racer.world.state import CONTROL_RATE, ROOM, SUBSTEPS, CarState, Contact, moved_point, yaw_of
+from racer.world.state import (
+    CONTROL_RATE,
+    ROOM,
+    SUBSTEPS,
+    WALL_HEIGHT,
+    CarState,
+    Contact,
+    moved_point,
+    yaw_of,
+)
 from racer.world.variation import Variation
 
 CARS, WALLS, BOXES = 1, 2, 4
 """Bullet's collision groups."""
 SCRAPE = 0.3
 """Friction of a car's body along what it hits; ours, between plastic and wood."""
-NEAR = 2.0
-"""A box this close to its car [m] moves with each substep, any other once a control step."""
+NEAR = 1.0
+"""A box is solid while it is this close to its car [m], beyond what that can drive in a step."""
+AWAY = np.array([10.0 * ROOM, 0.0, 0.0])
+"""Where a body waits that stands for no box."""
+WHITE, BROWN = (0.85, 0.85, 0.83, 1.0), (0.69, 0.5, 0.32, 1.0)
+"""Walls and boxes in Bullet's own window."""
 LIFTED = 50.0
 """Height of a car that waits beside the race [m]."""
 
@@ -36,8 +49,8 @@ class World:
         gui: Whether Bullet's own window opens.
         walls: Sets of closed rings of points (N, 2) [m] on which walls stand; a car meets those
             of one set, the first until `wall_in` says another.
-        boxes: Length, width and height [m] of solid boxes, (k, 3): k of its own for each car, or
-            k for all where they are together.
+        boxes: How many solid boxes each car has of its own, or all have where they are together.
+        box_size: Their length, width and height [m].
         is_together: Whether the cars meet each other.
         rate: Commands a second.
         substeps: Physics steps a command.
@@ -56,16 +69,16 @@ class World:
         n: int,
         gui: bool = False,
         walls: Sequence[Sequence[np.ndarray]] = (),
-        boxes: np.ndarray | None = None,
+        boxes: int = 0,
+        box_size: Sequence[float] = (0.0, 0.0, 0.0),
         is_together: bool = False,
         rate: int = CONTROL_RATE,
         substeps: int = SUBSTEPS,
     ) -> None:
         self.spec, self.n, self.is_together = spec, n, is_together
         self.rate, self.substeps = rate, substeps
-        sizes = np.zeros((0, 3)) if boxes is None else np.asarray(boxes, dtype=np.float64)
         self._is_walled_alike = len(walls) < 2
-        self._can_touch = bool(len(walls) or len(sizes) or is_together)
+        self._can_touch = bool(walls or boxes or is_together)
         self.variation = Variation(spec, n)
         self._masses = np.full(n, spec.mass)
         self._force, self._torque = np.zeros((n, 3)), np.zeros((n, 3))
@@ -91,14 +104,13 @@ class World:
             for body in self._bodies:
                 self._meet(body, self._walls[0], True)
         groups = 1 if is_together else n
-        self._boxes = [[self._box(size, car) for size in sizes] for car in range(groups)]
-        self._kinds |= {body: Contact.BOX for row in self._boxes for body in row}
-        self._heights = {box: h for row in self._boxes for box, h in zip(row, sizes[:, 2] / 2)}
-        self._box_pose = np.zeros((groups, len(sizes), 3))
-        self.boxes = np.zeros((n, len(sizes) + n * is_together, 10))
-        self.boxes[:, : len(sizes), 2] = sizes[:, 2] / 2
+        self._half = np.array(box_size) / 2
+        self._solids: list[list[int]] = [[] for _ in range(groups)]
+        self._box_pose = np.zeros((groups, boxes, 3))
+        self.boxes = np.zeros((n, boxes + n * is_together, 10))
+        self.boxes[:, :boxes, 2] = self._half[2]
         self.boxes[..., 6] = 1.0
-        self.boxes[:, : len(sizes), 7:] = sizes / 2
+        self.boxes[:, :boxes, 7:] = self._half
         self.reset(np.arange(n), np.zeros((n, 2)), np.zeros(n))
 
     def _spawn(self) -> int:
@@ -126,7 +138,7 @@ class World:
     def _wall(self, ring: np.ndarray) -> int:
         """One concave mesh a ring: a box a segment would cost ten times as much."""
         client, n = self._client, len(ring)
-        low, high = (np.column_stack([ring, np.full(n, z)]) for z in (-1.0, 1.0))
+        low, high = (np.column_stack([ring, np.full(n, z)]) for z in (-WALL_HEIGHT, WALL_HEIGHT))
         here, after = np.arange(n), (np.arange(n) + 1) % n
         faces = np.stack([here, after, n + after, here, n + after, n + here], axis=1)
         shape = bullet.createCollisionShape(
@@ -136,16 +148,18 @@ class World:
             flags=bullet.GEOM_FORCE_CONCAVE_TRIMESH,
             physicsClientId=client,
         )
-        return self._solid(shape, WALLS, CARS if self._is_walled_alike else 0)
+        return self._solid(shape, WALLS, CARS if self._is_walled_alike else 0, WHITE)
 
-    def _box(self, size: np.ndarray, car: int) -> int:
-        client, half = self._client, (size / 2).tolist()
+    def _box(self, car: int) -> int:
+        """A body for one of a car's boxes, or where cars are together of those of all."""
+        client, half = self._client, self._half.tolist()
         shape = bullet.createCollisionShape(
             bullet.GEOM_BOX, halfExtents=half, physicsClientId=client
         )
-        box = self._solid(shape, BOXES, CARS if self.is_together else 0)
+        box = self._solid(shape, BOXES, CARS if self.is_together else 0, BROWN)
         if not self.is_together:
             self._meet(self._bodies[car], [box], True)
+        self._kinds[box] = Contact.BOX
         return box
 
     def _meet(self, car: int, others: list[int], is_met: bool) -> None:
@@ -161,7 +175,7 @@ class World:
         self._meet(body, self._walls[walls], True)
         self._walled_in[car] = walls
 
-    def _solid(self, shape: int, group: int, meets: int) -> int:
+    def _solid(self, shape: int, group: int, meets: int, colour: tuple) -> int:
         """A body that nothing moves."""
         client = self._client
         body = bullet.createMultiBody(0, shape, physicsClientId=client)
@@ -169,6 +183,7 @@ class World:
             body, -1, lateralFriction=1.0, restitution=0.0, physicsClientId=client
         )
         bullet.setCollisionFilterGroupMask(body, -1, group, meets, physicsClientId=client)
+        bullet.changeVisualShape(body, -1, rgbaColor=colour, physicsClientId=client)
         return body
 
     def vary(self, cars: np.ndarray, draws: np.ndarray) -> None:
@@ -234,15 +249,11 @@ class World:
             pose: x, y [m] and heading [rad] of each, (len(cars), boxes a car, 3).
         """
         self._box_pose[cars] = pose
-        for car, row in zip(cars, pose):
-            for box, one in zip(self._boxes[car], row):
-                self._move(box, one)
         self._show()
 
     def _move(self, box: int, pose: np.ndarray) -> None:
         x, y, yaw = pose.tolist()
-        turn = (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2))
-        place = (x, y, self._heights[box])
+        place, turn = (x, y, self._half[2]), (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2))
         bullet.resetBasePositionAndOrientation(box, place, turn, physicsClientId=self._client)
 
     def step(self, command: np.ndarray, boxes: np.ndarray | None = None) -> CarState:
@@ -263,7 +274,7 @@ class World:
         frame = bullet.WORLD_FRAME
         force, torque = self._force, self._torque
         self.contact[:] = 0
-        moves = [] if boxes is None else self._moves(boxes)
+        moves = self._moves(self._box_pose if boxes is None else boxes)
         for substep in range(self.substeps):
             wrench(cars, self._body, state.steering, acting, dt, force, torque)
             for body, place, f, t in zip(
@@ -283,21 +294,33 @@ class World:
         return state
 
     def _moves(self, boxes: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        """Each near box with its poses after each substep, (substeps, 3); far ones jump there."""
+        """Give the near boxes a body, and say which move: the body and its poses (substeps, 3).
+
+        The others need none, and one that nobody meets would still cost Bullet its share.
+        """
+        if not boxes.size:
+            return []
         before, change = self._box_pose.copy(), boxes - self._box_pose
         change[..., 2] = (change[..., 2] + np.pi) % (2 * np.pi) - np.pi
         is_near = np.ones(before.shape[:2], dtype=bool)
         if not self.is_together:
             away = before[..., :2] - self._body[:, None, :2]
-            is_near = (away**2).sum(axis=-1) < NEAR**2
-        moves = []
+            reach = NEAR + self.spec.speed_limit / self.rate
+            is_near = (away**2).sum(axis=-1) < reach**2
         share = np.arange(1, self.substeps + 1)[:, None] / self.substeps
-        for car, row in enumerate(self._boxes):
-            for k, box in enumerate(row):
-                if is_near[car, k]:
-                    moves.append((box, before[car, k] + share * change[car, k]))
-                else:
-                    self._move(box, boxes[car, k])
+        moves = []
+        for car, solids in enumerate(self._solids):
+            near = np.flatnonzero(is_near[car]).tolist()
+            if not near and not solids:
+                continue
+            while len(solids) < len(near):
+                solids.append(self._box(car))
+            for body, k in zip(solids, near):
+                self._move(body, before[car, k])
+                if change[car, k].any():
+                    moves.append((body, before[car, k] + share * change[car, k]))
+            for body in solids[len(near) :]:
+                self._move(body, AWAY)
         self._box_pose[:] = boxes
         return moves
 

@@ -15,6 +15,9 @@ SUBSTEPS = 16
 ROOM = 100.0
 """How far from the origin [m] a car counts as still in the world."""
 
+WALL_HEIGHT = 0.3
+"""How high walls reach [m]."""
+
 
 class Contact(IntFlag):
     """What a car touched within a control step."""

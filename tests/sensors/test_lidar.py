@@ -14,9 +14,8 @@ from racer.car.spec import deepracer
 from racer.randomisation import Draws, Randomisation
 from racer.sensors import empty_road, make_sensor
 from racer.sensors.config import DiscretizedSectorLidarConfig, LidarConfig, SectorLidarConfig
-from racer.sensors.solids import WALL_HEIGHT
 from racer.track import Track, load_track
-from racer.world import CarState
+from racer.world import WALL_HEIGHT, CarState
 
 SPEC = deepracer()
 TRACK = load_track("bowtie")

@@ -8,9 +8,9 @@ from scipy.spatial.transform import Rotation
 from racer.car.spec import deepracer
 from racer.sensors import CameraConfig, empty_road, make_sensor
 from racer.sensors.scene import SKY
-from racer.sensors.solids import WALL_HEIGHT, easel, look_at, panels_of
+from racer.sensors.solids import easel, look_at, panels_of
 from racer.track import load_track
-from racer.world import CarState
+from racer.world import WALL_HEIGHT, CarState
 
 SPEC = deepracer()
 TRACK = load_track("bowtie")

@@ -14,7 +14,7 @@ from racer.world import CONTROL_RATE, CarState, Contact, World
 
 SPEC = deepracer()
 COASTING = replace(SPEC, drive_acceleration=0.0)
-BOX = np.array([[0.4, 0.3, 0.25]])
+BOX = (0.4, 0.3, 0.25)
 SQUARE = np.array([(-3.0, -3.0), (3.0, -3.0), (3.0, 3.0), (-3.0, 3.0)])
 
 
@@ -108,7 +108,7 @@ def test_no_car_leaves_a_walled_track_however_it_is_driven(build):
 
 
 def test_a_box_stops_the_car_it_belongs_to_and_no_other(build):
-    world = build(SPEC, 2, boxes=BOX)
+    world = build(SPEC, 2, boxes=1, box_size=BOX)
     world.place_boxes(np.arange(2), np.array([[[2.0, 0.0, 0.3]], [[9.0, 9.0, 0.0]]]))
     launch(world, np.zeros((2, 2)), np.zeros(2), np.full(2, 3.0))
     touched = np.zeros(2, dtype=int)
@@ -120,7 +120,7 @@ def test_a_box_stops_the_car_it_belongs_to_and_no_other(build):
 
 
 def test_a_box_that_drives_into_a_car_pushes_it_along(build):
-    world = build(COASTING, 1, boxes=BOX)
+    world = build(COASTING, 1, boxes=1, box_size=BOX)
     world.place_boxes(np.array([0]), np.array([[[-0.6, 0.0, 0.0]]]))
     launch(world, [(0.0, 0.0)], [0.0], [0.0])
     touched = 0
@@ -186,8 +186,8 @@ def trace(world: World, car: int) -> bytes:
 
 @pytest.mark.parametrize("n", [8, 64])
 def test_a_car_crashes_the_same_bits_among_others_as_alone(build, n):
-    alone = build(SPEC, 1, walls=[[SQUARE]], boxes=BOX)
-    many = build(SPEC, n, walls=[[SQUARE]], boxes=BOX)
+    alone = build(SPEC, 1, walls=[[SQUARE]], boxes=1, box_size=BOX)
+    many = build(SPEC, n, walls=[[SQUARE]], boxes=1, box_size=BOX)
     rng = np.random.default_rng(1)
     launch(many, rng.uniform(-2.0, 2.0, (n, 2)), rng.uniform(-3.0, 3.0, n), np.full(n, 2.0))
     many.place_boxes(np.arange(n), rng.uniform(-2.0, 2.0, (n, 1, 3)))

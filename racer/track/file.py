@@ -1,0 +1,83 @@
+"""A track file: control points and a width in YAML, fitted and checked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+from scipy.interpolate import CubicSpline
+
+from racer.assets.document import Document
+from racer.errors import TrackError
+from racer.track.geometry import Track, signed_area
+from racer.track.shape import REACH, WIDTHS, borders, checked, periodic, refuse_a_point_twice
+
+SPACING = 0.1
+"""Distance between the points of a fitted track [m], about."""
+
+Point = tuple[float, float]
+
+
+class TrackFile(Document):
+    """What a person writes in `tracks/<name>.yaml`."""
+
+    name: str = Field(description="what the track is called", min_length=1, max_length=60)
+    description: str = Field(default="", description="one line of prose")
+    set: Literal["train", "validation", "held-out"] | None = Field(
+        default=None, description="what a shipped track is for; nothing is tuned on held-out ones"
+    )
+    direction: Literal["counterclockwise", "clockwise"] = Field(
+        default="counterclockwise", description="how it is driven; the points may run either way"
+    )
+    width: float | list[float] = Field(description="road width [m], 0.2-20, or one a control point")
+    control_points: list[Point] = Field(
+        min_length=4, description="points [m] a smooth line goes through; the first is the start"
+    )
+
+    @field_validator("width", mode="before")
+    @classmethod
+    def _width_is_drivable(cls, width: object) -> object:
+        low, high = WIDTHS
+        widths = width if isinstance(width, list) else [width]
+        if not widths or not all(isinstance(w, (int, float)) and low <= w <= high for w in widths):
+            raise ValueError(f"each width must be a number in {low:g}-{high:g} m")
+        return width
+
+    @field_validator("control_points")
+    @classmethod
+    def _points_are_in_reach(cls, points: list[Point]) -> list[Point]:
+        if any(abs(x) > REACH or abs(y) > REACH for x, y in points):
+            raise ValueError(f"each point must lie within {REACH:g} m of the origin along x and y")
+        return points
+
+
+def fit(file: TrackFile) -> Track:
+    """A periodic cubic spline through the control points, resampled evenly, with its borders.
+
+    Raises:
+        TrackError: The widths do not match, or a border folds or crosses itself.
+    """
+    points = np.array(file.control_points)
+    widths = np.atleast_1d(np.array(file.width, dtype=float))
+    if widths.size not in (1, len(points)):
+        raise TrackError(
+            f"{widths.size} widths for {len(points)} control points; give one, or one a point"
+        )
+    widths = np.broadcast_to(widths, len(points))
+    if (signed_area(points) < 0) != (file.direction == "clockwise"):
+        order = np.concatenate([[0], np.arange(len(points) - 1, 0, -1)])
+        points, widths = points[order], widths[order]
+    refuse_a_point_twice(points, "control point")
+    line, half = periodic(points, points), periodic(points, widths / 2)
+    u = _even(line)
+    left, right = borders(line, u, half(u), half(u))
+    return checked(Track(file.name, file.description, line(u), left, right))
+
+
+def _even(line: CubicSpline) -> np.ndarray:
+    """Parameters of the points that lie evenly along the line."""
+    fine = np.linspace(0.0, line.x[-1], 20_001)
+    s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line(fine), axis=0).T))])
+    count = max(round(s[-1] / SPACING), 16)
+    return np.interp(np.arange(count) * s[-1] / count, s, fine)

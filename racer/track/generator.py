@@ -1,0 +1,182 @@
+"""Tracks drawn from a seed: the way around a random tree, with its corners rounded.
+
+The way around a tree never meets itself, so every track is a circuit, and the branches make
+hairpins, chicanes and straights. Only sums, products, quotients and roots are used, which are the
+same on every machine, and control points are rounded to 0.1 mm.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from racer.errors import TrackError
+from racer.track.file import TrackFile, fit
+from racer.track.geometry import Track
+
+PREFIX = "generated:"
+"""Before a seed it is a track's name."""
+
+LENGTHS, WIDTHS = (15.0, 120.0), (0.4, 1.5)
+"""What may be asked for [m]; a road must be 10 times as long as it is wide."""
+
+DRAWN_LENGTHS, DRAWN_WIDTHS = (15.0, 60.0), (0.6, 1.45)
+"""What the seed draws from where it is not asked for [m]."""
+
+ROOM, GAP = 1.25, 0.3
+"""A drawn track stays a road when it is so many times as wide and so much wider [m]: half its width
+times its curvature is below 1 / ROOM, and as much as GAP lies between two of its parts."""
+
+POINT_SPACING = 0.6
+"""Distance between control points [m], about."""
+
+ROUND = 0.5523
+"""Handles of a cubic Bezier curve that is nearest to a quarter of a circle, in its radii."""
+
+ATTEMPTS = 200
+
+STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
+Cell = tuple[int, int]
+
+
+def generate(seed: int, length: float | None = None, width: float | None = None) -> Track:
+    """A track drawn from a seed, the same on every machine.
+
+    Args:
+        seed: A whole number from 0 on.
+        length: Length of its centre line [m], 15-120; drawn from 15-60 where it is not given.
+        width: Width of its road [m], 0.4-1.5; drawn from 0.6-1.45 where it is not given.
+
+    Raises:
+        TrackError: A number is out of range.
+    """
+    return fit(draw(seed, length, width))
+
+
+def draw(seed: int, length: float | None = None, width: float | None = None) -> TrackFile:
+    """The file of the track that `generate` returns for the same numbers."""
+    if seed < 0:
+        raise TrackError(f"a seed is a whole number from 0 on; got {seed}")
+    random = np.random.default_rng(seed)
+    drawn_length, drawn_width = random.random(2).tolist()
+    length = _within("length", length, LENGTHS, DRAWN_LENGTHS, drawn_length, 1)
+    width = _within("width", width, WIDTHS, DRAWN_WIDTHS, drawn_width, 2)
+    if length < 10.0 * width:
+        raise TrackError(f"a road {width:g} m wide must be {10 * width:g} m long; got {length:g}")
+    for attempt in range(ATTEMPTS):
+        share = (1.0 - attempt / ATTEMPTS) * (0.4 + 0.6 * random.random())
+        cells = 1 + int(share * length / (4.0 * (ROOM * width + GAP)))
+        points = _scaled(_rounded(_corners(random, cells), random), length)
+        file = TrackFile(
+            name=f"{PREFIX}{seed}",
+            description=f"drawn from seed {seed}",
+            direction="clockwise" if random.random() < 0.5 else "counterclockwise",
+            width=width,
+            control_points=[(x, y) for x, y in points.tolist()],
+        )
+        if _has_room(file, width):
+            return file
+    raise TrackError(f"no track of {length:g} x {width:g} m found for seed {seed}; try another")
+
+
+def _within(
+    what: str,
+    asked: float | None,
+    allowed: tuple[float, float],
+    drawn: tuple[float, float],
+    share: float,
+    digits: int,
+) -> float:
+    if asked is None:
+        return round(drawn[0] + share * (drawn[1] - drawn[0]), digits)
+    if not allowed[0] <= asked <= allowed[1]:
+        raise TrackError(f"{what} must be {allowed[0]:g}-{allowed[1]:g} m; got {asked:g}")
+    return asked
+
+
+def _has_room(file: TrackFile, width: float) -> bool:
+    try:
+        fit(file.model_copy(update={"width": max(ROOM * width, width + GAP)}))
+    except TrackError:
+        return False
+    return True
+
+
+def _corners(random: np.random.Generator, cells: int) -> np.ndarray:
+    """The corners of a way around a random tree of cells, on a grid of uneven lines, (N, 2)."""
+    way = np.array(_around(_tree(random, cells)))
+    after, before = np.roll(way, -1, axis=0), np.roll(way, 1, axis=0)
+    is_corner = ((after - way) != (way - before)).any(axis=1)
+    way = way[is_corner | (random.random(len(way)) < 0.25)]
+    lines = np.cumsum(1.0 + 0.8 * random.random((2, np.ptp(way) + 1)), axis=1)
+    way = way - way.min(axis=0)
+    corners = np.stack([lines[0][way[:, 0]], lines[1][way[:, 1]]], axis=1)
+    corners += 0.5 * (random.random(corners.shape) - 0.5)
+    tilt = random.random()
+    turn = np.array([[1.0 - tilt * tilt, 2.0 * tilt], [-2.0 * tilt, 1.0 - tilt * tilt]])
+    return corners @ turn / (1.0 + tilt * tilt)
+
+
+def _tree(random: np.random.Generator, count: int) -> list[tuple[Cell, Cell]]:
+    """Links between neighbouring cells that make a tree of `count` of them; now and then a snake."""
+    cells: list[Cell] = [(0, 0)]
+    links: list[tuple[Cell, Cell]] = []
+    snake = random.random()
+    while len(cells) < count:
+        at = len(cells) - 1 if random.random() < snake else int(random.random() * len(cells))
+        (x, y), (dx, dy) = cells[at], STEPS[int(4 * random.random())]
+        there = (x + dx, y + dy)
+        if there not in cells:
+            cells.append(there)
+            links.append(((x, y), there))
+    return links
+
+
+def _around(links: list[tuple[Cell, Cell]]) -> list[Cell]:
+    """The points of a grid twice as fine on the way around a tree of cells, counter-clockwise."""
+    cells = {cell for link in links for cell in link} or {(0, 0)}
+    after: dict[Cell, Cell] = {}
+    for x, y in cells:
+        ring = [(2 * x, 2 * y), (2 * x + 1, 2 * y), (2 * x + 1, 2 * y + 1), (2 * x, 2 * y + 1)]
+        after |= {ring[i]: ring[(i + 1) % 4] for i in range(4)}
+    for (x, y), (u, v) in (sorted(link) for link in links):
+        if u > x:
+            after[2 * x + 1, 2 * y] = (2 * u, 2 * y)
+            after[2 * u, 2 * y + 1] = (2 * x + 1, 2 * y + 1)
+        else:
+            after[2 * x + 1, 2 * y + 1] = (2 * x + 1, 2 * v)
+            after[2 * x, 2 * v] = (2 * x, 2 * y + 1)
+    first = min(after)
+    way = [first]
+    while after[way[-1]] != first:
+        way.append(after[way[-1]])
+    return way
+
+
+def _rounded(corners: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Points close together along a polygon with round corners, from its longest straight on."""
+    before, after = np.roll(corners, 1, axis=0), np.roll(corners, -1, axis=0)
+    back, ahead = before - corners, after - corners
+    leg, next_leg = (np.sqrt((edge * edge).sum(axis=1)) for edge in (back, ahead))
+    cut = np.minimum(leg, next_leg) * (0.35 + 0.15 * random.random(len(corners)))
+    back, ahead = (edge * (cut / n)[:, None] for edge, n in ((back, leg), (ahead, next_leg)))
+    t = np.linspace(0.0, 1.0, 17)[:, None, None]
+    hold = 1.0 - ROUND
+    curve = corners + back * ((1 - t) ** 3 + 3 * (1 - t) ** 2 * t * hold)
+    curve = curve + ahead * (t**3 + 3 * (1 - t) * t**2 * hold)
+    straight = next_leg - cut - np.roll(cut, -1)
+    longest = int(straight.argmax())
+    order = (longest + 1 + np.arange(len(corners))) % len(corners)
+    start = (curve[-1, longest] + curve[0, order[0]]) / 2
+    return np.vstack([start, curve[:, order].transpose(1, 0, 2).reshape(-1, 2)])
+
+
+def _scaled(line: np.ndarray, length: float) -> np.ndarray:
+    """Control points [m] spaced evenly on a line, (N, 2), as long as asked and about the origin."""
+    loop = np.vstack([line, line[:1]])
+    edge = np.diff(loop, axis=0)
+    s = np.concatenate([[0.0], np.cumsum(np.sqrt((edge * edge).sum(axis=1)))])
+    count = round(length / POINT_SPACING)
+    at = np.arange(count) * s[-1] / count
+    points = np.stack([np.interp(at, s, axis) for axis in loop.T], axis=1) * (length / s[-1])
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    return np.round(points - middle, 4)
