@@ -34,6 +34,7 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
     for name in ("racer.cli._train", "racer.train.export.export_run"):
         monkeypatch.setattr(name, stop)
     monkeypatch.setattr("racer.policy.entry.read_entry", stop)
+    monkeypatch.setattr("racer.judge.judge_entries", stop)
     monkeypatch.setattr("racer.board.standing.rank", stop)
     with pytest.raises(Parsed):
         cli.main(shlex.split(command)[1:])

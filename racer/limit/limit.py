@@ -33,7 +33,7 @@ class Limit:
     Attributes:
         track: The track's name.
         car: The car's.
-        flying: A lap that ends as fast as it begins [s].
+        flying: A lap after a lap of run-up, whatever comes after it [s].
         standing: A lap from rest on the start line, as the first of a race [s].
         qss: A flying lap on the line of least curvature [s], quasi-steady-state; no bound.
         margin: How much the refined grid changes the two times, as a share; the larger.

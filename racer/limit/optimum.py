@@ -32,8 +32,18 @@ class Lap(NamedTuple):
 
 
 def flying_lap(across: Gates, envelope: Envelope, speed: np.ndarray) -> Lap:
-    """The fastest lap that ends as it began; `speed` (N,) [m/s] along the middles begins it."""
-    return _Problem(across, envelope, len(speed)).solve(speed)
+    """The fastest lap after a lap of run-up, whatever comes after it.
+
+    A lap that must end as it began would be slower than the last one of a race, which need not
+    spare its speed for the next bend, and so no bound.
+
+    Args:
+        across: N gates, the first on the start line.
+        envelope: What the car can do.
+        speed: To begin with, along the middles of the gates [m/s], (N,).
+    """
+    problem = _Problem(_laps(across, 2), envelope, run_up=len(speed))
+    return problem.solve(np.concatenate([speed, speed, speed[:1]]))
 
 
 def standing_lap(track: Track, across: Gates, envelope: Envelope, speed: np.ndarray) -> Lap:
@@ -45,16 +55,24 @@ def standing_lap(track: Track, across: Gates, envelope: Envelope, speed: np.ndar
         envelope: What the car can do.
         speed: To begin with, along the middles of the gates [m/s], (N,).
     """
-    legs = len(speed)
-    once = Gates(*(np.concatenate([part, part[:1]]) for part in vars(across).values()))
-    once.angle[-1] += _whole_turns(across)
-    away = np.arange(legs + 1) * np.hypot(*(across.middle[1] - across.middle[0]))
+    once = _laps(across, 1)
+    away = np.arange(len(speed) + 1) * np.hypot(*(across.middle[1] - across.middle[0]))
     begun = np.minimum(np.append(speed, speed[0]), np.sqrt(envelope.drive * away))
-    problem = _Problem(once, envelope, legs)
+    problem = _Problem(once, envelope)
     turn = track.heading[0] - once.angle[0]
     heading = once.angle[0] + (turn + np.pi) % (2 * np.pi) - np.pi
     problem.stand(float((track.centre[0] - once.middle[0]) @ once.across[0]), float(heading))
     return problem.solve(begun)
+
+
+def _laps(across: Gates, count: int) -> Gates:
+    """The gates of some laps in a row, with the start line once more at the end."""
+    gates = len(across.middle)
+    index = np.arange(count * gates + 1)
+    parts = {name: part[index % gates] for name, part in vars(across).items()}
+    # A lap's heading gains 2 pi either way, or 0 on an eight.
+    turns = np.round((across.angle[-1] - across.angle[0]) / (2 * np.pi))
+    return Gates(**{**parts, "angle": parts["angle"] + 2 * np.pi * turns * (index // gates)})
 
 
 class _Problem:
@@ -65,18 +83,15 @@ class _Problem:
     are Cartesian, so there are no coordinates along a line that could fold.
     """
 
-    def __init__(self, across: Gates, envelope: Envelope, legs: int) -> None:
+    def __init__(self, across: Gates, envelope: Envelope, run_up: int = 0) -> None:
         self._ca = ca = _casadi()
-        self.across, self.envelope = across, envelope
+        self.across, self.envelope, self._run_up = across, envelope, run_up
         count = len(across.middle)
-        here, after = np.arange(legs), (np.arange(legs) + 1) % count
-        self._here, self._after = here.tolist(), after.tolist()
-        self._turn = np.where(after == 0, _whole_turns(across), 0.0)
         self.n, self.heading, self.bend, self.v = (
             ca.SX.sym(name, count) for name in ("n", "heading", "bend", "v")
         )
-        self.leg = ca.SX.sym("leg", legs)
-        chord = np.hypot(*(across.middle[after] - across.middle[here]).T)
+        self.leg = ca.SX.sym("leg", count - 1)
+        chord = np.hypot(*np.diff(across.middle, axis=0).T)
         self._first = [across.angle, across.bend, chord]
         wide = np.full(count, np.pi)
         fast = np.full(count, 1.0)
@@ -115,30 +130,33 @@ class _Problem:
         if status not in ("Solve_Succeeded", "Solved_To_Acceptable_Level"):
             raise RacerError(f"no fastest lap was found: IPOPT says {status}")
         x, count = np.array(found["x"]).ravel(), len(v)
-        ring = [*self._here, self._after[-1]]
-        xy, speed = self.across.at(x[:count]), x[3 * count : 4 * count]
-        return Lap(float(found["f"]), xy[ring], speed[ring])
+        speed, leg = x[3 * count : 4 * count], x[4 * count :]
+        spent = 2.0 * leg / (speed[1:] + speed[:-1])
+        lap = slice(self._run_up, None)
+        return Lap(float(spent[lap].sum()), self.across.at(x[:count])[lap], speed[lap])
 
     def _written(self) -> tuple[Any, Any, Any]:
-        """The time [s], what must be 0, and what must not be above 0."""
+        """The time [s], what must be 0, and what must not be above 0.
+
+        The run-up counts for a thousandth, so that it is not left open.
+        """
         ca, car, leg = self._ca, self.envelope, self.leg
-        here, after = self._here, self._after
         x = self.across.middle[:, 0] + self.n * self.across.across[:, 0]
         y = self.across.middle[:, 1] + self.n * self.across.across[:, 1]
-        heading, v, before, then = self.heading, self.v, self.bend[here], self.bend[after]
+        heading, v, before, then = self.heading, self.v, self.bend[:-1], self.bend[1:]
         bend = 0.5 * (before + then)
-        way = heading[here] + leg * (2.0 * before + then) / 6.0
+        way = heading[:-1] + leg * (2.0 * before + then) / 6.0
         chord = leg * (1.0 - (leg * bend) ** 2 / 24.0)  # An arc is longer than its chord.
         equal = ca.vertcat(
-            x[after] - x[here] - chord * ca.cos(way),
-            y[after] - y[here] - chord * ca.sin(way),
-            heading[after] + self._turn - heading[here] - leg * bend,
+            x[1:] - x[:-1] - chord * ca.cos(way),
+            y[1:] - y[:-1] - chord * ca.sin(way),
+            heading[1:] - heading[:-1] - leg * bend,
         )
-        square, mean = 0.5 * (v[here] ** 2 + v[after] ** 2), 0.5 * (v[here] + v[after])
-        gain = (v[after] ** 2 - v[here] ** 2) / (2.0 * leg)
+        square, mean = 0.5 * (v[:-1] ** 2 + v[1:] ** 2), 0.5 * (v[:-1] + v[1:])
+        gain = (v[1:] ** 2 - v[:-1] ** 2) / (2.0 * leg)
         along, sideways = gain + car.air * square, bend * square
         fade = car.drive / (car.no_load - car.knee)
-        top = car.top_speed(_widest(self.across))[here]
+        top = car.top_speed(_widest(self.across))[:-1]
         held = ca.vertcat(
             (along**2 + sideways**2) / car.grip**2 - 1.0,
             (along + car.rolling) / car.drive - 1.0,
@@ -146,12 +164,8 @@ class _Problem:
             (along + car.rolling - fade * (car.no_load - mean)) / car.drive,
             (gain - car.gain * (top - mean)) / car.drive,
         )
-        return ca.sum1(leg / mean), equal, held
-
-
-def _whole_turns(across: Gates) -> float:
-    """What the heading gains on a lap [rad]: 2 pi either way, 0 on an eight."""
-    return float(2 * np.pi * np.round((across.angle[-1] - across.angle[0]) / (2 * np.pi)))
+        weight = np.where(np.arange(leg.numel()) < self._run_up, 1e-3, 1.0)
+        return ca.sum1(weight * leg / mean), equal, held
 
 
 def _widest(across: Gates) -> np.ndarray:
