@@ -32,6 +32,8 @@ from racer.sensors import (
 from racer.track import load_track
 from racer.world import CONTROL_RATE, CarState, has_display
 
+POOL = 16
+"""Tracks that `generated` stands for; they are all made before the first episode."""
 METADATA: dict[str, Any] = {
     "render_modes": ["rgb_array", "human"] if has_display() else ["rgb_array"],
     "render_fps": CONTROL_RATE,
@@ -39,7 +41,12 @@ METADATA: dict[str, Any] = {
 
 
 def _several(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
+    """Names as a tuple, in which `generated` stands for `POOL` tracks."""
+    names = (value,) if isinstance(value, str) else value
+    if isinstance(names, list | tuple) and "generated" in names:
+        pool = [f"generated:{seed}" for seed in range(POOL)]
+        names = [one for name in names for one in (pool if name == "generated" else [name])]
+    return names
 
 
 class EnvConfig(Document):
@@ -48,7 +55,8 @@ class EnvConfig(Document):
     track: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
         default=("bowtie",),
         min_length=1,
-        description="a shipped track's name or a file; of several each episode draws one",
+        description="a shipped track's name, a file, generated:SEED, or generated for 16 of "
+        "them; of several each episode draws one",
     )
     car: CarName = Field(default="deepracer", description=f"the car: {' or '.join(PRESETS)}")
     sensor: Sensors = Field(default=(CameraConfig(),), description="what the policy sees")

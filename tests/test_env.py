@@ -312,3 +312,20 @@ def test_of_several_tracks_each_episode_draws_one_with_its_own_walls_and_sights(
     paid = [env.advance(np.tile(straight(1.5), (6, 1)))[0] for _ in range(150)]
     assert np.isfinite(paid).all()
     assert (env.info()["ending"] == Ending.CRASHED).all()
+
+
+def test_generated_stands_for_a_pool_of_tracks_that_every_car_draws_from(build):
+    env = build(4, track=["generated", "oval"])
+    assert [track.name for track in env.tracks[:2]] == ["generated:0", "generated:1"]
+    assert env.tracks[-1].name == "oval"
+    drawn = set()
+    env.reset(seed=0)
+    for _ in range(15):
+        env.start(np.arange(4))
+        drawn |= set((env.race.road // 2).tolist())
+    assert len(drawn) > 10
+    again = build(1, track=["generated", "oval"])
+    env.reset(seed=5)
+    again.reset(seed=7)
+    assert again.race.road[0] == env.race.road[2]
+    assert again.world.state.body[0].tobytes() == env.world.state.body[2].tobytes()
