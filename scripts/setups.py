@@ -26,6 +26,9 @@ def main() -> None:
                 result = judge_pilot(follow.fastest(lines, spec, share), name, race, car=car)
                 if result.is_clean and result.total_time_s:
                     clean.append((result.total_time_s, share, inside))
+        if not clean:
+            print(f"{name:12} {car:10} no set-up stays on the road; it keeps to the careful one")
+            continue
         time, share, inside = min(clean)
         found[f"{road.name} {digest_of(road, spec)}"] = {"share": share, "inside": inside}
         print(f"{name:12} {car:10} {time:7.3f} s  share {share}  inside {inside} m", flush=True)
