@@ -19,8 +19,8 @@ from racer.race import Ending, Race, RaceConfig
 from racer.sensors import Sensors, make_sensors, of_car
 from racer.track import load_track
 
-Policy = Callable[[np.ndarray], np.ndarray]
-"""Observations (1, ...) to actions (1, ...)."""
+Policy = Callable[[Any], np.ndarray]
+"""Observations (1, ...), of several sensors a dict of them, to actions (1, ...)."""
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,8 @@ def _signals_stop(watch: Watch) -> Iterator[None]:
             signal.signal(one, handler)
 
 
-def trained_actor(run: Run) -> tuple[RunConfig, DeterministicActor, tuple[int, ...], int]:
-    """The config of a run, its best policy, the shape of an observation, and the steps it took."""
+def trained_actor(run: Run) -> tuple[RunConfig, DeterministicActor, int]:
+    """The config of a run, its best policy, and the steps that it took."""
     config = run.config()
     env = CarsVecEnv(RacerVectorEnv(1, **(config.env | {"reward": None})))
     # Nothing is learnt here: the smallest rollout that PPO takes will do.
@@ -85,7 +85,6 @@ def trained_actor(run: Run) -> tuple[RunConfig, DeterministicActor, tuple[int, .
     small = config.model_copy(update={"device": "cpu", "ppo": ppo})
     try:
         model = load(small, run.best(), env)
-        shape = env.cars.single_observation_space.shape or ()
-        return config, actor(config, model), shape, model.num_timesteps
+        return config, actor(config, model), model.num_timesteps
     finally:
         env.close()

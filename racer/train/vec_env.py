@@ -12,10 +12,13 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.env import RacerVectorEnv
 from racer.race import Ending
+from racer.sensors import Observations, of_car
 
 
 class CarsVecEnv(VecEnv):
     """Steps all cars at once; a camera frame (H, W, C) is shown to torch as (C, H, W).
+
+    Observations are an array (n, ...), or of several sensors a dict of them by name.
 
     A car that is done starts anew in the same step. Its info then holds `terminal_observation`,
     `TimeLimit.truncated`, and `episode`: reward `r`, length `l`, wall time `t`, `progress`
@@ -24,21 +27,23 @@ class CarsVecEnv(VecEnv):
 
     def __init__(self, env: RacerVectorEnv) -> None:
         self.cars = env
-        self._shape = observation_shape(env.single_observation_space)
         space = env.single_observation_space
-        assert isinstance(space, spaces.Box)
-        low, high = (np.moveaxis(end, -1, 0) for end in (space.low, space.high))
-        dtype: Any = space.dtype
-        super().__init__(env.num_envs, spaces.Box(low, high, dtype=dtype), env.single_action_space)
+        if isinstance(space, spaces.Dict):
+            seen = spaces.Dict({name: _channels_first(box) for name, box in space.items()})
+        else:
+            seen = _channels_first(space)
+        super().__init__(env.num_envs, seen, env.single_action_space)
         self._actions = np.zeros(0)
         self._returns = np.zeros(env.num_envs)
         self._began = time.perf_counter()
 
-    def _seen(self) -> np.ndarray:
+    def _seen(self) -> Observations:
         seen = self.cars.observations
-        return np.moveaxis(seen, 3, 1) if seen.ndim == 4 else seen
+        if isinstance(seen, dict):
+            return {name: _to_front(values) for name, values in seen.items()}
+        return _to_front(seen)
 
-    def reset(self) -> np.ndarray:
+    def reset(self) -> Observations:
         """Start every car; seeds given to `seed` take effect."""
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
         self.cars.reset(seed=seeds)
@@ -50,7 +55,7 @@ class CarsVecEnv(VecEnv):
         """Keep the actions for `step_wait`."""
         self._actions = actions
 
-    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+    def step_wait(self) -> tuple[Observations, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Observations, rewards, dones and infos of one control period."""
         rewards, terminated, truncated = self.cars.advance(self._actions)
         self._returns += rewards
@@ -60,7 +65,7 @@ class CarsVecEnv(VecEnv):
             last = self._seen()
             for car in np.flatnonzero(done).tolist():
                 infos[car] = {
-                    "terminal_observation": last[car],
+                    "terminal_observation": of_car(last, car),
                     "TimeLimit.truncated": bool(truncated[car]),
                     "episode": self._episode(car),
                 }
@@ -107,7 +112,12 @@ class CarsVecEnv(VecEnv):
         return [indices] if isinstance(indices, int) else indices
 
 
-def observation_shape(space: Any) -> tuple[int, ...]:
-    """The shape of one observation as torch sees it: channels first for a frame."""
-    shape = tuple(space.shape)
-    return (shape[2], *shape[:2]) if len(shape) == 3 else shape
+def _channels_first(space: Any) -> spaces.Box:
+    """The space of what torch sees of one sensor: (C, H, W) for a frame."""
+    low, high = (np.moveaxis(end, -1, 0) for end in (space.low, space.high))
+    return spaces.Box(low, high, dtype=space.dtype)
+
+
+def _to_front(values: np.ndarray) -> np.ndarray:
+    """Frames (n, H, W, C) as (n, C, H, W) without a copy; numbers (n, k) as they are."""
+    return np.moveaxis(values, 3, 1) if values.ndim == 4 else values

@@ -15,6 +15,7 @@ from stable_baselines3.common.logger import Figure, Image, TensorBoardOutputForm
 
 from racer.judge import LapResult, judge, race_rules
 from racer.race import Ending
+from racer.sensors import of_car
 from racer.train.algorithm import TorchPolicy, actor
 from racer.train.config import RunConfig
 from racer.train.folder import Run
@@ -156,9 +157,10 @@ class Watch(BaseCallback):
         title = f"{self.num_timesteps:,} steps: {result.laps_completed}/{result.laps} laps"
         figure = driven_line(env.tracks[0], result.xy, result.speed, title)
         record("judge/driven_line", Figure(figure, close=False), exclude="stdout")
-        if len(env.single_observation_space.shape) == 3:
-            newest = env.observations[0][..., -1:]
-            record("judge/camera", Image(newest, "HWC"), exclude="stdout")
+        seen = of_car(env.observations, 0)
+        for name, one in seen.items() if isinstance(seen, dict) else [("camera", seen)]:
+            if one.ndim == 3:
+                record(f"judge/{name}", Image(one[..., -1:], "HWC"), exclude="stdout")
 
     def _on_training_end(self) -> None:
         self._bar.stop()
