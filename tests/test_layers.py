@@ -20,6 +20,7 @@ STEP = {
     "world": 2,
     "sensors": 3,
     "race": 3,
+    "deepracer": 4,
     "reward": 4,
     "view": 4,
     "env": 5,
@@ -29,7 +30,8 @@ STEP = {
     "train": 8,
     "board": 8,
     "bench": 8,
-    "cli": 9,
+    "cli_deepracer": 9,
+    "cli": 10,
 }
 
 ONLY_IN = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,17 @@ class CarsVecEnv(VecEnv):
 
     A car that is done starts anew in the same step. Its info then holds `terminal_observation`,
     `TimeLimit.truncated`, and `episode`: reward `r`, length `l`, wall time `t`, `progress`
-    [percent], `ending` (an `Ending`) and `lap_time_s` (NaN where no lap was completed).
+    [percent], `ending` (an `Ending`), `lap_time_s` (NaN where no lap was completed), and where it
+    ended: `track` (its index) and `xy` [m].
+
+    Attributes:
+        cars: The environment.
+        trace: Called with rewards and dones of each control step, where somebody asks for a log.
     """
 
     def __init__(self, env: RacerVectorEnv) -> None:
         self.cars = env
+        self.trace: Callable[[np.ndarray, np.ndarray], None] | None = None
         space = env.single_observation_space
         if isinstance(space, spaces.Dict):
             seen = spaces.Dict({name: _channels_first(box) for name, box in space.items()})
@@ -60,6 +66,8 @@ class CarsVecEnv(VecEnv):
         rewards, terminated, truncated = self.cars.advance(self._actions)
         self._returns += rewards
         done = terminated | truncated
+        if self.trace is not None:
+            self.trace(rewards, done)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if done.any():
             last = self._seen()
@@ -82,6 +90,8 @@ class CarsVecEnv(VecEnv):
             "progress": float(race.progress[car]),
             "ending": Ending(int(race.ending[car])),
             "lap_time_s": race.lap_times[car][-1] if race.lap_times[car] else float("nan"),
+            "track": int(race.road[car]) // 2,
+            "xy": race.world.state.xy[car].tolist(),
         }
 
     def close(self) -> None:

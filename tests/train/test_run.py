@@ -160,7 +160,9 @@ def test_the_huber_loss_s_gradient_is_torch_s():
     def gradients(loss, values):
         model.policy.zero_grad()
         (0.3 * loss(values.flatten(), wanted)).backward()
-        return model.policy.value_net.weight.grad.clone()
+        found = model.policy.value_net.weight.grad
+        assert found is not None
+        return found.clone()
 
     square = torch.nn.functional.mse_loss
     learnt, _, _ = model.policy.evaluate_actions(seen, torch.zeros(4, 2))
