@@ -13,17 +13,18 @@ if TYPE_CHECKING:
     from racer.policy.entry import Manifest
 
 
-def import_deepracer(folder: Path, name: str, out: Path | None = None) -> None:
+def import_deepracer(folder: Path, name: str = "", out: Path | None = None) -> None:
     """Take over a model from the DeepRacer world: a run config, and copies of what it needs.
 
     Args:
         folder: Where reward_function.py, model_metadata.json and hyperparameters.json lie, and a
             track as .npy if you have one.
-        name: What the config is called.
+        name: What the config is called; <folder>-racer where it is not given.
         out: The folder to write into; one called as the config where it is not given.
     """
     from racer.train.importer import import_deepracer as take_over
 
+    name = name or f"{folder.resolve().name}-racer"
     found = take_over(folder, name, out or Path(name))
     print(f"config: {found.config}")
     for note in found.notes:

@@ -212,7 +212,7 @@ def _driven(track: Track, line: dict[str, np.ndarray]) -> list[str]:
         values = line[key]
         if not np.isfinite(values).all():
             continue
-        low, high = np.percentile(values, [1, 99]).tolist()
+        low, high = np.percentile(values, [5, 95]).tolist()
         picture = svg.RoadMap(track)
         picture.line(line["xy"], values, low, high)
         body = picture.svg() + svg.legend(low, high, what)

@@ -12,11 +12,11 @@ from racer.track import Track
 WIDTH, HEIGHT = 640, 300
 EDGE = 28
 """Around a map, so that what lies beside the road is seen."""
-LEFT, RIGHT, TOP, BOTTOM = 68, 14, 34, 56
+LEFT, RIGHT, TOP, BOTTOM = 84, 14, 34, 56
 RAMP = np.array(
-    [[13, 8, 135], [126, 3, 168], [204, 71, 120], [248, 149, 64], [240, 225, 60]], dtype=float
+    [[13, 8, 135], [126, 3, 168], [204, 71, 120], [248, 149, 64], [232, 192, 36]], dtype=float
 )
-"""From low to high: five of matplotlib's plasma."""
+"""From low to high: about matplotlib's plasma, its end dark enough for a light page."""
 SERIES = ("#e8792b", "#3f8fd2", "#58a55c")
 
 

@@ -144,5 +144,5 @@ def test_a_histogram_s_bars_are_as_tall_as_they_are_many():
 
 def test_the_ramp_begins_dark_and_ends_light():
     assert svg.colour(0.0) == "#0d0887"
-    assert svg.colour(1.0) == "#f0e13c"
+    assert svg.colour(1.0) == "#e8c024"
     assert svg.colour(7.0) == svg.colour(1.0)
