@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,18 +92,27 @@ def analyze(run: Path, out: Path | None = None) -> None:
 
 
 def log_race(folder: Path, result: LapResult, track: str, manifest: Manifest) -> None:
-    """Write a race as DeepRacer's tools read it: an evaluation, rewards all 0."""
+    """Write a race as DeepRacer's tools read it: an evaluation of its own, rewards all 0."""
+    import time
+
     import numpy as np
 
     from racer.car.spec import car_named
-    from racer.deepracer.trace import SimTrace, judged
+    from racer.deepracer.metadata import metadata_as_json
+    from racer.deepracer.trace import SimTrace, judged, write_json
     from racer.reward.params import front
     from racer.track import load_track
 
-    if (folder / "evaluation-simtrace").exists():
-        raise ConfigError(f"{folder} already holds a race's logs; name another folder")
-    log, unpaid = SimTrace(folder, "evaluation"), np.zeros(len(result.time))
+    described = folder / "model" / "model_metadata.json"
+    if not described.exists():
+        kinds = [sensor.name for sensor in manifest.sensor]
+        write_json(described, metadata_as_json(manifest.actions, kinds))
+    place = folder / f"evaluation-{time.strftime('%Y%m%d%H%M%S')}"
+    if place.exists():
+        raise ConfigError(f"{place} is there already; a race a second, please")
+    log, unpaid = SimTrace(place, "evaluation"), np.zeros(len(result.time))
     ahead = front(car_named(manifest.car))
     for steps in judged(result, load_track(track), manifest.actions, unpaid, ahead):
         log.episode(steps)
     log.close()
+    print(f"logs: {place}", file=sys.stderr)

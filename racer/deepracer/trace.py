@@ -8,8 +8,11 @@
 | `logs/training/racer-robomaker.log` | the same lines as SIM_TRACE_LOG |
 | `model/model_metadata.json`, `ip/hyperparameters.json` | what was trained |
 
-The fields, their formats and the labels are those of the public simulation's source. Of n cars
-that train at once an episode gets its number when it ends. X and Y are the front of the car.
+A race's evaluation lies in a folder `evaluation-<time>` of its own, where the tools look for one.
+The fields, their formats and the labels are those of the public simulation's source. There an
+episode's first line is `prepare`, before the car moves; here it has the time before the
+first control step and the place after it, some centimetres on. Of n cars that
+train at once an episode gets its number when it ends. X and Y are the front of the car.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from racer.car.actions import ActionSpace
 from racer.errors import RacerError
 from racer.race import Ending
 from racer.track import Track
+from racer.world import CONTROL_RATE
 from racer.world.state import yaw_of
 
 FIELDS = (
@@ -198,12 +202,16 @@ class SimTrace:
     _episodes: int = field(default=0, init=False)
     _metrics: list[dict[str, Any]] = field(default_factory=list, init=False)
 
-    def episode(self, steps: list[Step]) -> None:
-        """Write one whole episode.
+    def episode(self, driven: list[Step]) -> None:
+        """Write one whole episode, whose steps count from 1.
 
         Raises:
             RacerError: The folder cannot be written.
         """
+        first = driven[0]
+        before = first.time - 1.0 / CONTROL_RATE
+        ready = first._replace(reward=0.0, is_done=False, time=before, status="prepare")
+        steps = [ready, *(step._replace(steps=step.steps + 1) for step in driven)]
         number, last, wall = self._episodes, steps[-1], time.time()
         self._episodes += 1
         csv = self.iteration + (number // ITERATION if self.phase == "training" else 0)

@@ -52,7 +52,7 @@ def test_a_line_has_the_format_of_the_public_simulation():
     assert ",[-15 1.5]," in step._replace(action=(-15.0, 1.5)).line(0, 0.0)
 
 
-def test_each_training_episode_counts_its_steps_and_ends_once(folder):
+def test_each_training_episode_begins_prepared_counts_its_steps_and_ends_once(folder):
     files = sorted(folder.glob("training-simtrace/*-iteration.csv"))
     assert files
     seen = [row for file in files for row in rows(file)]
@@ -65,6 +65,9 @@ def test_each_training_episode_counts_its_steps_and_ends_once(folder):
         assert [int(row["steps"]) for row in steps] == list(range(1, len(steps) + 1))
         assert [row["done"] for row in steps] == ["False"] * (len(steps) - 1) + ["True"]
         assert steps[-1]["episode_status"] == "off_track"
+        assert [row["episode_status"] == "prepare" for row in steps[:2]] == [True, False]
+        clock = [float(row["tstamp"]) for row in steps]
+        assert clock[-1] - clock[0] == pytest.approx((len(steps) - 1) / 15, abs=0.002)
         pair = GRID["choices"][int(steps[0]["action"])]
         assert [float(steps[0]["steer"]), float(steps[0]["throttle"])] == pair
 
@@ -76,7 +79,7 @@ def test_an_iteration_holds_twenty_episodes(tmp_path):
         log.episode([step])
     log.close()
     counts = [len(rows(tmp_path / f"training-simtrace/{n}-iteration.csv")) for n in range(3)]
-    assert counts == [20, 20, 1]
+    assert counts == [40, 40, 2], "two lines for an episode of one step"
     metrics = json.loads((tmp_path / "metrics/TrainingMetrics.json").read_text())
     assert [one["trial"] for one in metrics["metrics"]] == [*range(1, 21), *range(1, 21), 1]
 
