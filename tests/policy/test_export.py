@@ -106,6 +106,21 @@ def test_a_policy_of_several_sensors_has_an_input_for_each_and_equals_torch(
         assert np.ptp(answers, axis=0).max() > 1e-3, "it must depend on what is seen"
 
 
+def test_what_is_exported_is_what_the_learner_would_do():
+    config = validate(SMALL | {"sensor": SEVERAL}, RunConfig, "test")
+    env = CarsVecEnv(RacerVectorEnv(2, **config.env))
+    model = build(config, env)
+    env.reset()
+    seen = env.reset()
+    mine = of_car(env.cars.observations, np.array([0]))
+    with torch.no_grad():
+        model.policy.action_net.get_parameter("weight").mul_(100.0)
+    theirs, _ = model.predict({name: one[:1] for name, one in seen.items()}, deterministic=True)
+    assert np.allclose(TorchPolicy(actor(config, model), model.device)(mine), theirs, atol=1e-6)
+    assert np.abs(theirs).max() > 1e-3
+    env.close()
+
+
 def test_each_of_several_sensors_is_heeded(tmp_path):
     config, _, in_onnx, _ = policies(tmp_path, sensor=SEVERAL)
     env = RacerVectorEnv(1, **(config.env | {"reward": None}))

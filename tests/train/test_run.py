@@ -129,15 +129,17 @@ def test_a_policy_with_discrete_actions_trains(tmp_path):
     assert len(watch.best.time) > 5
 
 
-@pytest.mark.parametrize("actions", ["continuous", "discrete"])
-def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions):
+@pytest.mark.parametrize(
+    ("actions", "preset"), [("continuous", "small"), ("discrete", "small"), ("continuous", "deep")]
+)
+def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions, preset):
     sensors = [{"kind": "camera", "width": 32, "height": 24}, {"kind": "lidar", "beams": 8}]
     several = config(
         sensor=sensors,
         actions=actions,
         steps=64,
         ppo={"n_steps": 8, "batch_size": 32, "n_epochs": 1, "value_loss": "huber"},
-        network={"filters": [[4, 4, 2]], "features": 16, "vectors": [8]},
+        network={"preset": preset, "filters": [[4, 4, 2]], "features": 16, "vectors": [8]},
         evaluation={"every": 64, "laps": 1, "time_limit": 2.0},
     )
     train(several, tmp_path / "run", QUIET)
