@@ -56,7 +56,7 @@ class OnnxPolicy:
         given = observation if isinstance(observation, dict) else {OBSERVATION: observation}
         got = {name: (one.shape, one.dtype.name) for name, one in given.items()}
         if got != self._seen:
-            raise ValueError(f"observation {_listed(got)}; {self.name} sees {_listed(self._seen)}")
+            raise ValueError(f"{_listed(got)}; {self.name} sees {_listed(self._seen)}")
         try:
             (action,) = self._session.run(["action"], given)
         except Exception as problem:  # onnxruntime's errors have no common base below this one
@@ -148,7 +148,7 @@ def _words(shape: tuple[Any, ...], dtype: str) -> str:
 
 
 def _listed(parts: dict[str, tuple[tuple[Any, ...], str]]) -> str:
-    """Each input in words; the name of the only one goes without saying."""
+    """Each input or output in words."""
     return ", ".join(f"{name} {_words(*part)}" for name, part in parts.items()) or "none"
 
 
