@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from racer import cli_tracks
+from racer.cli_deepracer import actions, analyze, import_deepracer, log_race
 from racer.errors import ConfigError, RacerError
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ USAGE = """usage: racer VERB ...
   train CONFIG     train a policy; CONFIG is a YAML file such as configs/quick.yaml
   export RUN       package a run's best policy as an entry
   race ENTRY ...   race an entry on a track, or several together, with a video if you like
+  analyze RUN      write a report of a run as one HTML file
+  actions          make a list of actions, and show it
+  import-deepracer take over a model's files from the DeepRacer world
   board submit     judge an entry on a season and add it to the leaderboard
   board show       the leaderboard
   bench            time the simulator on this machine
@@ -53,6 +57,9 @@ def _dispatch(words: list[str]) -> None:
     verbs: dict[str, Callable[..., None]] = {
         "export": export,
         "race": race,
+        "analyze": analyze,
+        "actions": actions,
+        "import-deepracer": import_deepracer,
         "board submit": board_submit,
         "board show": board_show,
         "bench": bench,
@@ -107,9 +114,11 @@ def train(words: Sequence[str]) -> None:
     config = read(path, RunConfig)
 
     folder = tyro.conf.arg(help="the run's folder; runs/<config>-<time> if not given")
+    logs = tyro.conf.arg(help="also write the logs that DeepRacer's analysis tools read")
     fields: list[Any] = [
         ("config", Annotated[RunConfig, tyro.conf.arg(name="")]),
         ("run", Annotated[Path | None, folder], None),
+        ("deepracer_logs", Annotated[bool, logs], False),
     ]
     Options = make_dataclass("Options", fields)
     try:
@@ -122,7 +131,7 @@ def train(words: Sequence[str]) -> None:
         )
     except ValidationError as problem:
         raise ConfigError(explain(problem, RunConfig, "command line")) from problem
-    _train(options.config, options.run or _new_run(path.stem))
+    _train(options.config, options.run or _new_run(path.stem), options.deepracer_logs)
 
 
 def _new_run(stem: str) -> Path:
@@ -131,10 +140,10 @@ def _new_run(stem: str) -> Path:
     return Path("runs") / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def _train(config: Any, folder: Path) -> None:
+def _train(config: Any, folder: Path, deepracer_logs: bool = False) -> None:
     from racer.train.run import train as run
 
-    watch = run(config, folder)
+    watch = run(config, folder, deepracer_logs=deepracer_logs)
     print(f"run: {folder}")
     if watch.best is not None:
         print(f"best: {_sentence(watch.best)}")
@@ -170,6 +179,7 @@ def race(
     video: Path | None = None,
     plot: Path | None = None,
     json: bool = False,
+    deepracer_logs: Path | None = None,
 ) -> None:
     """Race an entry from the start line, or several together from a grid.
 
@@ -188,6 +198,7 @@ def race(
         video: Record the race as this mp4; the camera follows the first entry.
         plot: Draw the first entry's driven line as this PNG.
         json: Print the result as JSON; a list of them where several race.
+        deepracer_logs: Write the first entry's race into this folder as DeepRacer's tools read it.
     """
     from racer.judge import judge_entries, race_rules
     from racer.race import RaceConfig
@@ -206,6 +217,10 @@ def race(
         sensor = () if isinstance(racers[0], str) else racers[0].manifest.sensor
         car = manifests[0].car if manifests else car
         _picture(results[0], road, walls, names[0], sensor, car, video, plot)
+    if deepracer_logs:
+        if isinstance(racers[0], str):
+            raise ConfigError("--deepracer-logs wants an entry, which says what its actions are")
+        log_race(deepracer_logs, results[0], road, racers[0].manifest)
     if json:
         figures = [result.as_dict() for result in results]
         _print_json(figures if len(figures) > 1 else figures[0])

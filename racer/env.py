@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import gymnasium
@@ -15,6 +16,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from racer.assets.document import Document, validate
 from racer.car.actions import ActionSpace
 from racer.car.spec import PRESETS, CarName, car_named
+from racer.deepracer.metadata import action_space
 from racer.race import Ending, Race, RaceConfig
 from racer.randomisation import QUANTITIES, Randomisation, load_randomisation
 from racer.reward.params import Facts, ParamsBuilder, some
@@ -60,7 +62,9 @@ class EnvConfig(Document):
     )
     car: CarName = Field(default="deepracer", description=f"the car: {' or '.join(PRESETS)}")
     sensor: Sensors = Field(default=(CameraConfig(),), description="what the policy sees")
-    actions: ActionSpace = Field(default=ActionSpace(), description="what the policy may do")
+    actions: ActionSpace = Field(
+        default=ActionSpace(), description="what the policy may do; or a model_metadata.json"
+    )
     race: RaceConfig = Field(default=RaceConfig(), description="kind, starts, laps and endings")
     randomisation: Randomisation = Field(
         default=Randomisation(), description="what an episode draws; ranges, or a preset's name"
@@ -72,6 +76,8 @@ class EnvConfig(Document):
     @field_validator("actions", mode="before")
     @classmethod
     def _a_name_is_a_kind(cls, value: Any) -> Any:
+        if isinstance(value, str) and value.endswith(".json"):
+            return action_space(Path(value))
         return {"kind": value} if isinstance(value, str) else value
 
     @field_validator("randomisation", mode="before")

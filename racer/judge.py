@@ -21,8 +21,8 @@ from racer.race import Ending, Race, RaceConfig
 from racer.sensors import Sensors, make_sensors, of_car
 from racer.track import load_track
 
-Policy = Callable[[np.ndarray], np.ndarray]
-"""Observations (1, ...) to actions (1, ...)."""
+Policy = Callable[[Any], np.ndarray]
+"""Observations (1, ...), of several sensors a dict of them, to actions (1, ...)."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,10 @@ class LapResult:
         body: The body rows at each control step, (T, 13).
         steering: Angle of the front wheels at each control step [rad], (T,).
         time: Race time at each control step [s], (T,).
+        command: Commanded steering [rad] and speed [m/s] at each control step, (T, 2).
+        progress: Share of the lap made good at each control step [percent], (T,).
+        wheels_on_road: Wheel centres between the borders at each control step, (T,).
+        fault: The `Ending` that each control step's fault stands for, else RUNNING, (T,).
         boxes: What it could meet at each control step, rows as in `World.boxes`, (T, K, 10).
         colours: Red, green and blue of those, (K, 3) uint8.
         limit: The least times for track and car; None where they are not known, or where the
@@ -64,6 +68,10 @@ class LapResult:
     body: np.ndarray
     steering: np.ndarray
     time: np.ndarray
+    command: np.ndarray
+    progress: np.ndarray
+    wheels_on_road: np.ndarray
+    fault: np.ndarray
     boxes: np.ndarray
     colours: np.ndarray
     limit: Limit | None = None
@@ -233,6 +241,8 @@ class _Tape:
         self._body: list[np.ndarray] = []
         self._steering: list[float] = []
         self._time: list[float] = []
+        self._command: list[np.ndarray] = []
+        self._judged: list[tuple[float, int, int]] = []
         self._boxes: list[np.ndarray] = []
 
     def add(self, race: Race, car: int) -> None:
@@ -240,9 +250,13 @@ class _Tape:
         self._body.append(state.body[car].copy())
         self._steering.append(float(state.steering[car]))
         self._time.append(float(race.time[car]))
+        self._command.append(state.command[car].copy())
+        judged = race.progress[car], race.wheels_on_road[car], race.fault[car]
+        self._judged.append((float(judged[0]), int(judged[1]), int(judged[2])))
         self._boxes.append(race.world.boxes[car].copy())
 
     def result(self, race: Race, car: int, seed: int, limit: Limit | None) -> LapResult:
+        progress, wheels, fault = np.array(self._judged).reshape(-1, 3).T
         return LapResult(
             track=race.tracks[0].name,
             seed=seed,
@@ -258,6 +272,10 @@ class _Tape:
             body=np.array(self._body),
             steering=np.array(self._steering),
             time=np.array(self._time),
+            command=np.array(self._command),
+            progress=progress,
+            wheels_on_road=wheels.astype(int),
+            fault=fault.astype(int),
             boxes=np.array(self._boxes),
             colours=race.colours[car],
             limit=limit,

@@ -32,7 +32,17 @@ def test_help_names_every_verb_and_imports_nothing_heavy():
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for verb in ("train", "export", "race", "board submit", "board show", "bench", "car report"):
+    ours = ("analyze", "actions", "import-deepracer")
+    for verb in (
+        *ours,
+        "train",
+        "export",
+        "race",
+        "board submit",
+        "board show",
+        "bench",
+        "car report",
+    ):
         assert verb in done.stdout
     assert done.stdout.rstrip().endswith("[]")
 

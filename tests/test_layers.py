@@ -22,6 +22,7 @@ STEP = {
     "sensors": 3,
     "race": 3,
     "pilot": 3,
+    "deepracer": 4,
     "reward": 4,
     "view": 4,
     "env": 5,
@@ -32,6 +33,7 @@ STEP = {
     "board": 8,
     "bench": 8,
     "cli_tracks": 9,
+    "cli_deepracer": 9,
     "cli": 10,
 }
 

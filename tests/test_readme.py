@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from racer import cli
+from racer import assets, cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,8 +31,21 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
 
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("RACER_BOARD", str(tmp_path))
-    for name in ("racer.cli._train", "racer.train.export.export_run"):
+    for name in (
+        "racer.cli._train",
+        "racer.train.export.export_run",
+        "racer.train.report.write_report",
+        "racer.train.importer.import_deepracer",
+        "racer.train.lines.best_line",
+        "racer.deepracer.trace.write_json",
+    ):
         monkeypatch.setattr(name, stop)
+    find = assets.find
+
+    def found(name, *rest):
+        return find("quick" if name == "mine/mine.yaml" else name, *rest)
+
+    monkeypatch.setattr("racer.assets.find", found)
     monkeypatch.setattr("racer.policy.entry.read_entry", stop)
     monkeypatch.setattr("racer.judge.judge_entries", stop)
     monkeypatch.setattr("racer.board.standing.rank", stop)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from racer.policy.layers import OBSERVATION
+from racer.sensors.config import Sensors
 
 if TYPE_CHECKING:
     from racer.policy.networks import DeterministicActor
@@ -12,17 +16,20 @@ if TYPE_CHECKING:
 OPSET = 18
 
 
-def to_onnx(actor: DeterministicActor, shape: tuple[int, ...]) -> bytes:
-    """The graph from `observation` to `action`, with fixed shapes and its weights inside.
+def to_onnx(actor: DeterministicActor, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+    """The graph from an input a sensor to `action`, with fixed shapes and its weights inside.
 
     Args:
         actor: The policy.
-        shape: Shape of one observation: (H, W, C) for a uint8 frame, (k,) for float32 numbers.
+        shapes: Shape of one observation of each sensor that the actor names: (H, W, C) for a
+            uint8 frame, (k,) for float32 numbers. The inputs take these names.
     """
     import torch
 
-    dtype = torch.uint8 if len(shape) == 3 else torch.float32
-    example = torch.zeros((1, *shape), dtype=dtype)
+    example = tuple(
+        torch.zeros((1, *shape), dtype=torch.uint8 if len(shape) == 3 else torch.float32)
+        for shape in (shapes[name] for name in actor.names)
+    )
     actor = actor.to("cpu").eval()
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
@@ -32,8 +39,8 @@ def to_onnx(actor: DeterministicActor, shape: tuple[int, ...]) -> bytes:
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 actor,
-                (example,),
-                input_names=["observation"],
+                example,
+                input_names=actor.names,
                 output_names=["action"],
                 opset_version=OPSET,
                 dynamo=True,
@@ -45,6 +52,13 @@ def to_onnx(actor: DeterministicActor, shape: tuple[int, ...]) -> bytes:
     model = program.model_proto
     _forget_where_it_was_made(model)
     return model.SerializeToString(deterministic=True)
+
+
+def input_shapes(sensors: Sensors) -> dict[str, tuple[int, ...]]:
+    """The shape of one observation of each sensor, by the name of the graph's input for it."""
+    if len(sensors) == 1:
+        return {OBSERVATION: sensors[0].space.shape}
+    return {sensor.name: sensor.space.shape for sensor in sensors}
 
 
 def _forget_where_it_was_made(model) -> None:

@@ -2,55 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
+from racer.policy.layers import Layers
 
-def convolutions(
-    shape: tuple[int, int, int], filters: Sequence[tuple[int, int, int]], features: int
-) -> nn.Sequential:
-    """Convolutions with ReLU, then one dense layer: frames (n, C, H, W) to (n, features).
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+
+def embedder(shape: tuple[int, ...], layers: Layers) -> tuple[nn.Sequential, int]:
+    """The layers for one sensor and the width of what they give.
 
     Args:
-        shape: Channels, height and width of a frame.
-        filters: Each convolution as number of filters, kernel and stride.
-        features: Width of the dense layer.
+        shape: (C, H, W) of an image, or (k,) of numbers.
+        layers: What they are made of.
 
     Raises:
-        ValueError: The frame is too small for the filters.
+        ValueError: The image is too small for the filters.
     """
-    layers: list[nn.Module] = []
+    if len(shape) == 3:
+        return convolutions((shape[0], shape[1], shape[2]), layers), layers.features[-1]
+    dense = _dense(shape[0], layers.vectors, layers.activation)
+    return nn.Sequential(nn.Flatten(), *dense), (shape[0], *layers.vectors)[-1]
+
+
+def convolutions(shape: tuple[int, int, int], layers: Layers) -> nn.Sequential:
+    """Convolutions, then dense layers: images (n, C, H, W) to features (n, layers.features[-1]).
+
+    Args:
+        shape: Channels, height and width of an image.
+        layers: What they are made of.
+
+    Raises:
+        ValueError: The image is too small for the filters.
+    """
+    parts: list[nn.Module] = []
     channels, height, width = shape
-    for count, kernel, stride in filters:
+    for count, kernel, stride in layers.filters:
         if min(height, width) < kernel:
             raise ValueError(
-                f"a {shape[2]}x{shape[1]} frame is too small for the filters {tuple(filters)}: "
+                f"a {shape[2]}x{shape[1]} frame is too small for the filters {layers.filters}: "
                 f"{width}x{height} is left before a kernel of {kernel}"
             )
-        layers += [nn.Conv2d(channels, count, kernel, stride), nn.ReLU()]
+        parts.append(nn.Conv2d(channels, count, kernel, stride))
+        if layers.normalise:
+            parts.append(nn.BatchNorm2d(count))
+        parts.append(ACTIVATIONS[layers.activation]())
         channels = count
         height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
-    layers += [nn.Flatten(), nn.Linear(channels * height * width, features), nn.ReLU()]
-    return nn.Sequential(*layers)
+    flat = channels * height * width
+    dense = _dense(flat, layers.features, layers.activation, layers.dropout)
+    return nn.Sequential(*parts, nn.Flatten(), *dense)
+
+
+def _dense(
+    width: int, widths: Sequence[int], activation: str, dropout: float = 0.0
+) -> list[nn.Module]:
+    parts: list[nn.Module] = []
+    for before, after in zip((width, *widths), widths):
+        parts += [nn.Linear(before, after), ACTIVATIONS[activation]()]
+        if dropout:
+            parts.append(nn.Dropout(dropout))
+    return parts
 
 
 class DeterministicActor(nn.Module):
     """A whole policy for one observation as the environment gives it, ready for export.
 
-    Input: a uint8 frame (1, H, W, C) or float32 numbers (1, k). Output: (1, 2) float32 within
-    [-1, 1], or the index of the most likely action, (1,) int64.
+    Input: for each sensor, in the order of `names`, a uint8 image (1, H, W, C) or float32 numbers
+    (1, k). Output: (1, 2) float32 within [-1, 1], or the index of the most likely action,
+    (1,) int64.
+
+    Args:
+        sensors: The layers for each sensor; what they give is joined in this order.
+        head: The layers that follow.
+        action: The last layer.
+        kind: `continuous` or `discrete`.
     """
 
-    def __init__(self, features: nn.Module, head: nn.Module, action: nn.Module, kind: str) -> None:
+    def __init__(
+        self, sensors: Mapping[str, nn.Module], head: nn.Module, action: nn.Module, kind: str
+    ) -> None:
         super().__init__()
-        self.features, self.head, self.action, self.kind = features, head, action, kind
+        self.names = list(sensors)
+        self.sensors = nn.ModuleList(sensors.values())
+        self.head, self.action, self.kind = head, action, kind
 
-    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+    def forward(self, *observations: torch.Tensor) -> torch.Tensor:
         """The action that the policy holds best."""
-        x = observation
-        if x.dtype == torch.uint8:
-            x = x.permute(0, 3, 1, 2).float() / 255.0
-        out = self.action(self.head(self.features(x)))
+        seen = [part(_scaled(one)) for part, one in zip(self.sensors, observations)]
+        out = self.action(self.head(torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]))
         return out.argmax(dim=1) if self.kind == "discrete" else out.clamp(-1.0, 1.0)
+
+
+def _scaled(observation: torch.Tensor) -> torch.Tensor:
+    """An image (n, H, W, C) as (n, C, H, W) in [0, 1]; numbers as they are."""
+    if observation.dtype == torch.uint8:
+        return observation.permute(0, 3, 1, 2).float() / 255.0
+    return observation

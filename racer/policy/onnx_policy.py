@@ -9,6 +9,8 @@ from gymnasium import spaces
 
 from racer.errors import EntryError
 from racer.policy.entry import Entry, Manifest
+from racer.policy.layers import OBSERVATION
+from racer.sensors import Observations
 
 SILENT = 4
 """onnxruntime's log severity `fatal`: what goes wrong comes back as an error instead."""
@@ -25,22 +27,23 @@ class OnnxPolicy:
 
     Raises:
         EntryError: `graph` where onnxruntime cannot load it, `signature` where the inputs or
-            outputs are not the manifest's, `sensor` where it sees through several.
+            outputs are not the manifest's.
     """
 
     def __init__(self, entry: Entry) -> None:
         self.name = entry.manifest.name
         self._space = entry.manifest.actions.space()
-        self._seen = _observation(entry.manifest)
+        self._seen = _inputs(entry.manifest)
         self._done = _action(self._space)
         self._session = _load(entry.policy, self.name)
         self._check_signature()
 
-    def __call__(self, observation: np.ndarray) -> np.ndarray:
+    def __call__(self, observation: Observations) -> np.ndarray:
         """The action for one observation.
 
         Args:
-            observation: A frame (1, H, W, C) uint8, or numbers (1, k) float32.
+            observation: A frame (1, H, W, C) uint8, or numbers (1, k) float32; of several sensors
+                a dict of them by the sensors' names.
 
         Returns:
             Steering and speed (1, 2) float32 within [-1, 1], or the index of a choice (1,) int64.
@@ -48,13 +51,14 @@ class OnnxPolicy:
         Raises:
             EntryError: `run` where the graph fails, `action` where its answer is not finite or
                 not in the action space.
-            ValueError: The observation is not what the manifest's sensor gives.
+            ValueError: The observation is not what the manifest's sensors give.
         """
-        if (observation.shape, observation.dtype.name) != self._seen:
-            got = _words(observation.shape, observation.dtype.name)
-            raise ValueError(f"observation {got}; {self.name} sees {_words(*self._seen)}")
+        given = observation if isinstance(observation, dict) else {OBSERVATION: observation}
+        got = {name: (one.shape, one.dtype.name) for name, one in given.items()}
+        if got != self._seen:
+            raise ValueError(f"{_listed(got)}; {self.name} sees {_listed(self._seen)}")
         try:
-            (action,) = self._session.run(["action"], {"observation": observation})
+            (action,) = self._session.run(["action"], given)
         except Exception as problem:  # onnxruntime's errors have no common base below this one
             raise EntryError(
                 f"{self.name}: the graph failed on an observation: {_first_line(problem)}; "
@@ -86,29 +90,31 @@ class OnnxPolicy:
         return "two numbers within [-1, 1]"
 
     def _check_signature(self) -> None:
-        for what, parts, name, (shape, dtype) in (
-            ("input", self._session.get_inputs(), "observation", self._seen),
-            ("output", self._session.get_outputs(), "action", self._done),
+        for what, parts, wanted in (
+            ("input", self._session.get_inputs(), self._seen),
+            ("output", self._session.get_outputs(), {"action": self._done}),
         ):
-            got = [(part.name, tuple(part.shape), part.type) for part in parts]
-            if got != [(name, shape, _TYPES[dtype])]:
+            got = sorted((part.name, tuple(part.shape), part.type) for part in parts)
+            if got != sorted(
+                (name, shape, _TYPES[dtype]) for name, (shape, dtype) in wanted.items()
+            ):
                 listed = ", ".join(f"{n} {_words(s, t)}" for n, s, t in got[:4]) or "none"
+                asked = {name: (shape, _TYPES[dtype]) for name, (shape, dtype) in wanted.items()}
                 raise EntryError(
-                    f"{self.name}: the graph's {what} is {listed}; the manifest asks for {name} "
-                    f"{_words(shape, _TYPES[dtype])}: export the policy with the sensor and "
+                    f"{self.name}: the graph's {what} is {listed}; the manifest asks for "
+                    f"{_listed(asked)}: export the policy with the sensor and "
                     "actions it was trained with",
                     "signature",
                 )
 
 
-def _observation(manifest: Manifest) -> tuple[tuple[int, ...], str]:
-    sensor, *others = manifest.sensor
-    if others:
-        names = ", ".join(one.name for one in manifest.sensor)
-        raise EntryError(
-            f"{manifest.name}: sees through {names}; only one sensor can be raced", "sensor"
-        )
-    return (1, *sensor.space.shape), str(sensor.space.dtype)
+def _inputs(manifest: Manifest) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and type of each input by its name."""
+    sensors = manifest.sensor
+    names = [one.name for one in sensors] if len(sensors) > 1 else [OBSERVATION]
+    return {
+        name: ((1, *one.space.shape), str(one.space.dtype)) for name, one in zip(names, sensors)
+    }
 
 
 def _action(space: spaces.Box | spaces.Discrete) -> tuple[tuple[int, ...], str]:
@@ -139,6 +145,11 @@ def _load(graph: bytes, name: str) -> Any:
 
 def _words(shape: tuple[Any, ...], dtype: str) -> str:
     return f"{dtype} ({', '.join(str(size) for size in shape)})"
+
+
+def _listed(parts: dict[str, tuple[tuple[Any, ...], str]]) -> str:
+    """Each input or output in words."""
+    return ", ".join(f"{name} {_words(*part)}" for name, part in parts.items()) or "none"
 
 
 def _first_line(problem: Exception) -> str:

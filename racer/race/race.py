@@ -89,6 +89,7 @@ class Race:
         collisions: Times it crashed, (n,).
         resets: Times it was put back, for whatever fault, (n,).
         ending: `Ending` of the episode, (n,).
+        fault: `Ending` that the last step's fault stands for, else RUNNING, (n,).
         lap_times: The times of the completed laps [s], a list a car.
         sector_times: The times of the completed sectors [s], up to `SECTORS` a lap, a list of
             lists a car.
@@ -125,7 +126,7 @@ class Race:
         self.steps, self.laps, self._laps_before = np.zeros((3, n), dtype=np.int64)
         self.off_tracks, self.collisions, self.resets = np.zeros((3, n), dtype=np.int64)
         self.wheels_on_road = np.full(n, 4)
-        self.ending, self._fault = np.zeros((2, n), dtype=np.int64)
+        self.ending, self.fault = np.zeros((2, n), dtype=np.int64)
         self.lap_times: list[list[float]] = [[] for _ in range(n)]
         self.sector_times: list[list[list[float]]] = [[] for _ in range(n)]
         self._xy = np.zeros((n, 2))
@@ -148,7 +149,7 @@ class Race:
             self.world.vary(cars, self.draws.rows)
         for values in (self.distance, self.time, self.steps, self.laps, self._laps_before):
             values[cars] = 0
-        for values in (self.off_tracks, self.collisions, self.resets, self.ending, self._fault):
+        for values in (self.off_tracks, self.collisions, self.resets, self.ending, self.fault):
             values[cars] = 0
         for values in (self._lap_began, self._sectors, self._still, self._falling, self._wait):
             values[cars] = 0
@@ -213,7 +214,7 @@ class Race:
     @property
     def is_crashed(self) -> np.ndarray:
         """Whether the last step was a crash, (n,)."""
-        return self._fault == Ending.CRASHED
+        return self.fault == Ending.CRASHED
 
     @property
     def others(self) -> Others:
@@ -318,15 +319,15 @@ class Race:
             (off, Ending.OFF_TRACK),
             (crashed, Ending.CRASHED),
         ]
-        self._fault[:] = Ending.RUNNING
+        self.fault[:] = Ending.RUNNING
         for happened, ending in faults:
-            self._fault[happened] = ending
-        self.off_tracks += self._fault == Ending.OFF_TRACK
-        self.collisions += self._fault == Ending.CRASHED
+            self.fault[happened] = ending
+        self.off_tracks += self.fault == Ending.OFF_TRACK
+        self.collisions += self.fault == Ending.CRASHED
         over = np.zeros(self.n, dtype=np.int64)
         over[self.time >= self.config.time_limit - 0.5 * self._period] = Ending.TIME_UP
         if self.config.faults == "end":
-            over = np.where(self._fault > 0, self._fault, over)
+            over = np.where(self.fault > 0, self.fault, over)
         over[self.laps >= self.config.laps] = Ending.LAPS_COMPLETE
         self.ending[is_running] = over[is_running]
 
@@ -343,7 +344,7 @@ class Race:
 
     def put_back(self, generators: list[np.random.Generator]) -> None:
         """Charge the cars that made a fault and go on, and set them back on the road."""
-        cars = np.flatnonzero((self._fault > 0) & (self.ending == Ending.RUNNING))
+        cars = np.flatnonzero((self.fault > 0) & (self.ending == Ending.RUNNING))
         rules = self.config
         penalty = np.where(self.is_crashed, rules.collision_penalty, rules.off_track_penalty)
         if self.is_together:

@@ -56,6 +56,11 @@ VIEW = 1.13
 """Horizontal field of view of DeepRacer's camera [rad], which stands near that point."""
 
 
+def front(spec: CarSpec) -> float:
+    """From the centre of mass to the point that x, y mean [m]."""
+    return FRONT + (spec.to_front_axle - spec.to_rear_axle) / 2
+
+
 class Facts(NamedTuple):
     """What happened to n cars in one control step; every array has a leading axis of n."""
 
@@ -101,7 +106,7 @@ class ParamsBuilder:
         self._width, self._length = track.width, track.length
         self._waypoints = [(x, y) for x, y in track.centre.tolist()]
         self._waypoints.append(self._waypoints[0])
-        self._ahead = FRONT + (spec.to_front_axle - spec.to_rear_axle) / 2
+        self._ahead = front(spec)
 
     def build(self, facts: Facts, i: int) -> dict[str, Any]:
         """The params of car i: a fresh dict of plain Python values."""

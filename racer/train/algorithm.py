@@ -10,25 +10,63 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.errors import ConfigError, RunError
-from racer.policy.networks import DeterministicActor, convolutions
-from racer.train.config import NetworkConfig, RunConfig
+from racer.policy.layers import OBSERVATION, Layers
+from racer.policy.networks import ACTIVATIONS, DeterministicActor, embedder
+from racer.sensors import Observations
+from racer.train.config import RunConfig
 
 
-class CameraFeatures(BaseFeaturesExtractor):
-    """Frames in [0, 1], (n, C, H, W), to features, in channels-last memory."""
+class SensorFeatures(BaseFeaturesExtractor):
+    """Observations of one sensor, or a dict of several, to features (n, k).
 
-    def __init__(self, observation_space: spaces.Box, network: NetworkConfig) -> None:
-        super().__init__(observation_space, network.features)
-        channels, height, width = observation_space.shape
-        self.layers = convolutions((channels, height, width), network.filters, network.features)
+    Frames come in [0, 1], (n, C, H, W), and go through the convolutions in channels-last memory.
 
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """Features of shape (n, network.features)."""
-        return self.layers(observations.contiguous(memory_format=torch.channels_last))
+    Attributes:
+        parts: The layers for each sensor, by the name of an exported graph's input.
+    """
+
+    def __init__(self, observation_space: spaces.Space, layers: Layers) -> None:
+        several = isinstance(observation_space, spaces.Dict)
+        boxes = observation_space.spaces if several else {OBSERVATION: observation_space}
+        built = {name: embedder(tuple(box.shape or ()), layers) for name, box in boxes.items()}
+        super().__init__(observation_space, sum(width for _, width in built.values()))
+        self.parts = torch.nn.ModuleDict({name: part for name, (part, _) in built.items()})
+
+    def forward(self, observations: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
+        """Features of all sensors side by side."""
+        given = observations if isinstance(observations, dict) else {OBSERVATION: observations}
+        seen = [part(_laid_out(given[name])) for name, part in self.parts.items()]
+        return torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
+
+
+def _laid_out(values: torch.Tensor) -> torch.Tensor:
+    is_image = values.ndim == 4
+    return values.contiguous(memory_format=torch.channels_last) if is_image else values
+
+
+class HuberPolicy(ActorCriticPolicy):
+    """An actor-critic whose values learn by the Huber loss: past an error of 1 it grows linearly.
+
+    PPO here takes the mean square error. Halved and clipped, its gradient in each value is the
+    Huber loss's; the loss that is logged stays the square error.
+    """
+
+    def __init__(self, *args: Any, vf_coef: float, **kwargs: Any) -> None:
+        self._vf_coef = vf_coef
+        super().__init__(*args, **kwargs)
+
+    def evaluate_actions(
+        self, obs: Any, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """See `ActorCriticPolicy`."""
+        values, log_prob, entropy = super().evaluate_actions(obs, actions)
+        most = self._vf_coef / len(values)
+        values.register_hook(lambda gradient: (gradient / 2).clamp(-most, most))
+        return values, log_prob, entropy
 
 
 def pick_device(name: str) -> str:
@@ -52,19 +90,21 @@ def build(config: RunConfig, env: VecEnv) -> PPO:
     ppo = config.ppo
     first, last = ppo.learning_rate, ppo.final_learning_rate
     rate: Any = first if last is None else lambda left: last + (first - last) * left
-    hidden = list(config.network.hidden)
+    layers = config.network.layers
+    hidden = list(layers.hidden)
     policy: dict[str, Any] = {
         "net_arch": {"pi": hidden, "vf": hidden},
-        "activation_fn": {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}[config.network.activation],
+        "activation_fn": ACTIVATIONS[layers.activation],
         "log_std_init": ppo.log_std_init,
-        "features_extractor_class": FlattenExtractor,
+        "features_extractor_class": SensorFeatures,
+        "features_extractor_kwargs": {"layers": layers},
     }
-    if len(config.sensor[0].space.shape) == 3:
-        policy["features_extractor_class"] = CameraFeatures
-        policy["features_extractor_kwargs"] = {"network": config.network}
+    kind = ActorCriticPolicy
+    if ppo.value_loss == "huber":
+        kind, policy["vf_coef"] = HuberPolicy, ppo.vf_coef
     try:
         model = PPO(
-            ActorCriticPolicy,
+            kind,
             env,
             learning_rate=rate,
             n_steps=ppo.n_steps,
@@ -108,8 +148,9 @@ def actor(config: RunConfig, model: PPO) -> DeterministicActor:
     """The learner's policy without its noise and its critic, sharing its weights."""
     policy = model.policy
     features = policy.features_extractor
+    assert isinstance(features, SensorFeatures)
     return DeterministicActor(
-        features.layers if isinstance(features, CameraFeatures) else torch.nn.Flatten(),
+        dict(features.parts.items()),
         policy.mlp_extractor.policy_net,
         policy.action_net,
         config.actions.kind,
@@ -123,6 +164,8 @@ class TorchPolicy:
         self._actor, self._device = actor, device
 
     @torch.inference_mode()
-    def __call__(self, observation: np.ndarray) -> np.ndarray:
-        """Actions (1, ...) for observations (1, ...)."""
-        return self._actor(torch.as_tensor(observation, device=self._device)).cpu().numpy()
+    def __call__(self, observation: Observations) -> np.ndarray:
+        """Actions (1, ...) for observations (1, ...), or a dict of them by the sensors' names."""
+        given = observation if isinstance(observation, dict) else {OBSERVATION: observation}
+        seen = [torch.as_tensor(given[name], device=self._device) for name in self._actor.names]
+        return self._actor(*seen).cpu().numpy()

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from racer.assets.document import Document
 from racer.env import EnvConfig
-from racer.sensors import Sensors
+from racer.policy.layers import PRESETS, Filters, Layers
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, int) else value
+
+
+Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], BeforeValidator(_several)]
+"""Widths of layers, 1-4096 each; one number is a list of one."""
 
 
 class PPOConfig(Document):
@@ -29,21 +37,48 @@ class PPOConfig(Document):
     ent_coef: float = Field(default=0.0, ge=0, le=1, description="entropy bonus, 0-1")
     vf_coef: float = Field(default=0.5, ge=0, le=10, description="weight of the value loss")
     max_grad_norm: float = Field(default=0.5, gt=0, description="gradient norm clip")
+    value_loss: Literal["mse", "huber"] = Field(
+        default="mse", description="of the critic: mse, or huber, linear past an error of 1"
+    )
     log_std_init: float = Field(
         default=-0.7, ge=-5, le=2, description="continuous: log of the first action noise"
     )
 
 
 class NetworkConfig(Document):
-    """The policy's and the critic's network."""
+    """The policy's and the critic's network: a preset, and what differs from it."""
 
-    filters: tuple[tuple[int, int, int], ...] = Field(
-        default=((16, 8, 4), (32, 4, 2), (32, 3, 2)),
-        description="camera: convolutions as filters, kernel, stride",
+    preset: Literal["small", "shallow", "standard", "deep"] = Field(
+        default="small",
+        description="where the other fields come from if null: small, or DeepRacer's "
+        "shallow, standard (its DEEP_CONVOLUTIONAL_NETWORK) or deep",
     )
-    features: int = Field(default=128, ge=8, le=4096, description="camera: width after them")
-    hidden: tuple[int, ...] = Field(default=(128,), description="widths of the layers of each head")
-    activation: Literal["relu", "tanh"] = Field(default="relu", description="between layers")
+    filters: Filters | None = Field(
+        default=None, description="camera: convolutions as filters, kernel, stride"
+    )
+    features: Widths | None = Field(
+        default=None, min_length=1, description="camera: widths of the dense layers after them"
+    )
+    vectors: Widths | None = Field(
+        default=None, description="lidar, state: widths of their own dense layers"
+    )
+    hidden: Widths | None = Field(default=None, description="widths of the layers of each head")
+    activation: Literal["relu", "tanh"] | None = Field(
+        default=None, description="between layers: relu or tanh"
+    )
+    normalise: bool | None = Field(
+        default=None, description="camera: batch norm after each convolution"
+    )
+    dropout: float | None = Field(
+        default=None, ge=0, lt=1, description="camera: share of `features` dropped, 0-1"
+    )
+
+    @property
+    def layers(self) -> Layers:
+        """The preset with what differs from it."""
+        given = {name: getattr(self, name) for name in Layers._fields}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return PRESETS[self.preset]._replace(**chosen)
 
 
 class EvaluationConfig(Document):
@@ -75,14 +110,6 @@ class RunConfig(EnvConfig):
         if reward is None:
             raise ValueError("training needs a reward: a file, or a shipped one's name")
         return reward
-
-    @field_validator("sensor")
-    @classmethod
-    def _one_sensor_is_learnt_from(cls, sensor: Sensors) -> Sensors:
-        if len(sensor) > 1:
-            names = ", ".join(one.name for one in sensor)
-            raise ValueError(f"training takes one sensor, these are {names}; keep one of them")
-        return sensor
 
     @model_validator(mode="after")
     def _batches_fill(self) -> RunConfig:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from racer import ENV_IDS
 from racer.policy.entry import TrainedOn, write_entry
-from racer.policy.export import to_onnx
+from racer.policy.export import input_shapes, to_onnx
 from racer.reward.source import RewardSource
 from racer.track import load_track
 from racer.train.folder import Run
@@ -27,10 +27,10 @@ def export_run(folder: Path, out: Path, name: str) -> str:
     Raises:
         RunError: The folder holds no run, or no checkpoint that fits it.
     """
-    config, actor, shape, steps = trained_actor(Run.open(folder))
+    config, actor, steps = trained_actor(Run.open(folder))
     return write_entry(
         out,
-        to_onnx(actor, shape),
+        to_onnx(actor, input_shapes(config.sensor)),
         name=name,
         env=ENV_IDS[config.race.kind],
         car=config.car,

@@ -26,7 +26,9 @@ class Run:
 
     `config.yaml` is the resolved config, `reward.py` a copy of the reward, `checkpoints/step-N.pt`
     a state of policy and optimiser after N steps, `best.json` names the best of them,
-    `evaluations.jsonl` holds a line an evaluation, and TensorBoard's events lie beside them.
+    `evaluations.jsonl` holds a line an evaluation, `episodes.jsonl` one a training episode,
+    `lines/step-N.npz` the line driven in an evaluation (see `racer.train.lines`), and
+    TensorBoard's events lie beside them.
     """
 
     folder: Path
@@ -104,10 +106,31 @@ class Run:
             raise RunError(f"{self.folder} has no checkpoint yet; train it for longer")
         return saved[-1]
 
-    def log(self, record: dict[str, Any]) -> None:
-        """Append a line to `evaluations.jsonl`."""
-        with (self.folder / "evaluations.jsonl").open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(record) + "\n")
+    def log(self, name: str, records: list[dict[str, Any]]) -> None:
+        """Append a line each to `<name>.jsonl`, one of `evaluations` and `episodes`."""
+        with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(record) + "\n" for record in records)
+
+    def records(self, name: str) -> list[dict[str, Any]]:
+        """What `log` wrote; nothing where it wrote nothing.
+
+        Raises:
+            RunError: A line cannot be read.
+        """
+        path = self.folder / f"{name}.jsonl"
+        if not path.is_file():
+            return []
+        found = []
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                found.append(json.loads(line))
+            except ValueError as problem:
+                raise RunError(f"{path}:{number}: not a line of JSON: {problem}") from problem
+        return found
+
+    def line(self, steps: int) -> Path:
+        """Where the line driven in the evaluation after `steps` steps is kept."""
+        return self.folder / "lines" / f"step-{steps}.npz"
 
 
 def _steps(path: Path) -> int:

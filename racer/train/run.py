@@ -16,12 +16,21 @@ from racer.reward.source import RewardSource
 from racer.train.algorithm import actor, build, load
 from racer.train.config import RunConfig
 from racer.train.folder import Run
+from racer.train.trace import TrainingTrace
 from racer.train.vec_env import CarsVecEnv
 from racer.train.watch import Watch
 
 
-def train(config: RunConfig, folder: Path, console: Console | None = None) -> Watch:
+def train(
+    config: RunConfig,
+    folder: Path,
+    console: Console | None = None,
+    deepracer_logs: bool = False,
+) -> Watch:
     """Train as the config says and leave everything in `folder`.
+
+    With `deepracer_logs` the folder `deepracer` in it holds what that world's tools read; see
+    `racer.deepracer.trace`.
 
     SIGINT and SIGTERM end the run at its next step, saved; a second signal ends it at once. An
     error, too, leaves a checkpoint of what was learnt.
@@ -40,7 +49,9 @@ def train(config: RunConfig, folder: Path, console: Console | None = None) -> Wa
         reward = RewardSource.find(config.reward or "")
         run = Run.create(folder, config, reward.path.read_bytes())
         model.set_logger(configure(str(folder), ["tensorboard"]))
-        watch = Watch(config, run, run_console)
+        trace = TrainingTrace(folder, config, env.cars) if deepracer_logs else None
+        env.trace = trace.add if trace else None
+        watch = Watch(config, run, reward, run_console, trace)
         try:
             with _signals_stop(watch):
                 model.learn(config.steps, callback=watch)
@@ -76,8 +87,8 @@ def _signals_stop(watch: Watch) -> Iterator[None]:
             signal.signal(one, handler)
 
 
-def trained_actor(run: Run) -> tuple[RunConfig, DeterministicActor, tuple[int, ...], int]:
-    """The config of a run, its best policy, the shape of an observation, and the steps it took."""
+def trained_actor(run: Run) -> tuple[RunConfig, DeterministicActor, int]:
+    """The config of a run, its best policy, and the steps that it took."""
     config = run.config()
     env = CarsVecEnv(RacerVectorEnv(1, **(config.env | {"reward": None})))
     # Nothing is learnt here: the smallest rollout that PPO takes will do.
@@ -85,7 +96,6 @@ def trained_actor(run: Run) -> tuple[RunConfig, DeterministicActor, tuple[int, .
     small = config.model_copy(update={"device": "cpu", "ppo": ppo})
     try:
         model = load(small, run.best(), env)
-        shape = env.cars.single_observation_space.shape or ()
-        return config, actor(config, model), shape, model.num_timesteps
+        return config, actor(config, model), model.num_timesteps
     finally:
         env.close()

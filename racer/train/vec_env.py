@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,33 +12,44 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.env import RacerVectorEnv
 from racer.race import Ending
+from racer.sensors import Observations, of_car
 
 
 class CarsVecEnv(VecEnv):
     """Steps all cars at once; a camera frame (H, W, C) is shown to torch as (C, H, W).
 
+    Observations are an array (n, ...), or of several sensors a dict of them by name.
+
     A car that is done starts anew in the same step. Its info then holds `terminal_observation`,
     `TimeLimit.truncated`, and `episode`: reward `r`, length `l`, wall time `t`, `progress`
-    [percent], `ending` (an `Ending`) and `lap_time_s` (NaN where no lap was completed).
+    [percent], `ending` (an `Ending`), `lap_time_s` (NaN where no lap was completed), and where it
+    ended: `track` (its index) and `xy` [m].
+
+    Attributes:
+        cars: The environment.
+        trace: Called with rewards and dones of each control step, where somebody asks for a log.
     """
 
     def __init__(self, env: RacerVectorEnv) -> None:
         self.cars = env
-        self._shape = observation_shape(env.single_observation_space)
+        self.trace: Callable[[np.ndarray, np.ndarray], None] | None = None
         space = env.single_observation_space
-        assert isinstance(space, spaces.Box)
-        low, high = (np.moveaxis(end, -1, 0) for end in (space.low, space.high))
-        dtype: Any = space.dtype
-        super().__init__(env.num_envs, spaces.Box(low, high, dtype=dtype), env.single_action_space)
+        if isinstance(space, spaces.Dict):
+            seen = spaces.Dict({name: _channels_first(box) for name, box in space.items()})
+        else:
+            seen = _channels_first(space)
+        super().__init__(env.num_envs, seen, env.single_action_space)
         self._actions = np.zeros(0)
         self._returns = np.zeros(env.num_envs)
         self._began = time.perf_counter()
 
-    def _seen(self) -> np.ndarray:
+    def _seen(self) -> Observations:
         seen = self.cars.observations
-        return np.moveaxis(seen, 3, 1) if seen.ndim == 4 else seen
+        if isinstance(seen, dict):
+            return {name: _to_front(values) for name, values in seen.items()}
+        return _to_front(seen)
 
-    def reset(self) -> np.ndarray:
+    def reset(self) -> Observations:
         """Start every car; seeds given to `seed` take effect."""
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
         self.cars.reset(seed=seeds)
@@ -50,17 +61,19 @@ class CarsVecEnv(VecEnv):
         """Keep the actions for `step_wait`."""
         self._actions = actions
 
-    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+    def step_wait(self) -> tuple[Observations, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Observations, rewards, dones and infos of one control period."""
         rewards, terminated, truncated = self.cars.advance(self._actions)
         self._returns += rewards
         done = terminated | truncated
+        if self.trace is not None:
+            self.trace(rewards, done)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if done.any():
             last = self._seen()
             for car in np.flatnonzero(done).tolist():
                 infos[car] = {
-                    "terminal_observation": last[car],
+                    "terminal_observation": of_car(last, car),
                     "TimeLimit.truncated": bool(truncated[car]),
                     "episode": self._episode(car),
                 }
@@ -77,6 +90,8 @@ class CarsVecEnv(VecEnv):
             "progress": float(race.progress[car]),
             "ending": Ending(int(race.ending[car])),
             "lap_time_s": race.lap_times[car][-1] if race.lap_times[car] else float("nan"),
+            "track": int(race.road[car]) // 2,
+            "xy": race.world.state.xy[car].tolist(),
         }
 
     def close(self) -> None:
@@ -107,7 +122,12 @@ class CarsVecEnv(VecEnv):
         return [indices] if isinstance(indices, int) else indices
 
 
-def observation_shape(space: Any) -> tuple[int, ...]:
-    """The shape of one observation as torch sees it: channels first for a frame."""
-    shape = tuple(space.shape)
-    return (shape[2], *shape[:2]) if len(shape) == 3 else shape
+def _channels_first(space: Any) -> spaces.Box:
+    """The space of what torch sees of one sensor: (C, H, W) for a frame."""
+    low, high = (np.moveaxis(end, -1, 0) for end in (space.low, space.high))
+    return spaces.Box(low, high, dtype=space.dtype)
+
+
+def _to_front(values: np.ndarray) -> np.ndarray:
+    """Frames (n, H, W, C) as (n, C, H, W) without a copy; numbers (n, k) as they are."""
+    return np.moveaxis(values, 3, 1) if values.ndim == 4 else values

@@ -17,10 +17,14 @@ from racer.car.spec import car_named
 from racer.judge import LapResult, judge, race_rules
 from racer.limit import limit_of
 from racer.race import Ending
+from racer.reward.source import RewardSource
+from racer.sensors import of_car
 from racer.track import load_track
 from racer.train.algorithm import TorchPolicy, actor
 from racer.train.config import RunConfig
 from racer.train.folder import Run
+from racer.train.lines import keep, rewards
+from racer.train.trace import TrainingTrace
 from racer.view.plot import driven_line
 
 WINDOW = 100
@@ -36,9 +40,17 @@ class Watch(BaseCallback):
         best: The best evaluation so far.
     """
 
-    def __init__(self, config: RunConfig, run: Run, console: Console) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        run: Run,
+        reward: RewardSource,
+        console: Console,
+        trace: TrainingTrace | None = None,
+    ) -> None:
         super().__init__()
-        self.config, self.run = config, run
+        self.config, self.run, self.reward, self.trace = config, run, reward, trace
+        self._ended: list[dict[str, Any]] = []
         self.stop = self.is_out_of_time = False
         self.best: LapResult | None = None
         self._episodes: deque[dict[str, Any]] = deque(maxlen=WINDOW)
@@ -84,6 +96,7 @@ class Watch(BaseCallback):
         for info in self.locals["infos"]:
             if "episode" in info:
                 self._episodes.append(info["episode"])
+                self._ended.append(_story(self.num_timesteps, info["episode"]))
                 self._best_lap = float(np.fmin(self._best_lap, info["episode"]["lap_time_s"]))
         return not self.stop
 
@@ -91,6 +104,8 @@ class Watch(BaseCallback):
         now = time.perf_counter()
         self._spent["rollout"] += now - self._mark
         self._mark = now
+        self.run.log("episodes", self._ended)
+        self._ended = []
         rate = self.num_timesteps / (now - self._began)
         self._record(rate, now)
         done = min(self.num_timesteps, self.config.steps)
@@ -145,12 +160,22 @@ class Watch(BaseCallback):
             self.config.car,
         )
         checkpoint = self.run.save(self.model, self.num_timesteps)  # pyright: ignore[reportArgumentType]
-        self.run.log({"steps": self.num_timesteps, **result.as_dict()})
+        self.run.log("evaluations", [{"steps": self.num_timesteps, **result.as_dict()}])
+        self._keep_line(result)
         if self.best is None or merit(result) > merit(self.best):
             self.best = result
             self.run.mark_best(checkpoint, result.as_dict())
         self._show(result)
         return result
+
+    def _keep_line(self, result: LapResult) -> None:
+        is_reversed = self.config.race.direction == "reverse"
+        cars = self.training_env.cars  # pyright: ignore[reportAttributeAccessIssue]
+        track = cars.race.roads.lines[int(is_reversed)]
+        paid = rewards(result, track, self.config.car, self.reward, is_reversed)
+        keep(self.run.line(self.num_timesteps), result, paid)
+        if self.trace:
+            self.trace.evaluation(result, paid)
 
     def _show(self, result: LapResult) -> None:
         record = self.logger.record
@@ -168,12 +193,28 @@ class Watch(BaseCallback):
         title += f", {result.x_limit:.2f} x the limit" if result.x_limit else ""
         figure = driven_line(env.tracks[0], result.xy, result.speed, title)
         record("judge/driven_line", Figure(figure, close=False), exclude="stdout")
-        if len(env.single_observation_space.shape) == 3:
-            newest = env.observations[0][..., -1:]
-            record("judge/camera", Image(newest, "HWC"), exclude="stdout")
+        seen = of_car(env.observations, 0)
+        for name, one in seen.items() if isinstance(seen, dict) else [("camera", seen)]:
+            if one.ndim == 3:
+                record(f"judge/{name}", Image(one[..., -1:], "HWC"), exclude="stdout")
 
     def _on_training_end(self) -> None:
         self._bar.stop()
+
+
+def _story(steps: int, episode: dict[str, Any]) -> dict[str, Any]:
+    """A line of `episodes.jsonl`: some 130 bytes."""
+    lap = episode["lap_time_s"]
+    return {
+        "steps": steps,
+        "reward": round(episode["r"], 3),
+        "length": episode["l"],
+        "progress": round(episode["progress"], 2),
+        "ending": episode["ending"].name.lower(),
+        "lap_time_s": round(lap, 3) if np.isfinite(lap) else None,
+        "track": episode["track"],
+        "xy": [round(value, 2) for value in episode["xy"]],
+    }
 
 
 def merit(result: LapResult) -> tuple[int, int, float, float]:

@@ -3,14 +3,16 @@
 import hashlib
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from racer.assets.document import validate
 from racer.env import RacerVectorEnv
 from racer.policy.entry import TrainedOn, read_entry, write_entry
-from racer.policy.export import to_onnx
+from racer.policy.export import input_shapes, to_onnx
 from racer.policy.onnx_policy import OnnxPolicy
+from racer.sensors import of_car
 from racer.train.algorithm import TorchPolicy, actor, build
 from racer.train.config import RunConfig
 from racer.train.vec_env import CarsVecEnv
@@ -28,10 +30,9 @@ def policies(tmp_path, **changes):
         policy.action.get_parameter("weight").mul_(
             100.0
         )  # A fresh head is near zero; a trained one is not.
-    shape = env.cars.single_observation_space.shape or ()
     env.close()
     path = tmp_path / "car.entry.zip"
-    graph = to_onnx(policy, shape)
+    graph = to_onnx(policy, input_shapes(config.sensor))
     origin = TrainedOn(
         track="bowtie", config_sha256=config.digest, reward_sha256="0" * 64, steps=0, seed=0
     )
@@ -73,6 +74,62 @@ def test_a_discrete_policy_gives_the_same_index(tmp_path):
     indices = [int(in_onnx(observation[None])[0]) for observation in observations]
     assert indices == [int(in_torch(observation[None])[0]) for observation in observations]
     assert all(config.actions.space().contains(index) for index in indices)
+
+
+SEVERAL = [
+    {"kind": "camera", "width": 40, "height": 36},
+    {"kind": "lidar", "beams": 16},
+    "sector_lidar",
+]
+
+
+@pytest.mark.parametrize("actions", ["continuous", "discrete"])
+@pytest.mark.parametrize("preset", ["small", "deep"])
+def test_a_policy_of_several_sensors_has_an_input_for_each_and_equals_torch(
+    tmp_path, actions, preset
+):
+    network = {"preset": preset, "filters": [[8, 4, 2], [8, 3, 2]], "vectors": [16]}
+    config, in_torch, in_onnx, graph = policies(
+        tmp_path, sensor=SEVERAL, actions=actions, network=network
+    )
+    inputs = onnx.load_model_from_string(graph).graph.input
+    assert {one.name for one in inputs} == {"camera", "lidar", "sector_lidar"}
+    env = RacerVectorEnv(12, **(config.env | {"reward": None}))
+    observations, _ = env.reset(seed=3)
+    env.close()
+    answers = []
+    for car in range(12):
+        mine = of_car(observations, np.array([car]))
+        answers.append(in_onnx(mine))
+        assert np.abs(in_torch(mine) - answers[-1]).max() <= 1e-5
+    if actions == "continuous":
+        assert np.ptp(answers, axis=0).max() > 1e-3, "it must depend on what is seen"
+
+
+def test_what_is_exported_is_what_the_learner_would_do():
+    config = validate(SMALL | {"sensor": SEVERAL}, RunConfig, "test")
+    env = CarsVecEnv(RacerVectorEnv(2, **config.env))
+    model = build(config, env)
+    env.reset()
+    seen = env.reset()
+    mine = of_car(env.cars.observations, np.array([0]))
+    with torch.no_grad():
+        model.policy.action_net.get_parameter("weight").mul_(100.0)
+    theirs, _ = model.predict({name: one[:1] for name, one in seen.items()}, deterministic=True)
+    assert np.allclose(TorchPolicy(actor(config, model), model.device)(mine), theirs, atol=1e-6)
+    assert np.abs(theirs).max() > 1e-3
+    env.close()
+
+
+def test_each_of_several_sensors_is_heeded(tmp_path):
+    config, _, in_onnx, _ = policies(tmp_path, sensor=SEVERAL)
+    env = RacerVectorEnv(1, **(config.env | {"reward": None}))
+    observation, _ = env.reset(seed=3)
+    env.close()
+    before = in_onnx(observation)
+    for name in observation:
+        turned = {**observation, name: observation[name] // 2 + 2}
+        assert not np.array_equal(in_onnx(turned), before), name
 
 
 def test_an_action_beyond_the_space_is_clipped_in_the_graph(tmp_path):

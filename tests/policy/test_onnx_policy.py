@@ -259,7 +259,7 @@ def test_a_graph_that_fails_on_an_observation_is_refused_quietly(capfd):
 )
 def test_an_observation_that_is_not_the_sensors_is_a_bug_of_the_caller(observation):
     policy = OnnxPolicy(entry(steady()))
-    with pytest.raises(ValueError, match="swift sees float32"):
+    with pytest.raises(ValueError, match="swift sees observation float32"):
         policy(observation)
 
 

@@ -20,7 +20,7 @@ ANGLE = np.arange(60) * 2 * np.pi / 60
 CIRCLE = 3.0 * np.stack([np.cos(ANGLE), np.sin(ANGLE)], axis=1)
 
 
-def npy_of(rows, dtype=np.float64) -> bytes:
+def npy_of(rows, dtype: type = np.float64) -> bytes:
     file = io.BytesIO()
     np.save(file, np.asarray(rows, dtype=dtype))
     return file.getvalue()

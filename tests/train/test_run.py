@@ -14,10 +14,16 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from racer.assets.document import validate
+from racer.env import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
+from racer.judge import judge_entry, race_rules
+from racer.policy.entry import read_entry
+from racer.train.algorithm import build
 from racer.train.config import RunConfig
+from racer.train.export import export_run
 from racer.train.folder import Run
 from racer.train.run import train
+from racer.train.vec_env import CarsVecEnv
 
 QUIET = Console(file=io.StringIO())
 SMALL = {
@@ -121,6 +127,52 @@ def test_a_policy_with_discrete_actions_trains(tmp_path):
     watch = train(config(actions=grid, steps=512), tmp_path / "run", QUIET)
     assert watch.best is not None
     assert len(watch.best.time) > 5
+
+
+@pytest.mark.parametrize(
+    ("actions", "preset"), [("continuous", "small"), ("discrete", "small"), ("continuous", "deep")]
+)
+def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions, preset):
+    sensors = [{"kind": "camera", "width": 32, "height": 24}, {"kind": "lidar", "beams": 8}]
+    several = config(
+        sensor=sensors,
+        actions=actions,
+        steps=64,
+        ppo={"n_steps": 8, "batch_size": 32, "n_epochs": 1, "value_loss": "huber"},
+        network={"preset": preset, "filters": [[4, 4, 2]], "features": 16, "vectors": [8]},
+        evaluation={"every": 64, "laps": 1, "time_limit": 2.0},
+    )
+    train(several, tmp_path / "run", QUIET)
+    export_run(tmp_path / "run", tmp_path / "both.entry.zip", "both")
+    entry = read_entry(tmp_path / "both.entry.zip")
+    assert [sensor.name for sensor in entry.manifest.sensor] == ["camera", "lidar"]
+    raced = judge_entry(entry, "bowtie", race_rules(1, 3.0, 2.0))
+    told = json.loads((tmp_path / "run" / "best.json").read_text())["result"]
+    assert raced.distance == pytest.approx(told["distance_m"], abs=1e-3)
+
+
+def test_the_huber_loss_s_gradient_is_torch_s():
+    env = CarsVecEnv(RacerVectorEnv(4, sensor="state"))
+    small = {"n_steps": 2, "batch_size": 8, "vf_coef": 0.3, "value_loss": "huber"}
+    model = build(config(cars=4, ppo=small), env)
+    seen = torch.as_tensor(env.reset())
+    env.close()
+    wanted = torch.tensor([-7.0, -0.4, 0.3, 9.0])
+
+    def gradients(loss, values):
+        model.policy.zero_grad()
+        (0.3 * loss(values.flatten(), wanted)).backward()
+        found = model.policy.value_net.weight.grad
+        assert found is not None
+        return found.clone()
+
+    square = torch.nn.functional.mse_loss
+    learnt, _, _ = model.policy.evaluate_actions(seen, torch.zeros(4, 2))
+    mine = gradients(square, learnt)
+    assert torch.allclose(
+        mine, gradients(torch.nn.functional.huber_loss, model.policy.predict_values(seen))
+    )
+    assert not torch.allclose(mine, gradients(square, model.policy.predict_values(seen)))
 
 
 def test_a_frame_too_small_for_the_filters_is_refused(tmp_path):

@@ -23,6 +23,18 @@ def test_a_frame_is_shown_channels_first_with_the_same_pixels():
     env.close()
 
 
+def test_several_sensors_are_shown_by_their_names():
+    several = [{"kind": "camera", "width": 40, "height": 30, "stack": 2}, "state"]
+    env = CarsVecEnv(RacerVectorEnv(2, sensor=several))
+    seen = env.reset()
+    assert {name: values.shape for name, values in seen.items()} == {
+        "camera": (2, 2, 30, 40),
+        "state": (2, 26),
+    }
+    assert env.observation_space.contains({name: values[0] for name, values in seen.items()})
+    env.close()
+
+
 def test_an_ended_episode_gives_its_last_observation_and_its_story():
     env = cars()
     env.reset()

@@ -1,0 +1,118 @@
+"""The verbs for what comes from the DeepRacer world, and for looking into a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from racer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from racer.car.actions import ActionSpace
+    from racer.judge import LapResult
+    from racer.policy.entry import Manifest
+
+
+def import_deepracer(folder: Path, name: str = "", out: Path | None = None) -> None:
+    """Take over a model from the DeepRacer world: a run config, and copies of what it needs.
+
+    Args:
+        folder: Where reward_function.py, model_metadata.json and hyperparameters.json lie, and a
+            track as .npy if you have one.
+        name: What the config is called; <folder>-racer where it is not given.
+        out: The folder to write into; one called as the config where it is not given.
+    """
+    from racer.train.importer import import_deepracer as take_over
+
+    name = name or f"{folder.resolve().name}-racer"
+    found = take_over(folder, name, out or Path(name))
+    print(f"config: {found.config}")
+    for note in found.notes:
+        print(f"note: {note}")
+    print(f"next: racer train {found.config}")
+
+
+def actions(
+    steering: tuple[float, ...] = (-30.0, -15.0, 0.0, 15.0, 30.0),
+    speeds: tuple[float, ...] = (1.0, 2.0),
+    like: Path | None = None,
+    count: int = 12,
+    out: Path | None = None,
+) -> None:
+    """Make a list of actions and show it: each angle at each speed, or what a driven line needs.
+
+    Args:
+        steering: Angles of the grid [deg], positive to the left.
+        speeds: Speeds of the grid [m/s].
+        like: A run's folder, or an .npz of its lines: take the actions from its best evaluation.
+        count: How many to take from it, 2-30.
+        out: Write them as a model_metadata.json, which `actions:` in a config may name.
+    """
+    from racer.deepracer.actions import from_line, grid
+    from racer.deepracer.metadata import metadata_as_json
+    from racer.deepracer.trace import write_json
+
+    if like:
+        from racer.train.lines import best_line
+
+        line = best_line(like)
+        space = from_line(line["steering"], line["speed"], count)
+    else:
+        space = grid(steering, speeds)
+    _show(space)
+    if out:
+        write_json(out, metadata_as_json(space, ["camera"]))
+        print(f"written: {out}; in a config: `actions: {out}`")
+
+
+def _show(space: ActionSpace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("index", "steering [deg]", "speed [m/s]", title=f"{len(space.choices)} actions")
+    for index, (angle, speed) in enumerate(space.choices):
+        table.add_row(str(index), f"{angle:+.1f}", f"{speed:.2f}")
+    Console().print(table)
+    print("actions:\n  kind: discrete\n  choices:")
+    for angle, speed in space.choices:
+        print(f"    - [{angle:g}, {speed:g}]")
+
+
+def analyze(run: Path, out: Path | None = None) -> None:
+    """Write a report of a run: how it learnt, how it drives, and where it leaves the road.
+
+    Args:
+        run: The run's folder.
+        out: The folder for report.html; the run's own where it is not given.
+    """
+    from racer.train.report import write_report
+
+    print(f"report: {write_report(run, out or run)}")
+
+
+def log_race(folder: Path, result: LapResult, track: str, manifest: Manifest) -> None:
+    """Write a race as DeepRacer's tools read it: an evaluation of its own, rewards all 0."""
+    import time
+
+    import numpy as np
+
+    from racer.car.spec import car_named
+    from racer.deepracer.metadata import metadata_as_json
+    from racer.deepracer.trace import SimTrace, judged, write_json
+    from racer.reward.params import front
+    from racer.track import load_track
+
+    described = folder / "model" / "model_metadata.json"
+    if not described.exists():
+        kinds = [sensor.name for sensor in manifest.sensor]
+        write_json(described, metadata_as_json(manifest.actions, kinds))
+    place = folder / f"evaluation-{time.strftime('%Y%m%d%H%M%S')}"
+    if place.exists():
+        raise ConfigError(f"{place} is there already; a race a second, please")
+    log, unpaid = SimTrace(place, "evaluation"), np.zeros(len(result.time))
+    ahead = front(car_named(manifest.car))
+    for steps in judged(result, load_track(track), manifest.actions, unpaid, ahead):
+        log.episode(steps)
+    log.close()
+    print(f"logs: {place}", file=sys.stderr)

@@ -1,0 +1,250 @@
+"""`model_metadata.json`: the sensors, actions and network of a model, read and written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+)
+
+from racer.assets.document import explain
+from racer.car.actions import ActionSpace
+from racer.errors import ConfigError
+
+SENSORS = {
+    "FRONT_FACING_CAMERA": "camera",
+    "STEREO_CAMERAS": "stereo",
+    "LEFT_CAMERA": "left_camera",
+    "LIDAR": "lidar",
+    "SECTOR_LIDAR": "sector_lidar",
+    "DISCRETIZED_SECTOR_LIDAR": "discretized_sector_lidar",
+}
+"""Their names for what a policy sees, and the kinds of our sensors."""
+NETWORKS = {
+    "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW": "shallow",
+    "DEEP_CONVOLUTIONAL_NETWORK": "standard",
+    "DEEP_CONVOLUTIONAL_NETWORK_DEEP": "deep",
+}
+"""Their names for networks, and the presets of ours."""
+VERSION = "5"
+"""Of the format: the first that knows continuous actions and the sectors of a lidar."""
+
+Steering = Annotated[float, Field(ge=-30, le=30)]
+Speed = Annotated[float, Field(ge=0.1, le=4)]
+
+
+class Tolerant(BaseModel):
+    """A file that others wrote: what is not known is kept aside, not refused."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+
+File = TypeVar("File", bound=Tolerant)
+
+
+class Choice(Tolerant):
+    """One of a discrete space's actions."""
+
+    steering_angle: Steering = Field(description="degrees, positive to the left")
+    speed: Speed = Field(description="m/s")
+    index: int | None = Field(default=None, ge=0)
+
+
+class SteeringRange(Tolerant):
+    """Degrees."""
+
+    high: Steering
+    low: Steering
+
+
+class SpeedRange(Tolerant):
+    """Metres a second."""
+
+    high: Speed
+    low: Speed
+
+
+class Limits(Tolerant):
+    """A continuous space."""
+
+    steering_angle: SteeringRange
+    speed: SpeedRange
+
+
+class LidarFigures(Tolerant):
+    """How a discretised sector lidar is cut up."""
+
+    num_sectors: int = Field(default=8, ge=1, le=64)
+    num_values_per_sector: int = Field(default=8, ge=1, le=64)
+    clipping_dist: float = Field(default=2.0, gt=0.15, le=12)
+
+
+def _is_list(value: Any) -> Any:
+    if not isinstance(value, list | dict):
+        raise ValueError("wanted is a list of actions, or the limits of a continuous space")
+    return value
+
+
+class Metadata(Tolerant):
+    """What a `model_metadata.json` says; what it leaves out is as in the first models."""
+
+    action_space: Annotated[
+        Annotated[
+            Annotated[list[Choice], Tag("list")] | Annotated[Limits, Tag("dict")],
+            Discriminator(lambda value: "list" if isinstance(value, list) else "dict"),
+        ],
+        BeforeValidator(_is_list),
+    ]
+    action_space_type: Literal["discrete", "continuous"] = "discrete"
+    sensor: list[
+        Literal[
+            "FRONT_FACING_CAMERA",
+            "STEREO_CAMERAS",
+            "LEFT_CAMERA",
+            "LIDAR",
+            "SECTOR_LIDAR",
+            "DISCRETIZED_SECTOR_LIDAR",
+            "observation",
+        ]
+    ] = Field(default=["FRONT_FACING_CAMERA"], min_length=1)
+    neural_network: Literal[
+        "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
+        "DEEP_CONVOLUTIONAL_NETWORK",
+        "DEEP_CONVOLUTIONAL_NETWORK_DEEP",
+    ] = "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW"
+    training_algorithm: Literal["clipped_ppo", "sac"] = "clipped_ppo"
+    version: str | float | None = None
+    lidar_config: LidarFigures = LidarFigures()
+
+    def actions(self) -> dict[str, Any]:
+        """The fields of an `ActionSpace`, in the order of the file."""
+        space = self.action_space
+        if isinstance(space, Limits):
+            return {
+                "kind": "continuous",
+                "steering_deg": [space.steering_angle.low, space.steering_angle.high],
+                "speed": [space.speed.low, space.speed.high],
+            }
+        choices = [[choice.steering_angle, choice.speed] for choice in space]
+        return {"kind": "discrete", "choices": choices}
+
+    def sensors(self) -> list[dict[str, Any]]:
+        """The fields of each sensor's config; `observation` is the first models' camera."""
+        found: list[dict[str, Any]] = []
+        for name in self.sensor:
+            one: dict[str, Any] = {"kind": SENSORS.get(name, "camera")}
+            if name == "DISCRETIZED_SECTOR_LIDAR":
+                figures = self.lidar_config
+                one |= {
+                    "sectors": figures.num_sectors,
+                    "values": figures.num_values_per_sector,
+                    "clip": figures.clipping_dist,
+                }
+            found.append(one)
+        return found
+
+
+def read_json(path: Path, model: type[File]) -> File:
+    """A JSON file of that world.
+
+    Raises:
+        ConfigError: It cannot be read or says what cannot be; a sentence each, with the file, the
+            key, what was got and what is allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree = json.loads(text)
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path}: cannot be read: {problem}") from problem
+    except json.JSONDecodeError as problem:
+        what = f"{problem.msg}, column {problem.colno}"
+        raise ConfigError(f"{path}:{problem.lineno}: not valid JSON: {what}") from problem
+    if not isinstance(tree, dict):
+        got = type(tree).__name__
+        raise ConfigError(f"{path}: a JSON object with keys is wanted; got {got}")
+    try:
+        return model.model_validate(tree)
+    except ValidationError as problem:
+        raise ConfigError(explain(problem, model, str(path), tree=tree)) from problem
+
+
+def read_metadata(path: Path) -> Metadata:
+    """A `model_metadata.json`, checked.
+
+    Raises:
+        ConfigError: See `read_json`; or its action space is not of its type or of a wrong size.
+    """
+    found = read_json(path, Metadata)
+    space = found.action_space
+    if isinstance(space, Limits) != (found.action_space_type == "continuous"):
+        got = (
+            "the limits of a continuous" if isinstance(space, Limits) else "the list of a discrete"
+        )
+        raise ConfigError(
+            f"{path}: action_space: {got} space; action_space_type is {found.action_space_type!r}: "
+            "make the two agree"
+        )
+    if isinstance(space, list) and not 2 <= len(space) <= 30:
+        raise ConfigError(f"{path}: action_space: 2-30 actions are allowed; got {len(space)}")
+    if isinstance(space, Limits):
+        for name, ends in (("steering_angle", space.steering_angle), ("speed", space.speed)):
+            if ends.low >= ends.high:
+                raise ConfigError(
+                    f"{path}: action_space.{name}: low must be below high; got {ends.low:g} "
+                    f"and {ends.high:g}"
+                )
+    return found
+
+
+def action_space(path: Path) -> ActionSpace:
+    """The actions alone out of a `model_metadata.json`.
+
+    Raises:
+        ConfigError: See `read_metadata`.
+    """
+    return ActionSpace.model_validate(read_metadata(path).actions())
+
+
+def actions_as_json(actions: ActionSpace) -> dict[str, Any]:
+    """A space as its two keys in a `model_metadata.json`."""
+    if actions.kind == "discrete":
+        listed: Any = [
+            {"steering_angle": steering, "speed": speed, "index": index}
+            for index, (steering, speed) in enumerate(actions.choices)
+        ]
+    else:
+        (right, left), (slow, fast) = actions.steering_deg, actions.speed
+        listed = {
+            "steering_angle": {"high": left, "low": right},
+            "speed": {"high": fast, "low": slow},
+        }
+    return {"action_space": listed, "action_space_type": actions.kind}
+
+
+def metadata_as_json(
+    actions: ActionSpace, kinds: list[str], preset: str = "shallow"
+) -> dict[str, Any]:
+    """A whole `model_metadata.json`.
+
+    Args:
+        actions: What the policy may do.
+        kinds: Kinds of its sensors; one that world does not know stands under our name.
+        preset: Of the network; one that world does not know stands as its shallow one.
+    """
+    sensors = {ours: theirs for theirs, ours in SENSORS.items()}
+    networks = {ours: theirs for theirs, ours in NETWORKS.items()}
+    return actions_as_json(actions) | {
+        "sensor": [sensors.get(kind, kind) for kind in kinds],
+        "neural_network": networks.get(preset, networks["shallow"]),
+        "training_algorithm": "clipped_ppo",
+        "version": VERSION,
+    }

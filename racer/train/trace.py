@@ -1,0 +1,95 @@
+"""The log of n cars that train, in the layout of the DeepRacer world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from racer.deepracer.metadata import metadata_as_json
+from racer.deepracer.trace import ITERATION, STATUS, SimTrace, Step, action_of, describe, judged
+from racer.env import RacerVectorEnv
+from racer.judge import LapResult
+from racer.race import Ending
+from racer.reward.params import front
+from racer.train.config import RunConfig
+from racer.world import CONTROL_RATE
+
+FOLDER = "deepracer"
+"""In a run's folder."""
+
+
+class TrainingTrace:
+    """Keeps each car's steps until its episode ends, then writes them.
+
+    Args:
+        folder: The run's folder.
+        config: The run.
+        cars: The cars that train.
+    """
+
+    def __init__(self, folder: Path, config: RunConfig, cars: RacerVectorEnv) -> None:
+        self._folder, self._actions, self._cars = folder / FOLDER, config.actions, cars
+        kinds = [sensor.name for sensor in config.sensor]
+        ppo = config.ppo
+        hyperparameters = {
+            "batch_size": ppo.batch_size,
+            "beta_entropy": ppo.ent_coef,
+            "discount_factor": ppo.gamma,
+            "loss_type": "huber" if ppo.value_loss == "huber" else "mean squared error",
+            "lr": ppo.learning_rate,
+            "num_episodes_between_training": ITERATION,
+            "num_epochs": ppo.n_epochs,
+        }
+        metadata = metadata_as_json(config.actions, kinds, config.network.preset)
+        describe(self._folder, metadata, hyperparameters)
+        self._log = SimTrace(self._folder, "training")
+        self._evaluations = 0
+        self._ahead = front(cars.car)
+        self._steps: list[list[Step]] = [[] for _ in range(cars.num_envs)]
+        self._clock = np.zeros(cars.num_envs)
+
+    def add(self, rewards: np.ndarray, done: np.ndarray) -> None:
+        """Log the control step that all cars just drove; `done` (n,) are not yet started anew."""
+        self._clock += 1.0 / CONTROL_RATE
+        for car in range(self._cars.num_envs):
+            self._steps[car].append(self._step(car, float(rewards[car]), bool(done[car])))
+            if done[car]:
+                self._log.episode(self._steps[car])
+                self._steps[car] = []
+
+    def _step(self, car: int, reward: float, is_done: bool) -> Step:
+        race = self._cars.race
+        state = race.world.state
+        x, y = state.xy[car].tolist()
+        yaw = float(state.yaw[car])
+        steering, speed = state.command[car].tolist()
+        ending = race.ending[car] if is_done else race.fault[car]
+        return Step(
+            steps=int(race.steps[car]),
+            x=x + self._ahead * np.cos(yaw),
+            y=y + self._ahead * np.sin(yaw),
+            yaw_deg=float(np.rad2deg(yaw)),
+            steering_deg=float(np.rad2deg(steering)),
+            speed=speed,
+            action=action_of(self._actions, steering, speed),
+            reward=reward,
+            is_done=is_done,
+            all_wheels_on_track=bool(race.wheels_on_road[car] == 4),
+            progress=float(race.progress[car]),
+            closest_waypoint=int(race.place.segment[car]),
+            track_length=float(race.roads.length[race.road[car]]),
+            time=float(self._clock[car]),
+            status=STATUS[Ending(int(ending)).name.lower()],
+            crashes=int(race.collisions[car]),
+        )
+
+    def evaluation(self, result: LapResult, rewards: np.ndarray) -> None:
+        """Log the judge's look at the policy, and the metrics so far."""
+        road = self._cars.race.roads.lines[self._cars.config.race.direction == "reverse"]
+        log = SimTrace(self._folder, "evaluation", self._evaluations)
+        for steps in judged(result, road, self._actions, rewards, self._ahead):
+            log.episode(steps)
+        self._evaluations += 1
+        log.close()
+        self._log.close()

@@ -1,0 +1,65 @@
+"""The networks that can be asked for."""
+
+import pytest
+import torch
+from torch import nn
+
+from racer.policy.layers import PRESETS, Layers
+from racer.policy.networks import DeterministicActor, embedder
+
+
+def described(part):
+    """A module's layers in words."""
+    words = []
+    for one in part:
+        if isinstance(one, nn.Conv2d):
+            words.append(f"{one.out_channels},{one.kernel_size[0]},{one.stride[0]}")
+        elif isinstance(one, nn.Linear):
+            words.append(f"dense {one.out_features}")
+        elif isinstance(one, nn.BatchNorm2d):
+            words.append("norm")
+        else:
+            words.append(type(one).__name__.lower())
+    return " ".join(words)
+
+
+@pytest.mark.parametrize(
+    ("preset", "words"),
+    [
+        ("shallow", "32,8,4 relu 64,4,2 relu 64,3,1 relu flatten dense 512 relu"),
+        ("standard", "32,5,2 tanh 32,3,1 tanh 64,3,2 tanh 64,3,1 tanh flatten dense 64 tanh"),
+        (
+            "deep",
+            "32,8,4 norm relu 32,4,2 norm relu 64,4,2 norm relu 64,3,1 norm relu flatten "
+            "dense 512 relu dropout dense 512 relu dropout",
+        ),
+    ],
+)
+def test_a_preset_is_deepracer_s_network_for_its_camera(preset, words):
+    part, width = embedder((1, 120, 160), PRESETS[preset])
+    assert described(part) == words
+    assert part(torch.zeros(2, 1, 120, 160)).shape == (2, width)
+
+
+def test_a_lidar_goes_through_dense_layers_of_its_own():
+    part, width = embedder((64,), PRESETS["shallow"])
+    assert described(part) == "flatten dense 256 relu dense 256 relu"
+    assert width == 256
+
+
+def test_numbers_without_layers_are_handed_on_as_they_are():
+    part, width = embedder((5,), Layers(filters=(), features=(1,)))
+    assert width == 5
+    numbers = torch.arange(10.0).reshape(2, 5)
+    assert torch.equal(part(numbers), numbers)
+
+
+def test_dropout_and_batch_norm_rest_in_a_policy_that_drives():
+    part, width = embedder((1, 60, 80), PRESETS["deep"]._replace(filters=((8, 8, 4),)))
+    actor = DeterministicActor(
+        {"observation": part}, nn.Identity(), nn.Linear(width, 2), "continuous"
+    ).eval()
+    frame = torch.randint(0, 256, (1, 60, 80, 1), dtype=torch.uint8)
+    assert torch.equal(actor(frame), actor(frame))
+    actor.train()
+    assert not torch.equal(actor(frame.repeat(2, 1, 1, 1))[:1], actor(frame.repeat(2, 1, 1, 1))[:1])

@@ -1,0 +1,215 @@
+"""Models from the DeepRacer world, taken over."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from racer.assets.document import read
+from racer.errors import ConfigError, RewardError
+from racer.train.config import RunConfig
+from racer.train.importer import import_deepracer
+from racer.train.run import train
+
+REWARD = (
+    "def reward_function(params):\n    return 1.0 if params['all_wheels_on_track'] else 0.001\n"
+)
+DISCRETE = [
+    {"steering_angle": -30, "speed": 0.6, "index": 0},
+    {"steering_angle": 0, "speed": 1.2, "index": 1},
+    {"steering_angle": 30, "speed": 0.6, "index": 2},
+]
+CONTINUOUS = {"steering_angle": {"high": 30, "low": -25}, "speed": {"high": 4, "low": 1}}
+METADATA = {
+    "action_space": DISCRETE,
+    "action_space_type": "discrete",
+    "sensor": ["FRONT_FACING_CAMERA"],
+    "neural_network": "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
+    "training_algorithm": "clipped_ppo",
+    "version": "5",
+}
+HYPER = {
+    "batch_size": 128,
+    "beta_entropy": 0.02,
+    "discount_factor": 0.995,
+    "e_greedy_value": 0.05,
+    "epsilon_steps": 10000,
+    "exploration_type": "categorical",
+    "loss_type": "huber",
+    "lr": 0.0002,
+    "num_episodes_between_training": 18,
+    "num_epochs": 7,
+    "stack_size": 1,
+    "term_cond_avg_score": 100000,
+    "term_cond_max_episodes": 100000,
+}
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A folder with a model's three files; `model(metadata={...}, hyper={...})` changes keys."""
+
+    def make(metadata=None, hyper=None, reward=REWARD):
+        folder = tmp_path / "theirs"
+        folder.mkdir(exist_ok=True)
+        (folder / "model_metadata.json").write_text(json.dumps(METADATA | (metadata or {})))
+        (folder / "hyperparameters.json").write_text(json.dumps(HYPER | (hyper or {})))
+        (folder / "reward_function.py").write_text(reward)
+        return folder
+
+    return make
+
+
+def taken(folder, out):
+    found = import_deepracer(folder, "mine", out)
+    return read(found.config, RunConfig), found.notes
+
+
+def test_the_hyperparameters_become_ppo_s(model, tmp_path):
+    config, notes = taken(model(), tmp_path / "out")
+    ppo = config.ppo
+    assert (ppo.batch_size, ppo.n_epochs, ppo.learning_rate) == (128, 7, 0.0002)
+    assert (ppo.ent_coef, ppo.gamma, ppo.value_loss) == (0.02, 0.995, "huber")
+    assert (ppo.clip_range, ppo.gae_lambda) == (0.2, 0.95)
+    assert config.cars == 18
+    assert ppo.n_steps == 192, "the least from 150 on with which batches of 128 fill"
+    assert config.actions.choices == ((-30.0, 0.6), (0.0, 1.2), (30.0, 0.6))
+    told = "\n".join(notes)
+    for key in ("e_greedy_value", "epsilon_steps", "exploration_type", "term_cond_avg_score"):
+        assert key in told
+
+
+def test_continuous_actions_keep_both_limits(model, tmp_path):
+    files = model({"action_space": CONTINUOUS, "action_space_type": "continuous"})
+    config, _ = taken(files, tmp_path / "out")
+    assert config.actions.steering_deg == (-25.0, 30.0)
+    assert config.actions.speed == (1.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (["FRONT_FACING_CAMERA"], ["camera"]),
+        (["STEREO_CAMERAS", "LIDAR"], ["stereo", "lidar"]),
+        (["LEFT_CAMERA", "SECTOR_LIDAR"], ["left_camera", "sector_lidar"]),
+        (
+            ["FRONT_FACING_CAMERA", "DISCRETIZED_SECTOR_LIDAR"],
+            ["camera", "discretized_sector_lidar"],
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("network", "preset"),
+    [
+        ("DEEP_CONVOLUTIONAL_NETWORK_SHALLOW", "shallow"),
+        ("DEEP_CONVOLUTIONAL_NETWORK", "standard"),
+        ("DEEP_CONVOLUTIONAL_NETWORK_DEEP", "deep"),
+    ],
+)
+def test_every_sensor_and_network_has_its_counterpart(
+    model, tmp_path, theirs, ours, network, preset
+):
+    config, _ = taken(model({"sensor": theirs, "neural_network": network}), tmp_path / "out")
+    assert [sensor.name for sensor in config.sensor] == ours
+    assert config.network.preset == preset
+
+
+def test_a_lidar_s_figures_are_kept(model, tmp_path):
+    figures = {"num_sectors": 4, "num_values_per_sector": 6, "clipping_dist": 1.5}
+    files = model({"sensor": ["DISCRETIZED_SECTOR_LIDAR"], "lidar_config": figures})
+    (lidar,) = taken(files, tmp_path / "out")[0].sensor
+    assert lidar.model_dump(include={"sectors", "values", "clip"}) == {
+        "sectors": 4,
+        "values": 6,
+        "clip": 1.5,
+    }
+
+
+def test_what_was_taken_over_trains_unchanged(model, tmp_path):
+    files = model({"sensor": ["LIDAR"]}, {"num_episodes_between_training": 5, "batch_size": 64})
+    config, _ = taken(files, tmp_path / "out")
+    (files / "reward_function.py").unlink()
+    short = {"evaluation": config.evaluation.model_copy(update={"laps": 1, "time_limit": 1.0})}
+    watch = train(
+        config.model_copy(update={"steps": 750, "device": "cpu", "threads": 1} | short),
+        tmp_path / "run",
+        Console(file=io.StringIO()),
+    )
+    assert watch.best is not None
+
+
+def test_a_track_is_copied_and_named_in_the_config(model, tmp_path):
+    folder = model()
+    np.save(folder / "reinvent.npy", np.zeros((4, 6)))
+    found = import_deepracer(folder, "mine", tmp_path / "out")
+    assert f"track: {tmp_path / 'out' / 'mine.npy'}" in found.config.read_text()
+    assert (tmp_path / "out" / "mine.npy").read_bytes() == (folder / "reinvent.npy").read_bytes()
+    np.save(folder / "second.npy", np.zeros((4, 6)))
+    with pytest.raises(ConfigError, match=r"one track is wanted; got reinvent\.npy, second\.npy"):
+        import_deepracer(folder, "other", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "hyper", "said"),
+    [
+        ({"training_algorithm": "sac"}, {}, r"metadata.json: training_algorithm: .*got 'sac'"),
+        ({"training_algorithm": "dqn"}, {}, r"training_algorithm: .*'clipped_ppo' or 'sac'.*'dqn'"),
+        ({"sensor": ["SONAR"]}, {}, r"metadata.json: sensor.0: .*'LIDAR'.*; got 'SONAR'"),
+        ({"neural_network": "BIG"}, {}, r"neural_network: .*got 'BIG'"),
+        ({"action_space": DISCRETE[:1]}, {}, r"action_space: 2-30 actions are allowed; got 1"),
+        ({"action_space": CONTINUOUS}, {}, r"action_space: the limits .*'discrete'"),
+        ({"action_space": 7}, {}, r"action_space: .*list of actions.*got 7"),
+        (
+            {"action_space": [{"steering_angle": 0, "speed": 9}, DISCRETE[0]]},
+            {},
+            r"action_space.0.speed: .*less than or equal to 4; got 9",
+        ),
+        (
+            {
+                "action_space": CONTINUOUS | {"speed": {"low": 3, "high": 1}},
+                "action_space_type": "continuous",
+            },
+            {},
+            r"action_space.speed: low must be below high; got 3 and 1",
+        ),
+        ({}, {"lr": "fast"}, r"hyperparameters.json: lr: .*number.*got 'fast'"),
+        ({}, {"batch_size": 1}, r"hyperparameters.json: batch_size: .*equal to 2; got 1"),
+        ({}, {"loss_type": "hinge"}, r"loss_type: .*'huber'.*got 'hinge'"),
+        ({}, {"discount_factor": 1.2}, r"discount_factor: .*less than or equal to 1; got 1.2"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_with_file_key_got_and_allowed(
+    model, tmp_path, metadata, hyper, said
+):
+    with pytest.raises(ConfigError, match=said) as caught:
+        import_deepracer(model(metadata, hyper), "mine", tmp_path / "out")
+    assert len(str(caught.value).splitlines()) == 1, "one sentence"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_no_json_names_its_line(model, tmp_path):
+    folder = model()
+    (folder / "hyperparameters.json").write_text('{\n"lr": 1,,\n}')
+    with pytest.raises(ConfigError, match=r"hyperparameters\.json:2: not valid JSON"):
+        import_deepracer(folder, "mine", tmp_path / "out")
+
+
+@pytest.mark.parametrize("gone", ["reward_function.py", "model_metadata.json"])
+def test_a_missing_file_is_named(model, tmp_path, gone):
+    folder = model()
+    (folder / gone).unlink()
+    with pytest.raises(ConfigError, match=f"has no {gone}"):
+        import_deepracer(folder, "mine", tmp_path / "out")
+
+
+def test_a_reward_that_is_no_python_names_its_line(model, tmp_path):
+    with pytest.raises(RewardError, match=r"reward_function\.py:1"):
+        import_deepracer(model(reward="def reward_function(params)\n"), "mine", tmp_path / "out")
+
+
+def test_nothing_is_written_over(model, tmp_path):
+    import_deepracer(model(), "mine", tmp_path / "out")
+    with pytest.raises(ConfigError, match="is there already"):
+        import_deepracer(model(), "mine", tmp_path / "out")

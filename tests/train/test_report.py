@@ -1,0 +1,148 @@
+"""A run's report, from a run that was really driven."""
+
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from racer.assets.document import validate
+from racer.cli import main
+from racer.errors import RunError
+from racer.judge import LapResult
+from racer.reward.source import RewardSource
+from racer.track import load_track
+from racer.train.config import RunConfig
+from racer.train.folder import Run
+from racer.train.lines import load, rewards
+from racer.train.report import write_report
+from racer.train.run import train
+from racer.view import svg
+
+GRID = {"kind": "discrete", "choices": [[-30, 1.0], [0, 1.5], [30, 1.0]]}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report") / "run<1>"
+    fields = {
+        "sensor": "state",
+        "actions": GRID,
+        "cars": 8,
+        "steps": 1600,
+        "network": {"hidden": [16]},
+        "ppo": {"n_steps": 100, "batch_size": 400, "n_epochs": 1},
+        "evaluation": {"every": 800, "laps": 1, "time_limit": 4.0},
+        "device": "cpu",
+        "threads": 1,
+    }
+    config = validate(fields, RunConfig, "test")
+    watch = train(config, folder, Console(file=io.StringIO()))
+    return folder, config, watch
+
+
+class Page(HTMLParser):
+    """Collects headings and what a page would load, and counts what is left open."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.headings, self.loaded, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "path", "rect", "circle", "polyline"):
+            self.open.append(tag)
+        self.loaded += [value for key, value in attrs if key in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+
+
+def test_the_report_is_one_page_that_loads_nothing(run, tmp_path):
+    text = write_report(run[0], tmp_path).read_text()
+    page = Page(text)
+    assert page.headings == [
+        "Progress over training",
+        "Reward over training",
+        "How far episodes came",
+        "Where cars leave the road",
+        "Driven line by speed",
+        "Driven line by reward",
+        "Use of the actions",
+        "Best laps by sector",
+        "Checkpoints",
+    ]
+    assert page.loaded == []
+    assert page.open == []
+    assert "<script" not in text
+    assert "url(" not in text
+    assert "run&lt;1&gt;" in text, "a folder's name is no markup"
+    assert "nan" not in re.sub(r"<title>.*?</title>", "", text).lower()
+
+
+def test_every_episode_is_recorded_with_its_end(run):
+    folder, _, _ = run
+    episodes = Run.open(folder).records("episodes")
+    assert len(episodes) > 8
+    line = load_track("bowtie")
+    for one in episodes:
+        assert one["ending"] == "off_track"
+        place = line.locate(np.array(one["xy"]))
+        assert abs(float(place.d)) > 0.2, "it ended beside the road"
+
+
+def test_the_kept_line_is_the_evaluation_s(run):
+    folder, config, watch = run
+    best = Run.open(folder).best()
+    line = load(Run.open(folder).line(int(best.stem.removeprefix("step-"))))
+    assert np.allclose(line["xy"], watch.best.xy, atol=1e-5)
+    assert np.allclose(line["command"][:, 1], watch.best.command[:, 1], atol=1e-6)
+    assert np.isfinite(line["reward"]).all()
+    assert config.reward == "progress"
+
+
+def test_a_reward_that_raises_on_a_judged_line_is_left_out(run, tmp_path):
+    _, _, watch = run
+    assert isinstance(watch.best, LapResult)
+    file = tmp_path / "late.py"
+    file.write_text("def reward_function(params):\n    return 1 / max(0, 9 - params['steps'])\n")
+    paid = rewards(watch.best, load_track("bowtie"), "deepracer", RewardSource.read(file), False)
+    assert np.isnan(paid).all()
+
+
+def test_a_run_s_actions_can_be_taken_from_its_best_line(run, capsys):
+    main(["actions", "--like", str(run[0]), "--count", "3"])
+    assert "3 actions" in capsys.readouterr().out
+
+
+def test_a_run_that_has_nothing_to_tell_is_refused(tmp_path):
+    (tmp_path / "config.yaml").write_text("seed: 1\n")
+    with pytest.raises(RunError, match="no episode and no evaluation yet"):
+        write_report(tmp_path, tmp_path)
+
+
+def test_a_line_s_points_lie_where_its_numbers_say():
+    chart = svg.lines({"way": (np.array([0.0, 10.0]), np.array([0.0, 100.0]))}, "x", "y", 100.0)
+    (points,) = re.findall(r'points="([^"]+)"', chart)
+    low, high = ([float(value) for value in point.split(",")] for point in points.split())
+    assert low == [svg.LEFT, svg.HEIGHT - svg.BOTTOM]
+    assert high == [svg.WIDTH - svg.RIGHT, svg.TOP]
+
+
+def test_a_histogram_s_bars_are_as_tall_as_they_are_many():
+    chart = svg.histogram(np.array([0.1, 0.2, 1.5]), np.array([0.0, 1.0, 2.0]), "x")
+    tall = [float(value) for value in re.findall(r'height="([\d.]+)" fill', chart)]
+    assert tall[0] == 2 * tall[1] > 0
+
+
+def test_the_ramp_begins_dark_and_ends_light():
+    assert svg.colour(0.0) == "#0d0887"
+    assert svg.colour(1.0) == "#e8c024"
+    assert svg.colour(7.0) == svg.colour(1.0)
