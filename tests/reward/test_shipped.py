@@ -10,6 +10,7 @@ import pytest
 from racer import assets
 from racer.car.spec import deepracer
 from racer.reward import Facts, ParamsBuilder, RewardSource
+from racer.reward.params import FRONT
 from racer.track import load_track
 
 RATE = 15
@@ -42,17 +43,15 @@ def pay(
     t = len(way)
     aside, steering = np.broadcast_to(aside, t), np.broadcast_to(steering, t)
     centre, yaw = TRACK.at(way)
-    xy = centre + aside[:, None] * np.stack([-np.sin(yaw), np.cos(yaw)], axis=1)
+    front = centre + aside[:, None] * np.stack([-np.sin(yaw), np.cos(yaw)], axis=1)
     segment = TRACK.locate(centre).segment
     half = TRACK.width[segment] / 2
     steps = np.arange(1, t + 1)
     facts = Facts(
-        xy=xy,
+        xy=front - FRONT * np.stack([np.cos(yaw), np.sin(yaw)], axis=1),
         yaw=yaw,
         command=np.stack([steering, np.full(t, speed)], axis=1),
-        place_s=way % TRACK.length,
-        place_d=aside,
-        place_segment=segment,
+        segment=segment,
         progress=100 * way / TRACK.length,
         steps=steps,
         all_wheels_on_track=np.abs(aside) < half - 0.1,
