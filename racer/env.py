@@ -208,11 +208,12 @@ class RacerVectorEnv(VectorEnv):
         if self._reward is None:
             return rewards
         facts, driven = Facts.of(self.race), self.race.road
-        for road in np.unique(driven):
-            cars = np.flatnonzero(driven == road)
-            chosen = facts if len(cars) == self.num_envs else some(facts, cars)
-            for car, params in zip(cars.tolist(), self._params[road].build_all(chosen)):
-                rewards[car] = self._reward.call(self._functions[car], params)
+        with self._reward.watched():
+            for road in np.unique(driven):
+                cars = np.flatnonzero(driven == road)
+                chosen = facts if len(cars) == self.num_envs else some(facts, cars)
+                for car, params in zip(cars.tolist(), self._params[road].build_all(chosen)):
+                    rewards[car] = self._reward.call(self._functions[car], params)
         return rewards
 
     @property

@@ -48,7 +48,7 @@ def facts(degrees: float = 90.5, radius: float = 1.9, turn: int = 1, **changes) 
     return Facts(**some)
 
 
-def objects(degrees, radius=2.1, speed=0.0, turn=1) -> Others:
+def objects(degrees, radius: Any = 2.1, speed=0.0, turn=1) -> Others:
     """Objects on the circle, seen by one car."""
     degrees, angle = np.array([degrees]), turn * np.deg2rad([degrees])
     radii = np.broadcast_to(radius, angle.shape)
@@ -180,8 +180,8 @@ def test_progress_steps_and_time_are_those_of_the_episode():
 
 @pytest.mark.parametrize("key", ["all_wheels_on_track", "is_offtrack", "is_crashed"])
 def test_what_happened_to_the_car_is_told(key):
-    assert params(**{key: True})[key] is True
-    assert params(**{key: False})[key] is False
+    assert params(1, None, **{key: True})[key] is True
+    assert params(1, None, **{key: False})[key] is False
 
 
 def test_the_direction_of_the_track_is_told():
