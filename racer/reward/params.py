@@ -120,6 +120,9 @@ class ParamsBuilder:
         track: The track as it is driven.
         spec: The car.
         is_reversed: Whether that is against the track's own direction.
+
+    Attributes:
+        ahead: From the centre of mass to the point that x, y mean [m].
     """
 
     def __init__(self, track: Track, spec: CarSpec, is_reversed: bool = False) -> None:
@@ -127,7 +130,7 @@ class ParamsBuilder:
         self._track, self._width, self._length = track, track.width, track.length
         self._waypoints = [(x, y) for x, y in track.centre.tolist()]
         self._waypoints.append(self._waypoints[0])
-        self._ahead = FRONT + (spec.to_front_axle - spec.to_rear_axle) / 2
+        self.ahead = FRONT + (spec.to_front_axle - spec.to_rear_axle) / 2
 
     def build(self, facts: Facts, i: int) -> dict[str, Any]:
         """The params of car i: a fresh dict of plain Python values."""
@@ -135,7 +138,7 @@ class ParamsBuilder:
 
     def build_all(self, facts: Facts) -> list[dict[str, Any]]:
         """The params of all n cars; for more than one car faster than `build`."""
-        front = facts.xy + self._ahead * np.stack([np.cos(facts.yaw), np.sin(facts.yaw)], axis=1)
+        front = facts.xy + self.ahead * np.stack([np.cos(facts.yaw), np.sin(facts.yaw)], axis=1)
         place = self._track.locate(front, near=facts.segment)
         columns = (
             facts.all_wheels_on_track,

@@ -43,6 +43,7 @@ class RewardSource:
 
     Attributes:
         path: Where it was read from.
+        content: Its bytes.
         sha256: Digest of its bytes, in hexadecimal.
     """
 
@@ -52,7 +53,7 @@ class RewardSource:
         Raises:
             RewardError: It is not Python; the message names the line.
         """
-        self.path, self._file = path, str(path.absolute())
+        self.path, self.content, self._file = path, content, str(path.absolute())
         self.sha256 = hashlib.sha256(content).hexdigest()
         try:
             self._lines = importlib.util.decode_source(content).splitlines()
