@@ -35,6 +35,7 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
         monkeypatch.setattr(name, stop)
     monkeypatch.setattr("racer.policy.entry.read_entry", stop)
     monkeypatch.setattr("racer.board.standing.rank", stop)
+    monkeypatch.setattr("racer.reward.RewardSource.find", stop)
     with pytest.raises(Parsed):
         cli.main(shlex.split(command)[1:])
     assert done

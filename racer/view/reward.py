@@ -65,10 +65,13 @@ def reward_picture(
 def _paint(
     axes: Axes, track: Track, corners: np.ndarray, paid: np.ndarray, objects: np.ndarray | None
 ) -> None:
-    """Red pays less than nothing, green more; the scale ends at the 1st and 99th percentile."""
+    """Red costs, green pays, each with a scale of its own: penalties are often far larger."""
+    from matplotlib.colors import TwoSlopeNorm
+
     axes.set_aspect("equal")
-    most = max(float(np.abs(np.percentile(paid, (1, 99))).max()), 1e-9)
-    mesh = axes.pcolormesh(*np.moveaxis(corners, 2, 0), paid, cmap=COLOURS, vmin=-most, vmax=most)
+    least, most = min(float(paid.min()), -1e-9), max(float(np.percentile(paid, 99)), 1e-9)
+    scale = TwoSlopeNorm(0.0, least, most)
+    mesh = axes.pcolormesh(*np.moveaxis(corners, 2, 0), paid, cmap=COLOURS, norm=scale)
     for ring in (track.left, track.right):
         axes.plot(*np.vstack([ring, ring[:1]]).T, color=BORDER, linewidth=1.2)
     axes.plot(*np.stack([track.left[0], track.right[0]]).T, color=BORDER, linewidth=4)
@@ -76,7 +79,8 @@ def _paint(
         axes.plot(*objects[:, :2].T, "s", color=PAPER, markersize=7, markeredgecolor=BORDER)
     figure = axes.get_figure()
     assert figure is not None
-    bar = figure.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02)
+    bar = figure.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02, format="%.2g")
+    bar.set_ticks([least, least / 2, 0.0, most / 2, most])
     bar.set_label("reward of a step", color=INK)
     bar.ax.tick_params(colors=INK)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]

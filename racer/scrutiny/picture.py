@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ACROSS = 24
 """Cells from border to border and a little beyond."""
-BEYOND = 0.12
+BEYOND = 0.2
 """How far the picture reaches beyond each border, in widths of the road."""
 
 
@@ -64,13 +64,14 @@ def explain(
     lap = drive(at_speed(speed), track, rules)
     paid = payments(source, lap)
     way = np.array([params["progress"] for params in lap.params]) / 100.0 * track.length
+    looking = f"{heading:g}° left of the road" if heading else "along the road"
     name = "a clean lap" if lap.params[-1]["progress"] >= 100.0 else lap.ending.name.lower()
     return reward_picture(
         track,
         *painted,
         way,
         np.array(paid),
-        f"{source.path.name} on {case}: a step at {speed:g} m/s, looking {heading:g}° to the left",
+        f"{source.path.name} on {case}: a step at {speed:g} m/s, looking {looking}",
         f"following the centre line at {speed:g} m/s: {name}, {sum(paid):.4g} in all",
         None if objects is None else objects.pose[0],
     )
@@ -136,14 +137,14 @@ def _facts(
     turn = np.stack([np.cos(yaw), np.sin(yaw), -np.sin(yaw), np.cos(yaw)], axis=1).reshape(n, 2, 2)
     wheels = line.on_road(xy[:, None] + np.array(ends) @ turn).sum(axis=1)
     toward = np.cos(yaw - line.heading[segment])
-    way = line.s[segment] + speed * PERIOD * 2.0 - back * toward
+    way = line.s[segment] - back * toward
     steps = np.maximum(np.round(line.s[segment] / (speed * PERIOD)), 1.0) + (2 if back == 0 else 1)
     return Facts(
         xy=xy,
         yaw=yaw,
         command=np.tile([0.0, speed], (n, 1)),
         segment=segment,
-        progress=np.minimum(100.0 * way / line.length, 100.0),
+        progress=100.0 * way / line.length,
         steps=steps.astype(int),
         all_wheels_on_track=wheels == 4,
         is_offtrack=wheels == 0,
