@@ -11,6 +11,8 @@ from racer import assets
 from racer.cli import main
 from racer.errors import ConfigError, RewardError
 from racer.reward import RewardSource
+from racer.reward.deadline import deadline
+from racer.reward.source import PATIENCE
 from racer.scrutiny import check, explain
 from racer.scrutiny.drivers import try_tricks
 from racer.scrutiny.picture import surface
@@ -106,6 +108,19 @@ def test_a_file_that_no_race_can_use_is_refused_with_its_line(refused, text, sai
     assert refused(text).startswith(f"racer: {said}")
 
 
+def test_a_call_that_hangs_is_waited_for_once(refused, monkeypatch):
+    waited = []
+
+    def short(seconds):
+        waited.append(seconds)
+        return deadline(0.1)
+
+    monkeypatch.setattr("racer.reward.source.deadline", short)
+    said = refused(body("while params['steps'] > 3: pass\n    return params['speed']"))
+    assert said.startswith("racer: mine.py:2: still running after 10 s")
+    assert waited.count(PATIENCE) == 4, "three calls that answered and one that hung"
+
+
 def test_a_missing_file_and_a_missing_track_are_refused(capsys):
     for words in (["gone.py"], ["progress", "--track", "monza"]):
         with pytest.raises(SystemExit) as stop:
@@ -138,6 +153,16 @@ def test_a_key_that_no_params_have_is_found_where_it_is_not_reached(checked):
 def test_a_key_asked_for_with_get_is_found_under_whatever_name_the_params_have(checked):
     found = checked("def reward_function(p):\n    return p['speed'] + p.get('stears', 0)\n")
     assert "mine.py:2: params has no key 'stears'" in found["unknown key"]
+
+
+def test_a_method_of_the_same_name_does_not_hide_the_params(checked):
+    text = (
+        "class Reward:\n"
+        "    def reward_function(self, params):\n"
+        "        return params['speed'] + params.get('stears', 0)\n"
+        "reward_function = Reward().reward_function\n"
+    )
+    assert "mine.py:3: params has no key 'stears'" in checked(text)["unknown key"]
 
 
 def test_a_slow_a_noisy_and_a_constant_reward_are_told(checked, monkeypatch):

@@ -15,6 +15,7 @@ import numpy as np
 
 from racer.errors import RewardError
 from racer.race import Ending
+from racer.reward.deadline import Overtime
 from racer.reward.source import NAME, RewardSource
 from racer.scrutiny.drivers import payments, try_tricks
 from racer.scrutiny.states import Case, cases, states
@@ -120,6 +121,8 @@ def _drive_through(source: RewardSource, every: list[Case], report: Report) -> N
                     paid.append(source.call(function, params))
                     spent.append(time.perf_counter() - began)
         except RewardError as problem:
+            if isinstance(problem.__cause__, Overtime):
+                raise  # It would hang in the other races, too, as long each time.
             failures.setdefault(str(problem), []).append(case)
     if sum(map(len, failures.values())) == len(every):
         message, where = next(iter(failures.items()))
@@ -158,12 +161,12 @@ def _unknown_keys(source: RewardSource, known: set[str]) -> list[Finding]:
     """Keys that the file asks its params for and that these never have."""
     tree = ast.parse(source.content)
     asked, own = {}, set(known)
-    names = {NAME: "params"} | {
-        node.name: node.args.args[0].arg
-        for node in ast.walk(tree)
+    names = {"params"} | {
+        node.args.args[0].arg
+        for node in tree.body
         if isinstance(node, ast.FunctionDef) and node.name == NAME and node.args.args
     }
-    for key, line, is_stored in _keys(tree, names[NAME]):
+    for key, line, is_stored in _keys(tree, names):
         if is_stored:
             own.add(key)
         else:
@@ -172,16 +175,14 @@ def _unknown_keys(source: RewardSource, known: set[str]) -> list[Finding]:
     for key, line in asked.items():
         if key not in own:
             near = get_close_matches(key, known, 1)
-            hint = (
-                f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
-            )
-            said = f"{source.path}:{line}: params has no key {key!r}{hint}"
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+            said = f"{source.path}:{line}: params has no key {key!r}; {hint}"
             found.append(Finding("unknown key", said))
     return found
 
 
-def _keys(tree: ast.AST, name: str) -> Iterator[tuple[str, int, bool]]:
-    """Each `name["key"]` and `name.get("key")`: key, line, whether it is written to."""
+def _keys(tree: ast.AST, names: set[str]) -> Iterator[tuple[str, int, bool]]:
+    """Each `params["key"]` and `params.get("key")`: key, line, whether it is written to."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript):
             owner, key = node.value, node.slice
@@ -195,6 +196,7 @@ def _keys(tree: ast.AST, name: str) -> Iterator[tuple[str, int, bool]]:
             owner, key, is_stored = node.func.value, node.args[0], False
         else:
             continue
-        is_key = isinstance(key, ast.Constant) and isinstance(key.value, str)
-        if is_key and isinstance(owner, ast.Name) and owner.id == name:
-            yield key.value, node.lineno, is_stored
+        if not (isinstance(owner, ast.Name) and owner.id in names):
+            continue
+        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+            yield key.value, key.lineno, is_stored
