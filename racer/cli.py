@@ -30,6 +30,8 @@ USAGE = """usage: racer VERB ...
   bench            time the simulator on this machine
   tracks list      the shipped tracks; also show, generate, import and export
   tracks limit     solve the least lap time of a track, with a picture if you like
+  reward check     find what is wrong with a reward file before it trains
+  reward explain   draw what a reward pays over a track and along a lap
   car report       measure a car against closed forms, with plots if you like
 
 `racer VERB --help` tells each one's options; `--debug` shows where an error came from.
@@ -70,6 +72,8 @@ def _dispatch(words: list[str]) -> None:
         "tracks import": cli_tracks.tracks_import,
         "tracks export": cli_tracks.tracks_export,
         "tracks limit": cli_tracks.tracks_limit,
+        "reward check": reward_check,
+        "reward explain": reward_explain,
     }
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -80,7 +84,7 @@ def _dispatch(words: list[str]) -> None:
     elif words[0] == "train":
         train(words[1:])
     else:
-        count = 2 if words[0] in ("board", "car", "tracks") else 1
+        count = 2 if words[0] in ("board", "car", "reward", "tracks") else 1
         verb = " ".join(words[:count])
         if verb not in verbs:
             raise ConfigError(f"no verb {verb!r}; known: train, {', '.join(verbs)}")
@@ -364,6 +368,60 @@ def car_report(car: str = "deepracer", out: Path | None = None, json: bool = Fal
 
         for path in draw(spec, out):
             print(f"plot: {path}", file=sys.stderr if json else sys.stdout)
+
+
+def reward_check(file: str, track: str | None = None, json: bool = False) -> None:
+    """Call a reward in many states of every track, and look for mistakes and loopholes.
+
+    A file that cannot be used ends with exit code 2; what is only suspicious is a warning.
+
+    Args:
+        file: The reward file, or a shipped one's name.
+        track: Only this track: a shipped one's name or a YAML file; all shipped ones by default.
+        json: Print the report as JSON.
+    """
+    from racer import assets
+    from racer.reward import RewardSource
+    from racer.scrutiny import check
+    from racer.track import load_track
+
+    source = RewardSource.find(file)
+    names = [track] if track else assets.names("tracks")
+    report = check(source, [load_track(name) for name in names])
+    if json:
+        _print_json(report.as_dict())
+    else:
+        print("\n".join(report.as_lines()))
+
+
+def reward_explain(
+    file: str,
+    track: str = "bowtie",
+    out: Path = Path("reward.png"),
+    speed: float = 1.4,
+    heading: float = 0.0,
+    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = "time_trial",
+    reverse: bool = False,
+) -> None:
+    """Draw what a reward pays all over a track, and along a lap of the centre line.
+
+    Args:
+        file: The reward file, or a shipped one's name.
+        track: A shipped track's name or a YAML file.
+        out: The PNG to write.
+        speed: Speed of the car in metres a second, 0.1-4.
+        heading: Where it looks, in degrees to the left of the road's direction.
+        kind: An empty road, one with boxes, or one with bots.
+        reverse: Drive against the track's own direction.
+    """
+    from racer.reward import RewardSource
+    from racer.scrutiny import explain
+    from racer.track import load_track
+    from racer.view.plot import save
+
+    source = RewardSource.find(file)
+    save(explain(source, load_track(track), speed, heading, kind, reverse), out)
+    print(f"reward: {out}")
 
 
 CLEAN = "never off the road"

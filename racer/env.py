@@ -32,7 +32,7 @@ from racer.sensors import (
     of_car,
 )
 from racer.track import load_track
-from racer.world import CONTROL_RATE, CarState, has_display
+from racer.world import CONTROL_RATE, has_display
 
 POOL = 16
 """Tracks that `generated` stands for; they are all made before the first episode."""
@@ -208,40 +208,26 @@ class RacerVectorEnv(VectorEnv):
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One control period without a restart: rewards, terminated, truncated, each (n,)."""
-        state = self.race.step(self.config.actions.command(actions), self._generators)
-        rewards = self._pay(state)
+        self.race.step(self.config.actions.command(actions), self._generators)
+        rewards = self._pay()
         self.race.put_back(self._generators)
         self._look(self._everyone)
         ending = self.race.ending
         truncated = ending == Ending.TIME_UP
         return rewards, (ending != Ending.RUNNING) & ~truncated, truncated
 
-    def _pay(self, state: CarState) -> np.ndarray:
+    def _pay(self) -> np.ndarray:
         """The user's reward for each car's last step; each car has its own instance of the file."""
         rewards = np.zeros(self.num_envs)
         if self._reward is None:
             return rewards
-        race = self.race
-        facts = Facts(
-            xy=state.xy,
-            yaw=state.yaw,
-            command=state.command,
-            place_s=race.place.s,
-            place_d=race.place.d,
-            place_segment=race.place.segment,
-            progress=race.progress,
-            steps=race.steps,
-            all_wheels_on_track=race.wheels_on_road == 4,
-            is_offtrack=race.wheels_on_road == 0,
-            is_crashed=race.is_crashed,
-            time=race.time,
-            objects=race.others if race.objects.count else None,
-        )
-        for road in np.unique(race.road):
-            cars = np.flatnonzero(race.road == road)
-            chosen = facts if len(cars) == self.num_envs else some(facts, cars)
-            for car, params in zip(cars.tolist(), self._params[road].build_all(chosen)):
-                rewards[car] = self._reward.call(self._functions[car], params)
+        facts, driven = Facts.of(self.race), self.race.road
+        with self._reward.watched():
+            for road in np.unique(driven):
+                cars = np.flatnonzero(driven == road)
+                chosen = facts if len(cars) == self.num_envs else some(facts, cars)
+                for car, params in zip(cars.tolist(), self._params[road].build_all(chosen)):
+                    rewards[car] = self._reward.call(self._functions[car], params)
         return rewards
 
     @property

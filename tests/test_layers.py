@@ -27,6 +27,7 @@ STEP = {
     "view": 4,
     "env": 5,
     "proving": 5,
+    "scrutiny": 5,
     "policy": 6,
     "judge": 7,
     "train": 8,

@@ -5,23 +5,24 @@
 | all_wheels_on_track | bool | all four wheel centres lie between the borders |
 | x, y | float, m | the front of the car: 0.14 m ahead of the middle between its axles |
 | heading | float, degrees in [-180, 180) | yaw from +x, counter-clockwise |
-| distance_from_center | float, m, >= 0 | from the centre line to the centre of mass |
-| projection_distance | float, m | way along the centre line from the start line to the car |
-| progress | float, percent | way made good since the episode began; below 0 behind its start |
+| distance_from_center | float, m, >= 0 | from the centre line to the front |
+| projection_distance | float, m | way along the centre line from the start line to the front |
+| progress | float, percent | way made good since the episode began; below 0 behind its start, \
+100 in the step that completes a lap, and from 0 again in the next lap |
 | steps | int, >= 1 | control steps of the episode, this one included |
 | speed | float, m/s | the commanded speed |
 | steering_angle | float, degrees | the commanded angle, positive to the left |
-| track_width | float, m | from border to border beside the car |
+| track_width | float, m | from border to border beside the front |
 | track_length | float, m | length of the centre line |
-| waypoints | list of (x, y), m | centre line as driven, last = first; shared: do not change it |
-| closest_waypoints | [int, int] | the waypoints behind and ahead of the car, along the line |
-| is_left_of_center | bool | left of the centre line, seen in the driving direction |
+| waypoints | list of (x, y), m | centre line as driven, last = first |
+| closest_waypoints | [int, int] | the waypoints behind and ahead of the front, along the line |
+| is_left_of_center | bool | the front is left of the centre line, seen in the driving direction |
 | is_reversed | bool | the track is driven against its own direction |
 | is_offtrack | bool | no wheel centre lies between the borders |
 | is_crashed | bool | the car hit something or turned over |
-| sim_time | float, s | race time since the episode began |
-| closest_objects | [int, int] | the objects behind and ahead of the car along the line: \
-indices of the lists below; [0, 0] without objects |
+| sim_time | float, s | race time since the episode began, penalties included |
+| closest_objects | [int, int] | the objects behind and ahead of the front along the line, across \
+the start line too: indices of the lists below; [0, 0] without objects |
 | objects_location | list of (x, y), m | the middle of each |
 | objects_distance | list of float, m | way along the centre line from the start line to each |
 | objects_distance_from_center | list of float, m, >= 0 | from the centre line to each |
@@ -30,13 +31,24 @@ indices of the lists below; [0, 0] without objects |
 | objects_speed | list of float, m/s | 0.0 for a box |
 | object_in_camera | bool | the next object's middle lies within the camera's horizontal view |
 
-Where DeepRacer's documents and its source disagree, the source is followed: `speed` is the
-command and not what the car does (the documents say observed), `is_reversed` is about the
-track's direction (they say clockwise), `objects_heading` is in radians and 0.0 for a box (they say
-degrees), `projection_distance` and `sim_time` exist (they do not say so), and without objects
-`closest_objects` is [0, 0] (they do not say). One thing differs
-from both: that source measures the place on the track at the front of the car; here it is the
-centre of mass, as in the laps and endings, so that one place decides everything.
+Every call gets a dict and lists of its own. In reverse `waypoints`, the distances along the line
+and left and right are those of the line as it is driven.
+
+Where DeepRacer's documents and its source disagree, the source is followed:
+
+- x, y is the front of the car (the documents say its centre), and the place on the track that
+  `distance_from_center`, `projection_distance`, `track_width`, `closest_waypoints`,
+  `is_left_of_center` and `closest_objects` tell of is that of the front.
+- `speed` is the command and not what the car does (they say observed).
+- `is_reversed` is about the track's own direction (they say clockwise).
+- `closest_waypoints` are neighbours along the line (they say by distance from the car).
+- `objects_heading` is in radians and 0.0 for a box (they say degrees).
+- `projection_distance`, `object_in_camera` and `sim_time` exist, and without objects
+  `closest_objects` is [0, 0] and the lists are empty (they do not say so).
+
+Two things differ from that source. `progress` is measured at the centre of mass, as the laps
+and endings are, so that 100 is a lap. `object_in_camera` looks at the object's middle and not at
+its corners too.
 """
 
 from __future__ import annotations
@@ -47,8 +59,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.race import Others
-from racer.track import Track
+from racer.race import Others, Race
+from racer.track import Place, Track
 
 FRONT = 0.14
 """From the middle between the axles to the point that x, y mean [m] (DeepRacer's source)."""
@@ -70,12 +82,8 @@ class Facts(NamedTuple):
     """Heading [rad], (n,)."""
     command: np.ndarray
     """Commanded steering [rad, positive to the left] and speed [m/s], (n, 2)."""
-    place_s: np.ndarray
-    """Distance along the centre line [m], (n,)."""
-    place_d: np.ndarray
-    """Distance left of the centre line [m], (n,)."""
-    place_segment: np.ndarray
-    """Index of the centre-line segment, (n,) int."""
+    segment: np.ndarray
+    """Index of the centre-line segment beside the centre of mass, (n,) int."""
     progress: np.ndarray
     """Share of the lap made good [percent], (n,)."""
     steps: np.ndarray
@@ -91,6 +99,24 @@ class Facts(NamedTuple):
     objects: Others | None = None
     """What shares the road with each car, if anything."""
 
+    @classmethod
+    def of(cls, race: Race) -> Facts:
+        """What the last step of a race was."""
+        state = race.world.state
+        return cls(
+            xy=state.xy,
+            yaw=state.yaw,
+            command=state.command,
+            segment=race.place.segment,
+            progress=race.progress,
+            steps=race.steps,
+            all_wheels_on_track=race.wheels_on_road == 4,
+            is_offtrack=race.wheels_on_road == 0,
+            is_crashed=race.is_crashed,
+            time=race.time,
+            objects=race.others if race.objects.count else None,
+        )
+
 
 class ParamsBuilder:
     """Turns facts into params on one track.
@@ -99,14 +125,17 @@ class ParamsBuilder:
         track: The track as it is driven.
         spec: The car.
         is_reversed: Whether that is against the track's own direction.
+
+    Attributes:
+        ahead: From the centre of mass to the point that x, y mean [m].
     """
 
     def __init__(self, track: Track, spec: CarSpec, is_reversed: bool = False) -> None:
         self.is_reversed = is_reversed
-        self._width, self._length = track.width, track.length
+        self._track, self._width, self._length = track, track.width, track.length
         self._waypoints = [(x, y) for x, y in track.centre.tolist()]
         self._waypoints.append(self._waypoints[0])
-        self._ahead = front(spec)
+        self.ahead = front(spec)
 
     def build(self, facts: Facts, i: int) -> dict[str, Any]:
         """The params of car i: a fresh dict of plain Python values."""
@@ -114,45 +143,46 @@ class ParamsBuilder:
 
     def build_all(self, facts: Facts) -> list[dict[str, Any]]:
         """The params of all n cars; for more than one car faster than `build`."""
-        front = facts.xy + self._ahead * np.stack([np.cos(facts.yaw), np.sin(facts.yaw)], axis=1)
+        front = facts.xy + self.ahead * np.stack([np.cos(facts.yaw), np.sin(facts.yaw)], axis=1)
+        place = self._track.locate(front, near=facts.segment)
         columns = (
             facts.all_wheels_on_track,
             front[:, 0],
             front[:, 1],
             (np.rad2deg(facts.yaw) + 180.0) % 360.0 - 180.0,
-            np.abs(facts.place_d),
-            facts.place_s,
+            np.abs(place.d),
+            place.s,
             facts.progress,
             facts.steps,
             facts.command[:, 1],
             np.rad2deg(facts.command[:, 0]),
-            self._width[facts.place_segment],
-            facts.place_segment,
-            facts.place_d > 0.0,
+            self._width[place.segment],
+            place.segment,
+            place.d > 0.0,
             facts.is_offtrack,
             facts.is_crashed,
             facts.time,
         )
         every = [self._params(*row) for row in zip(*(values.tolist() for values in columns))]
         if facts.objects is not None and facts.objects.s.shape[1]:
-            for own, objects in zip(every, self._objects(facts, facts.objects, front)):
+            for own, objects in zip(every, self._objects(facts, facts.objects, front, place)):
                 own.update(objects)
         return every
 
     def _objects(
-        self, facts: Facts, objects: Others, front: np.ndarray
+        self, facts: Facts, objects: Others, front: np.ndarray, place: Place
     ) -> Iterator[dict[str, Any]]:
         """The keys about objects, a dict a car."""
         cars = np.arange(len(front))
-        gap = (objects.s - facts.place_s[:, None]) % self._length
-        following, leading = gap.argmin(axis=1), gap.argmax(axis=1)
+        behind = (place.s[:, None] - objects.s) % self._length
+        previous, following = behind.argmin(axis=1), behind.argmax(axis=1)
         away = objects.pose[cars, following, :2] - front
         bearing = np.arctan2(away[:, 1], away[:, 0]) - facts.yaw
         is_seen = np.cos(bearing) > np.cos(VIEW / 2)
         moving = objects.speed > 0.0
         for i in cars.tolist():
             yield {
-                "closest_objects": [int(leading[i]), int(following[i])],
+                "closest_objects": [int(previous[i]), int(following[i])],
                 "objects_location": [(x, y) for x, y in objects.pose[i, :, :2].tolist()],
                 "objects_distance": objects.s[i].tolist(),
                 "objects_distance_from_center": np.abs(objects.d[i]).tolist(),
@@ -194,7 +224,7 @@ class ParamsBuilder:
             "steering_angle": steering_angle,
             "track_width": track_width,
             "track_length": self._length,
-            "waypoints": self._waypoints,
+            "waypoints": list(self._waypoints),
             "closest_waypoints": [segment, segment + 1],
             "is_left_of_center": is_left_of_center,
             "is_reversed": self.is_reversed,

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
+import inspect
+import itertools
+import sys
 import traceback
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from racer import assets
 from racer.errors import RewardError
+from racer.reward.deadline import Overtime, deadline
 
 NAME = "reward_function"
 LIMIT = 1e5
 """Largest absolute reward; beyond it DeepRacer, too, takes a reward for a mistake."""
+PATIENCE = 10.0
+"""So long may one control step's calls take for all cars together [s]."""
+LOADING = 60.0
+"""So long may a file take to be run for all cars [s]; what it imports may be large."""
 NUMBERS = (int, float, np.integer, np.floating, np.bool_)
 SHIPPED = "configs/rewards"
 
 RewardFunction = Callable[[dict[str, Any]], Any]
+
+_numbers = itertools.count()
 
 
 class RewardSource:
@@ -29,6 +43,7 @@ class RewardSource:
 
     Attributes:
         path: Where it was read from.
+        content: Its bytes.
         sha256: Digest of its bytes, in hexadecimal.
     """
 
@@ -38,7 +53,7 @@ class RewardSource:
         Raises:
             RewardError: It is not Python; the message names the line.
         """
-        self.path = path
+        self.path, self.content, self._file = path, content, str(path.absolute())
         self.sha256 = hashlib.sha256(content).hexdigest()
         try:
             self._lines = importlib.util.decode_source(content).splitlines()
@@ -85,10 +100,14 @@ class RewardSource:
     def functions(self, n: int) -> list[RewardFunction]:
         """Several `reward_function`s, each from its own run of the file, so none shares state.
 
+        Each run is a module of its own in `sys.modules`, where dataclasses and pickle look for
+        it, for as long as this source lives.
+
         Raises:
-            RewardError: The file raises while it runs, or has no such function.
+            RewardError: The file raises or hangs while it runs, or has no such function.
         """
-        return [self._run() for _ in range(n)]
+        with self.watched(LOADING):
+            return [self._run() for _ in range(n)]
 
     def call(self, function: RewardFunction, params: dict[str, Any]) -> float:
         """What `function`, one of `functions`, pays for `params`.
@@ -99,36 +118,55 @@ class RewardSource:
         try:
             reward = function(params)
         except (Exception, SystemExit) as problem:
-            raise self._raised(problem) from problem
+            raise self._raised(problem, params) from problem
         if type(reward) is float and -LIMIT <= reward <= LIMIT:
             return reward
         if isinstance(reward, NUMBERS) and -LIMIT <= reward <= LIMIT:
             return float(reward)
         raise self._refused(function, reward)
 
-    def _run(self) -> RewardFunction:
-        namespace: dict[str, Any] = {"__name__": NAME, "__file__": str(self.path)}
+    @contextmanager
+    def watched(self, seconds: float = PATIENCE) -> Iterator[None]:
+        """A deadline for the calls inside; it works in the main thread, see `deadline`.
+
+        Raises:
+            RewardError: They still run after so many seconds; the message names the line.
+        """
         try:
-            exec(self._code, namespace)
+            with deadline(seconds):
+                yield
+        except Overtime as problem:
+            line, what = self._line(problem), f"still running after {seconds:g} s"
+            raise self._error(line, f"{what}; a loop that does not end?") from problem
+
+    def _run(self) -> RewardFunction:
+        module = ModuleType(f"{NAME}_{next(_numbers)}")
+        module.__file__ = self._file
+        sys.modules[module.__name__] = module
+        weakref.finalize(self, sys.modules.pop, module.__name__, None).atexit = False
+        try:
+            exec(self._code, module.__dict__)
         except (Exception, SystemExit) as problem:
-            raise self._raised(problem) from problem
-        function = namespace.get(NAME)
+            raise self._raised(problem, {}) from problem
+        function = getattr(module, NAME, None)
         if not callable(function):
-            got = f"{NAME} = {function!r:.100}" if NAME in namespace else "there is none"
+            got = f"{NAME} = {function!r:.100}" if hasattr(module, NAME) else "there is none"
             raise RewardError(f"{self.path}: must define `def {NAME}(params):`; {got}")
         return function
 
-    def _raised(self, problem: BaseException) -> RewardError:
+    def _raised(self, problem: BaseException, params: dict[str, Any]) -> RewardError:
+        what = f"{type(problem).__name__}: {problem}{_hint(problem, params)}"
+        return self._error(self._line(problem), what)
+
+    def _line(self, problem: BaseException) -> int | None:
         """The innermost line of the user's file that led to an exception."""
         frames = traceback.extract_tb(problem.__traceback__)
         mine = [frame.lineno for frame in frames if frame.filename == str(self.path)]
-        return self._error(mine[-1] if mine else None, f"{type(problem).__name__}: {problem}")
+        return mine[-1] if mine else None
 
     def _refused(self, function: RewardFunction, reward: Any) -> RewardError:
-        code = getattr(function, "__code__", None)
-        line = None
-        if isinstance(code, CodeType) and code.co_filename == str(self.path):
-            line = code.co_firstlineno
+        code = _code(function)
+        line = code.co_firstlineno if code and code.co_filename == str(self.path) else None
         what = f"{NAME} returned {reward!r:.100} ({type(reward).__name__})"
         wanted = f"it must return a finite number from {-LIMIT:.0f} to {LIMIT:.0f}"
         return self._error(line, f"{what}; {wanted}")
@@ -136,6 +174,27 @@ class RewardSource:
     def _error(self, line: int | None, message: str) -> RewardError:
         source = self._lines[line - 1].strip() if line and line <= len(self._lines) else ""
         return RewardError(_at(self.path, line, message, source))
+
+
+def _code(function: Any) -> CodeType | None:
+    """What a function, a partial, a decorated function or a callable object runs."""
+    function = inspect.unwrap(function)
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not hasattr(function, "__code__"):
+        function = type(function).__call__
+    return getattr(function, "__code__", None)
+
+
+def _hint(problem: BaseException, params: dict[str, Any]) -> str:
+    """What the params have where a key or an index is not there; may be nothing."""
+    if isinstance(problem, KeyError) and problem.args and problem.args[0] not in params:
+        near = get_close_matches(str(problem.args[0]), params, 1)
+        return f"; did you mean {near[0]!r}?" if near else ""
+    if isinstance(problem, IndexError) and "waypoints" in params:
+        last, objects = len(params["waypoints"]) - 1, len(params["objects_location"])
+        return f"; this track's waypoints are 0 to {last}, and objects on the road: {objects}"
+    return ""
 
 
 def _at(path: Path, line: int | None, message: str, source: str) -> str:

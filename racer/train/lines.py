@@ -36,15 +36,12 @@ def rewards(
         is_reversed: Whether that is against the track's own direction.
     """
     body = result.body
-    place = track.locate(body[:, :2])
     crashed = result.fault == Ending.CRASHED
     facts = Facts(
         xy=body[:, :2],
         yaw=yaw_of(body),
         command=result.command,
-        place_s=place.s,
-        place_d=place.d,
-        place_segment=place.segment,
+        segment=track.locate(body[:, :2]).segment,
         progress=result.progress,
         steps=np.arange(1, len(body) + 1),
         all_wheels_on_track=result.wheels_on_road == 4,

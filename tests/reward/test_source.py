@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import signal
+import sys
+import threading
+import time
 
 import numpy as np
 import pytest
 
 from racer.errors import RewardError
 from racer.reward import RewardSource
+from racer.reward.deadline import deadline
 
 
 @pytest.fixture
@@ -217,5 +222,142 @@ def test_a_path_is_found_before_a_shipped_name(source, tmp_path):
 
 
 def test_an_unknown_name_is_answered_with_the_shipped_ones():
-    with pytest.raises(RewardError, match=r"'fast'.*shipped there: centerline, progress, speed$"):
+    with pytest.raises(RewardError, match=r"'fast'.*shipped there: .*centerline, .*speed$"):
         RewardSource.find("fast")
+
+
+HERE = {"speed": 1.0, "waypoints": [(0.0, 0.0)] * 120, "objects_location": []}
+
+
+def test_an_unknown_key_is_answered_with_the_near_one(source):
+    said, _ = called(source, "def reward_function(params):\n    return params['sped']\n", HERE)
+    assert said.startswith("mine.py:2: KeyError: 'sped'; did you mean 'speed'?\n")
+
+
+def test_a_waypoint_beyond_the_track_s_is_told_with_what_the_track_has(source):
+    text = "def reward_function(params):\n    return params['waypoints'][150][0]\n"
+    said, _ = called(source, text, HERE)
+    assert said == (
+        "mine.py:2: IndexError: list index out of range; this track's waypoints are 0 to 119, "
+        "and objects on the road: 0\n    return params['waypoints'][150][0]"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "reward_function = lambda params: params['speed']\n",
+        "import functools\n"
+        "def paid(factor, params):\n    return factor * params['speed']\n"
+        "reward_function = functools.partial(paid, 1.0)\n",
+        "class Reward:\n    def __call__(self, params):\n        return params['speed']\n"
+        "reward_function = Reward()\n",
+        "class Reward:\n    def pay(self, params):\n        return params['speed']\n"
+        "reward_function = Reward().pay\n",
+    ],
+    ids=["lambda", "partial", "object", "method"],
+)
+def test_a_function_defined_by_assignment_is_called_and_its_mistakes_have_a_line(source, text):
+    reward = source(text)
+    function = reward.functions(1)[0]
+    assert reward.call(function, {"speed": 2.5}) == 2.5
+    with pytest.raises(RewardError, match=r"mine\.py:[1-3]: reward_function returned nan"):
+        reward.call(function, {"speed": math.nan})
+
+
+def test_a_dataclass_with_postponed_annotations_finds_its_module(source):
+    reward = source(
+        "from __future__ import annotations\n"
+        "import dataclasses, pickle, sys, typing\n"
+        "@dataclasses.dataclass\n"
+        "class Memory:\n    last: float = 0.0\n    kept: typing.ClassVar[int] = 1\n"
+        "def reward_function(params):\n"
+        "    assert typing.get_type_hints(Memory)['last'] is float\n"
+        "    assert pickle.loads(pickle.dumps(Memory(2.0))) == Memory(2.0)\n"
+        "    return float(len(dataclasses.fields(Memory)))\n"
+    )
+    functions = reward.functions(2)
+    assert [reward.call(function, {}) for function in functions] == [1.0, 1.0]
+    names = {function.__module__ for function in functions}
+    assert len(names) == 2
+    assert names <= set(sys.modules)
+    del reward
+    assert not names & set(sys.modules)
+
+
+def test_a_file_that_is_read_beside_the_reward_is_found_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "line.json").write_text("[7]")
+    (tmp_path / "mine.py").write_text(
+        "import json, os\n"
+        "with open(os.path.join(os.path.dirname(__file__), 'line.json')) as file:\n"
+        "    LINE = json.load(file)\n"
+        "def reward_function(params):\n"
+        "    with open(os.path.dirname(__file__) + '/line.json') as file:\n"
+        "        return float(json.load(file)[0] + LINE[0])\n"
+        "if __name__ == '__main__':\n    raise SystemExit\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    reward = RewardSource.read("mine.py")
+    monkeypatch.chdir("/")
+    assert reward.call(reward.functions(1)[0], {}) == 14.0
+
+
+def hanging(source, body: str) -> str:
+    reward = source(f"import time\ndef reward_function(params):\n{body}")
+    function = reward.functions(1)[0]
+    with pytest.raises(RewardError) as caught, reward.watched(0.05):
+        reward.call(function, {})
+    return re.sub(r"\S*/mine", "mine", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    while True:\n        pass\n",
+        "    x = 1\n    time.sleep(60)\n",
+        "    try:\n        time.sleep(60)\n    except Exception:\n        return 0.0\n",
+    ],
+    ids=["a loop", "a sleep", "a sleep inside try"],
+)
+def test_a_call_that_hangs_is_ended_and_its_line_named(source, body):
+    said = hanging(source, body)
+    assert re.match(r"mine\.py:[34]: still running after 0.05 s", said)
+    assert said.splitlines()[1].strip() in ("while True:", "pass", "time.sleep(60)")
+
+
+def test_a_file_that_hangs_while_it_runs_is_refused_with_its_line(source, monkeypatch):
+    monkeypatch.setattr("racer.reward.source.LOADING", 0.05)
+    assert "mine.py:2: still running" in refused(source, "import time\ntime.sleep(60)\n")
+
+
+def test_a_deadline_leaves_the_clock_and_its_handler_as_they_were():
+    def handler(number, frame):
+        raise AssertionError("not ours to ring")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with deadline(5.0):
+            assert signal.getitimer(signal.ITIMER_REAL)[0] > 0.0
+        assert signal.getsignal(signal.SIGALRM) is handler
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        signal.setitimer(signal.ITIMER_REAL, 100.0)
+        with deadline(0.01):
+            time.sleep(0.03)
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 90.0, "somebody else's is left alone"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_outside_the_main_thread_a_deadline_does_nothing():
+    slept = []
+
+    def work():
+        with deadline(0.01):
+            time.sleep(0.03)
+            slept.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert slept == [True]

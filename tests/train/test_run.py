@@ -18,6 +18,7 @@ from racer.env import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
 from racer.judge import judge_entry, race_rules
 from racer.policy.entry import read_entry
+from racer.reward.deadline import deadline
 from racer.train.algorithm import build
 from racer.train.config import RunConfig
 from racer.train.export import export_run
@@ -180,3 +181,17 @@ def test_a_frame_too_small_for_the_filters_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="20x12 frame is too small"):
         train(config(sensor=tiny), tmp_path / "run", QUIET)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_reward_that_hangs_stops_the_run_with_a_checkpoint_and_its_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("racer.reward.source.deadline", lambda seconds: deadline(0.3))
+    reward = tmp_path / "slow.py"
+    reward.write_text(
+        "def reward_function(params):\n"
+        "    while params['steps'] > 5:\n"
+        "        pass\n"
+        "    return 1.0\n"
+    )
+    with pytest.raises(RewardError, match=r"slow\.py:[23]: still running after"):
+        train(config(reward=str(reward)), tmp_path / "run", QUIET)
+    assert list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))

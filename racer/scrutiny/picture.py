@@ -1,0 +1,154 @@
+"""What a reward pays: all over a track, and along a lap of its centre line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from racer.car.spec import deepracer
+from racer.errors import ConfigError
+from racer.race import Others, RaceConfig
+from racer.reward import Facts, ParamsBuilder, RewardSource
+from racer.scrutiny.drivers import at_speed, drive, payments
+from racer.scrutiny.states import PERIOD, Case, Kind, on_the_road
+from racer.track import Track
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ACROSS = 24
+"""Cells from border to border and a little beyond."""
+BEYOND = 0.2
+"""How far the picture reaches beyond each border, in widths of the road."""
+
+
+class Surface(NamedTuple):
+    """A reward over a road of N centre-line segments."""
+
+    corners: np.ndarray
+    """Corners of the cells [m], (N + 1, ACROSS + 1, 2)."""
+    paid: np.ndarray
+    """What a step that ends in a cell pays, (N, ACROSS)."""
+
+
+def explain(
+    source: RewardSource,
+    track: Track,
+    speed: float = 1.4,
+    heading: float = 0.0,
+    kind: Kind = "time_trial",
+    is_reversed: bool = False,
+) -> Figure:
+    """A picture of a reward on a track.
+
+    Args:
+        source: The reward.
+        track: The track.
+        speed: Speed that the car has and asks for [m/s].
+        heading: Where it looks, left of the road's direction [degrees].
+        kind: What stands on the road.
+        is_reversed: Whether the track is driven against its own direction.
+
+    Raises:
+        RacerError: The reward cannot be used there, or the speed is no speed.
+    """
+    from racer.view.reward import reward_picture
+
+    if not 0.1 <= speed <= 4.0:
+        raise ConfigError(f"speed: {speed:g} m/s; it must be from 0.1 to 4")
+    case = Case(track, is_reversed, kind)
+    objects = on_the_road(case, 1)
+    painted = surface(source, case, speed, np.deg2rad(heading))
+    rules = RaceConfig(start="line", direction="reverse" if is_reversed else "forward", kind=kind)
+    lap = drive(at_speed(speed), track, rules)
+    paid = payments(source, lap)
+    way = np.array([params["progress"] for params in lap.params]) / 100.0 * track.length
+    looking = f"{heading:g}° left of the road" if heading else "along the road"
+    name = "a clean lap" if lap.params[-1]["progress"] >= 100.0 else lap.ending.name.lower()
+    return reward_picture(
+        track,
+        *painted,
+        way,
+        np.array(paid),
+        f"{source.path.name} on {case}: a step at {speed:g} m/s, looking {looking}",
+        f"following the centre line at {speed:g} m/s: {name}, {sum(paid):.4g} in all",
+        None if objects is None else objects.pose[0],
+    )
+
+
+def surface(source: RewardSource, case: Case, speed: float, heading: float) -> Surface:
+    """What a reward pays for a step that ends anywhere on a road.
+
+    The car has come from the start line at this speed: the reward is called for the first step
+    of an episode there, and then, for each cell, for the step before and for the one that ends
+    in the cell with the car's front; so what remembers the last step is answered too.
+
+    Args:
+        source: The reward.
+        case: The road as it is driven.
+        speed: Speed that the car has and asks for [m/s].
+        heading: Where it looks, left of the road's direction [rad].
+
+    Raises:
+        RewardError: The reward cannot be used there.
+    """
+    line = case.track.reversed() if case.is_reversed else case.track
+    share = np.linspace(-BEYOND, 1.0 + BEYOND, ACROSS + 1)[:, None]
+    rings = [np.vstack([ring, ring[:1]])[:, None] for ring in (line.right, line.left)]
+    corners = rings[0] + share * (rings[1] - rings[0])
+    middles = (corners[1:, 1:] + corners[1:, :-1] + corners[:-1, 1:] + corners[:-1, :-1]) / 4
+    n = len(line.centre)
+    segment = np.repeat(np.arange(n), ACROSS)
+    yaw = np.repeat(line.heading, ACROSS) + heading
+    builder = ParamsBuilder(line, deepracer(), case.is_reversed)
+    front = np.stack([np.cos(yaw), np.sin(yaw)], axis=1)
+    xy = middles.reshape(-1, 2) - builder.ahead * front
+    objects = on_the_road(case, n * ACROSS)
+    now, before = (
+        builder.build_all(_facts(line, xy - back * front, yaw, segment, speed, back, objects))
+        for back in (0.0, speed * PERIOD)
+    )
+    first = builder.build_all(
+        _facts(line, xy[:1], yaw[:1], segment[:1], speed, 0.0, on_the_road(case, 1))
+    )[0] | {"steps": 1, "progress": 0.0}
+    function = source.functions(1)[0]
+    paid = np.empty(n * ACROSS)
+    with source.watched(60.0):
+        source.call(function, first)
+        for cell, pair in enumerate(zip(before, now)):
+            paid[cell] = [source.call(function, params) for params in pair][1]
+    return Surface(corners, paid.reshape(n, ACROSS))
+
+
+def _facts(
+    line: Track,
+    xy: np.ndarray,
+    yaw: np.ndarray,
+    segment: np.ndarray,
+    speed: float,
+    back: float,
+    objects: Others | None,
+) -> Facts:
+    """Cars that came from the start line to xy at one speed; `back` metres before a cell."""
+    spec, n = deepracer(), len(xy)
+    side = spec.tread / 2
+    ends = [(x, y) for x in (spec.to_front_axle, -spec.to_rear_axle) for y in (side, -side)]
+    turn = np.stack([np.cos(yaw), np.sin(yaw), -np.sin(yaw), np.cos(yaw)], axis=1).reshape(n, 2, 2)
+    wheels = line.on_road(xy[:, None] + np.array(ends) @ turn).sum(axis=1)
+    toward = np.cos(yaw - line.heading[segment])
+    way = line.s[segment] - back * toward
+    steps = np.maximum(np.round(line.s[segment] / (speed * PERIOD)), 1.0) + (2 if back == 0 else 1)
+    return Facts(
+        xy=xy,
+        yaw=yaw,
+        command=np.tile([0.0, speed], (n, 1)),
+        segment=segment,
+        progress=100.0 * way / line.length,
+        steps=steps.astype(int),
+        all_wheels_on_track=wheels == 4,
+        is_offtrack=wheels == 0,
+        is_crashed=np.zeros(n, dtype=bool),
+        time=steps * PERIOD,
+        objects=objects,
+    )

@@ -1,0 +1,86 @@
+"""A picture of what a reward pays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from racer.track import Track
+from racer.view.plot import BORDER, INK, PAPER
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = "RdYlGn"
+ALONG = "#f0a020"
+
+
+def reward_picture(
+    track: Track,
+    corners: np.ndarray,
+    paid: np.ndarray,
+    way: np.ndarray,
+    along: np.ndarray,
+    title: str,
+    lap_title: str,
+    objects: np.ndarray | None = None,
+) -> Figure:
+    """The road painted by what a step there pays, and below it the payments of one lap.
+
+    Args:
+        track: The track.
+        corners: Corners of the painted cells [m], (N + 1, M + 1, 2).
+        paid: The reward in each cell, (N, M).
+        way: Way made good at each step of the lap [m], (T,).
+        along: The reward of each, (T,).
+        title: Printed above the road.
+        lap_title: Printed above the lap.
+        objects: Boxes or bots to mark: x, y [m] and heading [rad], (K, 3).
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    span = np.ptp(corners.reshape(-1, 2), axis=0)
+    height = float(np.clip(10.0 * span[1] / span[0] * 0.85, 3.0, 10.0))
+    figure = Figure(figsize=(10.0, height + 3.0), facecolor=PAPER, layout="constrained")
+    FigureCanvasAgg(figure)
+    road, lap = figure.subplots(2, 1, height_ratios=[height, 2.2])
+    _paint(road, track, corners, paid, objects)
+    road.set_title(title, color=INK, fontsize=12, loc="left", pad=10)
+    lap.plot(way, along, color=ALONG, linewidth=1.4)
+    lap.axhline(0.0, color=INK, linewidth=0.5, alpha=0.6)
+    lap.set_title(lap_title, color=INK, fontsize=11, loc="left")
+    lap.set_xlabel("way from the start [m]", color=INK)
+    lap.set_ylabel("reward of a step", color=INK)
+    for axes in (road, lap):
+        axes.set_facecolor(PAPER)
+        axes.tick_params(colors="#6b7480")
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    return figure
+
+
+def _paint(
+    axes: Axes, track: Track, corners: np.ndarray, paid: np.ndarray, objects: np.ndarray | None
+) -> None:
+    """Red costs, green pays, each with a scale of its own: penalties are often far larger."""
+    from matplotlib.colors import TwoSlopeNorm
+
+    axes.set_aspect("equal")
+    least, most = min(float(paid.min()), -1e-9), max(float(np.percentile(paid, 99)), 1e-9)
+    scale = TwoSlopeNorm(0.0, least, most)
+    mesh = axes.pcolormesh(*np.moveaxis(corners, 2, 0), paid, cmap=COLOURS, norm=scale)
+    for ring in (track.left, track.right):
+        axes.plot(*np.vstack([ring, ring[:1]]).T, color=BORDER, linewidth=1.2)
+    axes.plot(*np.stack([track.left[0], track.right[0]]).T, color=BORDER, linewidth=4)
+    if objects is not None:
+        axes.plot(*objects[:, :2].T, "s", color=PAPER, markersize=7, markeredgecolor=BORDER)
+    figure = axes.get_figure()
+    assert figure is not None
+    bar = figure.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02, format="%.2g")
+    bar.set_ticks([least, least / 2, 0.0, most / 2, most])
+    bar.set_label("reward of a step", color=INK)
+    bar.ax.tick_params(colors=INK)
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
