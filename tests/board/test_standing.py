@@ -1,0 +1,133 @@
+"""The order of a season's entries, and what is shown of each."""
+
+import random
+import re
+
+from rich.console import Console
+
+from racer.board.standing import rank, table
+from racer.board.store import Row
+
+
+def row(id, name="swift", laps=3, total: float | None = 30.0, sha=None, off_tracks=0):
+    """A submission that completed `laps` of 3; each name has an entry of its own by default."""
+    times = [10.0] * laps
+    result = {
+        "track": "bowtie",
+        "seed": 0,
+        "laps": 3,
+        "laps_completed": laps,
+        "lap_times_s": times,
+        "off_tracks": off_tracks,
+        "total_time_s": total if laps == 3 else None,
+        "best_lap_s": min(times, default=None),
+        "ending": "laps_complete" if laps == 3 else "time_up",
+    }
+    return Row(
+        id=id,
+        created=f"2026-01-{id:02d}T12:00:00Z",
+        season="spring",
+        season_digest="d" * 64,
+        name=name,
+        entry_sha256=sha or f"{sum(name.encode()):064x}",
+        result=result,
+        racer_version="0.1.0",
+    )
+
+
+def ranks(rows):
+    return [(line["rank"], line["name"]) for line in rank(rows)]
+
+
+def test_less_time_stands_first():
+    rows = [row(1, "slow", total=31.0), row(2, "fast", total=29.5), row(3, "middle", total=30.0)]
+    assert ranks(rows) == [(1, "fast"), (2, "middle"), (3, "slow")]
+
+
+def test_more_laps_stand_before_less_time():
+    rows = [row(1, "none", laps=0), row(2, "two", laps=2), row(3, "slow", total=99.0)]
+    assert ranks(rows) == [(1, "slow"), (2, "two"), (3, "none")]
+
+
+def test_equal_times_share_a_rank_the_earlier_first_and_the_next_rank_is_left_out():
+    rows = [row(1, "late", total=31.0), row(3, "b", total=30.0), row(2, "a", total=30.0)]
+    assert ranks(rows) == [(1, "a"), (1, "b"), (3, "late")]
+
+
+def test_entries_that_stop_in_the_same_lap_share_a_rank():
+    rows = [row(1, "a", laps=2), row(2, "b", laps=2), row(3, "c", laps=1)]
+    assert ranks(rows) == [(1, "a"), (1, "b"), (3, "c")]
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    rows = [row(k, f"car {k}", laps=k % 4, total=30.0 + k % 3) for k in range(1, 13)]
+    shuffled = random.Random(0).sample(rows, len(rows))
+    assert rank(shuffled) == rank(rows)
+
+
+def test_an_entry_submitted_twice_is_shown_once_with_the_later_of_like_runs():
+    (line,) = rank([row(1), row(2)])
+    assert line["created"] == "2026-01-02T12:00:00Z"
+
+
+def test_an_entry_submitted_twice_is_shown_with_its_best_run():
+    (line,) = rank([row(1, total=30.0), row(2, total=31.0), row(3, laps=2)])
+    assert line["total_time_s"] == 30.0
+
+
+def test_one_package_under_two_names_and_two_packages_under_one_name_are_all_shown():
+    rows = [row(1, "a", sha="0" * 64), row(2, "b", sha="0" * 64), row(3, "a", sha="1" * 64)]
+    assert len(rank(rows)) == 3
+
+
+def test_a_line_has_the_documented_keys_and_the_judges_values():
+    (line,) = rank([row(1, "swift", sha="0" * 64, off_tracks=2)])
+    assert line == {
+        "rank": 1,
+        "name": "swift",
+        "season": "spring",
+        "entry_sha256": "0" * 64,
+        "laps_completed": 3,
+        "laps": 3,
+        "lap_times_s": [10.0, 10.0, 10.0],
+        "off_tracks": 2,
+        "total_time_s": 30.0,
+        "best_lap_s": 10.0,
+        "limit_s": None,
+        "x_limit": None,
+        "track": "bowtie",
+        "created": "2026-01-01T12:00:00Z",
+    }
+
+
+def test_a_run_without_a_lap_has_no_best_lap():
+    (line,) = rank([row(1, laps=0)])
+    assert line["best_lap_s"] is None
+    assert line["total_time_s"] is None
+
+
+def test_an_empty_board_has_an_empty_standing():
+    assert rank([]) == []
+    assert table([]).row_count == 0
+
+
+def shown(rows, width=100):
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(table(rank(rows)))
+    return capture.get()
+
+
+def test_the_table_tells_a_person_who_is_ahead():
+    text = shown(
+        [row(1, "swift", total=30.12349, sha="abcdef0123" + "0" * 54), row(2, "x", laps=2)]
+    )
+    first, second = (re.split(r"\s{2,}", line.strip()) for line in text.splitlines()[3:5])
+    assert first == [
+        "1", "swift", "3/3", "30.123 s", "-", "10.000 s", "0", "2026-01-01", "abcdef01",
+    ]  # fmt: skip
+    assert second[2:6] == ["2/3", "-", "-", "10.000 s"]
+
+
+def test_a_name_is_shown_as_it_is_and_not_as_markup():
+    assert "[red]x[/red]" in shown([row(1, "[red]x[/red]")])
