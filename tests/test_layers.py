@@ -33,9 +33,7 @@ STEP = {
     "train": 8,
     "board": 8,
     "bench": 8,
-    "cli_tracks": 9,
-    "cli_deepracer": 9,
-    "cli": 10,
+    "cli": 9,
 }
 
 ONLY_IN = {

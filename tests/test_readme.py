@@ -32,7 +32,7 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("RACER_BOARD", str(tmp_path))
     for name in (
-        "racer.cli._train",
+        "racer.cli.train._train",
         "racer.train.export.export_run",
         "racer.train.report.write_report",
         "racer.train.importer.import_deepracer",

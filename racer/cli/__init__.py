@@ -1,0 +1,91 @@
+"""The `racer` command: parse, call one function."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from racer.cli import board, deepracer, measure, race, reward, tracks, train
+from racer.errors import ConfigError, RacerError
+
+USAGE = """usage: racer VERB ...
+
+  train CONFIG     train a policy; CONFIG is a YAML file such as configs/quick.yaml
+  export RUN       package a run's best policy as an entry
+  race ENTRY ...   race an entry on a track, or several together, with a video if you like
+  analyze RUN      write a report of a run as one HTML file
+  actions          make a list of actions, and show it
+  import-deepracer take over a model's files from the DeepRacer world
+  board submit     judge an entry on a season and add it to the leaderboard
+  board show       the leaderboard
+  bench            time the simulator on this machine
+  tracks list      the shipped tracks; also show, generate, import and export
+  tracks limit     solve the least lap time of a track, with a picture if you like
+  reward check     find what is wrong with a reward file before it trains
+  reward explain   draw what a reward pays over a track and along a lap
+  car report       measure a car against closed forms, with plots if you like
+
+`racer VERB --help` tells each one's options; `--debug` shows where an error came from.
+"""
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    "export": train.export,
+    "race": race.race,
+    "analyze": deepracer.analyze,
+    "actions": deepracer.actions,
+    "import-deepracer": deepracer.import_deepracer,
+    "board submit": board.board_submit,
+    "board show": board.board_show,
+    "bench": measure.bench,
+    "car report": measure.car_report,
+    "tracks list": tracks.tracks_list,
+    "tracks show": tracks.tracks_show,
+    "tracks generate": tracks.tracks_generate,
+    "tracks import": tracks.tracks_import,
+    "tracks export": tracks.tracks_export,
+    "tracks limit": tracks.tracks_limit,
+    "reward check": reward.reward_check,
+    "reward explain": reward.reward_explain,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; exit code 0, or 2 with one clear message where a person can mend it."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    is_debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        _dispatch(words)
+    except RacerError as problem:
+        if is_debug:
+            raise
+        print(f"racer: {problem}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("racer: stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def _dispatch(words: list[str]) -> None:
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE, end="")
+    elif words[0] == "--version":
+        from racer import __version__
+
+        print(f"racer {__version__}")
+    elif words[0] == "train":
+        train.train(words[1:])
+    else:
+        count = 2 if words[0] in ("board", "car", "reward", "tracks") else 1
+        verb = " ".join(words[:count])
+        if verb not in VERBS:
+            raise ConfigError(f"no verb {verb!r}; known: train, {', '.join(VERBS)}")
+        import tyro
+
+        tyro.cli(
+            VERBS[verb],
+            prog=f"racer {verb}",
+            args=words[count:],
+            config=(tyro.conf.PositionalRequiredArgs,),
+        )

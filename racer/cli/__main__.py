@@ -1,0 +1,5 @@
+"""`python -m racer.cli` is `racer`."""
+
+from racer.cli import main
+
+main()

@@ -1,0 +1,44 @@
+"""How the verbs speak: a sentence for a person, JSON for a program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from racer.judge import LapResult
+
+CLEAN = "never off the road"
+
+
+def sentence(result: LapResult) -> str:
+    """A race in one line: laps, times, and what went wrong."""
+    laps = ", ".join(f"{lap:.2f}" for lap in result.lap_times_s)
+    times = f" in {laps} s" if laps else ""
+    times += f", {result.x_limit:.2f} x the limit" if result.x_limit else ""
+    stopped = result.resets - result.off_tracks - result.collisions
+    faults = [
+        f"{what} {count}x"
+        for what, count in (
+            ("off the road", result.off_tracks),
+            ("crashed", result.collisions),
+            ("stopped or wrong way", stopped),
+        )
+        if count > 0
+    ]
+    return f"{result.laps_completed} of {result.laps} laps{times}, {', '.join(faults) or CLEAN}"
+
+
+def console() -> Console:
+    """The terminal; rich is imported only where something is shown."""
+    from rich.console import Console
+
+    return Console()
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, which knows no NaN."""
+    import json
+
+    print(json.dumps(value, indent=2, allow_nan=False))

@@ -1,0 +1,119 @@
+"""The verb that races entries and pilots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from racer.cli.deepracer import log_race
+from racer.cli.output import print_json, sentence
+from racer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from racer.judge import LapResult
+    from racer.policy.entry import Entry
+    from racer.sensors import Sensors
+
+
+def race(
+    entries: tuple[str, ...],
+    track: str | None = None,
+    car: str = "deepracer",
+    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = "time_trial",
+    walls: bool = False,
+    laps: int = 3,
+    seed: int = 0,
+    video: Path | None = None,
+    plot: Path | None = None,
+    json: bool = False,
+    deepracer_logs: Path | None = None,
+) -> None:
+    """Race an entry from the start line, or several together from a grid.
+
+    A car that leaves the road, stands still or drives backwards goes on 3 seconds later, one that
+    crashes 5 seconds later.
+
+    Args:
+        entries: The entries, NAME.entry.zip, or pilots, pure-pursuit or raceline; more than one
+            race each other in one world.
+        track: A shipped track's name or a YAML file; the one it was trained on by default.
+        car: The car where only pilots race; an entry brings its own.
+        kind: An empty road, one with six boxes, or one with three bot cars.
+        walls: Put walls on both borders.
+        laps: Laps to drive.
+        seed: Seed of the environment.
+        video: Record the race as this mp4; the camera follows the first entry.
+        plot: Draw the first entry's driven line as this PNG.
+        json: Print the result as JSON; a list of them where several race.
+        deepracer_logs: Write the first entry's race into this folder as DeepRacer's tools read it.
+    """
+    from racer.judge import judge_entries, race_rules
+    from racer.race import RaceConfig
+
+    racers = [racer_named(entry) for entry in entries]
+    if not racers:
+        raise ConfigError("racer race wants an entry: a file that ends with .entry.zip, or a pilot")
+    manifests = [racer.manifest for racer in racers if not isinstance(racer, str)]
+    road = track or (manifests[0].trained_on.track if manifests else None)
+    if road is None:
+        raise ConfigError(f"racer race {racers[0]} wants a track: add --track NAME")
+    rules = race_rules(laps, 3.0, 60.0 * laps, like=RaceConfig(kind=kind, walls=walls))
+    results = judge_entries(racers, road, rules, seed, car)
+    names = [racer if isinstance(racer, str) else racer.manifest.name for racer in racers]
+    if video or plot:
+        sensor = () if isinstance(racers[0], str) else racers[0].manifest.sensor
+        car = manifests[0].car if manifests else car
+        _picture(results[0], road, walls, names[0], sensor, car, video, plot)
+    if deepracer_logs:
+        if isinstance(racers[0], str):
+            raise ConfigError("--deepracer-logs wants an entry, which says what its actions are")
+        log_race(deepracer_logs, results[0], road, racers[0].manifest)
+    if json:
+        figures = [result.as_dict() for result in results]
+        print_json(figures if len(figures) > 1 else figures[0])
+        return
+    for name, result in zip(names, results):
+        print(f"{name} on {result.track}: {sentence(result)}")
+    for label, path in (("video", video), ("driven line", plot)):
+        if path:
+            print(f"{label}: {path}")
+
+
+def racer_named(word: str) -> Entry | str:
+    """The entry whose package a word names, or the word itself where it names a pilot."""
+    from racer.pilot import PILOTS
+    from racer.policy.entry import read_entry
+
+    return word if word in PILOTS else read_entry(Path(word))
+
+
+def _picture(
+    result: LapResult,
+    track: str,
+    walls: bool,
+    name: str,
+    sensor: Sensors,
+    car: str,
+    video: Path | None,
+    plot: Path | None,
+) -> None:
+    from racer.track import load_track
+    from racer.view.plot import driven_line, save
+    from racer.view.race import film
+
+    road = load_track(track)
+    if plot:
+        title = f"{name} on {road.name}: {sentence(result)}"
+        save(driven_line(road, result.xy, result.speed, title), plot)
+    if video:
+        race = result.body, result.steering, result.lap_times_s, result.laps
+        film(
+            video,
+            road,
+            *race,
+            sensor,
+            boxes=result.boxes,
+            colours=result.colours,
+            walls=walls,
+            car=car,
+        )

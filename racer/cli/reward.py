@@ -1,0 +1,62 @@
+"""The `racer reward` verbs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from racer.cli.output import print_json
+
+
+def reward_check(file: str, track: str | None = None, json: bool = False) -> None:
+    """Call a reward in many states of every track, and look for mistakes and loopholes.
+
+    A file that cannot be used ends with exit code 2; what is only suspicious is a warning.
+
+    Args:
+        file: The reward file, or a shipped one's name.
+        track: Only this track: a shipped one's name or a YAML file; all shipped ones by default.
+        json: Print the report as JSON.
+    """
+    from racer import assets
+    from racer.reward import RewardSource
+    from racer.scrutiny import check
+    from racer.track import load_track
+
+    source = RewardSource.find(file)
+    names = [track] if track else assets.names("tracks")
+    report = check(source, [load_track(name) for name in names])
+    if json:
+        print_json(report.as_dict())
+    else:
+        print("\n".join(report.as_lines()))
+
+
+def reward_explain(
+    file: str,
+    track: str = "bowtie",
+    out: Path = Path("reward.png"),
+    speed: float = 1.4,
+    heading: float = 0.0,
+    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = "time_trial",
+    reverse: bool = False,
+) -> None:
+    """Draw what a reward pays all over a track, and along a lap of the centre line.
+
+    Args:
+        file: The reward file, or a shipped one's name.
+        track: A shipped track's name or a YAML file.
+        out: The PNG to write.
+        speed: Speed of the car in metres a second, 0.1-4.
+        heading: Where it looks, in degrees to the left of the road's direction.
+        kind: An empty road, one with boxes, or one with bots.
+        reverse: Drive against the track's own direction.
+    """
+    from racer.reward import RewardSource
+    from racer.scrutiny import explain
+    from racer.track import load_track
+    from racer.view.plot import save
+
+    source = RewardSource.find(file)
+    save(explain(source, load_track(track), speed, heading, kind, reverse), out)
+    print(f"reward: {out}")
