@@ -27,13 +27,13 @@ STEP = {
     "view": 4,
     "env": 5,
     "proving": 5,
-    "scrutiny": 5,
     "policy": 6,
     "judge": 7,
-    "train": 8,
-    "board": 8,
-    "bench": 8,
-    "cli": 9,
+    "scrutiny": 8,
+    "train": 9,
+    "board": 9,
+    "bench": 9,
+    "cli": 10,
 }
 
 ONLY_IN = {

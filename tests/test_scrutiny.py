@@ -218,10 +218,10 @@ def test_a_reward_that_remembers_is_painted_with_what_a_step_there_gains(heading
 
 
 def test_an_explanation_shows_the_road_the_lap_and_the_boxes():
-    figure = explain(RewardSource.find("avoidance"), OVAL, kind="object_avoidance")
+    figure = explain(RewardSource.find("avoidance"), "oval", kind="object_avoidance")
     road, lap = figure.axes[:2]
     assert road.get_title(loc="left").startswith("avoidance.py on oval forward with boxes")
-    assert "crashed" in lap.get_title(loc="left")
+    assert "times put back" in lap.get_title(loc="left")
     assert [len(line.get_xdata()) for line in road.get_lines()][-1] == 6  # pyright: ignore
 
 
@@ -229,9 +229,9 @@ def test_an_explanation_of_what_fails_or_of_no_speed_is_refused(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(body("return 1 / (params['speed'] - 2.0)"))
     with pytest.raises(RewardError, match=r"mine\.py:2: ZeroDivisionError"):
-        explain(RewardSource.read(path), OVAL, speed=2.0)
+        explain(RewardSource.read(path), "oval", speed=2.0)
     with pytest.raises(ConfigError, match=r"from 0\.1 to 4"):
-        explain(RewardSource.read(path), OVAL, speed=0.0)
+        explain(RewardSource.read(path), "oval", speed=0.0)
 
 
 def test_the_command_writes_a_picture(tmp_path, capsys):

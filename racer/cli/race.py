@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from racer.cli.deepracer import log_race
 from racer.cli.output import print_json, sentence
-from racer.errors import ConfigError
+from racer.errors import ConfigError, TrackError
 
 if TYPE_CHECKING:
     from racer.judge import LapResult
@@ -58,6 +58,8 @@ def race(
     if road is None:
         raise ConfigError(f"racer race {racers[0]} wants a track: add --track NAME")
     rules = race_rules(laps, 3.0, 60.0 * laps, like=RaceConfig(kind=kind, walls=walls))
+    if not track and manifests:
+        _check_home(road, manifests[0].name)
     results = judge_entries(racers, road, rules, seed, car)
     names = [racer if isinstance(racer, str) else racer.manifest.name for racer in racers]
     if video or plot:
@@ -77,6 +79,19 @@ def race(
     for label, path in (("video", video), ("driven line", plot)):
         if path:
             print(f"{label}: {path}")
+
+
+def _check_home(track: str, name: str) -> None:
+    """An entry knows its track by name alone, and a file's name may mean nothing here."""
+    from racer.track import load_track
+
+    try:
+        load_track(track)
+    except TrackError as problem:
+        raise ConfigError(
+            f"{name} was trained on {track!r}, which is not here: add --track with a shipped "
+            "track's name or the file it was trained on"
+        ) from problem
 
 
 def racer_named(word: str) -> Entry | str:

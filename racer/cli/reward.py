@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from racer.cli.output import print_json
+from racer.cli.race import racer_named
 
 
 def reward_check(file: str, track: str | None = None, json: bool = False) -> None:
@@ -40,8 +41,9 @@ def reward_explain(
     heading: float = 0.0,
     kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = "time_trial",
     reverse: bool = False,
+    driver: str = "pure-pursuit",
 ) -> None:
-    """Draw what a reward pays all over a track, and along a lap of the centre line.
+    """Draw what a reward pays all over a track at one speed, and along a driver's lap.
 
     Args:
         file: The reward file, or a shipped one's name.
@@ -51,12 +53,13 @@ def reward_explain(
         heading: Where it looks, in degrees to the left of the road's direction.
         kind: An empty road, one with boxes, or one with bots.
         reverse: Drive against the track's own direction.
+        driver: A pilot, pure-pursuit or raceline, or an entry, NAME.entry.zip.
     """
     from racer.reward import RewardSource
     from racer.scrutiny import explain
-    from racer.track import load_track
     from racer.view.plot import save
 
     source = RewardSource.find(file)
-    save(explain(source, load_track(track), speed, heading, kind, reverse), out)
+    who = racer_named(driver)
+    save(explain(source, track, speed, heading, kind, reverse, who), out)
     print(f"reward: {out}")

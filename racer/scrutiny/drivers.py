@@ -58,15 +58,15 @@ def drive(
         race.world.close()
 
 
-def payments(source: RewardSource, tape: Tape) -> list[float]:
-    """What a reward pays for each step of an episode; it may change its params, not the tape.
+def payments(source: RewardSource, told: list[dict[str, Any]]) -> list[float]:
+    """What a reward pays for each step of an episode; what it changes in its params is a copy.
 
     Raises:
         RewardError: The reward cannot be used.
     """
     function = source.functions(1)[0]
     with source.watched():
-        return [source.call(function, fresh(params)) for params in tape.params]
+        return [source.call(function, fresh(params)) for params in told]
 
 
 def fresh(params: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a reward pays: all over a track, and along a lap of its centre line."""
+"""What a reward pays: all over a track, and along a driver's lap."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ import numpy as np
 
 from racer.car.spec import deepracer
 from racer.errors import ConfigError
+from racer.judge import judge_entries, race_rules
 from racer.race import Others, RaceConfig
 from racer.reward import Facts, ParamsBuilder, RewardSource
-from racer.scrutiny.drivers import at_speed, drive, payments
+from racer.scrutiny.drivers import payments
+from racer.scrutiny.judged import judged
 from racer.scrutiny.states import PERIOD, Case, Kind, on_the_road
-from racer.track import Track
+from racer.track import Track, load_track
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from racer.policy.entry import Entry
 
 ACROSS = 24
 """Cells from border to border and a little beyond."""
@@ -34,45 +38,51 @@ class Surface(NamedTuple):
 
 def explain(
     source: RewardSource,
-    track: Track,
+    track: str,
     speed: float = 1.4,
     heading: float = 0.0,
     kind: Kind = "time_trial",
     is_reversed: bool = False,
+    driver: Entry | str = "pure-pursuit",
 ) -> Figure:
     """A picture of a reward on a track.
 
     Args:
         source: The reward.
-        track: The track.
+        track: The track's name, as `load_track` knows it.
         speed: Speed that the car has and asks for [m/s].
         heading: Where it looks, left of the road's direction [degrees].
         kind: What stands on the road.
         is_reversed: Whether the track is driven against its own direction.
+        driver: An entry, or a pilot's name; its first lap by the judge is paid below the road.
 
     Raises:
-        RacerError: The reward cannot be used there, or the speed is no speed.
+        RacerError: The reward cannot be used there, no such driver, or the speed is none.
     """
     from racer.view.reward import reward_picture
 
     if not 0.1 <= speed <= 4.0:
         raise ConfigError(f"speed: {speed:g} m/s; it must be from 0.1 to 4")
-    case = Case(track, is_reversed, kind)
+    road = load_track(track)
+    case = Case(road, is_reversed, kind)
     objects = on_the_road(case, 1)
     painted = surface(source, case, speed, np.deg2rad(heading))
-    rules = RaceConfig(start="line", direction="reverse" if is_reversed else "forward", kind=kind)
-    lap = drive(at_speed(speed), track, rules)
-    paid = payments(source, lap)
-    way = np.array([params["progress"] for params in lap.params]) / 100.0 * track.length
+    like = RaceConfig(direction="reverse" if is_reversed else "forward", kind=kind)
+    rules = race_rules(1, like.off_track_penalty, 60.0, like=like)
+    lap = judge_entries([driver], track, rules)[0]
+    car = "deepracer" if isinstance(driver, str) else driver.manifest.car
+    paid = payments(source, judged(lap, road.reversed() if is_reversed else road, car, is_reversed))
+    name = driver if isinstance(driver, str) else driver.manifest.name
+    done = f"a lap in {lap.lap_times_s[0]:.2f} s" if lap.lap_times_s else "no lap"
+    faults = f", {lap.resets} times put back" if lap.resets else ""
     looking = f"{heading:g}° left of the road" if heading else "along the road"
-    name = "a clean lap" if lap.params[-1]["progress"] >= 100.0 else lap.ending.name.lower()
     return reward_picture(
-        track,
+        road,
         *painted,
-        way,
+        lap.progress / 100.0 * road.length,
         np.array(paid),
         f"{source.path.name} on {case}: a step at {speed:g} m/s, looking {looking}",
-        f"following the centre line at {speed:g} m/s: {name}, {sum(paid):.4g} in all",
+        f"{name}: {done}{faults}, {sum(paid):.4g} in all",
         None if objects is None else objects.pose[0],
     )
 

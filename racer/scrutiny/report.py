@@ -147,8 +147,8 @@ def _try_tricks(source: RewardSource, track: Track, report: Report) -> None:
     if honest.ending != Ending.LAPS_COMPLETE:
         return
     try:
-        report.clean_lap = sum(payments(source, honest))
-        report.tricks = {name: sum(payments(source, tape)) for name, tape in tried.items()}
+        report.clean_lap = sum(payments(source, honest.params))
+        report.tricks = {name: sum(payments(source, tape.params)) for name, tape in tried.items()}
     except RewardError:
         return  # Noted already: it cannot be used on an empty road.
     for name, earned in report.tricks.items():

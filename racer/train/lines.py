@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 
 from racer.assets.atomic import write_atomically
-from racer.car.spec import car_named
 from racer.errors import RewardError, RunError
 from racer.judge import LapResult
-from racer.race import Ending, Others
-from racer.reward.params import Facts, ParamsBuilder
 from racer.reward.source import RewardSource
+from racer.scrutiny.drivers import payments
+from racer.scrutiny.judged import judged
 from racer.track import Track
 from racer.train.folder import Run
-from racer.world.state import yaw_of
 
 
 def rewards(
@@ -35,39 +33,10 @@ def rewards(
         source: The reward function; it runs afresh.
         is_reversed: Whether that is against the track's own direction.
     """
-    body = result.body
-    crashed = result.fault == Ending.CRASHED
-    facts = Facts(
-        xy=body[:, :2],
-        yaw=yaw_of(body),
-        command=result.command,
-        segment=track.locate(body[:, :2]).segment,
-        progress=result.progress,
-        steps=np.arange(1, len(body) + 1),
-        all_wheels_on_track=result.wheels_on_road == 4,
-        is_offtrack=result.wheels_on_road == 0,
-        is_crashed=crashed,
-        time=result.time,
-        objects=_objects(result, track),
-    )
-    params = ParamsBuilder(track, car_named(car), is_reversed).build_all(facts)
     try:
-        function = source.functions(1)[0]
-        return np.array([source.call(function, one) for one in params])
+        return np.array(payments(source, judged(result, track, car, is_reversed)))
     except RewardError:
-        return np.full(len(body), np.nan)
-
-
-def _objects(result: LapResult, track: Track) -> Others | None:
-    """What stood on the road, as the params tell of it; its speed is not recorded."""
-    boxes = result.boxes
-    if not boxes.shape[1]:
-        return None
-    there = track.locate(boxes[..., :2].reshape(-1, 2))
-    shape = boxes.shape[:2]
-    yaw = yaw_of(boxes.reshape(-1, 10)).reshape(shape)
-    pose = np.concatenate([boxes[..., :2], yaw[..., None]], axis=2)
-    return Others(there.s.reshape(shape), there.d.reshape(shape), pose, np.zeros(shape))
+        return np.full(len(result.body), np.nan)
 
 
 def keep(path: Path, result: LapResult, paid: np.ndarray) -> None:

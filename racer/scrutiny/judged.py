@@ -1,0 +1,52 @@
+"""What a reward is told of a race that the judge has seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from racer.car.spec import car_named
+from racer.judge import LapResult
+from racer.race import Ending, Others
+from racer.reward import Facts, ParamsBuilder
+from racer.track import Track
+from racer.world.state import yaw_of
+
+
+def judged(result: LapResult, track: Track, car: str, is_reversed: bool) -> list[dict[str, Any]]:
+    """The params of each control step of a judged race.
+
+    Args:
+        result: The race.
+        track: The track as it was driven.
+        car: Name of the car's preset.
+        is_reversed: Whether that is against the track's own direction.
+    """
+    body = result.body
+    facts = Facts(
+        xy=body[:, :2],
+        yaw=yaw_of(body),
+        command=result.command,
+        segment=track.locate(body[:, :2]).segment,
+        progress=result.progress,
+        steps=np.arange(1, len(body) + 1),
+        all_wheels_on_track=result.wheels_on_road == 4,
+        is_offtrack=result.wheels_on_road == 0,
+        is_crashed=result.fault == Ending.CRASHED,
+        time=result.time,
+        objects=_objects(result, track),
+    )
+    return ParamsBuilder(track, car_named(car), is_reversed).build_all(facts)
+
+
+def _objects(result: LapResult, track: Track) -> Others | None:
+    """What stood on the road, as the params tell of it; its speed is not recorded."""
+    boxes = result.boxes
+    if not boxes.shape[1]:
+        return None
+    there = track.locate(boxes[..., :2].reshape(-1, 2))
+    shape = boxes.shape[:2]
+    yaw = yaw_of(boxes.reshape(-1, 10)).reshape(shape)
+    pose = np.concatenate([boxes[..., :2], yaw[..., None]], axis=2)
+    return Others(there.s.reshape(shape), there.d.reshape(shape), pose, np.zeros(shape))
