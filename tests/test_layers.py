@@ -30,6 +30,7 @@ STEP = {
     "policy": 6,
     "judge": 7,
     "scrutiny": 8,
+    "generalisation": 8,
     "train": 9,
     "board": 9,
     "bench": 9,

@@ -38,6 +38,8 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
         "racer.train.importer.import_deepracer",
         "racer.train.lines.best_line",
         "racer.deepracer.trace.write_json",
+        "racer.track.load_track",
+        "racer.track.generator.draw",
     ):
         monkeypatch.setattr(name, stop)
     find = assets.find

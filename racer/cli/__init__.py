@@ -13,6 +13,7 @@ USAGE = """usage: racer VERB ...
   train CONFIG     train a policy; CONFIG is a YAML file such as configs/quick.yaml
   export RUN       package a run's best policy as an entry
   race ENTRY ...   race an entry on a track, or several together, with a video if you like
+  generalisation   race an entry on every shipped track, seen and unseen
   analyze RUN      write a report of a run as one HTML file
   actions          make a list of actions, and show it
   import-deepracer take over a model's files from the DeepRacer world
@@ -32,6 +33,7 @@ USAGE = """usage: racer VERB ...
 VERBS: dict[str, Callable[..., None]] = {
     "export": train.export,
     "race": race.race,
+    "generalisation": race.generalisation,
     "analyze": deepracer.analyze,
     "actions": deepracer.actions,
     "import-deepracer": deepracer.import_deepracer,

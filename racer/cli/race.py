@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from racer.cli.deepracer import log_race
-from racer.cli.output import print_json, sentence
+from racer.cli.output import console, print_json, sentence
 from racer.errors import ConfigError, TrackError
 
 if TYPE_CHECKING:
@@ -132,3 +132,26 @@ def _picture(
             walls=walls,
             car=car,
         )
+
+
+def generalisation(entry: str, laps: int = 3, seed: int = 0, json: bool = False) -> None:
+    """Race an entry alone on every shipped track: those to train on, to validate, held out.
+
+    Args:
+        entry: The entry, NAME.entry.zip, or a pilot, pure-pursuit or raceline.
+        laps: Laps to drive on each track.
+        seed: Seed of the environment.
+        json: Print the results as JSON.
+    """
+    from rich.progress import track as shown
+
+    from racer.generalisation import SETS, summary, table, tour, tracks_of
+
+    count = sum(len(tracks_of(chosen)) for chosen in SETS)
+    driven = tour(racer_named(entry), laps, seed)
+    seen = list(shown(driven, "racing", total=count, transient=True, disable=json))
+    if json:
+        races = [{"set": chosen, **result.as_dict()} for chosen, result in seen]
+        print_json({"sets": summary(seen), "tracks": races})
+    else:
+        console().print(table(seen))

@@ -1,0 +1,95 @@
+"""What a policy does on tracks that it was trained on, and on those that it was not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from racer import assets
+from racer.assets.document import read
+from racer.errors import TrackError
+from racer.judge import LapResult, judge_entries, race_rules
+from racer.track.file import TrackFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.table import Table
+
+    from racer.policy.entry import Entry
+
+SETS = ("train", "validation", "held-out")
+"""The shipped tracks' sets, in the order in which a policy should meet them."""
+
+
+def tracks_of(chosen: str) -> list[str]:
+    """Names of the shipped tracks of a set."""
+    return [
+        name
+        for name in assets.names("tracks")
+        if read(assets.find(name, "tracks", TrackError), TrackFile, TrackError).set == chosen
+    ]
+
+
+def tour(entry: Entry | str, laps: int = 3, seed: int = 0) -> Iterator[tuple[str, LapResult]]:
+    """Each shipped track's set and what the judge saw there, one after another.
+
+    Args:
+        entry: The entry, or a pilot's name.
+        laps: Laps to drive on each track.
+        seed: Seed of the environment.
+    """
+    rules = race_rules(laps, 3.0, 60.0 * laps)
+    for chosen in SETS:
+        for track in tracks_of(chosen):
+            yield chosen, judge_entries([entry], track, rules, seed)[0]
+
+
+def summary(seen: list[tuple[str, LapResult]]) -> list[dict[str, Any]]:
+    """A set a row: its name, its `tracks`, the share of laps completed, and the `x_limit`.
+
+    `completion` is the share of laps that were driven, `clean` the share of tracks on which the
+    car was never put back. `x_limit` is the median over the tracks whose laps were all driven,
+    None where there is none.
+    """
+    rows = []
+    for chosen in SETS:
+        results = [result for its_set, result in seen if its_set == chosen]
+        known = [result.x_limit for result in results if result.x_limit]
+        rows.append(
+            {
+                "set": chosen,
+                "tracks": len(results),
+                "completion": sum(r.laps_completed for r in results) / sum(r.laps for r in results),
+                "clean": float(np.mean([result.is_clean for result in results])),
+                "x_limit": float(np.median(known)) if known else None,
+            }
+        )
+    return rows
+
+
+def table(seen: list[tuple[str, LapResult]]) -> Table:
+    """Every track and, in bold, every set, for a person."""
+    from rich.table import Table
+
+    shown = Table(title=f"{seen[0][1].laps} laps of each track from a standing start")
+    for heading in ("set", "track", "laps", "x limit", "put back"):
+        shown.add_column(heading, justify="left" if heading in ("set", "track") else "right")
+    for row in summary(seen):
+        results = [result for its_set, result in seen if its_set == row["set"]]
+        for result in results:
+            laps = f"{result.laps_completed}/{result.laps}"
+            put_back = str(result.resets or "")
+            shown.add_row(row["set"], result.track, laps, _times(result.x_limit), put_back)
+        together = f"{row['completion']:.0%}"
+        clean = f"{row['clean']:.0%} clean"
+        shown.add_row(
+            "", f"all {row['tracks']}", together, _times(row["x_limit"]), clean, style="bold"
+        )
+        shown.add_section()
+    return shown
+
+
+def _times(x_limit: float | None) -> str:
+    return "-" if x_limit is None else f"{x_limit:.2f}"

@@ -1,0 +1,39 @@
+"""What the report over all shipped tracks says."""
+
+from dataclasses import replace
+
+import pytest
+
+from racer.generalisation import SETS, summary, table, tour, tracks_of
+from racer.judge import judge_entries, race_rules
+
+
+@pytest.fixture(scope="module")
+def result():
+    return judge_entries(["raceline"], "oval", race_rules(1, 3.0, 60.0))[0]
+
+
+def test_every_shipped_track_is_in_one_set():
+    named = [name for chosen in SETS for name in tracks_of(chosen)]
+    assert len(named) == len(set(named)) >= 12
+    assert tracks_of("held-out") == ["comb", "harbour", "serpent"]
+
+
+def test_a_set_s_row_counts_its_own_tracks_only(result):
+    off = replace(result, laps_completed=0, lap_times_s=[], resets=2)
+    seen = [("train", result), ("train", off), ("validation", result), ("held-out", off)]
+    train, validation, unseen = summary(seen)
+    assert (train["tracks"], train["completion"], train["clean"]) == (2, 0.5, 0.5)
+    assert train["x_limit"] == validation["x_limit"] == result.x_limit
+    assert (unseen["completion"], unseen["clean"], unseen["x_limit"]) == (0.0, 0.0, None)
+
+
+def test_the_table_has_a_row_a_track_and_one_a_set(result):
+    seen = [("train", result), ("validation", result), ("held-out", result)]
+    assert table(seen).row_count == 6
+
+
+def test_the_tour_begins_with_what_may_be_trained_on():
+    chosen, first = next(tour("raceline", laps=1))
+    assert (chosen, first.track) == ("train", tracks_of("train")[0])
+    assert first.laps_completed == 1
