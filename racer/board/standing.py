@@ -40,12 +40,12 @@ def rank(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def _merit(row: Row) -> tuple[int, float]:
-    total = row.result["total_time_s"]
-    return -row.result["laps_completed"], math.inf if total is None else total
+    total = row.runs[0]["total_time_s"]
+    return -row.runs[0]["laps_completed"], math.inf if total is None else total
 
 
 def _line(rank: int, row: Row) -> dict[str, Any]:
-    result = row.result
+    result = row.runs[0]
     return {
         "rank": rank,
         "name": row.name,

@@ -30,7 +30,7 @@ def board_submit(
     result = judge_entries([racer], rules.track, race, rules.seed)[0]
     package = None if isinstance(racer, str) else racer
     label = name or (package.manifest.name if package else entry)
-    added = store.add(rules, label, package, result.as_dict())
+    added = store.add(rules, label, package, [result.as_dict()])
     rows = rank(store.rows(rules))
     mine = (added.name, added.entry_sha256)
     row = next(row for row in rows if (row["name"], row["entry_sha256"]) == mine)

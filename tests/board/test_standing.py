@@ -30,8 +30,11 @@ def row(id, name="swift", laps=3, total: float | None = 30.0, sha=None, off_trac
         season_digest="d" * 64,
         name=name,
         entry_sha256=sha or f"{sum(name.encode()):064x}",
-        result=result,
+        runs=[result],
         racer_version="0.1.0",
+        box="none",
+        signer="",
+        hash="0" * 64,
     )
 
 
