@@ -95,11 +95,7 @@ class Store:
         if entry:
             self._keep(self.entry_path(entry.sha256), entry.content)
         with self._adding() as database:
-            if _in_season(database, season.digest, "reveal"):
-                raise BoardError(
-                    f"season {season.name} is closed: its secret was revealed; submit to a season "
-                    "that is open"
-                )
+            _refuse_closed(database, season)
             return row_of(self._append(database, "submission", season, name, None, body))
 
     def withdraw(self, id: int, why: str) -> Record:
@@ -122,6 +118,21 @@ class Store:
             if found := _in_season(database, season.digest, "reveal"):
                 return found[0]
             return self._append(database, "reveal", season, "", None, {"secret": secret})
+
+    def revealed(self, digest: str) -> str | None:
+        """The secret of the season with that digest, where it was revealed on this board."""
+        with self._connect() as database:
+            found = _in_season(database, digest, "reveal")
+        return found[0].body["secret"] if found else None
+
+    def refuse_closed(self, season: Season) -> None:
+        """Nothing, while a season is open.
+
+        Raises:
+            BoardError: Its secret was revealed on this board.
+        """
+        with self._connect() as database:
+            _refuse_closed(database, season)
 
     def rows(self, season: Season) -> list[Row]:
         """All submissions of a season, in the order in which they were added."""
@@ -331,6 +342,13 @@ def _records(database: sqlite3.Connection, where: str, *values: Any) -> list[Rec
 
 def _in_season(database: sqlite3.Connection, digest: str, kind: str) -> list[Record]:
     return _records(database, "season_digest = ? AND kind = ?", digest, kind)
+
+
+def _refuse_closed(database: sqlite3.Connection, season: Season) -> None:
+    if _in_season(database, season.digest, "reveal"):
+        raise BoardError(
+            f"season {season.name} is closed: its secret was revealed; submit to one that is open"
+        )
 
 
 def _about(database: sqlite3.Connection, id: int, kind: str) -> list[Record]:

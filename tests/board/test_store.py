@@ -41,7 +41,7 @@ def test_a_season_shows_its_own_rows_only_in_the_order_they_came(store, entry):
         store.add(season, name, entry, [RESULT])
     assert [row.name for row in store.rows(SPRING)] == ["one", "three"]
     assert [row.name for row in store.rows(other)] == ["two"]
-    assert store.rows(SPRING.model_copy(update={"seed": 9})) == []
+    assert store.rows(SPRING.model_copy(update={"seeds": (9,)})) == []
 
 
 def test_the_board_keeps_the_rules_of_each_season(store, entry):
