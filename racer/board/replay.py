@@ -98,7 +98,8 @@ def trace(result: LapResult) -> tuple[str, np.ndarray, str]:
     link = hashlib.sha256(result.start.astype("<f8").tobytes()).digest()
     start, steps = link.hex(), len(result.time)
     alone = np.column_stack([result.body, result.steering, result.time, result.progress])
-    states = np.hstack([alone, result.boxes.reshape(steps, -1)]).astype("<f8")
+    met = result.boxes.reshape(steps, int(np.prod(result.boxes.shape[1:])))
+    states = np.hstack([alone, met]).astype("<f8")
     marks = np.zeros(steps, dtype="<u4")
     for step in range(steps):
         link = hashlib.sha256(link + states[step].tobytes()).digest()
@@ -210,8 +211,8 @@ def _taken(body: bytes, kind: str, count: int) -> tuple[np.ndarray, bytes]:
 
 def _places(result: LapResult) -> np.ndarray:
     steps = len(result.time)
-    kept = sorted({*range(EVERY - 1, steps, EVERY), *([steps - 1] if steps else [])})
-    return result.body[kept, :2].astype("<f4")
+    last = [steps - 1] if steps % EVERY else []
+    return result.body[[*range(EVERY - 1, steps, EVERY), *last], :2].astype("<f4")
 
 
 def _is_near(replay: Replay, result: LapResult, score: dict[str, Any]) -> bool:

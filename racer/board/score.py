@@ -71,7 +71,9 @@ def score(season: Season, runs: Sequence[dict[str, Any]]) -> Score:
         if run["lap_times_s"]:
             best[stratum] = min(*run["lap_times_s"], best.get(stratum, np.inf))
     values = run_values(season, runs)
-    ratios, limits = ([run.get(key) for run in runs] for key in ("x_limit", "limit_s"))
+    ratios = [run["x_limit"] for run in runs if run.get("x_limit") is not None]
+    limits = [run["limit_s"] for run in runs if run.get("limit_s") is not None]
+    endings = [str(run["ending"]) for run in runs]
     return Score(
         laps=season.laps * len(runs),
         laps_completed=completed,
@@ -82,9 +84,9 @@ def score(season: Season, runs: Sequence[dict[str, Any]]) -> Score:
         iqm_s=float(interquartile_mean(values)),
         interval_s=interval(values, strata),
         values=values,
-        x_limit=None if None in ratios else float(np.mean(ratios)),
-        limit_s=None if None in limits else float(sum(limits)),
-        outcomes=dict(Counter(OUTCOMES.get(run["ending"], run["ending"]) for run in runs)),
+        x_limit=float(np.mean(ratios)) if len(ratios) == len(runs) else None,
+        limit_s=float(sum(limits)) if len(limits) == len(runs) else None,
+        outcomes=dict(Counter(OUTCOMES.get(ending, ending) for ending in endings)),
     )
 
 

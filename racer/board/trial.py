@@ -182,13 +182,11 @@ def _simulated(season: Season, run: Run, replay: Replay, kept: dict[str, Any]) -
 def _driven(store: Store, row: Row, season: Season, run: Run, replay: Replay) -> Verdict:
     """Whether the policy does again what the replay holds."""
     again = _judge(season, run, _racer(store, row)).actions
+    pairs = zip(again, replay.actions)
     kept = min(len(again), len(replay.actions))
-    axes = tuple(range(1, again.ndim))
-    apart = np.flatnonzero((again[:kept] != replay.actions[:kept]).any(axis=axes))
-    if len(apart):
-        return Verdict(f"the policy acts otherwise at step {int(apart[0]) + 1}", False)
-    if len(again) != len(replay.actions):
-        return Verdict(f"the policy acts otherwise at step {kept + 1}", False)
+    step = next((k for k, (one, two) in enumerate(pairs) if np.any(one != two)), kept)
+    if step < max(len(again), len(replay.actions)):
+        return Verdict(f"the policy acts otherwise at step {step + 1}", False)
     return Verdict("same actions", True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,24 +92,24 @@ def board_history(name: str, json: bool = False) -> None:
         print(f"{one.id:>5}  {one.created}  {one.season}  {one.kind}{about}: {what}")
 
 
-def board_withdraw(id: int, why: str) -> None:
+def board_withdraw(id: int, why: str = "") -> None:
     """Take a submission out of the standing; its row stays, and so does the reason.
 
     Args:
         id: The submission's number, as `racer board show` tells it.
-        why: The reason.
+        why: The reason, which must be given.
     """
     from racer.board.store import Store
 
     print(f"submission {id} is withdrawn: {Store().withdraw(id, why).body['why']}")
 
 
-def board_dispute(id: int, why: str) -> None:
+def board_dispute(id: int, why: str = "") -> None:
     """Put a doubt beside a submission, which stays in the standing.
 
     Args:
         id: The submission's number, as `racer board show` tells it.
-        why: The reason.
+        why: The reason, which must be given.
     """
     from racer.board.store import Store
 
@@ -118,12 +117,12 @@ def board_dispute(id: int, why: str) -> None:
 
 
 def board_verify(
-    id: int | None = None, all: bool = False, policy: bool = True, json: bool = False
+    ids: tuple[int, ...], all: bool = False, policy: bool = True, json: bool = False
 ) -> None:
     """Check the chain, simulate rows again from their replays, and run their policies again.
 
     Args:
-        id: The submission's number.
+        ids: The submissions' numbers.
         all: Every submission of the board.
         policy: Run the policies too, which takes as long as judging did.
         json: Print what was found as JSON.
@@ -131,10 +130,10 @@ def board_verify(
     from racer.board.store import Store
     from racer.board.trial import verify
 
-    if (id is None) != all:
-        raise ConfigError("racer board verify wants one of --id NUMBER and --all")
+    if bool(ids) == all:
+        raise ConfigError("racer board verify wants the numbers of submissions, or --all")
     store = Store()
-    rows = store.every_row() if id is None else [store.row(id)]
+    rows = store.every_row() if all else [store.row(id) for id in ids]
     fault = store.chain().fault
     if not json:
         print(f"chain: {fault or 'holds'}")
@@ -172,12 +171,12 @@ def board_chain(head: str = "", json: bool = False) -> None:
         print(f"{len(chain.hashes)} records, head {chain.head}")
 
 
-def board_replay(id: int, video: Path, run: int = 0) -> None:
+def board_replay(id: int, video: Path | None = None, run: int = 0) -> None:
     """Film a judged run, simulated again from its replay.
 
     Args:
         id: The submission's number, as `racer board show` tells it.
-        video: The mp4 to write.
+        video: The mp4 to write, which must be given.
         run: Which of its runs, from 0.
     """
     from racer.board.store import Store
@@ -185,6 +184,8 @@ def board_replay(id: int, video: Path, run: int = 0) -> None:
     from racer.track import load_track
     from racer.view.race import film
 
+    if video is None:
+        raise ConfigError("racer board replay wants a file to write: add --video FILE.mp4")
     store = Store()
     row = store.row(id)
     season, driven, result = again(store, row, run, _secret_on(store, row.season_digest))
@@ -227,7 +228,7 @@ def board_restore(file: Path) -> None:
     from racer.board.store import board_folder
 
     store = restore(file, board_folder())
-    print(f"board: {store.folder}, {len(store.every_row())} submissions", file=sys.stdout)
+    print(f"board: {store.folder}, {len(store.every_row())} submissions")
 
 
 def _secret_on(store: Store, digest: str) -> str | None:

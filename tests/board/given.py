@@ -8,7 +8,7 @@ from racer.car.actions import ActionSpace
 from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.sensors.config import CameraConfig
 
-SPRING = Season(name="spring", track="bowtie", time_limit=60)
+SPRING = Season(name="spring", tracks=("bowtie",), time_limit=60)
 RESULT: dict[str, Any] = {
     "track": "bowtie",
     "seed": 0,

@@ -92,6 +92,12 @@ def test_an_interval_holds_its_mean_and_shrinks_to_it_where_nothing_varies():
     assert interval(np.array([3.0, 4.0]), ["a", "b"]) == (3.5, 3.5), "one seed a track"
 
 
+def test_the_interval_of_two_runs_done_by_hand():
+    """Spread by the root of two about 10; half of the resamples have one of each."""
+    low, high = interval(np.array([9.0, 11.0]), ["a", "a"])
+    assert (low, high) == pytest.approx((10 - np.sqrt(2), 10 + np.sqrt(2)))
+
+
 def test_runs_are_drawn_again_among_those_of_their_own_track_only():
     """Two tracks far apart: drawn across them, the mean would swing from one to the other."""
     values = np.array([10.0, 10.0, 10.0, 10.0, 90.0, 90.0, 90.0, 90.0])

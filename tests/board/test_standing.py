@@ -11,7 +11,7 @@ from racer.board.record import Row
 from racer.board.season import Season
 from racer.board.standing import table
 
-SEASON = Season(name="spring", track="bowtie", time_limit=180)
+SEASON = Season(name="spring", tracks=("bowtie",), time_limit=180)
 
 
 def rank(rows, season=SEASON):
