@@ -13,6 +13,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from racer import __version__
 from racer.assets.atomic import write_atomically
 from racer.board import schema
@@ -136,9 +138,17 @@ class Store:
             _refuse_closed(database, season)
 
     def rows(self, season: Season) -> list[Row]:
-        """All submissions of a season, in the order in which they were added."""
+        """All submissions of a season, in the order in which they were added.
+
+        Those too that were added when the same season was written with fewer fields.
+        """
         with self._connect() as database:
-            return rows_of(_records(database, "season_digest = ?", season.digest))
+            known = database.execute(
+                "SELECT digest, fields FROM season WHERE name = ?", (season.name,)
+            )
+            same = [digest for digest, fields in known.fetchall() if _is_same(fields, season)]
+            marks = ", ".join("?" for _ in same)
+            return rows_of(_records(database, f"season_digest IN ({marks})", *same))
 
     def every_row(self) -> list[Row]:
         """All submissions of the board, in the order in which they were added."""
@@ -343,6 +353,13 @@ def _records(database: sqlite3.Connection, where: str, *values: Any) -> list[Rec
 
 def _in_season(database: sqlite3.Connection, digest: str, kind: str) -> list[Record]:
     return _records(database, "season_digest = ? AND kind = ?", digest, kind)
+
+
+def _is_same(fields: str, season: Season) -> bool:
+    try:
+        return Season.model_validate_json(fields) == season
+    except ValidationError:
+        return False
 
 
 def _refuse_closed(database: sqlite3.Connection, season: Season) -> None:

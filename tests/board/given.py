@@ -18,6 +18,7 @@ RESULT: dict[str, Any] = {
     "off_tracks": 1,
     "total_time_s": None,
     "best_lap_s": 1 / 3,
+    "ending": "time_up",
 }
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 from racer.board.chain import FIRST
+from racer.board.standing import rank
 from racer.board.store import Store
 from tests.board.given import RESULT, SPRING, forge, sql
 
@@ -134,6 +135,9 @@ def test_a_board_of_version_1_is_taken_over_with_its_rows_chained(tmp_path):
     assert store.chain().fault is None
     assert len(store.chain().hashes) == 3
     assert store.add(SPRING, "four", None, [RESULT]).id == 4
+    assert [row.id for row in store.rows(SPRING)] == [1, 2, 3, 4], "of one season all the while"
+    assert store.rows(SPRING.model_copy(update={"laps": 4})) == []
+    assert [line["name"] for line in rank(rows, SPRING)] == ["one", "two", "three"]
     assert Store(tmp_path / "board").chain().hashes == store.chain().hashes
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         sql(store, "UPDATE record SET name = 'x'")

@@ -98,6 +98,11 @@ def kill_again_and_again(store, entry, times):
     assert store.add(SPRING, "after", entry, [RESULT]).id == known + 1
 
 
+def test_a_process_killed_at_ten_moments_leaves_whole_rows_only(store, entry):
+    kill_again_and_again(store, entry, 10)
+
+
+@pytest.mark.slow
 def test_a_process_killed_at_a_hundred_moments_leaves_whole_rows_only(store, entry):
     kill_again_and_again(store, entry, 100)
 
