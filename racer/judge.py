@@ -23,7 +23,7 @@ from racer.track import load_track
 
 Policy = Callable[[Any], np.ndarray]
 """Observations (1, ...), of several sensors a dict of them, to actions (1, ...)."""
-FAILURES = {"hang": "policy_hang"}
+FAILURES = {"hang": "policy_hang", "memory": "policy_memory"}
 """How a race ends where its policy fails with a code of `EntryError`; others: policy_crash."""
 
 
@@ -42,8 +42,8 @@ class LapResult:
         collisions: Times the car crashed; so did each.
         resets: Times it was put back, for whatever fault.
         distance: Way made good along the centre line [m].
-        ending: Name of the `Ending`, in lower case; `policy_crash` or `policy_hang` where the
-            policy failed, which ended the car's race.
+        ending: Name of the `Ending`, in lower case; `policy_crash`, `policy_hang` or
+            `policy_memory` where the policy failed, which ended the car's race.
         start: The body row before the first step, (13,).
         actions: What the policy answered at each control step, (T, 2) float32 or indices (T,)
             int64; of a pilot its commands (T, 2).

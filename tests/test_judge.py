@@ -136,7 +136,12 @@ def test_an_index_is_kept_as_an_index():
 
 @pytest.mark.parametrize(
     ("code", "ending"),
-    [("run", "policy_crash"), ("action", "policy_crash"), ("hang", "policy_hang")],
+    [
+        ("run", "policy_crash"),
+        ("action", "policy_crash"),
+        ("hang", "policy_hang"),
+        ("memory", "policy_memory"),
+    ],
 )
 def test_a_policy_that_fails_ends_its_race_with_what_it_had_done(code, ending):
     left = [20]

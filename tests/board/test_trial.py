@@ -194,8 +194,7 @@ def test_a_sealed_run_tells_nothing_of_what_was_drawn_and_verifies_with_the_secr
         assert run.track not in text
         assert str(run.seed) not in text
     assert texts(store, row, secret=secret) == ["bit-exact"]
-    with pytest.raises(BoardError, match="dark is sealed"):
-        texts(store, row)
+    assert "dark is sealed" in texts(store, row)[0]
 
 
 def test_an_entry_of_another_car_is_refused_with_both(store, tmp_path):
