@@ -28,8 +28,7 @@ HOUSE = "house"
 """Stands for the digest of a pilot, which is a part of racer and has no package."""
 WAIT = 30.0
 """How long one writer waits for another [s]."""
-_COLUMNS: tuple[str, ...]
-_COLUMNS = ("id", "created", "kind", "season_digest", "name", "about", "body")
+_COLUMNS: tuple[str, ...] = "id", "created", "kind", "season_digest", "name", "about", "body"
 
 
 def board_folder() -> Path:
