@@ -12,7 +12,7 @@ from racer.assets.document import validate
 from racer.car.actions import ActionSpace
 from racer.car.spec import car_named
 from racer.env import surroundings
-from racer.errors import ConfigError
+from racer.errors import ConfigError, EntryError
 from racer.limit import Limit, limit_of
 from racer.pilot import Pilot, pilot_named
 from racer.policy.entry import Entry
@@ -23,6 +23,8 @@ from racer.track import load_track
 
 Policy = Callable[[Any], np.ndarray]
 """Observations (1, ...), of several sensors a dict of them, to actions (1, ...)."""
+FAILURES = {"hang": "policy_hang", "memory": "policy_memory"}
+"""How a race ends where its policy fails with a code of `EntryError`; others: policy_crash."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,11 @@ class LapResult:
         collisions: Times the car crashed; so did each.
         resets: Times it was put back, for whatever fault.
         distance: Way made good along the centre line [m].
-        ending: Name of the `Ending`, in lower case.
+        ending: Name of the `Ending`, in lower case; `policy_crash`, `policy_hang` or
+            `policy_memory` where the policy failed, which ended the car's race.
+        start: The body row before the first step, (13,).
+        actions: What the policy answered at each control step, (T, 2) float32 or indices (T,)
+            int64; of a pilot its commands (T, 2).
         body: The body rows at each control step, (T, 13).
         steering: Angle of the front wheels at each control step [rad], (T,).
         time: Race time at each control step [s], (T,).
@@ -52,6 +58,7 @@ class LapResult:
         colours: Red, green and blue of those, (K, 3) uint8.
         limit: The least times for track and car; None where they are not known, or where the
             race is not driven alone, forward and from the start line.
+        failure: What the policy's failure was, in words; empty where it did not fail.
     """
 
     track: str
@@ -65,6 +72,8 @@ class LapResult:
     resets: int
     distance: float
     ending: str
+    start: np.ndarray
+    actions: np.ndarray
     body: np.ndarray
     steering: np.ndarray
     time: np.ndarray
@@ -75,6 +84,7 @@ class LapResult:
     boxes: np.ndarray
     colours: np.ndarray
     limit: Limit | None = None
+    failure: str = ""
 
     @property
     def xy(self) -> np.ndarray:
@@ -212,17 +222,17 @@ def _drive(
         for suite in sensors:
             suite.start(everyone, race.draws.rows)
         seen = [suite.buffer(n) for suite in sensors]
-        command, tapes = np.zeros((n, 2)), [_Tape() for _ in drivers]
+        command, tapes = np.zeros((n, 2)), [_Tape(race, i) for i in range(n)]
         while (racing := np.flatnonzero(race.ending == Ending.RUNNING)).size:
             around = surroundings(race)
             for i in racing.tolist():
-                driver, mine = drivers[i], np.array([i])
-                if not isinstance(driver, Driver):
-                    command[i] = driver.command(race.world.state, race.place, i)
-                    continue
-                sensors[i].observe(around, mine, seen[i])
-                action = driver.policy(of_car(seen[i], mine))
-                command[i] = driver.actions.command(action)[0]
+                sensors[i].observe(around, np.array([i]), seen[i])
+                sight = of_car(seen[i], np.array([i]))
+                try:
+                    command[i] = tapes[i].command(drivers[i], sight, race, i)
+                except EntryError as problem:
+                    tapes[i].failure = problem
+                    race.ending[i] = Ending.IMMOBILISED  # so that its race ends here
             race.step(command, generators)
             race.put_back(generators)
             for i in racing.tolist():
@@ -237,7 +247,10 @@ def _drive(
 class _Tape:
     """What one car did, step by step."""
 
-    def __init__(self) -> None:
+    def __init__(self, race: Race, car: int) -> None:
+        self.failure: EntryError | None = None
+        self._start = race.world.state.body[car].copy()
+        self._actions: list[np.ndarray] = []
         self._body: list[np.ndarray] = []
         self._steering: list[float] = []
         self._time: list[float] = []
@@ -245,7 +258,20 @@ class _Tape:
         self._judged: list[tuple[float, int, int]] = []
         self._boxes: list[np.ndarray] = []
 
+    def command(self, driver: Driver | Pilot, sight: Any, race: Race, car: int) -> np.ndarray:
+        """What the driver asks for now, (2,); it is kept as the driver said it."""
+        if not isinstance(driver, Driver):
+            self._actions.append(driver.command(race.world.state, race.place, car))
+            return self._actions[-1]
+        action = driver.policy(sight)
+        command = driver.actions.command(action)[0]
+        self._actions.append(np.array(action[0]))
+        return command
+
     def add(self, race: Race, car: int) -> None:
+        """Keep what the step came to, unless the driver had failed before it."""
+        if self.failure:
+            return
         state = race.world.state
         self._body.append(state.body[car].copy())
         self._steering.append(float(state.steering[car]))
@@ -268,8 +294,10 @@ class _Tape:
             collisions=int(race.collisions[car]),
             resets=int(race.resets[car]),
             distance=float(race.distance[car]),
-            ending=Ending(int(race.ending[car])).name.lower(),
-            body=np.array(self._body),
+            ending=self._ending(race, car),
+            start=self._start,
+            actions=np.array(self._actions),
+            body=np.array(self._body).reshape(-1, 13),
             steering=np.array(self._steering),
             time=np.array(self._time),
             command=np.array(self._command),
@@ -279,7 +307,13 @@ class _Tape:
             boxes=np.array(self._boxes),
             colours=race.colours[car],
             limit=limit,
+            failure=str(self.failure or ""),
         )
+
+    def _ending(self, race: Race, car: int) -> str:
+        if self.failure:
+            return FAILURES.get(self.failure.code, "policy_crash")
+        return Ending(int(race.ending[car])).name.lower()
 
 
 def house_pilot(name: str, track: str, race: RaceConfig, car: str = "deepracer") -> Pilot:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from racer.car.actions import ActionSpace
-from racer.errors import ConfigError
+from racer.errors import ConfigError, EntryError
 from racer.judge import Driver, judge, judge_together, race_rules
 from racer.race import RaceConfig
 from racer.sensors import CameraConfig, StateConfig
@@ -108,3 +108,70 @@ def test_the_rules_of_a_race_keep_the_kind_of_the_one_they_are_like():
     rules = race_rules(2, 4.0, 50.0, like=like)
     assert (rules.kind, rules.walls, rules.direction) == ("head_to_bot", True, "reverse")
     assert (rules.start, rules.faults, rules.laps) == ("line", "reset", 2)
+
+
+def test_what_a_driver_answered_is_kept_as_it_said_it():
+    said = []
+
+    def steer(observation):
+        said.append(steer_for_the_line(observation).astype(np.float32))
+        return said[-1]
+
+    result = judge(steer, STATE, ACTIONS, "oval", race_rules(1, 3.0, 5.0))
+    assert result.actions.dtype == np.float32
+    assert result.actions.tobytes() == np.concatenate(said).tobytes()
+    assert len(result.actions) == len(result.time) == 75
+    assert result.start.shape == (13,)
+    assert not result.start[7:].any(), "at rest"
+
+
+def test_an_index_is_kept_as_an_index():
+    crawl = ActionSpace(kind="discrete", choices=((0.0, 0.5), (0.0, 1.0)))
+    result = judge(
+        lambda _: np.ones(1, dtype=np.int64), STATE, crawl, "oval", race_rules(1, 3.0, 1.0)
+    )
+    assert result.actions.dtype == np.int64
+    assert result.actions.tolist() == [1] * 15
+
+
+@pytest.mark.parametrize(
+    ("code", "ending"),
+    [
+        ("run", "policy_crash"),
+        ("action", "policy_crash"),
+        ("hang", "policy_hang"),
+        ("memory", "policy_memory"),
+    ],
+)
+def test_a_policy_that_fails_ends_its_race_with_what_it_had_done(code, ending):
+    left = [20]
+
+    def fails(observation):
+        left[0] -= 1
+        if left[0] < 0:
+            raise EntryError("no more", code)
+        return steer_for_the_line(observation)
+
+    result = judge(fails, STATE, ACTIONS, "oval", race_rules(3, 3.0, 60.0))
+    assert (result.ending, result.failure) == (ending, "no more")
+    assert result.laps_completed == 0
+    assert len(result.actions) == len(result.body) == len(result.time) == 20
+    assert result.total_time_s is None
+
+
+def test_a_policy_that_fails_from_the_first_step_on_has_an_empty_tape():
+    def fails(observation):
+        raise EntryError("no", "run")
+
+    result = judge(fails, STATE, ACTIONS, "oval", race_rules(3, 3.0, 60.0))
+    assert (result.ending, result.body.shape, result.resets) == ("policy_crash", (0, 13), 0)
+
+
+def test_the_others_race_on_where_one_policy_fails():
+    def fails(observation):
+        raise EntryError("no", "run")
+
+    drivers = [Driver(fails, STATE, ACTIONS), Driver(steer_for_the_line, STATE, ACTIONS)]
+    broken, whole = judge_together(drivers, "oval", race_rules(1, 3.0, 60.0))
+    assert broken.ending == "policy_crash"
+    assert whole.ending == "laps_complete"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from racer.cli import board, deepracer, measure, race, reward, tracks, train
+from racer.cli import board, deepracer, measure, race, reward, season, tracks, train
 from racer.errors import ConfigError, RacerError
 
 USAGE = """usage: racer VERB ...
@@ -18,7 +18,11 @@ USAGE = """usage: racer VERB ...
   actions          make a list of actions, and show it
   import-deepracer take over a model's files from the DeepRacer world
   board submit     judge an entry on a season and add it to the leaderboard
-  board show       the leaderboard
+  board show       the leaderboard; also history, withdraw and dispute
+  board verify     simulate what was judged again, and check the chain of the board's records
+  board replay     film a judged run
+  board backup     the whole board as one file; also restore
+  board season     new, seal, reveal or show a season
   bench            time the simulator on this machine
   tracks list      the shipped tracks; also show, generate, import and export
   tracks limit     solve the least lap time of a track, with a picture if you like
@@ -39,6 +43,18 @@ VERBS: dict[str, Callable[..., None]] = {
     "import-deepracer": deepracer.import_deepracer,
     "board submit": board.board_submit,
     "board show": board.board_show,
+    "board history": board.board_history,
+    "board withdraw": board.board_withdraw,
+    "board dispute": board.board_dispute,
+    "board verify": board.board_verify,
+    "board chain": board.board_chain,
+    "board replay": board.board_replay,
+    "board backup": board.board_backup,
+    "board restore": board.board_restore,
+    "board season new": season.season_new,
+    "board season seal": season.season_seal,
+    "board season reveal": season.season_reveal,
+    "board season show": season.season_show,
     "bench": measure.bench,
     "car report": measure.car_report,
     "tracks list": tracks.tracks_list,
@@ -79,10 +95,12 @@ def _dispatch(words: list[str]) -> None:
     elif words[0] == "train":
         train.train(words[1:])
     else:
-        count = 2 if words[0] in ("board", "car", "reward", "tracks") else 1
+        count = next((n for n in (3, 2, 1) if " ".join(words[:n]) in VERBS), 0)
+        if not count:
+            families = ("board", "car", "reward", "tracks")
+            meant = " ".join(words[: 2 if words[0] in families else 1])
+            raise ConfigError(f"no verb {meant!r}; known: train, {', '.join(VERBS)}")
         verb = " ".join(words[:count])
-        if verb not in VERBS:
-            raise ConfigError(f"no verb {verb!r}; known: train, {', '.join(VERBS)}")
         import tyro
 
         tyro.cli(

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from racer.cli.output import console, print_json, sentence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from racer.cli.output import console, print_json
 from racer.cli.race import racer_named
+from racer.errors import BoardError, ConfigError
+
+if TYPE_CHECKING:
+    from racer.board.store import Store
 
 
 def board_submit(
@@ -21,24 +29,25 @@ def board_submit(
         json: Print the new row as JSON.
     """
     from racer.board.season import load_season
-    from racer.board.standing import rank
+    from racer.board.standing import rank, sentence
     from racer.board.store import Store
-    from racer.judge import judge_entries, race_rules
+    from racer.board.trial import try_on
+    from racer.cli.season import secret_of
 
     racer, rules, store = racer_named(entry), load_season(season), Store()
-    race = race_rules(rules.laps, rules.off_track_penalty, rules.time_limit)
-    result = judge_entries([racer], rules.track, race, rules.seed)[0]
+    store.refuse_closed(rules)
+    runs = try_on(store, rules, racer, secret_of(rules, season))
     package = None if isinstance(racer, str) else racer
     label = name or (package.manifest.name if package else entry)
-    added = store.add(rules, label, package, result.as_dict())
-    rows = rank(store.rows(rules))
+    added = store.add(rules, label, package, runs)
+    rows = rank(store.rows(rules), rules)
     mine = (added.name, added.entry_sha256)
     row = next(row for row in rows if (row["name"], row["entry_sha256"]) == mine)
     if json:
         print_json(row)
     else:
         print(f"season {rules.name}: {row['name']} is number {row['rank']} of {len(rows)}")
-        print(sentence(result))
+        print(sentence(rules, added))
 
 
 def board_show(season: str = "open", json: bool = False) -> None:
@@ -52,8 +61,188 @@ def board_show(season: str = "open", json: bool = False) -> None:
     from racer.board.standing import rank, table
     from racer.board.store import Store
 
-    rows = rank(Store().rows(load_season(season)))
+    rules = load_season(season)
+    rows = rank(Store().rows(rules), rules)
     if json:
         print_json(rows)
     else:
         console().print(table(rows))
+
+
+def board_history(name: str, json: bool = False) -> None:
+    """Show all that happened to a name, over all seasons.
+
+    Args:
+        name: What the board calls an entry.
+        json: Print the records as JSON.
+    """
+    from racer.board.store import Store
+
+    records = Store().history(name)
+    if json:
+        print_json([asdict(record) for record in records])
+        return
+    if not records:
+        print(f"nothing is known of {name!r}")
+    for one in records:
+        laps = sum(run["laps_completed"] for run in one.body.get("runs", ()))
+        of = sum(run["laps"] for run in one.body.get("runs", ()))
+        what = one.body.get("why") or f"{laps} of {of} laps"
+        about = f" of {one.about}" if one.about else ""
+        print(f"{one.id:>5}  {one.created}  {one.season}  {one.kind}{about}: {what}")
+
+
+def board_withdraw(id: int, why: str = "") -> None:
+    """Take a submission out of the standing; its row stays, and so does the reason.
+
+    Args:
+        id: The submission's number, as `racer board show` tells it.
+        why: The reason, which must be given.
+    """
+    from racer.board.store import Store
+
+    print(f"submission {id} is withdrawn: {Store().withdraw(id, why).body['why']}")
+
+
+def board_dispute(id: int, why: str = "") -> None:
+    """Put a doubt beside a submission, which stays in the standing.
+
+    Args:
+        id: The submission's number, as `racer board show` tells it.
+        why: The reason, which must be given.
+    """
+    from racer.board.store import Store
+
+    print(f"submission {id} is disputed: {Store().dispute(id, why).body['why']}")
+
+
+def board_verify(
+    ids: tuple[int, ...], all: bool = False, policy: bool = True, json: bool = False
+) -> None:
+    """Check the chain, simulate rows again from their replays, and run their policies again.
+
+    Args:
+        ids: The submissions' numbers.
+        all: Every submission of the board.
+        policy: Run the policies too, which takes as long as judging did.
+        json: Print what was found as JSON.
+    """
+    from racer.board.store import Store
+    from racer.board.trial import verify
+
+    if bool(ids) == all:
+        raise ConfigError("racer board verify wants the numbers of submissions, or --all")
+    store = Store()
+    rows = store.every_row() if all else [store.row(id) for id in ids]
+    fault = store.chain().fault
+    if not json:
+        print(f"chain: {fault or 'holds'}")
+    found = []
+    for row in rows:
+        for one in verify(store, row, _secret_on(store, row.season_digest), policy):
+            found.append(one)
+            if not json:
+                acts = f"; {one.policy.text}" if one.policy else ""
+                print(f"{one.id:>5}  {one.name}, run {one.run}: {one.simulated.text}{acts}")
+    wrong = sum(not one.is_fine for one in found)
+    if json:
+        print_json({"chain": fault or "holds", "runs": [asdict(one) for one in found]})
+    if wrong or fault:
+        raise BoardError(f"{wrong} of {len(found)} runs do not hold; chain: {fault or 'holds'}")
+
+
+def board_chain(head: str = "", json: bool = False) -> None:
+    """Check that no record was changed, and print the last hash, which is worth noting down.
+
+    Args:
+        head: A hash that was noted down earlier; it must still be in the chain.
+        json: Print the result as JSON.
+    """
+    from racer.board.store import Store
+
+    chain = Store().chain()
+    if json:
+        print_json({"records": len(chain.hashes), "head": chain.head, "fault": chain.fault})
+    if chain.fault:
+        raise BoardError(f"the chain is broken: {chain.fault}")
+    if head and head not in chain.hashes:
+        raise BoardError(f"no record has the hash {head:.64}; the board was rewritten since")
+    if not json:
+        print(f"{len(chain.hashes)} records, head {chain.head}")
+
+
+def board_replay(id: int, video: Path | None = None, run: int = 0) -> None:
+    """Film a judged run, simulated again from its replay.
+
+    Args:
+        id: The submission's number, as `racer board show` tells it.
+        video: The mp4 to write, which must be given.
+        run: Which of its runs, from 0.
+    """
+    from racer.board.store import Store
+    from racer.board.trial import again
+    from racer.track import load_track
+    from racer.view.race import film
+
+    if video is None:
+        raise ConfigError("racer board replay wants a file to write: add --video FILE.mp4")
+    store = Store()
+    row = store.row(id)
+    season, driven, result = again(store, row, run, _secret_on(store, row.season_digest))
+    film(
+        video,
+        load_track(driven.track),
+        result.body,
+        result.steering,
+        result.lap_times_s,
+        result.laps,
+        (),
+        boxes=result.boxes,
+        colours=result.colours,
+        walls=season.walls,
+        car=season.car,
+    )
+    print(f"video: {video}")
+
+
+def board_backup(file: Path) -> None:
+    """Write the whole board into one file: records, packages and replays, but no secrets.
+
+    Args:
+        file: The file to write.
+    """
+    from racer.board.backup import backup
+    from racer.board.store import Store
+
+    count = backup(Store(), file)
+    print(f"backup: {file}, {count} submissions, {file.stat().st_size:,} bytes")
+
+
+def board_restore(file: Path) -> None:
+    """Make the board again from a backup, in an empty folder: RACER_BOARD, or `board`.
+
+    Args:
+        file: What `racer board backup` wrote.
+    """
+    from racer.board.backup import restore
+    from racer.board.store import board_folder
+
+    store = restore(file, board_folder())
+    print(f"board: {store.folder}, {len(store.every_row())} submissions")
+
+
+def _secret_on(store: Store, digest: str) -> str | None:
+    """The secret of a season on the board: revealed by the board or by racer, or kept here."""
+    from racer import assets
+    from racer.board.season import load_season
+    from racer.board.secret import find_secret
+    from racer.cli.season import secret_of
+
+    season = store.season(digest)
+    if not season.sealed:
+        return None
+    if secret := store.revealed(digest):
+        return secret
+    if season.name in assets.names("configs/seasons") and load_season(season.name) == season:
+        return secret_of(season, season.name)
+    return find_secret(season.sealed.sha256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -76,6 +77,8 @@ def race(
         return
     for name, result in zip(names, results):
         print(f"{name} on {result.track}: {sentence(result)}")
+        if result.failure:
+            print(f"{name} stopped: {result.failure}", file=sys.stderr)
     for label, path in (("video", video), ("driven line", plot)):
         if path:
             print(f"{label}: {path}")

@@ -138,7 +138,7 @@ class Follower:
 class SetUp(Document):
     """How bold the follower of the fast line is on one track."""
 
-    share: float = Field(default=0.8, gt=0, le=1, description="of grip and drive, 0-1")
+    share: float = Field(default=0.75, gt=0, le=1, description="of grip and drive, 0-1")
     inside: float = Field(default=0.1, ge=0, le=1, description="line to borders [m], 0-1")
 
 

@@ -2,16 +2,25 @@
 
 import random
 import re
+from dataclasses import replace
 
 from rich.console import Console
 
-from racer.board.standing import rank, table
-from racer.board.store import Row
+from racer.board import standing
+from racer.board.record import Row
+from racer.board.season import Season
+from racer.board.standing import table
+
+SEASON = Season(name="spring", tracks=("bowtie",), time_limit=180)
+
+
+def rank(rows, season=SEASON):
+    return standing.rank(rows, season)
 
 
 def row(id, name="swift", laps=3, total: float | None = 30.0, sha=None, off_tracks=0):
     """A submission that completed `laps` of 3; each name has an entry of its own by default."""
-    times = [10.0] * laps
+    times = [(total or 30.0) / 3] * laps
     result = {
         "track": "bowtie",
         "seed": 0,
@@ -30,8 +39,11 @@ def row(id, name="swift", laps=3, total: float | None = 30.0, sha=None, off_trac
         season_digest="d" * 64,
         name=name,
         entry_sha256=sha or f"{sum(name.encode()):064x}",
-        result=result,
+        runs=[result],
         racer_version="0.1.0",
+        box="none",
+        signer="",
+        hash="0" * 64,
     )
 
 
@@ -84,19 +96,35 @@ def test_a_line_has_the_documented_keys_and_the_judges_values():
     (line,) = rank([row(1, "swift", sha="0" * 64, off_tracks=2)])
     assert line == {
         "rank": 1,
+        "id": 1,
         "name": "swift",
         "season": "spring",
+        "season_digest": "d" * 64,
+        "ranking": "total",
         "entry_sha256": "0" * 64,
         "laps_completed": 3,
         "laps": 3,
+        "completion": 1.0,
         "lap_times_s": [10.0, 10.0, 10.0],
         "off_tracks": 2,
+        "collisions": 0,
         "total_time_s": 30.0,
         "best_lap_s": 10.0,
+        "best_laps_s": 10.0,
+        "average_lap_s": 10.0,
+        "iqm_s": 10.0,
+        "interval_s": [10.0, 10.0],
         "limit_s": None,
         "x_limit": None,
+        "outcomes": {"finished": 1},
         "track": "bowtie",
+        "runs": row(1, off_tracks=2).runs,
         "created": "2026-01-01T12:00:00Z",
+        "racer_version": "0.1.0",
+        "box": "none",
+        "signer": "",
+        "disputes": [],
+        "hash": "0" * 64,
     }
 
 
@@ -124,10 +152,32 @@ def test_the_table_tells_a_person_who_is_ahead():
     )
     first, second = (re.split(r"\s{2,}", line.strip()) for line in text.splitlines()[3:5])
     assert first == [
-        "1", "swift", "3/3", "30.123 s", "-", "10.000 s", "0", "2026-01-01", "abcdef01",
+        "1", "swift", "3/3", "30.123 s", "10.041 s", "-", "0", "2026-01-01", "abcdef01", "1",
     ]  # fmt: skip
-    assert second[2:6] == ["2/3", "-", "-", "10.000 s"]
+    assert second[2:6] == ["2/3", "-", "10.000 s", "-"]
 
 
 def test_a_name_is_shown_as_it_is_and_not_as_markup():
     assert "[red]x[/red]" in shown([row(1, "[red]x[/red]")])
+
+
+def test_what_was_withdrawn_is_not_shown_and_what_is_disputed_says_so():
+    rows = [row(1, "gone", total=20.0), row(2, "swift")]
+    rows[0] = replace(rows[0], withdrawn="the wrong file")
+    rows[1] = replace(rows[1], disputes=("cuts the last bend",))
+    assert ranks(rows) == [(1, "swift")]
+    assert "swift (disputed)" in shown(rows)
+    assert rank(rows)[0]["disputes"] == ["cuts the last bend"]
+
+
+def test_each_ranking_shows_what_it_ranks_by():
+    for ranking, heading in (
+        ("best", "best laps"),
+        ("average", "average lap"),
+        ("iqm", "mid mean"),
+    ):
+        season = SEASON.model_copy(update={"ranking": ranking})
+        console = Console(width=120, color_system=None)
+        with console.capture() as capture:
+            console.print(table(rank([row(1)], season)))
+        assert heading in capture.get()

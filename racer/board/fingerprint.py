@@ -1,0 +1,52 @@
+"""What the digits of a race depend on beside its rules: versions and the processor."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from racer import __version__
+
+PACKAGES = ("pybullet", "numpy", "numba", "scipy", "onnxruntime")
+_SHOWN = {"sse4_2", "avx", "avx2", "fma", "avx512f", "asimd", "sve"}
+
+
+@lru_cache(maxsize=1)
+def fingerprint() -> dict[str, str]:
+    """The versions of racer, Python and what computes, and what the processor can do."""
+    flags = _flags()
+    return {
+        "racer": __version__,
+        "python": platform.python_version(),
+        **{package: _version(package) for package in PACKAGES},
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": " ".join(sorted(_SHOWN & flags)),
+        "cpu_flags": hashlib.sha256(" ".join(sorted(flags)).encode()).hexdigest()[:16],
+    }
+
+
+def is_same_platform(one: dict[str, str], other: dict[str, str]) -> bool:
+    """Whether two fingerprints promise the same digits: all but racer's own version is alike."""
+    return {**one, "racer": ""} == {**other, "racer": ""}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _flags() -> set[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return {platform.processor()}
+    lines = (line.partition(":") for line in text.splitlines())
+    return next(
+        (set(after.split()) for key, _, after in lines if key.strip() in ("flags", "Features")),
+        set(),
+    )

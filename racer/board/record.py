@@ -1,0 +1,102 @@
+"""What a board holds: records of every kind, and the submissions among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Record:
+    """One link of the board's chain, of whatever kind.
+
+    Attributes:
+        id: Its place in the order of all records, from 1.
+        created: When it was added, ISO 8601 in UTC.
+        kind: One of `schema.KINDS`.
+        season: The season's name.
+        season_digest: The season's digest.
+        name: What the board calls the entry it is about; empty where it is about a season.
+        about: The id of the submission that a withdrawal or a dispute is about, else None.
+        body: What its kind holds: a submission's fields, `why`, `sha256` or `secret`.
+        hash: SHA-256 over the hash before it and all of the above but `season`.
+    """
+
+    id: int
+    created: str
+    kind: str
+    season: str
+    season_digest: str
+    name: str
+    about: int | None
+    body: dict[str, Any]
+    hash: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One judged submission.
+
+    Attributes:
+        id: Its place in the order of all records, from 1.
+        created: When it was added, ISO 8601 in UTC.
+        season: The season's name.
+        season_digest: The season's digest.
+        name: What the board calls the entry.
+        entry_sha256: SHA-256 of the entry's package; `HOUSE` for a pilot.
+        runs: What each of the season's runs came to, `LapResult.as_dict()` and more.
+        racer_version: The racer that judged it.
+        box: What held the policy while it was judged.
+        signer: Who signed the entry; empty where nobody did.
+        hash: Its link in the chain.
+        withdrawn: Why it was withdrawn; None where it was not.
+        disputes: Why it is disputed, each reason.
+    """
+
+    id: int
+    created: str
+    season: str
+    season_digest: str
+    name: str
+    entry_sha256: str
+    runs: list[dict[str, Any]]
+    racer_version: str
+    box: str
+    signer: str
+    hash: str
+    withdrawn: str | None = None
+    disputes: tuple[str, ...] = ()
+
+
+def rows_of(records: list[Record]) -> list[Row]:
+    """The submissions among records, each with what was said about it."""
+    withdrawn = {one.about: one.body["why"] for one in records if one.kind == "withdrawal"}
+    disputes: dict[int | None, tuple[str, ...]] = {}
+    for one in records:
+        if one.kind == "dispute":
+            disputes[one.about] = (*disputes.get(one.about, ()), one.body["why"])
+    return [
+        row_of(one, withdrawn.get(one.id), disputes.get(one.id, ()))
+        for one in records
+        if one.kind == "submission"
+    ]
+
+
+def row_of(record: Record, withdrawn: str | None = None, disputes: tuple[str, ...] = ()) -> Row:
+    """The submission that a record of that kind holds, with what was said about it."""
+    body = record.body
+    return Row(
+        id=record.id,
+        created=record.created,
+        season=record.season,
+        season_digest=record.season_digest,
+        name=record.name,
+        entry_sha256=body["entry_sha256"],
+        runs=body["runs"],
+        racer_version=body["racer_version"],
+        box=body["box"],
+        signer=body["signer"],
+        hash=record.hash,
+        withdrawn=withdrawn,
+        disputes=disputes,
+    )

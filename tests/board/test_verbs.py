@@ -1,0 +1,147 @@
+"""The verbs of the board, from the command line."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from racer.board.store import Store
+from racer.cli import main
+from tests.board.given import forge
+
+NEW = ("board", "season", "new", "club", "--tracks", "oval", "--laps", "1", "--time-limit", "20")
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RACER_BOARD", str(tmp_path / "board"))
+    monkeypatch.setenv("RACER_SECRETS", str(tmp_path / "secrets"))
+
+
+@pytest.fixture
+def say(capsys):
+    def run(*words):
+        main([str(word) for word in words])
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def refuse(capsys):
+    def run(*words):
+        with pytest.raises(SystemExit) as stop:
+            main([str(word) for word in words])
+        assert stop.value.code == 2
+        return capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def club(say):
+    say(*NEW)
+    say("board", "submit", "pure-pursuit", "--season", "club")
+    say("board", "submit", "pure-pursuit", "--season", "club", "--name", "twin")
+
+
+def test_a_club_season_in_five_commands(say, refuse):
+    assert "club.yaml" in say(*NEW, "--ranking", "iqm")
+    sealed = say("board", "season", "seal", "club", "--tracks", "1", "--seeds", "2")
+    assert "SHA-256 of the secret" in sealed
+    (secret,) = Path("secrets").iterdir()
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    submitted = say("board", "submit", "pure-pursuit", "--season", "club")
+    assert "number 1 of 1" in submitted
+    assert "runs: 4 finished" in submitted or "time_out" in submitted
+    assert "mid mean" in say("board", "show", "--season", "club")
+    hidden = json.loads(say("board", "season", "show", "club", "--json"))
+    assert hidden["runs"] == []
+    assert secret.read_text().strip() not in Path("club.yaml").read_text()
+    assert say("board", "verify", "--all").count("bit-exact; same actions") == 4
+    say("board", "season", "reveal", "club")
+    revealed = json.loads(Path("club.reveal.json").read_text())
+    assert revealed["secret"] == secret.read_text().strip()
+    secret.unlink()
+    shown = say("board", "season", "show", "club")
+    assert "the secret is revealed, and is the published one" in shown
+    assert "run: generated:" in shown
+    assert "club is closed" in refuse("board", "submit", "raceline", "--season", "club")
+    assert "chain: holds" in say("board", "verify", "--all"), "by whoever has the board"
+    kinds = [record.kind for record in Store().history("")]
+    assert kinds == ["opening", "reveal"]
+
+
+def test_a_season_is_neither_written_over_nor_sealed_twice_nor_after_a_submission(
+    say, refuse, club
+):
+    assert "is there already" in refuse(*NEW)
+    assert "has submissions" in refuse("board", "season", "seal", "club")
+    assert "ships with racer" in refuse("board", "season", "seal", "open")
+    say("board", "season", "new", "dark")
+    say("board", "season", "seal", "dark", "--tracks", "2", "--only-drawn")
+    assert "tracks: []" in say("board", "season", "show", "dark")
+    assert "sealed already" in refuse("board", "season", "seal", "dark")
+    Path("secrets").rename("elsewhere")
+    assert "dark is sealed" in refuse("board", "submit", "raceline", "--season", "dark")
+    assert "no secret here" in refuse("board", "season", "reveal", "dark")
+    assert "no file" in refuse("board", "season", "show", "drak")
+
+
+def test_a_row_is_withdrawn_disputed_and_remembered(say, refuse, club):
+    say("board", "dispute", "1", "--why", "which car?")
+    assert "1 to 500 printable" in refuse("board", "withdraw", "2")
+    say("board", "withdraw", "1", "--why", "the wrong file")
+    rows = json.loads(say("board", "show", "--season", "club", "--json"))
+    assert [row["name"] for row in rows] == ["twin"]
+    said = say("board", "history", "pure-pursuit")
+    assert "submission: 1 of 1 laps" in said
+    assert "dispute of 1: which car?" in said
+    assert "withdrawal of 1: the wrong file" in said
+    records = json.loads(say("board", "history", "pure-pursuit", "--json"))
+    assert [record["id"] for record in records] == [1, 3, 4]
+
+
+def test_the_chain_is_checked_and_its_head_can_be_noted_down(say, refuse, club):
+    head = json.loads(say("board", "chain", "--json"))["head"]
+    say("board", "submit", "pure-pursuit", "--season", "club", "--name", "third")
+    assert "3 records" in say("board", "chain", "--head", head)
+    forge(Store(), ("DELETE FROM record WHERE id > 1",))
+    assert "was rewritten" in refuse("board", "chain", "--head", head)
+    forge(Store(), ("UPDATE record SET name = 'x'",))
+    assert "record 1 was changed" in refuse("board", "chain")
+    assert "record 1 was changed" in refuse("board", "verify", "--all")
+
+
+def test_verify_wants_one_or_all_and_fails_where_a_run_does_not_hold(say, refuse, club):
+    assert "wants the numbers of submissions, or --all" in refuse("board", "verify")
+    found = json.loads(say("board", "verify", "1", "--json"))
+    assert found["chain"] == "holds"
+    assert found["runs"][0]["simulated"] == {"text": "bit-exact", "is_fine": True}
+    for path in (Path("board") / "replays").iterdir():
+        path.unlink()
+    assert "2 of 2 runs do not hold" in refuse("board", "verify", "--all")
+
+
+def test_a_backup_is_restored_elsewhere(say, club, monkeypatch):
+    assert "2 submissions" in say("board", "backup", "saved.backup")
+    monkeypatch.setenv("RACER_BOARD", "again")
+    assert "2 submissions" in say("board", "restore", "saved.backup")
+    assert say("board", "verify", "--all").count("bit-exact") == 2
+
+
+def test_a_judged_run_is_filmed(say, refuse, club, monkeypatch):
+    filmed = []
+    monkeypatch.setattr("racer.view.race.film", lambda *given, **more: filmed.append(given))
+    assert "add --video" in refuse("board", "replay", "1")
+    assert say("board", "replay", "1", "--video", "run.mp4") == "video: run.mp4\n"
+    ((path, road, body, steering, lap_times, laps, _),) = filmed
+    assert (path, road.name, laps) == (Path("run.mp4"), "oval", 1)
+    assert lap_times == Store().row(1).runs[0]["lap_times_s"]
+    assert body.shape == (len(steering), 13)
+
+
+def test_a_word_too_few_names_the_verbs(refuse):
+    assert "no verb 'board season'; known: train" in refuse("board", "season", "sela")
