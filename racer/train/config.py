@@ -87,6 +87,9 @@ class EvaluationConfig(Document):
     every: int = Field(default=20_000, ge=1, description="training steps between evaluations")
     laps: int = Field(default=3, ge=1, le=100, description="laps of an evaluation, 1-100")
     time_limit: float = Field(default=90.0, gt=0, le=3600, description="simulated seconds, to 3600")
+    keep: int = Field(
+        default=3, ge=2, le=1000, description="checkpoints kept beside the best, one an evaluation"
+    )
 
 
 class RunConfig(EnvConfig):

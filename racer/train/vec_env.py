@@ -42,6 +42,12 @@ class CarsVecEnv(VecEnv):
         self._actions = np.zeros(0)
         self._returns = np.zeros(env.num_envs)
         self._began = time.perf_counter()
+        self._is_new = True
+
+    @property
+    def observations(self) -> Observations:
+        """What the cars see now, frames as (n, H, W, C)."""
+        return self.cars.observations
 
     def _seen(self) -> Observations:
         seen = self.cars.observations
@@ -50,8 +56,10 @@ class CarsVecEnv(VecEnv):
         return _to_front(seen)
 
     def reset(self) -> Observations:
-        """Start every car; seeds given to `seed` take effect."""
+        """Start every car; seeds given to `seed` take effect, and rewards forget what was."""
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
+        if not self._is_new:
+            self.cars.renew_rewards()
         self.cars.reset(seed=seeds)
         self._reset_seeds()
         self._returns[:] = 0.0
@@ -63,6 +71,7 @@ class CarsVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Observations, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Observations, rewards, dones and infos of one control period."""
+        self._is_new = False
         rewards, terminated, truncated = self.cars.advance(self._actions)
         self._returns += rewards
         done = terminated | truncated
