@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from racer.cli import board, deepracer, measure, race, reward, tracks, train
+from racer.cli import board, deepracer, measure, race, reward, runs, tracks, train
 from racer.errors import ConfigError, RacerError
 
 USAGE = """usage: racer VERB ...
 
   train CONFIG     train a policy; CONFIG is a YAML file such as configs/quick.yaml
+                   `racer train --resume RUN` goes on with a run that was interrupted
+  runs list        the runs and what they came to; also runs show RUN
+  watch RUN        open TensorBoard on a run
   export RUN       package a run's best policy as an entry
   race ENTRY ...   race an entry on a track, or several together, with a video if you like
   analyze RUN      write a report of a run as one HTML file
@@ -32,6 +35,9 @@ USAGE = """usage: racer VERB ...
 VERBS: dict[str, Callable[..., None]] = {
     "export": train.export,
     "race": race.race,
+    "runs list": runs.runs_list,
+    "runs show": runs.runs_show,
+    "watch": runs.watch,
     "analyze": deepracer.analyze,
     "actions": deepracer.actions,
     "import-deepracer": deepracer.import_deepracer,
@@ -77,7 +83,7 @@ def _dispatch(words: list[str]) -> None:
     elif words[0] == "train":
         train.train(words[1:])
     else:
-        count = 2 if words[0] in ("board", "car", "reward", "tracks") else 1
+        count = 2 if words[0] in ("board", "car", "reward", "runs", "tracks") else 1
         verb = " ".join(words[:count])
         if verb not in VERBS:
             raise ConfigError(f"no verb {verb!r}; known: train, {', '.join(VERBS)}")

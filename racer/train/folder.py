@@ -173,13 +173,27 @@ class Run:
         Raises:
             RunError: The run saved no checkpoint.
         """
-        record = self.folder / "best.json"
-        if record.is_file():
-            return self.checkpoints / json.loads(record.read_text())["checkpoint"]
+        record = self.best_record()
+        if record:
+            return self.checkpoints / record["checkpoint"]
         saved = sorted(self.checkpoints.glob("step-*.pt"), key=_steps)
         if not saved:
             raise RunError(f"{self.folder} has no checkpoint yet; train it for longer")
         return saved[-1]
+
+    def best_record(self) -> dict[str, Any] | None:
+        """The best `checkpoint` and its `result`; None where none was evaluated.
+
+        Raises:
+            RunError: It cannot be read.
+        """
+        path = self.folder / "best.json"
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as problem:
+            raise RunError(f"{path}: cannot be read: {problem}") from problem
 
     def log(self, name: str, records: list[dict[str, Any]]) -> None:
         """Append a line each to `<name>.jsonl`, one of `evaluations` and `episodes`."""

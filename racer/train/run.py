@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import TensorBoardOutputFormat, configure
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto import event_pb2
 
 from racer.env import RacerVectorEnv
 from racer.errors import RunError
@@ -180,7 +180,9 @@ def _purge_events(model: PPO, steps: int) -> None:
     """Let TensorBoard drop what it was told of the steps that are driven once more."""
     for output in model.logger.output_formats:
         if isinstance(output, TensorBoardOutputFormat):
-            anew = Event(step=steps + 1, session_log=SessionLog(status=SessionLog.START))
+            begin: Any = event_pb2  # It has no types.
+            start = begin.SessionLog(status=begin.SessionLog.START)
+            anew = begin.Event(step=steps + 1, session_log=start)
             output.writer._get_file_writer().add_event(anew, steps + 1)
 
 
