@@ -102,6 +102,9 @@ class RunConfig(EnvConfig):
         default=60.0, gt=0, le=10_000, description="wall-clock minutes after which training ends"
     )
     device: str = Field(default="auto", description="auto: cuda where there is one; cpu, cuda")
+    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = Field(
+        default="auto", description="processes that drive the cars; auto: one a core; 1: none"
+    )
     threads: int = Field(default=0, ge=0, le=1024, description="torch threads; 0: one a core")
     ppo: PPOConfig = Field(default=PPOConfig(), description="the learner")
     network: NetworkConfig = Field(default=NetworkConfig(), description="the policy's network")

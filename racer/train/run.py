@@ -15,7 +15,7 @@ from stable_baselines3.common.logger import TensorBoardOutputFormat, configure
 from tensorboard.compat.proto import event_pb2
 
 from racer.env import RacerVectorEnv
-from racer.errors import RunError
+from racer.errors import ConfigError, RunError
 from racer.policy.networks import DeterministicActor
 from racer.reward.source import RewardSource
 from racer.train.algorithm import actor, build
@@ -25,6 +25,7 @@ from racer.train.state import chunk_seed, differing_versions, put_in, unpack, wi
 from racer.train.trace import TrainingTrace
 from racer.train.vec_env import CarsVecEnv
 from racer.train.watch import Watch
+from racer.train.workers import Workers, worker_count
 
 State = dict[str, Any]
 
@@ -50,14 +51,13 @@ def train(
     Raises:
         RacerError: A config, track, reward or folder that cannot be used.
     """
-    env = CarsVecEnv(RacerVectorEnv(config.cars, **config.env))
+    reward = RewardSource.find(config.reward or "")
+    env = _cars(config, {}, deepracer_logs)
     try:
         env.seed(config.seed)
         model = build(config, env)
-        reward = RewardSource.find(config.reward or "")
         run = Run.create(folder, config, reward.path.read_bytes(), name)
-        trace = TrainingTrace(folder, config, env.cars) if deepracer_logs else None
-        env.trace = trace.add if trace else None
+        trace = _log(folder, config, env, 0) if deepracer_logs else None
         watch = Watch(config, run, reward, console or Console(), trace)
         with run.locked():
             _learn(run, watch, model, None)
@@ -95,7 +95,7 @@ def resume(
         held = run.saved.newest_whole(lambda said: shown.print(f"{said}", style="yellow"))
         source = str(run.checkpoints / held[0].file) if held else ""
         reward = RewardSource.read(run.folder / "reward.py")
-        env = CarsVecEnv(RacerVectorEnv(config.cars, **config.env | {"reward": str(reward.path)}))
+        env = _cars(config, {"reward": str(reward.path)}, deepracer_logs)
         try:
             model = build(config, env)
             env.seed(chunk_seed(config.seed, held[0].steps if held else 0))
@@ -103,15 +103,36 @@ def resume(
             if state:
                 _say(shown, run, config, state)
                 put_in(model, state, source)
-            trace = None
-            if deepracer_logs:
-                trace = TrainingTrace(folder, config, env.cars, model.num_timesteps)
-                env.trace = trace.add
+            trace = _log(folder, config, env, model.num_timesteps) if deepracer_logs else None
             watch = Watch(config, run, reward, shown, trace)
             _learn(run, watch, model, state)
             return watch
         finally:
             env.close()
+
+
+def _cars(config: RunConfig, changes: dict[str, Any], is_logged: bool) -> CarsVecEnv:
+    """The cars that train, here or in workers.
+
+    Raises:
+        RacerError: They cannot be made.
+    """
+    count = worker_count(config.workers, config.cars)
+    if is_logged and count > 1:
+        if config.workers != "auto":
+            raise ConfigError(f"workers {count}: --deepracer-logs wants --workers 1, or auto")
+        count = 1
+    fields = config.env | changes
+    if count == 1:
+        return CarsVecEnv(RacerVectorEnv(config.cars, **fields))
+    return CarsVecEnv(Workers(config.cars, count, fields))
+
+
+def _log(folder: Path, config: RunConfig, env: CarsVecEnv, steps: int) -> TrainingTrace:
+    assert isinstance(env.cars, RacerVectorEnv)
+    trace = TrainingTrace(folder, config, env.cars, steps)
+    env.log_to(trace.add)
+    return trace
 
 
 def _say(console: Console, run: Run, config: RunConfig, state: State) -> None:
