@@ -37,6 +37,14 @@ def small(**changes):
     return config(**{"steps": 4 * CHUNK, "ppo": ppo, "evaluation": rules} | changes)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def undrawn():
+    """Figures take most of so short a run, and are nobody's concern here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Watch, "_show", lambda self, result: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory):
     reward = tmp_path_factory.mktemp("reward") / "mine.py"

@@ -22,9 +22,10 @@ from racer.train.cars import Cars
 from racer.train.folder import Run
 from racer.train.run import resume, train
 from racer.train.workers import Workers, worker_count
-from tests.train.test_resume import CHUNK, assert_same, small
+from tests.train.test_resume import CHUNK, assert_same, small, undrawn
 from tests.train.test_run import QUIET
 
+__all__ = ["undrawn"]
 SENSORS = [{"kind": "camera", "width": 24, "height": 18}, {"kind": "state"}]
 
 
@@ -100,7 +101,8 @@ def test_a_loop_that_does_not_end_is_named_by_its_line(reward):
     path = reward(
         "    while params['steps'] > 5:\n"
         "        try:\n"
-        "            sum(range(10))\n"
+        "            import statistics\n"
+        "            statistics.mean(range(1000))\n"
         "        except BaseException:\n"
         "            pass\n"
         "    return 1.0\n"
@@ -108,7 +110,7 @@ def test_a_loop_that_does_not_end_is_named_by_its_line(reward):
     workers = Workers(2, 2, fields(reward=path), deadline=1.0)
     began = time.monotonic()
     with pytest.raises(
-        RunError, match=r"worker \d of 2 .*still busy after 1 s, in .*mine\.py:[2-6];"
+        RunError, match=r"worker \d of 2 .*still busy after 1 s, in .*mine\.py:[2-7];"
     ):
         drive(workers)
     assert time.monotonic() - began < 6.0
@@ -165,6 +167,35 @@ def children(process):
     return [int(one) for one in text.split()]
 
 
+def assert_gone(processes):
+    until = time.monotonic() + 5.0
+    while any(Path(f"/proc/{one}").exists() for one in processes):
+        assert time.monotonic() < until, "a worker outlived its learner"
+        time.sleep(0.02)
+
+
+LOOPING = """
+import sys
+from tests.train.test_workers import Workers, drive, fields
+workers = Workers(1, 1, fields(sensor="state", reward=sys.argv[1]))
+drive(workers)
+"""
+
+
+def test_a_worker_in_a_loop_does_not_outlive_a_learner_that_is_killed(reward, tmp_path):
+    path = reward("    open(__file__ + '.seen', 'w').close()\n    while True:\n        pass\n")
+    words = [sys.executable, "-c", LOOPING, path]
+    process = subprocess.Popen(words)
+    while not Path(path + ".seen").is_file():
+        assert process.poll() is None
+        time.sleep(0.02)
+    workers = children(process.pid)
+    process.kill()
+    process.wait()
+    assert workers
+    assert_gone(workers)
+
+
 def test_a_learner_that_is_killed_leaves_no_orphan_and_a_run_that_goes_on_the_same(tmp_path):
     file, folder = tmp_path / "mine.json", tmp_path / "run"
     fast = small(workers=2, steps=4 * CHUNK)
@@ -179,10 +210,7 @@ def test_a_learner_that_is_killed_leaves_no_orphan_and_a_run_that_goes_on_the_sa
     assert len(workers) >= 2
     process.kill()
     process.wait()
-    until = time.monotonic() + 5.0
-    while any(Path(f"/proc/{one}").exists() for one in workers):
-        assert time.monotonic() < until, "a worker outlived its learner"
-        time.sleep(0.02)
+    assert_gone(workers)
     story = io.StringIO()
     resume(folder, Console(file=story))
     assert "resumed after" in story.getvalue()
