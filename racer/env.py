@@ -181,6 +181,14 @@ class RacerVectorEnv(VectorEnv):
         self.start(self._everyone)
         return self._obs, self.info()
 
+    def renew_rewards(self) -> None:
+        """Run the reward's file afresh for every car, so that none remembers an episode before.
+
+        Raises:
+            RewardError: It raises or hangs.
+        """
+        self._functions = self._reward.functions(self.num_envs) if self._reward else []
+
     def start(self, cars: np.ndarray) -> None:
         """Put cars (k,) at their next start and look; the observations are new arrays."""
         self.race.start(cars, self._generators)

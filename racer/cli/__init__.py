@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from racer.cli import board, deepracer, measure, race, reward, season, tracks, train
+from racer.cli import board, deepracer, measure, race, reward, runs, season, tracks, train
 from racer.errors import ConfigError, RacerError
 
 USAGE = """usage: racer VERB ...
 
   train CONFIG     train a policy; CONFIG is a YAML file such as configs/quick.yaml
+                   `racer train --resume RUN` goes on with a run that was interrupted
+  runs list        the runs and what they came to; also runs show RUN
+  watch RUN        open TensorBoard on a run
   export RUN       package a run's best policy as an entry
   race ENTRY ...   race an entry on a track, or several together, with a video if you like
   generalisation   race an entry on every shipped track, seen and unseen
@@ -38,6 +41,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "export": train.export,
     "race": race.race,
     "generalisation": race.generalisation,
+    "runs list": runs.runs_list,
+    "runs show": runs.runs_show,
+    "watch": runs.watch,
     "analyze": deepracer.analyze,
     "actions": deepracer.actions,
     "import-deepracer": deepracer.import_deepracer,
@@ -97,7 +103,7 @@ def _dispatch(words: list[str]) -> None:
     else:
         count = next((n for n in (3, 2, 1) if " ".join(words[:n]) in VERBS), 0)
         if not count:
-            families = ("board", "car", "reward", "tracks")
+            families = ("board", "car", "reward", "runs", "tracks")
             meant = " ".join(words[: 2 if words[0] in families else 1])
             raise ConfigError(f"no verb {meant!r}; known: train, {', '.join(VERBS)}")
         verb = " ".join(words[:count])

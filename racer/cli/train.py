@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import make_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from racer.cli.output import sentence
 from racer.errors import ConfigError
 
+if TYPE_CHECKING:
+    from racer.train.watch import Watch
+
+STOPPED = 3
+"""Exit code of a training that a signal ended: saved, and to be resumed."""
+
 
 def train(words: Sequence[str]) -> None:
-    """Train a policy: `racer train CONFIG [--run FOLDER] [overrides]`."""
+    """Train a policy: `racer train CONFIG [--run FOLDER] [overrides]`, or go on with a run."""
     import tyro
     from pydantic import ValidationError
 
@@ -20,12 +27,19 @@ def train(words: Sequence[str]) -> None:
     from racer.assets.document import explain, read
     from racer.train.config import RunConfig
 
+    if words and words[0].partition("=")[0] == "--resume":
+        _, _, run = words[0].partition("=")
+        positional = (tyro.conf.PositionalRequiredArgs,)
+        more = [run, *words[1:]] if run else list(words[1:])
+        tyro.cli(_resume, prog="racer train --resume", args=more, config=positional)
+        return
     if not words or words[0].startswith("-"):
         wanted = ", ".join(assets.names("configs"))
         if words and words[0] not in ("-h", "--help"):
             raise ConfigError(f"racer train wants a config first: a YAML file, or one of {wanted}")
         print(f"usage: racer train CONFIG [options]; CONFIG: a YAML file, or one of {wanted}")
         print("`racer train CONFIG --help` lists every option with its value in that config")
+        print("`racer train --resume RUN` goes on with a run that was interrupted")
         return
     path = assets.find(words[0], "configs")
     config = read(path, RunConfig)
@@ -48,7 +62,8 @@ def train(words: Sequence[str]) -> None:
         )
     except ValidationError as problem:
         raise ConfigError(explain(problem, RunConfig, "command line")) from problem
-    _train(options.config, options.run or _new_run(path.stem), options.deepracer_logs)
+    folder = options.run or _new_run(path.stem)
+    _train(options.config, folder, options.deepracer_logs, path.stem)
 
 
 def _new_run(stem: str) -> Path:
@@ -57,16 +72,37 @@ def _new_run(stem: str) -> Path:
     return Path("runs") / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def _train(config: Any, folder: Path, deepracer_logs: bool = False) -> None:
+def _train(config: Any, folder: Path, deepracer_logs: bool = False, name: str = "") -> None:
     from racer.train.run import train as run
 
-    watch = run(config, folder, deepracer_logs=deepracer_logs)
+    _tell(run(config, folder, deepracer_logs=deepracer_logs, name=name), folder)
+
+
+def _resume(run: Path, minutes: float | None = None, deepracer_logs: bool = False) -> None:
+    """Go on with a run that was interrupted, as if it had not been.
+
+    Args:
+        run: The run's folder.
+        minutes: Wall-clock minutes after which training ends, over all its parts; those of its
+            config where they are not given.
+        deepracer_logs: Also write the logs that DeepRacer's analysis tools read.
+    """
+    from racer.train.run import resume
+
+    _tell(resume(run, minutes=minutes, deepracer_logs=deepracer_logs), run)
+
+
+def _tell(watch: Watch, folder: Path) -> None:
+    """Say what a training came to; one that a signal stopped exits with `STOPPED`."""
     print(f"run: {folder}")
     if watch.best is not None:
         print(f"best: {sentence(watch.best)}")
     if watch.stop:
         why = "its minutes were up" if watch.is_out_of_time else "it was stopped"
         print(f"training ended early because {why}; what it learnt is saved")
+    if watch.stop and not watch.is_out_of_time:
+        print(f"next: racer train --resume {folder}")
+        sys.exit(STOPPED)
     print(f"next: racer export {folder} --out {folder.name}.entry.zip")
 
 

@@ -13,7 +13,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from racer.errors import ConfigError, RunError
+from racer.errors import ConfigError
 from racer.policy.layers import OBSERVATION, Layers
 from racer.policy.networks import ACTIVATIONS, DeterministicActor, embedder
 from racer.sensors import Observations
@@ -124,23 +124,6 @@ def build(config: RunConfig, env: VecEnv) -> PPO:
         raise ConfigError(str(problem)) from problem
     # Convolutions on a CPU are three times as fast in this layout.
     model.policy.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return model
-
-
-def load(config: RunConfig, checkpoint: Any, env: VecEnv) -> PPO:
-    """A learner with the weights of a checkpoint of the same config.
-
-    Raises:
-        RunError: The file is not a checkpoint of this config.
-    """
-    model = build(config, env)
-    try:
-        state = torch.load(checkpoint, map_location=model.device, weights_only=True)
-        model.policy.load_state_dict(state["policy"])
-        model.policy.optimizer.load_state_dict(state["optimizer"])
-        model.num_timesteps = int(state["steps"])
-    except Exception as problem:
-        raise RunError(f"{checkpoint}: not a checkpoint of this run: {problem}") from problem
     return model
 
 

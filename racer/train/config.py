@@ -87,6 +87,9 @@ class EvaluationConfig(Document):
     every: int = Field(default=20_000, ge=1, description="training steps between evaluations")
     laps: int = Field(default=3, ge=1, le=100, description="laps of an evaluation, 1-100")
     time_limit: float = Field(default=90.0, gt=0, le=3600, description="simulated seconds, to 3600")
+    keep: int = Field(
+        default=3, ge=2, le=1000, description="checkpoints kept beside the best, one an evaluation"
+    )
 
 
 class RunConfig(EnvConfig):
@@ -99,6 +102,9 @@ class RunConfig(EnvConfig):
         default=60.0, gt=0, le=10_000, description="wall-clock minutes after which training ends"
     )
     device: str = Field(default="auto", description="auto: cuda where there is one; cpu, cuda")
+    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=1, description="processes that drive the cars; auto: one a core; 1: none more"
+    )
     threads: int = Field(default=0, ge=0, le=1024, description="torch threads; 0: one a core")
     ppo: PPOConfig = Field(default=PPOConfig(), description="the learner")
     network: NetworkConfig = Field(default=NetworkConfig(), description="the policy's network")

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import io
+import fcntl
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import yaml
 
 from racer.assets.atomic import write_atomically
 from racer.assets.document import read
 from racer.errors import RunError
+from racer.train.checkpoints import Checkpoints
 from racer.train.config import RunConfig
 
-if TYPE_CHECKING:
-    from stable_baselines3 import PPO
+Ended = Literal["finished", "out of time", "stopped", "failed"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class Run:
     """One training run on disk.
 
     `config.yaml` is the resolved config, `reward.py` a copy of the reward, `checkpoints/step-N.pt`
-    a state of policy and optimiser after N steps, `best.json` names the best of them,
+    the learner after N steps, of which `checkpoints.json` lists the hashes and `best.json` names
+    the best, `run.json` tells of its beginning and its end, `lock` is held while it trains,
     `evaluations.jsonl` holds a line an evaluation, `episodes.jsonl` one a training episode,
     `lines/step-N.npz` the line driven in an evaluation (see `racer.train.lines`), and
     TensorBoard's events lie beside them.
@@ -34,8 +39,14 @@ class Run:
     folder: Path
 
     @classmethod
-    def create(cls, folder: Path, config: RunConfig, reward: bytes) -> Run:
+    def create(cls, folder: Path, config: RunConfig, reward: bytes, name: str = "") -> Run:
         """A new folder with the resolved config and a copy of the reward file in it.
+
+        Args:
+            folder: Where.
+            config: The run.
+            reward: The reward file's bytes.
+            name: What the config is called.
 
         Raises:
             RunError: The folder already holds a run, or cannot be written.
@@ -49,6 +60,7 @@ class Run:
             run.checkpoints.mkdir(parents=True, exist_ok=True)
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
             write_atomically(folder / "reward.py", reward)
+            run._tell({"config": name, "began": _now()})
             write_atomically(folder / "config.yaml", text.encode())
         except OSError as problem:
             raise RunError(f"{folder}: cannot be written: {problem}") from problem
@@ -76,21 +88,84 @@ class Run:
         """The resolved config that the run was started with."""
         return read(self.folder / "config.yaml", RunConfig, RunError)
 
-    def save(self, model: PPO, steps: int) -> Path:
-        """Write policy and optimiser after `steps` steps, whole or not at all."""
-        import torch
+    @property
+    def saved(self) -> Checkpoints:
+        """The checkpoints, by their manifest."""
+        return Checkpoints(self.folder)
 
-        buffer = io.BytesIO()
-        state = {"policy": model.policy.state_dict(), "steps": steps}
-        torch.save(state | {"optimizer": model.policy.optimizer.state_dict()}, buffer)
-        path = self.checkpoints / f"step-{steps}.pt"
-        write_atomically(path, buffer.getvalue())
-        return path
+    def story(self) -> dict[str, Any]:
+        """`config`, its name; `began`, when; `ended`, how (`Ended`), and `error`; or less."""
+        try:
+            return json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as problem:
+            raise RunError(f"{self.folder / 'run.json'}: cannot be read: {problem}") from problem
 
-    def mark_best(self, checkpoint: Path, result: dict[str, Any]) -> None:
-        """Name the checkpoint that an export takes."""
-        record = {"checkpoint": checkpoint.name, "result": result}
-        write_atomically(self.folder / "best.json", json.dumps(record, indent=2).encode())
+    def mark_ended(self, how: Ended | None, error: str = "") -> None:
+        """Record how training ended; None where it goes on."""
+        told = {"ended": how, "error": error} if how else {}
+        begun = {key: value for key, value in self.story().items() if key in ("config", "began")}
+        self._tell(begun | told)
+
+    def _tell(self, story: dict[str, Any]) -> None:
+        write_atomically(self.folder / "run.json", json.dumps(story, indent=2).encode())
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other process from training this run; a process that dies lets go.
+
+        Raises:
+            RunError: One does already.
+        """
+        file = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as problem:
+            os.close(file)
+            raise RunError(f"{self.folder}: another process trains this run now") from problem
+        try:
+            yield
+        finally:
+            os.close(file)
+
+    def is_running(self) -> bool:
+        """Whether a process trains it now."""
+        if not (self.folder / "lock").exists():
+            return False
+        try:
+            with self.locked():
+                return False
+        except RunError:
+            return True
+
+    def rewind(self, steps: int, evaluations: list[dict[str, Any]], best: Any) -> None:
+        """Let the folder be as it was after `steps` steps.
+
+        Args:
+            steps: Those of a checkpoint.
+            evaluations: The lines of `evaluations.jsonl` then.
+            best: `best.json` then; None where there was none.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        episodes = [one for one in self.records("episodes") if one["steps"] <= steps]
+        for name, records in (("evaluations", evaluations), ("episodes", episodes)):
+            text = "".join(json.dumps(record) + "\n" for record in records)
+            write_atomically(self.folder / f"{name}.jsonl", text.encode())
+        if best:
+            self.mark_best(best)
+        else:
+            (self.folder / "best.json").unlink(missing_ok=True)
+        for path in (self.folder / "lines").glob("step-*.npz"):
+            if _steps(path) > steps:
+                path.unlink()
+        self.saved.rewind(steps)
+
+    def mark_best(self, best: dict[str, Any]) -> None:
+        """Name the `checkpoint` that an export takes, and its `result`."""
+        write_atomically(self.folder / "best.json", json.dumps(best, indent=2).encode())
 
     def best(self) -> Path:
         """The best checkpoint; the newest where none was evaluated.
@@ -98,13 +173,27 @@ class Run:
         Raises:
             RunError: The run saved no checkpoint.
         """
-        record = self.folder / "best.json"
-        if record.is_file():
-            return self.checkpoints / json.loads(record.read_text())["checkpoint"]
+        record = self.best_record()
+        if record:
+            return self.checkpoints / record["checkpoint"]
         saved = sorted(self.checkpoints.glob("step-*.pt"), key=_steps)
         if not saved:
             raise RunError(f"{self.folder} has no checkpoint yet; train it for longer")
         return saved[-1]
+
+    def best_record(self) -> dict[str, Any] | None:
+        """The best `checkpoint` and its `result`; None where none was evaluated.
+
+        Raises:
+            RunError: It cannot be read.
+        """
+        path = self.folder / "best.json"
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as problem:
+            raise RunError(f"{path}: cannot be read: {problem}") from problem
 
     def log(self, name: str, records: list[dict[str, Any]]) -> None:
         """Append a line each to `<name>.jsonl`, one of `evaluations` and `episodes`."""
@@ -112,7 +201,7 @@ class Run:
             lines.writelines(json.dumps(record) + "\n" for record in records)
 
     def records(self, name: str) -> list[dict[str, Any]]:
-        """What `log` wrote; nothing where it wrote nothing.
+        """What `log` wrote; nothing where it wrote nothing. A last line cut short is left out.
 
         Raises:
             RunError: A line cannot be read.
@@ -121,7 +210,8 @@ class Run:
         if not path.is_file():
             return []
         found = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        whole, _, _ = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")
+        for number, line in enumerate(whole.splitlines(), 1):
             try:
                 found.append(json.loads(line))
             except ValueError as problem:
@@ -131,6 +221,10 @@ class Run:
     def line(self, steps: int) -> Path:
         """Where the line driven in the evaluation after `steps` steps is kept."""
         return self.folder / "lines" / f"step-{steps}.npz"
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def _steps(path: Path) -> int:

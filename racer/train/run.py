@@ -1,24 +1,33 @@
-"""The training run from config to checkpoint."""
+"""The training run from config to checkpoint, in one go or in several."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from stable_baselines3.common.logger import configure
+from stable_baselines3 import PPO
+from stable_baselines3.common.logger import TensorBoardOutputFormat, configure
+from tensorboard.compat.proto import event_pb2
 
 from racer.env import RacerVectorEnv
+from racer.errors import ConfigError, RunError
 from racer.policy.networks import DeterministicActor
 from racer.reward.source import RewardSource
-from racer.train.algorithm import actor, build, load
+from racer.train.algorithm import actor, build
 from racer.train.config import RunConfig
 from racer.train.folder import Run
+from racer.train.state import chunk_seed, differing_versions, put_in, unpack, wind_back
 from racer.train.trace import TrainingTrace
 from racer.train.vec_env import CarsVecEnv
 from racer.train.watch import Watch
+from racer.train.workers import Workers, worker_count
+
+State = dict[str, Any]
 
 
 def train(
@@ -26,14 +35,15 @@ def train(
     folder: Path,
     console: Console | None = None,
     deepracer_logs: bool = False,
+    name: str = "",
 ) -> Watch:
     """Train as the config says and leave everything in `folder`.
 
     With `deepracer_logs` the folder `deepracer` in it holds what that world's tools read; see
-    `racer.deepracer.trace`.
+    `racer.deepracer.trace`. `name` is what the config is called.
 
     SIGINT and SIGTERM end the run at its next step, saved; a second signal ends it at once. An
-    error, too, leaves a checkpoint of what was learnt.
+    error, too, leaves a checkpoint of what was learnt. `resume` goes on with it.
 
     Returns:
         The watch, with `best` (the best evaluation) and `stop` (True where it was cut short).
@@ -41,38 +51,168 @@ def train(
     Raises:
         RacerError: A config, track, reward or folder that cannot be used.
     """
-    run_console = console or Console()
-    env = CarsVecEnv(RacerVectorEnv(config.cars, **config.env))
+    reward = RewardSource.find(config.reward or "")
+    env = _cars(config, {}, deepracer_logs)
     try:
         env.seed(config.seed)
         model = build(config, env)
-        reward = RewardSource.find(config.reward or "")
-        run = Run.create(folder, config, reward.path.read_bytes())
-        model.set_logger(configure(str(folder), ["tensorboard"]))
-        trace = TrainingTrace(folder, config, env.cars) if deepracer_logs else None
-        env.trace = trace.add if trace else None
-        watch = Watch(config, run, reward, run_console, trace)
-        try:
-            with _signals_stop(watch):
-                model.learn(config.steps, callback=watch)
-        except BaseException:
-            watch.on_training_end()
-            run.save(model, model.num_timesteps)
-            raise
-        watch.evaluate()
-        model.logger.dump(model.num_timesteps)
-        model.logger.close()
+        run = Run.create(folder, config, reward.path.read_bytes(), name)
+        trace = _log(folder, config, env, 0) if deepracer_logs else None
+        watch = Watch(config, run, reward, console or Console(), trace)
+        with run.locked():
+            _learn(run, watch, model, None)
         return watch
     finally:
         env.close()
+
+
+def resume(
+    folder: Path,
+    console: Console | None = None,
+    minutes: float | None = None,
+    deepracer_logs: bool = False,
+) -> Watch:
+    """Go on with a run from its newest whole checkpoint, as if it had never been interrupted.
+
+    What came after that checkpoint is dropped and driven once more: on the same machine the
+    weights and evaluations are, bit for bit, those of a run that was not interrupted. The reward
+    is the run's own copy.
+
+    Args:
+        folder: The run's folder.
+        console: Where its progress is shown.
+        minutes: The run's `minutes` from now on, over all its parts.
+        deepracer_logs: See `train`; they lie in `deepracer-<steps>`.
+
+    Raises:
+        RunError: There is no run, it is finished, it trains already, or cannot be read.
+    """
+    run, shown = Run.open(folder), console or Console()
+    config = run.config()
+    if minutes is not None:
+        config = config.model_copy(update={"minutes": minutes})
+    with run.locked():
+        held = run.saved.newest_whole(lambda said: shown.print(f"{said}", style="yellow"))
+        source = str(run.checkpoints / held[0].file) if held else ""
+        reward = RewardSource.read(run.folder / "reward.py")
+        env = _cars(config, {"reward": str(reward.path)}, deepracer_logs)
+        try:
+            model = build(config, env)
+            env.seed(chunk_seed(config.seed, held[0].steps if held else 0))
+            state = unpack(held[1], source, model.device) if held else None
+            if state:
+                _say(shown, run, config, state)
+                put_in(model, state, source)
+            trace = _log(folder, config, env, model.num_timesteps) if deepracer_logs else None
+            watch = Watch(config, run, reward, shown, trace)
+            _learn(run, watch, model, state)
+            return watch
+        finally:
+            env.close()
+
+
+def _cars(config: RunConfig, changes: dict[str, Any], is_logged: bool) -> CarsVecEnv:
+    """The cars that train, here or in workers.
+
+    Raises:
+        RacerError: They cannot be made.
+    """
+    count = worker_count(config.workers, config.cars)
+    if is_logged and count > 1:
+        if config.workers != "auto":
+            raise ConfigError(f"workers {count}: --deepracer-logs wants --workers 1, or auto")
+        count = 1
+    fields = config.env | changes
+    if count == 1:
+        return CarsVecEnv(RacerVectorEnv(config.cars, **fields))
+    return CarsVecEnv(Workers(config.cars, count, fields))
+
+
+def _log(folder: Path, config: RunConfig, env: CarsVecEnv, steps: int) -> TrainingTrace:
+    assert isinstance(env.cars, RacerVectorEnv)
+    trace = TrainingTrace(folder, config, env.cars, steps)
+    env.log_to(trace.add)
+    return trace
+
+
+def _say(console: Console, run: Run, config: RunConfig, state: State) -> None:
+    """Say where a run goes on, or why it does not.
+
+    Raises:
+        RunError: There is nothing left to train.
+    """
+    steps, progress = state["steps"], state["progress"]
+    spent = progress["seconds"] / 60.0
+    if steps >= config.steps:
+        run.rewind(steps, progress["evaluations"], progress["best"])
+        run.mark_ended("finished")
+        raise RunError(f"all of its {config.steps:,} steps are trained; nothing is left to resume")
+    if spent >= config.minutes:
+        raise RunError(
+            f"its {config.minutes:g} minutes are up after {steps:,} of {config.steps:,} steps; "
+            "give it more in all with --minutes"
+        )
+    console.print(f"resumed after {steps:,} of {config.steps:,} steps")
+    if changed := differing_versions(state):
+        console.print(f"{changed}: the outcome may differ from an uninterrupted run's")
+
+
+def _learn(run: Run, watch: Watch, model: PPO, state: State | None) -> None:
+    """Train to the end, from a state or from the beginning."""
+    steps = state["steps"] if state else 0
+    progress = state["progress"] if state else {"evaluations": [], "best": None}
+    try:
+        run.mark_ended(None)
+        run.rewind(steps, progress["evaluations"], progress["best"])
+        model.set_logger(configure(str(run.folder), ["tensorboard"]))
+        if state:
+            _purge_events(model, steps)
+            watch.go_on(progress)
+            wind_back(state)
+        with _signals_stop(watch):
+            try:
+                # These are the steps to come: SB3 adds those that are done.
+                model.learn(watch.config.steps - steps, watch, reset_num_timesteps=False)
+                watch.evaluate(is_whole=not watch.stop)
+            except BaseException as problem:
+                watch.on_training_end()
+                _keep_what_is_learnt(run, watch, problem)
+                raise
+        how = "out of time" if watch.is_out_of_time else "stopped" if watch.stop else "finished"
+        run.mark_ended(how)
+        model.logger.dump(model.num_timesteps)
+        model.logger.close()
+    except OSError as problem:
+        raise RunError(
+            f"{run.folder}: cannot be written: {problem}; the checkpoints before are untouched: "
+            f"make room, then `racer train --resume {run.folder}`"
+        ) from problem
+
+
+def _keep_what_is_learnt(run: Run, watch: Watch, problem: BaseException) -> None:
+    # The disk may be what is wrong; the first error is the one to tell.
+    with contextlib.suppress(OSError):
+        watch.save(is_whole=False)
+    with contextlib.suppress(OSError):
+        run.mark_ended("failed", str(problem) or type(problem).__name__)
+
+
+def _purge_events(model: PPO, steps: int) -> None:
+    """Let TensorBoard drop what it was told of the steps that are driven once more."""
+    for output in model.logger.output_formats:
+        if isinstance(output, TensorBoardOutputFormat):
+            begin: Any = event_pb2  # It has no types.
+            start = begin.SessionLog(status=begin.SessionLog.START)
+            anew = begin.Event(step=steps + 1, session_log=start)
+            output.writer._get_file_writer().add_event(anew, steps + 1)
 
 
 @contextmanager
 def _signals_stop(watch: Watch) -> Iterator[None]:
     def ask(number: int, frame: object) -> None:
         watch.stop = True
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for one in before:
+            signal.signal(one, signal.SIG_DFL)
 
     before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -89,13 +229,14 @@ def _signals_stop(watch: Watch) -> Iterator[None]:
 
 def trained_actor(run: Run) -> tuple[RunConfig, DeterministicActor, int]:
     """The config of a run, its best policy, and the steps that it took."""
-    config = run.config()
+    config, best = run.config(), run.best()
     env = CarsVecEnv(RacerVectorEnv(1, **(config.env | {"reward": None})))
     # Nothing is learnt here: the smallest rollout that PPO takes will do.
     ppo = config.ppo.model_copy(update={"n_steps": 2, "batch_size": 2})
     small = config.model_copy(update={"device": "cpu", "ppo": ppo})
     try:
-        model = load(small, run.best(), env)
+        model = build(small, env)
+        put_in(model, unpack(run.saved.read(best.name), str(best), model.device), str(best))
         return config, actor(config, model), model.num_timesteps
     finally:
         env.close()

@@ -26,10 +26,14 @@ class TrainingTrace:
         folder: The run's folder.
         config: The run.
         cars: The cars that train.
+        steps: Of the run before; the log of a run that goes on lies in a folder of its own.
     """
 
-    def __init__(self, folder: Path, config: RunConfig, cars: RacerVectorEnv) -> None:
-        self._folder, self._actions, self._cars = folder / FOLDER, config.actions, cars
+    def __init__(
+        self, folder: Path, config: RunConfig, cars: RacerVectorEnv, steps: int = 0
+    ) -> None:
+        self._folder = folder / (f"{FOLDER}-{steps}" if steps else FOLDER)
+        self._actions, self._cars = config.actions, cars
         kinds = [sensor.name for sensor in config.sensor]
         ppo = config.ppo
         hyperparameters = {
@@ -57,6 +61,10 @@ class TrainingTrace:
             if done[car]:
                 self._log.episode(self._steps[car])
                 self._steps[car] = []
+
+    def cut(self) -> None:
+        """Leave out the episodes that are under way; every car starts anew."""
+        self._steps = [[] for _ in range(self._cars.num_envs)]
 
     def _step(self, car: int, reward: float, is_done: bool) -> Step:
         race = self._cars.race

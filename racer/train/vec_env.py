@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,8 +10,9 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.env import RacerVectorEnv
-from racer.race import Ending
 from racer.sensors import Observations, of_car
+from racer.train.cars import Cars
+from racer.train.workers import Workers
 
 
 class CarsVecEnv(VecEnv):
@@ -21,18 +21,15 @@ class CarsVecEnv(VecEnv):
     Observations are an array (n, ...), or of several sensors a dict of them by name.
 
     A car that is done starts anew in the same step. Its info then holds `terminal_observation`,
-    `TimeLimit.truncated`, and `episode`: reward `r`, length `l`, wall time `t`, `progress`
-    [percent], `ending` (an `Ending`), `lap_time_s` (NaN where no lap was completed), and where it
-    ended: `track` (its index) and `xy` [m].
+    `TimeLimit.truncated`, and `episode`, its story; see `Cars`.
 
     Attributes:
-        cars: The environment.
-        trace: Called with rewards and dones of each control step, where somebody asks for a log.
+        cars: The environment, here or in workers.
     """
 
-    def __init__(self, env: RacerVectorEnv) -> None:
+    def __init__(self, env: RacerVectorEnv | Workers) -> None:
         self.cars = env
-        self.trace: Callable[[np.ndarray, np.ndarray], None] | None = None
+        self._drive = Cars(env) if isinstance(env, RacerVectorEnv) else env
         space = env.single_observation_space
         if isinstance(space, spaces.Dict):
             seen = spaces.Dict({name: _channels_first(box) for name, box in space.items()})
@@ -40,21 +37,25 @@ class CarsVecEnv(VecEnv):
             seen = _channels_first(space)
         super().__init__(env.num_envs, seen, env.single_action_space)
         self._actions = np.zeros(0)
-        self._returns = np.zeros(env.num_envs)
-        self._began = time.perf_counter()
+
+    @property
+    def observations(self) -> Observations:
+        """What the cars see now, frames as (n, H, W, C)."""
+        return self.cars.observations
+
+    def log_to(self, trace: Callable[[np.ndarray, np.ndarray], None]) -> None:
+        """Call `trace` with the rewards and dones of each control step; not with workers."""
+        assert isinstance(self._drive, Cars)
+        self._drive.trace = trace
 
     def _seen(self) -> Observations:
-        seen = self.cars.observations
-        if isinstance(seen, dict):
-            return {name: _to_front(values) for name, values in seen.items()}
-        return _to_front(seen)
+        return _shown(self.cars.observations)
 
     def reset(self) -> Observations:
-        """Start every car; seeds given to `seed` take effect."""
+        """Start every car; seeds given to `seed` take effect, and rewards forget what was."""
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
-        self.cars.reset(seed=seeds)
+        self._drive.reset(seeds)
         self._reset_seeds()
-        self._returns[:] = 0.0
         return self._seen()
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -63,39 +64,20 @@ class CarsVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Observations, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Observations, rewards, dones and infos of one control period."""
-        rewards, terminated, truncated = self.cars.advance(self._actions)
-        self._returns += rewards
-        done = terminated | truncated
-        if self.trace is not None:
-            self.trace(rewards, done)
+        driven = self._drive.step(self._actions)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        if done.any():
-            last = self._seen()
-            for car in np.flatnonzero(done).tolist():
+        if driven.last is not None:
+            last = _shown(driven.last)
+            for car, story in driven.episodes.items():
                 infos[car] = {
                     "terminal_observation": of_car(last, car),
-                    "TimeLimit.truncated": bool(truncated[car]),
-                    "episode": self._episode(car),
+                    "TimeLimit.truncated": bool(driven.truncated[car]),
+                    "episode": story,
                 }
-            self._returns[done] = 0.0
-            self.cars.start(np.flatnonzero(done))
-        return self._seen(), rewards.astype(np.float32), done, infos
-
-    def _episode(self, car: int) -> dict[str, Any]:
-        race = self.cars.race
-        return {
-            "r": float(self._returns[car]),
-            "l": int(race.steps[car]),
-            "t": time.perf_counter() - self._began,
-            "progress": float(race.progress[car]),
-            "ending": Ending(int(race.ending[car])),
-            "lap_time_s": race.lap_times[car][-1] if race.lap_times[car] else float("nan"),
-            "track": int(race.road[car]) // 2,
-            "xy": race.world.state.xy[car].tolist(),
-        }
+        return self._seen(), driven.rewards, driven.done, infos
 
     def close(self) -> None:
-        """Free the world."""
+        """Free the world, or end the workers."""
         self.cars.close()
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
@@ -126,6 +108,12 @@ def _channels_first(space: Any) -> spaces.Box:
     """The space of what torch sees of one sensor: (C, H, W) for a frame."""
     low, high = (np.moveaxis(end, -1, 0) for end in (space.low, space.high))
     return spaces.Box(low, high, dtype=space.dtype)
+
+
+def _shown(seen: Observations) -> Observations:
+    if isinstance(seen, dict):
+        return {name: _to_front(values) for name, values in seen.items()}
+    return _to_front(seen)
 
 
 def _to_front(values: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from racer.train.algorithm import TorchPolicy, actor
 from racer.train.config import RunConfig
 from racer.train.folder import Run
 from racer.train.lines import keep, rewards
+from racer.train.state import chunk_seed, episode_of, pack, plain_episode, recalled
 from racer.train.trace import TrainingTrace
 from racer.view.plot import driven_line
 
@@ -38,6 +39,7 @@ class Watch(BaseCallback):
         stop: Set it to end training at the next step.
         is_out_of_time: Whether the config's minutes ended it.
         best: The best evaluation so far.
+        evaluations: What each evaluation found, as `evaluations.jsonl` holds it.
     """
 
     def __init__(
@@ -53,12 +55,16 @@ class Watch(BaseCallback):
         self._ended: list[dict[str, Any]] = []
         self.stop = self.is_out_of_time = False
         self.best: LapResult | None = None
+        self.evaluations: list[dict[str, Any]] = []
+        self._best_record: dict[str, Any] | None = None
+        self._before = 0.0
         self._episodes: deque[dict[str, Any]] = deque(maxlen=WINDOW)
         self._best_lap = float("inf")
         # Episodes start anywhere, so the flying lap is their only bound.
         roads = [load_track(track) for track in config.track]
         is_known = len(roads) == 1 and config.race.direction == "forward"
         self._limit = limit_of(roads[0], car_named(config.car)) if is_known else None
+        self._lines = [road.reversed() if _is_reversed(config) else road for road in roads]
         self._next = config.evaluation.every
         self._spent = {"rollout": 0.0, "learning": 0.0, "evaluation": 0.0}
         self._began = self._mark = time.perf_counter()
@@ -76,7 +82,8 @@ class Watch(BaseCallback):
             if isinstance(output, TensorBoardOutputFormat):
                 text = (self.run.folder / "config.yaml").read_text()
                 output.writer.add_text("config", f"```\n{text}\n```")
-        self._began = self._mark = time.perf_counter()
+        self._mark = time.perf_counter()
+        self._began = self._mark - self._before
         self._task = self._bar.add_task("", total=self.config.steps, news="")
         self._bar.start()
 
@@ -87,6 +94,7 @@ class Watch(BaseCallback):
         if self.num_timesteps >= self._next:
             self._next += self.config.evaluation.every
             self.evaluate()
+            self._begin_chunk()
             self._spent["evaluation"] += time.perf_counter() - now
         if time.perf_counter() - self._began > 60.0 * self.config.minutes:
             self.is_out_of_time = self.stop = True
@@ -145,8 +153,56 @@ class Watch(BaseCallback):
         for name, spent in self._spent.items():
             record(f"time/share_{name}", spent / max(now - self._began, 1e-9))
 
-    def evaluate(self) -> LapResult:
-        """Let the judge see the deterministic policy; save it, and mark it if it is the best."""
+    def _begin_chunk(self) -> None:
+        """Start every car anew, from a seed of this step's: so no state of theirs is saved."""
+        env, steps = self.training_env, self.num_timesteps
+        env.seed(chunk_seed(self.config.seed, steps))
+        self.model._last_obs = env.reset()  # pyright: ignore[reportAttributeAccessIssue]
+        self.model._last_episode_starts = np.ones(env.num_envs, dtype=bool)  # pyright: ignore
+        if self.trace:
+            self.trace.cut()
+
+    def go_on(self, progress: dict[str, Any]) -> None:
+        """Take up where `progress`, as a checkpoint holds it, left off."""
+        self.evaluations, self._best_record = progress["evaluations"], progress["best"]
+        if self._best_record:
+            track, car = load_track(self.config.track[0]), car_named(self.config.car)
+            self.best = recalled(self._best_record["result"], limit_of(track, car))
+        self._episodes.extend(episode_of(one) for one in progress["episodes"])
+        self._best_lap, self._next = progress["best_lap"], progress["next"]
+        self._spent, self._before = progress["spent"], progress["seconds"]
+
+    def save(self, is_whole: bool) -> str:
+        """Write a checkpoint, and say the name of its file.
+
+        Args:
+            is_whole: Whether it ends a chunk, so that the run can go on from it.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        progress = {
+            "evaluations": self.evaluations,
+            "best": self._best_record,
+            "episodes": [plain_episode(one) for one in self._episodes],
+            "best_lap": self._best_lap,
+            "next": self._next,
+            "spent": self._spent,
+            "seconds": time.perf_counter() - self._began,
+        }
+        best = self._best_record["checkpoint"] if self._best_record else None
+        content = pack(self.model, progress)  # pyright: ignore[reportArgumentType]
+        keep = self.config.evaluation.keep
+        return self.run.saved.save(content, self.num_timesteps, is_whole, best, keep).file
+
+    def evaluate(self, is_whole: bool = True) -> LapResult:
+        """Let the judge see the deterministic policy; save it, and mark it if it is the best.
+
+        Args:
+            is_whole: Whether a chunk ends here.
+        """
+        if not is_whole:
+            self.save(is_whole)  # The judge takes its time, and whoever stopped us may not.
         rules, race = self.config.evaluation, self.config.race
         policy = self.model.policy
         policy.set_training_mode(False)
@@ -159,20 +215,25 @@ class Watch(BaseCallback):
             self.config.seed,
             self.config.car,
         )
-        checkpoint = self.run.save(self.model, self.num_timesteps)  # pyright: ignore[reportArgumentType]
-        self.run.log("evaluations", [{"steps": self.num_timesteps, **result.as_dict()}])
-        self._keep_line(result)
-        if self.best is None or merit(result) > merit(self.best):
+        found = {"steps": self.num_timesteps, **result.as_dict()}
+        self.evaluations.append(found)
+        is_best = self.best is None or merit(result) > merit(self.best)
+        if is_best:
             self.best = result
-            self.run.mark_best(checkpoint, result.as_dict())
+            file = f"step-{self.num_timesteps}.pt"
+            self._best_record = {"checkpoint": file, "result": result.as_dict()}
+        self._keep_line(result)
+        if is_whole:
+            self.save(is_whole)
+        self.run.log("evaluations", [found])
+        if is_best and self._best_record:
+            self.run.mark_best(self._best_record)
         self._show(result)
         return result
 
     def _keep_line(self, result: LapResult) -> None:
-        is_reversed = self.config.race.direction == "reverse"
-        cars = self.training_env.cars  # pyright: ignore[reportAttributeAccessIssue]
-        track = cars.race.roads.lines[int(is_reversed)]
-        paid = rewards(result, track, self.config.car, self.reward, is_reversed)
+        is_reversed = _is_reversed(self.config)
+        paid = rewards(result, self._lines[0], self.config.car, self.reward, is_reversed)
         keep(self.run.line(self.num_timesteps), result, paid)
         if self.trace:
             self.trace.evaluation(result, paid)
@@ -188,18 +249,22 @@ class Watch(BaseCallback):
             record("judge/total_time_s", result.total_time_s)
         if result.x_limit is not None:
             record("judge/x_limit", result.x_limit)
-        env = self.training_env.cars  # pyright: ignore[reportAttributeAccessIssue]
         title = f"{self.num_timesteps:,} steps: {result.laps_completed}/{result.laps} laps"
         title += f", {result.x_limit:.2f} x the limit" if result.x_limit else ""
-        figure = driven_line(env.tracks[0], result.xy, result.speed, title)
+        figure = driven_line(self._lines[0], result.xy, result.speed, title)
         record("judge/driven_line", Figure(figure, close=False), exclude="stdout")
-        seen = of_car(env.observations, 0)
+        env = self.training_env
+        seen = of_car(env.observations, 0)  # pyright: ignore[reportAttributeAccessIssue]
         for name, one in seen.items() if isinstance(seen, dict) else [("camera", seen)]:
             if one.ndim == 3:
                 record(f"judge/{name}", Image(one[..., -1:], "HWC"), exclude="stdout")
 
     def _on_training_end(self) -> None:
         self._bar.stop()
+
+
+def _is_reversed(config: RunConfig) -> bool:
+    return config.race.direction == "reverse"
 
 
 def _story(steps: int, episode: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from racer.assets.document import validate
+from racer.cli.train import STOPPED
 from racer.env import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
 from racer.judge import judge_entry, race_rules
@@ -118,9 +119,11 @@ def test_sigint_saves_and_ends_the_run(tmp_path):
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, output
+    assert process.returncode == STOPPED, output
     assert "it was stopped" in output
+    assert f"racer train --resume {folder}" in output
     assert Run.open(folder).best().is_file()
+    assert Run.open(folder).story()["ended"] == "stopped"
 
 
 def test_a_policy_with_discrete_actions_trains(tmp_path):

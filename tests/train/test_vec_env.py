@@ -43,6 +43,7 @@ def test_an_ended_episode_gives_its_last_observation_and_its_story():
     while not dones.any():
         seen, _, dones, infos = env.step(straight_on)
     car = int(np.flatnonzero(dones)[0])
+    assert isinstance(env.cars, RacerVectorEnv)
     episode = infos[car]["episode"]
     assert episode["ending"] == Ending.OFF_TRACK
     assert episode["l"] > 1

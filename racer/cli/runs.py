@@ -1,0 +1,86 @@
+"""The verbs about runs that are there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from racer.cli.output import console, print_json
+from racer.errors import RunError
+
+
+def runs_list(folder: Path = Path("runs"), json: bool = False) -> None:
+    """Show the runs in a folder: how far they came, how they ended, and their best laps.
+
+    Args:
+        folder: Where they lie.
+        json: Print them as JSON.
+    """
+    from racer.train.history import runs_in, table
+
+    found = runs_in(folder)
+    if json:
+        print_json(found)
+        return
+    console().print(table(found))
+    for one in found:
+        if one.get("error"):
+            print(f"{one['run']}: {one['error']}")
+    if any(one.get("is_resumable") for one in found):
+        print("go on with one: racer train --resume RUN")
+
+
+def runs_show(run: Path, json: bool = False) -> None:
+    """Show a run: what its config changes, its evaluations and its checkpoints.
+
+    Args:
+        run: The run's folder.
+        json: Print it as JSON.
+    """
+    from racer.train.folder import Run
+    from racer.train.history import details, evaluations, table
+
+    one = details(Run.open(run))
+    if json:
+        print_json(one)
+        return
+    shown = console()
+    shown.print(table([one]))
+    if one["error"]:
+        print(f"error: {one['error']}")
+    print(f"began: {one['began'] or 'unknown'}; differs from the defaults in:")
+    for key, value in one["differences"].items():
+        print(f"  {key}: {value}")
+    if one["evaluations"]:
+        shown.print(evaluations(one))
+    if one["is_resumable"]:
+        print(f"next: racer train --resume {run}")
+    elif one["state"] == "finished":
+        print(f"next: racer export {run}")
+
+
+def watch(run: Path, port: int = 6006) -> None:
+    """Open TensorBoard on a run, or on a folder of runs; Ctrl-C closes it.
+
+    Args:
+        run: The run's folder; runs, say, shows all of them.
+        port: Where it listens on this machine, and on no other.
+    """
+    import socket
+    import subprocess
+
+    if not run.is_dir():
+        raise RunError(f"{run}: no such folder; see `racer runs list`")
+    if not any(run.glob("**/events.out.tfevents.*")):
+        raise RunError(f"{run}: nothing to watch there yet; name the folder of a run")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as problem:
+            raise RunError(f"port {port}: {problem}; choose another with --port") from problem
+    words = ["-m", "tensorboard.main", "--logdir", str(run), "--host", "127.0.0.1"]
+    print(f"http://127.0.0.1:{port}/ shows {run} in a few seconds; Ctrl-C closes it", flush=True)
+    done = subprocess.run([sys.executable, *words, "--port", str(port)], check=False)
+    if done.returncode > 0:
+        raise RunError(f"TensorBoard ended with exit code {done.returncode}; its words are above")

@@ -1,0 +1,155 @@
+"""What the runs on this disk are and came to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from racer.errors import RacerError, RunError
+from racer.train.config import RunConfig
+from racer.train.folder import Run
+
+
+def runs_in(folder: Path) -> list[dict[str, Any]]:
+    """A `summary` of each run in a folder, the oldest first.
+
+    One that cannot be read has the `state` "unreadable", and `error`.
+
+    Raises:
+        RunError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such folder; `racer train` makes runs/ where it is started")
+    found = []
+    for path in sorted(one.parent for one in folder.glob("*/config.yaml")):
+        try:
+            found.append(summary(Run.open(path)))
+        except RacerError as problem:
+            found.append({"run": str(path), "state": "unreadable", "error": str(problem)})
+    return sorted(found, key=lambda one: one.get("began") or "")
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """A run in a few figures.
+
+    Returns:
+        `run`, its folder; `config`, its config's name; `began`, when; `state`; `is_resumable`;
+        `error`, why it failed; `steps` done of `wanted`; `seed`; and of the best evaluation
+        `laps_completed` of `laps`, `best_lap_s` and `x_limit`; None what is not known. The state
+        is "running", "finished", "out of time", "stopped" (by a signal), "failed", or
+        "interrupted" where the process vanished.
+
+    Raises:
+        RacerError: A file of it cannot be read.
+    """
+    config, told, known = run.config(), run.story(), run.saved.known()
+    steps = max((one.steps for one in known), default=0)
+    is_done = any(one.is_whole and one.steps >= config.steps for one in known)
+    state = "finished" if is_done else told.get("ended") or "interrupted"
+    state = "running" if run.is_running() else state
+    best = run.best_record() or {"result": {}}
+    figures = ("laps_completed", "laps", "best_lap_s", "x_limit")
+    return {
+        "run": str(run.folder),
+        "config": told.get("config") or None,
+        "began": told.get("began"),
+        "state": state,
+        "is_resumable": state not in ("running", "finished"),
+        "error": told.get("error") or None,
+        "steps": steps,
+        "wanted": config.steps,
+        "seed": config.seed,
+        **{name: best["result"].get(name) for name in figures},
+    }
+
+
+def details(run: Run) -> dict[str, Any]:
+    """A run's `summary`, and what else is on record.
+
+    Returns:
+        The summary, with `differences`, the config's fields that are not the defaults by their
+        dotted names; `checkpoints`, each with `file`, `steps`, `is_whole`, `is_best` and
+        `sha256`; and `evaluations`, as the judge's results with `steps`.
+
+    Raises:
+        RacerError: A file of it cannot be read.
+    """
+    best = run.best_record()
+    checkpoints = [
+        {
+            "file": one.file,
+            "steps": one.steps,
+            "is_whole": one.is_whole,
+            "is_best": bool(best) and best["checkpoint"] == one.file,
+            "sha256": one.sha256,
+        }
+        for one in run.saved.known()
+    ]
+    return {
+        **summary(run),
+        "differences": differences(run.config()),
+        "checkpoints": checkpoints,
+        "evaluations": run.records("evaluations"),
+    }
+
+
+def differences(config: RunConfig) -> dict[str, Any]:
+    """The fields that are not the defaults, by their dotted names."""
+    mine, usual = (_flat(one.model_dump(mode="json")) for one in (config, RunConfig()))
+    return {key: value for key, value in mine.items() if key not in usual or usual[key] != value}
+
+
+def _flat(tree: Any, at: str = "") -> dict[str, Any]:
+    if isinstance(tree, dict):
+        parts = [_flat(value, f"{at}.{key}" if at else key) for key, value in tree.items()]
+        return {key: value for part in parts for key, value in part.items()}
+    return {at: tree}
+
+
+def table(runs: list[dict[str, Any]]) -> Table:
+    """Runs as rows."""
+    drawn = Table()
+    for title in ("run", "config", "state"):
+        drawn.add_column(title, overflow="fold")
+    for title in ("steps", "laps", "best lap [s]", "x limit"):
+        drawn.add_column(title, justify="right")
+    for one in runs:
+        again = ", resumable" if one.get("is_resumable") else ""
+        laps = "-" if one.get("laps") is None else f"{one['laps_completed']} of {one['laps']}"
+        drawn.add_row(
+            Path(one["run"]).name,
+            one.get("config") or "-",
+            one["state"] + again,
+            f"{one.get('steps', 0):,}",
+            laps,
+            _number(one.get("best_lap_s")),
+            _number(one.get("x_limit")),
+        )
+    return drawn
+
+
+def evaluations(one: dict[str, Any]) -> Table:
+    """The evaluations of a run's `details` as rows, with their checkpoints."""
+    drawn = Table()
+    for title in ("steps", "laps", "best lap [s]", "total [s]", "x limit", "put back"):
+        drawn.add_column(title, justify="right")
+    drawn.add_column("checkpoint")
+    files = {saved["steps"]: saved for saved in one["checkpoints"]}
+    for found in one["evaluations"]:
+        saved = files.get(found["steps"], {})
+        drawn.add_row(
+            f"{found['steps']:,}",
+            f"{found['laps_completed']} of {found['laps']}",
+            _number(found["best_lap_s"]),
+            _number(found["total_time_s"]),
+            _number(found["x_limit"]),
+            str(found["resets"]),
+            saved.get("file", "dropped") + (", best" if saved.get("is_best") else ""),
+        )
+    return drawn
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

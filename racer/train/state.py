@@ -1,0 +1,152 @@
+"""All that a run must remember to go on as if nothing had happened, as bytes and back."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+
+from racer import __version__
+from racer.errors import RunError
+from racer.judge import LapResult
+from racer.limit import Limit
+from racer.race import Ending
+
+FORMAT = 1
+
+
+def chunk_seed(seed: int, steps: int) -> int:
+    """The seed of the cars in the chunk that begins after `steps` steps of a run."""
+    if steps == 0:
+        return seed
+    return int(np.random.SeedSequence((seed, steps)).generate_state(1)[0])
+
+
+def pack(model: PPO, progress: dict[str, Any]) -> bytes:
+    """A learner with the state of every generator it draws from, and the `progress` of its run.
+
+    Args:
+        model: The learner, between two rollouts.
+        progress: Plain values: numbers, strings, lists and dicts of them.
+    """
+    buffer = io.BytesIO()
+    state = {
+        "format": FORMAT,
+        "versions": _versions(),
+        "policy": model.policy.state_dict(),
+        "optimizer": model.policy.optimizer.state_dict(),
+        "steps": model.num_timesteps,
+        "updates": model._n_updates,
+        "random": _random_state(model.device),
+        "progress": json.dumps(progress),
+    }
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def unpack(content: bytes, source: str, device: torch.device) -> dict[str, Any]:
+    """What `pack` packed. Only numbers and plain values are read; no code in it would run.
+
+    Raises:
+        RunError: It is something else.
+    """
+    try:
+        state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+        if state["format"] != FORMAT:
+            raise ValueError(f"its format is {state['format']}, wanted {FORMAT}")
+        state["progress"] = json.loads(state["progress"])
+    except Exception as problem:
+        raise RunError(f"{source}: not a checkpoint: {problem}") from problem
+    return state
+
+
+def put_in(model: PPO, state: dict[str, Any], source: str) -> None:
+    """Give a learner of the same config the weights of a state, and its counts.
+
+    Raises:
+        RunError: They do not fit.
+    """
+    try:
+        model.policy.load_state_dict(state["policy"])
+        model.policy.optimizer.load_state_dict(state["optimizer"])
+        model.num_timesteps, model._n_updates = int(state["steps"]), int(state["updates"])
+    except Exception as problem:
+        raise RunError(f"{source}: not a checkpoint of this run: {problem}") from problem
+
+
+def wind_back(state: dict[str, Any]) -> None:
+    """Set every generator that the learner draws from to where it was."""
+    held = state["random"]
+    random.setstate(tuple(held["python"]))
+    kind, keys, *rest = held["numpy"]
+    # SB3 shuffles its batches with numpy's global generator.
+    np.random.set_state((kind, keys.cpu().numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    torch.set_rng_state(held["torch"].cpu())
+    for number, one in enumerate(held["cuda"]):
+        torch.cuda.set_rng_state(one.cpu(), number)
+
+
+def differing_versions(state: dict[str, Any]) -> str:
+    """What has another version here than where a state was packed; may be nothing."""
+    now = _versions()
+    return ", ".join(
+        f"{name} {now[name]} instead of {version}"
+        for name, version in state["versions"].items()
+        if now.get(name) != version
+    )
+
+
+def recalled(record: dict[str, Any], limit: Limit | None) -> LapResult:
+    """A result from its `as_dict`, without what was recorded at each step.
+
+    Args:
+        record: The result.
+        limit: Of its track and car.
+    """
+    same = ("track", "seed", "laps", "laps_completed", "lap_times_s", "sector_times_s")
+    counts = ("off_tracks", "collisions", "resets", "ending")
+    none = np.zeros(0)
+    return LapResult(
+        **{name: record[name] for name in (*same, *counts)},
+        distance=record["distance_m"],
+        body=np.zeros((0, 13)),
+        steering=none,
+        time=none,
+        command=np.zeros((0, 2)),
+        progress=none,
+        wheels_on_road=none,
+        fault=none,
+        boxes=np.zeros((0, 0, 10)),
+        colours=np.zeros((0, 3), np.uint8),
+        limit=limit if record["limit_s"] is not None else None,
+    )
+
+
+def plain_episode(episode: dict[str, Any]) -> dict[str, Any]:
+    """An episode's story in plain values."""
+    return episode | {"ending": int(episode["ending"])}
+
+
+def episode_of(plain: dict[str, Any]) -> dict[str, Any]:
+    """`plain_episode` undone."""
+    return plain | {"ending": Ending(plain["ending"])}
+
+
+def _versions() -> dict[str, str]:
+    return {"racer": __version__, "torch": str(torch.__version__), "numpy": np.__version__}
+
+
+def _random_state(device: torch.device) -> dict[str, Any]:
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
+    version, numbers, cached = random.getstate()
+    return {
+        "python": [version, tuple(numbers), cached],
+        "numpy": [kind, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if device.type == "cuda" else [],
+    }

@@ -1,0 +1,239 @@
+"""Cars in worker processes: the same bytes as in one, and whatever goes wrong has a name."""
+
+import io
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from racer.assets.document import validate
+from racer.env import EnvConfig, RacerVectorEnv
+from racer.errors import ConfigError, RewardError, RunError
+from racer.sensors import of_car
+from racer.train.cars import Cars
+from racer.train.folder import Run
+from racer.train.run import resume, train
+from racer.train.workers import Workers, worker_count
+from tests.train.test_resume import CHUNK, assert_same, small, undrawn
+from tests.train.test_run import QUIET
+
+__all__ = ["undrawn"]
+SENSORS = [{"kind": "camera", "width": 24, "height": 18}, {"kind": "state"}]
+
+
+def fields(**changes):
+    """An environment's fields, as a run gives them."""
+    checked = validate({"sensor": SENSORS} | changes, EnvConfig, "test")
+    return {name: getattr(checked, name) for name in EnvConfig.model_fields}
+
+
+@pytest.fixture
+def reward(tmp_path):
+    def make(text):
+        path = tmp_path / "mine.py"
+        path.write_text("def reward_function(params):\n" + text)
+        return str(path)
+
+    return make
+
+
+def bytes_of(seen):
+    return {name: values.tobytes() for name, values in seen.items()}
+
+
+def test_cars_in_workers_see_and_do_the_same_bytes_as_in_one_process():
+    drawn = fields(randomisation="sim2real", track=["bowtie", "oval"], race={"time_limit": 3.0})
+    here, there = Cars(RacerVectorEnv(5, **drawn)), Workers(5, 2, drawn)
+    rng = np.random.default_rng(0)
+    ended = 0
+    for base in (3, 77):
+        seeds = list(range(base, base + 5))
+        assert bytes_of(here.reset(seeds)) == bytes_of(there.reset(seeds))
+        for _ in range(60):
+            actions = rng.uniform((-0.6, -1.0), (0.6, 1.0), (5, 2)).astype(np.float32)
+            mine, theirs = here.step(actions), there.step(actions)
+            assert bytes_of(here.env.observations) == bytes_of(there.observations)
+            for one, other in zip(mine[:3], theirs[:3]):
+                assert one.tobytes() == other.tobytes()
+            assert list(mine.episodes) == list(theirs.episodes)
+            for car, story in mine.episodes.items():
+                assert str(story | {"t": 0}) == str(theirs.episodes[car] | {"t": 0})
+                last, its = of_car(mine.last, car), of_car(theirs.last, car)
+                assert bytes_of(last) == bytes_of(its)
+                ended += 1
+    assert ended > 8
+    there.close()
+    here.env.close()
+
+
+def drive(workers, steps=40):
+    workers.reset(list(range(workers.num_envs)))
+    for _ in range(steps):
+        workers.step(np.zeros((workers.num_envs, 2), np.float32))
+
+
+def assert_nobody_is_left():
+    assert multiprocessing.active_children() == []
+
+
+def test_a_worker_that_is_killed_is_named_at_once():
+    workers = Workers(4, 2, fields())
+    hand = workers._hands[1]
+    drive(workers, 3)
+    assert hand.process.pid
+    os.kill(hand.process.pid, signal.SIGKILL)
+    began = time.monotonic()
+    with pytest.raises(RunError, match=r"worker 2 of 2 \(cars 2 to 3\), process \d+, .*SIGKILL"):
+        drive(workers)
+    assert time.monotonic() - began < 3.0
+    assert_nobody_is_left()
+
+
+def test_a_loop_that_does_not_end_is_named_by_its_line(reward):
+    path = reward(
+        "    while params['steps'] > 5:\n"
+        "        try:\n"
+        "            import statistics\n"
+        "            statistics.mean(range(1000))\n"
+        "        except BaseException:\n"
+        "            pass\n"
+        "    return 1.0\n"
+    )
+    workers = Workers(2, 2, fields(reward=path), deadline=1.0)
+    began = time.monotonic()
+    with pytest.raises(
+        RunError, match=r"worker \d of 2 .*still busy after 1 s, in .*mine\.py:[2-7];"
+    ):
+        drive(workers)
+    assert time.monotonic() - began < 6.0
+    assert_nobody_is_left()
+
+
+NAN = """    import racer.env
+    if params['steps'] > 5:
+        for frame in racer.env.RacerVectorEnv.made:
+            frame.world.state.body[0, 7] = float('nan')
+    return 1.0
+
+import racer.env
+racer.env.RacerVectorEnv.made = []
+make = racer.env.RacerVectorEnv.start
+
+def start(self, cars):
+    racer.env.RacerVectorEnv.made[:] = [self]
+    make(self, cars)
+
+racer.env.RacerVectorEnv.start = start
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("    return 1 / max(0, 5 - params['steps'])\n", RewardError, r"mine\.py:2: ZeroDivision"),
+        ("    import os\n    os._exit(7 * (params['steps'] > 5))\n", RunError, "exit code"),
+        (NAN, RunError, r"car 0 sees nan in its sensor 'state' at \d+ after 6 control steps"),
+    ],
+    ids=["raises", "exits", "nan"],
+)
+def test_what_goes_wrong_in_a_worker_is_told_with_its_name(reward, text, kind, said):
+    workers = Workers(1, 1, fields(sensor="state", reward=reward(text)))
+    with pytest.raises(kind, match=rf"(?s)worker 1 of 1 \(cars 0 to 0\).*{said}"):
+        drive(workers)
+    assert_nobody_is_left()
+
+
+def test_a_reward_that_fails_in_a_worker_leaves_the_run_saved(reward, tmp_path):
+    path = reward("    return 1 / max(0, 9 - params['steps'])\n")
+    with pytest.raises(RewardError, match=r"worker [12] of 2 .*mine\.py:2: ZeroDivisionError"):
+        train(small(workers=2, reward=path), tmp_path / "run", QUIET)
+    run = Run.open(tmp_path / "run")
+    assert run.best().is_file()
+    assert run.story()["ended"] == "failed"
+    assert "mine.py:2" in run.story()["error"]
+    assert_nobody_is_left()
+
+
+def children(process):
+    text = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(one) for one in text.split()]
+
+
+def assert_gone(processes):
+    until = time.monotonic() + 5.0
+    while any(Path(f"/proc/{one}").exists() for one in processes):
+        assert time.monotonic() < until, "a worker outlived its learner"
+        time.sleep(0.02)
+
+
+LOOPING = """
+import sys
+from tests.train.test_workers import Workers, drive, fields
+workers = Workers(1, 1, fields(sensor="state", reward=sys.argv[1]))
+drive(workers)
+"""
+
+
+def test_a_worker_in_a_loop_does_not_outlive_a_learner_that_is_killed(reward, tmp_path):
+    path = reward("    open(__file__ + '.seen', 'w').close()\n    while True:\n        pass\n")
+    words = [sys.executable, "-c", LOOPING, path]
+    process = subprocess.Popen(words)
+    while not Path(path + ".seen").is_file():
+        assert process.poll() is None
+        time.sleep(0.02)
+    workers = children(process.pid)
+    process.kill()
+    process.wait()
+    assert workers
+    assert_gone(workers)
+
+
+def test_a_learner_that_is_killed_leaves_no_orphan_and_a_run_that_goes_on_the_same(tmp_path):
+    file, folder = tmp_path / "mine.json", tmp_path / "run"
+    fast = small(workers=2, steps=4 * CHUNK)
+    file.write_text(json.dumps(fast.model_dump(mode="json")))
+    words = [sys.executable, "-m", "racer.cli", "train", str(file), "--run", str(folder)]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    whole = tmp_path / "whole"
+    while not (folder / "checkpoints" / f"step-{CHUNK}.pt").is_file():
+        assert process.poll() is None
+        time.sleep(0.02)
+    workers = children(process.pid)
+    assert len(workers) >= 2
+    process.kill()
+    process.wait()
+    assert_gone(workers)
+    story = io.StringIO()
+    resume(folder, Console(file=story))
+    assert "resumed after" in story.getvalue()
+    train(small(workers=1, steps=4 * CHUNK), whole, QUIET)
+    assert_same(folder, whole, 4 * CHUNK)
+
+
+def test_one_worker_starts_no_process(tmp_path, monkeypatch):
+    def spawn(*args, **kwargs):
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr("racer.train.run.Workers", spawn)
+    train(small(workers=1, steps=CHUNK), tmp_path / "run", QUIET)
+
+
+def test_the_workers_are_as_many_as_cores_and_never_more_than_cars(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(6)))
+    assert worker_count("auto", 64) == 6
+    assert worker_count("auto", 20) == 2
+    assert worker_count("auto", 3) == 1
+    assert worker_count(9, 4) == 4
+
+
+def test_logs_of_every_step_want_the_cars_in_one_process(tmp_path):
+    with pytest.raises(ConfigError, match="workers 2: --deepracer-logs wants --workers 1"):
+        train(small(workers=2), tmp_path / "run", QUIET, deepracer_logs=True)
