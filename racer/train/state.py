@@ -122,6 +122,8 @@ def recalled(record: dict[str, Any], limit: Limit | None) -> LapResult:
         wheels_on_road=none,
         fault=none,
         boxes=np.zeros((0, 0, 10)),
+        start=none,
+        actions=none,
         colours=np.zeros((0, 3), np.uint8),
         limit=limit if record["limit_s"] is not None else None,
     )
