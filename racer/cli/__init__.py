@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from racer.cli import board, deepracer, measure, race, reward, tracks, train
+from racer.cli import board, deepracer, entry, measure, race, reward, tracks, train
 from racer.errors import ConfigError, RacerError
 
 USAGE = """usage: racer VERB ...
@@ -16,6 +16,8 @@ USAGE = """usage: racer VERB ...
   analyze RUN      write a report of a run as one HTML file
   actions          make a list of actions, and show it
   import-deepracer take over a model's files from the DeepRacer world
+  board check      find out whether a board would take an entry, and how it is boxed
+  board keygen     make a key that signs entries
   board submit     judge an entry on a season and add it to the leaderboard
   board show       the leaderboard
   bench            time the simulator on this machine
@@ -35,6 +37,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "analyze": deepracer.analyze,
     "actions": deepracer.actions,
     "import-deepracer": deepracer.import_deepracer,
+    "board check": entry.board_check,
+    "board keygen": entry.board_keygen,
     "board submit": board.board_submit,
     "board show": board.board_show,
     "bench": measure.bench,

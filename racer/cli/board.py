@@ -24,11 +24,16 @@ def board_submit(
     from racer.board.standing import rank
     from racer.board.store import Store
     from racer.judge import judge_entries, race_rules
+    from racer.policy.box import BoxedPolicy
+    from racer.policy.check import check_entry
 
-    racer, rules, store = racer_named(entry), load_season(season), Store()
-    race = race_rules(rules.laps, rules.off_track_penalty, rules.time_limit)
-    result = judge_entries([racer], rules.track, race, rules.seed)[0]
+    racer, rules = racer_named(entry), load_season(season)
     package = None if isinstance(racer, str) else racer
+    if package:
+        check_entry(package)
+    store = Store()
+    race = race_rules(rules.laps, rules.off_track_penalty, rules.time_limit)
+    result = judge_entries([racer], rules.track, race, rules.seed, policy_of=BoxedPolicy)[0]
     label = name or (package.manifest.name if package else entry)
     added = store.add(rules, label, package, result.as_dict())
     rows = rank(store.rows(rules))
