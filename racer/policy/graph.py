@@ -153,8 +153,9 @@ def _check(policy: bytes, name: str) -> tuple[Parts, Parts]:
     """The inputs and outputs of a graph that holds nothing forbidden."""
     budget = Budget()
     model = read_message(memoryview(policy), _MODEL, budget)
-    if "graph" not in model:
-        raise WireError("it holds no graph")
+    for part in ("graph", "opset_import", "ir_version"):
+        if part not in model:
+            raise WireError(f"it has no {part}")
     opsets = [read_message(one, _OPSET, budget) for one in model.get("opset_import", ())]
     for opset in opsets:
         _check_domain(opset.get("domain", ""), name)
