@@ -323,8 +323,10 @@ def test_the_largest_package_that_is_allowed_fits_into_the_box():
         ("cell._packed = lambda *a: (b'r', b'\\xff\\x1b[31m')", "run"),
     ],
 )
-def test_whatever_a_policy_does_is_an_entry_error(behaving, run, code):
+def test_whatever_a_policy_does_is_an_entry_error(behaving, monkeypatch, run, code):
     behaving(run)
+    if "sleep" in run or "STOP" in run:  # no processor time passes then
+        monkeypatch.setattr(box, "CALL", 0.2)
     error = refusal(STEADY)
     assert error.code == code
     assert str(error).isprintable()
@@ -345,7 +347,7 @@ def test_a_box_that_failed_is_closed(behaving):
 def test_a_process_that_is_no_box_is_not_blamed_on_the_entry(tmp_path, monkeypatch, program):
     (tmp_path / "cell.py").write_text(program)
     monkeypatch.setattr(box, "CELL", tmp_path / "cell.py")
-    monkeypatch.setattr(box, "START", 2.0)
+    monkeypatch.setattr(box, "PATIENCE", 0.3)
     assert refusal(STEADY).code == "box"
 
 
@@ -459,8 +461,16 @@ def test_a_policy_that_is_tried_is_told_how_long_it_takes_and_how_it_was_boxed()
     assert 0 < checked.answer_s < PERIOD
 
 
-def test_a_policy_slower_than_the_car_asks_is_refused_soon(behaving):
+def test_a_policy_is_not_slow_because_others_keep_the_machine_busy(behaving):
     behaving("time.sleep(0.1)")
+    assert check_entry(entry(STEADY)).answer_s < PERIOD
+
+
+BUSY = "sum(iter(lambda until=time.process_time() + 0.1: time.process_time() > until, True))"
+
+
+def test_a_policy_slower_than_the_car_asks_is_refused_soon(behaving):
+    behaving(BUSY)
     before = time.perf_counter()
     with pytest.raises(EntryError, match=r"wants one each 0\.067 s") as caught:
         check_entry(entry(STEADY))
@@ -469,7 +479,7 @@ def test_a_policy_slower_than_the_car_asks_is_refused_soon(behaving):
 
 
 def test_a_policy_that_is_late_now_and_then_is_not_slow(behaving):
-    behaving("time.sleep(0.2 if calls in (1, 3, 5, 7) else 0)")
+    behaving(f"if calls in (1, 3, 5, 7, 9): {BUSY}")
     assert check_entry(entry(STEADY)).answer_s < PERIOD
 
 
