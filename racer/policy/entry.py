@@ -144,21 +144,7 @@ def write_entry(
         text = explain(problem, Manifest, "manifest", tree=fields)
         raise EntryError(text, "manifest") from problem
     content = _pack(policy, manifest, key)
-    path = Path(path)
-    if len(content) > MAX_BYTES:
-        raise EntryError(
-            f"{path}: the package would be {len(content):,} bytes, over {MAX_BYTES:,}; "
-            "train a smaller network",
-            "too_big",
-        )
-    try:
-        write_atomically(path, content)
-    except (OSError, ValueError) as problem:
-        why = getattr(problem, "strerror", None) or problem
-        raise EntryError(
-            f"{path}: cannot be written: {why}; name a file in a folder you may write to",
-            "unwritable",
-        ) from problem
+    _write(Path(path), content)
     return hashlib.sha256(content).hexdigest()
 
 
@@ -207,6 +193,23 @@ def _pack(policy: bytes, manifest: Manifest, key: PrivateKey | None) -> bytes:
             info.external_attr = (stat.S_IFREG | 0o644) << 16
             archive.writestr(info, content)
     return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    if len(content) > MAX_BYTES:
+        raise EntryError(
+            f"{path}: the package would be {len(content):,} bytes, over {MAX_BYTES:,}; "
+            "train a smaller network",
+            "too_big",
+        )
+    try:
+        write_atomically(path, content)
+    except (OSError, ValueError) as problem:
+        why = getattr(problem, "strerror", None) or problem
+        raise EntryError(
+            f"{path}: cannot be written: {why}; name a file in a folder you may write to",
+            "unwritable",
+        ) from problem
 
 
 def _read(path: Path) -> bytes:

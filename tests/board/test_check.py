@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from racer.car.actions import ActionSpace
 from racer.cli import main
 from racer.policy.entry import TrainedOn, write_entry
-from racer.policy.signing import read_key
+from racer.policy.signing import public_key, read_key
 from racer.sensors.config import StateConfig
 from racer.sensors.state import SIZE
 
@@ -229,6 +229,19 @@ def test_a_key_signs_an_entry_that_then_shows_its_signer(entry, tmp_path, capsys
     assert f"signed: {public}" in capsys.readouterr().out
     refused("board", "keygen", "--out", key)
     assert "never overwritten" in capsys.readouterr().err
+
+
+def test_an_export_signs_with_the_key_it_is_given(tmp_path, monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr("racer.train.export.export_run", lambda *rest: given.append(rest) or "0")
+    key = tmp_path / "my.key"
+    main(["board", "keygen", "--out", str(key)])
+    public = capsys.readouterr().out.split()[-1]
+    main(["export", str(tmp_path), "--key", str(key)])
+    main(["export", str(tmp_path)])
+    assert [one[3] and public_key(one[3]) for one in given] == [public, None]
+    refused("export", tmp_path, "--key", tmp_path / "no.key")
+    assert "racer board keygen" in capsys.readouterr().err
 
 
 def test_a_boxed_submission_stands_on_the_board(entry, tmp_path, capsys):

@@ -320,6 +320,11 @@ def test_the_largest_package_that_is_allowed_fits_into_the_box():
         ("cell._packed = lambda *a: (b'a', bytes(4))", "crash"),
         ("cell._packed = lambda *a: (b'z', b'')", "crash"),
         ("cell._packed = lambda *a: (b'a', bytes(100_000_000))", "crash"),
+        (
+            "size = cell.REPLY.pack(b'a', 2**32 - 1); "
+            "cell.REPLY = type('Lying', (), {'pack': staticmethod(lambda *a: size)})",
+            "crash",
+        ),
         ("cell._packed = lambda *a: (b'r', b'\\xff\\x1b[31m')", "run"),
     ],
 )
@@ -379,9 +384,9 @@ def test_the_box_says_how_strong_it_is(behaving, is_walled):
             boxed(ZEROS)
 
 
-def test_a_box_in_its_own_namespaces_can_take_no_limit_off(behaving):
-    import_it = "import resource"
-    behaving("resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))", before=import_it)
+def test_nothing_is_left_in_the_box_of_being_root(behaving):
+    """Whether in namespaces of its own or where racer itself runs as root."""
+    behaving("os.chroot('/'); return [np.ones((1, 2), np.float32)]")
     assert refusal(STEADY).code == "run"
 
 
