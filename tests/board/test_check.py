@@ -1,9 +1,9 @@
 """`racer board check` and `submit`: one stable code for each refusal, and no trace of it."""
 
 import json
+import os
 import re
 import stat
-import time
 import zipfile
 from pathlib import Path
 
@@ -192,9 +192,9 @@ def test_a_good_entry_is_accepted_in_words(entry, capsys):
 @pytest.mark.parametrize("code", CRAFTED)
 def test_a_crafted_file_is_refused_by_its_code_and_leaves_no_trace(entry, capsys, code):
     CRAFTED[code](entry)
-    before = time.perf_counter()
+    before = sum(os.times()[:4])
     refused("board", "check", entry, "--json")
-    assert time.perf_counter() - before < 10
+    assert sum(os.times()[:4]) - before < 10, "processor time"
     output = capsys.readouterr()
     said = json.loads(output.out)
     assert said["code"] == code

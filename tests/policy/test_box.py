@@ -118,6 +118,11 @@ def refusal(policy, observation=ZEROS, **changes):
     return caught.value
 
 
+def spent():
+    """Processor time of this process and those it waited for [s]; others do not slow it."""
+    return sum(os.times()[:4])
+
+
 def is_there(pid):
     try:
         os.kill(pid, 0)
@@ -279,11 +284,11 @@ def test_a_small_graph_that_grows_to_gigabytes_is_refused(start):
 
 @pytest.mark.parametrize(("start", "doing"), [("seen", "an observation"), ("column", "loading")])
 def test_a_small_graph_that_computes_for_minutes_is_ended(start, doing):
-    before = time.perf_counter()
+    before = spent()
     error = refusal(expanding(2500, MULTIPLY, start))
     assert error.code == "hang"
     assert doing in str(error)
-    assert time.perf_counter() - before < 10
+    assert spent() - before < 6
 
 
 def test_the_largest_package_that_is_allowed_fits_into_the_box():
@@ -476,11 +481,11 @@ BUSY = "sum(iter(lambda until=time.process_time() + 0.1: time.process_time() > u
 
 def test_a_policy_slower_than_the_car_asks_is_refused_soon(behaving):
     behaving(BUSY)
-    before = time.perf_counter()
+    before = spent()
     with pytest.raises(EntryError, match=r"wants one each 0\.067 s") as caught:
         check_entry(entry(STEADY))
     assert caught.value.code == "slow"
-    assert time.perf_counter() - before < 5
+    assert spent() - before < 3
 
 
 def test_a_policy_that_is_late_now_and_then_is_not_slow(behaving):

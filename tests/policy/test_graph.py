@@ -4,7 +4,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -227,19 +226,19 @@ def test_a_field_that_is_not_known_is_refused(number):
 def test_a_great_many_empty_parts_are_refused_in_little_time_and_memory():
     """The onnx package makes 606 MB of these 8 MB."""
     code = (
-        "import runpy, sys, resource\n"
+        "import runpy, sys, resource, time\n"
         "here = runpy.run_path(sys.argv[1])\n"
         "bomb = here['field'](7, b'\\x0a\\x00' * 4_000_000)\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "spent = time.process_time()\n"
         "assert here['refusal'](bomb).code == 'graph'\n"
+        "assert time.process_time() - spent < 5\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
-    start = time.perf_counter()
     run = subprocess.run(
         [sys.executable, "-c", code, __file__], capture_output=True, text=True, check=True
     )
     assert int(run.stdout) < 100_000, "kilobytes"
-    assert time.perf_counter() - start < 10
 
 
 @settings(max_examples=300, deadline=None)
