@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -337,31 +338,51 @@ def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> La
     return judge(policy, manifest.sensor, manifest.actions, track, race, seed, manifest.car)
 
 
+def in_process(entry: Entry) -> AbstractContextManager[Policy]:
+    """An entry's policy in this process, with its rights."""
+    return nullcontext(OnnxPolicy(entry))
+
+
 def judge_entries(
     entries: Sequence[Entry | str],
     track: str,
     race: RaceConfig,
     seed: int = 0,
     car: str = "deepracer",
+    policy_of: Callable[[Entry], AbstractContextManager[Policy]] = in_process,
 ) -> list[LapResult]:
     """Drive entries' policies, and pilots by their names, in one race; see `judge_together`.
 
     The cars are those of the entries; where none races, `car` is every pilot's.
+
+    Args:
+        entries: Who races.
+        track: A shipped track's name, or a YAML file.
+        race: The rules.
+        seed: Seed of the first driver; the next have the numbers after it.
+        car: The car where only pilots race.
+        policy_of: Opens an entry's policy for the race: `in_process`, or `BoxedPolicy`, which
+            gives the same actions from a process that can reach nothing.
     """
     packages = [entry for entry in entries if not isinstance(entry, str)]
     cars = {entry.manifest.car for entry in packages} or {car}
     if len(cars) > 1:
         raise ConfigError(f"cars of one race must be alike; these drive {', '.join(sorted(cars))}")
     car = cars.pop()
-    drivers = [
-        house_pilot(entry, track, race, car)
-        if isinstance(entry, str)
-        else Driver(OnnxPolicy(entry), entry.manifest.sensor, entry.manifest.actions)
-        for entry in entries
-    ]
-    if len(drivers) == 1:
-        return _drive(drivers, track, race, seed, car)
-    return judge_together(drivers, track, race, seed, car)
+    with ExitStack() as opened:
+        drivers = [
+            house_pilot(entry, track, race, car)
+            if isinstance(entry, str)
+            else Driver(
+                opened.enter_context(policy_of(entry)),
+                entry.manifest.sensor,
+                entry.manifest.actions,
+            )
+            for entry in entries
+        ]
+        if len(drivers) == 1:
+            return _drive(drivers, track, race, seed, car)
+        return judge_together(drivers, track, race, seed, car)
 
 
 def race_rules(

@@ -16,6 +16,7 @@ from racer.board.store import HOUSE, Row, Store
 from racer.errors import BoardError, EntryError, RacerError
 from racer.judge import LapResult
 from racer.pilot import PILOTS
+from racer.policy.box import BoxedPolicy
 from racer.policy.entry import Entry, read_entry
 from racer.track import Place, load_track
 from racer.world import CarState
@@ -205,7 +206,9 @@ def _racer(store: Store, row: Row) -> Entry | str:
 
 def _judge(season: Season, run: Run, racer: Entry | str) -> LapResult:
     rules = season.race(run.direction)
-    return judge.judge_entries([racer], run.track, rules, run.seed, season.car)[0]
+    return judge.judge_entries(
+        [racer], run.track, rules, run.seed, season.car, policy_of=BoxedPolicy
+    )[0]
 
 
 def _figures(run: Run, result: LapResult) -> dict[str, Any]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from racer.cli import board, deepracer, measure, race, reward, runs, season, tracks, train
+from racer.cli import (
+    board,
+    deepracer,
+    entry,
+    measure,
+    race,
+    reward,
+    runs,
+    season,
+    tracks,
+    train,
+)
 from racer.errors import ConfigError, RacerError
 
 USAGE = """usage: racer VERB ...
@@ -20,6 +31,8 @@ USAGE = """usage: racer VERB ...
   analyze RUN      write a report of a run as one HTML file
   actions          make a list of actions, and show it
   import-deepracer take over a model's files from the DeepRacer world
+  board check      find out whether a board would take an entry, and how it is boxed
+  board keygen     make a key that signs entries
   board submit     judge an entry on a season and add it to the leaderboard
   board show       the leaderboard; also history, withdraw and dispute
   board verify     simulate what was judged again, and check the chain of the board's records
@@ -47,6 +60,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "analyze": deepracer.analyze,
     "actions": deepracer.actions,
     "import-deepracer": deepracer.import_deepracer,
+    "board check": entry.board_check,
+    "board keygen": entry.board_keygen,
     "board submit": board.board_submit,
     "board show": board.board_show,
     "board history": board.board_history,

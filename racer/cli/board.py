@@ -33,13 +33,18 @@ def board_submit(
     from racer.board.store import Store
     from racer.board.trial import try_on
     from racer.cli.season import secret_of
+    from racer.policy.check import check_entry
 
-    racer, rules, store = racer_named(entry), load_season(season), Store()
+    racer, rules = racer_named(entry), load_season(season)
+    package = None if isinstance(racer, str) else racer
+    about = {}
+    if package:
+        about = {"box": check_entry(package).box, "signer": package.signer or ""}
+    store = Store()
     store.refuse_closed(rules)
     runs = try_on(store, rules, racer, secret_of(rules, season))
-    package = None if isinstance(racer, str) else racer
     label = name or (package.manifest.name if package else entry)
-    added = store.add(rules, label, package, runs)
+    added = store.add(rules, label, package, runs, **about)
     rows = rank(store.rows(rules), rules)
     mine = (added.name, added.entry_sha256)
     row = next(row for row in rows if (row["name"], row["entry_sha256"]) == mine)

@@ -106,16 +106,18 @@ def _tell(watch: Watch, folder: Path) -> None:
     print(f"next: racer export {folder} --out {folder.name}.entry.zip")
 
 
-def export(run: Path, out: Path | None = None, name: str = "") -> None:
+def export(run: Path, out: Path | None = None, name: str = "", key: Path | None = None) -> None:
     """Package a run's best policy as an entry.
 
     Args:
         run: The run's folder.
         out: The entry to write; <run>.entry.zip where it is not given.
         name: What the entry is called on a board; the run's name where it is not given.
+        key: Sign it with this private key, made by `racer board keygen`.
     """
+    from racer.policy.signing import read_key
     from racer.train.export import export_run
 
     path = out or Path(f"{run.name}.entry.zip")
-    digest = export_run(run, path, name or run.name)
+    digest = export_run(run, path, name or run.name, read_key(key) if key else None)
     print(f"entry: {path} (SHA-256 {digest[:12]})")

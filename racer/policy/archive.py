@@ -1,4 +1,4 @@
-"""Takes the two members out of an entry's zip, and trusts nothing that the zip says."""
+"""Takes the members out of an entry's zip, and trusts nothing that the zip says."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from racer.errors import EntryError
 
 MANIFEST = "manifest.json"
 POLICY = "policy.onnx"
+SIGNATURE = "signature.json"
+"""Only in a signed entry."""
 MAX_BYTES = 64_000_000
 """The most bytes of a package, and of the graph in it."""
-LIMITS = {MANIFEST: 64_000, POLICY: MAX_BYTES}
+LIMITS = {MANIFEST: 64_000, POLICY: MAX_BYTES, SIGNATURE: 1000}
 MAX_DIRECTORY = 64_000
-"""The most bytes of the zip's directory; two members need about 120."""
+"""The most bytes of the zip's directory; three members need about 200."""
 
+_MEMBERS = f"{MANIFEST}, {POLICY} and, where it is signed, {SIGNATURE}"
 _END = struct.Struct("<4s4H2LH")
 _ENCRYPTED = 0x1
 # What zipfile, struct and zlib raise over broken bytes.
@@ -34,7 +37,7 @@ _BROKEN = (
 
 
 def open_members(content: bytes, source: str) -> dict[str, bytes]:
-    """The manifest's and the policy's bytes, by name.
+    """The manifest's and the policy's bytes by name, and the signature's where there is one.
 
     Args:
         content: The zip.
@@ -66,7 +69,7 @@ def _check_directory(content: bytes, source: str) -> None:
     if not (len(tail) == _END.size and tail[:4] == b"PK\x05\x06" and tail[-2:] == b"\0\0"):
         raise EntryError(
             f"{source}: not a zip, or one that is cut short or carries a comment; "
-            "an entry is a zip with two members: copy or export it again",
+            "an entry is a zip: copy or export it again",
             "not_a_zip",
         )
     size = _END.unpack(tail)[5]
@@ -74,8 +77,7 @@ def _check_directory(content: bytes, source: str) -> None:
     if size > MAX_DIRECTORY or is_zip64:
         what = "is in the zip64 format" if is_zip64 else f"takes {size:,} bytes"
         raise EntryError(
-            f"{source}: the zip's directory {what}; an entry has two members, "
-            f"{MANIFEST} and {POLICY}: export it again",
+            f"{source}: the zip's directory {what}; an entry has {_MEMBERS}: export it again",
             "members",
         )
 
@@ -85,8 +87,8 @@ def _check_names(names: list[str], source: str) -> None:
         parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
         if ".." in parts or name.startswith(("/", "\\")) or PureWindowsPath(name).drive:
             raise EntryError(
-                f"{source}: the member {name!r} points outside the package; an entry has only "
-                f"{MANIFEST} and {POLICY}: export it again",
+                f"{source}: the member {name!r} points outside the package; an entry has "
+                f"{_MEMBERS}: export it again",
                 "unsafe_name",
             )
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -95,10 +97,10 @@ def _check_names(names: list[str], source: str) -> None:
             f"{source}: has {twice[0]!r} more than once; each member stands once: export it again",
             "duplicate",
         )
-    if set(names) != set(LIMITS):
+    if {*names, SIGNATURE} != set(LIMITS):
         got = ", ".join(repr(name) for name in names[:8]) or "nothing"
         raise EntryError(
-            f"{source}: holds {got}; an entry holds exactly {MANIFEST} and {POLICY}: "
+            f"{source}: holds {got}; an entry holds {_MEMBERS}: "
             "take out the rest, or export it again",
             "members",
         )

@@ -20,7 +20,8 @@ from racer.assets.document import Document, explain
 from racer.car.actions import ActionSpace
 from racer.car.spec import CarName
 from racer.errors import EntryError
-from racer.policy.archive import MANIFEST, MAX_BYTES, POLICY, open_members
+from racer.policy.archive import MANIFEST, MAX_BYTES, POLICY, SIGNATURE, open_members
+from racer.policy.signing import PrivateKey, sign, signer_of
 from racer.sensors.config import Sensors
 
 LABEL = "up to 60 printable characters on one line, without spaces around them"
@@ -80,6 +81,7 @@ class Entry:
         sha256: SHA-256 of the whole package.
         path: Where it was read.
         content: The package's bytes, as they were read.
+        signer: The public key that signed it, 64 hexadecimal digits; None where nobody did.
     """
 
     manifest: Manifest
@@ -87,6 +89,7 @@ class Entry:
     sha256: str
     path: Path
     content: bytes = field(repr=False)
+    signer: str | None = None
 
 
 def write_entry(
@@ -101,6 +104,7 @@ def write_entry(
     car: str = "deepracer",
     author: str = "",
     racer_version: str = __version__,
+    key: PrivateKey | None = None,
 ) -> str:
     """Write an entry, whole or not at all; the same content gives the same bytes.
 
@@ -115,6 +119,7 @@ def write_entry(
         car: The car that it drives.
         author: Who made it, up to 60 characters.
         racer_version: The racer that wrote the entry.
+        key: Signs the entry; see `racer.policy.signing`.
 
     Returns:
         SHA-256 of the package.
@@ -138,22 +143,8 @@ def write_entry(
     except ValidationError as problem:
         text = explain(problem, Manifest, "manifest", tree=fields)
         raise EntryError(text, "manifest") from problem
-    content = _pack(policy, manifest)
-    path = Path(path)
-    if len(content) > MAX_BYTES:
-        raise EntryError(
-            f"{path}: the package would be {len(content):,} bytes, over {MAX_BYTES:,}; "
-            "train a smaller network",
-            "too_big",
-        )
-    try:
-        write_atomically(path, content)
-    except (OSError, ValueError) as problem:
-        why = getattr(problem, "strerror", None) or problem
-        raise EntryError(
-            f"{path}: cannot be written: {why}; name a file in a folder you may write to",
-            "unwritable",
-        ) from problem
+    content = _pack(policy, manifest, key)
+    _write(Path(path), content)
     return hashlib.sha256(content).hexdigest()
 
 
@@ -181,21 +172,44 @@ def read_entry(path: Path | str) -> Entry:
             f"{manifest.files[POLICY][:12]}...; the package was changed: export it again",
             "hash",
         )
-    return Entry(manifest, members[POLICY], hashlib.sha256(content).hexdigest(), path, content)
+    digest, signer = hashlib.sha256(content).hexdigest(), None
+    if SIGNATURE in members:
+        signer = signer_of(members[SIGNATURE], members[MANIFEST], f"{path}: {SIGNATURE}")
+    return Entry(manifest, members[POLICY], digest, path, content, signer)
 
 
-def _pack(policy: bytes, manifest: Manifest) -> bytes:
+def _pack(policy: bytes, manifest: Manifest, key: PrivateKey | None) -> bytes:
     """The package's bytes. Stored, because what zlib deflates to differs from build to build."""
     tree: dict[str, Any] = manifest.model_dump(mode="json")
-    text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+    text = (json.dumps(tree, indent=2, ensure_ascii=False) + "\n").encode()
+    members = {MANIFEST: text, POLICY: policy}
+    if key:
+        members[SIGNATURE] = sign(text, key)
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in ((MANIFEST, text.encode()), (POLICY, policy)):
+        for name, content in members.items():
             info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             info.create_system = 3  # Unix, so that the permissions below mean something
             info.external_attr = (stat.S_IFREG | 0o644) << 16
             archive.writestr(info, content)
     return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    if len(content) > MAX_BYTES:
+        raise EntryError(
+            f"{path}: the package would be {len(content):,} bytes, over {MAX_BYTES:,}; "
+            "train a smaller network",
+            "too_big",
+        )
+    try:
+        write_atomically(path, content)
+    except (OSError, ValueError) as problem:
+        why = getattr(problem, "strerror", None) or problem
+        raise EntryError(
+            f"{path}: cannot be written: {why}; name a file in a folder you may write to",
+            "unwritable",
+        ) from problem
 
 
 def _read(path: Path) -> bytes:

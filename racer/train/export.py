@@ -7,19 +7,21 @@ from pathlib import Path
 from racer import ENV_IDS
 from racer.policy.entry import TrainedOn, write_entry
 from racer.policy.export import input_shapes, to_onnx
+from racer.policy.signing import PrivateKey
 from racer.reward.source import RewardSource
 from racer.track import load_track
 from racer.train.folder import Run
 from racer.train.run import trained_actor
 
 
-def export_run(folder: Path, out: Path, name: str) -> str:
+def export_run(folder: Path, out: Path, name: str, key: PrivateKey | None = None) -> str:
     """Write the entry of a run's best checkpoint.
 
     Args:
         folder: The run's folder.
         out: The entry to write.
         name: What a board calls it.
+        key: Signs the entry.
 
     Returns:
         The entry's SHA-256.
@@ -43,4 +45,5 @@ def export_run(folder: Path, out: Path, name: str) -> str:
             steps=steps,
             seed=config.seed,
         ),
+        key=key,
     )

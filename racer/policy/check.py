@@ -1,0 +1,94 @@
+"""Tries an entry in the box: whether it answers, in time, with actions that are some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from racer.errors import EntryError
+from racer.policy.box import BoxedPolicy
+from racer.policy.entry import Entry
+from racer.sensors import Observations
+from racer.world import CONTROL_RATE
+
+TRIALS = 9
+"""Observations that a policy is tried on."""
+PERIOD = 1.0 / CONTROL_RATE
+"""How often the judge asks for an action [s]."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An entry that a board may judge.
+
+    Attributes:
+        entry: The entry.
+        box: How strong the box was that it ran in; see `BoxedPolicy.strength`.
+        answer_s: Median processor time of an answer, the box included [s].
+    """
+
+    entry: Entry
+    box: str
+    answer_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `racer board check --json` prints of an entry that is accepted."""
+        manifest = self.entry.manifest
+        return {
+            "code": "ok",
+            "name": manifest.name,
+            "author": manifest.author,
+            "entry_sha256": self.entry.sha256,
+            "env": manifest.env,
+            "car": manifest.car,
+            "sensors": [sensor.name for sensor in manifest.sensor],
+            "actions": manifest.actions.kind,
+            "signer": self.entry.signer,
+            "box": self.box,
+            "answer_ms": 1000.0 * self.answer_s,
+        }
+
+
+def check_entry(entry: Entry) -> Checked:
+    """Check an entry's graph, then try it in the box.
+
+    Args:
+        entry: A checked package.
+
+    Raises:
+        EntryError: What `BoxedPolicy` refuses, and `slow` where half of the answers or more took
+            longer than the judge waits between two. Processor time counts, so that a busy machine
+            makes no policy slow.
+    """
+    with BoxedPolicy(entry) as policy:
+        times: list[float] = []
+        for observation in _observations(entry):
+            before = policy.cpu_s
+            policy(observation)
+            times.append(policy.cpu_s - before)
+            # The first one warms up. No more is asked than decides the median.
+            if sum(one > PERIOD for one in times[1:]) > TRIALS // 2:
+                raise EntryError(
+                    f"{entry.manifest.name}: an answer takes {median(times[1:]):.3f} s, and a car "
+                    f"wants one each {PERIOD:.3f} s; train a smaller network",
+                    "slow",
+                )
+        return Checked(entry, policy.strength, median(times[1:]))
+
+
+def _observations(entry: Entry) -> Iterator[Observations]:
+    """The least and the largest numbers that the sensors give, then some between, always alike."""
+    draws = np.random.default_rng(0)
+    sensors = entry.manifest.sensor
+    for trial in range(TRIALS + 1):
+        seen = {}
+        for sensor in sensors:
+            low, high = sensor.space.low, sensor.space.high
+            share = trial if trial < 2 else draws.random(low.shape)
+            between = low + share * (high.astype(float) - low)
+            seen[sensor.name] = between.astype(sensor.space.dtype)[None]
+        yield seen if len(sensors) > 1 else next(iter(seen.values()))

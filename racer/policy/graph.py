@@ -1,0 +1,231 @@
+"""Reads what an ONNX graph is made of, and refuses what a policy needs not, before it is loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from racer.errors import EntryError
+from racer.policy.entry import Entry
+from racer.policy.signature import Parts, Signature
+from racer.policy.wire import Budget, Field, WireError, read_message
+
+_EXPORTED = "ArgMax Cast Clip Concat Conv Div Gemm Relu Reshape Tanh Transpose"
+"""What racer's own networks become."""
+_USUAL = """
+    Abs Add AveragePool BatchNormalization Constant Dropout Elu Erf Exp Flatten Floor Gather Gelu
+    GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity LayerNormalization LeakyRelu Log
+    LogSoftmax MatMul Max MaxPool Min Mish Mul Neg PRelu Pad Pow ReduceMax ReduceMean ReduceMin
+    ReduceSum Selu Sigmoid Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Unsqueeze Where
+"""
+OPERATORS = frozenset((_EXPORTED + _USUAL).split())
+"""Operators of ONNX's own domain that a policy may use."""
+FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+"""Operators that run another graph."""
+DOMAINS = ("", "ai.onnx")
+"""ONNX's own domain, by its two names."""
+
+_TYPES = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
+_TYPES[11] = "float64"
+
+
+def _known(fields: str) -> dict[int, Field]:
+    """Fields from `number name kind` words."""
+    words = [line.split() for line in fields.strip().splitlines()]
+    return {int(number): Field(name, kind) for number, name, kind in words}
+
+
+# The messages of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto that a policy may hold.
+_MODEL = _known("""
+    1 ir_version number
+    2 producer_name text
+    3 producer_version text
+    4 domain text
+    5 model_version number
+    6 doc_string text
+    7 graph message
+    8 opset_import messages
+    14 metadata_props messages
+    25 functions messages
+""")
+_OPSET = _known("""
+    1 domain text
+    2 version number
+""")
+_GRAPH = _known("""
+    1 node messages
+    2 name text
+    5 initializer messages
+    10 doc_string text
+    11 input messages
+    12 output messages
+    13 value_info messages
+    16 metadata_props messages
+""")
+_NODE = _known("""
+    1 input texts
+    2 output texts
+    3 name text
+    4 op_type text
+    5 attribute messages
+    6 doc_string text
+    7 domain text
+    8 overload text
+    9 metadata_props messages
+""")
+_ATTRIBUTE = _known("""
+    1 name text
+    2 f float
+    3 i number
+    4 s message
+    5 t message
+    6 g message
+    7 floats floats
+    8 ints numbers
+    9 strings messages
+    11 graphs messages
+    13 doc_string text
+    20 type number
+""")
+_TENSOR = _known("""
+    1 dims numbers
+    2 data_type number
+    4 float_data floats
+    5 int32_data numbers
+    7 int64_data numbers
+    8 name text
+    9 raw_data message
+    10 double_data floats
+    11 uint64_data numbers
+    12 doc_string text
+    13 external_data messages
+    14 data_location number
+    16 metadata_props messages
+""")
+_VALUE = _known("""
+    1 name text
+    2 type message
+    3 doc_string text
+    4 metadata_props messages
+""")
+_TYPE = _known("""
+    1 tensor message
+    6 denotation text
+""")
+_ARRAY = _known("""
+    1 elem_type number
+    2 shape message
+""")
+_SHAPE = _known("1 dim messages")
+_DIM = _known("""
+    1 value number
+    2 param text
+    3 denotation text
+""")
+
+
+def check_graph(entry: Entry) -> Signature:
+    """What the entry's graph takes and gives, after its structure is checked; nothing is run.
+
+    Args:
+        entry: A checked package.
+
+    Raises:
+        EntryError: With the code `graph` where the bytes are no ONNX model, `domain`,
+            `control_flow` or `operator` for a node that a policy needs not, `external_data` for
+            weights elsewhere, `dynamic_shape` for an input or output without a fixed shape, and
+            `signature` where they are not the manifest's.
+    """
+    name, signature = entry.manifest.name, Signature.of(entry.manifest)
+    try:
+        inputs, outputs = _check(entry.policy, name)
+    except WireError as problem:
+        raise EntryError(
+            f"{name}: policy.onnx cannot be read as an ONNX model: {problem}; "
+            "export the policy again",
+            "graph",
+        ) from problem
+    signature.check("input", inputs)
+    signature.check("output", outputs)
+    return signature
+
+
+def _check(policy: bytes, name: str) -> tuple[Parts, Parts]:
+    """The inputs and outputs of a graph that holds nothing forbidden."""
+    budget = Budget()
+    model = read_message(memoryview(policy), _MODEL, budget)
+    for part in ("graph", "opset_import", "ir_version"):
+        if part not in model:
+            raise WireError(f"it has no {part}")
+    opsets = [read_message(one, _OPSET, budget) for one in model.get("opset_import", ())]
+    for opset in opsets:
+        _check_domain(opset.get("domain", ""), name)
+    if "functions" in model:
+        raise EntryError(
+            f"{name}: the graph brings functions of its own; a policy is made of ONNX's own "
+            "operators: export it without functions",
+            "domain",
+        )
+    graph = read_message(model["graph"], _GRAPH, budget)
+    for node in graph.get("node", ()):
+        _check_node(read_message(node, _NODE, budget), name, budget)
+    tensors = [_check_tensor(one, name, budget) for one in graph.get("initializer", ())]
+    weights = {tensor.get("name", "") for tensor in tensors}
+    inputs = [_part(one, budget) for one in graph.get("input", ())]
+    # A weight may stand among the inputs too, as a default.
+    inputs = [part for part in inputs if part[0] not in weights]
+    return inputs, [_part(one, budget) for one in graph.get("output", ())]
+
+
+def _check_domain(domain: str, name: str) -> None:
+    if domain not in DOMAINS:
+        raise EntryError(
+            f"{name}: the graph uses the domain {domain!r:.80}; a policy is made of ONNX's own "
+            "operators: export it without custom ones",
+            "domain",
+        )
+
+
+def _check_node(node: dict[str, Any], name: str, budget: Budget) -> None:
+    operator = node.get("op_type", "")
+    _check_domain(node.get("domain", ""), name)
+    attributes = [read_message(one, _ATTRIBUTE, budget) for one in node.get("attribute", ())]
+    if operator in FLOW or any("g" in one or "graphs" in one for one in attributes):
+        raise EntryError(
+            f"{name}: the graph has the operator {operator!r:.80}, which runs another graph; a "
+            "policy takes the same steps each time: export it without branches and loops",
+            "control_flow",
+        )
+    if operator not in OPERATORS:
+        raise EntryError(
+            f"{name}: the graph has the operator {operator!r:.80}, which is not among those that "
+            f"a policy may use: {', '.join(sorted(OPERATORS))}",
+            "operator",
+        )
+    for one in attributes:
+        if "t" in one:
+            _check_tensor(one["t"], name, budget)
+
+
+def _check_tensor(content: memoryview, name: str, budget: Budget) -> dict[str, Any]:
+    tensor = read_message(content, _TENSOR, budget)
+    if "external_data" in tensor or tensor.get("data_location"):  # 0 is inside
+        raise EntryError(
+            f"{name}: the weights {tensor.get('name', '')!r:.80} lie outside the graph; export "
+            "the policy with its weights inside",
+            "external_data",
+        )
+    return tensor
+
+
+def _part(content: memoryview, budget: Budget) -> tuple[str, tuple[Any, ...], str]:
+    """Name, shape and type of an input or output; a size that is not fixed is its word."""
+    value = read_message(content, _VALUE, budget)
+    kind = read_message(value.get("type", memoryview(b"")), _TYPE, budget)
+    array = read_message(kind.get("tensor", memoryview(b"")), _ARRAY, budget)
+    code = array.get("elem_type", 0)
+    shape = read_message(array.get("shape", memoryview(b"")), _SHAPE, budget)
+    sizes = [read_message(one, _DIM, budget) for one in shape.get("dim", ())]
+    if any("value" in size and "param" in size for size in sizes):
+        raise WireError("a size is given twice")
+    named = tuple(size.get("value", size.get("param") or "?") for size in sizes)
+    return value.get("name", ""), named, _TYPES.get(code, f"type {code}")

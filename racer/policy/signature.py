@@ -1,0 +1,124 @@
+"""What a policy takes and gives, as its manifest says, and what is said where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from racer.errors import EntryError
+from racer.policy.entry import Manifest
+from racer.policy.layers import OBSERVATION
+from racer.sensors import Observations
+
+ACTION = "action"
+"""The name of a graph's output."""
+Parts = Sequence[tuple[str, tuple[Any, ...], str]]
+"""Name, shape and type of each input or output of a graph."""
+Array = tuple[tuple[int, ...], str]
+"""Shape and type of an array."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The arrays that go into a policy and the one that comes out.
+
+    Attributes:
+        name: The entry's name, for messages.
+        seen: Shape and type of each input by its name.
+        done: Shape and type of the action.
+        space: The action space.
+    """
+
+    name: str
+    seen: dict[str, Array]
+    done: Array
+    space: spaces.Box | spaces.Discrete
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Signature:
+        """What a manifest asks for."""
+        sensors = manifest.sensor
+        names = [one.name for one in sensors] if len(sensors) > 1 else [OBSERVATION]
+        seen = {
+            name: ((1, *one.space.shape), str(one.space.dtype)) for name, one in zip(names, sensors)
+        }
+        space = manifest.actions.space()
+        done = ((1,), "int64") if isinstance(space, spaces.Discrete) else ((1, 2), "float32")
+        return cls(manifest.name, seen, done, space)
+
+    def check(self, side: str, parts: Parts) -> None:
+        """Refuse a graph whose inputs or outputs are not these.
+
+        Args:
+            side: `input` or `output`.
+            parts: What the graph has there.
+
+        Raises:
+            EntryError: `dynamic_shape` where a size is not fixed, else `signature`.
+        """
+        wanted = self.seen if side == "input" else {ACTION: self.done}
+        if sorted(parts, key=str) == sorted(((n, *a) for n, a in wanted.items()), key=str):
+            return
+        listed = ", ".join(f"{n!r:.40} {words(s, t)}" for n, s, t in parts[:4]) or "none"
+        asked = ", ".join(f"{n!r} {words(*array)}" for n, array in wanted.items())
+        is_dynamic = any(isinstance(size, str) for _, shape, _ in parts for size in shape)
+        what = "fixed sizes" if is_dynamic else "the sensor and actions it was trained with"
+        raise EntryError(
+            f"{self.name}: the graph's {side} is {listed}; the manifest asks for {asked}: "
+            f"export the policy with {what}",
+            "dynamic_shape" if is_dynamic else "signature",
+        )
+
+    def given(self, observation: Observations) -> dict[str, np.ndarray]:
+        """An observation by the names of the graph's inputs.
+
+        Raises:
+            ValueError: It is not what the manifest's sensors give.
+        """
+        given = observation if isinstance(observation, dict) else {OBSERVATION: observation}
+        got = {name: (one.shape, one.dtype.name) for name, one in given.items()}
+        if got != self.seen:
+            raise ValueError(f"{_listed(got)}; {self.name} sees {_listed(self.seen)}")
+        return given
+
+    def checked(self, action: np.ndarray) -> np.ndarray:
+        """The action, where it is one of the space.
+
+        Raises:
+            EntryError: `action` where it is not finite or not in the space.
+        """
+        if (action.shape, action.dtype.name) != self.done:
+            raise self.refusal(words(action.shape, action.dtype.name))
+        if isinstance(self.space, spaces.Discrete):
+            if not 0 <= action[0] < self.space.n:
+                raise self.refusal(f"the index {action[0]}")
+        elif not (np.abs(action) <= 1.0).all():  # NaN is not
+            raise self.refusal(str(action[0].tolist()))
+        return action
+
+    def refusal(self, got: str) -> EntryError:
+        """The error of an action that is not in the space."""
+        return EntryError(
+            f"{self.name}: the action is {got:.200}; wanted is {self._wanted()}: "
+            "bound the graph's output and export it again",
+            "action",
+        )
+
+    def _wanted(self) -> str:
+        if isinstance(self.space, spaces.Discrete):
+            return f"an index from 0 to {self.space.n - 1}"
+        return "two numbers within [-1, 1]"
+
+
+def words(shape: tuple[Any, ...], dtype: str) -> str:
+    """An array's type and shape for a message; a hostile size is cut short."""
+    sizes = ", ".join(f"{size!r:.40}" for size in shape[:8])
+    return f"{dtype} ({sizes}{', ...' if len(shape) > 8 else ''})"
+
+
+def _listed(parts: dict[str, Array]) -> str:
+    return ", ".join(f"{name} {words(*part)}" for name, part in parts.items()) or "none"

@@ -1,0 +1,136 @@
+"""Signs an entry with an Ed25519 key, and says whose signature an entry carries.
+
+What is signed are the bytes of `manifest.json`, which holds the SHA-256 of the graph. The signature
+lies beside them, so that no reader has to write the manifest again to check it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from pydantic import Field, ValidationError
+
+from racer.assets.document import Document
+from racer.errors import EntryError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    PrivateKey: TypeAlias = Ed25519PrivateKey
+else:
+    PrivateKey = object
+
+_PURPOSE = b"racer entry signature 1\n"
+"""Before the signed bytes, so that a signature for something else is none for an entry."""
+
+
+class SignatureFile(Document):
+    """What `signature.json` says."""
+
+    public_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="Ed25519 public key, 64 hexadecimal digits"
+    )
+    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")] = Field(
+        description="Ed25519 signature of the manifest, 128 hexadecimal digits"
+    )
+
+
+def make_key(path: Path | str) -> str:
+    """Write a new private key that only its owner can read, and tell its public key.
+
+    Args:
+        path: The file, which must not exist yet.
+
+    Raises:
+        EntryError: `key` where the file exists or cannot be written.
+    """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    content = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise EntryError(
+            f"{path}: exists, and a key is never overwritten; name another file", "key"
+        ) from None
+    except (OSError, ValueError) as problem:
+        raise EntryError(f"{path}: the key cannot be written: {problem}", "key") from problem
+    return public_key(key)
+
+
+def read_key(path: Path | str) -> PrivateKey:
+    """The private key in a file.
+
+    Raises:
+        EntryError: `key` where there is none.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(Path(path).read_bytes(), password=None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as problem:
+        why = getattr(problem, "strerror", None) or "it is no PEM file without a password"
+        raise _no_key(path, why) from problem
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _no_key(path, "it is a key of another kind")
+    return key
+
+
+def public_key(key: PrivateKey) -> str:
+    """The public key of a private one, 64 hexadecimal digits."""
+    return key.public_key().public_bytes_raw().hex()
+
+
+def sign(manifest: bytes, key: PrivateKey) -> bytes:
+    """The content of `signature.json`; the same for the same manifest and key."""
+    fields = {
+        "public_key": public_key(key),
+        "signature": key.sign(_PURPOSE + manifest).hex(),
+    }
+    return (json.dumps(fields, indent=2) + "\n").encode()
+
+
+def signer_of(signature: bytes, manifest: bytes, source: str) -> str:
+    """The public key that signed a manifest, 64 hexadecimal digits.
+
+    Args:
+        signature: The content of `signature.json`.
+        manifest: The content of `manifest.json`.
+        source: What to call the signature in a message.
+
+    Raises:
+        EntryError: `forged` where it is not a signature of that manifest by that key.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        said = SignatureFile.model_validate_json(signature, strict=True)
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(said.public_key))
+        key.verify(bytes.fromhex(said.signature), _PURPOSE + manifest)
+    except (ValidationError, ValueError, InvalidSignature) as problem:
+        raise EntryError(
+            f"{source}: not a signature of this manifest by the key that it names; the package "
+            "was changed or forged: ask its author for the entry, or export it again",
+            "forged",
+        ) from problem
+    return said.public_key
+
+
+def _no_key(path: Path | str, why: str) -> EntryError:
+    return EntryError(
+        f"{path}: no private key: {why}; make one with `racer board keygen --out FILE`", "key"
+    )

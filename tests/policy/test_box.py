@@ -1,0 +1,519 @@
+"""A policy in the box: the same actions, and nothing it does reaches further."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from racer.car.actions import ActionSpace
+from racer.errors import EntryError
+from racer.judge import in_process, judge_entries, race_rules
+from racer.policy import box, cell
+from racer.policy.box import BoxedPolicy
+from racer.policy.check import PERIOD, check_entry
+from racer.policy.entry import Entry, Manifest, TrainedOn
+from racer.policy.onnx_policy import OnnxPolicy
+from racer.sensors.config import CameraConfig, LidarConfig, StateConfig
+from racer.sensors.state import SIZE
+
+FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
+STATE = (StateConfig(),)
+ZEROS = np.zeros((1, SIZE), np.float32)
+DISCRETE = ActionSpace(kind="discrete", choices=((-20.0, 1.0), (20.0, 1.0)))
+
+
+def entry(policy, sensor=STATE, actions=None):
+    trained = TrainedOn(
+        track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=1, seed=0
+    )
+    manifest = Manifest(
+        name="swift",
+        racer_version="0.1.0",
+        env="racer/TimeTrial-v0",
+        sensor=sensor,
+        actions=actions or ActionSpace(),
+        trained_on=trained,
+        files={"policy.onnx": hashlib.sha256(policy).hexdigest()},
+    )
+    return Entry(manifest, policy, "0" * 64, Path("swift.entry.zip"), b"")
+
+
+def model(*nodes, weights, seen=(("observation", FLOAT, (1, SIZE)),), done=(FLOAT, (1, 2))):
+    whole = helper.make_model(
+        helper.make_graph(
+            [
+                helper.make_node(op, *ends, **(extra[0] if extra else {}))
+                for op, *ends, extra in nodes
+            ],
+            "policy",
+            [helper.make_tensor_value_info(*one) for one in seen],
+            [helper.make_tensor_value_info("action", *done)],
+            [numpy_helper.from_array(np.asarray(v), name) for name, v in weights.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=8,
+    )
+    return whole.SerializeToString()
+
+
+WEIGHTS = np.random.default_rng(0).normal(size=(SIZE, 2)).astype(np.float32)
+STEADY = model(
+    ("MatMul", ["observation", "w"], ["y"], ()),
+    ("Tanh", ["y"], ["action"], ()),
+    weights={"w": WEIGHTS},
+)
+
+
+def grid(size):
+    """A size x size array from two thin ones, so that a few kilobytes give gigabytes."""
+    return {
+        "column": np.full((size, 1), 1e-3, np.float32),
+        "row": np.full((1, size), 1e-3, np.float32),
+        "two": np.ones((1, 2), np.float32),
+    }
+
+
+def expanding(size, extra=(), start="seen"):
+    """A graph that spreads a number over a large array; `start` column leaves it to the loader."""
+    return model(
+        ("ReduceSum", ["observation"], ["sum"], ({"keepdims": 0},)),
+        ("Add", ["column", "sum"], ["seen"], ()),
+        ("Add", [start, "row"], ["large0"], ()),
+        *extra,
+        ("ReduceMax", [f"large{len(extra)}"], ["most"], ({"keepdims": 0},)),
+        ("Mul", ["most", "two"], ["wide"], ()),
+        ("Tanh", ["wide"], ["action"], ()),
+        weights=grid(size),
+    )
+
+
+MULTIPLY = [("MatMul", [f"large{k}", f"large{k}"], [f"large{k + 1}"], ()) for k in range(400)]
+
+
+def refusal(policy, observation=ZEROS, **changes):
+    """What the box says of a policy, at once or on an observation; and its process is gone."""
+    pids = []
+    start = box._start
+
+    def noted():
+        process = start()
+        pids.append(process.pid)
+        return process
+
+    box._start = noted
+    try:
+        with pytest.raises(EntryError) as caught, BoxedPolicy(entry(policy), **changes) as boxed:
+            boxed(observation)
+    finally:
+        box._start = start
+    (pid,) = pids
+    assert not is_there(pid)
+    return caught.value
+
+
+def spent():
+    """Processor time of this process and those it waited for [s]; others do not slow it."""
+    return sum(os.times()[:4])
+
+
+def is_there(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture
+def behaving(tmp_path, monkeypatch):
+    """Puts another program into the box: racer's own, whose graph does as the test says."""
+
+    def put(run, before=""):
+        script = tmp_path / "cell.py"
+        script.write_text(
+            "import ctypes, os, signal, socket, sys, time\n"
+            f"sys.path.insert(0, {str(Path(cell.__file__).parent)!r})\n"
+            "import cell\n"
+            "calls = 0\n"
+            f"{before}\n"
+            "class Session:\n"
+            "    def run(self, names, given):\n"
+            "        import numpy as np\n"
+            "        global calls\n"
+            "        calls += 1\n"
+            f"        {run}\n"
+            "        return [np.zeros((1, 2), np.float32)]\n"
+            "cell.open_session = lambda graph: Session()\n"
+            "cell.main()\n"
+        )
+        monkeypatch.setattr(box, "CELL", script)
+
+    return put
+
+
+def test_a_boxed_policy_gives_the_same_digits_as_one_in_this_process():
+    here = OnnxPolicy(entry(STEADY))
+    draws = np.random.default_rng(1)
+    with BoxedPolicy(entry(STEADY)) as boxed:
+        for _ in range(50):
+            seen = draws.normal(size=(1, SIZE)).astype(np.float32)
+            assert boxed(seen).tobytes() == here(seen).tobytes()
+
+
+def test_several_sensors_reach_the_graph_each_by_its_name():
+    sensors = (CameraConfig(width=16, height=8), LidarConfig(beams=4))
+    policy = model(
+        ("Cast", ["camera"], ["numbers"], ({"to": FLOAT},)),
+        ("ReduceMax", ["numbers"], ["brightest"], ({"keepdims": 0},)),
+        ("Div", ["brightest", "scale"], ["first"], ()),
+        ("ReduceMax", ["lidar"], ["second"], ({"keepdims": 0},)),
+        ("Mul", ["first", "left"], ["a"], ()),
+        ("Mul", ["second", "right"], ["b"], ()),
+        ("Add", ["a", "b"], ["action"], ()),
+        weights={
+            "scale": np.float32(512),
+            "left": np.array([[1, 0]], np.float32),
+            "right": np.array([[0, 1]], np.float32),
+        },
+        seen=(("camera", UINT8, (1, 8, 16, 1)), ("lidar", FLOAT, (1, 4))),
+    )
+    frame = np.zeros((1, 8, 16, 1), np.uint8)
+    frame[0, 7, 15, 0] = 128
+    ranges = np.array([[0.2, 0.3, 0.75, 0.4]], np.float32)
+    with BoxedPolicy(entry(policy, sensors)) as boxed:
+        assert boxed({"camera": frame, "lidar": ranges}).tolist() == [[0.25, 0.75]]
+
+
+def test_a_discrete_policy_answers_an_index():
+    policy = model(
+        ("MatMul", ["observation", "w"], ["y"], ()),
+        ("ArgMax", ["y"], ["action"], ({"axis": 1, "keepdims": 0},)),
+        weights={"w": WEIGHTS},
+        done=(INT64, (1,)),
+    )
+    with BoxedPolicy(entry(policy, actions=DISCRETE)) as boxed:
+        assert boxed(np.ones((1, SIZE), np.float32)).tolist() == [WEIGHTS.sum(axis=0).argmax()]
+
+
+def test_a_frame_larger_than_a_pipe_gets_through():
+    sensors = (CameraConfig(width=1920, height=1080, colour="rgb"),)
+    policy = model(
+        ("Slice", ["observation", "from", "to"], ["last"], ()),
+        ("Cast", ["last"], ["numbers"], ({"to": FLOAT},)),
+        ("Reshape", ["numbers", "shape"], ["flat"], ()),
+        ("Tanh", ["flat"], ["action"], ()),
+        weights={
+            "from": np.array([0, 1079, 1919, 1], np.int64),
+            "to": np.array([1, 1080, 1920, 3], np.int64),
+            "shape": np.array([1, 2], np.int64),
+        },
+        seen=(("observation", UINT8, (1, 1080, 1920, 3)),),
+    )
+    frame = np.zeros((1, 1080, 1920, 3), np.uint8)
+    frame[0, -1, -1, -1] = 255
+    with BoxedPolicy(entry(policy, sensors)) as boxed:
+        assert boxed(frame).tolist() == [[0.0, 1.0]]
+
+
+def test_an_observation_that_is_not_the_sensors_is_a_bug_of_the_caller():
+    with BoxedPolicy(entry(STEADY)) as boxed:
+        with pytest.raises(ValueError, match="swift sees observation float32"):
+            boxed(ZEROS[0])
+        assert boxed(ZEROS).tolist() == [[0.0, 0.0]]
+
+
+def test_a_closed_box_says_so_and_closing_twice_is_no_error():
+    boxed = BoxedPolicy(entry(STEADY))
+    boxed.close()
+    boxed.close()
+    with pytest.raises(ValueError, match="closed"):
+        boxed(ZEROS)
+
+
+def test_a_graph_is_refused_before_there_is_a_process(monkeypatch):
+    monkeypatch.setattr(box, "_start", lambda: pytest.fail("a process was started"))
+    with pytest.raises(EntryError) as caught:
+        BoxedPolicy(entry(b"hello"))
+    assert caught.value.code == "graph"
+
+
+def test_a_graph_that_onnxruntime_does_not_take_is_refused():
+    policy = model(("Tanh", ["nowhere"], ["action"], ()), weights={})
+    assert refusal(policy).code == "graph"
+
+
+def test_a_graph_that_fails_on_an_observation_is_refused():
+    policy = model(
+        ("ReduceSum", ["observation"], ["sum"], ({"keepdims": 0},)),
+        ("Cast", ["sum"], ["index"], ({"to": INT64},)),
+        ("Gather", ["w", "index"], ["row"], ({"axis": 0},)),
+        ("Unsqueeze", ["row", "axes"], ["action"], ()),
+        weights={"w": np.zeros((1, 2), np.float32), "axes": np.zeros(1, np.int64)},
+    )
+    assert refusal(policy, ZEROS + 1).code == "run"
+
+
+def test_a_graph_that_gives_another_shape_than_it_declares_is_refused():
+    policy = model(
+        ("ReduceSum", ["observation"], ["sum"], ({"keepdims": 0},)),
+        ("Cast", ["sum"], ["index"], ({"to": INT64},)),
+        ("Unsqueeze", ["index", "axes"], ["size"], ()),
+        ("Reshape", ["w", "size"], ["flat"], ()),
+        ("Identity", ["flat"], ["action"], ()),
+        weights={"w": np.zeros((1, 26), np.float32), "axes": np.zeros(1, np.int64)},
+    )
+    assert refusal(policy, ZEROS + 1).code in ("action", "graph")
+
+
+@pytest.mark.parametrize("start", ["seen", "column"])
+def test_a_small_graph_that_grows_to_gigabytes_is_refused(start):
+    """40 kB of weights make 3.6 GB, on an observation or already while the graph is loaded."""
+    policy = expanding(30_000, start=start)
+    assert len(policy) < 300_000
+    error = refusal(policy)
+    assert error.code == "memory"
+    assert "smaller network" in str(error)
+
+
+@pytest.mark.parametrize(("start", "doing"), [("seen", "an observation"), ("column", "loading")])
+def test_a_small_graph_that_computes_for_minutes_is_ended(start, doing):
+    before = spent()
+    error = refusal(expanding(2500, MULTIPLY, start))
+    assert error.code == "hang"
+    assert doing in str(error)
+    assert spent() - before < 6
+
+
+def test_the_largest_package_that_is_allowed_fits_into_the_box():
+    policy = model(
+        ("MatMul", ["observation", "w"], ["y"], ()),
+        ("MatMul", ["y", "v"], ["z"], ()),
+        ("Tanh", ["z"], ["action"], ()),
+        weights={
+            "w": np.zeros((SIZE, 560_000), np.float32),
+            "v": np.zeros((560_000, 2), np.float32),
+        },
+    )
+    assert 60_000_000 < len(policy) < 64_000_000
+    with BoxedPolicy(entry(policy)) as boxed:
+        assert boxed(ZEROS).tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("run", "code"),
+    [
+        ("time.sleep(60)", "hang"),
+        ("while True: pass", "hang"),
+        ("os.kill(os.getpid(), signal.SIGSTOP)", "hang"),
+        ("os.abort()", "crash"),
+        ("ctypes.string_at(0)", "crash"),
+        ("os._exit(0)", "crash"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "crash"),
+        ("bytearray(2_000_000_000)", "memory"),
+        ("[bytearray(1_000_000) for _ in range(2000)]", "memory"),
+        ("raise RuntimeError('no\\n\\x1b[31m')", "run"),
+        ("return [np.zeros((2, 1), np.float32)]", "action"),
+        ("return [np.zeros((1, 2))]", "action"),
+        ("return [np.full((1, 2), np.nan, np.float32)]", "action"),
+        ("cell._packed = lambda *a: (b'a', bytes(4))", "crash"),
+        ("cell._packed = lambda *a: (b'z', b'')", "crash"),
+        ("cell._packed = lambda *a: (b'a', bytes(100_000_000))", "crash"),
+        (
+            "size = cell.REPLY.pack(b'a', 2**32 - 1); "
+            "cell.REPLY = type('Lying', (), {'pack': staticmethod(lambda *a: size)})",
+            "crash",
+        ),
+        ("cell._packed = lambda *a: (b'r', b'\\xff\\x1b[31m')", "run"),
+    ],
+)
+def test_whatever_a_policy_does_is_an_entry_error(behaving, monkeypatch, run, code):
+    behaving(run)
+    if "sleep" in run or "STOP" in run:  # no processor time passes then
+        monkeypatch.setattr(box, "CALL", 0.2)
+    error = refusal(STEADY)
+    assert error.code == code
+    assert str(error).isprintable()
+
+
+def test_a_box_that_failed_is_closed(behaving):
+    behaving("os.abort()")
+    boxed = BoxedPolicy(entry(STEADY))
+    with pytest.raises(EntryError):
+        boxed(ZEROS)
+    with pytest.raises(ValueError, match="closed"):
+        boxed(ZEROS)
+
+
+@pytest.mark.parametrize(
+    "program", ["", "print('hello, I am no box')", "import time; time.sleep(9)"]
+)
+def test_a_process_that_is_no_box_is_not_blamed_on_the_entry(tmp_path, monkeypatch, program):
+    (tmp_path / "cell.py").write_text(program)
+    monkeypatch.setattr(box, "CELL", tmp_path / "cell.py")
+    monkeypatch.setattr(box, "PATIENCE", 0.3)
+    assert refusal(STEADY).code == "box"
+
+
+REACH = {
+    "a file": "open('/etc/passwd')",
+    "a new file": "open('/tmp/left-by-a-policy', 'w')",
+    "a socket": "socket.socket()",
+    "a program": "subprocess.run(['/bin/true'])",
+}
+
+
+@pytest.mark.parametrize("is_walled", [True, False])
+@pytest.mark.parametrize("what", REACH)
+def test_a_policy_reaches_no_file_network_or_program(behaving, what, is_walled):
+    wall = "import subprocess\n" + ("" if is_walled else "cell._leave = lambda: False")
+    behaving(f"{REACH[what]}; return [np.ones((1, 2), np.float32)]", before=wall)
+    assert refusal(STEADY).code == "run"
+
+
+@pytest.mark.parametrize("is_walled", [True, False])
+def test_the_box_says_how_strong_it_is(behaving, is_walled):
+    look = "raise RuntimeError(str(os.path.exists('/etc')))"
+    behaving(look, before="" if is_walled else "cell._leave = lambda: False")
+    with BoxedPolicy(entry(STEADY)) as boxed:
+        assert boxed.strength in ("namespaces", "limits only")
+        is_hidden = boxed.strength == "namespaces"
+        assert is_walled or not is_hidden
+        with pytest.raises(EntryError, match=str(not is_hidden)):
+            boxed(ZEROS)
+
+
+def test_nothing_is_left_in_the_box_of_being_root(behaving):
+    """Whether in namespaces of its own or where racer itself runs as root."""
+    behaving("os.chroot('/'); return [np.ones((1, 2), np.float32)]")
+    assert refusal(STEADY).code == "run"
+
+
+def test_the_box_imports_neither_torch_nor_racer(behaving):
+    names = "sorted({'torch', 'racer', 'gymnasium', 'onnx'} & set(sys.modules))"
+    behaving(f"raise RuntimeError(str({names}))")
+    with pytest.raises(EntryError, match=r"\[\]"), BoxedPolicy(entry(STEADY)) as boxed:
+        boxed(ZEROS)
+
+
+LEAVING = """
+import runpy, sys
+from pathlib import Path
+here = runpy.run_path(sys.argv[1])
+here["box"].CELL = Path(sys.argv[2])
+boxed = here["BoxedPolicy"](here["entry"](here["STEADY"]))
+print(boxed._process.pid, flush=True)
+here["box"].CALL = 60
+if sys.argv[3] == "hang":
+    boxed(here["ZEROS"])
+"""
+
+
+@pytest.mark.parametrize("how", ["hang", "leave"])
+def test_no_process_outlives_the_judge(behaving, how):
+    behaving("time.sleep(60)")
+    judge = subprocess.Popen(
+        [sys.executable, "-c", LEAVING, __file__, str(box.CELL), how], stdout=subprocess.PIPE
+    )
+    assert judge.stdout is not None
+    pid = int(judge.stdout.readline())
+    if how == "hang":
+        time.sleep(0.3)
+        judge.send_signal(signal.SIGKILL)
+    judge.communicate()
+    until = time.monotonic() + 5
+    while is_alive(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not is_alive(pid)
+
+
+def is_alive(pid):
+    """Whether it runs; what nobody waited for in a container stays a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_race_in_the_box_is_the_race_in_this_process():
+    rules = race_rules(1, 3.0, 4.0)
+    one, two = (
+        judge_entries([entry(STEADY)], "oval", rules, policy_of=make)[0]
+        for make in (in_process, BoxedPolicy)
+    )
+    assert one.as_dict() == two.as_dict()
+    assert one.body.tobytes() == two.body.tobytes()
+
+
+def test_the_judge_closes_its_boxes_also_when_a_policy_fails(behaving):
+    made = []
+
+    def make(one):
+        made.append(BoxedPolicy(one))
+        return made[-1]
+
+    behaving("os.abort()")
+    rules = race_rules(1, 3.0, 4.0)
+    results = judge_entries([entry(STEADY)] * 2, "oval", rules, policy_of=make)
+    assert [result.ending for result in results] == ["policy_crash"] * 2
+    assert [boxed.close.alive for boxed in made] == [False, False]
+
+
+def test_a_policy_that_is_tried_is_told_how_long_it_takes_and_how_it_was_boxed():
+    checked = check_entry(entry(STEADY))
+    assert checked.box in ("namespaces", "limits only")
+    assert 0 < checked.answer_s < PERIOD
+
+
+def test_a_policy_is_not_slow_because_others_keep_the_machine_busy(behaving):
+    behaving("time.sleep(0.1)")
+    assert check_entry(entry(STEADY)).answer_s < PERIOD
+
+
+BUSY = "sum(iter(lambda until=time.process_time() + 0.1: time.process_time() > until, True))"
+
+
+def test_a_policy_slower_than_the_car_asks_is_refused_soon(behaving):
+    behaving(BUSY)
+    before = spent()
+    with pytest.raises(EntryError, match=r"wants one each 0\.067 s") as caught:
+        check_entry(entry(STEADY))
+    assert caught.value.code == "slow"
+    assert spent() - before < 3
+
+
+def test_a_policy_that_is_late_now_and_then_is_not_slow(behaving):
+    behaving(f"if calls in (1, 3, 5, 7, 9): {BUSY}")
+    assert check_entry(entry(STEADY)).answer_s < PERIOD
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "return [np.float32([[np.nan if calls == 5 else 0, 0]])]",
+        "return [np.float32([[given['observation'].max() / 5, 0]])]",
+    ],
+)
+def test_an_action_that_is_none_on_some_observation_is_refused(behaving, run):
+    behaving(run)
+    with pytest.raises(EntryError) as caught:
+        check_entry(entry(STEADY))
+    assert caught.value.code == "action"
+
+
+@pytest.mark.parametrize(("operator", "weights"), [("Log", WEIGHTS), ("Identity", 10 * WEIGHTS)])
+def test_a_graph_that_gives_nan_or_leaves_the_range_is_refused(operator, weights):
+    policy = model(
+        ("MatMul", ["observation", "w"], ["y"], ()),
+        (operator, ["y"], ["action"], ()),
+        weights={"w": weights},
+    )
+    with pytest.raises(EntryError) as caught:
+        check_entry(entry(policy))
+    assert caught.value.code == "action"

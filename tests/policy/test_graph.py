@@ -1,0 +1,309 @@
+"""What a graph may be made of, read before anything runs it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from racer.car.actions import ActionSpace
+from racer.errors import EntryError
+from racer.policy.entry import Entry, Manifest, TrainedOn
+from racer.policy.graph import FLOW, OPERATORS, check_graph
+from racer.policy.wire import MAX_FIELDS, Budget, Field, WireError, read_message
+from racer.sensors.config import StateConfig
+from racer.sensors.state import SIZE
+
+FLOAT = TensorProto.FLOAT
+WEIGHTS = np.random.default_rng(0).normal(size=(SIZE, 2)).astype(np.float32)
+
+
+def entry(policy):
+    trained = TrainedOn(
+        track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=1, seed=0
+    )
+    manifest = Manifest(
+        name="swift",
+        racer_version="0.1.0",
+        env="racer/TimeTrial-v0",
+        sensor=(StateConfig(),),
+        actions=ActionSpace(),
+        trained_on=trained,
+        files={"policy.onnx": hashlib.sha256(policy).hexdigest()},
+    )
+    return Entry(manifest, policy, "0" * 64, Path("swift.entry.zip"), b"")
+
+
+def model(*nodes, opsets=(("", 18),), shape=(1, SIZE), kind=FLOAT, done=FLOAT):
+    """A graph with tanh(observation @ w) and whatever other nodes."""
+    usual = [
+        helper.make_node("MatMul", ["observation", "w"], ["y"]),
+        helper.make_node("Tanh", ["y"], ["action"]),
+    ]
+    return helper.make_model(
+        helper.make_graph(
+            [*usual, *nodes],
+            "policy",
+            [helper.make_tensor_value_info("observation", kind, shape)],
+            [helper.make_tensor_value_info("action", done, (1, 2))],
+            [numpy_helper.from_array(WEIGHTS, "w")],
+        ),
+        opset_imports=[helper.make_opsetid(*opset) for opset in opsets],
+        ir_version=8,
+    )
+
+
+def refusal(policy):
+    content = policy if isinstance(policy, bytes) else policy.SerializeToString()
+    with pytest.raises(EntryError) as caught:
+        check_graph(entry(content))
+    assert "swift" in str(caught.value)
+    return caught.value
+
+
+def field(number, content):
+    """A protobuf field of bytes."""
+    size, head = len(content), bytearray([number << 3 | 2])
+    while size > 127:
+        head.append(size & 127 | 128)
+        size >>= 7
+    return bytes(head) + bytes([size]) + content
+
+
+def test_a_plain_graph_passes_and_tells_its_signature():
+    signature = check_graph(entry(model().SerializeToString()))
+    assert signature.seen == {"observation": ((1, SIZE), "float32")}
+    assert signature.done == ((1, 2), "float32")
+
+
+@pytest.mark.parametrize("operator", ["Teleport", "ConstantOfShape", "RandomNormal", "LSTM", ""])
+def test_an_operator_that_is_not_listed_is_refused(operator):
+    error = refusal(model(helper.make_node(operator, ["y"], ["z"])))
+    assert error.code == "operator"
+    assert repr(operator) in str(error)
+    assert "Conv" in str(error)
+
+
+def test_an_operator_cannot_write_to_the_terminal():
+    error = refusal(model(helper.make_node("\x1b[31mTanh\n", ["y"], ["z"])))
+    assert error.code == "operator"
+    assert str(error).isprintable()
+
+
+@pytest.mark.parametrize("domain", ["com.microsoft", "ai.onnx.ml", "mine"])
+def test_a_node_of_another_domain_is_refused(domain):
+    assert refusal(model(helper.make_node("Tanh", ["y"], ["z"], domain=domain))).code == "domain"
+
+
+def test_an_import_of_another_domain_is_refused():
+    assert refusal(model(opsets=(("", 18), ("com.microsoft", 1)))).code == "domain"
+
+
+def test_a_function_is_refused():
+    whole = model()
+    tanh = helper.make_node("Tanh", ["a"], ["b"])
+    whole.functions.append(
+        helper.make_function("", "Relu", ["a"], ["b"], [tanh], [helper.make_opsetid("", 18)])
+    )
+    assert refusal(whole).code == "domain"
+
+
+def body():
+    node = helper.make_node("Identity", ["a"], ["b"])
+    value = helper.make_tensor_value_info
+    return helper.make_graph([node], "body", [value("a", FLOAT, [1])], [value("b", FLOAT, [1])])
+
+
+@pytest.mark.parametrize("operator", sorted(FLOW))
+def test_an_operator_that_runs_another_graph_is_refused(operator):
+    error = refusal(model(helper.make_node(operator, ["y"], ["z"], body=body())))
+    assert error.code == "control_flow"
+    assert operator in str(error)
+
+
+@pytest.mark.parametrize("attribute", [{"g": body()}, {"gs": [body()]}])
+def test_a_graph_inside_an_operator_that_is_listed_is_refused(attribute):
+    assert refusal(model(helper.make_node("Tanh", ["y"], ["z"], **attribute))).code == (
+        "control_flow"
+    )
+
+
+def outside(tensor):
+    tensor.ClearField("raw_data")
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    tensor.data_location = TensorProto.EXTERNAL
+
+
+def test_weights_outside_the_graph_are_refused():
+    whole = model()
+    outside(whole.graph.initializer[0])
+    assert refusal(whole).code == "external_data"
+
+
+def test_a_constant_outside_the_graph_is_refused():
+    tensor = numpy_helper.from_array(WEIGHTS, "v")
+    outside(tensor)
+    constant = helper.make_node("Constant", [], ["v"], value=tensor)
+    assert refusal(model(constant)).code == "external_data"
+
+
+@pytest.mark.parametrize("number", [b"\x01", b"\x81\x80\x80\x80\x10"])
+def test_a_place_outside_is_seen_however_its_number_is_written(number):
+    """Protobuf keeps 32 bits of an enum: 2^32 + 1 is 1 to it."""
+    whole = model()
+    tensor = whole.graph.initializer[0].SerializeToString() + b"\x70" + number
+    whole.graph.ClearField("initializer")
+    graph = whole.graph.SerializeToString() + field(5, tensor)
+    whole.ClearField("graph")
+    content = whole.SerializeToString() + field(7, graph)
+    assert onnx.load_from_string(content).graph.initializer[0].data_location == 1
+    assert refusal(content).code == "external_data"
+
+
+@pytest.mark.parametrize("shape", [("n", SIZE), (None, SIZE), (1, "k")])
+def test_a_size_that_is_not_fixed_is_refused(shape):
+    error = refusal(model(shape=shape))
+    assert error.code == "dynamic_shape"
+    assert "fixed sizes" in str(error)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shape": (1, SIZE + 1)},
+        {"shape": (SIZE,)},
+        {"shape": (1, -SIZE)},
+        {"shape": (1,) * 50},
+        {"kind": TensorProto.DOUBLE},
+        {"kind": TensorProto.STRING},
+        {"done": TensorProto.INT64},
+    ],
+)
+def test_another_type_or_size_is_refused(change):
+    error = refusal(model(**change))
+    assert error.code == "signature"
+    assert "the manifest asks for" in str(error)
+
+
+def test_an_input_that_hides_behind_a_weight_of_its_name_is_refused():
+    whole = model()
+    whole.graph.initializer[0].name = "observation"
+    assert refusal(whole).code == "signature"
+
+
+def test_a_weight_among_the_inputs_is_no_input():
+    whole = model()
+    whole.graph.input.append(helper.make_tensor_value_info("w", FLOAT, (SIZE, 2)))
+    check_graph(entry(whole.SerializeToString()))
+
+
+def test_every_truncation_of_a_graph_is_refused():
+    content = model().SerializeToString()
+    for length in range(len(content)):
+        assert refusal(content[:length]).code in ("graph", "signature")
+
+
+def test_two_graphs_in_one_model_are_not_merged():
+    """Protobuf would join the two, and so see nodes that a reader of one does not."""
+    content = model().SerializeToString()
+    extra = helper.make_node("Loop", ["y"], ["z"]).SerializeToString()
+    assert refusal(content + field(7, field(1, extra))).code == "graph"
+
+
+@pytest.mark.parametrize("number", [19, 20, 26])
+def test_a_field_that_is_not_known_is_refused(number):
+    head = bytes([(number << 3 | 2) & 127 | 128, number >> 4])
+    assert refusal(model().SerializeToString() + head + b"\x00").code == "graph"
+
+
+def test_a_great_many_empty_parts_are_refused_in_little_time_and_memory():
+    """The onnx package makes 606 MB of these 8 MB."""
+    code = (
+        "import runpy, sys, resource, time\n"
+        "here = runpy.run_path(sys.argv[1])\n"
+        "bomb = here['field'](7, b'\\x0a\\x00' * 4_000_000)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "spent = time.process_time()\n"
+        "assert here['refusal'](bomb).code == 'graph'\n"
+        "assert time.process_time() - spent < 5\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, __file__], capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) < 100_000, "kilobytes"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200))
+def test_random_bytes_are_refused_and_nothing_else_happens(content):
+    assert refusal(content).code in ("graph", "signature")
+
+
+GOOD = model().SerializeToString()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_what_passes_holds_for_the_onnx_package_too(data):
+    """Whatever bytes are changed: what this reader lets through, another reads the same way."""
+    content = bytearray(GOOD)
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        check_graph(entry(bytes(content)))
+    except EntryError as error:
+        assert error.code != "entry"
+        return
+    whole = onnx.load_from_string(bytes(content))
+    assert all(node.op_type in OPERATORS and not node.domain for node in whole.graph.node)
+    assert [one.name for one in whole.graph.input] == ["observation"]
+    assert not whole.functions
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x08", "ends too soon"),
+        (b"\x0a\x05ab", "ends too soon"),
+        (b"\x08\x01\x08\x01", "twice"),
+        (b"\x09" + bytes(8), "not known"),
+        (b"\x0b", "not known"),
+        (b"\x0a\x01\xff", "UTF-8"),
+        (b"\x08" + b"\xff" * 10, "64 bits"),
+    ],
+)
+def test_a_broken_message_is_refused_with_what_is_wrong(content, said):
+    known = {1: Field("text" if content[:1] == b"\x0a" else "number", "number")}
+    if content[:1] == b"\x0a":
+        known = {1: Field("text", "text")}
+    with pytest.raises(WireError, match=said):
+        read_message(memoryview(content), known, Budget())
+
+
+def test_a_negative_number_is_read_as_its_64_bits():
+    content = memoryview(b"\x08" + b"\xff" * 9 + b"\x01")
+    assert read_message(content, {1: Field("k", "number")}, Budget()) == {"k": 2**64 - 1}
+
+
+def test_the_budget_is_for_the_whole_document():
+    budget, known = Budget(3), {1: Field("k", "numbers")}
+    read_message(memoryview(b"\x08\x01\x08\x01"), known, budget)
+    with pytest.raises(WireError, match="too many"):
+        read_message(memoryview(b"\x08\x01\x08\x01"), known, budget)
+    assert MAX_FIELDS == 200_000
+
+
+def test_reading_a_graph_imports_neither_onnx_nor_onnxruntime():
+    code = "import sys, racer.policy.check, racer.policy.box\n" + (
+        "print(sorted({'torch', 'onnx', 'onnxruntime', 'cryptography'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == []
