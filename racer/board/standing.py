@@ -136,20 +136,29 @@ def table(standing: list[dict[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=SIMPLE_HEAD, collapse_padding=True)
+    shown = Table(
+        box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, caption="times in seconds"
+    )
     ranked = _RANKED[standing[0]["ranking"] if standing else "total"]
-    headings = ("rank", "name", "laps", *ranked, "limit", "off", "date", "entry", "id")
+    headings = ("rank", "name", "laps", *ranked, "x limit", "off", "date", "entry", "id")
     for heading in headings:
         is_text = heading in ("name", "date", "entry")
         justify = "left" if is_text else "right"
-        shown.add_column(heading, justify=justify, no_wrap=heading != "name", overflow="fold")
+        is_name = heading == "name"
+        shown.add_column(
+            heading,
+            justify=justify,
+            no_wrap=not is_name,
+            overflow="fold",
+            min_width=12 if is_name else None,
+        )
     for line in standing:
         shown.add_row(
             str(line["rank"]),
             Text(line["name"] + (" (disputed)" if line["disputes"] else "")),
             f"{line['laps_completed']}/{line['laps']}",
             *(_shown(line[key]) for key in ranked.values()),
-            "-" if line["x_limit"] is None else f"{line['x_limit']:.2f} x",
+            "-" if line["x_limit"] is None else f"{line['x_limit']:.2f}",
             str(line["off_tracks"]),
             line["created"][:10],
             line["entry_sha256"][:8],
@@ -159,15 +168,15 @@ def table(standing: list[dict[str, Any]]) -> Table:
 
 
 _RANKED = {
-    "total": {"total": "total_time_s", "best lap": "best_lap_s"},
+    "total": {"total": "total_time_s", "best": "best_lap_s"},
     "best": {"best laps": "best_laps_s", "total": "total_time_s"},
-    "average": {"average lap": "average_lap_s", "best lap": "best_lap_s"},
-    "iqm": {"mid mean": "iqm_s", "95 %": "interval_s"},
+    "average": {"average lap": "average_lap_s", "best": "best_lap_s"},
+    "iqm": {"iqm": "iqm_s", "95 %": "interval_s"},
 }
-"""The times that a season's table shows, by what it ranks; `mid mean` is the interquartile one."""
+"""The times that a season's table shows, by what it ranks."""
 
 
 def _shown(time: float | list[float] | None) -> str:
     if isinstance(time, list):
         return f"{time[0]:.2f}-{time[1]:.2f}" if time[0] < time[1] else "-"
-    return "-" if time is None else f"{time:.3f} s"
+    return "-" if time is None else f"{time:.3f}"
