@@ -4,7 +4,17 @@ Importing racer adds `racer/TimeTrial-v0`, `racer/ObjectAvoidance-v0` and `racer
 Gymnasium's registry.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from gymnasium.envs.registration import register, registry
+
+if TYPE_CHECKING:
+    from racer.judge import LapResult
+    from racer.training.config import RunConfig
+    from racer.training.folder import Run
 
 __version__ = "0.1.0"
 
@@ -23,3 +33,75 @@ for _kind, _id in ENV_IDS.items():
             vector_entry_point="racer.env:RacerVectorEnv",
             kwargs={"kind": _kind},
         )
+
+
+def train(config: RunConfig | Path | str, folder: Path | str | None = None, **changes: Any) -> Run:
+    """Train a policy, as `racer train` does.
+
+    Args:
+        config: A shipped config's name, a YAML file, or the config itself.
+        folder: The run's folder; runs/<config>-<time> if not given.
+        changes: Fields of the config that shall have another value, such as `steps=100_000`.
+
+    Returns:
+        The run: `export` packages its best policy, `racer runs show` tells what it came to.
+
+    Raises:
+        RacerError: A config, track, reward or folder that cannot be used.
+    """
+    from racer import assets
+    from racer.assets.document import read, validate
+    from racer.training.config import RunConfig
+    from racer.training.folder import Run, new_folder
+    from racer.training.run import train as learn
+
+    name = "run"
+    if not isinstance(config, RunConfig):
+        path = assets.find(str(config), "configs")
+        config, name = read(path, RunConfig), path.stem
+    if changes:
+        config = validate(config.model_dump() | changes, RunConfig, "racer.train")
+    where = new_folder(name) if folder is None else Path(folder)
+    learn(config, where, name=name)
+    return Run.open(where)
+
+
+def export(run: Run, path: Path | str | None = None, name: str = "") -> Path:
+    """Package a run's best policy as an entry, as `racer export` does.
+
+    Args:
+        run: The run.
+        path: The entry to write; <run>.entry.zip if not given.
+        name: What a board calls it; the run's folder's name if not given.
+
+    Returns:
+        Where it lies.
+
+    Raises:
+        RacerError: There is nothing to export, or it cannot be written.
+    """
+    from racer.training.export import export_run
+
+    path = Path(path or f"{run.folder.name}.entry.zip")
+    export_run(run.folder, path, name or run.folder.name)
+    return path
+
+
+def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapResult:
+    """Race an entry alone from the start line, as `racer race` does.
+
+    Args:
+        entry: The package, or a pilot's name: pure-pursuit or raceline.
+        track: A shipped track's name, a file, or generated:SEED.
+        laps: Laps to drive.
+        seed: Seed of the environment.
+
+    Raises:
+        RacerError: The entry or the track cannot be used.
+    """
+    from racer.judge import judge_entries, race_rules
+    from racer.pilot import PILOTS
+    from racer.policy.entry import read_entry
+
+    racer = str(entry) if str(entry) in PILOTS else read_entry(entry)
+    return judge_entries([racer], track, race_rules(laps, 3.0, 60.0 * laps), seed)[0]

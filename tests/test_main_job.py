@@ -5,7 +5,7 @@ import json
 import pytest
 
 from racer.cli import main
-from tests.train.test_run import SMALL
+from tests.training.test_run import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def printed(capsys, *words):
 
 
 def test_overrides_reach_the_run(trained):
-    from racer.train.folder import Run
+    from racer.training.folder import Run
 
     config = Run.open(trained / "run").config()
     assert (config.cars, config.steps, config.ppo.learning_rate) == (16, 8192, 1e-3)

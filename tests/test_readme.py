@@ -33,10 +33,10 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
     monkeypatch.setenv("RACER_BOARD", str(tmp_path))
     for name in (
         "racer.cli.train._train",
-        "racer.train.export.export_run",
-        "racer.train.report.write_report",
-        "racer.train.importer.import_deepracer",
-        "racer.train.lines.best_line",
+        "racer.training.export.export_run",
+        "racer.training.report.write_report",
+        "racer.training.importer.import_deepracer",
+        "racer.training.lines.best_line",
         "racer.deepracer.trace.write_json",
         "racer.track.load_track",
         "racer.track.generator.draw",
@@ -74,9 +74,20 @@ def test_a_named_file_ships(path):
     assert (ROOT / path).is_file()
 
 
-def test_the_python_example_runs():
-    example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_example_trains_exports_and_races(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert "steps=100_000" in EXAMPLES[0]
+    exec(EXAMPLES[0].replace("steps=100_000", "steps=4_096"), scope := {})
+    assert scope["entry"].is_file()
+    assert scope["result"].track == "bowtie"
+    assert str(scope["result"].lap_times_s) in capsys.readouterr().out
+
+
+def test_the_example_of_the_environments_runs():
     scope: dict = {}
-    exec(example, scope)
+    exec(EXAMPLES[1], scope)
     scope["env"].close()
     scope["envs"].close()

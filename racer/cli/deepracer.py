@@ -23,7 +23,7 @@ def import_deepracer(folder: Path, name: str = "", out: Path | None = None) -> N
         name: What the config is called; <folder>-racer where it is not given.
         out: The folder to write into; one called as the config where it is not given.
     """
-    from racer.train.importer import import_deepracer as take_over
+    from racer.training.importer import import_deepracer as take_over
 
     name = name or f"{folder.resolve().name}-racer"
     found = take_over(folder, name, out or Path(name))
@@ -54,7 +54,7 @@ def actions(
     from racer.deepracer.trace import write_json
 
     if like:
-        from racer.train.lines import best_line
+        from racer.training.lines import best_line
 
         line = best_line(like)
         space = from_line(line["steering"], line["speed"], count)
@@ -86,7 +86,7 @@ def analyze(run: Path, out: Path | None = None) -> None:
         run: The run's folder.
         out: The folder for report.html; the run's own where it is not given.
     """
-    from racer.train.report import write_report
+    from racer.training.report import write_report
 
     print(f"report: {write_report(run, out or run)}")
 

@@ -16,7 +16,7 @@ def runs_list(folder: Path = Path("runs"), json: bool = False) -> None:
         folder: Where they lie.
         json: Print them as JSON.
     """
-    from racer.train.history import runs_in, table
+    from racer.training.history import runs_in, table
 
     found = runs_in(folder)
     if json:
@@ -37,8 +37,8 @@ def runs_show(run: Path, json: bool = False) -> None:
         run: The run's folder.
         json: Print it as JSON.
     """
-    from racer.train.folder import Run
-    from racer.train.history import details, evaluations, table
+    from racer.training.folder import Run
+    from racer.training.history import details, evaluations, table
 
     one = details(Run.open(run))
     if json:

@@ -12,7 +12,7 @@ from racer.cli.output import sentence
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
-    from racer.train.watch import Watch
+    from racer.training.watch import Watch
 
 STOPPED = 3
 """Exit code of a training that a signal ended: saved, and to be resumed."""
@@ -25,7 +25,8 @@ def train(words: Sequence[str]) -> None:
 
     from racer import assets
     from racer.assets.document import explain, read
-    from racer.train.config import RunConfig
+    from racer.training.config import RunConfig
+    from racer.training.folder import new_folder
 
     if words and words[0].partition("=")[0] == "--resume":
         _, _, run = words[0].partition("=")
@@ -62,18 +63,12 @@ def train(words: Sequence[str]) -> None:
         )
     except ValidationError as problem:
         raise ConfigError(explain(problem, RunConfig, "command line")) from problem
-    folder = options.run or _new_run(path.stem)
+    folder = options.run or new_folder(path.stem)
     _train(options.config, folder, options.deepracer_logs, path.stem)
 
 
-def _new_run(stem: str) -> Path:
-    from datetime import datetime
-
-    return Path("runs") / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
-
-
 def _train(config: Any, folder: Path, deepracer_logs: bool = False, name: str = "") -> None:
-    from racer.train.run import train as run
+    from racer.training.run import train as run
 
     _tell(run(config, folder, deepracer_logs=deepracer_logs, name=name), folder)
 
@@ -87,7 +82,7 @@ def _resume(run: Path, minutes: float | None = None, deepracer_logs: bool = Fals
             config where they are not given.
         deepracer_logs: Also write the logs that DeepRacer's analysis tools read.
     """
-    from racer.train.run import resume
+    from racer.training.run import resume
 
     _tell(resume(run, minutes=minutes, deepracer_logs=deepracer_logs), run)
 
@@ -116,7 +111,7 @@ def export(run: Path, out: Path | None = None, name: str = "", key: Path | None 
         key: Sign it with this private key, made by `racer board keygen`.
     """
     from racer.policy.signing import read_key
-    from racer.train.export import export_run
+    from racer.training.export import export_run
 
     path = out or Path(f"{run.name}.entry.zip")
     digest = export_run(run, path, name or run.name, read_key(key) if key else None)

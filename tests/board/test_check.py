@@ -233,7 +233,7 @@ def test_a_key_signs_an_entry_that_then_shows_its_signer(entry, tmp_path, capsys
 
 def test_an_export_signs_with_the_key_it_is_given(tmp_path, monkeypatch, capsys):
     given = []
-    monkeypatch.setattr("racer.train.export.export_run", lambda *rest: given.append(rest) or "0")
+    monkeypatch.setattr("racer.training.export.export_run", lambda *rest: given.append(rest) or "0")
     key = tmp_path / "my.key"
     main(["board", "keygen", "--out", str(key)])
     public = capsys.readouterr().out.split()[-1]

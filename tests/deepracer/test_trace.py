@@ -9,8 +9,8 @@ from rich.console import Console
 
 from racer.assets.document import validate
 from racer.deepracer.trace import HEADER, SimTrace, Step
-from racer.train.config import RunConfig
-from racer.train.run import train
+from racer.training.config import RunConfig
+from racer.training.run import train
 
 GRID = {"kind": "discrete", "choices": [[-30, 1.0], [0, 1.5], [30, 1.0]]}
 
@@ -112,7 +112,7 @@ def test_each_evaluation_has_its_file_with_rewards_and_metrics(folder):
 
 
 def test_a_run_without_the_option_writes_none_of_it(tmp_path):
-    from tests.train.test_run import config
+    from tests.training.test_run import config
 
     train(config(steps=512), tmp_path / "run", Console(file=io.StringIO()))
     assert not (tmp_path / "run" / "deepracer").exists()

@@ -13,9 +13,9 @@ from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.policy.export import input_shapes, to_onnx
 from racer.policy.onnx_policy import OnnxPolicy
 from racer.sensors import of_car
-from racer.train.algorithm import TorchPolicy, actor, build
-from racer.train.config import RunConfig
-from racer.train.vec_env import CarsVecEnv
+from racer.training.algorithm import TorchPolicy, actor, build
+from racer.training.config import RunConfig
+from racer.training.vec_env import CarsVecEnv
 
 CAMERA = {"kind": "camera", "width": 80, "height": 60}
 SMALL = {"cars": 2, "ppo": {"n_steps": 2, "batch_size": 2}, "device": "cpu", "threads": 1}

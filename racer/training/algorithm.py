@@ -17,7 +17,7 @@ from racer.errors import ConfigError
 from racer.policy.layers import OBSERVATION, Layers
 from racer.policy.networks import ACTIVATIONS, DeterministicActor, embedder
 from racer.sensors import Observations
-from racer.train.config import RunConfig
+from racer.training.config import RunConfig
 
 
 class SensorFeatures(BaseFeaturesExtractor):

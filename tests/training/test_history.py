@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from racer.cli import main
-from racer.train.config import RunConfig
-from racer.train.folder import Run
-from racer.train.history import differences
-from racer.train.run import train
-from tests.train.test_run import QUIET, config
+from racer.training.config import RunConfig
+from racer.training.folder import Run
+from racer.training.history import differences
+from racer.training.run import train
+from tests.training.test_run import QUIET, config
 
 
 @pytest.fixture(scope="module")

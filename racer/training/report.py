@@ -14,9 +14,9 @@ from racer.car.actions import ActionSpace
 from racer.deepracer.trace import action_of
 from racer.errors import RunError
 from racer.track import Track, load_track
-from racer.train.config import RunConfig
-from racer.train.folder import Run
-from racer.train.lines import load
+from racer.training.config import RunConfig
+from racer.training.folder import Run
+from racer.training.lines import load
 from racer.view import svg
 
 BINS = 60

@@ -11,8 +11,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.env import RacerVectorEnv
 from racer.sensors import Observations, of_car
-from racer.train.cars import Cars
-from racer.train.workers import Workers
+from racer.training.cars import Cars
+from racer.training.workers import Workers
 
 
 class CarsVecEnv(VecEnv):

@@ -8,8 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from racer.errors import RacerError, RunError
-from racer.train.config import RunConfig
-from racer.train.folder import Run
+from racer.training.config import RunConfig
+from racer.training.folder import Run
 
 
 def runs_in(folder: Path) -> list[dict[str, Any]]:

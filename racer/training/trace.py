@@ -12,7 +12,7 @@ from racer.env import RacerVectorEnv
 from racer.judge import LapResult
 from racer.race import Ending
 from racer.reward.params import front
-from racer.train.config import RunConfig
+from racer.training.config import RunConfig
 from racer.world import CONTROL_RATE
 
 FOLDER = "deepracer"

@@ -20,12 +20,12 @@ from racer.race import Ending
 from racer.reward.source import RewardSource
 from racer.sensors import of_car
 from racer.track import load_track
-from racer.train.algorithm import TorchPolicy, actor
-from racer.train.config import RunConfig
-from racer.train.folder import Run
-from racer.train.lines import keep, rewards
-from racer.train.state import chunk_seed, episode_of, pack, plain_episode, recalled
-from racer.train.trace import TrainingTrace
+from racer.training.algorithm import TorchPolicy, actor
+from racer.training.config import RunConfig
+from racer.training.folder import Run
+from racer.training.lines import keep, rewards
+from racer.training.state import chunk_seed, episode_of, pack, plain_episode, recalled
+from racer.training.trace import TrainingTrace
 from racer.view.plot import driven_line
 
 WINDOW = 100

@@ -13,12 +13,12 @@ from rich.console import Console
 
 from racer.cli import main
 from racer.errors import RunError
-from racer.train.checkpoints import Checkpoints
-from racer.train.folder import Run
-from racer.train.run import resume, train
-from racer.train.state import recalled
-from racer.train.watch import Watch
-from tests.train.test_run import QUIET, config
+from racer.training.checkpoints import Checkpoints
+from racer.training.folder import Run
+from racer.training.run import resume, train
+from racer.training.state import recalled
+from racer.training.watch import Watch
+from tests.training.test_run import QUIET, config
 
 REWARD = (
     "import random\n"

@@ -18,8 +18,8 @@ import yaml
 from racer.assets.atomic import write_atomically
 from racer.assets.document import read
 from racer.errors import RunError
-from racer.train.checkpoints import Checkpoints
-from racer.train.config import RunConfig
+from racer.training.checkpoints import Checkpoints
+from racer.training.config import RunConfig
 
 Ended = Literal["finished", "out of time", "stopped", "failed"]
 
@@ -32,7 +32,7 @@ class Run:
     the learner after N steps, of which `checkpoints.json` lists the hashes and `best.json` names
     the best, `run.json` tells of its beginning and its end, `lock` is held while it trains,
     `evaluations.jsonl` holds a line an evaluation, `episodes.jsonl` one a training episode,
-    `lines/step-N.npz` the line driven in an evaluation (see `racer.train.lines`), and
+    `lines/step-N.npz` the line driven in an evaluation (see `racer.training.lines`), and
     TensorBoard's events lie beside them.
     """
 
@@ -221,6 +221,11 @@ class Run:
     def line(self, steps: int) -> Path:
         """Where the line driven in the evaluation after `steps` steps is kept."""
         return self.folder / "lines" / f"step-{steps}.npz"
+
+
+def new_folder(name: str) -> Path:
+    """Where a run lies if nobody says: `runs/<name>-<time>`."""
+    return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def _now() -> str:

@@ -25,9 +25,9 @@ from racer.errors import RacerError, RunError
 from racer.reward.source import LOADING, PATIENCE
 from racer.sensors import Observations, copied, make_sensors
 from racer.track import load_track
-from racer.train.cars import Driven
-from racer.train.shared import block, layout, scene
-from racer.train.worker import WHERE, Failure, Plan, work
+from racer.training.cars import Driven
+from racer.training.shared import block, layout, scene
+from racer.training.worker import WHERE, Failure, Plan, work
 
 DEADLINE = 2 * PATIENCE
 """So long may a control step take [s]; a reward that hangs is named by its worker before."""

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from racer.assets.document import read
 from racer.errors import ConfigError, RewardError
-from racer.train.config import RunConfig
-from racer.train.importer import import_deepracer
-from racer.train.run import train
+from racer.training.config import RunConfig
+from racer.training.importer import import_deepracer
+from racer.training.run import train
 
 REWARD = (
     "def reward_function(params):\n    return 1.0 if params['all_wheels_on_track'] else 0.001\n"

@@ -18,14 +18,14 @@ from racer.env import RacerVectorEnv
 from racer.errors import ConfigError, RunError
 from racer.policy.networks import DeterministicActor
 from racer.reward.source import RewardSource
-from racer.train.algorithm import actor, build
-from racer.train.config import RunConfig
-from racer.train.folder import Run
-from racer.train.state import chunk_seed, differing_versions, put_in, unpack, wind_back
-from racer.train.trace import TrainingTrace
-from racer.train.vec_env import CarsVecEnv
-from racer.train.watch import Watch
-from racer.train.workers import Workers, worker_count
+from racer.training.algorithm import actor, build
+from racer.training.config import RunConfig
+from racer.training.folder import Run
+from racer.training.state import chunk_seed, differing_versions, put_in, unpack, wind_back
+from racer.training.trace import TrainingTrace
+from racer.training.vec_env import CarsVecEnv
+from racer.training.watch import Watch
+from racer.training.workers import Workers, worker_count
 
 State = dict[str, Any]
 

@@ -14,11 +14,11 @@ from racer.errors import RunError
 from racer.judge import LapResult
 from racer.reward.source import RewardSource
 from racer.track import load_track
-from racer.train.config import RunConfig
-from racer.train.folder import Run
-from racer.train.lines import load, rewards
-from racer.train.report import write_report
-from racer.train.run import train
+from racer.training.config import RunConfig
+from racer.training.folder import Run
+from racer.training.lines import load, rewards
+from racer.training.report import write_report
+from racer.training.run import train
 from racer.view import svg
 
 GRID = {"kind": "discrete", "choices": [[-30, 1.0], [0, 1.5], [30, 1.0]]}

@@ -16,7 +16,7 @@ from racer.reward.source import RewardSource
 from racer.scrutiny.drivers import payments
 from racer.scrutiny.judged import judged
 from racer.track import Track
-from racer.train.folder import Run
+from racer.training.folder import Run
 
 
 def rewards(

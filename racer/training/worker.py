@@ -15,8 +15,8 @@ import numpy as np
 
 from racer.env import RacerVectorEnv
 from racer.errors import RacerError
-from racer.train.cars import Cars
-from racer.train.shared import Layout, Scene, put, scene
+from racer.training.cars import Cars
+from racer.training.shared import Layout, Scene, put, scene
 
 WHERE = signal.SIGUSR1
 """A worker that gets it writes down where it is."""

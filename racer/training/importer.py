@@ -15,7 +15,7 @@ from racer.assets.document import validate
 from racer.deepracer.metadata import NETWORKS, Metadata, Tolerant, read_json, read_metadata
 from racer.errors import ConfigError
 from racer.reward.source import RewardSource
-from racer.train.config import RunConfig
+from racer.training.config import RunConfig
 
 EPISODE = 150
 """Steps that we take for one of their episodes: ten seconds at 15 Hz, most of a lap or of a try."""

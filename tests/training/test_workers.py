@@ -18,12 +18,12 @@ from racer.assets.document import validate
 from racer.env import EnvConfig, RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
 from racer.sensors import of_car
-from racer.train.cars import Cars
-from racer.train.folder import Run
-from racer.train.run import resume, train
-from racer.train.workers import Workers, worker_count
-from tests.train.test_resume import CHUNK, assert_same, small, undrawn
-from tests.train.test_run import QUIET
+from racer.training.cars import Cars
+from racer.training.folder import Run
+from racer.training.run import resume, train
+from racer.training.workers import Workers, worker_count
+from tests.training.test_resume import CHUNK, assert_same, small, undrawn
+from tests.training.test_run import QUIET
 
 __all__ = ["undrawn"]
 SENSORS = [{"kind": "camera", "width": 24, "height": 18}, {"kind": "state"}]
@@ -176,7 +176,7 @@ def assert_gone(processes):
 
 LOOPING = """
 import sys
-from tests.train.test_workers import Workers, drive, fields
+from tests.training.test_workers import Workers, drive, fields
 workers = Workers(1, 1, fields(sensor="state", reward=sys.argv[1]))
 drive(workers)
 """
@@ -222,7 +222,7 @@ def test_one_worker_starts_no_process(tmp_path, monkeypatch):
     def spawn(*args, **kwargs):
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr("racer.train.run.Workers", spawn)
+    monkeypatch.setattr("racer.training.run.Workers", spawn)
     train(small(workers=1, steps=CHUNK), tmp_path / "run", QUIET)
 
 

@@ -20,12 +20,12 @@ from racer.errors import ConfigError, RewardError, RunError
 from racer.judge import judge_entry, race_rules
 from racer.policy.entry import read_entry
 from racer.reward.deadline import deadline
-from racer.train.algorithm import build
-from racer.train.config import RunConfig
-from racer.train.export import export_run
-from racer.train.folder import Run
-from racer.train.run import train
-from racer.train.vec_env import CarsVecEnv
+from racer.training.algorithm import build
+from racer.training.config import RunConfig
+from racer.training.export import export_run
+from racer.training.folder import Run
+from racer.training.run import train
+from racer.training.vec_env import CarsVecEnv
 
 QUIET = Console(file=io.StringIO())
 SMALL = {

@@ -10,8 +10,8 @@ from racer.policy.export import input_shapes, to_onnx
 from racer.policy.signing import PrivateKey
 from racer.reward.source import RewardSource
 from racer.track import load_track
-from racer.train.folder import Run
-from racer.train.run import trained_actor
+from racer.training.folder import Run
+from racer.training.run import trained_actor
 
 
 def export_run(folder: Path, out: Path, name: str, key: PrivateKey | None = None) -> str:

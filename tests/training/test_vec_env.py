@@ -4,7 +4,7 @@ import numpy as np
 
 from racer.env import RacerVectorEnv
 from racer.race import Ending
-from racer.train.vec_env import CarsVecEnv
+from racer.training.vec_env import CarsVecEnv
 
 
 def cars(n=3, **config):
