@@ -160,6 +160,7 @@ class RacerVectorEnv(VectorEnv):
         if render_mode == "human":
             self.world.paint(self.tracks[0].left, self.tracks[0].right)
         self._everyone = np.arange(num_envs)
+        self.spent = {"physics": 0.0, "sensors": 0.0, "reward": 0.0}
         self._generators = [np.random.default_rng() for _ in range(num_envs)]
         self._obs: Observations = self._sensors[0].buffer(self.num_envs)
         self._views: dict[int, Any] = {}
@@ -216,10 +217,16 @@ class RacerVectorEnv(VectorEnv):
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One control period without a restart: rewards, terminated, truncated, each (n,)."""
+        began = time.perf_counter()
         self.race.step(self.config.actions.command(actions), self._generators)
+        driven = time.perf_counter()
         rewards = self._pay()
+        paid = time.perf_counter()
         self.race.put_back(self._generators)
         self._look(self._everyone)
+        self.spent["physics"] += driven - began
+        self.spent["reward"] += paid - driven
+        self.spent["sensors"] += time.perf_counter() - paid
         ending = self.race.ending
         truncated = ending == Ending.TIME_UP
         return rewards, (ending != Ending.RUNNING) & ~truncated, truncated

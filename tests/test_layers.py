@@ -113,7 +113,7 @@ def complaints(module: str, found: list[Import]) -> list[str]:
         if there is not None and there != home:
             if home is None and not entry.is_eager:
                 continue
-            elif home is None:
+            if home is None:
                 wrong.append(f"{where}: racer itself imports no room, got {entry.target}")
             elif there not in STEP:
                 wrong.append(f"{where}: imports {entry.target}, which is in no room")

@@ -39,7 +39,7 @@ USAGE = """usage: racer VERB ...
   board replay     film a judged run
   board backup     the whole board as one file; also restore
   board season     new, seal, reveal or show a season
-  bench            time the simulator on this machine
+  bench            time the simulator on this machine; `bench train`: time to clean laps
   tracks list      the shipped tracks; also show, generate, import and export
   tracks limit     solve the least lap time of a track, with a picture if you like
   reward check     find what is wrong with a reward file before it trains
@@ -77,6 +77,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "board season reveal": season.season_reveal,
     "board season show": season.season_show,
     "bench": measure.bench,
+    "bench train": measure.bench_train,
     "car report": measure.car_report,
     "tracks list": tracks.tracks_list,
     "tracks show": tracks.tracks_show,

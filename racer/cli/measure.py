@@ -24,6 +24,27 @@ def bench(json: bool = False) -> None:
         console().print(table(figures))
 
 
+def bench_train(config: str, seeds: tuple[int, ...] = (0, 1, 2, 3, 4), json: bool = False) -> None:
+    """Train a config from several seeds until it drives clean laps, and tell how long that took.
+
+    Args:
+        config: A shipped config's name or a YAML file.
+        seeds: The seeds, one run each.
+        json: Print the figures as JSON.
+    """
+    from racer import assets
+    from racer.assets.document import read
+    from racer.training.bench import bench, table
+    from racer.training.config import RunConfig
+
+    chosen = read(assets.find(config, "configs"), RunConfig)
+    figures = bench(chosen, seeds)
+    if json:
+        print_json(figures)
+    else:
+        console().print(table(figures, chosen.evaluation.laps))
+
+
 def car_report(car: str = "deepracer", out: Path | None = None, json: bool = False) -> None:
     """Measure a car on the proving ground against closed forms; a missed gate is said, not failed.
 

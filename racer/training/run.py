@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tensorboard.compat.proto import event_pb2
 
 from racer.env import RacerVectorEnv
 from racer.errors import ConfigError, RunError
+from racer.judge import LapResult
 from racer.policy.networks import DeterministicActor
 from racer.reward.source import RewardSource
 from racer.training.algorithm import actor, build
@@ -36,11 +37,13 @@ def train(
     console: Console | None = None,
     deepracer_logs: bool = False,
     name: str = "",
+    heard: Callable[[Watch, LapResult], None] | None = None,
 ) -> Watch:
     """Train as the config says and leave everything in `folder`.
 
     With `deepracer_logs` the folder `deepracer` in it holds what that world's tools read; see
-    `racer.deepracer.trace`. `name` is what the config is called.
+    `racer.deepracer.trace`. `name` is what the config is called, `heard` is called after each
+    evaluation and may set the watch's `stop`.
 
     SIGINT and SIGTERM end the run at its next step, saved; a second signal ends it at once. An
     error, too, leaves a checkpoint of what was learnt. `resume` goes on with it.
@@ -59,6 +62,7 @@ def train(
         run = Run.create(folder, config, reward.path.read_bytes(), name)
         trace = _log(folder, config, env, 0) if deepracer_logs else None
         watch = Watch(config, run, reward, console or Console(), trace)
+        watch.heard = heard
         with run.locked():
             _learn(run, watch, model, None)
         return watch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,11 @@ class Watch(BaseCallback):
 
     Attributes:
         stop: Set it to end training at the next step.
+        spent: Seconds of `rollout`, `learning` and `evaluation` so far.
         is_out_of_time: Whether the config's minutes ended it.
         best: The best evaluation so far.
         evaluations: What each evaluation found, as `evaluations.jsonl` holds it.
+        heard: Called with this and the result after each evaluation, where somebody listens.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Watch(BaseCallback):
         self.config, self.run, self.reward, self.trace = config, run, reward, trace
         self._ended: list[dict[str, Any]] = []
         self.stop = self.is_out_of_time = False
+        self.heard: Callable[[Watch, LapResult], None] | None = None
         self.best: LapResult | None = None
         self.evaluations: list[dict[str, Any]] = []
         self._best_record: dict[str, Any] | None = None
@@ -66,7 +70,7 @@ class Watch(BaseCallback):
         self._limit = limit_of(roads[0], car_named(config.car)) if is_known else None
         self._lines = [road.reversed() if _is_reversed(config) else road for road in roads]
         self._next = config.evaluation.every
-        self._spent = {"rollout": 0.0, "learning": 0.0, "evaluation": 0.0}
+        self.spent = {"rollout": 0.0, "learning": 0.0, "evaluation": 0.0}
         self._began = self._mark = time.perf_counter()
         self._bar = Progress(
             TextColumn("{task.percentage:>3.0f}%"),
@@ -90,12 +94,11 @@ class Watch(BaseCallback):
     def _on_rollout_start(self) -> None:
         now = time.perf_counter()
         if self.num_timesteps:
-            self._spent["learning"] += now - self._mark
+            self.spent["learning"] += now - self._mark
         if self.num_timesteps >= self._next:
             self._next += self.config.evaluation.every
             self.evaluate()
             self._begin_chunk()
-            self._spent["evaluation"] += time.perf_counter() - now
         if time.perf_counter() - self._began > 60.0 * self.config.minutes:
             self.is_out_of_time = self.stop = True
         self._mark = time.perf_counter()
@@ -110,7 +113,7 @@ class Watch(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         now = time.perf_counter()
-        self._spent["rollout"] += now - self._mark
+        self.spent["rollout"] += now - self._mark
         self._mark = now
         self.run.log("episodes", self._ended)
         self._ended = []
@@ -150,7 +153,7 @@ class Watch(BaseCallback):
             if laps and self._limit:
                 record("drive/x_limit", float(np.mean(laps)) / self._limit.flying)
         record("time/steps_per_s", rate)
-        for name, spent in self._spent.items():
+        for name, spent in self.spent.items():
             record(f"time/share_{name}", spent / max(now - self._began, 1e-9))
 
     def _begin_chunk(self) -> None:
@@ -170,7 +173,7 @@ class Watch(BaseCallback):
             self.best = recalled(self._best_record["result"], limit_of(track, car))
         self._episodes.extend(episode_of(one) for one in progress["episodes"])
         self._best_lap, self._next = progress["best_lap"], progress["next"]
-        self._spent, self._before = progress["spent"], progress["seconds"]
+        self.spent, self._before = progress["spent"], progress["seconds"]
 
     def save(self, is_whole: bool) -> str:
         """Write a checkpoint, and say the name of its file.
@@ -187,7 +190,7 @@ class Watch(BaseCallback):
             "episodes": [plain_episode(one) for one in self._episodes],
             "best_lap": self._best_lap,
             "next": self._next,
-            "spent": self._spent,
+            "spent": self.spent,
             "seconds": time.perf_counter() - self._began,
         }
         best = self._best_record["checkpoint"] if self._best_record else None
@@ -203,6 +206,7 @@ class Watch(BaseCallback):
         """
         if not is_whole:
             self.save(is_whole)  # The judge takes its time, and whoever stopped us may not.
+        began = time.perf_counter()
         rules, race = self.config.evaluation, self.config.race
         policy = self.model.policy
         policy.set_training_mode(False)
@@ -229,6 +233,9 @@ class Watch(BaseCallback):
         if is_best and self._best_record:
             self.run.mark_best(self._best_record)
         self._show(result)
+        self.spent["evaluation"] += time.perf_counter() - began
+        if self.heard:
+            self.heard(self, result)
         return result
 
     def _keep_line(self, result: LapResult) -> None:

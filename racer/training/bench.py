@@ -1,0 +1,115 @@
+"""How long training takes until the car drives clean laps, and where that time goes."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from racer.env import RacerVectorEnv
+from racer.judge import LapResult
+from racer.training.config import RunConfig
+from racer.training.run import train
+from racer.training.vec_env import CarsVecEnv
+from racer.training.watch import Watch
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SHARES = ("physics", "sensors", "reward", "policy", "learning", "evaluation", "other")
+
+
+def time_to_clean_laps(config: RunConfig, seed: int) -> dict[str, Any]:
+    """Train until the judge has seen a clean race, or until the config's end.
+
+    Args:
+        config: The run; its cars drive in this process, so that their time can be told apart.
+        seed: Instead of the config's.
+
+    Returns:
+        `first_lap_s` and `laps_s`: seconds from the call until an evaluation completed a lap, and
+        all its laps, without being put back once; None where none did. `steps` and `seconds` until
+        the end, and a share of them for each of `SHARES`: `policy` is the forward pass with the
+        rollout's bookkeeping, `other` what comes before the first step and after the last.
+    """
+    began = time.perf_counter()
+    seen: dict[str, Any] = {"seed": seed, "first_lap_s": None, "laps_s": None}
+
+    def heard(watch: Watch, result: LapResult) -> None:
+        now = time.perf_counter() - began
+        if result.laps_completed and not result.resets and seen["first_lap_s"] is None:
+            seen["first_lap_s"] = now
+        if result.is_clean and seen["laps_s"] is None:
+            seen["laps_s"] = now
+            watch.stop = True
+            seen.update(steps=watch.num_timesteps, **_shares(watch, now))
+
+    alone = config.model_copy(update={"seed": seed, "workers": 1})
+    with tempfile.TemporaryDirectory() as folder:
+        watch = train(alone, Path(folder) / "run", Console(file=io.StringIO()), heard=heard)
+    if "steps" not in seen:
+        spent = time.perf_counter() - began
+        seen.update(steps=watch.num_timesteps, **_shares(watch, spent))
+    return seen
+
+
+def _shares(watch: Watch, seconds: float) -> dict[str, Any]:
+    env = watch.training_env
+    assert isinstance(env, CarsVecEnv)
+    assert isinstance(env.cars, RacerVectorEnv)
+    driving, spent = env.cars.spent, dict(watch.spent)
+    parts = driving | {
+        "policy": spent["rollout"] - sum(driving.values()),
+        "learning": spent["learning"],
+        "evaluation": spent["evaluation"],
+    }
+    parts["other"] = seconds - sum(parts.values())
+    shares = {name: parts[name] / seconds for name in SHARES}
+    return {"seconds": seconds, "shares": shares}
+
+
+def bench(config: RunConfig, seeds: Sequence[int]) -> dict[str, Any]:
+    """`time_to_clean_laps` for each seed as `runs`, and `median` and `worst` of their times.
+
+    A time that a run never reached counts as infinite, given as None.
+    """
+    runs = [time_to_clean_laps(config, seed) for seed in seeds]
+    never = float("inf")
+    together: dict[str, Any] = {"runs": runs}
+    for name, pick in (("median", median), ("worst", max)):
+        together[name] = {}
+        for key in ("first_lap_s", "laps_s"):
+            value = pick([never if run[key] is None else run[key] for run in runs])
+            together[name][key] = None if value == never else value
+    return together
+
+
+def table(figures: dict[str, Any], laps: int) -> Table:
+    """The figures for a person."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    title = f"seconds until an evaluation of {laps} laps saw clean ones"
+    shown = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    short = {"learning": "learn", "evaluation": "judge"}
+    headings = ("seed", "one lap", f"{laps} laps", "steps", *(short.get(s, s) for s in SHARES))
+    for heading in headings:
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for run in figures["runs"]:
+        times = (_seconds(run[key]) for key in ("first_lap_s", "laps_s"))
+        shares = (f"{run['shares'][name]:.0%}" for name in SHARES)
+        shown.add_row(str(run["seed"]), *times, f"{run['steps'] / 1000:.0f}k", *shares)
+    for name in ("median", "worst"):
+        times = (_seconds(figures[name][key]) for key in ("first_lap_s", "laps_s"))
+        shown.add_row(name, *times, style="bold")
+    return shown
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.1f}"

@@ -1,0 +1,54 @@
+"""The bench of training: when the judge saw clean laps, and where the time went."""
+
+import pytest
+from rich.console import Console
+
+from racer.assets.document import validate
+from racer.training import bench as module
+from racer.training.bench import SHARES, bench, table, time_to_clean_laps
+from racer.training.config import RunConfig
+from tests.training.test_run import SMALL
+
+CONFIG = validate(SMALL | {"reward": "progress", "track": "oval"}, RunConfig, "test")
+
+
+def test_a_run_that_never_drives_a_clean_lap_says_so_and_where_its_time_went():
+    short = CONFIG.model_copy(update={"steps": 512})
+    seen = time_to_clean_laps(short, 0)
+    assert seen["first_lap_s"] is None
+    assert seen["laps_s"] is None
+    assert seen["steps"] == 512
+    assert set(seen["shares"]) == set(SHARES)
+    assert sum(seen["shares"].values()) == pytest.approx(1.0)
+    assert all(seen["shares"][name] > 0 for name in SHARES)
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    shares = dict.fromkeys(SHARES, 1 / len(SHARES))
+    times = {0: (3.0, 9.0), 1: (1.0, 5.0), 2: (2.0, None)}
+
+    def fake(config, seed):
+        first, laps = times[seed]
+        return {
+            "seed": seed, "first_lap_s": first, "laps_s": laps,
+            "steps": 41_000, "seconds": 10.0, "shares": shares,
+        }  # fmt: skip
+
+    monkeypatch.setattr(module, "time_to_clean_laps", fake)
+    return bench(CONFIG, [0, 1, 2])
+
+
+def test_a_run_that_never_arrives_is_the_worst(runs):
+    assert runs["median"] == {"first_lap_s": 2.0, "laps_s": 9.0}
+    assert runs["worst"] == {"first_lap_s": 3.0, "laps_s": None}
+
+
+def test_the_table_fits_a_terminal_of_80_columns(runs):
+    console = Console(width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(table(runs, 3))
+    text = capture.get()
+    assert "…" not in text
+    assert "never" in text
+    assert "41k" in text
