@@ -92,11 +92,10 @@ def bench(config: RunConfig, seeds: Sequence[int]) -> dict[str, Any]:
 
 def table(figures: dict[str, Any], laps: int) -> Table:
     """The figures for a person."""
-    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     title = f"seconds until an evaluation of {laps} laps saw clean ones"
-    shown = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown = Table(title=title, box=None, padding=(0, 1, 0, 0))
     short = {"learning": "learn", "evaluation": "judge"}
     headings = ("seed", "one lap", f"{laps} laps", "steps", *(short.get(s, s) for s in SHARES))
     for heading in headings:

@@ -13,11 +13,11 @@ CONFIG = validate(SMALL | {"reward": "progress", "track": "oval"}, RunConfig, "t
 
 
 def test_a_run_that_never_drives_a_clean_lap_says_so_and_where_its_time_went():
-    short = CONFIG.model_copy(update={"steps": 512})
+    short = CONFIG.model_copy(update={"steps": 1024})
     seen = time_to_clean_laps(short, 0)
     assert seen["first_lap_s"] is None
     assert seen["laps_s"] is None
-    assert seen["steps"] == 512
+    assert seen["steps"] == 1024
     assert set(seen["shares"]) == set(SHARES)
     assert sum(seen["shares"].values()) == pytest.approx(1.0)
     assert all(seen["shares"][name] > 0 for name in SHARES)
