@@ -27,6 +27,8 @@ class Layers(NamedTuple):
     """Whether a batch norm follows each convolution."""
     dropout: float = 0.0
     """Share of each of `features` that is dropped while it learns."""
+    standardise: bool = False
+    """Whether a lidar's and other numbers are brought to mean 0 and variance 1 first."""
 
 
 PRESETS = {

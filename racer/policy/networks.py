@@ -24,8 +24,43 @@ def embedder(shape: tuple[int, ...], layers: Layers) -> tuple[nn.Sequential, int
     """
     if len(shape) == 3:
         return convolutions((shape[0], shape[1], shape[2]), layers), layers.features[-1]
+    first = [Standardise(shape[0])] if layers.standardise else []
     dense = _dense(shape[0], layers.vectors, layers.activation)
-    return nn.Sequential(nn.Flatten(), *dense), (shape[0], *layers.vectors)[-1]
+    return nn.Sequential(nn.Flatten(), *first, *dense), (shape[0], *layers.vectors)[-1]
+
+
+class Standardise(nn.Module):
+    """Brings numbers (n, k) to mean 0 and variance 1, as far as `take_in` has seen of them.
+
+    What it knows is a part of the weights, so it is saved and exported with them.
+    """
+
+    LARGEST = 10.0
+    """Standard deviations beyond which a number is cut off."""
+    mean: torch.Tensor
+    var: torch.Tensor
+    count: torch.Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("var", torch.ones(width))
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """The numbers, brought there; the layer itself learns nothing here."""
+        scaled = (values - self.mean) / torch.sqrt(self.var + 1e-4)
+        return scaled.clamp(-self.LARGEST, self.LARGEST)
+
+    @torch.no_grad()
+    def take_in(self, values: torch.Tensor) -> None:
+        """Count further numbers (n, k) in, by Chan's parallel algorithm."""
+        n, before = len(values), self.count.clone()
+        self.count += n
+        off = values.mean(dim=0) - self.mean
+        squares = self.var * before + values.var(dim=0, unbiased=False) * n
+        self.var.copy_((squares + off**2 * before * n / self.count) / self.count)
+        self.mean += off * n / self.count
 
 
 def convolutions(shape: tuple[int, int, int], layers: Layers) -> nn.Sequential:

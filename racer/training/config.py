@@ -37,6 +37,10 @@ class PPOConfig(Document):
     ent_coef: float = Field(default=0.0, ge=0, le=1, description="entropy bonus, 0-1")
     vf_coef: float = Field(default=0.5, ge=0, le=10, description="weight of the value loss")
     max_grad_norm: float = Field(default=0.5, gt=0, description="gradient norm clip")
+    scale_rewards: bool = Field(
+        default=False,
+        description="divide rewards by the standard deviation of the discounted return so far",
+    )
     value_loss: Literal["mse", "huber"] = Field(
         default="mse", description="of the critic: mse, or huber, linear past an error of 1"
     )
@@ -68,6 +72,9 @@ class NetworkConfig(Document):
     )
     normalise: bool | None = Field(
         default=None, description="camera: batch norm after each convolution"
+    )
+    standardise: bool | None = Field(
+        default=None, description="lidar, state: bring each number to mean 0 and variance 1"
     )
     dropout: float | None = Field(
         default=None, ge=0, lt=1, description="camera: share of `features` dropped, 0-1"

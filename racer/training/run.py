@@ -127,9 +127,10 @@ def _cars(config: RunConfig, changes: dict[str, Any], is_logged: bool) -> CarsVe
             raise ConfigError(f"workers {count}: --deepracer-logs wants --workers 1, or auto")
         count = 1
     fields = config.env | changes
+    gamma = config.ppo.gamma if config.ppo.scale_rewards else None
     if count == 1:
-        return CarsVecEnv(RacerVectorEnv(config.cars, **fields))
-    return CarsVecEnv(Workers(config.cars, count, fields))
+        return CarsVecEnv(RacerVectorEnv(config.cars, **fields), gamma)
+    return CarsVecEnv(Workers(config.cars, count, fields), gamma)
 
 
 def _log(folder: Path, config: RunConfig, env: CarsVecEnv, steps: int) -> TrainingTrace:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.env import RacerVectorEnv
@@ -23,12 +24,20 @@ class CarsVecEnv(VecEnv):
     A car that is done starts anew in the same step. Its info then holds `terminal_observation`,
     `TimeLimit.truncated`, and `episode`, its story; see `Cars`.
 
+    Args:
+        env: The environment, here or in workers.
+        gamma: Divides rewards by the standard deviation of the return that this discount gives,
+            over all steps so far; None leaves them as they are. An episode's `r` is always theirs.
+
     Attributes:
-        cars: The environment, here or in workers.
+        cars: The environment.
+        scale: That return's running mean and variance; a part of what a checkpoint holds.
     """
 
-    def __init__(self, env: RacerVectorEnv | Workers) -> None:
-        self.cars = env
+    def __init__(self, env: RacerVectorEnv | Workers, gamma: float | None = None) -> None:
+        self.cars, self._gamma = env, gamma
+        self.scale = RunningMeanStd(shape=())
+        self._returns = np.zeros(env.num_envs)
         self._drive = Cars(env) if isinstance(env, RacerVectorEnv) else env
         space = env.single_observation_space
         if isinstance(space, spaces.Dict):
@@ -55,6 +64,7 @@ class CarsVecEnv(VecEnv):
         """Start every car; seeds given to `seed` take effect, and rewards forget what was."""
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
         self._drive.reset(seeds)
+        self._returns[:] = 0.0
         self._reset_seeds()
         return self._seen()
 
@@ -74,7 +84,15 @@ class CarsVecEnv(VecEnv):
                     "TimeLimit.truncated": bool(driven.truncated[car]),
                     "episode": story,
                 }
-        return self._seen(), driven.rewards, driven.done, infos
+        return self._seen(), self._scaled(driven.rewards, driven.done), driven.done, infos
+
+    def _scaled(self, rewards: np.ndarray, done: np.ndarray) -> np.ndarray:
+        if self._gamma is None:
+            return rewards
+        self._returns = self._gamma * self._returns + rewards
+        self.scale.update(self._returns)
+        self._returns[done] = 0.0
+        return (rewards / np.sqrt(self.scale.var + 1e-8)).clip(-10.0, 10.0).astype(np.float32)
 
     def close(self) -> None:
         """Free the world, or end the workers."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
@@ -17,11 +18,13 @@ from stable_baselines3.common.logger import Figure, Image, TensorBoardOutputForm
 from racer.car.spec import car_named
 from racer.judge import LapResult, judge, race_rules
 from racer.limit import limit_of
+from racer.policy.layers import OBSERVATION
+from racer.policy.networks import Standardise
 from racer.race import Ending
 from racer.reward.source import RewardSource
 from racer.sensors import of_car
 from racer.track import load_track
-from racer.training.algorithm import TorchPolicy, actor
+from racer.training.algorithm import SensorFeatures, TorchPolicy, actor
 from racer.training.config import RunConfig
 from racer.training.folder import Run
 from racer.training.lines import keep, rewards
@@ -62,6 +65,7 @@ class Watch(BaseCallback):
         self.evaluations: list[dict[str, Any]] = []
         self._best_record: dict[str, Any] | None = None
         self._before = 0.0
+        self._scale: list[float] = []
         self._episodes: deque[dict[str, Any]] = deque(maxlen=WINDOW)
         self._best_lap = float("inf")
         # Episodes start anywhere, so the flying lap is their only bound.
@@ -86,6 +90,9 @@ class Watch(BaseCallback):
             if isinstance(output, TensorBoardOutputFormat):
                 text = (self.run.folder / "config.yaml").read_text()
                 output.writer.add_text("config", f"```\n{text}\n```")
+        if self._scale:
+            scale = self.training_env.scale  # pyright: ignore[reportAttributeAccessIssue]
+            scale.mean, scale.var, scale.count = self._scale
         self._mark = time.perf_counter()
         self._began = self._mark - self._before
         self._task = self._bar.add_task("", total=self.config.steps, news="")
@@ -115,12 +122,25 @@ class Watch(BaseCallback):
         now = time.perf_counter()
         self.spent["rollout"] += now - self._mark
         self._mark = now
+        self._standardise()
         self.run.log("episodes", self._ended)
         self._ended = []
         rate = self.num_timesteps / (now - self._began)
         self._record(rate, now)
         done = min(self.num_timesteps, self.config.steps)
         self._bar.update(self._task, completed=done, news=self._news(rate))
+
+    def _standardise(self) -> None:
+        """Let the network's own scaling of numbers take in what the cars saw in this rollout."""
+        features = self.model.policy.features_extractor
+        assert isinstance(features, SensorFeatures)
+        seen = self.model.rollout_buffer.observations  # pyright: ignore[reportAttributeAccessIssue]
+        given = seen if isinstance(seen, dict) else {OBSERVATION: seen}
+        for name, part in features.parts.items():
+            for layer in part.modules():
+                if isinstance(layer, Standardise):
+                    values = given[name].reshape(-1, given[name].shape[-1])
+                    layer.take_in(torch.as_tensor(values, device=self.model.device))
 
     def _news(self, rate: float) -> str:
         """At most 54 characters, so that the bar fits a terminal of 80."""
@@ -174,6 +194,7 @@ class Watch(BaseCallback):
         self._episodes.extend(episode_of(one) for one in progress["episodes"])
         self._best_lap, self._next = progress["best_lap"], progress["next"]
         self.spent, self._before = progress["spent"], progress["seconds"]
+        self._scale = progress["scale"]
 
     def save(self, is_whole: bool) -> str:
         """Write a checkpoint, and say the name of its file.
@@ -184,6 +205,7 @@ class Watch(BaseCallback):
         Raises:
             OSError: It cannot be written.
         """
+        scale = self.training_env.scale  # pyright: ignore[reportAttributeAccessIssue]
         progress = {
             "evaluations": self.evaluations,
             "best": self._best_record,
@@ -192,6 +214,7 @@ class Watch(BaseCallback):
             "next": self._next,
             "spent": self.spent,
             "seconds": time.perf_counter() - self._began,
+            "scale": [float(scale.mean), float(scale.var), float(scale.count)],
         }
         best = self._best_record["checkpoint"] if self._best_record else None
         content = pack(self.model, progress)  # pyright: ignore[reportArgumentType]

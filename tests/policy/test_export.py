@@ -11,6 +11,7 @@ from racer.assets.document import validate
 from racer.env import RacerVectorEnv
 from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.policy.export import input_shapes, to_onnx
+from racer.policy.networks import Standardise
 from racer.policy.onnx_policy import OnnxPolicy
 from racer.sensors import of_car
 from racer.training.algorithm import TorchPolicy, actor, build
@@ -30,6 +31,9 @@ def policies(tmp_path, **changes):
         policy.action.get_parameter("weight").mul_(
             100.0
         )  # A fresh head is near zero; a trained one is not.
+    for layer in policy.modules():
+        if isinstance(layer, Standardise):
+            layer.take_in(torch.linspace(-1, 2, 40 * len(layer.mean)).reshape(40, -1))
     env.close()
     path = tmp_path / "car.entry.zip"
     graph = to_onnx(policy, input_shapes(config.sensor))
@@ -50,7 +54,8 @@ def policies(tmp_path, **changes):
 
 @pytest.mark.parametrize("sensor", [CAMERA, "state"], ids=["camera", "state"])
 def test_actions_equal_torch_s_within_1e_5_over_a_thousand_real_observations(tmp_path, sensor):
-    config, in_torch, in_onnx, _ = policies(tmp_path, sensor=sensor)
+    network = {"standardise": sensor == "state"}
+    config, in_torch, in_onnx, _ = policies(tmp_path, sensor=sensor, network=network)
     env = RacerVectorEnv(20, **(config.env | {"reward": None}))
     observations, _ = env.reset(seed=0)
     rng = np.random.default_rng(0)

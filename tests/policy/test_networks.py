@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from racer.policy.layers import PRESETS, Layers
-from racer.policy.networks import DeterministicActor, embedder
+from racer.policy.networks import DeterministicActor, Standardise, embedder
 
 
 def described(part):
@@ -63,3 +63,20 @@ def test_dropout_and_batch_norm_rest_in_a_policy_that_drives():
     assert torch.equal(actor(frame), actor(frame))
     actor.train()
     assert not torch.equal(actor(frame.repeat(2, 1, 1, 1))[:1], actor(frame.repeat(2, 1, 1, 1))[:1])
+
+
+def test_standardised_numbers_have_mean_0_and_variance_1_over_all_that_was_taken_in():
+    torch.manual_seed(0)
+    batches = [torch.randn(n, 3) * 4.0 + torch.tensor([1.0, -5.0, 0.2]) for n in (7, 50, 400)]
+    layer = Standardise(3)
+    assert torch.equal(
+        layer(torch.tensor([[2.0, 30.0, -30.0]])).sign(), torch.tensor([[1.0, 1, -1]])
+    )
+    for batch in batches:
+        layer.take_in(batch)
+    together = torch.cat(batches)
+    assert torch.allclose(layer.mean, together.mean(dim=0), atol=1e-5)
+    assert torch.allclose(layer.var, together.var(dim=0, unbiased=False), rtol=1e-4)
+    out = layer(together)
+    assert torch.allclose(out.mean(dim=0), torch.zeros(3), atol=1e-4)
+    assert layer(torch.full((1, 3), 1e6)).tolist() == [[10.0, 10.0, 10.0]]

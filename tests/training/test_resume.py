@@ -122,6 +122,21 @@ def test_a_camera_with_batch_norm_and_dropout_goes_on_the_same(tmp_path):
     assert_same(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
 
 
+def test_what_scales_observations_and_rewards_goes_on_the_same(tmp_path):
+    scaled = small(
+        network={"hidden": [16], "standardise": True},
+        ppo={"n_steps": 32, "batch_size": 64, "n_epochs": 2, "scale_rewards": True},
+        steps=2 * CHUNK,
+    )
+    train(scaled, tmp_path / "whole", QUIET)
+    held = weights(tmp_path / "whole", 2 * CHUNK)
+    count = next(value for key, value in held.items() if key.endswith("count"))
+    assert count == 2 * CHUNK
+    cut(scaled, tmp_path / "cut", CHUNK + 40)
+    resume(tmp_path / "cut", QUIET)
+    assert_same(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
+
+
 @pytest.mark.parametrize("harm", ["truncated", "altered", "gone"])
 def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_is_used(whole, left, harm):
     newest = left / "checkpoints" / f"step-{3 * CHUNK}.pt"

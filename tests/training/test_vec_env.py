@@ -1,9 +1,15 @@
 """The adapter to Stable-Baselines3's VecEnv."""
 
 import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.buffers import RolloutBuffer
 
+from racer.assets.document import validate
 from racer.env import RacerVectorEnv
 from racer.race import Ending
+from racer.training.algorithm import build
+from racer.training.config import RunConfig
 from racer.training.vec_env import CarsVecEnv
 
 
@@ -74,4 +80,57 @@ def test_the_episode_s_reward_is_the_sum_of_its_steps():
         if dones[0]:
             break
     assert np.isclose(infos[0]["episode"]["r"], total, atol=1e-4)
+    env.close()
+
+
+def test_scaled_rewards_are_divided_by_the_deviation_of_the_return_so_far():
+    paid = RacerVectorEnv(3, sensor="state", reward="progress")
+    env, plain = (
+        CarsVecEnv(paid, gamma=0.9),
+        CarsVecEnv(RacerVectorEnv(3, sensor="state", reward="progress")),
+    )
+    for one in (env, plain):
+        one.seed(1)
+        one.reset()
+    seen, returns = [], np.zeros(3)
+    for step in range(60):
+        _, scaled, done, _ = env.step(np.full((3, 2), 0.3))
+        _, rewards, _, _ = plain.step(np.full((3, 2), 0.3))
+        returns = 0.9 * returns + rewards
+        seen.append(returns.copy())
+        returns[done] = 0.0
+        # The count begins with 1e-4 of a sample of variance 1.
+        assert step < 20 or np.allclose(scaled, rewards / np.std(seen), rtol=2e-2)
+    env.close()
+    plain.close()
+
+
+@pytest.mark.parametrize("is_cut", [True, False], ids=["time is up", "the task ended"])
+def test_ppo_adds_the_value_of_what_the_clock_cut_short_and_of_nothing_else(is_cut, monkeypatch):
+    """The critic holds everything worth 10, half of it a step before; nothing is paid."""
+    config = validate(
+        {"sensor": "state", "reward": "progress", "cars": 2, "device": "cpu", "threads": 1,
+         "race": {"time_limit": 5 / 15}, "ppo": {"n_steps": 5, "batch_size": 2, "gamma": 0.5}},
+        RunConfig, "test",
+    )  # fmt: skip
+    advance = RacerVectorEnv.advance
+
+    def ended(self, actions):
+        rewards, terminated, truncated = advance(self, actions)
+        return rewards, terminated | truncated, np.zeros_like(truncated)
+
+    if not is_cut:
+        monkeypatch.setattr(RacerVectorEnv, "advance", ended)
+    env = CarsVecEnv(RacerVectorEnv(2, **(config.env | {"reward": None})))
+    model = build(config, env)
+    with torch.no_grad():
+        model.policy.value_net.get_parameter("weight").zero_()
+        model.policy.value_net.get_parameter("bias").fill_(10.0)
+    env.seed(0)
+    _, callback = model._setup_learn(10)
+    buffer = model.rollout_buffer
+    assert isinstance(buffer, RolloutBuffer)
+    model.collect_rollouts(env, callback, buffer, 5)
+    assert buffer.rewards[:4].max() == 0.0
+    assert buffer.rewards[4].tolist() == ([5.0, 5.0] if is_cut else [0.0, 0.0])
     env.close()
