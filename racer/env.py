@@ -51,10 +51,14 @@ def _several(value: Any) -> Any:
     return names
 
 
+Tracks = Annotated[tuple[str, ...], BeforeValidator(_several)]
+"""Names of tracks; one is a list of one."""
+
+
 class EnvConfig(Document):
     """What is driven, how it is seen, and what is paid for."""
 
-    track: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
+    track: Tracks = Field(
         default=("bowtie",),
         min_length=1,
         description="a shipped track's name, a file, generated:SEED, or generated for 16 of "

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from racer.assets.document import Document
-from racer.env import EnvConfig
+from racer.env import EnvConfig, Tracks
 from racer.policy.layers import PRESETS, Filters, Layers
 
 
@@ -92,6 +92,11 @@ class EvaluationConfig(Document):
     """The judge's look at the deterministic policy while it learns."""
 
     every: int = Field(default=20_000, ge=1, description="training steps between evaluations")
+    track: Tracks | None = Field(
+        default=None,
+        min_length=1,
+        description="tracks that the best checkpoint is chosen on; null: the first one of training",
+    )
     laps: int = Field(default=3, ge=1, le=100, description="laps of an evaluation, 1-100")
     time_limit: float = Field(default=90.0, gt=0, le=3600, description="simulated seconds, to 3600")
     keep: int = Field(
@@ -133,6 +138,11 @@ class RunConfig(EnvConfig):
                 f"ppo.n_steps = {rollout} samples; lower it"
             )
         return self
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The tracks of an evaluation."""
+        return self.evaluation.track or self.track[:1]
 
     @property
     def env(self) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def write_report(folder: Path, out: Path) -> Path:
         parts += _training(episodes) + _histograms(episodes) + _faults(tracks, episodes)
     if best is not None and run.line(best).is_file():
         line = load(run.line(best))
-        parts += _driven(tracks[0], line) + _actions(config.actions, line)
+        parts += _driven(load_track(config.judged[0]), line) + _actions(config.actions, line)
     if evaluations:
         parts += [_sectors(evaluations), _checkpoints(evaluations, best)]
     path = out / "report.html"

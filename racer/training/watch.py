@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class Watch(BaseCallback):
         stop: Set it to end training at the next step.
         spent: Seconds of `rollout`, `learning` and `evaluation` so far.
         is_out_of_time: Whether the config's minutes ended it.
-        best: The best evaluation so far.
+        best: The best evaluation so far, on the first track of those that are judged.
         evaluations: What each evaluation found, as `evaluations.jsonl` holds it.
         heard: Called with this and the result after each evaluation, where somebody listens.
     """
@@ -62,6 +62,7 @@ class Watch(BaseCallback):
         self.stop = self.is_out_of_time = False
         self.heard: Callable[[Watch, LapResult], None] | None = None
         self.best: LapResult | None = None
+        self._best_merit: tuple[float, ...] = ()
         self.evaluations: list[dict[str, Any]] = []
         self._best_record: dict[str, Any] | None = None
         self._before = 0.0
@@ -72,7 +73,8 @@ class Watch(BaseCallback):
         roads = [load_track(track) for track in config.track]
         is_known = len(roads) == 1 and config.race.direction == "forward"
         self._limit = limit_of(roads[0], car_named(config.car)) if is_known else None
-        self._lines = [road.reversed() if _is_reversed(config) else road for road in roads]
+        judged = load_track(config.judged[0])
+        self._line = judged.reversed() if _is_reversed(config) else judged
         self._next = config.evaluation.every
         self.spent = {"rollout": 0.0, "learning": 0.0, "evaluation": 0.0}
         self._began = self._mark = time.perf_counter()
@@ -188,9 +190,14 @@ class Watch(BaseCallback):
     def go_on(self, progress: dict[str, Any]) -> None:
         """Take up where `progress`, as a checkpoint holds it, left off."""
         self.evaluations, self._best_record = progress["evaluations"], progress["best"]
-        if self._best_record:
-            track, car = load_track(self.config.track[0]), car_named(self.config.car)
-            self.best = recalled(self._best_record["result"], limit_of(track, car))
+        if record := self._best_record:
+            car = car_named(self.config.car)
+            kept = (record["result"], *record.get("others", ()))
+            results = [
+                recalled(one, limit_of(load_track(track), car))
+                for one, track in zip(kept, self.config.judged)
+            ]
+            self.best, self._best_merit = results[0], merit(results)
         self._episodes.extend(episode_of(one) for one in progress["episodes"])
         self._best_lap, self._next = progress["best_lap"], progress["next"]
         self.spent, self._before = progress["spent"], progress["seconds"]
@@ -230,40 +237,51 @@ class Watch(BaseCallback):
         if not is_whole:
             self.save(is_whole)  # The judge takes its time, and whoever stopped us may not.
         began = time.perf_counter()
-        rules, race = self.config.evaluation, self.config.race
-        policy = self.model.policy
-        policy.set_training_mode(False)
-        result = judge(
-            TorchPolicy(actor(self.config, self.model), policy.device),  # pyright: ignore[reportArgumentType]
-            self.config.sensor,
-            self.config.actions,
-            self.config.track[0],
-            race_rules(rules.laps, race.off_track_penalty, rules.time_limit, like=race),
-            self.config.seed,
-            self.config.car,
-        )
-        found = {"steps": self.num_timesteps, **result.as_dict()}
-        self.evaluations.append(found)
-        is_best = self.best is None or merit(result) > merit(self.best)
+        results = self._judge()
+        result = results[0]
+        found = result.as_dict()
+        others = {"others": [one.as_dict() for one in results[1:]]} if results[1:] else {}
+        self.evaluations.append({"steps": self.num_timesteps, **found, **others})
+        is_best = merit(results) > self._best_merit
         if is_best:
-            self.best = result
+            self.best, self._best_merit = result, merit(results)
             file = f"step-{self.num_timesteps}.pt"
-            self._best_record = {"checkpoint": file, "result": result.as_dict()}
+            self._best_record = {"checkpoint": file, "result": found, **others}
         self._keep_line(result)
         if is_whole:
             self.save(is_whole)
-        self.run.log("evaluations", [found])
+        self.run.log("evaluations", self.evaluations[-1:])
         if is_best and self._best_record:
             self.run.mark_best(self._best_record)
         self._show(result)
+        self._show_others(results[1:])
         self.spent["evaluation"] += time.perf_counter() - began
         if self.heard:
             self.heard(self, result)
         return result
 
+    def _judge(self) -> list[LapResult]:
+        """One race on each track that is judged."""
+        rules, race = self.config.evaluation, self.config.race
+        policy = self.model.policy
+        policy.set_training_mode(False)
+        driver = TorchPolicy(actor(self.config, self.model), policy.device)  # pyright: ignore[reportArgumentType]
+        return [
+            judge(
+                driver,
+                self.config.sensor,
+                self.config.actions,
+                track,
+                race_rules(rules.laps, race.off_track_penalty, rules.time_limit, like=race),
+                self.config.seed,
+                self.config.car,
+            )
+            for track in self.config.judged
+        ]
+
     def _keep_line(self, result: LapResult) -> None:
         is_reversed = _is_reversed(self.config)
-        paid = rewards(result, self._lines[0], self.config.car, self.reward, is_reversed)
+        paid = rewards(result, self._line, self.config.car, self.reward, is_reversed)
         keep(self.run.line(self.num_timesteps), result, paid)
         if self.trace:
             self.trace.evaluation(result, paid)
@@ -281,13 +299,21 @@ class Watch(BaseCallback):
             record("judge/x_limit", result.x_limit)
         title = f"{self.num_timesteps:,} steps: {result.laps_completed}/{result.laps} laps"
         title += f", {result.x_limit:.2f} x the limit" if result.x_limit else ""
-        figure = driven_line(self._lines[0], result.xy, result.speed, title)
+        figure = driven_line(self._line, result.xy, result.speed, title)
         record("judge/driven_line", Figure(figure, close=False), exclude="stdout")
         env = self.training_env
         seen = of_car(env.observations, 0)  # pyright: ignore[reportAttributeAccessIssue]
         for name, one in seen.items() if isinstance(seen, dict) else [("camera", seen)]:
             if one.ndim == 3:
                 record(f"judge/{name}", Image(one[..., -1:], "HWC"), exclude="stdout")
+
+    def _show_others(self, results: list[LapResult]) -> None:
+        for result in results:
+            share = result.laps_completed / result.laps
+            self.logger.record(f"judge_{result.track}/completion", share)
+            self.logger.record(f"judge_{result.track}/resets", result.resets)
+            if result.x_limit is not None:
+                self.logger.record(f"judge_{result.track}/x_limit", result.x_limit)
 
     def _on_training_end(self) -> None:
         self._bar.stop()
@@ -312,9 +338,14 @@ def _story(steps: int, episode: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def merit(result: LapResult) -> tuple[int, int, float, float]:
-    """Orders results: most laps; of complete ones fewest faults, then fastest; else furthest."""
-    total = result.total_time_s
-    if total is None:
-        return result.laps_completed, 0, 0.0, result.distance
-    return result.laps_completed, -result.resets, -total, 0.0
+def merit(results: Sequence[LapResult]) -> tuple[float, ...]:
+    """Orders results on the same tracks: most laps; fewest faults, then fastest, of complete ones;
+    else furthest.
+    """
+    done = [one for one in results if one.total_time_s is not None]
+    return (
+        sum(one.laps_completed for one in results),
+        -sum(one.resets for one in done),
+        -sum(one.total_time_s or 0.0 for one in done),
+        sum(one.distance for one in results if one.total_time_s is None),
+    )

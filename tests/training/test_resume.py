@@ -6,6 +6,7 @@ import os
 import pickle
 import resource
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from racer.training.checkpoints import Checkpoints
 from racer.training.folder import Run
 from racer.training.run import resume, train
 from racer.training.state import recalled
-from racer.training.watch import Watch
+from racer.training.watch import Watch, merit
 from tests.training.test_run import QUIET, config
 
 REWARD = (
@@ -244,3 +245,25 @@ def test_a_last_line_that_a_power_loss_cut_short_is_left_out(whole, left):
 def test_a_best_result_is_recalled_as_it_was_recorded(whole):
     record = json.loads((whole / "best.json").read_text())["result"]
     assert recalled(record, None).as_dict() | {"limit_s": record["limit_s"]} == record
+
+
+def test_an_evaluation_on_other_tracks_than_those_of_training_is_kept_and_goes_on(tmp_path):
+    exam = {"every": CHUNK, "laps": 1, "time_limit": 4.0, "track": ["wedge", "cove"]}
+    several = small(track=["oval", "bowtie"], evaluation=exam, steps=2 * CHUNK)
+    train(several, tmp_path / "whole", QUIET)
+    cut(several, tmp_path / "cut", CHUNK + 40)
+    resume(tmp_path / "cut", QUIET)
+    assert_same(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
+    for one in Run.open(tmp_path / "cut").records("evaluations"):
+        assert (one["track"], [other["track"] for other in one["others"]]) == ("wedge", ["cove"])
+
+
+def test_the_best_of_several_tracks_is_the_one_with_the_most_laps_over_all(whole):
+    (record,) = Run.open(whole).records("evaluations")[-1:]
+    one = recalled(record, None)
+    some = replace(one, laps=3, laps_completed=2, lap_times_s=[9.0, 9.0], resets=0)
+    every = replace(one, laps=3, laps_completed=3, lap_times_s=[9.0] * 3, resets=0)
+    faulty, slow = replace(every, resets=2), replace(every, lap_times_s=[9.0, 9.0, 9.5])
+    order = [[some, some], [some, every], [every, faulty], [every, slow], [every, every]]
+    mixed = order[::-1]
+    assert sorted(mixed, key=merit) == order
