@@ -99,6 +99,9 @@ class EvaluationConfig(Document):
     )
     laps: int = Field(default=3, ge=1, le=100, description="laps of an evaluation, 1-100")
     time_limit: float = Field(default=90.0, gt=0, le=3600, description="simulated seconds, to 3600")
+    film: int = Field(
+        default=5, ge=0, le=10_000, description="film a lap of each so-many-th; 0: of none"
+    )
     keep: int = Field(
         default=3, ge=2, le=1000, description="checkpoints kept beside the best, one an evaluation"
     )

@@ -32,8 +32,8 @@ class Run:
     the learner after N steps, of which `checkpoints.json` lists the hashes and `best.json` names
     the best, `run.json` tells of its beginning and its end, `lock` is held while it trains,
     `evaluations.jsonl` holds a line an evaluation, `episodes.jsonl` one a training episode,
-    `lines/step-N.npz` the line driven in an evaluation (see `racer.training.lines`), and
-    TensorBoard's events lie beside them.
+    `lines/step-N.npz` the line driven in an evaluation (see `racer.training.lines`),
+    `videos/step-N.mp4` a lap of some, and TensorBoard's events lie beside them.
     """
 
     folder: Path

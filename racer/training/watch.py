@@ -31,9 +31,12 @@ from racer.training.lines import keep, rewards
 from racer.training.state import chunk_seed, episode_of, pack, plain_episode, recalled
 from racer.training.trace import TrainingTrace
 from racer.view.plot import driven_line
+from racer.view.race import film
 
 WINDOW = 100
 """Episodes over which rates are taken."""
+FILMED = 10.0
+"""So much of a race without a lap is filmed [s]."""
 
 
 class Watch(BaseCallback):
@@ -255,6 +258,9 @@ class Watch(BaseCallback):
             self.run.mark_best(self._best_record)
         self._show(result)
         self._show_others(results[1:])
+        every = self.config.evaluation.film
+        if every and len(self.evaluations) % every == 0:
+            self._film(result)
         self.spent["evaluation"] += time.perf_counter() - began
         if self.heard:
             self.heard(self, result)
@@ -306,6 +312,24 @@ class Watch(BaseCallback):
         for name, one in seen.items() if isinstance(seen, dict) else [("camera", seen)]:
             if one.ndim == 3:
                 record(f"judge/{name}", Image(one[..., -1:], "HWC"), exclude="stdout")
+
+    def _film(self, result: LapResult) -> None:
+        """Film the first lap, or what there is of it, as `videos/step-N.mp4`."""
+        end = result.lap_times_s[0] if result.lap_times_s else FILMED
+        n = int(np.searchsorted(result.time, end)) + 1
+        film(
+            self.run.folder / "videos" / f"step-{self.num_timesteps}.mp4",
+            load_track(self.config.judged[0]),
+            result.body[:n],
+            result.steering[:n],
+            result.lap_times_s,
+            result.laps,
+            self.config.sensor,
+            boxes=result.boxes[:n],
+            colours=result.colours,
+            walls=self.config.race.walls,
+            car=self.config.car,
+        )
 
     def _show_others(self, results: list[LapResult]) -> None:
         for result in results:

@@ -198,3 +198,15 @@ def test_a_reward_that_hangs_stops_the_run_with_a_checkpoint_and_its_line(tmp_pa
     with pytest.raises(RewardError, match=r"slow\.py:[23]: still running after"):
         train(config(reward=str(reward)), tmp_path / "run", QUIET)
     assert list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
+
+
+def test_every_second_evaluation_is_filmed_if_asked_for(tmp_path, monkeypatch):
+    filmed = []
+    monkeypatch.setattr(
+        "racer.training.watch.film", lambda path, *race, **rest: filmed.append((path.name, race))
+    )
+    rules = {"every": 512, "laps": 1, "time_limit": 3.0, "film": 2}
+    train(config(evaluation=rules), tmp_path / "run", QUIET)
+    assert [name for name, _ in filmed] == ["step-1024.mp4", "step-2048.mp4"]
+    _, body, steering, *_ = filmed[0][1]
+    assert len(body) == len(steering) == 45
