@@ -83,7 +83,7 @@ class Watch(BaseCallback):
         self._began = self._mark = time.perf_counter()
         self._bar = Progress(
             TextColumn("{task.percentage:>3.0f}%"),
-            BarColumn(bar_width=10),
+            BarColumn(bar_width=8),
             TextColumn("{task.fields[news]}", table_column=Column(no_wrap=True)),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -148,12 +148,13 @@ class Watch(BaseCallback):
                     layer.take_in(torch.as_tensor(values, device=self.model.device))
 
     def _news(self, rate: float) -> str:
-        """At most 54 characters, so that the bar fits a terminal of 80."""
-        news = f"{rate / 1000:.1f}k steps/s  laps {self._completion():.0%}"
+        """At most 56 characters, so that the bar fits a terminal of 80."""
+        news = f"{rate / 1000:.1f}k steps/s, {self._completion():.0%} laps"
         if np.isfinite(self._best_lap):
-            news += f"  best {self._best_lap:.2f} s"
+            news += f", best {self._best_lap:.2f} s"
+            news += f" {self._best_lap / self._limit.flying:.2f}x" if self._limit else ""
         if self.best is not None:
-            news += f"  judged {self.best.laps_completed}/{self.best.laps}"
+            news += f", judged {self.best.laps_completed}/{self.best.laps}"
         return news
 
     def _completion(self) -> float:

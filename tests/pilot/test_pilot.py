@@ -115,7 +115,7 @@ def test_a_pilot_stands_on_the_board_as_the_houses_own(name, capsys, tmp_path, m
     assert row["x_limit"] == pytest.approx(row["total_time_s"] / row["limit_s"])
     main(["board", "show"])
     said = capsys.readouterr().out
-    assert f"{row['x_limit']:.2f} x" in said
+    assert f" {row['x_limit']:.2f} " in said
     assert "house" in said
     assert list((tmp_path / "entries").iterdir()) == []
 
