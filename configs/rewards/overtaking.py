@@ -1,5 +1,5 @@
-# Teaches to overtake bots that change lanes: as `avoidance`, but a crash costs ten metres of road and
-# leaving the road five, because a car that is hit from the side learns little from a small fine.
+# Teaches to overtake bots that change lanes: as `avoidance`, but a crash costs ten metres of road
+# and leaving it five, for who is hit from the side learns little from a small fine.
 #
 # A metre pays 1; close behind an object it pays 1 in the other lane and little in its own.
 
