@@ -56,7 +56,7 @@ def test_a_club_season_in_five_commands(say, refuse):
     submitted = say("board", "submit", "pure-pursuit", "--season", "club")
     assert "number 1 of 1" in submitted
     assert "runs: 4 finished" in submitted or "time_out" in submitted
-    assert "mid mean" in say("board", "show", "--season", "club")
+    assert "iqm" in say("board", "show", "--season", "club")
     hidden = json.loads(say("board", "season", "show", "club", "--json"))
     assert hidden["runs"] == []
     assert secret.read_text().strip() not in Path("club.yaml").read_text()
