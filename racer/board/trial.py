@@ -82,31 +82,71 @@ def try_on(store: Store, season: Season, racer: Entry | str, secret: str | None)
     Raises:
         RacerError: The season cannot be judged here, or the entry does not fit it.
     """
+    refuse_misfit(season, racer)
+    runs = []
+    for run in season.runs(secret):
+        figures, content = drive(season, run, racer)
+        runs.append(figures | {"replay": store.keep_replay(content)})
+    refuse_other_roads(store, season, runs)
+    return runs
+
+
+def refuse_misfit(season: Season, racer: Entry | str) -> None:
+    """Nothing, where this racer can judge the season, and the entry is for the season's car.
+
+    Raises:
+        BoardError: The season is for other physics, or for another car.
+    """
     season.refuse_other_physics()
     if not isinstance(racer, str) and racer.manifest.car != season.car:
         raise BoardError(
             f"{racer.manifest.name} drives the car {racer.manifest.car}; season {season.name} is "
             f"for {season.car}: train for that car, or submit to another season"
         )
+
+
+def drive(season: Season, run: Run, racer: Entry | str) -> tuple[dict[str, Any], bytes]:
+    """Judge an entry, or a pilot by its name, on one run.
+
+    Returns:
+        What it came to, as a row keeps it but for `replay`; and the replay's file.
+
+    Raises:
+        RacerError: The run cannot be judged here.
+    """
+    result = _judge(season, run, racer)
+    figures = _figures(run, result)
     space = None if isinstance(racer, str) else racer.manifest.actions
-    runs = []
-    for run in season.runs(secret):
-        result = _judge(season, run, racer)
-        figures = _figures(run, result)
-        notes = {"replay": store.keep_replay(pack(record(result, space, figures)))}
-        if isinstance(racer, str):
-            notes["pilot"] = racer
-        if result.failure:
-            notes["failure"] = result.failure
-        runs.append(figures | notes)
-    _refuse_other_roads(store, season, runs)
-    return runs
+    content = pack(record(result, space, figures))
+    notes = {"pilot": racer} if isinstance(racer, str) else {}
+    if result.failure:
+        notes["failure"] = result.failure
+    return figures | notes, content
 
 
 def simulate(season: Season, run: Run, replay: Replay) -> LapResult:
     """The race that a replay's actions make, in a world of its own."""
     race = season.race(run.direction)
     return judge.judge_pilot(Recorded(replay), run.track, race, run.seed, season.car)
+
+
+def examine(
+    season: Season, run: Run, replay: Replay, kept: dict[str, Any]
+) -> tuple[LapResult, Verdict]:
+    """A race simulated again from its replay, held against the replay and the row.
+
+    Args:
+        season: The season.
+        run: Which of its runs.
+        replay: What was kept of the race.
+        kept: What the row says of it.
+    """
+    result = simulate(season, run, replay)
+    verdict = compare(replay, result, _figures(run, result))
+    claimed = {key: value for key, value in kept.items() if key not in NOTES}
+    if verdict.is_fine and claimed != replay.score:
+        verdict = Verdict(f"the row has {differing(claimed, replay.score)}", False)
+    return result, verdict
 
 
 def again(
@@ -162,22 +202,12 @@ def verify(
             if len(runs) != len(row.runs):
                 raise BoardError(f"the row has {len(row.runs)} runs, its season {len(runs)}")
             replay = replay_of(store, row, number)
-            simulated = _simulated(season, runs[number], replay, kept)
+            _, simulated = examine(season, runs[number], replay, kept)
             if is_policy_run:
                 policy = _driven(store, row, season, runs[number], replay)
         except RacerError as problem:
             simulated = Verdict(str(problem), False)
         yield Finding(row.id, row.name, number, simulated, policy)
-
-
-def _simulated(season: Season, run: Run, replay: Replay, kept: dict[str, Any]) -> Verdict:
-    result = simulate(season, run, replay)
-    figures = _figures(run, result)
-    verdict = compare(replay, result, figures)
-    claimed = {key: value for key, value in kept.items() if key not in NOTES}
-    if verdict.is_fine and claimed != replay.score:
-        return Verdict(f"the row has {differing(claimed, replay.score)}", False)
-    return verdict
 
 
 def _driven(store: Store, row: Row, season: Season, run: Run, replay: Replay) -> Verdict:
@@ -225,7 +255,12 @@ def _figures(run: Run, result: LapResult) -> dict[str, Any]:
     }
 
 
-def _refuse_other_roads(store: Store, season: Season, runs: list[dict[str, Any]]) -> None:
+def refuse_other_roads(store: Store, season: Season, runs: list[dict[str, Any]]) -> None:
+    """Nothing, where the tracks of new runs are those on which the season's rows were driven.
+
+    Raises:
+        BoardError: The file of a track was changed since.
+    """
     before = {
         run["track"]: run.get("track_sha256") for row in store.rows(season) for run in row.runs
     }

@@ -10,6 +10,7 @@ from racer.cli import (
     deepracer,
     entry,
     measure,
+    page,
     race,
     reward,
     runs,
@@ -38,6 +39,8 @@ USAGE = """usage: racer VERB ...
   board verify     simulate what was judged again, and check the chain of the board's records
   board replay     film a judged run
   board backup     the whole board as one file; also restore
+  board page       the board as pages that need nothing else, with the races to watch
+  board serve      the same pages on this machine, with a place to hand in entries
   board season     new, seal, reveal or show a season
   bench            time the simulator on this machine; `bench train`: time to clean laps
   tracks list      the shipped tracks; also show, generate, import and export
@@ -72,6 +75,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "board replay": board.board_replay,
     "board backup": board.board_backup,
     "board restore": board.board_restore,
+    "board page": page.board_page,
+    "board serve": page.board_serve,
     "board season new": season.season_new,
     "board season seal": season.season_seal,
     "board season reveal": season.season_reveal,

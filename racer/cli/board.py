@@ -11,6 +11,7 @@ from racer.cli.race import racer_named
 from racer.errors import BoardError, ConfigError
 
 if TYPE_CHECKING:
+    from racer.board.season import Season
     from racer.board.store import Store
 
 
@@ -144,7 +145,8 @@ def board_verify(
         print(f"chain: {fault or 'holds'}")
     found = []
     for row in rows:
-        for one in verify(store, row, _secret_on(store, row.season_digest), policy):
+        secret = secret_on(store, store.season(row.season_digest))
+        for one in verify(store, row, secret, policy):
             found.append(one)
             if not json:
                 acts = f"; {one.policy.text}" if one.policy else ""
@@ -193,7 +195,9 @@ def board_replay(id: int, video: Path | None = None, run: int = 0) -> None:
         raise ConfigError("racer board replay wants a file to write: add --video FILE.mp4")
     store = Store()
     row = store.row(id)
-    season, driven, result = again(store, row, run, _secret_on(store, row.season_digest))
+    season, driven, result = again(
+        store, row, run, secret_on(store, store.season(row.season_digest))
+    )
     film(
         video,
         load_track(driven.track),
@@ -236,17 +240,16 @@ def board_restore(file: Path) -> None:
     print(f"board: {store.folder}, {len(store.every_row())} submissions")
 
 
-def _secret_on(store: Store, digest: str) -> str | None:
+def secret_on(store: Store, season: Season) -> str | None:
     """The secret of a season on the board: revealed by the board or by racer, or kept here."""
     from racer import assets
     from racer.board.season import load_season
     from racer.board.secret import find_secret
     from racer.cli.season import secret_of
 
-    season = store.season(digest)
     if not season.sealed:
         return None
-    if secret := store.revealed(digest):
+    if secret := store.revealed(season.digest):
         return secret
     if season.name in assets.names("configs/seasons") and load_season(season.name) == season:
         return secret_of(season, season.name)

@@ -1,0 +1,158 @@
+"""Where entries are handed in: a queue, one worker that judges, and how far each one is."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from racer.board.season import Season
+from racer.board.standing import sentence
+from racer.board.store import Store
+from racer.board.trial import drive, refuse_misfit, refuse_other_roads
+from racer.errors import BoardError, EntryError, RacerError
+from racer.policy.check import check_entry
+from racer.policy.entry import read_entry
+
+WAITING = 20
+"""The most entries that wait at once."""
+KEPT = 50
+"""How many of the latest entries' outcomes are told."""
+
+
+@dataclass
+class Ticket:
+    """One entry that was handed in.
+
+    Attributes:
+        number: Its number, from 1 since the server was started.
+        season: The season's name.
+        state: How it stands.
+        name: The entry's name, once its package was read.
+        done: Races that were judged.
+        all: Races to judge; 0 until that is known.
+        code: Why it was refused, one word; see the codes in docs/leaderboard.md.
+        said: What it came to, or why it was refused.
+        row: The number of its row on the board.
+    """
+
+    number: int
+    season: str
+    state: Literal["waiting", "judging", "done", "refused"] = "waiting"
+    name: str = ""
+    done: int = 0
+    all: int = 0
+    code: str = ""
+    said: str = ""
+    row: int | None = None
+
+
+class Desk:
+    """Takes entries and judges one after the other, in a thread of its own.
+
+    Args:
+        store: The board.
+        seasons: The seasons that take entries, by their digests.
+        secret_of: The secret with which a sealed season is judged.
+        changed: Called after a row was added.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        seasons: dict[str, Season],
+        secret_of: Callable[[Season], str | None],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store, self._seasons = store, seasons
+        self._secret_of, self._changed = secret_of, changed
+        self._waiting: queue.Queue[tuple[Ticket, Path, Season] | None] = queue.Queue(WAITING)
+        self._tickets: list[Ticket] = []
+        self._count, self._lock = 0, threading.Lock()
+        self._worker = threading.Thread(target=self._work, name="judge", daemon=True)
+        self._worker.start()
+
+    def hand_in(self, path: Path, digest: str) -> Ticket:
+        """Put an entry into the queue; its file is the desk's from then on, which removes it.
+
+        Args:
+            path: The package, not checked at all.
+            digest: The season's.
+
+        Raises:
+            BoardError: There is no such season, or too many are waiting.
+        """
+        season = self._seasons.get(digest)
+        if season is None:
+            raise BoardError(f"no season {digest!r:.80} takes entries here; open its page again")
+        with self._lock:
+            ticket = Ticket(self._count + 1, season.name)
+            try:
+                self._waiting.put_nowait((ticket, path, season))
+            except queue.Full:
+                raise BoardError(f"{WAITING} entries wait already; try again later") from None
+            self._count += 1
+            self._tickets = [*self._tickets, ticket][-KEPT:]
+        return ticket
+
+    def told(self) -> list[dict[str, Any]]:
+        """How the latest entries stand, the latest first; plain values."""
+        with self._lock:
+            return [asdict(ticket) for ticket in reversed(self._tickets)]
+
+    def close(self) -> None:
+        """Let the entry that is judged be finished, and no other begin."""
+        while True:
+            try:
+                left = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if left:
+                left[1].unlink(missing_ok=True)
+        self._waiting.put(None)
+        self._worker.join()
+
+    def _work(self) -> None:
+        while work := self._waiting.get():
+            ticket, path, season = work
+            try:
+                self._judge(ticket, path, season)
+            except EntryError as problem:
+                self._refuse(ticket, problem.code, str(problem), path)
+            except RacerError as problem:
+                self._refuse(ticket, "board", str(problem), path)
+            except Exception as problem:  # so that the next one is judged all the same
+                self._refuse(ticket, "bug", f"a fault of racer's: {problem!r}", path)
+            finally:
+                path.unlink(missing_ok=True)
+
+    def _judge(self, ticket: Ticket, path: Path, season: Season) -> None:
+        self._tell(ticket, state="judging")
+        entry = read_entry(path)
+        self._tell(ticket, name=entry.manifest.name)
+        self._store.refuse_closed(season)
+        refuse_misfit(season, entry)
+        checked, races = check_entry(entry), season.runs(self._secret_of(season))
+        self._tell(ticket, all=len(races))
+        runs = []
+        for race in races:
+            figures, content = drive(season, race, entry)
+            runs.append(figures | {"replay": self._store.keep_replay(content)})
+            self._tell(ticket, done=len(runs))
+        refuse_other_roads(self._store, season, runs)
+        about = {"box": checked.box, "signer": entry.signer or ""}
+        row = self._store.add(season, entry.manifest.name, entry, runs, **about)
+        self._changed()
+        self._tell(ticket, state="done", said=sentence(season, row), row=row.id)
+
+    def _refuse(self, ticket: Ticket, code: str, said: str, path: Path) -> None:
+        # The file has a name of the server's own, which tells the person nothing.
+        self._tell(ticket, state="refused", code=code, said=said.replace(str(path), "the entry"))
+
+    def _tell(self, ticket: Ticket, **news: Any) -> None:
+        with self._lock:
+            for key, value in news.items():
+                setattr(ticket, key, value)

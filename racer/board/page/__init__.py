@@ -1,0 +1,1 @@
+"""A board as web pages that need nothing else: tables, entries, and races on a canvas."""

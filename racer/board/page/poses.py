@@ -1,0 +1,92 @@
+"""What the canvas draws: places of a race and borders of a road, as few and small numbers."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from racer.judge import LapResult
+from racer.race import Ending
+from racer.track import Track
+from racer.world import CONTROL_RATE
+from racer.world.state import yaw_of
+
+FORMAT = 1
+"""Raised where what follows is written otherwise."""
+FINEST = 0.001
+"""The least step of a place [m]; one of a road so large that 16 bits do not hold it is coarser."""
+ANGLE = 1e-4
+"""Step of an angle [rad]."""
+SPEED = 0.001
+"""Step of a speed [m/s]."""
+
+
+def poses(result: LapResult) -> dict[str, Any]:
+    """A race as the canvas reads it.
+
+    `place` holds x, y, yaw and speed at the start and after each control step, 16 bits each, in
+    steps of `unit`, `ANGLE` and `SPEED`; a control step takes `period`. `waits` are the penalties
+    [s] before a step, `faults` why. `laps` are the race times at which laps ended [s].
+    """
+    body = np.vstack([result.start, result.body])
+    gaps = np.diff(np.concatenate([[0.0], result.time])) - 1.0 / CONTROL_RATE
+    waits = np.flatnonzero(gaps > 0.5 / CONTROL_RATE)
+    unit = _unit(body[:, :2], result.boxes[..., :2].reshape(-1, 2))
+    speed = np.hypot(body[:, 7], body[:, 8]) / SPEED
+    place = np.column_stack([body[:, :2] / unit, yaw_of(body) / ANGLE, speed])
+    return {
+        "period": 1.0 / CONTROL_RATE,
+        "unit": unit,
+        "steps": len(body),
+        "place": _packed(place),
+        "waits": [[int(k) + 1, round(float(gaps[k]), 3)] for k in waits],
+        "faults": [
+            [int(k) + 1, Ending(int(result.fault[k])).name.lower()]
+            for k in np.flatnonzero(result.fault != Ending.RUNNING)
+        ],
+        "laps": [round(float(end), 3) for end in np.cumsum(result.lap_times_s)],
+        "ending": result.ending,
+        "objects": _objects(result, unit),
+    }
+
+
+def road(track: Track) -> dict[str, Any]:
+    """A road as the canvas reads it: its borders as x, y, x, y ... [m], and where laps begin."""
+    return {
+        "left": _rounded(track.left),
+        "right": _rounded(track.right),
+        "start": _rounded(np.stack([track.left[0], track.right[0]])),
+        "heading": round(float(track.heading[0]), 3),
+    }
+
+
+def _objects(result: LapResult, unit: float) -> dict[str, Any]:
+    """Boxes and bots: sizes, colours, and x, y and yaw at each step or, if they stand, once."""
+    boxes = result.boxes
+    if not boxes.size:
+        return {"sizes": [], "colours": [], "place": "", "is_moving": False}
+    is_moving = bool(np.ptp(boxes[..., :2], axis=0).max() > FINEST)
+    boxes = np.concatenate([boxes[:1], boxes]) if is_moving else boxes[:1]
+    place = np.dstack([boxes[..., :2] / unit, yaw_of(boxes) / ANGLE])
+    return {
+        "sizes": (2.0 * boxes[0, :, 7:9]).round(3).tolist(),
+        "colours": ["#" + bytes(one.tolist()).hex() for one in result.colours[: boxes.shape[1]]],
+        "place": _packed(place),
+        "is_moving": is_moving,
+    }
+
+
+def _unit(*places: np.ndarray) -> float:
+    most = max(float(np.abs(one).max()) for one in places if one.size)
+    return max(FINEST, float(np.ceil(most / 32.0)) * FINEST)
+
+
+def _packed(numbers: np.ndarray) -> str:
+    whole = np.clip(np.rint(numbers), -32768, 32767).astype("<i2")
+    return base64.b64encode(whole.tobytes()).decode()
+
+
+def _rounded(points: np.ndarray) -> list[float]:
+    return points.round(3).reshape(-1).tolist()
