@@ -38,6 +38,9 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
         "racer.training.importer.import_deepracer",
         "racer.training.lines.best_line",
         "racer.deepracer.trace.write_json",
+        "racer.board.page.site.write_site",
+        "racer.board.server.BoardServer",
+        "racer.board.many.run_season",
         "racer.track.load_track",
         "racer.track.generator.draw",
     ):

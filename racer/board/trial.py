@@ -243,16 +243,23 @@ def _judge(season: Season, run: Run, racer: Entry | str) -> LapResult:
 
 def _figures(run: Run, result: LapResult) -> dict[str, Any]:
     """What a run came to, as a row keeps it; of a sealed track and seed only the number."""
-    road = load_track(run.track)
-    # To a tenth of a millimetre: the fit's last digits differ between machines.
-    shape = np.rint(np.vstack([road.centre, road.left, road.right]) * 1e4).astype("<i8")
     return result.as_dict() | {
         "track": run.label,
         "direction": run.direction,
         "seed": run.number,
-        "length_m": float(road.length),
-        "track_sha256": hashlib.sha256(shape.tobytes()).hexdigest(),
+        "length_m": float(load_track(run.track).length),
+        "track_sha256": road_sha256(run.track),
     }
+
+
+def road_sha256(track: str) -> str:
+    """SHA-256 of a track's rings, to a tenth of a millimetre.
+
+    The fit's last digits differ between machines.
+    """
+    road = load_track(track)
+    shape = np.rint(np.vstack([road.centre, road.left, road.right]) * 1e4).astype("<i8")
+    return hashlib.sha256(shape.tobytes()).hexdigest()
 
 
 def refuse_other_roads(store: Store, season: Season, runs: list[dict[str, Any]]) -> None:

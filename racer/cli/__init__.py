@@ -41,6 +41,7 @@ USAGE = """usage: racer VERB ...
   board backup     the whole board as one file; also restore
   board page       the board as pages that need nothing else, with the races to watch
   board serve      the same pages on this machine, with a place to hand in entries
+  board run-season judge a whole folder of entries, on all processors
   board season     new, seal, reveal or show a season
   bench            time the simulator on this machine; `bench train`: time to clean laps
   tracks list      the shipped tracks; also show, generate, import and export
@@ -77,6 +78,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "board restore": board.board_restore,
     "board page": page.board_page,
     "board serve": page.board_serve,
+    "board run-season": page.board_run_season,
     "board season new": season.season_new,
     "board season seal": season.season_seal,
     "board season reveal": season.season_reveal,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from racer.board.season import Season
@@ -64,6 +64,60 @@ def board_serve(port: int = 8000, host: str = "127.0.0.1", season: str = "") -> 
     finally:
         print("finishing the entry that is judged ...")
         server.close()
+
+
+def board_run_season(
+    folder: Path,
+    season: str = "open",
+    workers: Literal["auto"] | int = "auto",
+    json: bool = False,
+) -> None:
+    """Judge every entry of a folder on a season, on all processors, and add them to the board.
+
+    What was judged before is not judged again, and a run that was stopped goes on where it was.
+
+    Args:
+        folder: Where the files NAME.entry.zip lie.
+        season: A shipped season's name or a YAML file.
+        workers: Processes that judge; auto is one a processor.
+        json: Print the summary as JSON.
+    """
+    from racer.board.many import run_season
+    from racer.board.season import load_season
+    from racer.board.store import Store
+    from racer.cli.output import print_json, progress
+    from racer.cli.season import secret_of
+
+    rules, count = load_season(season), None if workers == "auto" else workers
+    with progress("judging races") as tell:
+        found = run_season(Store(), rules, folder, secret_of(rules, season), count, tell)
+    if json:
+        refused = {
+            name: {"code": code, "said": said} for name, (code, said) in found.refused.items()
+        }
+        print_json(
+            {
+                "added": [row.id for row in found.added],
+                "there": found.there,
+                "refused": refused,
+                "races": found.races,
+                "kept": found.kept,
+                "workers": found.workers,
+                "wall_s": found.wall_s,
+                "race_s": found.race_s,
+                "ratio": found.ratio,
+            }
+        )
+        return
+    for name, (code, said) in sorted(found.refused.items()):
+        print(f"refused: {name}: {code}: {said}")
+    print(
+        f"season {rules.name}: {len(found.added)} entries added, {len(found.there)} there already, "
+        f"{len(found.refused)} refused; {found.races} races judged, {found.kept} kept from before"
+    )
+    if found.ratio:
+        took = f"{found.wall_s:.1f} s with {found.workers} workers"
+        print(f"{took}, {found.ratio:.2f} x the time of the races alone")
 
 
 def public_secret(store: Store, season: Season) -> str | None:

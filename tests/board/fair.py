@@ -13,6 +13,7 @@ from tests.policy.test_onnx_policy import steady
 
 FAIR = Season(name="fair", tracks=("oval",), seeds=(0, 1), laps=2, time_limit=40, ranking="iqm")
 BITE = "</script><img src=x onerror=a()>\"'&"
+LONG = "W" * 60
 LOOK = np.zeros((SIZE, 2), dtype=np.float32)
 LOOK[15, 0] = 4.0
 
@@ -42,7 +43,7 @@ def fill(folder):
     store.add(FAIR, BITE, None, pilot)
     runs = try_on(store, FAIR, entry, None)
     store.add(FAIR, "swift", entry, runs, box="namespaces", signer="c" * 64)
-    store.add(FAIR, "gone", None, pilot)
+    store.add(FAIR, LONG, None, pilot)
     store.dispute(2, f"cuts {BITE}")
     store.withdraw(3, "the wrong file")
     return store

@@ -27,7 +27,8 @@ _BUTTONS = f"""
 <canvas id="chart" role="img" aria-label="speed over time"></canvas>
 <div class="ramp"><span id="slow"></span><i></i><span id="fast"></span></div>
 <div id="cars"></div>
-<p class="keys">Keys: {KEYS}. The line is that of the car marked first.</p>
+<p class="keys">Keys: {KEYS}. The line, and boxes or bots, are those of the
+car marked first.</p>
 """
 
 

@@ -85,7 +85,8 @@ def _facts(view: View) -> dict[str, str]:
 def _standing(view: View) -> str:
     ranked = RANKED[view.season.ranking]
     ends = _ends(view)
-    titles = ["rank", "entry", "laps", *ranked, "95 % interval", "x limit", "faults", "date"]
+    spread = ["95 % interval"] if any(_is_spread(line) for line in view.standing) else []
+    titles = ["rank", "entry", "laps", *ranked, *spread, "x limit", "faults", "date"]
     rows = []
     for line in view.standing:
         faults = line["off_tracks"] + line["collisions"]
@@ -96,13 +97,18 @@ def _standing(view: View) -> str:
                 f'<span class="badges">{badges(line)}</span>',
                 f"{line['laps_completed']}/{line['laps']}",
                 *(markup.seconds(line[key]) for key in ranked.values()),
-                _interval(line, ends),
+                *(_interval(line, ends) for _ in spread),
                 "-" if line["x_limit"] is None else f"{line['x_limit']:.2f}",
                 str(faults) if faults else "none",
                 f'<span class="day">{escape(line["created"][:10])}</span>',
             ]
         )
     return markup.table(titles, rows, "standing")
+
+
+def _is_spread(line: dict[str, Any]) -> bool:
+    low, high = line["interval_s"]
+    return low < high
 
 
 def _ends(view: View) -> tuple[float, float]:
@@ -113,9 +119,9 @@ def _ends(view: View) -> tuple[float, float]:
 
 def _interval(line: dict[str, Any], ends: tuple[float, float]) -> str:
     """A 95 % interval of the interquartile mean, as a picture and in words."""
-    low, high = line["interval_s"]
-    if low >= high:
+    if not _is_spread(line):
         return "-"
+    low, high = line["interval_s"]
     left, middle, right = (
         4 + 92 * (value - ends[0]) / (ends[1] - ends[0]) for value in (low, line["iqm_s"], high)
     )
