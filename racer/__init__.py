@@ -104,4 +104,4 @@ def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapRes
     from racer.policy.entry import read_entry
 
     racer = str(entry) if str(entry) in PILOTS else read_entry(entry)
-    return judge_entries([racer], track, race_rules(laps, 3.0, 60.0 * laps), seed)[0]
+    return judge_entries([racer], track, race_rules(laps), seed)[0]

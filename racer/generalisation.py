@@ -10,7 +10,7 @@ from racer import assets
 from racer.assets.document import read
 from racer.errors import TrackError
 from racer.judge import LapResult, judge_entries, race_rules
-from racer.track.file import TrackFile
+from racer.track.file import SETS, TrackFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from racer.policy.entry import Entry
-
-SETS = ("train", "validation", "held-out")
-"""The shipped tracks' sets, in the order in which a policy should meet them."""
 
 
 def tracks_of(chosen: str) -> list[str]:
@@ -40,7 +37,7 @@ def tour(entry: Entry | str, laps: int = 3, seed: int = 0) -> Iterator[tuple[str
         laps: Laps to drive on each track.
         seed: Seed of the environment.
     """
-    rules = race_rules(laps, 3.0, 60.0 * laps)
+    rules = race_rules(laps)
     for chosen in SETS:
         for track in tracks_of(chosen):
             yield chosen, judge_entries([entry], track, rules, seed)[0]

@@ -386,14 +386,17 @@ def judge_entries(
 
 
 def race_rules(
-    laps: int, off_track_penalty: float, time_limit: float, like: RaceConfig | None = None
+    laps: int,
+    off_track_penalty: float = 3.0,
+    time_limit: float | None = None,
+    like: RaceConfig | None = None,
 ) -> RaceConfig:
     """A race from the start line, in which a fault costs a penalty and goes on.
 
     Args:
         laps: Laps to complete.
         off_track_penalty: Seconds that a fault costs which is no crash.
-        time_limit: Seconds until it ends anyway.
+        time_limit: Seconds until it ends anyway; a minute a lap if not given.
         like: Where kind, objects, walls, direction and collision penalty come from.
 
     Raises:
@@ -405,6 +408,6 @@ def race_rules(
         "start_offset": 0.0,
         "faults": "reset",
         "off_track_penalty": off_track_penalty,
-        "time_limit": time_limit,
+        "time_limit": 60.0 * laps if time_limit is None else time_limit,
     }
     return validate(rules, RaceConfig, "race")

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from racer.generalisation import SETS, summary, table, tour, tracks_of
+from racer.generalisation import summary, table, tour, tracks_of
 from racer.judge import judge_entries, race_rules
+from racer.track.file import SETS
 
 
 @pytest.fixture(scope="module")

@@ -242,9 +242,17 @@ def board_restore(file: Path) -> None:
 
 def secret_on(store: Store, season: Season) -> str | None:
     """The secret of a season on the board: revealed by the board or by racer, or kept here."""
+    from racer.board.secret import find_secret
+
+    if not season.sealed:
+        return None
+    return public_secret(store, season) or find_secret(season.sealed.sha256)
+
+
+def public_secret(store: Store, season: Season) -> str | None:
+    """The secret of a sealed season, only where all may know it: the board or racer revealed it."""
     from racer import assets
     from racer.board.season import load_season
-    from racer.board.secret import find_secret
     from racer.cli.season import secret_of
 
     if not season.sealed:
@@ -253,4 +261,4 @@ def secret_on(store: Store, season: Season) -> str | None:
         return secret
     if season.name in assets.names("configs/seasons") and load_season(season.name) == season:
         return secret_of(season, season.name)
-    return find_secret(season.sealed.sha256)
+    return None

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from racer.board.season import Season
-    from racer.board.store import Store
+from typing import Literal
 
 
 def board_page(out: Path = Path("pages"), season: str = "") -> None:
@@ -20,6 +16,7 @@ def board_page(out: Path = Path("pages"), season: str = "") -> None:
     from racer.board.page.site import seasons_of, write_site
     from racer.board.season import load_season
     from racer.board.store import Store
+    from racer.cli.board import public_secret
     from racer.cli.output import progress
 
     store = Store()
@@ -41,7 +38,7 @@ def board_serve(port: int = 8000, host: str = "127.0.0.1", season: str = "") -> 
     from racer.board.season import load_season
     from racer.board.server import BoardServer
     from racer.board.store import Store
-    from racer.cli.board import secret_on
+    from racer.cli.board import public_secret, secret_on
 
     store = Store()
     seasons = [load_season(season)] if season else seasons_of(store)
@@ -118,18 +115,3 @@ def board_run_season(
     if found.ratio:
         took = f"{found.wall_s:.1f} s with {found.workers} workers"
         print(f"{took}, {found.ratio:.2f} x the time of the races alone")
-
-
-def public_secret(store: Store, season: Season) -> str | None:
-    """The secret of a sealed season, only where all may know it: the board or racer revealed it."""
-    from racer import assets
-    from racer.board.season import load_season
-    from racer.cli.season import secret_of
-
-    if not season.sealed:
-        return None
-    if secret := store.revealed(season.digest):
-        return secret
-    if season.name in assets.names("configs/seasons") and load_season(season.name) == season:
-        return secret_of(season, season.name)
-    return None

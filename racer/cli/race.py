@@ -58,7 +58,7 @@ def race(
     road = track or (manifests[0].trained_on.track if manifests else None)
     if road is None:
         raise ConfigError(f"racer race {racers[0]} wants a track: add --track NAME")
-    rules = race_rules(laps, 3.0, 60.0 * laps, like=RaceConfig(kind=kind, walls=walls))
+    rules = race_rules(laps, like=RaceConfig(kind=kind, walls=walls))
     if not track and manifests:
         _check_home(road, manifests[0].name)
     results = judge_entries(racers, road, rules, seed, car)
@@ -148,7 +148,8 @@ def generalisation(entry: str, laps: int = 3, seed: int = 0, json: bool = False)
     """
     from rich.progress import track as shown
 
-    from racer.generalisation import SETS, summary, table, tour, tracks_of
+    from racer.generalisation import summary, table, tour, tracks_of
+    from racer.track.file import SETS
 
     count = sum(len(tracks_of(chosen)) for chosen in SETS)
     driven = tour(racer_named(entry), laps, seed)

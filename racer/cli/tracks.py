@@ -25,13 +25,13 @@ def tracks_list(json: bool = False) -> None:
     from racer import assets
     from racer.assets.document import read
     from racer.track import load_track
-    from racer.track.file import TrackFile
+    from racer.track.file import SETS, TrackFile
 
     rows = []
     for name in assets.names("tracks"):
         file = read(assets.find(name, "tracks", TrackError), TrackFile, TrackError)
         rows.append({**_figures(load_track(name)), "set": file.set, "about": file.description})
-    rows.sort(key=lambda row: (SETS.index(row["set"]), row["length_m"]))
+    rows.sort(key=lambda row: ((*SETS, None).index(row["set"]), row["length_m"]))
     if json:
         print(json_text.dumps(rows, indent=2))
         return
@@ -45,9 +45,6 @@ def tracks_list(json: bool = False) -> None:
         about = [row["about"]] * is_wide
         table.add_row(row["name"], row["set"], *size, row["direction"], *about)
     console.print(table)
-
-
-SETS = ("train", "validation", "held-out", None)
 
 
 def tracks_show(track: str, out: Path | None = None, json: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -18,13 +18,17 @@ SPACING = 0.1
 
 Point = tuple[float, float]
 
+Set = Literal["train", "validation", "held-out"]
+SETS: tuple[Set, ...] = get_args(Set)
+"""What a shipped track is for, in the order in which a policy should meet them."""
+
 
 class TrackFile(Document):
     """What a person writes in `tracks/<name>.yaml`."""
 
     name: str = Field(description="what the track is called", min_length=1, max_length=60)
     description: str = Field(default="", description="one line of prose")
-    set: Literal["train", "validation", "held-out"] | None = Field(
+    set: Set | None = Field(
         default=None, description="what a shipped track is for; nothing is tuned on held-out ones"
     )
     direction: Literal["counterclockwise", "clockwise"] = Field(
