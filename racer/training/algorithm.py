@@ -18,6 +18,7 @@ from racer.policy.layers import OBSERVATION, Layers
 from racer.policy.networks import ACTIVATIONS, DeterministicActor, embedder
 from racer.sensors import Observations
 from racer.training.config import RunConfig
+from racer.training.rollout import rollout_for
 
 
 class SensorFeatures(BaseFeaturesExtractor):
@@ -116,6 +117,7 @@ def build(config: RunConfig, env: VecEnv) -> PPO:
             ent_coef=ppo.ent_coef,
             vf_coef=ppo.vf_coef,
             max_grad_norm=ppo.max_grad_norm,
+            rollout_buffer_class=rollout_for(env.observation_space),
             policy_kwargs=policy,
             seed=config.seed,
             device=pick_device(config.device),
