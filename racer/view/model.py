@@ -15,6 +15,8 @@ TYRE, RIM, WING, LAMP = (28, 28, 30), (188, 192, 198), (30, 32, 38), (255, 70, 6
 LIGHT = np.array([0.35, 0.45, 0.82])
 SMOOTHING = 2
 """The car is drawn this many times as large, then averaged."""
+BLUR = 3
+"""Radius of the shadow's edge [pixels]."""
 
 # Side view of the body in shares of its length (x) and in heights over the road [m] (z), with the
 # half width there in shares of its width, from the nose over the roof to the tail.
@@ -136,26 +138,33 @@ def draw(
     _shadow(picture, camera, spec, place, rotation)
     big = (picture.width * SMOOTHING, picture.height * SMOOTHING)
     camera = camera._replace(focal=camera.focal * SMOOTHING)
-    seen = []
-    for corners, colour in faces(spec, steering):
-        world = corners @ rotation.T + place
-        normal = np.cross(world[1] - world[0], world[2] - world[0])
-        normal /= max(float(np.linalg.norm(normal)), 1e-12)
-        if normal @ (camera.eye - world[0]) < 0:
-            normal = -normal
-        pixels, depth = camera.project(world, big)
-        shade = 0.66 + 0.34 * max(float(normal @ LIGHT), 0.0)
-        seen.append((depth.mean(), pixels, tuple(round(shade * part) for part in colour)))
-    everything = np.vstack([pixels for _, pixels, _ in seen])
-    low = np.floor(everything.min(axis=0) / SMOOTHING - 2).astype(int)
-    high = np.ceil(everything.max(axis=0) / SMOOTHING + 2).astype(int)
+    shapes = faces(spec, steering)
+    counts = [len(corners) for corners, _ in shapes]
+    first = np.cumsum([0, *counts[:-1]])
+    world = np.vstack([corners for corners, _ in shapes]) @ rotation.T + place
+    pixels, depth = camera.project(world, big)
+    distance = np.add.reduceat(depth, first) / counts
+    shade = 0.66 + 0.34 * np.maximum(_normals(world, first, camera.eye) @ LIGHT, 0.0)
+    paint = np.rint(shade[:, None] * [colour for _, colour in shapes]).astype(int)
+    low = np.floor(pixels.min(axis=0) / SMOOTHING - 2).astype(int)
+    high = np.ceil(pixels.max(axis=0) / SMOOTHING + 2).astype(int)
     width, height = np.clip(high - low, 1, 4000)
     layer = Image.new("RGBA", (int(width) * SMOOTHING, int(height) * SMOOTHING))
-    pen = ImageDraw.Draw(layer)
-    for _, pixels, colour in sorted(seen, key=lambda face: -face[0]):
-        pen.polygon((pixels - low * SMOOTHING).ravel().tolist(), fill=(*colour, 255))
+    pen, pixels = ImageDraw.Draw(layer), pixels - low * SMOOTHING
+    for face in np.argsort(-distance, kind="stable"):
+        outline = pixels[first[face] : first[face] + counts[face]]
+        pen.polygon(outline.ravel().tolist(), fill=(*paint[face].tolist(), 255))
     layer = layer.reduce(SMOOTHING)
     picture.paste(layer, (int(low[0]), int(low[1])), layer)
+
+
+def _normals(corners: np.ndarray, first: np.ndarray, eye: np.ndarray) -> np.ndarray:
+    """Unit normals of the faces whose corners begin at `first`, (k, 3), towards the eye."""
+    origin = corners[first]
+    normals = np.cross(corners[first + 1] - origin, corners[first + 2] - origin)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    is_away = np.sum(normals * (eye - origin), axis=1, keepdims=True) < 0
+    return np.where(is_away, -normals, normals)
 
 
 def _shadow(
@@ -167,6 +176,10 @@ def _shadow(
     ground = np.column_stack([rim, np.zeros(len(rim))]) @ rotation.T + place
     ground[:, 2] = 0.0
     pixels, _ = camera.project(ground, picture.size)
-    mask = Image.new("L", picture.size)
-    ImageDraw.Draw(mask).polygon(pixels.ravel().tolist(), fill=150)
-    picture.paste((12, 14, 16), mask=mask.filter(ImageFilter.GaussianBlur(3)))
+    low = np.floor(pixels.min(axis=0)).astype(int) - 4 * BLUR
+    high = np.ceil(pixels.max(axis=0)).astype(int) + 4 * BLUR
+    width, height = (high - low).tolist()
+    mask = Image.new("L", (width, height))
+    ImageDraw.Draw(mask).polygon((pixels - low).ravel().tolist(), fill=150)
+    corner = int(low[0]), int(low[1])
+    picture.paste((12, 14, 16), corner, mask.filter(ImageFilter.GaussianBlur(BLUR)))
