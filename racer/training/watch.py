@@ -330,6 +330,7 @@ class Watch(BaseCallback):
             colours=result.colours,
             walls=self.config.race.walls,
             car=self.config.car,
+            per_step=1,  # An evaluation shall not take much of the time.
         )
 
     def _show_others(self, results: list[LapResult]) -> None:

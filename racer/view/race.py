@@ -13,12 +13,10 @@ from racer.view.chase import ChaseView, Hud
 from racer.view.video import VideoWriter
 from racer.world import CONTROL_RATE, CarState, yaw_of
 
-BETWEEN = 2
-"""Frames a control step; those between two steps are interpolated."""
 JUMP = 0.5
 """A car that moves further than this in a step [m] was put back on the road."""
-STEADY = 0.25
-"""Share of the way to the car's heading that the camera turns in a frame."""
+TRAILING = 0.12
+"""Time in which the camera turns all but 1/e of the way to the car's heading [s]."""
 
 
 def film(
@@ -33,8 +31,9 @@ def film(
     colours: np.ndarray | None = None,
     walls: bool = False,
     car: str = "deepracer",
+    per_step: int = 2,
 ) -> None:
-    """Write the race as an mp4 at twice the control rate.
+    """Write the race as an mp4.
 
     Args:
         path: The file to write.
@@ -48,6 +47,7 @@ def film(
         colours: Red, green and blue of each, (K, 3) uint8.
         walls: Whether walls stood on the borders.
         car: Name of the car's preset.
+        per_step: Frames a control step; those between two steps are interpolated.
 
     Raises:
         RacerError: The file cannot be written.
@@ -59,12 +59,12 @@ def film(
         boxes, colours = np.zeros((len(body), 0, 10)), np.zeros((0, 3), dtype=np.uint8)
     speeds = np.hypot(body[:, 7], body[:, 8])
     finishes = np.cumsum(lap_times)
-    heading = None
-    with VideoWriter(path, view.size, CONTROL_RATE * BETWEEN) as video:
-        for k, (row, angle) in enumerate(_between(body, steering)):
-            step = k // BETWEEN
-            heading = _follow(heading, row)
-            time = (k + 1) / (CONTROL_RATE * BETWEEN)
+    heading, rate = None, CONTROL_RATE * per_step
+    with VideoWriter(path, view.size, rate) as video:
+        for k, (row, angle) in enumerate(_between(body, steering, per_step)):
+            step = k // per_step
+            heading = _follow(heading, row, 1.0 / rate)
+            time = (k + 1) / rate
             done = int((finishes <= time).sum())
             began = float(finishes[done - 1]) if done else 0.0
             lap = min(done, laps - 1)
@@ -81,13 +81,13 @@ def film(
             video.add(view.frame(row, angle, hud, heading, boxes[step], colours))
 
 
-def _between(body: np.ndarray, steering: np.ndarray):
+def _between(body: np.ndarray, steering: np.ndarray, per_step: int):
     """Each control step's body row and steering, and those interpolated before the next."""
     for k in range(len(body)):
         after = min(k + 1, len(body) - 1)
         if np.hypot(*(body[after, :2] - body[k, :2])) > JUMP:
             after = k
-        for part in np.arange(BETWEEN) / BETWEEN:
+        for part in np.arange(per_step) / per_step:
             row = (1 - part) * body[k] + part * body[after]
             if body[k, 3:7] @ body[after, 3:7] < 0:
                 row[3:7] = (1 - part) * body[k, 3:7] - part * body[after, 3:7]
@@ -95,12 +95,13 @@ def _between(body: np.ndarray, steering: np.ndarray):
             yield row, float((1 - part) * steering[k] + part * steering[after])
 
 
-def _follow(heading: float | None, row: np.ndarray) -> float:
-    """The camera's heading [rad], which trails the car's."""
+def _follow(heading: float | None, row: np.ndarray, seconds: float) -> float:
+    """The camera's heading [rad], which trails the car's, so many seconds later."""
     yaw = float(yaw_of(row))
     if heading is None:
         return yaw
-    return heading + STEADY * float(np.arctan2(np.sin(yaw - heading), np.cos(yaw - heading)))
+    share = 1.0 - np.exp(-seconds / TRAILING)
+    return heading + share * float(np.arctan2(np.sin(yaw - heading), np.cos(yaw - heading)))
 
 
 def _camera(sensors: Sensors, spec: CarSpec, track: Track, walls: bool) -> Sensor | None:

@@ -70,14 +70,15 @@ def test_the_head_up_display_is_written():
 
 # imageio-ffmpeg's reader leaves its pipes to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_race_is_filmed_at_thirty_frames_a_second(tmp_path):
+@pytest.mark.parametrize("per_step", [1, 2])
+def test_a_race_is_filmed_as_often_a_control_step_as_asked(tmp_path, per_step):
     path = tmp_path / "race.mp4"
     body = np.stack([row(s) for s in np.linspace(0.1, 1.5, 15)])
-    film(path, TRACK, body, np.zeros(15), [1.0], 1, (StateConfig(),))
+    film(path, TRACK, body, np.zeros(15), [1.0], 1, (StateConfig(),), per_step=per_step)
     about, frames = read(path)
     assert about["size"] == (640, 480)
-    assert about["fps"] == 30
-    assert len(frames) == 30
+    assert about["fps"] == 15 * per_step
+    assert len(frames) == 15 * per_step
     assert [file.name for file in tmp_path.iterdir()] == ["race.mp4"]
 
 
