@@ -118,7 +118,9 @@ class RunConfig(EnvConfig):
     )
     device: str = Field(default="auto", description="auto: cuda where there is one; cpu, cuda")
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = Field(
-        default=1, description="processes that drive the cars; auto: one a core; 1: none more"
+        default="auto",
+        description="processes that drive the cars; 1: none more; auto: one a core, "
+        "and one for 32 cars at most",
     )
     threads: int = Field(default=0, ge=0, le=1024, description="torch threads; 0: one a core")
     ppo: PPOConfig = Field(default=PPOConfig(), description="the learner")

@@ -35,8 +35,9 @@ STARTING = 300.0
 """So long may a worker take until it can drive [s]; numba may have to compile first."""
 PART = 0.5
 """Of a deadline, for which a supervisor waits at a time [s]."""
-FEWEST = 8
-"""Cars that a worker is started for, at least, where `workers` is auto."""
+FEWEST = 32
+"""Cars that a worker is started for, at least, where `workers` is auto: fewer are driven sooner
+than a process starts and is waited for."""
 
 
 class _Hand(NamedTuple):
@@ -52,7 +53,7 @@ class _Hand(NamedTuple):
 def worker_count(wanted: int | Literal["auto"], cars: int) -> int:
     """How many processes drive so many cars.
 
-    `auto` is one a core that this process may use, and no more than one for 8 cars. The learner
+    `auto` is one a core that this process may use, and no more than one for 32 cars. The learner
     waits while they drive, and they while it learns, so none is left for it alone.
     """
     if wanted == "auto":

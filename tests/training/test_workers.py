@@ -228,8 +228,9 @@ def test_one_worker_starts_no_process(tmp_path, monkeypatch):
 
 def test_the_workers_are_as_many_as_cores_and_never_more_than_cars(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(6)))
-    assert worker_count("auto", 64) == 6
-    assert worker_count("auto", 20) == 2
+    assert worker_count("auto", 512) == 6
+    assert worker_count("auto", 64) == 2
+    assert worker_count("auto", 32) == 1
     assert worker_count("auto", 3) == 1
     assert worker_count(9, 4) == 4
 
