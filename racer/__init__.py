@@ -88,7 +88,7 @@ def export(run: Run, path: Path | str | None = None, name: str = "") -> Path:
 
 
 def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapResult:
-    """Race an entry alone from the start line, as `racer race` does.
+    """Race an entry alone from the start line, as `racer race` does, in the race it was trained in.
 
     Args:
         entry: The package, or a pilot's name: pure-pursuit or raceline.
@@ -99,9 +99,9 @@ def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapRes
     Raises:
         RacerError: The entry or the track cannot be used.
     """
-    from racer.judge import judge_entries, race_rules
+    from racer.judge import home_race, judge_entries, race_rules
     from racer.pilot import PILOTS
     from racer.policy.entry import read_entry
 
     racer = str(entry) if str(entry) in PILOTS else read_entry(entry)
-    return judge_entries([racer], track, race_rules(laps), seed)[0]
+    return judge_entries([racer], track, race_rules(laps, like=home_race(racer)), seed)[0]

@@ -9,7 +9,7 @@ import numpy as np
 from racer import assets
 from racer.assets.document import read
 from racer.errors import TrackError
-from racer.judge import LapResult, judge_entries, race_rules
+from racer.judge import LapResult, home_race, judge_entries, race_rules
 from racer.track.file import SETS, TrackFile
 
 if TYPE_CHECKING:
@@ -32,12 +32,14 @@ def tracks_of(chosen: str) -> list[str]:
 def tour(entry: Entry | str, laps: int = 3, seed: int = 0) -> Iterator[tuple[str, LapResult]]:
     """Each shipped track's set and what the judge saw there, one after another.
 
+    An entry drives in the race that it was trained in, a pilot on an empty road.
+
     Args:
         entry: The entry, or a pilot's name.
         laps: Laps to drive on each track.
         seed: Seed of the environment.
     """
-    rules = race_rules(laps)
+    rules = race_rules(laps, like=home_race(entry))
     for chosen in SETS:
         for track in tracks_of(chosen):
             yield chosen, judge_entries([entry], track, rules, seed)[0]

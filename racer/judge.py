@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from racer import ENV_IDS
 from racer.assets.document import validate
 from racer.car.actions import ActionSpace
 from racer.car.spec import car_named
@@ -383,6 +384,17 @@ def judge_entries(
         if len(drivers) == 1:
             return _drive(drivers, track, race, seed, car)
         return judge_together(drivers, track, race, seed, car)
+
+
+def home_race(racer: Entry | str) -> RaceConfig:
+    """The race that an entry was trained in, its kind and its walls; a pilot has an empty road."""
+    if isinstance(racer, str):
+        return RaceConfig()
+    manifest = racer.manifest
+    kinds = {env.rpartition("-v")[0]: kind for kind, env in ENV_IDS.items()}
+    kind = kinds.get(manifest.env.rpartition("-v")[0], "time_trial")
+    fields = {"kind": kind, "walls": manifest.trained_on.walls}
+    return validate(fields, RaceConfig, "manifest")
 
 
 def race_rules(

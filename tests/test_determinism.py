@@ -63,12 +63,12 @@ SMALL = [
     {"kind": "lidar", "rate": 10},
     {"kind": "state"},
 ]
-STEPS = 2_000
+LONG = pytest.param(2_000, marks=pytest.mark.slow)
 RACES = ["time_trial", "object_avoidance", "head_to_bot"]
 
 
-def tape(kind, n=1, car=0, before=0):
-    """What one car of n does and sees in 2,000 steps with everything drawn anew each episode."""
+def tape(kind, steps, n=1, car=0, before=0):
+    """What one car of n does and sees in so many steps with everything drawn anew each episode."""
     race = {"walls": True, "direction": "alternate"}
     env = RacerVectorEnv(n, kind=kind, race=race, sensor=SMALL, randomisation="sim2real")
     rng = np.random.default_rng(11)
@@ -79,7 +79,7 @@ def tape(kind, n=1, car=0, before=0):
     obs, info = env.reset(seed=5 - car)
     mine, others = np.random.default_rng(1), np.random.default_rng(2)
     seen = hashlib.sha256()
-    for _ in range(STEPS):
+    for _ in range(steps):
         actions = others.uniform(-1, 1, (n, 2))
         actions[car] = mine.uniform((-0.4, -1.0), (0.4, 0.5))
         obs, rewards, terminated, truncated, info = env.step(actions)
@@ -93,10 +93,12 @@ def tape(kind, n=1, car=0, before=0):
     return seen.hexdigest()
 
 
+@pytest.mark.parametrize("steps", [500, LONG])
 @pytest.mark.parametrize("kind", RACES)
-def test_two_thousand_steps_are_the_same_bytes_however_they_come_about(kind):
-    among = f"from tests.test_determinism import tape; print(tape({kind!r}, 3, car=1, before=2))"
+def test_steps_are_the_same_bytes_however_they_come_about(kind, steps):
+    print_it = f"print(tape({kind!r}, {steps}, 3, car=1, before=2))"
+    among = f"from tests.test_determinism import tape; {print_it}"
     other = subprocess.Popen([sys.executable, "-c", among], stdout=subprocess.PIPE, text=True)
-    alone = tape(kind)
+    alone = tape(kind, steps)
     said, _ = other.communicate(timeout=120)
     assert said.strip() == alone

@@ -13,6 +13,7 @@ from racer.errors import ConfigError, TrackError
 if TYPE_CHECKING:
     from racer.judge import LapResult
     from racer.policy.entry import Entry
+    from racer.race import RaceConfig
     from racer.sensors import Sensors
 
 
@@ -20,8 +21,8 @@ def race(
     entries: tuple[str, ...],
     track: str | None = None,
     car: str = "deepracer",
-    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = "time_trial",
-    walls: bool = False,
+    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] | None = None,
+    walls: Literal["on", "off"] | None = None,
     laps: int = 3,
     seed: int = 0,
     video: Path | None = None,
@@ -39,8 +40,9 @@ def race(
             race each other in one world.
         track: A shipped track's name or a YAML file; the one it was trained on by default.
         car: The car where only pilots race; an entry brings its own.
-        kind: An empty road, one with six boxes, or one with three bot cars.
-        walls: Put walls on both borders.
+        kind: An empty road, one with six boxes, or one with three bot cars; what the first entry
+            was trained in by default.
+        walls: Walls on both borders; as the first entry was trained by default.
         laps: Laps to drive.
         seed: Seed of the environment.
         video: Record the race as this mp4; the camera follows the first entry.
@@ -48,8 +50,7 @@ def race(
         json: Print the result as JSON; a list of them where several race.
         deepracer_logs: Write the first entry's race into this folder as DeepRacer's tools read it.
     """
-    from racer.judge import judge_entries, race_rules
-    from racer.race import RaceConfig
+    from racer.judge import home_race, judge_entries, race_rules
 
     racers = [racer_named(entry) for entry in entries]
     if not racers:
@@ -58,7 +59,9 @@ def race(
     road = track or (manifests[0].trained_on.track if manifests else None)
     if road is None:
         raise ConfigError(f"racer race {racers[0]} wants a track: add --track NAME")
-    rules = race_rules(laps, like=RaceConfig(kind=kind, walls=walls))
+    asked = {"kind": kind, "walls": walls and walls == "on"}
+    chosen = {name: value for name, value in asked.items() if value is not None}
+    rules = race_rules(laps, like=home_race(racers[0]).model_copy(update=chosen))
     if not track and manifests:
         _check_home(road, manifests[0].name)
     results = judge_entries(racers, road, rules, seed, car)
@@ -66,7 +69,7 @@ def race(
     if video or plot:
         sensor = () if isinstance(racers[0], str) else racers[0].manifest.sensor
         car = manifests[0].car if manifests else car
-        _picture(results[0], road, walls, names[0], sensor, car, video, plot)
+        _picture(results[0], road, rules.walls, names[0], sensor, car, video, plot)
     if deepracer_logs:
         if isinstance(racers[0], str):
             raise ConfigError("--deepracer-logs wants an entry, which says what its actions are")
@@ -76,12 +79,18 @@ def race(
         print_json(figures if len(figures) > 1 else figures[0])
         return
     for name, result in zip(names, results):
-        print(f"{name} on {result.track}: {sentence(result)}")
+        print(f"{name} on {result.track}{_among(rules)}: {sentence(result)}")
         if result.failure:
             print(f"{name} stopped: {result.failure}", file=sys.stderr)
     for label, path in (("video", video), ("driven line", plot)):
         if path:
             print(f"{label}: {path}")
+
+
+def _among(rules: RaceConfig) -> str:
+    """What stands on the road, for a person."""
+    met = {"object_avoidance": " among boxes", "head_to_bot": " among bots"}.get(rules.kind, "")
+    return met + " between walls" * rules.walls
 
 
 def _check_home(track: str, name: str) -> None:

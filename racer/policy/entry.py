@@ -46,6 +46,7 @@ class TrainedOn(Document):
     """Where a policy comes from, so that somebody can train it again."""
 
     track: Label = Field(description="the track's name")
+    walls: bool = Field(default=False, description="whether walls stood on its borders")
     config_sha256: Digest = Field(description="SHA-256 of the run's resolved config")
     reward_sha256: Digest = Field(description="SHA-256 of the reward file")
     steps: int = Field(ge=0, description="control steps over all cars, from 0")

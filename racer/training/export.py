@@ -40,6 +40,7 @@ def export_run(folder: Path, out: Path, name: str, key: PrivateKey | None = None
         actions=config.actions,
         trained_on=TrainedOn(
             track=load_track(config.track[0]).name,
+            walls=config.race.walls,
             config_sha256=config.digest,
             reward_sha256=RewardSource.find(config.reward or "").sha256,
             steps=steps,

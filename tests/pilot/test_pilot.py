@@ -100,6 +100,11 @@ def test_a_pilot_stands_where_an_entry_is_asked_for(capsys, tmp_path):
     assert f"{result['x_limit']:.2f} x the limit" in capsys.readouterr().out
 
 
+def test_a_race_between_walls_is_told_as_one(capsys):
+    main(["race", "pure-pursuit", "--track", "oval", "--laps", "1", "--walls", "on"])
+    assert "pure-pursuit on oval between walls: 1 of 1 laps" in capsys.readouterr().out
+
+
 def test_a_pilot_without_a_track_is_told_to_name_one(capsys):
     with pytest.raises(SystemExit):
         main(["race", "raceline"])

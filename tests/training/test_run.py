@@ -17,7 +17,7 @@ from racer.assets.document import validate
 from racer.cli.train import STOPPED
 from racer.env import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
-from racer.judge import judge_entry, race_rules
+from racer.judge import home_race, judge_entry, race_rules
 from racer.policy.entry import read_entry
 from racer.reward.deadline import deadline
 from racer.training.algorithm import build
@@ -141,6 +141,7 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
     several = config(
         sensor=sensors,
         actions=actions,
+        race={"kind": "object_avoidance", "walls": True},
         steps=64,
         ppo={"n_steps": 8, "batch_size": 32, "n_epochs": 1, "value_loss": "huber"},
         network={"preset": preset, "filters": [[4, 4, 2]], "features": 16, "vectors": [8]},
@@ -150,7 +151,9 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
     export_run(tmp_path / "run", tmp_path / "both.entry.zip", "both")
     entry = read_entry(tmp_path / "both.entry.zip")
     assert [sensor.name for sensor in entry.manifest.sensor] == ["camera", "lidar"]
-    raced = judge_entry(entry, "bowtie", race_rules(1, 3.0, 2.0))
+    home = home_race(entry)
+    assert (home.kind, home.walls) == ("object_avoidance", True)
+    raced = judge_entry(entry, "bowtie", race_rules(1, 3.0, 2.0, like=home))
     told = json.loads((tmp_path / "run" / "best.json").read_text())["result"]
     assert raced.distance == pytest.approx(told["distance_m"], abs=1e-3)
 
