@@ -25,6 +25,9 @@ else:
 
 _PURPOSE = b"racer entry signature 1\n"
 """Before the signed bytes, so that a signature for something else is none for an entry."""
+_P = 2**255 - 19
+_D = -121665 * pow(121666, -1, _P) % _P
+"""Field and coefficient of Ed25519's curve, -x2 + y2 = 1 + d x2 y2: RFC 8032, 5.1."""
 
 
 class SignatureFile(Document):
@@ -119,6 +122,8 @@ def signer_of(signature: bytes, manifest: bytes, source: str) -> str:
 
     try:
         said = SignatureFile.model_validate_json(signature, strict=True)
+        if _is_anybodys(bytes.fromhex(said.public_key)):
+            raise ValueError("its key is one that anybody can sign with")
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(said.public_key))
         key.verify(bytes.fromhex(said.signature), _PURPOSE + manifest)
     except (ValidationError, ValueError, InvalidSignature) as problem:
@@ -134,3 +139,12 @@ def _no_key(path: Path | str, why: str) -> EntryError:
     return EntryError(
         f"{path}: no private key: {why}; make one with `racer board keygen --out FILE`", "key"
     )
+
+
+def _is_anybodys(key: bytes) -> bool:
+    """Whether a public key is one of the points whose order divides 8, which hide nothing.
+
+    Their y is 1, -1, 0, or where doubling gives 0: y2 + x2 = 0.
+    """
+    square = pow(int.from_bytes(key, "little") % 2**255, 2, _P)
+    return square in (0, 1) or (_D * square * square + 2 * square - 1) % _P == 0

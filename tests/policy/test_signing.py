@@ -121,6 +121,27 @@ def test_a_signature_file_that_is_none_is_refused(tmp_path, content):
     assert code(pack(tmp_path / "e", {**members, "signature.json": content})) == "forged"
 
 
+WEAK = {
+    "order 1": "01" + "00" * 31,
+    "order 1, y not reduced": "ee" + "ff" * 30 + "7f",
+    "order 2": "ec" + "ff" * 30 + "7f",
+    "order 4": "00" * 32,
+    "order 8": "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "order 8, the other sign of x": (
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa"
+    ),
+}
+"""Public keys whose order divides 8: one forgery in so many fits without any secret."""
+
+
+@pytest.mark.parametrize("key", WEAK.values(), ids=WEAK)
+def test_a_key_that_anybody_can_sign_with_is_refused(tmp_path, key):
+    forged = json.dumps({"public_key": key, "signature": "01" + "00" * 63}).encode()
+    for number in range(32):
+        members = members_of(write(tmp_path / "e", author=f"author {number}"))
+        assert code(pack(tmp_path / "e", {**members, "signature.json": forged})) == "forged"
+
+
 def test_every_changed_digit_of_a_signature_is_refused(tmp_path):
     members = members_of(write(tmp_path / "e"))
     said = json.loads(members["signature.json"])
