@@ -93,7 +93,8 @@ def test_a_missing_track_lists_the_shipped_ones(capsys, tmp_path):
 def test_a_bad_reward_names_its_file_and_line(capsys, tmp_path, source, line, what):
     file = tmp_path / "mine.py"
     file.write_text(source)
-    said = refused(capsys, "train", "state", "--reward", file, "--run", tmp_path / "run")
+    words = ("--workers", 1, "--reward", file, "--run", tmp_path / "run")
+    said = refused(capsys, "train", "state", *words)
     assert (f"{file}:{line}" if line else str(file)) in said
     assert what in said
 

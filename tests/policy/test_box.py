@@ -282,7 +282,10 @@ def test_a_small_graph_that_grows_to_gigabytes_is_refused(start):
     assert "smaller network" in str(error)
 
 
-@pytest.mark.parametrize(("start", "doing"), [("seen", "an observation"), ("column", "loading")])
+@pytest.mark.parametrize(
+    ("start", "doing"),
+    [("seen", "an observation"), pytest.param("column", "loading", marks=pytest.mark.slow)],
+)
 def test_a_small_graph_that_computes_for_minutes_is_ended(start, doing):
     before = spent()
     error = refusal(expanding(2500, MULTIPLY, start))

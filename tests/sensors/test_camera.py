@@ -131,7 +131,9 @@ def tiny(track, tmp_path_factory):
     pybullet.disconnect(client)
 
 
-@pytest.mark.parametrize("finer, wanted, bias", [(1, 0.955, 0.5), (4, 0.97, 0.2)])
+@pytest.mark.parametrize(
+    "finer, wanted, bias", [(1, 0.955, 0.5), pytest.param(4, 0.97, 0.2, marks=pytest.mark.slow)]
+)
 def test_frames_agree_with_pybullets_renderer(track, tiny, finer, wanted, bias):
     """The share of pixels within 16 of 255 of PyBullet's, over 24 poses with roll and pitch.
 

@@ -196,6 +196,7 @@ def test_a_worker_in_a_loop_does_not_outlive_a_learner_that_is_killed(reward, tm
     assert_gone(workers)
 
 
+@pytest.mark.slow
 def test_a_learner_that_is_killed_leaves_no_orphan_and_a_run_that_goes_on_the_same(tmp_path):
     file, folder = tmp_path / "mine.json", tmp_path / "run"
     fast = small(workers=2, steps=4 * CHUNK)
