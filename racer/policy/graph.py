@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from racer.errors import EntryError
@@ -94,7 +95,7 @@ _TENSOR = _known("""
     7 int64_data numbers
     8 name text
     9 raw_data message
-    10 double_data floats
+    10 double_data doubles
     11 uint64_data numbers
     12 doc_string text
     13 external_data messages
@@ -120,6 +121,10 @@ _DIM = _known("""
     1 value number
     2 param text
     3 denotation text
+""")
+_PROPERTY = _known("""
+    1 key text
+    2 value text
 """)
 
 
@@ -152,7 +157,7 @@ def check_graph(entry: Entry) -> Signature:
 def _check(policy: bytes, name: str) -> tuple[Parts, Parts]:
     """The inputs and outputs of a graph that holds nothing forbidden."""
     budget = Budget()
-    model = read_message(memoryview(policy), _MODEL, budget)
+    model = _read(memoryview(policy), _MODEL, budget)
     for part in ("graph", "opset_import", "ir_version"):
         if part not in model:
             raise WireError(f"it has no {part}")
@@ -165,15 +170,25 @@ def _check(policy: bytes, name: str) -> tuple[Parts, Parts]:
             "operators: export it without functions",
             "domain",
         )
-    graph = read_message(model["graph"], _GRAPH, budget)
+    graph = _read(model["graph"], _GRAPH, budget)
     for node in graph.get("node", ()):
-        _check_node(read_message(node, _NODE, budget), name, budget)
+        _check_node(_read(node, _NODE, budget), name, budget)
+    for one in graph.get("value_info", ()):
+        _part(one, budget)
     tensors = [_check_tensor(one, name, budget) for one in graph.get("initializer", ())]
     weights = {tensor.get("name", "") for tensor in tensors}
     inputs = [_part(one, budget) for one in graph.get("input", ())]
     # A weight may stand among the inputs too, as a default.
     inputs = [part for part in inputs if part[0] not in weights]
     return inputs, [_part(one, budget) for one in graph.get("output", ())]
+
+
+def _read(content: memoryview, known: Mapping[int, Field], budget: Budget) -> dict[str, Any]:
+    """A message's fields, after its metadata is read too."""
+    found = read_message(content, known, budget)
+    for one in found.get("metadata_props", ()):
+        read_message(one, _PROPERTY, budget)
+    return found
 
 
 def _check_domain(domain: str, name: str) -> None:
@@ -207,7 +222,7 @@ def _check_node(node: dict[str, Any], name: str, budget: Budget) -> None:
 
 
 def _check_tensor(content: memoryview, name: str, budget: Budget) -> dict[str, Any]:
-    tensor = read_message(content, _TENSOR, budget)
+    tensor = _read(content, _TENSOR, budget)
     if "external_data" in tensor or tensor.get("data_location"):  # 0 is inside
         raise EntryError(
             f"{name}: the weights {tensor.get('name', '')!r:.80} lie outside the graph; export "
@@ -219,7 +234,7 @@ def _check_tensor(content: memoryview, name: str, budget: Budget) -> dict[str, A
 
 def _part(content: memoryview, budget: Budget) -> tuple[str, tuple[Any, ...], str]:
     """Name, shape and type of an input or output; a size that is not fixed is its word."""
-    value = read_message(content, _VALUE, budget)
+    value = _read(content, _VALUE, budget)
     kind = read_message(value.get("type", memoryview(b"")), _TYPE, budget)
     array = read_message(kind.get("tensor", memoryview(b"")), _ARRAY, budget)
     code = array.get("elem_type", 0)

@@ -6,6 +6,7 @@ A general protobuf parser makes an object for each empty message, so that two by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -19,12 +20,15 @@ _KINDS = {
     "text": (_BYTES,),
     "message": (_BYTES,),
     "numbers": (_VARINT, _BYTES),
-    "floats": (_FIXED32, _FIXED64, _BYTES),
     "float": (_FIXED32,),
+    "floats": (_FIXED32, _BYTES),
+    "doubles": (_FIXED64, _BYTES),
     "messages": (_BYTES,),
     "texts": (_BYTES,),
 }
-_REPEATED = ("numbers", "floats", "messages", "texts")
+_REPEATED = ("numbers", "floats", "doubles", "messages", "texts")
+_TOO_LONG = re.compile(rb"[\x80-\xff]{10}")
+"""In packed numbers: one of more than ten bytes."""
 
 
 class WireError(ValueError):
@@ -36,7 +40,8 @@ class Field(NamedTuple):
 
     Attributes:
         name: What it is called.
-        kind: `number`, `float`, `text` or `message`, which may stand once, or the plural.
+        kind: `number`, `float`, `text` or `message`, which may stand once, or the plural, or
+            `doubles`.
     """
 
     name: str
@@ -82,6 +87,8 @@ def read_message(content: memoryview, known: Mapping[int, Field], budget: Budget
             raise WireError(f"it has a field {number} of type {wire}, which is not known")
         if field.kind in ("text", "texts"):
             value = _text(value)
+        elif wire == _BYTES and field.kind in ("numbers", "floats", "doubles"):
+            _check_packed(field, value)
         if field.kind in _REPEATED:
             found.setdefault(field.name, []).append(value)
         elif field.name in found:
@@ -126,6 +133,16 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
     if at < len(content) and content[at] == 1:  # the tenth byte of a negative number
         return value | 1 << 63, at + 1
     raise WireError("it has a number of more than 64 bits")
+
+
+def _check_packed(field: Field, value: memoryview) -> None:
+    """That the numbers which stand in one field of bytes are whole."""
+    if field.kind == "numbers":
+        is_whole = not len(value) or (value[-1] < 0x80 and not _TOO_LONG.search(value))
+    else:
+        is_whole = len(value) % (4 if field.kind == "floats" else 8) == 0
+    if not is_whole:
+        raise WireError(f"its {field.name} do not end where their field does")
 
 
 def _text(value: memoryview) -> str:

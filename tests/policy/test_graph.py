@@ -223,6 +223,29 @@ def test_a_field_that_is_not_known_is_refused(number):
     assert refusal(model().SerializeToString() + head + b"\x00").code == "graph"
 
 
+JUNK = b"observation"
+NODE = helper.make_node("Tanh", ["y"], ["z"]).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("of_model", "of_graph"),
+    [
+        (field(14, JUNK), b""),
+        (b"", field(1, NODE + field(9, JUNK))),
+        (b"", field(13, JUNK)),
+        (b"", b"\x82\x01" + field(0, JUNK)[1:]),
+    ],
+    ids=["a model's metadata", "a node's metadata", "a value's info", "a graph's metadata"],
+)
+def test_what_racer_has_no_use_for_is_read_all_the_same(of_model, of_graph):
+    whole = model()
+    graph = whole.graph.SerializeToString()
+    whole.ClearField("graph")
+    rest = whole.SerializeToString()
+    check_graph(entry(rest + field(7, graph)))
+    assert refusal(rest + of_model + field(7, graph + of_graph)).code == "graph"
+
+
 def test_a_great_many_empty_parts_are_refused_in_little_time_and_memory():
     """The onnx package makes 606 MB of these 8 MB."""
     code = (
@@ -286,6 +309,22 @@ def test_a_broken_message_is_refused_with_what_is_wrong(content, said):
         known = {1: Field("text", "text")}
     with pytest.raises(WireError, match=said):
         read_message(memoryview(content), known, Budget())
+
+
+@pytest.mark.parametrize(
+    ("kind", "whole", "broken"),
+    [
+        ("numbers", b"\x07\x80\x01", b"\x07\x80"),
+        ("numbers", b"\xff" * 9 + b"\x01", b"\xff" * 10 + b"\x01"),
+        ("floats", bytes(8), bytes(6)),
+        ("doubles", bytes(8), bytes(12)),
+    ],
+)
+def test_packed_numbers_end_where_their_field_does(kind, whole, broken):
+    known = {1: Field("k", kind)}
+    assert read_message(memoryview(field(1, whole)), known, Budget()) == {"k": [whole]}
+    with pytest.raises(WireError, match="its k do not end"):
+        read_message(memoryview(field(1, broken)), known, Budget())
 
 
 def test_a_negative_number_is_read_as_its_64_bits():
