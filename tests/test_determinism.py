@@ -37,7 +37,7 @@ def test_another_seed_gives_other_bytes():
 
 
 @pytest.mark.parametrize("sensor", ["state", SMALL_CAMERA], ids=["state", "camera"])
-@pytest.mark.parametrize("car", [0, 41])
+@pytest.mark.parametrize("car", [pytest.param(0, marks=pytest.mark.slow), 41])
 def test_a_car_alone_and_among_63_others_is_bit_identical(sensor, car):
     rng = np.random.default_rng(1)
     actions = rng.uniform((-0.6, -1.0), (0.6, 0.2), (150, 64, 2)).astype(np.float32)
@@ -63,8 +63,8 @@ SMALL = [
     {"kind": "lidar", "rate": 10},
     {"kind": "state"},
 ]
-LONG = pytest.param(2_000, marks=pytest.mark.slow)
 RACES = ["time_trial", "object_avoidance", "head_to_bot"]
+LONG = [pytest.param(kind, 2_000, marks=pytest.mark.slow) for kind in RACES]
 
 
 def tape(kind, steps, n=1, car=0, before=0):
@@ -93,8 +93,7 @@ def tape(kind, steps, n=1, car=0, before=0):
     return seen.hexdigest()
 
 
-@pytest.mark.parametrize("steps", [200, LONG])
-@pytest.mark.parametrize("kind", RACES)
+@pytest.mark.parametrize(("kind", "steps"), [("head_to_bot", 200), *LONG])
 def test_steps_are_the_same_bytes_however_they_come_about(kind, steps):
     print_it = f"print(tape({kind!r}, {steps}, 3, car=1, before=2))"
     among = f"from tests.test_determinism import tape; {print_it}"

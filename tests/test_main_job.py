@@ -14,7 +14,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("main_job")
     config = folder / "small.yaml"
     config.write_text(json.dumps(SMALL))
-    words = ["--cars", "16", "--steps", "8192", "--ppo.learning-rate", "1e-3"]
+    words = ["--cars", "16", "--steps", "4096", "--ppo.learning-rate", "1e-3"]
     main(["train", str(config), "--run", str(folder / "run"), *words])
     main(["export", str(folder / "run"), "--out", str(folder / "car.entry.zip"), "--name", "small"])
     return folder
@@ -30,7 +30,7 @@ def test_overrides_reach_the_run(trained):
     from racer.training.folder import Run
 
     config = Run.open(trained / "run").config()
-    assert (config.cars, config.steps, config.ppo.learning_rate) == (16, 8192, 1e-3)
+    assert (config.cars, config.steps, config.ppo.learning_rate) == (16, 4096, 1e-3)
 
 
 def test_the_same_export_gives_the_same_bytes(trained):
@@ -54,6 +54,7 @@ def test_a_race_gives_the_same_result_twice_under_documented_keys(trained, capsy
     assert first["track"] == "oval"
 
 
+@pytest.mark.slow
 def test_a_race_is_filmed_and_drawn(trained, capsys):
     video, plot = trained / "race.mp4", trained / "line.png"
     words = ["--laps", "1", "--video", str(video), "--plot", str(plot)]

@@ -80,6 +80,7 @@ def test_a_named_file_ships(path):
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_example_trains_exports_and_races(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert "steps=100_000" in EXAMPLES[0]

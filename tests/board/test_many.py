@@ -103,6 +103,7 @@ def test_a_result_whose_replay_is_gone_is_judged_again(judged, tmp_path):
     assert results.find(key) is None
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_where_it_was(judged, tmp_path):
     store, entries, _, _ = judged
     (tmp_path / "a.entry.zip").write_bytes((entries / "a.entry.zip").read_bytes())

@@ -168,6 +168,7 @@ def test_three_laps_are_kept_in_less_than_200_kb():
     assert len(pack(record(race, SPACE, race.as_dict()))) < 20_000
 
 
+@pytest.mark.slow
 def test_three_minutes_of_noise_among_boxes_are_kept_in_less_than_200_kb():
     random = np.random.default_rng(0)
     season = SEASON.model_copy(

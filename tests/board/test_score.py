@@ -126,6 +126,7 @@ NOISE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", NOISE)
 @pytest.mark.parametrize(("seeds", "least"), [(5, 0.80), (10, 0.87), (20, 0.90)])
 def test_the_interval_covers_the_truth_of_400_simulated_boards(noise, seeds, least):

@@ -1,6 +1,7 @@
 """An entry on trial, and a row that is held against its replay and its policy again."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from racer.board.replay import pack
 from racer.board.season import Season
 from racer.board.secret import commitment
 from racer.board.standing import rank
-from racer.board.store import _COLUMNS
+from racer.board.store import _COLUMNS, Store
 from racer.board.trial import again, replay_of, try_on, verify
 from racer.car.actions import ActionSpace
 from racer.errors import BoardError
@@ -54,9 +55,19 @@ def submit(store, racer, season=SEASON, secret=None):
     return store.add(season, name, None if is_pilot else racer, runs)
 
 
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """A board of one row."""
+    folder = tmp_path_factory.mktemp("judged")
+    store = Store(folder / "board")
+    submit(store, made(folder, steady(LOOK)))
+    return store.folder
+
+
 @pytest.fixture
-def row(store, tmp_path):
-    return submit(store, made(tmp_path, steady(LOOK)))
+def row(store, judged):
+    shutil.copytree(judged, store.folder, dirs_exist_ok=True)
+    return store.row(1)
 
 
 def texts(store, row, **more):

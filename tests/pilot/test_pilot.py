@@ -31,6 +31,7 @@ def test_the_raceline_pilot_comes_close_to_the_limit_and_never_leaves_the_road(n
     assert 1.0 < result.x_limit < 1.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRACKS)
 def test_the_raceline_pilot_is_careful_on_a_track_that_it_was_not_set_up_for(name):
     road = load_track(name)
@@ -38,6 +39,7 @@ def test_the_raceline_pilot_is_careful_on_a_track_that_it_was_not_set_up_for(nam
     assert result.is_clean
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRACKS)
 def test_the_raceline_pilot_drives_a_car_that_is_not_the_default(name):
     result = judge_entries(["raceline"], name, THREE, car="f1tenth")[0]
@@ -69,6 +71,7 @@ def test_the_time_of_a_race_is_held_against_a_standing_lap_and_flying_ones():
     assert result.x_limit == sum(result.lap_times_s) / result.limit.race(3)
 
 
+@pytest.mark.slow
 def test_a_pilot_that_is_put_back_on_the_road_finds_its_line_again():
     pilot = fastest(fast_lines(load_track("hairpin"), -0.15), deepracer(), 1.2)
     rules = race_rules(2, 3.0, 120.0)
@@ -125,6 +128,7 @@ def test_a_pilot_stands_on_the_board_as_the_houses_own(name, capsys, tmp_path, m
     assert list((tmp_path / "entries").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_limit_of_a_track_file_is_solved_and_drawn(capsys, tmp_path):
     plot = tmp_path / "limit.png"
     main(["tracks", "limit", "oval", "--json", "--out", str(plot)])

@@ -312,9 +312,9 @@ def test_the_largest_package_that_is_allowed_fits_into_the_box():
 @pytest.mark.parametrize(
     ("run", "code"),
     [
-        ("time.sleep(60)", "hang"),
         ("while True: pass", "hang"),
-        ("os.kill(os.getpid(), signal.SIGSTOP)", "hang"),
+        pytest.param("time.sleep(60)", "hang", marks=pytest.mark.slow),
+        pytest.param("os.kill(os.getpid(), signal.SIGSTOP)", "hang", marks=pytest.mark.slow),
         ("os.abort()", "crash"),
         ("ctypes.string_at(0)", "crash"),
         ("os._exit(0)", "crash"),
@@ -355,7 +355,12 @@ def test_a_box_that_failed_is_closed(behaving):
 
 
 @pytest.mark.parametrize(
-    "program", ["", "print('hello, I am no box')", "import time; time.sleep(9)"]
+    "program",
+    [
+        "",
+        "print('hello, I am no box')",
+        pytest.param("import time; time.sleep(9)", marks=pytest.mark.slow),
+    ],
 )
 def test_a_process_that_is_no_box_is_not_blamed_on_the_entry(tmp_path, monkeypatch, program):
     (tmp_path / "cell.py").write_text(program)
@@ -418,7 +423,7 @@ if sys.argv[3] == "hang":
 """
 
 
-@pytest.mark.parametrize("how", ["hang", "leave"])
+@pytest.mark.parametrize("how", ["hang", pytest.param("leave", marks=pytest.mark.slow)])
 def test_no_process_outlives_the_judge(behaving, how):
     behaving("time.sleep(60)")
     judge = subprocess.Popen(

@@ -88,8 +88,15 @@ SEVERAL = [
 ]
 
 
-@pytest.mark.parametrize("actions", ["continuous", "discrete"])
-@pytest.mark.parametrize("preset", ["small", "deep"])
+@pytest.mark.parametrize(
+    ("preset", "actions"),
+    [
+        ("small", "continuous"),
+        ("deep", "discrete"),
+        pytest.param("small", "discrete", marks=pytest.mark.slow),
+        pytest.param("deep", "continuous", marks=pytest.mark.slow),
+    ],
+)
 def test_a_policy_of_several_sensors_has_an_input_for_each_and_equals_torch(
     tmp_path, actions, preset
 ):

@@ -111,6 +111,7 @@ def test_a_lap_takes_the_same_time_with_half_the_substep(spec):
     assert_all_hold(gates.half_the_substep(spec))
 
 
+@pytest.mark.slow
 def test_a_car_drives_the_same_bits_mirrored_reset_among_others_and_in_another_process(spec):
     assert_all_hold(gates.same_bits(spec))
 

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from racer import cli
-from racer.car.spec import car_named, deepracer
+from racer.car.spec import PRESETS, car_named, deepracer
 from racer.proving import gates, plots, references, report
 from racer.proving.gates import Check
 
@@ -84,7 +84,8 @@ def test_an_unknown_car_is_refused_with_the_near_one(capsys):
     assert "did you mean 'f1tenth'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["deepracer", pytest.param("f1tenth", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PRESETS)
 def test_every_plot_is_drawn(name, tmp_path):
     paths = plots.draw(car_named(name), tmp_path / "new")
     assert [path.stem.removeprefix(f"{name}_") for path in paths] == [

@@ -223,6 +223,7 @@ def test_far_from_the_track_the_ground_is_plain_grass(track):
     assert np.ptp(ground) <= 1
 
 
+@pytest.mark.slow
 def test_a_large_track_gets_coarser_texels_not_a_larger_texture():
     points = [(0.0, 0.0), (30.0, -4.0), (60.0, 0.0), (50.0, 25.0), (0.0, 20.0)]
     scene = scene_of(fit(TrackFile(name="large", width=1, control_points=points)))

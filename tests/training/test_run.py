@@ -105,6 +105,7 @@ def test_a_reward_that_raises_stops_the_run_with_a_checkpoint(tmp_path):
     assert list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
 
 
+@pytest.mark.slow
 def test_sigint_saves_and_ends_the_run(tmp_path):
     folder = tmp_path / "run"
     file = tmp_path / "long.yaml"
@@ -134,7 +135,12 @@ def test_a_policy_with_discrete_actions_trains(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("actions", "preset"), [("continuous", "small"), ("discrete", "small"), ("continuous", "deep")]
+    ("actions", "preset"),
+    [
+        ("continuous", "small"),
+        pytest.param("discrete", "small", marks=pytest.mark.slow),
+        pytest.param("continuous", "deep", marks=pytest.mark.slow),
+    ],
 )
 def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions, preset):
     sensors = [{"kind": "camera", "width": 32, "height": 24}, {"kind": "lidar", "beams": 8}]

@@ -9,7 +9,8 @@ import pytest
 NAME = "GOMP_SPINCOUNT"
 
 
-@pytest.mark.parametrize("own", [None, pytest.param("77", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("own", [None, "77"], ids=["nothing said", "the user's own"])
 def test_threads_without_work_soon_sleep_unless_the_user_says_otherwise(own):
     """OpenMP itself tells what it was loaded with."""
     given = {k: v for k, v in os.environ.items() if k != NAME} | {"OMP_DISPLAY_ENV": "VERBOSE"}

@@ -182,6 +182,7 @@ drive(workers)
 """
 
 
+@pytest.mark.slow
 def test_a_worker_in_a_loop_does_not_outlive_a_learner_that_is_killed(reward, tmp_path):
     path = reward("    open(__file__ + '.seen', 'w').close()\n    while True:\n        pass\n")
     words = [sys.executable, "-c", LOOPING, path]

@@ -51,7 +51,9 @@ def alone() -> bytes:
         world.close()
 
 
-@pytest.mark.parametrize(("n", "car"), [(8, 0), (8, 5), (65, 64)])
+@pytest.mark.parametrize(
+    ("n", "car"), [(8, 0), (8, 5), pytest.param(65, 64, marks=pytest.mark.slow)]
+)
 def test_a_car_drives_the_same_bits_among_others_as_alone(make_world, alone, n, car):
     world = make_world(n)
     scatter(world, seed=n)
