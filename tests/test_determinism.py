@@ -25,7 +25,9 @@ def digest(sensor, steps=200, seed=3):
     return seen.hexdigest()
 
 
-@pytest.mark.parametrize("sensor", ["state", SMALL_CAMERA], ids=["state", "camera"])
+@pytest.mark.parametrize(
+    "sensor", [pytest.param("state", marks=pytest.mark.slow), SMALL_CAMERA], ids=["state", "camera"]
+)
 def test_the_same_seed_gives_the_same_bytes_in_two_processes(sensor):
     code = f"from tests.test_determinism import digest; print(digest({sensor!r}))"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

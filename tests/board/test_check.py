@@ -189,7 +189,10 @@ def test_a_good_entry_is_accepted_in_words(entry, capsys):
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("code", CRAFTED)
+@pytest.mark.parametrize(
+    "code",
+    [pytest.param(code, marks=[pytest.mark.slow] if code == "hang" else []) for code in CRAFTED],
+)
 def test_a_crafted_file_is_refused_by_its_code_and_leaves_no_trace(entry, capsys, code):
     CRAFTED[code](entry)
     before = sum(os.times()[:4])

@@ -165,6 +165,7 @@ def test_a_folder_without_entries_and_a_wrong_count_are_named(tmp_path):
         run_season(store, QUICK, tmp_path, workers=0)
 
 
+@pytest.mark.slow
 def test_the_verb_tells_a_person_and_a_program(judged, monkeypatch, capsys, tmp_path):
     store, entries, _, _ = judged
     season = tmp_path / "quick.yaml"

@@ -100,7 +100,9 @@ def test_the_policy_is_run_only_where_that_is_asked_for(store, row, monkeypatch)
     assert [one.policy for one in verify(store, row, is_policy_run=False)] == [None, None]
 
 
-@pytest.mark.parametrize("pilot", ["pure-pursuit", "raceline"])
+@pytest.mark.parametrize(
+    "pilot", ["pure-pursuit", pytest.param("raceline", marks=pytest.mark.slow)]
+)
 def test_a_pilot_of_the_house_is_held_to_the_same(store, pilot):
     row = submit(store, pilot)
     assert row.entry_sha256 == "house"

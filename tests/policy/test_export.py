@@ -52,7 +52,9 @@ def policies(tmp_path, **changes):
     return config, TorchPolicy(policy, torch.device("cpu")), OnnxPolicy(read_entry(path)), graph
 
 
-@pytest.mark.parametrize("sensor", [CAMERA, "state"], ids=["camera", "state"])
+@pytest.mark.parametrize(
+    "sensor", [CAMERA, pytest.param("state", marks=pytest.mark.slow)], ids=["camera", "state"]
+)
 def test_actions_equal_torch_s_within_1e_5_over_a_thousand_real_observations(tmp_path, sensor):
     network = {"standardise": sensor == "state"}
     config, in_torch, in_onnx, _ = policies(tmp_path, sensor=sensor, network=network)
@@ -133,6 +135,7 @@ def test_what_is_exported_is_what_the_learner_would_do():
     env.close()
 
 
+@pytest.mark.slow
 def test_each_of_several_sensors_is_heeded(tmp_path):
     config, _, in_onnx, _ = policies(tmp_path, sensor=SEVERAL)
     env = RacerVectorEnv(1, **(config.env | {"reward": None}))

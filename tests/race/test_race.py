@@ -68,7 +68,7 @@ def drive(race, speed, steps, radius=RADIUS, angle=0.0, period=PERIOD):
     return angle
 
 
-@pytest.mark.parametrize("rate", [5, 15, 50, 120])
+@pytest.mark.parametrize("rate", [5, 15, 50, pytest.param(120, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("speed", [0.73, 1.9, 3.99])
 def test_the_lap_time_of_a_known_speed_is_right_to_a_millisecond(speed, rate, build):
     race = build(laps=2, start="line", rate=rate)

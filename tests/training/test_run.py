@@ -77,6 +77,7 @@ def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
     assert "config/text_summary" in events.Tags()["tensors"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_learns_the_same_weights(tmp_path):
     runs = []
     for name in ("a", "b"):

@@ -57,7 +57,7 @@ def test_cars_in_workers_see_and_do_the_same_bytes_as_in_one_process():
     for base in (3, 77):
         seeds = list(range(base, base + 5))
         assert bytes_of(here.reset(seeds)) == bytes_of(there.reset(seeds))
-        for _ in range(60):
+        for _ in range(40):
             actions = rng.uniform((-0.6, -1.0), (0.6, 1.0), (5, 2)).astype(np.float32)
             mine, theirs = here.step(actions), there.step(actions)
             assert bytes_of(here.env.observations) == bytes_of(there.observations)
@@ -85,7 +85,7 @@ def assert_nobody_is_left():
 
 
 def test_a_worker_that_is_killed_is_named_at_once():
-    workers = Workers(4, 2, fields())
+    workers = Workers(4, 2, fields(sensor="state"))
     hand = workers._hands[1]
     drive(workers, 3)
     assert hand.process.pid
@@ -107,7 +107,7 @@ def test_a_loop_that_does_not_end_is_named_by_its_line(reward):
         "            pass\n"
         "    return 1.0\n"
     )
-    workers = Workers(2, 2, fields(reward=path), deadline=1.0)
+    workers = Workers(2, 2, fields(sensor="state", reward=path), deadline=1.0)
     began = time.monotonic()
     with pytest.raises(
         RunError, match=r"worker \d of 2 .*still busy after 1 s, in .*mine\.py:[2-7];"

@@ -89,16 +89,17 @@ def test_a_car_that_hits_a_wall_stays_inside_stays_low_and_gains_no_energy(build
     assert set(touched) <= {0, Contact.WALL}
 
 
-def test_no_car_leaves_a_walled_track_however_it_is_driven(build):
+@pytest.mark.parametrize("n", [12, pytest.param(32, marks=pytest.mark.slow)])
+def test_no_car_leaves_a_walled_track_however_it_is_driven(build, n):
     track = load_track("bowtie")
-    world = build(SPEC, 32, walls=[[track.left, track.right]])
+    world = build(SPEC, n, walls=[[track.left, track.right]])
     rng = np.random.default_rng(3)
-    xy, yaw = track.at(rng.uniform(0.0, track.length, 32))
-    launch(world, xy, yaw + rng.uniform(-0.5, 0.5, 32), rng.uniform(0.0, 4.0, 32))
-    touched, command = np.zeros(32, dtype=int), np.zeros((32, 2))
+    xy, yaw = track.at(rng.uniform(0.0, track.length, n))
+    launch(world, xy, yaw + rng.uniform(-0.5, 0.5, n), rng.uniform(0.0, 4.0, n))
+    touched, command = np.zeros(n, dtype=int), np.zeros((n, 2))
     for step in range(12 * CONTROL_RATE):
         if step % 8 == 0:
-            command = rng.uniform((-0.52, 0.0), (0.52, 4.0), (32, 2))
+            command = rng.uniform((-0.52, 0.0), (0.52, 4.0), (n, 2))
         state = world.step(command)
         touched |= world.contact
         assert track.on_road(state.xy).all()
