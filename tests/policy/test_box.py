@@ -423,7 +423,8 @@ if sys.argv[3] == "hang":
 """
 
 
-@pytest.mark.parametrize("how", ["hang", pytest.param("leave", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["hang", "leave"])
 def test_no_process_outlives_the_judge(behaving, how):
     behaving("time.sleep(60)")
     judge = subprocess.Popen(

@@ -94,8 +94,8 @@ SEVERAL = [
     ("preset", "actions"),
     [
         ("small", "continuous"),
-        ("deep", "discrete"),
         pytest.param("small", "discrete", marks=pytest.mark.slow),
+        pytest.param("deep", "discrete", marks=pytest.mark.slow),
         pytest.param("deep", "continuous", marks=pytest.mark.slow),
     ],
 )

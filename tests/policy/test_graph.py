@@ -246,6 +246,7 @@ def test_what_racer_has_no_use_for_is_read_all_the_same(of_model, of_graph):
     assert refusal(rest + of_model + field(7, graph + of_graph)).code == "graph"
 
 
+@pytest.mark.slow
 def test_a_great_many_empty_parts_are_refused_in_little_time_and_memory():
     """The onnx package makes 606 MB of these 8 MB."""
     code = (
