@@ -57,12 +57,19 @@ def test_a_bad_entry_is_refused_by_its_code_and_stops_nothing(judged):
     assert refused == {"c": "not_a_zip", "d": "board", "e": "twice", "f": "action"}
 
 
-def test_a_second_time_costs_no_race_and_adds_no_row(judged, monkeypatch):
-    store, entries, _, _ = judged
-    good = entries.parent / "good"
-    good.mkdir()
+@pytest.fixture(scope="module")
+def good(judged):
+    """A folder of the two good entries."""
+    entries = judged[1]
+    folder = entries.parent / "good"
+    folder.mkdir()
     for name in "ab":
-        os.link(entries / f"{name}.entry.zip", good / f"{name}.entry.zip")
+        os.link(entries / f"{name}.entry.zip", folder / f"{name}.entry.zip")
+    return folder
+
+
+def test_a_second_time_costs_no_race_and_adds_no_row(judged, good, monkeypatch):
+    store = judged[0]
     monkeypatch.setattr(many, "ProcessPoolExecutor", None)
     found = run_season(store, QUICK, good)
     assert (found.races, found.kept, found.added) == (0, 4, [])
@@ -166,12 +173,12 @@ def test_a_folder_without_entries_and_a_wrong_count_are_named(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_verb_tells_a_person_and_a_program(judged, monkeypatch, capsys, tmp_path):
-    store, entries, _, _ = judged
+def test_the_verb_tells_a_person_and_a_program(judged, good, monkeypatch, capsys, tmp_path):
+    store = judged[0]
     season = tmp_path / "quick.yaml"
     season.write_text(json.dumps(QUICK.model_dump(mode="json")))
     monkeypatch.setenv("RACER_BOARD", str(store.folder))
-    asked = ["board", "run-season", str(entries.parent / "good"), "--season", str(season)]
+    asked = ["board", "run-season", str(good), "--season", str(season)]
     main(asked)
     assert "0 entries added, 2 there already, 0 refused" in capsys.readouterr().out
     main([*asked, "--json", "--workers", "2"])

@@ -154,6 +154,7 @@ def test_an_action_beyond_the_space_is_clipped_in_the_graph(tmp_path):
     assert np.allclose(in_onnx(loud), in_torch(loud), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_graph_says_nothing_of_where_it_was_made_and_is_the_same_twice(tmp_path):
     digests = set()
     for _ in range(2):

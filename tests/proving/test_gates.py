@@ -127,7 +127,10 @@ def miscounted(monkeypatch, name: str, factor: float) -> None:
     [
         (gates.lateral_grip, "lateral_limit", 0.94, "front axle's limit"),
         (gates.braking_and_coasting, "braking_limit", 1.04, "shifted loads"),
-        (gates.braking_and_coasting, "coasting_speed", 1.02, "coasting"),
+        pytest.param(
+            *(gates.braking_and_coasting, "coasting_speed", 1.02, "coasting"),
+            marks=pytest.mark.slow,
+        ),
         (gates.steady_cornering, "understeer_gradient", 1.08, "gradient"),
     ],
 )
