@@ -42,6 +42,7 @@ def test_the_figures_have_their_keys_and_fit_together(capsys):
         assert set(peer) == {"name", "steps_per_s", "ratio"}
 
 
+@pytest.mark.slow
 def test_the_table_shows_every_row(capsys):
     main(["bench"])
     said = capsys.readouterr().out

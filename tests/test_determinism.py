@@ -25,9 +25,8 @@ def digest(sensor, steps=200, seed=3):
     return seen.hexdigest()
 
 
-@pytest.mark.parametrize(
-    "sensor", [pytest.param("state", marks=pytest.mark.slow), SMALL_CAMERA], ids=["state", "camera"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("sensor", ["state", SMALL_CAMERA], ids=["state", "camera"])
 def test_the_same_seed_gives_the_same_bytes_in_two_processes(sensor):
     code = f"from tests.test_determinism import digest; print(digest({sensor!r}))"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -38,7 +37,9 @@ def test_another_seed_gives_other_bytes():
     assert digest("state", steps=1, seed=3) != digest("state", steps=1, seed=4)
 
 
-@pytest.mark.parametrize("sensor", ["state", SMALL_CAMERA], ids=["state", "camera"])
+@pytest.mark.parametrize(
+    "sensor", [pytest.param("state", marks=pytest.mark.slow), SMALL_CAMERA], ids=["state", "camera"]
+)
 @pytest.mark.parametrize("car", [pytest.param(0, marks=pytest.mark.slow), 41])
 def test_a_car_alone_and_among_63_others_is_bit_identical(sensor, car):
     rng = np.random.default_rng(1)

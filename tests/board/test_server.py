@@ -237,6 +237,7 @@ def test_a_season_that_is_not_here_takes_no_entry(ask):
     assert "takes entries here" in told(content)["said"]
 
 
+@pytest.mark.slow
 def test_a_queue_that_is_full_says_so(tmp_path, monkeypatch):
     from racer.board import desk
 

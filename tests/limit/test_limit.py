@@ -80,6 +80,7 @@ def test_from_a_crawl_speed_grows_with_the_root_of_the_way_and_falls_so_under_th
     np.testing.assert_allclose(speed[:-11:-1] ** 2, slow + 2 * car.brake * way[:10], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_mirrored_track_has_the_same_limit():
     track, spec = load_track("hairpin"), deepracer()
     flip = np.array([1.0, -1.0])
@@ -87,6 +88,7 @@ def test_a_mirrored_track_has_the_same_limit():
     assert one_lap(turned, spec).time == pytest.approx(one_lap(track, spec).time, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_same_lap_is_found_from_the_centre_line_as_from_the_smooth_one():
     spec = car_named("f1tenth")  # Its top speed does not bind, as it would by the line's bends.
     track, car = load_track("bowtie"), envelope_of(spec)

@@ -56,6 +56,7 @@ def test_pure_pursuit_keeps_to_the_road_and_is_slower(name):
     assert 1.3 < result.x_limit < 2.5
 
 
+@pytest.mark.slow
 def test_a_race_against_the_tracks_direction_is_driven_and_has_no_limit():
     rules = race_rules(1, 3.0, 60.0, like=RaceConfig(direction="reverse"))
     result = judge_pilot(house_pilot("raceline", "hairpin", rules), "hairpin", rules)
@@ -93,6 +94,7 @@ def test_an_unknown_pilot_is_refused_with_the_known_ones():
         pilot_named("senna", load_track("oval"), deepracer())
 
 
+@pytest.mark.slow
 def test_a_pilot_stands_where_an_entry_is_asked_for(capsys, tmp_path):
     plot = tmp_path / "line.png"
     main(["race", "raceline", "--track", "oval", "--laps", "1", "--json", "--plot", str(plot)])

@@ -210,6 +210,7 @@ def test_a_reward_that_hangs_stops_the_run_with_a_checkpoint_and_its_line(tmp_pa
     assert list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
 
 
+@pytest.mark.slow
 def test_every_second_evaluation_is_filmed_if_asked_for(tmp_path, monkeypatch):
     filmed = []
     monkeypatch.setattr(

@@ -49,8 +49,12 @@ def bytes_of(seen):
     return {name: values.tobytes() for name, values in seen.items()}
 
 
-def test_cars_in_workers_see_and_do_the_same_bytes_as_in_one_process():
-    drawn = fields(randomisation="sim2real", track=["bowtie", "oval"], race={"time_limit": 3.0})
+DRAWN = {"randomisation": "sim2real", "track": ["bowtie", "oval"]}
+
+
+@pytest.mark.parametrize("more", [{}, pytest.param(DRAWN, marks=pytest.mark.slow)])
+def test_cars_in_workers_see_and_do_the_same_bytes_as_in_one_process(more):
+    drawn = fields(race={"time_limit": 3.0}, **more)
     here, there = Cars(RacerVectorEnv(5, **drawn)), Workers(5, 2, drawn)
     rng = np.random.default_rng(0)
     ended = 0
@@ -97,6 +101,7 @@ def test_a_worker_that_is_killed_is_named_at_once():
     assert_nobody_is_left()
 
 
+@pytest.mark.slow
 def test_a_loop_that_does_not_end_is_named_by_its_line(reward):
     path = reward(
         "    while params['steps'] > 5:\n"

@@ -87,6 +87,7 @@ def test_a_reset_of_other_cars_in_mid_drive_changes_nothing(make_world):
     assert quiet.state.body[0].tobytes() != busy.state.body[0].tobytes()
 
 
+@pytest.mark.slow
 def test_a_car_drives_the_same_bits_in_another_process(alone):
     program = (
         "import hashlib; from tests.world.test_world import SPEC, World, run; "
