@@ -44,7 +44,7 @@ def driven_line(track: Track, xy: np.ndarray, speed: np.ndarray, title: str) -> 
     bar.set_label("speed [m/s]", color=INK)
     bar.ax.tick_params(colors=INK)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-    axes.set_title(title, color=INK, fontsize=13, loc="left", pad=12)
+    figure.suptitle(title, color=INK, fontsize=13, x=0.02, ha="left", wrap=True)
     return figure
 
 
