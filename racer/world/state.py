@@ -84,7 +84,8 @@ def moved_point(body, shift, out):
         out: The rows of the moved points.
     """
     for i in range(body.shape[0]):
-        out[i] = body[i]
+        for k in range(body.shape[1]):  # A slice takes numba three seconds longer to compile.
+            out[i, k] = body[i, k]
         ahead, up = shift[i, 0], shift[i, 1]
         if ahead == 0.0 and up == 0.0:
             continue
