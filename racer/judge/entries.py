@@ -1,0 +1,125 @@
+"""Races of entries and of pilots by their names, and the rules that they race by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+
+from racer import ENV_IDS
+from racer.assets.document import validate
+from racer.car.spec import car_named
+from racer.errors import ConfigError
+from racer.judge.drive import Driver, Policy, drive, judge, judge_together
+from racer.judge.result import LapResult
+from racer.pilot import Pilot, pilot_named
+from racer.policy.entry import Entry
+from racer.policy.onnx_policy import OnnxPolicy
+from racer.race import RaceConfig
+from racer.track import load_track
+
+
+def house_pilot(name: str, track: str, race: RaceConfig, car: str = "deepracer") -> Pilot:
+    """A pilot by its name, on the track in the direction that it is raced; see `racer.pilot`."""
+    road = load_track(track)
+    road = road.reversed() if race.direction == "reverse" else road
+    return pilot_named(name, road, car_named(car))
+
+
+def judge_pilot(
+    pilot: Pilot, track: str, race: RaceConfig, seed: int = 0, car: str = "deepracer"
+) -> LapResult:
+    """Drive one race of a pilot alone; see `judge`."""
+    return drive([pilot], track, race, seed, car)[0]
+
+
+def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> LapResult:
+    """Drive an entry's policy by onnxruntime; see `judge`."""
+    manifest = entry.manifest
+    policy = OnnxPolicy(entry)
+    return judge(policy, manifest.sensor, manifest.actions, track, race, seed, manifest.car)
+
+
+def in_process(entry: Entry) -> AbstractContextManager[Policy]:
+    """An entry's policy in this process, with its rights."""
+    return nullcontext(OnnxPolicy(entry))
+
+
+def judge_entries(
+    entries: Sequence[Entry | str],
+    track: str,
+    race: RaceConfig,
+    seed: int = 0,
+    car: str = "deepracer",
+    policy_of: Callable[[Entry], AbstractContextManager[Policy]] = in_process,
+) -> list[LapResult]:
+    """Drive entries' policies, and pilots by their names, in one race; see `judge_together`.
+
+    The cars are those of the entries; where none races, `car` is every pilot's.
+
+    Args:
+        entries: Who races.
+        track: A shipped track's name, or a YAML file.
+        race: The rules.
+        seed: Seed of the first driver; the next have the numbers after it.
+        car: The car where only pilots race.
+        policy_of: Opens an entry's policy for the race: `in_process`, or `BoxedPolicy`, which
+            gives the same actions from a process that can reach nothing.
+    """
+    packages = [entry for entry in entries if not isinstance(entry, str)]
+    cars = {entry.manifest.car for entry in packages} or {car}
+    if len(cars) > 1:
+        raise ConfigError(f"cars of one race must be alike; these drive {', '.join(sorted(cars))}")
+    car = cars.pop()
+    with ExitStack() as opened:
+        drivers = [
+            house_pilot(entry, track, race, car)
+            if isinstance(entry, str)
+            else Driver(
+                opened.enter_context(policy_of(entry)),
+                entry.manifest.sensor,
+                entry.manifest.actions,
+            )
+            for entry in entries
+        ]
+        if len(drivers) == 1:
+            return drive(drivers, track, race, seed, car)
+        return judge_together(drivers, track, race, seed, car)
+
+
+def home_race(racer: Entry | str) -> RaceConfig:
+    """The race that an entry was trained in, its kind and its walls; a pilot has an empty road."""
+    if isinstance(racer, str):
+        return RaceConfig()
+    manifest = racer.manifest
+    kinds = {env.rpartition("-v")[0]: kind for kind, env in ENV_IDS.items()}
+    kind = kinds.get(manifest.env.rpartition("-v")[0], "time_trial")
+    fields = {"kind": kind, "walls": manifest.trained_on.walls}
+    return validate(fields, RaceConfig, "manifest")
+
+
+def race_rules(
+    laps: int,
+    off_track_penalty: float = 3.0,
+    time_limit: float | None = None,
+    like: RaceConfig | None = None,
+) -> RaceConfig:
+    """A race from the start line, in which a fault costs a penalty and goes on.
+
+    Args:
+        laps: Laps to complete.
+        off_track_penalty: Seconds that a fault costs which is no crash.
+        time_limit: Seconds until it ends anyway; a minute a lap if not given.
+        like: Where kind, objects, walls, direction and collision penalty come from.
+
+    Raises:
+        ConfigError: A number is out of its range.
+    """
+    rules = (like or RaceConfig()).model_dump() | {
+        "laps": laps,
+        "start": "line",
+        "start_offset": 0.0,
+        "faults": "reset",
+        "off_track_penalty": off_track_penalty,
+        "time_limit": 60.0 * laps if time_limit is None else time_limit,
+    }
+    return validate(rules, RaceConfig, "race")

@@ -1,0 +1,126 @@
+"""What a race came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from racer.limit import Limit
+
+
+@dataclass(frozen=True)
+class LapResult:
+    """What a policy did in one race.
+
+    Attributes:
+        track: The track's name.
+        seed: Seed of the environment.
+        laps: Laps asked for.
+        laps_completed: Laps driven to their end.
+        lap_times_s: Time of each completed lap [s], penalties included.
+        sector_times_s: Times of the completed thirds of each lap [s].
+        off_tracks: Times all four wheels left the road; each put the car back at a penalty.
+        collisions: Times the car crashed; so did each.
+        resets: Times it was put back, for whatever fault.
+        distance: Way made good along the centre line [m].
+        ending: Name of the `Ending`, in lower case; `policy_crash`, `policy_hang` or
+            `policy_memory` where the policy failed, which ended the car's race.
+        start: The body row before the first step, (13,).
+        actions: What the policy answered at each control step, (T, 2) float32 or indices (T,)
+            int64; of a pilot its commands (T, 2).
+        body: The body rows at each control step, (T, 13).
+        steering: Angle of the front wheels at each control step [rad], (T,).
+        time: Race time at each control step [s], (T,).
+        command: Commanded steering [rad] and speed [m/s] at each control step, (T, 2).
+        progress: Share of the lap made good at each control step [percent], (T,).
+        wheels_on_road: Wheel centres between the borders at each control step, (T,).
+        fault: The `Ending` that each control step's fault stands for, else RUNNING, (T,).
+        boxes: What it could meet at each control step, rows as in `World.boxes`, (T, K, 10).
+        colours: Red, green and blue of those, (K, 3) uint8.
+        limit: The least times for track and car; None where they are not known, or where the
+            race is not driven alone, forward and from the start line.
+        failure: What the policy's failure was, in words; empty where it did not fail.
+    """
+
+    track: str
+    seed: int
+    laps: int
+    laps_completed: int
+    lap_times_s: list[float]
+    sector_times_s: list[list[float]]
+    off_tracks: int
+    collisions: int
+    resets: int
+    distance: float
+    ending: str
+    start: np.ndarray
+    actions: np.ndarray
+    body: np.ndarray
+    steering: np.ndarray
+    time: np.ndarray
+    command: np.ndarray
+    progress: np.ndarray
+    wheels_on_road: np.ndarray
+    fault: np.ndarray
+    boxes: np.ndarray
+    colours: np.ndarray
+    limit: Limit | None = None
+    failure: str = ""
+
+    @property
+    def xy(self) -> np.ndarray:
+        """Position at each control step [m], (T, 2)."""
+        return self.body[:, :2]
+
+    @property
+    def speed(self) -> np.ndarray:
+        """Speed over the ground at each control step [m/s], (T,)."""
+        return np.hypot(self.body[:, 7], self.body[:, 8])
+
+    @property
+    def is_clean(self) -> bool:
+        """Every lap completed without being put back once."""
+        return self.laps_completed == self.laps and self.resets == 0
+
+    @property
+    def total_time_s(self) -> float | None:
+        """Time of all laps [s], or None where one is missing."""
+        return sum(self.lap_times_s) if self.laps_completed == self.laps else None
+
+    @property
+    def best_lap_s(self) -> float | None:
+        """The fastest completed lap [s], or None."""
+        return min(self.lap_times_s, default=None)
+
+    @property
+    def limit_s(self) -> float | None:
+        """The least time of all laps [s]: the first from a standstill, the others flying."""
+        return self.limit.race(self.laps) if self.limit else None
+
+    @property
+    def x_limit(self) -> float | None:
+        """The time of all laps in multiples of the least, or None where one is not known."""
+        limit, total = self.limit_s, self.total_time_s
+        return total / limit if limit and total else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as documented for `--json` and the board; plain values only."""
+        return {
+            "track": self.track,
+            "seed": self.seed,
+            "laps": self.laps,
+            "laps_completed": self.laps_completed,
+            "lap_times_s": self.lap_times_s,
+            "sector_times_s": self.sector_times_s,
+            "total_time_s": self.total_time_s,
+            "best_lap_s": self.best_lap_s,
+            "limit_s": self.limit_s,
+            "x_limit": self.x_limit,
+            "off_tracks": self.off_tracks,
+            "collisions": self.collisions,
+            "resets": self.resets,
+            "distance_m": self.distance,
+            "ending": self.ending,
+        }
