@@ -34,6 +34,7 @@ def test_the_table_has_a_row_a_track_and_one_a_set(result):
     assert table(seen).row_count == 6
 
 
+@pytest.mark.slow
 def test_the_tour_begins_with_what_may_be_trained_on():
     chosen, first = next(tour("raceline", laps=1))
     assert (chosen, first.track) == ("train", tracks_of("train")[0])

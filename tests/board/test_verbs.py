@@ -47,6 +47,7 @@ def club(say):
     say("board", "submit", "pure-pursuit", "--season", "club", "--name", "twin")
 
 
+@pytest.mark.slow
 def test_a_club_season_in_five_commands(say, refuse):
     assert "club.yaml" in say(*NEW, "--ranking", "iqm")
     sealed = say("board", "season", "seal", "club", "--tracks", "1", "--seeds", "2")

@@ -294,6 +294,7 @@ def test_a_small_graph_that_computes_for_minutes_is_ended(start, doing):
     assert spent() - before < 6
 
 
+@pytest.mark.slow
 def test_the_largest_package_that_is_allowed_fits_into_the_box():
     policy = model(
         ("MatMul", ["observation", "w"], ["y"], ()),
@@ -480,6 +481,7 @@ def test_a_policy_that_is_tried_is_told_how_long_it_takes_and_how_it_was_boxed()
     assert 0 < checked.answer_s < PERIOD
 
 
+@pytest.mark.slow
 def test_a_policy_is_not_slow_because_others_keep_the_machine_busy(behaving):
     behaving("time.sleep(0.1)")
     assert check_entry(entry(STEADY)).answer_s < PERIOD

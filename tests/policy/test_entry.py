@@ -97,6 +97,7 @@ def test_the_same_content_gives_the_same_bytes_whatever_the_clock_and_umask(tmp_
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other.entry.zip").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_same_content_gives_the_same_bytes_in_another_process(good, tmp_path):
     again = (
         "import runpy, sys; here = runpy.run_path(sys.argv[1]);"

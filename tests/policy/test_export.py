@@ -90,15 +90,9 @@ SEVERAL = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("preset", "actions"),
-    [
-        ("small", "continuous"),
-        pytest.param("small", "discrete", marks=pytest.mark.slow),
-        pytest.param("deep", "discrete", marks=pytest.mark.slow),
-        pytest.param("deep", "continuous", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("actions", ["continuous", "discrete"])
+@pytest.mark.parametrize("preset", ["small", "deep"])
 def test_a_policy_of_several_sensors_has_an_input_for_each_and_equals_torch(
     tmp_path, actions, preset
 ):

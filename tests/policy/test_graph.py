@@ -341,6 +341,7 @@ def test_the_budget_is_for_the_whole_document():
     assert MAX_FIELDS == 200_000
 
 
+@pytest.mark.slow
 def test_reading_a_graph_imports_neither_onnx_nor_onnxruntime():
     code = "import sys, racer.policy.check, racer.policy.box\n" + (
         "print(sorted({'torch', 'onnx', 'onnxruntime', 'cryptography'} & set(sys.modules)))"

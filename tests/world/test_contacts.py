@@ -185,7 +185,8 @@ def trace(world: World, car: int) -> bytes:
     return b"".join(seen)
 
 
-@pytest.mark.parametrize("n", [8, pytest.param(64, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [8, 64])
 def test_a_car_crashes_the_same_bits_among_others_as_alone(build, n):
     alone = build(SPEC, 1, walls=[[SQUARE]], boxes=1, box_size=BOX)
     many = build(SPEC, n, walls=[[SQUARE]], boxes=1, box_size=BOX)

@@ -104,6 +104,7 @@ def test_a_car_drives_the_same_bits_in_another_process(alone):
     assert other.stdout.strip() == hashlib.sha256(alone).hexdigest()
 
 
+@pytest.mark.slow
 def test_importing_and_starting_a_world_prints_nothing():
     program = "from racer.world import World; from racer.car.spec import deepracer as d; "
     quiet = subprocess.run(
