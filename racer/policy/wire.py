@@ -26,6 +26,7 @@ _KINDS = {
     "messages": (_BYTES,),
     "texts": (_BYTES,),
 }
+"""The wire types of each kind: that of one value, and where it may be repeated, of many packed."""
 _REPEATED = ("numbers", "floats", "doubles", "messages", "texts")
 _TOO_LONG = re.compile(rb"[\x80-\xff]{10}")
 """In packed numbers: one of more than ten bytes."""
@@ -87,7 +88,7 @@ def read_message(content: memoryview, known: Mapping[int, Field], budget: Budget
             raise WireError(f"it has a field {number} of type {wire}, which is not known")
         if field.kind in ("text", "texts"):
             value = _text(value)
-        elif wire == _BYTES and field.kind in ("numbers", "floats", "doubles"):
+        elif wire != _KINDS[field.kind][0]:
             _check_packed(field, value)
         if field.kind in _REPEATED:
             found.setdefault(field.name, []).append(value)
@@ -137,10 +138,11 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
 
 def _check_packed(field: Field, value: memoryview) -> None:
     """That the numbers which stand in one field of bytes are whole."""
-    if field.kind == "numbers":
-        is_whole = not len(value) or (value[-1] < 0x80 and not _TOO_LONG.search(value))
+    size = _SIZES.get(_KINDS[field.kind][0])
+    if size:
+        is_whole = len(value) % size == 0
     else:
-        is_whole = len(value) % (4 if field.kind == "floats" else 8) == 0
+        is_whole = not len(value) or (value[-1] < 0x80 and not _TOO_LONG.search(value))
     if not is_whole:
         raise WireError(f"its {field.name} do not end where their field does")
 
