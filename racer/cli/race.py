@@ -59,7 +59,7 @@ def race(
     road = track or (manifests[0].trained_on.track if manifests else None)
     if road is None:
         raise ConfigError(f"racer race {racers[0]} wants a track: add --track NAME")
-    asked = {"kind": kind, "walls": walls and walls == "on"}
+    asked = {"kind": kind, "walls": None if walls is None else walls == "on"}
     chosen = {name: value for name, value in asked.items() if value is not None}
     rules = race_rules(laps, like=home_race(racers[0]).model_copy(update=chosen))
     if not track and manifests:

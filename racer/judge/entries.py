@@ -9,7 +9,7 @@ from racer import ENV_IDS
 from racer.assets.document import validate
 from racer.car.spec import car_named
 from racer.errors import ConfigError
-from racer.judge.drive import Driver, Policy, drive, judge, judge_together
+from racer.judge.drive import Driver, Policy, drive, judge
 from racer.judge.result import LapResult
 from racer.pilot import Pilot, pilot_named
 from racer.policy.entry import Entry
@@ -81,9 +81,7 @@ def judge_entries(
             )
             for entry in entries
         ]
-        if len(drivers) == 1:
-            return drive(drivers, track, race, seed, car)
-        return judge_together(drivers, track, race, seed, car)
+        return drive(drivers, track, race, seed, car, is_together=len(drivers) > 1)
 
 
 def home_race(racer: Entry | str) -> RaceConfig:

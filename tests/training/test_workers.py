@@ -61,7 +61,7 @@ def test_cars_in_workers_see_and_do_the_same_bytes_as_in_one_process(more):
     for base in (3, 77):
         seeds = list(range(base, base + 5))
         assert bytes_of(here.reset(seeds)) == bytes_of(there.reset(seeds))
-        for _ in range(40):
+        for _ in range(60):
             actions = rng.uniform((-0.6, -1.0), (0.6, 1.0), (5, 2)).astype(np.float32)
             mine, theirs = here.step(actions), there.step(actions)
             assert bytes_of(here.env.observations) == bytes_of(there.observations)
