@@ -52,7 +52,6 @@ def train(config: RunConfig | Path | str, folder: Path | str | None = None, **ch
     from racer import assets
     from racer.assets.document import read, validate
     from racer.training.config import RunConfig
-    from racer.training.folder import Run, new_folder
     from racer.training.run import train as learn
 
     name = "run"
@@ -61,9 +60,7 @@ def train(config: RunConfig | Path | str, folder: Path | str | None = None, **ch
         config, name = read(path, RunConfig), path.stem
     if changes:
         config = validate(config.model_dump() | changes, RunConfig, "racer.train")
-    where = new_folder(name) if folder is None else Path(folder)
-    learn(config, where, name=name)
-    return Run.open(where)
+    return learn(config, None if folder is None else Path(folder), name=name).run
 
 
 def export(run: Run, path: Path | str | None = None, name: str = "") -> Path:

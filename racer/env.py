@@ -11,9 +11,9 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from racer.assets.document import Document, validate
+from racer.assets.document import Document, beside, validate
 from racer.car.actions import ActionSpace
 from racer.car.spec import PRESETS, CarName, car_named
 from racer.deepracer.metadata import action_space
@@ -42,13 +42,14 @@ METADATA: dict[str, Any] = {
 }
 
 
-def _several(value: Any) -> Any:
+def _several(value: Any, info: ValidationInfo) -> Any:
     """Names as a tuple, in which `generated` stands for `POOL` tracks."""
     names = (value,) if isinstance(value, str) else value
-    if isinstance(names, list | tuple) and "generated" in names:
-        pool = [f"generated:{seed}" for seed in range(POOL)]
-        names = [one for name in names for one in (pool if name == "generated" else [name])]
-    return names
+    if not isinstance(names, list | tuple):
+        return names
+    pool = [f"generated:{seed}" for seed in range(POOL)]
+    names = [one for name in names for one in (pool if name == "generated" else [name])]
+    return [beside(name, info) if isinstance(name, str) else name for name in names]
 
 
 Tracks = Annotated[tuple[str, ...], BeforeValidator(_several)]
@@ -79,15 +80,20 @@ class EnvConfig(Document):
 
     @field_validator("actions", mode="before")
     @classmethod
-    def _a_name_is_a_kind(cls, value: Any) -> Any:
+    def _a_name_is_a_kind(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str) and value.endswith(".json"):
-            return action_space(Path(value))
+            return action_space(Path(beside(value, info)))
         return {"kind": value} if isinstance(value, str) else value
 
     @field_validator("randomisation", mode="before")
     @classmethod
-    def _a_name_is_a_preset(cls, value: Any) -> Any:
-        return load_randomisation(value) if isinstance(value, str) else value
+    def _a_name_is_a_preset(cls, value: Any, info: ValidationInfo) -> Any:
+        return load_randomisation(beside(value, info)) if isinstance(value, str) else value
+
+    @field_validator("reward")
+    @classmethod
+    def _a_reward_may_lie_beside(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return beside(value, info) if value else value
 
 
 def surroundings(race: Race) -> Surroundings:

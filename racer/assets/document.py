@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
 
 from racer.errors import ConfigError
 
@@ -32,7 +33,18 @@ def read(path: Path, model: type[Model], error: type[Exception] = ConfigError) -
             the message names the file and the line.
     """
     tree, lines = parse(path, error)
-    return validate(tree, model, str(path), lines, error)
+    return validate(tree, model, str(path), lines, error, path.parent)
+
+
+def beside(name: str, info: ValidationInfo) -> str:
+    """The path of a file that a document names, which lies in the document's own folder.
+
+    A name that is no such file is returned as it is: a path from the current folder on, or the
+    name of something that ships.
+    """
+    folder = (info.context or {}).get("folder")
+    own = folder / name if folder else None
+    return str(own) if own and os.path.isfile(own) else name
 
 
 def parse(
@@ -67,10 +79,14 @@ def validate(
     source: str,
     lines: dict[tuple[str | int, ...], int] | None = None,
     error: type[Exception] = ConfigError,
+    folder: Path | None = None,
 ) -> Model:
-    """`tree` as a `model`; `source` and `lines` say where it came from in a message."""
+    """`tree` as a `model`; `source` and `lines` say where it came from in a message.
+
+    Where `folder` is given, the paths in it are looked for there first; see `beside`.
+    """
     try:
-        return model.model_validate(tree)
+        return model.model_validate(tree, context={"folder": folder})
     except ValidationError as problem:
         raise error(explain(problem, model, source, lines, tree)) from problem
 

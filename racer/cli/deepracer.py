@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from racer.cli.output import command
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,23 +15,23 @@ if TYPE_CHECKING:
     from racer.policy.entry import Manifest
 
 
-def import_deepracer(folder: Path, name: str = "", out: Path | None = None) -> None:
+def import_deepracer(model: Path, name: str = "", out: Path | None = None) -> None:
     """Take over a model from the DeepRacer world: a run config, and copies of what it needs.
 
     Args:
-        folder: Where reward_function.py, model_metadata.json and hyperparameters.json lie, and a
-            track as .npy if you have one.
-        name: What the config is called; <folder>-racer where it is not given.
+        model: A folder, a .tar.gz or a .zip with reward_function.py, model_metadata.json and
+            hyperparameters.json, and a track as .npy if you have one.
+        name: What the config is called; <model>-racer where it is not given.
         out: The folder to write into; one called as the config where it is not given.
     """
     from racer.training.importer import import_deepracer as take_over
 
-    name = name or f"{folder.resolve().name}-racer"
-    found = take_over(folder, name, out or Path(name))
+    name = name or f"{model.resolve().name.partition('.')[0]}-racer"
+    found = take_over(model, name, out or Path(name))
     print(f"config: {found.config}")
     for note in found.notes:
         print(f"note: {note}")
-    print(f"next: racer train {found.config}")
+    print(f"next: {command('train', found.config)}")
 
 
 def actions(

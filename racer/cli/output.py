@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +32,15 @@ def sentence(result: LapResult) -> str:
         if count > 0
     ]
     return f"{result.laps_completed} of {result.laps} laps{times}, {', '.join(faults) or CLEAN}"
+
+
+def command(*words: str | Path) -> str:
+    """A racer command as it can be pasted into a shell.
+
+    A path that begins with a dash, which would read as an option, begins with `./` instead.
+    """
+    safe = (f"./{one}" if isinstance(one, Path) and str(one)[:1] == "-" else one for one in words)
+    return shlex.join(["racer", *map(str, safe)])
 
 
 def console() -> Console:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from racer.cli.output import console, print_json
+from racer.cli.output import command, console, print_json
 from racer.errors import RunError
 
 
@@ -50,13 +50,14 @@ def runs_show(run: Path, json: bool = False) -> None:
         print(f"error: {one['error']}")
     print(f"began: {one['began'] or 'unknown'}; differs from the defaults in:")
     for key, value in one["differences"].items():
-        print(f"  {key}: {value}")
+        asked = one["reward"] if key == "reward" else None
+        print(f"  {key}: {value}" + (f", a copy of {asked}" if asked else ""))
     if one["evaluations"]:
         shown.print(evaluations(one))
     if one["is_resumable"]:
-        print(f"next: racer train --resume {run}")
+        print(f"next: {command('train', '--resume', run)}")
     elif one["state"] == "finished":
-        print(f"next: racer export {run}")
+        print(f"next: {command('export', run)}")
 
 
 def watch(run: Path, port: int = 6006) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,7 +73,7 @@ def season_new(
     if path.exists():
         raise BoardError(f"{path} is there already, and a season does not change; take a new name")
     _write(path, rules)
-    print(f"season: {path}; next: racer board submit ENTRY --season {path}")
+    print(f"season: {path}; next: racer board submit ENTRY --season {shlex.quote(str(path))}")
 
 
 def season_seal(name: str, tracks: int = 0, seeds: int = 1, only_drawn: bool = False) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from racer.cli.output import sentence
+from racer.cli.output import command, sentence
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ def train(words: Sequence[str]) -> None:
     from racer import assets
     from racer.assets.document import explain, read
     from racer.training.config import RunConfig
-    from racer.training.folder import new_folder
 
     if words and words[0].partition("=")[0] == "--resume":
         _, _, run = words[0].partition("=")
@@ -47,10 +46,14 @@ def train(words: Sequence[str]) -> None:
 
     folder = tyro.conf.arg(help="the run's folder; runs/<config>-<time> if not given")
     logs = tyro.conf.arg(help="also write the logs that DeepRacer's analysis tools read")
+    quiet = tyro.conf.arg(help="print nothing but errors")
+    log = tyro.conf.arg(help="append a line an evaluation to this file, as to the run's log.txt")
     fields: list[Any] = [
         ("config", Annotated[RunConfig, tyro.conf.arg(name="")]),
         ("run", Annotated[Path | None, folder], None),
         ("deepracer_logs", Annotated[bool, logs], False),
+        ("quiet", Annotated[bool, quiet], False),
+        ("log", Annotated[Path | None, log], None),
     ]
     Options = make_dataclass("Options", fields)
     try:
@@ -63,17 +66,34 @@ def train(words: Sequence[str]) -> None:
         )
     except ValidationError as problem:
         raise ConfigError(explain(problem, RunConfig, "command line")) from problem
-    folder = options.run or new_folder(path.stem)
-    _train(options.config, folder, options.deepracer_logs, path.stem)
+    _train(options, path.stem)
 
 
-def _train(config: Any, folder: Path, deepracer_logs: bool = False, name: str = "") -> None:
+def _train(options: Any, name: str) -> None:
+    from rich.console import Console
+
     from racer.training.run import train as run
+    from racer.training.shared_output import shared_output
 
-    _tell(run(config, folder, deepracer_logs=deepracer_logs, name=name), folder)
+    with shared_output():
+        watch = run(
+            options.config,
+            options.run,
+            Console(quiet=options.quiet),
+            deepracer_logs=options.deepracer_logs,
+            name=name,
+            log=options.log,
+        )
+        _tell(watch, options.quiet)
 
 
-def _resume(run: Path, minutes: float | None = None, deepracer_logs: bool = False) -> None:
+def _resume(
+    run: Path,
+    minutes: float | None = None,
+    deepracer_logs: bool = False,
+    quiet: bool = False,
+    log: Path | None = None,
+) -> None:
     """Go on with a run that was interrupted, as if it had not been.
 
     Args:
@@ -81,24 +101,40 @@ def _resume(run: Path, minutes: float | None = None, deepracer_logs: bool = Fals
         minutes: Wall-clock minutes after which training ends, over all its parts; those of its
             config where they are not given.
         deepracer_logs: Also write the logs that DeepRacer's analysis tools read.
+        quiet: Print nothing but errors.
+        log: Append a line an evaluation to this file, as to the run's log.txt.
     """
+    from rich.console import Console
+
     from racer.training.run import resume
+    from racer.training.shared_output import shared_output
 
-    _tell(resume(run, minutes=minutes, deepracer_logs=deepracer_logs), run)
+    with shared_output():
+        watch = resume(run, Console(quiet=quiet), minutes, deepracer_logs, log)
+        _tell(watch, quiet)
 
 
-def _tell(watch: Watch, folder: Path) -> None:
+def _tell(watch: Watch, is_quiet: bool) -> None:
     """Say what a training came to; one that a signal stopped exits with `STOPPED`."""
-    print(f"run: {folder}")
+    if not is_quiet:
+        print("\n".join(_outcome(watch)))
+    if watch.stop and not watch.is_out_of_time:
+        sys.exit(STOPPED)
+
+
+def _outcome(watch: Watch) -> Iterator[str]:
+    folder = watch.run.folder
+    yield f"run: {folder}"
     if watch.best is not None:
-        print(f"best: {sentence(watch.best)}")
+        yield f"best: {sentence(watch.best)}"
     if watch.stop:
         why = "its minutes were up" if watch.is_out_of_time else "it was stopped"
-        print(f"training ended early because {why}; what it learnt is saved")
+        yield f"training ended early because {why}; what it learnt is saved"
     if watch.stop and not watch.is_out_of_time:
-        print(f"next: racer train --resume {folder}")
-        sys.exit(STOPPED)
-    print(f"next: racer export {folder} --out {folder.name}.entry.zip")
+        yield f"next: {command('train', '--resume', folder)}"
+    else:
+        entry = Path(f"{folder.resolve().name}.entry.zip")
+        yield f"next: {command('export', folder, '--out', entry)}"
 
 
 def export(run: Path, out: Path | None = None, name: str = "", key: Path | None = None) -> None:
@@ -113,6 +149,7 @@ def export(run: Path, out: Path | None = None, name: str = "", key: Path | None 
     from racer.policy.signing import read_key
     from racer.training.export import export_run
 
-    path = out or Path(f"{run.name}.entry.zip")
-    digest = export_run(run, path, name or run.name, read_key(key) if key else None)
+    own = run.resolve().name
+    path = out or Path(f"{own}.entry.zip")
+    digest = export_run(run, path, name or own, read_key(key) if key else None)
     print(f"entry: {path} (SHA-256 {digest[:12]})")

@@ -7,6 +7,9 @@ import hashlib
 import importlib.util
 import inspect
 import itertools
+import json
+import linecache
+import os
 import sys
 import traceback
 import weakref
@@ -22,6 +25,8 @@ import numpy as np
 from racer import assets
 from racer.errors import RewardError
 from racer.reward.deadline import Overtime, deadline
+from racer.reward.exits import exits_raised
+from racer.reward.siblings import Siblings, forget
 
 NAME = "reward_function"
 LIMIT = 1e5
@@ -32,6 +37,8 @@ LOADING = 60.0
 """So long may a file take to be run for all cars [s]; what it imports may be large."""
 NUMBERS = (int, float, np.integer, np.floating, np.bool_)
 SHIPPED = "configs/rewards"
+KEPT = "files.json"
+"""Beside a reward that a run keeps together with its files: what they are; see `keep_reward`."""
 
 RewardFunction = Callable[[dict[str, Any]], Any]
 
@@ -45,6 +52,7 @@ class RewardSource:
         path: Where it was read from.
         content: Its bytes.
         sha256: Digest of its bytes, in hexadecimal.
+        converted: What it returned that is not a number but that `float` takes, as DeepRacer does.
     """
 
     def __init__(self, path: Path, content: bytes) -> None:
@@ -55,6 +63,9 @@ class RewardSource:
         """
         self.path, self.content, self._file = path, content, str(path.absolute())
         self.sha256 = hashlib.sha256(content).hexdigest()
+        self.converted: list[str] = []
+        self._siblings = Siblings(path.absolute().parent)
+        self._home = _home(path)
         try:
             self._lines = importlib.util.decode_source(content).splitlines()
             self._code: CodeType = compile(content, str(path), "exec", dont_inherit=True)
@@ -121,29 +132,36 @@ class RewardSource:
             raise self._raised(problem, params) from problem
         if type(reward) is float and -LIMIT <= reward <= LIMIT:
             return reward
-        if isinstance(reward, NUMBERS) and -LIMIT <= reward <= LIMIT:
-            return float(reward)
-        raise self._refused(function, reward)
+        number = _number(reward)
+        if number is None or not -LIMIT <= number <= LIMIT:
+            raise self._refused(function, reward)
+        if not isinstance(reward, NUMBERS) and not self.converted:
+            self.converted.append(f"{reward!r:.60} ({type(reward).__name__})")
+        return number
 
     @contextmanager
     def watched(self, seconds: float = PATIENCE) -> Iterator[None]:
         """A deadline for the calls inside; it works in the main thread, see `deadline`.
 
+        A call of the file's that would end the process is an error of the file. Files that a run
+        keeps are found by relative paths, too: their folder is the current one inside.
+
         Raises:
             RewardError: They still run after so many seconds; the message names the line.
         """
         try:
-            with deadline(seconds):
+            with deadline(seconds), exits_raised(), self._at_home():
                 yield
         except Overtime as problem:
-            line, what = self._line(problem), f"still running after {seconds:g} s"
-            raise self._error(line, f"{what}; a loop that does not end?") from problem
+            what = f"still running after {seconds:g} s; a loop that does not end?"
+            raise self._error(*self._place(problem), what) from problem
 
     def _run(self) -> RewardFunction:
         module = ModuleType(f"{NAME}_{next(_numbers)}")
         module.__file__ = self._file
         sys.modules[module.__name__] = module
-        weakref.finalize(self, sys.modules.pop, module.__name__, None).atexit = False
+        weakref.finalize(self, forget, module.__name__).atexit = False
+        self._siblings.adopt(module)
         try:
             exec(self._code, module.__dict__)
         except (Exception, SystemExit) as problem:
@@ -156,24 +174,60 @@ class RewardSource:
 
     def _raised(self, problem: BaseException, params: dict[str, Any]) -> RewardError:
         what = f"{type(problem).__name__}: {problem}{_hint(problem, params)}"
-        return self._error(self._line(problem), what)
+        if isinstance(problem, SyntaxError) and problem.filename in self._siblings.paths:
+            what = f"{type(problem).__name__}: {problem.msg}"
+            return self._error(problem.filename, problem.lineno, what)
+        return self._error(*self._place(problem), what)
 
-    def _line(self, problem: BaseException) -> int | None:
-        """The innermost line of the user's file that led to an exception."""
+    def _place(self, problem: BaseException) -> tuple[str, int | None]:
+        """The innermost line of the user's files that led to an exception."""
+        users = {str(self.path), *self._siblings.paths}
         frames = traceback.extract_tb(problem.__traceback__)
-        mine = [frame.lineno for frame in frames if frame.filename == str(self.path)]
-        return mine[-1] if mine else None
+        mine = [(frame.filename, frame.lineno) for frame in frames if frame.filename in users]
+        return mine[-1] if mine else (str(self.path), None)
 
     def _refused(self, function: RewardFunction, reward: Any) -> RewardError:
         code = _code(function)
         line = code.co_firstlineno if code and code.co_filename == str(self.path) else None
         what = f"{NAME} returned {reward!r:.100} ({type(reward).__name__})"
         wanted = f"it must return a finite number from {-LIMIT:.0f} to {LIMIT:.0f}"
-        return self._error(line, f"{what}; {wanted}")
+        return self._error(str(self.path), line, f"{what}; {wanted}")
 
-    def _error(self, line: int | None, message: str) -> RewardError:
-        source = self._lines[line - 1].strip() if line and line <= len(self._lines) else ""
-        return RewardError(_at(self.path, line, message, source))
+    def _error(self, path: str, line: int | None, message: str) -> RewardError:
+        lines = self._lines if path == str(self.path) else linecache.getlines(path)
+        source = lines[line - 1].strip() if line and line <= len(lines) else ""
+        # A sibling's path as a person would give it: beside the reward's.
+        shown = self.path.parent / os.path.relpath(path, self.path.absolute().parent)
+        return RewardError(_at(self.path if lines is self._lines else shown, line, message, source))
+
+    @contextmanager
+    def _at_home(self) -> Iterator[None]:
+        if not self._home:
+            yield
+            return
+        before = os.getcwd()
+        os.chdir(self._home)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+
+
+def _home(path: Path) -> Path | None:
+    """The folder that relative paths of a reward start from, where a run keeps its files."""
+    try:
+        kept = json.loads((path.parent / KEPT).read_bytes())
+        return path.absolute().parent if path.name in kept else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _number(reward: Any) -> float | None:
+    """What `float` makes of a reward, of an array of one element too; None where nothing."""
+    try:
+        return float(reward.item() if isinstance(reward, np.ndarray) else reward)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _code(function: Any) -> CodeType | None:
@@ -197,6 +251,6 @@ def _hint(problem: BaseException, params: dict[str, Any]) -> str:
     return ""
 
 
-def _at(path: Path, line: int | None, message: str, source: str) -> str:
+def _at(path: Path | str, line: int | None, message: str, source: str) -> str:
     where = f"{path}:{line}" if line else str(path)
     return f"{where}: {message}" + (f"\n    {source}" if source else "")

@@ -34,7 +34,7 @@ class Finding:
         message: What was found, with file and line where it has them.
     """
 
-    kind: Literal["unknown key", "error", "slow", "prints", "constant", "trick"]
+    kind: Literal["unknown key", "error", "slow", "prints", "constant", "converted", "trick"]
     message: str
 
 
@@ -98,6 +98,10 @@ def check(source: RewardSource, tracks: list[Track]) -> Report:
         report.findings += _unknown_keys(source, set(states(every[0])[0]))
         _drive_through(source, every, report)
         _try_tricks(source, tracks[0], report)
+    if source.converted:
+        said = f"{source.path}: it returned {source.converted[0]}, which is taken as a number, as "
+        said += "DeepRacer does; return float(...) to be sure of what is meant"
+        report.findings.append(Finding("converted", said))
     if printed.tell():
         line = printed.getvalue().partition("\n")[0]
         report.findings.append(

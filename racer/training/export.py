@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from racer import ENV_IDS
 from racer.policy.entry import TrainedOn, write_entry
 from racer.policy.export import input_shapes, to_onnx
 from racer.policy.signing import PrivateKey
-from racer.reward.source import RewardSource
 from racer.track import load_track
 from racer.training.folder import Run
 from racer.training.run import trained_actor
@@ -29,7 +29,8 @@ def export_run(folder: Path, out: Path, name: str, key: PrivateKey | None = None
     Raises:
         RunError: The folder holds no run, or no checkpoint that fits it.
     """
-    config, actor, steps = trained_actor(Run.open(folder))
+    run = Run.open(folder)
+    config, actor, steps = trained_actor(run)
     return write_entry(
         out,
         to_onnx(actor, input_shapes(config.sensor)),
@@ -41,8 +42,8 @@ def export_run(folder: Path, out: Path, name: str, key: PrivateKey | None = None
         trained_on=TrainedOn(
             track=load_track(config.track[0]).name,
             walls=config.race.walls,
-            config_sha256=config.digest,
-            reward_sha256=RewardSource.find(config.reward or "").sha256,
+            config_sha256=run.written_config().digest,
+            reward_sha256=hashlib.sha256(Path(config.reward or "").read_bytes()).hexdigest(),
             steps=steps,
             seed=config.seed,
         ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import itertools
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +18,13 @@ from typing import Any, Literal
 import yaml
 
 from racer.assets.atomic import write_atomically
-from racer.assets.document import read
+from racer.assets.document import parse, read, validate
 from racer.errors import RunError
+from racer.policy.entry import LABEL, is_label
+from racer.reward.source import RewardSource
 from racer.training.checkpoints import Checkpoints
 from racer.training.config import RunConfig
+from racer.training.copies import REWARD, copy_files
 
 Ended = Literal["finished", "out of time", "stopped", "failed"]
 
@@ -28,42 +33,50 @@ Ended = Literal["finished", "out of time", "stopped", "failed"]
 class Run:
     """One training run on disk.
 
-    `config.yaml` is the resolved config, `reward.py` a copy of the reward, `checkpoints/step-N.pt`
-    the learner after N steps, of which `checkpoints.json` lists the hashes and `best.json` names
-    the best, `run.json` tells of its beginning and its end, `lock` is held while it trains,
-    `evaluations.jsonl` holds a line an evaluation, `episodes.jsonl` one a training episode,
-    `lines/step-N.npz` the line driven in an evaluation (see `racer.training.lines`),
-    `videos/step-N.mp4` a lap of some, and TensorBoard's events lie beside them.
+    `config.yaml` is the resolved config, in which paths are relative to this folder; `reward.py` is
+    a copy of the reward, which lies in `reward/` where it needs other files; `tracks/` holds copies
+    of the tracks that do not ship with racer, `model_metadata.json` the actions.
+    `checkpoints/step-N.pt` is the learner after N steps, of which `checkpoints.json` lists the
+    hashes and `best.json` names the best, `run.json` tells of its beginning and its end, `log.txt`
+    what was said meanwhile, `lock` is held while it trains, `evaluations.jsonl` holds a line an
+    evaluation, `episodes.jsonl` one a training episode, `lines/step-N.npz` the line driven in an
+    evaluation (see `racer.training.lines`), `videos/step-N.mp4` a lap of some, and TensorBoard's
+    events lie beside them.
     """
 
     folder: Path
 
     @classmethod
-    def create(cls, folder: Path, config: RunConfig, reward: bytes, name: str = "") -> Run:
-        """A new folder with the resolved config and a copy of the reward file in it.
+    def create(
+        cls,
+        folder: Path | None,
+        config: RunConfig,
+        reward: RewardSource,
+        beside: Mapping[str, Path],
+        name: str = "run",
+    ) -> Run:
+        """A new folder with the resolved config and copies of all files that it names.
 
         Args:
-            folder: Where.
+            folder: Where; None for a new folder in `runs/`, called by the config and the time.
             config: The run.
-            reward: The reward file's bytes.
+            reward: The reward.
+            beside: The files that the reward needs, by their paths relative to it.
             name: What the config is called.
 
         Raises:
-            RunError: The folder already holds a run, or cannot be written.
+            RunError: The folder holds something already, or cannot be written.
         """
-        if (folder / "config.yaml").exists():
-            raise RunError(
-                f"{folder} already holds a run; name another with --run, or remove that folder"
-            )
-        run = cls(folder)
         try:
-            run.checkpoints.mkdir(parents=True, exist_ok=True)
-            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-            write_atomically(folder / "reward.py", reward)
-            run._tell({"config": name, "began": _now()})
-            write_atomically(folder / "config.yaml", text.encode())
+            run = cls(_claim_named(folder) if folder is not None else _claim_new(name))
+            run.checkpoints.mkdir()
+            kept = copy_files(run.folder, config, reward, beside)
+            text = yaml.safe_dump(kept.model_dump(mode="json"), sort_keys=False)
+            run._tell({"config": name, "reward": config.reward, "began": _now()})
+            write_atomically(run.folder / "config.yaml", text.encode())
         except OSError as problem:
-            raise RunError(f"{folder}: cannot be written: {problem}") from problem
+            where = problem.filename or folder or "runs"
+            raise RunError(f"{where}: cannot be written: {problem.strerror}") from problem
         return run
 
     @classmethod
@@ -85,8 +98,18 @@ class Run:
         return self.folder / "checkpoints"
 
     def config(self) -> RunConfig:
-        """The resolved config that the run was started with."""
-        return read(self.folder / "config.yaml", RunConfig, RunError)
+        """The resolved config that the run was started with; its files are the run's own copies."""
+        config = read(self.folder / "config.yaml", RunConfig, RunError)
+        # Older runs kept the reward but named the file that it was copied from.
+        if (own := self.folder / REWARD).is_file():
+            config = config.model_copy(update={"reward": str(own)})
+        return config
+
+    def written_config(self) -> RunConfig:
+        """The config as `config.yaml` has it, with paths relative to the run's folder."""
+        path = self.folder / "config.yaml"
+        tree, lines = parse(path, RunError)
+        return validate(tree, RunConfig, str(path), lines, RunError)
 
     @property
     def saved(self) -> Checkpoints:
@@ -94,7 +117,9 @@ class Run:
         return Checkpoints(self.folder)
 
     def story(self) -> dict[str, Any]:
-        """`config`, its name; `began`, when; `ended`, how (`Ended`), and `error`; or less."""
+        """`config`, its name; `reward`, as it was asked for; `began`, when; `ended`, how (`Ended`),
+        and `error`; or less.
+        """
         try:
             return json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -105,7 +130,8 @@ class Run:
     def mark_ended(self, how: Ended | None, error: str = "") -> None:
         """Record how training ended; None where it goes on."""
         told = {"ended": how, "error": error} if how else {}
-        begun = {key: value for key, value in self.story().items() if key in ("config", "began")}
+        story = self.story()
+        begun = {key: story[key] for key in ("config", "reward", "began") if key in story}
         self._tell(begun | told)
 
     def _tell(self, story: dict[str, Any]) -> None:
@@ -223,9 +249,67 @@ class Run:
         return self.folder / "lines" / f"step-{steps}.npz"
 
 
-def new_folder(name: str) -> Path:
-    """Where a run lies if nobody says: `runs/<name>-<time>`."""
-    return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+def refuse_taken(folder: Path) -> None:
+    """Refuse a folder that a new run must not be written into.
+
+    Raises:
+        RunError: It is the current folder, holds anything, or has a name that no entry may have.
+    """
+    whole, here = folder.resolve(), Path.cwd()
+    if whole == here or whole in here.parents:
+        raise RunError(
+            f"--run {str(folder) or '.'} is the current folder or one around it; a run wants a "
+            "folder of its own, such as runs/mine"
+        )
+    if not is_label(whole.name):
+        raise RunError(
+            f"--run {folder}: its entry will be called {whole.name!r}, and wanted are {LABEL}; "
+            "choose another name"
+        )
+    if (folder / "config.yaml").is_file() and (folder / "run.json").is_file():
+        raise RunError(
+            f"{folder} already holds a run; name another with --run, or remove that folder"
+        )
+    if folder.is_dir() and (held := sorted(path.name for path in folder.iterdir())):
+        more = f" and {len(held) - 3} more" if len(held) > 3 else ""
+        raise RunError(
+            f"{folder} holds files that are not a run's: {', '.join(held[:3])}{more}; name a new "
+            "or an empty folder with --run"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file; name a new folder with --run")
+
+
+def _claim_named(folder: Path) -> Path:
+    """Make a folder that no other run can take, too.
+
+    Raises:
+        RunError: See `refuse_taken`.
+        OSError: It cannot be made.
+    """
+    refuse_taken(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        os.close(os.open(folder / "lock", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
+    except FileExistsError as problem:
+        raise RunError(f"{folder}: another run began there just now; name another") from problem
+    return folder
+
+
+def _claim_new(name: str) -> Path:
+    """Make a folder `runs/<name>-<time>`, numbered where several runs begin in one second.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    plain = "".join(letter if letter.isprintable() else "-" for letter in name).strip()[:40]
+    base = f"{plain or 'run'}-{datetime.now():%Y%m%d-%H%M%S}"
+    for number in itertools.count(1):
+        folder = Path("runs") / (base if number == 1 else f"{base}-{number}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise AssertionError("unreachable")
 
 
 def _now() -> str:

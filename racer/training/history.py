@@ -71,7 +71,8 @@ def details(run: Run) -> dict[str, Any]:
     Returns:
         The summary, with `differences`, the config's fields that are not the defaults by their
         dotted names; `checkpoints`, each with `file`, `steps`, `is_whole`, `is_best` and
-        `sha256`; and `evaluations`, as the judge's results with `steps`.
+        `sha256`; `evaluations`, as the judge's results with `steps`; and `reward`, as it was asked
+        for, of which the run holds a copy.
 
     Raises:
         RacerError: A file of it cannot be read.
@@ -89,7 +90,8 @@ def details(run: Run) -> dict[str, Any]:
     ]
     return {
         **summary(run),
-        "differences": differences(run.config()),
+        "differences": differences(run.written_config()),
+        "reward": run.story().get("reward"),
         "checkpoints": checkpoints,
         "evaluations": run.records("evaluations"),
     }

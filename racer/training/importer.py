@@ -12,8 +12,10 @@ import yaml
 from pydantic import Field
 
 from racer.assets.document import validate
+from racer.deepracer.archive import model_folder
 from racer.deepracer.metadata import NETWORKS, Metadata, Tolerant, read_json, read_metadata
-from racer.errors import ConfigError
+from racer.errors import ConfigError, RacerError
+from racer.reward.files import files_beside
 from racer.reward.source import RewardSource
 from racer.training.config import RunConfig
 
@@ -60,12 +62,12 @@ class Imported:
     notes: list[str]
 
 
-def import_deepracer(folder: Path, name: str, out: Path) -> Imported:
+def import_deepracer(model: Path, name: str, out: Path) -> Imported:
     """Write `<out>/<name>.yaml` and, beside it, copies of the reward function and the track.
 
-    The folder holds `reward_function.py`, `model_metadata.json` and `hyperparameters.json`, or has
-    them in `model/` and `ip/`, and may hold one track as .npy. `hyperparameters.json` maps onto
-    `PPOConfig` so:
+    `model` is a folder, or an archive of one (see `racer.deepracer.archive`). It holds
+    `reward_function.py`, `model_metadata.json` and `hyperparameters.json`, or has them in `model/`
+    and `ip/`, and may hold one track as .npy. `hyperparameters.json` maps onto `PPOConfig` so:
 
     | there | here |
     |---|---|
@@ -79,12 +81,21 @@ between updates: about an episode, and so many that the batches fill |
 `steps` is a million |
     | (clip 0.2, GAE's lambda 0.95) | clip_range, gae_lambda |
 
+    The config names its files relative to itself, so that the folder can be moved.
+
     Raises:
-        ConfigError: A file is missing or says what cannot be.
+        ConfigError: A file is missing, says what cannot be, or would be written over.
         RewardError: The reward function cannot be used.
     """
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder; it should hold model_metadata.json")
+    with model_folder(model) as folder:
+        try:
+            return _take_over(folder, name, out, model.resolve().name)
+        except RacerError as problem:
+            said = str(problem).replace(str(folder), str(model))
+            raise type(problem)(said) from problem
+
+
+def _take_over(folder: Path, name: str, out: Path, called: str) -> Imported:
     metadata_path = _find(folder, "model_metadata.json", "model")
     metadata = read_metadata(metadata_path)
     if metadata.training_algorithm == "sac":
@@ -95,23 +106,23 @@ between updates: about an episode, and so many that the batches fill |
     hyper = read_json(_find(folder, "hyperparameters.json", "ip"), Hyperparameters)
     reward = RewardSource.read(_find(folder, "reward_function.py", "."))
     track = _track(folder)
-    config, notes = out / f"{name}.yaml", _notes(metadata, hyper, track)
-    if config.exists():
-        raise ConfigError(f"{config} is there already; choose another --name or --out")
-    kept = {reward.path: out / f"{name}.py"}
-    if track:
-        kept[track] = out / f"{name}.npy"
-    tree = _tree(metadata, hyper, kept[reward.path], kept[track] if track else None)
+    kept = {f"{name}.py": reward.path} | ({f"{name}.npy": track} if track else {})
+    kept |= files_beside(reward, lambda: reward.functions(1))
+    for written in (f"{name}.yaml", *kept):
+        if (out / written).exists():
+            raise ConfigError(f"{out / written} is there already; choose another --name or --out")
+    tree = _tree(metadata, hyper, f"{name}.py", f"{name}.npy" if track else None)
     validate(tree, RunConfig, str(folder))
+    config = out / f"{name}.yaml"
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for source, copy in kept.items():
-            shutil.copyfile(source, copy)
+        for copy, source in kept.items():
+            (out / copy).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, out / copy)
         text = yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)
-        config.write_text(f"# Imported from the DeepRacer files in {folder}.\n{text}")
+        config.write_text(f"# Imported from the DeepRacer files in {called}.\n{text}")
     except OSError as problem:
         raise ConfigError(f"{out}: cannot be written: {problem}") from problem
-    return Imported(config, notes)
+    return Imported(config, _notes(metadata, hyper, track))
 
 
 def _find(folder: Path, name: str, below: str) -> Path:
@@ -129,7 +140,7 @@ def _track(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _tree(metadata: Metadata, hyper: Hyperparameters, reward: Path, track: Path | None) -> dict:
+def _tree(metadata: Metadata, hyper: Hyperparameters, reward: str, track: str | None) -> dict:
     """The config's fields."""
     sensors = metadata.sensors()
     if hyper.stack_size > 1:
@@ -138,8 +149,8 @@ def _tree(metadata: Metadata, hyper: Hyperparameters, reward: Path, track: Path 
                 sensor["stack"] = hyper.stack_size
     cars = hyper.num_episodes_between_training
     tree: dict[str, Any] = {
-        "track": str(track.resolve()) if track else "bowtie",
-        "reward": str(reward.resolve()),
+        "track": track or "bowtie",
+        "reward": reward,
         "sensor": sensors,
         "actions": metadata.actions(),
         "cars": cars,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,35 +19,43 @@ from racer.env import RacerVectorEnv
 from racer.errors import ConfigError, RunError
 from racer.judge import LapResult
 from racer.policy.networks import DeterministicActor
+from racer.reward.files import files_beside
 from racer.reward.source import RewardSource
+from racer.scrutiny.states import Case, states
+from racer.track import load_track
 from racer.training.algorithm import actor, build
 from racer.training.config import RunConfig
-from racer.training.folder import Run
+from racer.training.folder import Run, refuse_taken
 from racer.training.state import chunk_seed, differing_versions, put_in, unpack, wind_back
 from racer.training.trace import TrainingTrace
 from racer.training.vec_env import CarsVecEnv
 from racer.training.watch import Watch
-from racer.training.workers import Workers, worker_count
+from racer.training.workers import STOPPING, Workers, worker_count
 
 State = dict[str, Any]
+
+TRIED = 8
+"""States in which a reward is called to see which files it opens."""
 
 
 def train(
     config: RunConfig,
-    folder: Path,
+    folder: Path | None = None,
     console: Console | None = None,
     deepracer_logs: bool = False,
-    name: str = "",
+    name: str = "run",
     heard: Callable[[Watch, LapResult], None] | None = None,
+    log: Path | None = None,
 ) -> Watch:
-    """Train as the config says and leave everything in `folder`.
+    """Train as the config says and leave everything in `folder`, by default a new one in `runs/`.
 
     With `deepracer_logs` the folder `deepracer` in it holds what that world's tools read; see
     `racer.deepracer.trace`. `name` is what the config is called, `heard` is called after each
-    evaluation and may set the watch's `stop`.
+    evaluation and may set the watch's `stop`. A line an evaluation is added to `log.txt` in the
+    folder and to the file `log`, and printed where the console is no terminal.
 
-    SIGINT and SIGTERM end the run at its next step, saved; a second signal ends it at once. An
-    error, too, leaves a checkpoint of what was learnt. `resume` goes on with it.
+    SIGINT, SIGTERM and SIGHUP end the run at its next step, saved; a second SIGINT or SIGTERM ends
+    it at once. An error, too, leaves a checkpoint of what was learnt. `resume` goes on with it.
 
     Returns:
         The watch, with `best` (the best evaluation) and `stop` (True where it was cut short).
@@ -54,14 +63,17 @@ def train(
     Raises:
         RacerError: A config, track, reward or folder that cannot be used.
     """
+    if folder is not None:
+        refuse_taken(folder)
     reward = RewardSource.find(config.reward or "")
-    env = _cars(config, {}, deepracer_logs)
+    env = _cars(config, deepracer_logs)
     try:
+        beside = files_beside(reward, lambda: _try_out(reward, config))
         env.seed(config.seed)
         model = build(config, env)
-        run = Run.create(folder, config, reward.path.read_bytes(), name)
-        trace = _log(folder, config, env, 0) if deepracer_logs else None
-        watch = Watch(config, run, reward, console or Console(), trace)
+        run = Run.create(folder, config, reward, beside, name)
+        trace = _log(run.folder, config, env, 0) if deepracer_logs else None
+        watch = Watch(config, run, reward, console or Console(), trace, log)
         watch.heard = heard
         with run.locked():
             _learn(run, watch, model, None)
@@ -75,6 +87,7 @@ def resume(
     console: Console | None = None,
     minutes: float | None = None,
     deepracer_logs: bool = False,
+    log: Path | None = None,
 ) -> Watch:
     """Go on with a run from its newest whole checkpoint, as if it had never been interrupted.
 
@@ -87,6 +100,7 @@ def resume(
         console: Where its progress is shown.
         minutes: The run's `minutes` from now on, over all its parts.
         deepracer_logs: See `train`; they lie in `deepracer-<steps>`.
+        log: See `train`.
 
     Raises:
         RunError: There is no run, it is finished, it trains already, or cannot be read.
@@ -98,8 +112,8 @@ def resume(
     with run.locked():
         held = run.saved.newest_whole(lambda said: shown.print(f"{said}", style="yellow"))
         source = str(run.checkpoints / held[0].file) if held else ""
-        reward = RewardSource.read(run.folder / "reward.py")
-        env = _cars(config, {"reward": str(reward.path)}, deepracer_logs)
+        reward = RewardSource.find(config.reward or "")
+        env = _cars(config, deepracer_logs)
         try:
             model = build(config, env)
             env.seed(chunk_seed(config.seed, held[0].steps if held else 0))
@@ -108,14 +122,23 @@ def resume(
                 _say(shown, run, config, state)
                 put_in(model, state, source)
             trace = _log(folder, config, env, model.num_timesteps) if deepracer_logs else None
-            watch = Watch(config, run, reward, shown, trace)
+            watch = Watch(config, run, reward, shown, trace, log)
             _learn(run, watch, model, state)
             return watch
         finally:
             env.close()
 
 
-def _cars(config: RunConfig, changes: dict[str, Any], is_logged: bool) -> CarsVecEnv:
+def _try_out(reward: RewardSource, config: RunConfig) -> None:
+    """Call a reward in a few states of its first track, to see which files it opens."""
+    case = Case(load_track(config.track[0]), False, config.race.kind)
+    with reward.watched():
+        function = reward.functions(1)[0]
+        for params in states(case)[:TRIED]:
+            reward.call(function, params)
+
+
+def _cars(config: RunConfig, is_logged: bool) -> CarsVecEnv:
     """The cars that train, here or in workers.
 
     Raises:
@@ -126,7 +149,7 @@ def _cars(config: RunConfig, changes: dict[str, Any], is_logged: bool) -> CarsVe
         if config.workers != "auto":
             raise ConfigError(f"workers {count}: --deepracer-logs wants --workers 1, or auto")
         count = 1
-    fields = config.env | changes
+    fields = config.env
     gamma = config.ppo.gamma if config.ppo.scale_rewards else None
     if count == 1:
         return CarsVecEnv(RacerVectorEnv(config.cars, **fields), gamma)
@@ -185,12 +208,13 @@ def _learn(run: Run, watch: Watch, model: PPO, state: State | None) -> None:
                 raise
         how = "out of time" if watch.is_out_of_time else "stopped" if watch.stop else "finished"
         run.mark_ended(how)
+        watch.log.say(f"{how} after {model.num_timesteps:,} steps")
         model.logger.dump(model.num_timesteps)
         model.logger.close()
     except OSError as problem:
         raise RunError(
             f"{run.folder}: cannot be written: {problem}; the checkpoints before are untouched: "
-            f"make room, then `racer train --resume {run.folder}`"
+            f"make room, then `{shlex.join(['racer', 'train', '--resume', str(run.folder)])}`"
         ) from problem
 
 
@@ -200,6 +224,7 @@ def _keep_what_is_learnt(run: Run, watch: Watch, problem: BaseException) -> None
         watch.save(is_whole=False)
     with contextlib.suppress(OSError):
         run.mark_ended("failed", str(problem) or type(problem).__name__)
+    watch.log.keep(f"failed: {problem or type(problem).__name__}")
 
 
 def _purge_events(model: PPO, steps: int) -> None:
@@ -217,9 +242,13 @@ def _signals_stop(watch: Watch) -> Iterator[None]:
     def ask(number: int, frame: object) -> None:
         watch.stop = True
         for one in before:
-            signal.signal(one, signal.SIG_DFL)
+            # A terminal that is closed sends SIGHUP more than once; nobody asks for haste by it.
+            again = signal.SIG_IGN if one == signal.SIGHUP else signal.SIG_DFL
+            signal.signal(one, again)
 
-    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {one: signal.getsignal(one) for one in STOPPING}
+    if before[signal.SIGHUP] == signal.SIG_IGN:
+        del before[signal.SIGHUP]  # As under nohup.
     try:
         for one in before:
             signal.signal(one, ask)

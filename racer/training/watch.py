@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from racer.training.algorithm import SensorFeatures, TorchPolicy, actor
 from racer.training.config import RunConfig
 from racer.training.folder import Run
 from racer.training.lines import keep, rewards
+from racer.training.log import TrainingLog, has_bar, progress_line
 from racer.training.state import chunk_seed, episode_of, pack, plain_episode, recalled
 from racer.training.trace import TrainingTrace
 from racer.view.plot import driven_line
@@ -46,6 +48,7 @@ class Watch(BaseCallback):
         stop: Set it to end training at the next step.
         spent: Seconds of `rollout`, `learning` and `evaluation` so far.
         is_out_of_time: Whether the config's minutes ended it.
+        log: Where a line an evaluation goes.
         best: The best evaluation so far, on the first track of those that are judged.
         evaluations: What each evaluation found, as `evaluations.jsonl` holds it.
         heard: Called with this and the result after each evaluation, where somebody listens.
@@ -58,8 +61,10 @@ class Watch(BaseCallback):
         reward: RewardSource,
         console: Console,
         trace: TrainingTrace | None = None,
+        log: Path | None = None,
     ) -> None:
         super().__init__()
+        self.log = TrainingLog([run.folder / "log.txt", *([log] if log else [])], console)
         self.config, self.run, self.reward, self.trace = config, run, reward, trace
         self._ended: list[dict[str, Any]] = []
         self.stop = self.is_out_of_time = False
@@ -85,9 +90,10 @@ class Watch(BaseCallback):
             TextColumn("{task.percentage:>3.0f}%"),
             BarColumn(bar_width=8),
             TextColumn("{task.fields[news]}", table_column=Column(no_wrap=True)),
-            TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             console=console,
+            disable=not has_bar(console),
         )
 
     def _on_training_start(self) -> None:
@@ -263,9 +269,17 @@ class Watch(BaseCallback):
         if every and len(self.evaluations) % every == 0:
             self._film(result)
         self.spent["evaluation"] += time.perf_counter() - began
+        self.log.say(self._progress(result))
         if self.heard:
             self.heard(self, result)
         return result
+
+    def _progress(self, result: LapResult) -> str:
+        """A line about an evaluation."""
+        steps, total = self.num_timesteps, self.config.steps
+        spent = time.perf_counter() - self._began
+        left = min(spent * (total - steps) / max(steps, 1), 60.0 * self.config.minutes - spent)
+        return progress_line(min(steps, total), total, steps / spent, result, left)
 
     def _judge(self) -> list[LapResult]:
         """One race on each track that is judged."""

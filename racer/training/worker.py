@@ -17,6 +17,7 @@ from racer.env import RacerVectorEnv
 from racer.errors import RacerError
 from racer.training.cars import Cars
 from racer.training.shared import Layout, Scene, put, scene
+from racer.training.shared_output import shared_output
 
 WHERE = signal.SIGUSR1
 """A worker that gets it writes down where it is."""
@@ -63,7 +64,11 @@ def work(
     """
     _die_with(plan.supervisor)
     faulthandler.register(WHERE, where.fileno())
-    mine = scene(layout, block, plan.first, plan.last)
+    with shared_output():
+        _drive(plan, scene(layout, block, plan.first, plan.last), orders)
+
+
+def _drive(plan: Plan, mine: Scene, orders: Connection) -> None:
     try:
         cars = Cars(RacerVectorEnv(plan.last - plan.first, **plan.config), plan.first)
         orders.send({})

@@ -33,6 +33,8 @@ DEADLINE = 2 * PATIENCE
 """So long may a control step take [s]; a reward that hangs is named by its worker before."""
 STARTING = 300.0
 """So long may a worker take until it can drive [s]; numba may have to compile first."""
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a training, saved."""
 PART = 0.5
 """Of a deadline, for which a supervisor waits at a time [s]."""
 FEWEST = 32
@@ -188,7 +190,7 @@ class Workers:
             how = f"was killed by {signal.Signals(-code).name}"
             how += "; is the machine out of memory?" if -code == signal.SIGKILL else ""
         else:
-            how = f"ended with exit code {code}"
+            how = f"ended with exit code {code}; did the reward, or a package it uses, end it?"
         raise RunError(f"{hand.name}, process {hand.process.pid}, {how}")
 
     def _is_late(self, hand: _Hand, seconds: float) -> NoReturn:
@@ -217,14 +219,14 @@ class Workers:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """Let a process that is started within be deaf to SIGINT and SIGTERM, and leave our script be.
+    """Let a process that is started within be deaf to `STOPPING`, and leave our script be.
 
     What stops a run is the supervisor's to hear. And a spawned process would run the script that
     started us once more, to find there what its work needs; ours needs nothing of it.
     """
     # The tracker, which each start looks for, would let the signals in again.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     try:
         yield

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 import signal
 import sys
 import threading
 import time
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 
 from racer.errors import RewardError
 from racer.reward import RewardSource
@@ -66,10 +70,36 @@ def test_any_real_number_is_a_reward(source, value):
 
 
 @pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (np.where(True, 1.5, 0.001), 1.5),
+        (np.array([1.5]), 1.5),
+        (np.array([[2]]), 2.0),
+        ("1.5", 1.5),
+        (" -2e3\n", -2000.0),
+        (Decimal("0.1"), 0.1),
+        (Fraction(1, 4), 0.25),
+        (torch.tensor([0.5]), 0.5),
+    ],
+    ids=lambda value: repr(value),
+)
+def test_what_float_takes_is_a_reward_and_is_noted(source, value, number):
+    reward = source("def reward_function(params):\n    return params['value']\n")
+    function = reward.functions(1)[0]
+    assert reward.call(function, {"value": np.float64(2.0)}) == 2.0
+    assert reward.converted == []
+    paid = reward.call(function, {"value": value})
+    assert type(paid) is float
+    assert paid == number
+    assert type(value).__name__ in reward.converted[0]
+
+
+@pytest.mark.parametrize(
     ("value", "shown"),
     [
         (None, "None (NoneType)"),
-        ("1.0", "'1.0' (str)"),
+        ("fast", "'fast' (str)"),
+        ("nan", "'nan' (str)"),
         (math.nan, "nan (float)"),
         (math.inf, "inf (float)"),
         (-math.inf, "-inf (float)"),
@@ -78,7 +108,8 @@ def test_any_real_number_is_a_reward(source, value):
         (np.float64(np.nan), "nan"),
         (1j, "1j (complex)"),
         ([1.0], "[1.0] (list)"),
-        (np.array([1.0]), "array([1.]) (ndarray)"),
+        (np.array([1.0, 2.0]), "array([1., 2.]) (ndarray)"),
+        (np.array([]), "array([], dtype=float64) (ndarray)"),
     ],
 )
 def test_anything_else_is_refused_with_what_it_was_and_what_is_wanted(source, value, shown):
@@ -120,6 +151,33 @@ def test_a_function_that_exits_is_refused(source):
     said, cause = called(source, "def reward_function(params):\n    raise SystemExit(3)\n")
     assert said.startswith("mine.py:2: SystemExit: 3")
     assert isinstance(cause, SystemExit)
+
+
+@pytest.mark.parametrize(
+    "call", ["os._exit(0)", "os.abort()", "os.execv('/bin/true', ['true'])", "leave(3)"]
+)
+def test_a_function_that_ends_the_process_is_refused_by_name(source, call):
+    text = f"import os\nfrom os import _exit as leave\ndef reward_function(params):\n    {call}\n"
+    reward = source(text)
+    with pytest.raises(RewardError) as caught, reward.watched():
+        reward.call(reward.functions(1)[0], {})
+    named = {"leave(3)": "os._exit(3)"}.get(call, call)
+    assert f"mine.py:4: ProcessExit: {named} would end racer itself" in str(caught.value)
+    assert os._exit is not None
+    assert os._exit.__module__ == "posix"
+
+
+def test_a_file_that_ends_the_process_when_it_is_run_is_refused(source):
+    assert refused(source, "import os\nos._exit(0)\n").startswith("mine.py:2: ProcessExit")
+
+
+def test_a_process_that_a_reward_forks_may_end(source):
+    text = "import os\ndef reward_function(params):\n"
+    text += "    pid = os.fork()\n    if not pid:\n        os._exit(7)\n"
+    text += "    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])\n"
+    reward = source(text)
+    with reward.watched():
+        assert reward.call(reward.functions(1)[0], {}) == 7.0
 
 
 def test_a_keyboard_interrupt_goes_through(source):

@@ -1,0 +1,173 @@
+"""The files that a reward needs beside it: the modules it imports and the data it opens."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from racer.reward.siblings import Siblings
+from racer.reward.source import RewardSource
+
+MAX_FOLDER_FILES = 1000
+"""A folder that a reward's code names is taken whole, unless it holds more files than this."""
+MAX_FOLDER_BYTES = 64_000_000
+"""Or more bytes than this."""
+NOT_DATA = (".py", ".pyc", ".so")
+"""Suffixes of what Python itself opens; the modules are found by the imports."""
+FOREIGN = ("__pycache__", "site-packages", "dist-packages")
+"""Folders of installed packages and caches."""
+
+
+def files_beside(source: RewardSource, try_out: Callable[[], Any]) -> dict[str, Path]:
+    """The files that a reward needs in order to run elsewhere, by their relative paths.
+
+    They are the modules of its own folder that it imports, anywhere in its code; the files and
+    folders that a string in its code names; and what it opens while `try_out` runs. Paths are
+    relative to the reward's folder, and to the current folder where the reward opens a file by a
+    relative path that is not in its own.
+
+    Args:
+        source: The reward.
+        try_out: Load the reward and call it a few times; what it prints or raises is dropped.
+    """
+    folder = str(source.path.absolute().parent)
+    modules = _imported(source, folder)
+    codes = [source.content, *(path.read_bytes() for path in modules.values())]
+    with _opened() as opened, _silence(), contextlib.suppress(Exception):
+        try_out()
+    found: dict[str, Path] = dict(modules)
+    for path in [*opened, *_named(codes, folder)]:
+        name = _name_of(path, folder)
+        if name and os.path.isfile(path) and not name.endswith(NOT_DATA):
+            found.setdefault(name, Path(path).absolute())
+    return {Path(name).as_posix(): path for name, path in sorted(found.items())}
+
+
+def _name_of(path: str, folder: str) -> str:
+    """By what name a run's copy is found in place of `path`; "" where none is wanted.
+
+    A path within the reward's folder is found by way of `__file__`; a relative one stays as it is.
+    """
+    name = os.path.normpath(path)
+    if os.path.isabs(path) or name.startswith(os.pardir):
+        name = os.path.relpath(path, folder)
+    parts = Path(name).parts
+    is_foreign = any(part.startswith(".") or part in FOREIGN for part in parts)
+    return "" if is_foreign or not parts else name
+
+
+def _imported(source: RewardSource, folder: str) -> dict[str, Path]:
+    """The sibling modules that a reward and its siblings import, by their relative paths."""
+    siblings = Siblings(Path(folder))
+    found: dict[str, Path] = {}
+    waiting: list[tuple[bytes, tuple[str, ...]]] = [(source.content, ())]
+    while waiting:
+        code, package = waiting.pop()
+        for parts in _imports(code, package):
+            # `import a.b` runs a/__init__.py, too.
+            for depth in range(1, len(parts) + 1):
+                at = siblings.locate(parts[:depth]) if siblings.owns(parts[0]) else None
+                if at is None or os.path.isdir(at[0]):
+                    continue
+                name = os.path.relpath(at[0], folder)
+                if name not in found and name != source.path.name:
+                    found[name] = Path(at[0])
+                    inside = parts[:depth] if at[1] else parts[: depth - 1]
+                    waiting.append((found[name].read_bytes(), inside))
+    return found
+
+
+def _imports(code: bytes, package: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Each module that code of a package may import, as its parts."""
+    for node in _nodes(code):
+        if isinstance(node, ast.Import):
+            yield from (tuple(alias.name.split(".")) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else ()
+            base += tuple(node.module.split(".")) if node.module else ()
+            # What is imported from a package may be a module of it.
+            yield from ((*base, alias.name) for alias in node.names)
+
+
+def _named(codes: Iterable[bytes], folder: str) -> Iterator[str]:
+    """The paths of files that strings in some code name, and of those in folders that they name."""
+    strings = {
+        node.value
+        for code in codes
+        for node in _nodes(code)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    for text in sorted(strings):
+        text = text.lstrip("/")
+        if not text or len(text) > 255 or "\0" in text or "\n" in text or not text.strip("./"):
+            continue
+        own = os.path.join(folder, text)
+        if os.path.isdir(own):
+            yield from _inside(own)
+        else:
+            yield own
+            yield text
+
+
+def _inside(folder: str) -> list[str]:
+    """The files of a folder; none where it is too large to be a reward's data."""
+    paths, size = [], 0
+    for at, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in FOREIGN]
+        paths += [os.path.join(at, name) for name in files]
+        size += sum(os.path.getsize(os.path.join(at, name)) for name in files)
+        if len(paths) > MAX_FOLDER_FILES or size > MAX_FOLDER_BYTES:
+            return []
+    return paths
+
+
+def _nodes(code: bytes) -> Iterator[ast.AST]:
+    try:
+        yield from ast.walk(ast.parse(code))
+    except (SyntaxError, ValueError):
+        return  # Whoever imports it hears of that.
+
+
+_listeners: list[tuple[int, list[str]]] = []
+"""The thread that runs a reward, and the paths that it opened."""
+
+
+@contextmanager
+def _opened() -> Iterator[list[str]]:
+    """Collect the paths that this thread opens for reading."""
+    if not _hooks:
+        sys.addaudithook(_note)  # A hook stays for ever, so there is one.
+        _hooks.append(True)
+    paths: list[str] = []
+    _listeners.append((threading.get_ident(), paths))
+    try:
+        yield paths
+    finally:
+        _listeners.pop()
+
+
+_hooks: list[bool] = []
+
+
+def _note(event: str, args: tuple[Any, ...]) -> None:
+    if event != "open" or not _listeners:
+        return
+    thread, paths = _listeners[-1]
+    path, _, flags = args
+    is_read = flags & (os.O_WRONLY | os.O_RDWR) == 0
+    if is_read and not isinstance(path, int) and threading.get_ident() == thread:
+        paths.append(os.fsdecode(path))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield

@@ -1,0 +1,148 @@
+"""The modules beside a reward file, each run of the file importing its own."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import os
+import sys
+import weakref
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+
+class Siblings:
+    """Let a reward file import what lies beside it, such as `from helper import LINE`.
+
+    Python would import a sibling once and share it, so that the cars would share its globals, and
+    two rewards with a `helper.py` each would share the first one's. Here each run of the file is a
+    package of its own name, and its siblings are modules of that package.
+
+    A sibling goes before an installed module of its name, as beside a script, but never before
+    one of the standard library or `racer` itself.
+
+    Args:
+        folder: The folder of the reward file.
+
+    Attributes:
+        paths: The files of the siblings that were imported so far.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder.absolute())
+        self.paths: list[str] = []
+        self._codes: dict[str, CodeType] = {}
+        self._is_own: dict[str, bool] = {}
+
+    def adopt(self, module: ModuleType) -> None:
+        """Make `module`, which is in `sys.modules`, the package that owns its siblings."""
+        module.__path__ = [self._folder]
+        self.equip(module)
+        _owners[module.__name__] = self
+
+    def equip(self, module: ModuleType) -> None:
+        """Give a module builtins whose `import` finds the siblings of its package."""
+        package = module.__name__.partition(".")[0]
+
+        def find(
+            name: str,
+            globals: dict[str, Any] | None = None,
+            locals: dict[str, Any] | None = None,
+            fromlist: Sequence[str] | None = (),
+            level: int = 0,
+        ) -> ModuleType:
+            top = name.partition(".")[0]
+            if level or not self.owns(top):
+                return builtins.__import__(name, globals, locals, fromlist or (), level)
+            found = builtins.__import__(f"{package}.{name}", globals, locals, fromlist or (), 0)
+            return found if fromlist else sys.modules[f"{package}.{top}"]
+
+        vars(module)["__builtins__"] = {**vars(builtins), "__import__": find}
+
+    def owns(self, name: str) -> bool:
+        """Whether `import name` means a module or a package beside the reward file."""
+        if name not in self._is_own:
+            self._is_own[name] = self._lies_here(name)
+        return self._is_own[name]
+
+    def _lies_here(self, name: str) -> bool:
+        if name in sys.stdlib_module_names or name == "racer":
+            return False
+        path = os.path.join(self._folder, name)
+        if os.path.isfile(f"{path}.py") or os.path.isfile(os.path.join(path, "__init__.py")):
+            return True
+        if not os.path.isdir(path):
+            return False
+        # A plain folder is a package only where nothing is installed under its name.
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            return True
+        return spec is None or spec.origin is None
+
+    def locate(self, parts: Sequence[str]) -> tuple[str, bool] | None:
+        """The path of the sibling `parts`, and whether it is a package; None where there is none.
+
+        The path of a package without an `__init__.py` is its folder.
+        """
+        path = os.path.join(self._folder, *parts)
+        if os.path.isfile(file := os.path.join(path, "__init__.py")):
+            return file, True
+        if os.path.isfile(f"{path}.py"):
+            return f"{path}.py", False
+        return (path, True) if os.path.isdir(path) else None
+
+    def code(self, path: str) -> CodeType:
+        """A sibling's code, compiled once for all runs of the file."""
+        if path not in self._codes:
+            self.paths.append(path)
+            self._codes[path] = compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
+        return self._codes[path]
+
+
+_owners: weakref.WeakValueDictionary[str, Siblings] = weakref.WeakValueDictionary()
+"""The siblings of each package that is a run of a reward file."""
+
+
+def forget(package: str) -> None:
+    """Drop a run of a reward file, and the siblings that it imported, from `sys.modules`."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        del sys.modules[name]
+
+
+class _Loader(SourceFileLoader):
+    def __init__(self, name: str, path: str, siblings: Siblings) -> None:
+        super().__init__(name, path)
+        self._siblings = siblings
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._siblings.equip(module)
+        exec(self._siblings.code(self.path), vars(module))
+
+
+class _Finder(MetaPathFinder):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        package, *parts = fullname.split(".")
+        siblings = _owners.get(package)
+        found = siblings.locate(parts) if siblings and parts else None
+        if not siblings or not found:
+            return None
+        file, is_package = found
+        if os.path.isdir(file):
+            spec = ModuleSpec(fullname, None, is_package=True)
+            spec.submodule_search_locations = [file]
+            return spec
+        folder = [os.path.dirname(file)] if is_package else None
+        loader = _Loader(fullname, file, siblings)
+        return importlib.util.spec_from_file_location(
+            fullname, file, loader=loader, submodule_search_locations=folder
+        )
+
+
+sys.meta_path.insert(0, _Finder())

@@ -1,0 +1,99 @@
+"""A run's own copies of the files that its config names, so that its folder is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from racer import assets
+from racer.assets.atomic import write_atomically
+from racer.assets.document import read
+from racer.deepracer.metadata import metadata_as_json
+from racer.errors import TrackError
+from racer.reward.source import KEPT, RewardSource
+from racer.track.file import TrackFile
+from racer.track.generator import PREFIX
+from racer.training.config import RunConfig
+
+REWARD = "reward.py"
+"""A reward that needs no other file; one that does lies in the folder `reward` with them."""
+
+
+def copy_files(
+    folder: Path, config: RunConfig, reward: RewardSource, beside: Mapping[str, Path]
+) -> RunConfig:
+    """Copy the reward, the tracks and the actions into a run's folder.
+
+    Args:
+        folder: The run's folder.
+        config: The run; its paths are as a person gave them.
+        reward: The reward.
+        beside: The files that the reward needs, by their paths relative to it.
+
+    Returns:
+        The config in which each copy stands by its path in the run's folder.
+
+    Raises:
+        OSError: A file cannot be read or written.
+        TrackError: A track is not there.
+    """
+    names: dict[str, str] = {}
+    for track in (*config.track, *config.judged):
+        if track not in names:
+            names[track] = _copy_track(folder, track, set(names.values()))
+    described = metadata_as_json(
+        config.actions, [one.kind for one in config.sensor], config.network.preset
+    )
+    write_atomically(folder / "model_metadata.json", json.dumps(described, indent=2).encode())
+    judged = config.evaluation.track
+    evaluation = config.evaluation.model_copy(
+        update={"track": judged and tuple(names[track] for track in judged)}
+    )
+    changes = {
+        "track": tuple(names[track] for track in config.track),
+        "reward": _copy_reward(folder, reward, beside),
+        "evaluation": evaluation,
+    }
+    return config.model_copy(update=changes)
+
+
+def _copy_track(folder: Path, track: str, taken: set[str]) -> str:
+    """Copy a track's file, unless it ships with racer or is generated; return its new name."""
+    if track.startswith(PREFIX):
+        return track
+    path = assets.find(track, "tracks", TrackError)
+    if _ships(path):
+        return path.stem
+    number, name = 1, f"tracks/{path.name}"
+    while name in taken:
+        number += 1
+        name = f"tracks/{path.stem}-{number}{path.suffix}"
+    _write(folder / name, path.read_bytes())
+    return name
+
+
+def _ships(path: Path) -> bool:
+    """Whether a track is one of racer's own, and not one that somebody put beside them."""
+    is_there = path.resolve().parent == (assets.root() / "tracks").resolve()
+    return is_there and path.suffix == ".yaml" and read(path, TrackFile, TrackError).set is not None
+
+
+def _copy_reward(folder: Path, reward: RewardSource, beside: Mapping[str, Path]) -> str:
+    if not beside:
+        _write(folder / REWARD, reward.content)
+        return REWARD
+    # Siblings may be called as the run's own files are, so they get a folder to themselves.
+    contents = {reward.path.name: reward.content}
+    contents |= {name: path.read_bytes() for name, path in beside.items()}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    for name, content in contents.items():
+        _write(folder / "reward" / name, content)
+    _write(folder / "reward" / KEPT, json.dumps(hashes, indent=2).encode())
+    return f"reward/{reward.path.name}"
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
