@@ -29,10 +29,7 @@ class TrainingLog:
     def __init__(self, paths: Sequence[Path], console: Console) -> None:
         self._paths, self._console = paths, console
         for path in paths:
-            try:
-                path.open("a").close()
-            except OSError as problem:
-                raise RunError(f"{path}: cannot be written: {problem.strerror}") from problem
+            refuse_unwritable(path)
 
     def say(self, text: str) -> None:
         """Add a line to the files and, where it is no terminal, to the console."""
@@ -46,6 +43,18 @@ class TrainingLog:
         for path in self._paths:
             with suppress(OSError), path.open("a", encoding="utf-8") as file:
                 file.write(line)
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Make a file to append to, where it is not there.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    try:
+        path.open("a").close()
+    except OSError as problem:
+        raise RunError(f"{path}: cannot be written: {problem.strerror}") from problem
 
 
 def has_bar(console: Console) -> bool:

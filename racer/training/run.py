@@ -26,6 +26,7 @@ from racer.track import load_track
 from racer.training.algorithm import actor, build
 from racer.training.config import RunConfig
 from racer.training.folder import Run, refuse_taken
+from racer.training.log import refuse_unwritable
 from racer.training.state import chunk_seed, differing_versions, put_in, unpack, wind_back
 from racer.training.trace import TrainingTrace
 from racer.training.vec_env import CarsVecEnv
@@ -65,6 +66,8 @@ def train(
     """
     if folder is not None:
         refuse_taken(folder)
+    if log is not None:
+        refuse_unwritable(log)
     reward = RewardSource.find(config.reward or "")
     env = _cars(config, deepracer_logs)
     try:

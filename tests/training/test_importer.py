@@ -2,6 +2,8 @@
 
 import io
 import json
+import shutil
+import tarfile
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from rich.console import Console
 
 from racer.assets.document import read
 from racer.errors import ConfigError, RewardError
+from racer.reward import RewardSource
 from racer.training.config import RunConfig
 from racer.training.importer import import_deepracer
 from racer.training.run import train
@@ -144,7 +147,7 @@ def test_a_track_is_copied_and_named_in_the_config(model, tmp_path):
     folder = model()
     np.save(folder / "reinvent.npy", np.zeros((4, 6)))
     found = import_deepracer(folder, "mine", tmp_path / "out")
-    assert f"track: {tmp_path / 'out' / 'mine.npy'}" in found.config.read_text()
+    assert "track: mine.npy\n" in found.config.read_text()
     assert (tmp_path / "out" / "mine.npy").read_bytes() == (folder / "reinvent.npy").read_bytes()
     np.save(folder / "second.npy", np.zeros((4, 6)))
     with pytest.raises(ConfigError, match=r"one track is wanted; got reinvent\.npy, second\.npy"):
@@ -209,7 +212,76 @@ def test_a_reward_that_is_no_python_names_its_line(model, tmp_path):
         import_deepracer(model(reward="def reward_function(params)\n"), "mine", tmp_path / "out")
 
 
-def test_nothing_is_written_over(model, tmp_path):
-    import_deepracer(model(), "mine", tmp_path / "out")
-    with pytest.raises(ConfigError, match="is there already"):
-        import_deepracer(model(), "mine", tmp_path / "out")
+@pytest.mark.parametrize("there", ["mine.yaml", "mine.py", "helper.py"])
+def test_nothing_is_written_over(model, tmp_path, there):
+    folder = model(reward="import helper\n" + REWARD)
+    (folder / "helper.py").write_text("")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / there).write_text("mine")
+    with pytest.raises(ConfigError, match=f"{there} is there already"):
+        import_deepracer(folder, "mine", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [there]
+    assert (tmp_path / "out" / there).read_text() == "mine"
+
+
+def test_an_import_can_be_moved(model, tmp_path):
+    folder = model(reward="from helper import ONE\n" + REWARD)
+    (folder / "helper.py").write_text("ONE = 1\n")
+    found = import_deepracer(folder, "mine", tmp_path / "out")
+    assert str(tmp_path) not in found.config.read_text()
+    shutil.move(tmp_path / "out", tmp_path / "moved")
+    shutil.rmtree(folder)
+    config = read(tmp_path / "moved" / "mine.yaml", RunConfig)
+    assert config.reward == str(tmp_path / "moved" / "mine.py")
+    assert RewardSource.find(config.reward or "").functions(1)
+
+
+def packed(folder, path, inside=""):
+    """The folder as an archive, with everything in the folder `inside` of it."""
+    base, kind = str(path).split(".", 1)
+    shutil.make_archive(base, {"tar.gz": "gztar", "tar": "tar", "zip": "zip"}[kind], folder, inside)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "tar", "zip"])
+@pytest.mark.parametrize("inside", [".", "theirs"])
+def test_an_archive_is_a_folder(model, tmp_path, kind, inside):
+    folder = model()
+    (folder / "model").mkdir()
+    (folder / "model_metadata.json").rename(folder / "model" / "model_metadata.json")
+    root = folder if inside == "." else folder.parent
+    archive = packed(root, tmp_path / f"archive.{kind}", inside)
+    found = import_deepracer(archive, "mine", tmp_path / "out")
+    assert found.config.read_text().startswith(
+        f"# Imported from the DeepRacer files in {archive.name}"
+    )
+    assert read(found.config, RunConfig).ppo.batch_size == 128
+
+
+def test_a_mistake_in_an_archive_names_the_archive(model, tmp_path):
+    archive = packed(model({"sensor": ["SONAR"]}), tmp_path / "their.tar.gz", ".")
+    with pytest.raises(ConfigError, match=r"their\.tar\.gz/model_metadata\.json: sensor\.0"):
+        import_deepracer(archive, "mine", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"not an archive", "cannot be read as .tar.gz or .zip"), (None, "no such folder or archive")],
+)
+def test_what_is_no_archive_is_refused(tmp_path, content, said):
+    path = tmp_path / "model.tar.gz"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=said):
+        import_deepracer(path, "mine", tmp_path / "out")
+
+
+def test_a_member_outside_of_an_archive_is_refused(tmp_path):
+    path = tmp_path / "model.tar"
+    with tarfile.open(path, "w") as archive:
+        member = tarfile.TarInfo("../escaped.py")
+        member.size = 1
+        archive.addfile(member, io.BytesIO(b"1"))
+    with pytest.raises(ConfigError, match="lies outside of the archive"):
+        import_deepracer(path, "mine", tmp_path / "out")
+    assert not (tmp_path.parent / "escaped.py").exists()

@@ -52,7 +52,7 @@ def weights(run):
 def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
     watch = train(config(), tmp_path / "run", QUIET)
     run = Run.open(tmp_path / "run")
-    assert run.config() == config()
+    assert run.written_config() == config(reward="reward.py")
     assert "def reward_function" in (run.folder / "reward.py").read_text()
     assert [path.name for path in sorted(run.checkpoints.iterdir())] == [
         "step-1024.pt",
@@ -87,10 +87,11 @@ def test_the_same_seed_learns_the_same_weights(tmp_path):
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path):
-    (tmp_path / "config.yaml").write_text("seed: 1\n")
+    for name in ("config.yaml", "run.json"):
+        (tmp_path / name).write_text("{}")
     with pytest.raises(RunError, match="already holds a run"):
         train(config(), tmp_path, QUIET)
-    assert (tmp_path / "config.yaml").read_text() == "seed: 1\n"
+    assert (tmp_path / "config.yaml").read_text() == "{}"
 
 
 def test_a_reward_that_raises_stops_the_run_with_a_checkpoint(tmp_path):
