@@ -1,10 +1,14 @@
-"""Writes a file whole or not at all."""
+"""Writes a file whole or not at all, and over nobody's work."""
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+
+TAKEN = "another file is there, which is not written over; name a new one, or remove it"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -30,3 +34,36 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that is not there yet, or that has this very content already.
+
+    For what a person may have written or changed by hand.
+
+    Raises:
+        FileExistsError: Something else stands there.
+        OSError: The file cannot be written.
+    """
+    if path.exists() and not (path.is_file() and path.read_bytes() == content):
+        raise FileExistsError(errno.EEXIST, TAKEN, str(path))
+    write_atomically(path, content)
+
+
+def write_own(path: Path, content: bytes, is_ours: Callable[[bytes], bool]) -> None:
+    """Write a file that is not there yet, or that racer itself wrote.
+
+    For what can be made again, such as a report.
+
+    Args:
+        path: The file.
+        content: What to write.
+        is_ours: Whether a file of this content is one of racer's of the same kind.
+
+    Raises:
+        FileExistsError: Something else stands there.
+        OSError: The file cannot be written.
+    """
+    if path.exists() and not (path.is_file() and is_ours(path.read_bytes())):
+        raise FileExistsError(errno.EEXIST, TAKEN, str(path))
+    write_atomically(path, content)

@@ -50,6 +50,7 @@ def actions(
         count: How many to take from it, 2-30.
         out: Write them as a model_metadata.json, which `actions:` in a config may name.
     """
+    from racer.assets.atomic import write_new
     from racer.deepracer.actions import from_line, grid
     from racer.deepracer.metadata import metadata_as_json
     from racer.deepracer.trace import write_json
@@ -63,7 +64,7 @@ def actions(
         space = grid(steering, speeds)
     _show(space)
     if out:
-        write_json(out, metadata_as_json(space, ["camera"]))
+        write_json(out, metadata_as_json(space, ["camera"]), write_new)
         print(f"written: {out}; in a config: `actions: {out}`")
 
 

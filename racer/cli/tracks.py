@@ -190,11 +190,11 @@ def _width(figures: dict) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    from racer.assets.atomic import write_atomically
+    from racer.assets.atomic import write_new
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
+        write_new(path, content)
     except OSError as problem:
-        raise TrackError(f"{path}: cannot be written: {problem}") from problem
+        raise TrackError(f"{path}: cannot be written: {problem.strerror}") from problem
     print(f"track: {path}")

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
@@ -278,14 +279,18 @@ def describe(folder: Path, metadata: dict[str, Any], hyperparameters: dict[str, 
     )
 
 
-def write_json(path: Path, tree: dict[str, Any]) -> None:
-    """Write a tree as JSON, whole or not at all.
+def write_json(
+    path: Path,
+    tree: dict[str, Any],
+    write: Callable[[Path, bytes], None] = write_atomically,
+) -> None:
+    """Write a tree as JSON, whole or not at all, by one of the functions of `racer.assets.atomic`.
 
     Raises:
         RacerError: The file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(tree, indent=2).encode())
+        write(path, json.dumps(tree, indent=2).encode())
     except OSError as problem:
-        raise RacerError(f"{path}: cannot be written: {problem}") from problem
+        raise RacerError(f"{path}: cannot be written: {problem.strerror}") from problem

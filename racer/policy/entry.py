@@ -15,7 +15,7 @@ from gymnasium.envs.registration import registry
 from pydantic import AfterValidator, Field, ValidationError
 
 from racer import __version__
-from racer.assets.atomic import write_atomically
+from racer.assets.atomic import write_own
 from racer.assets.document import Document, explain
 from racer.car.actions import ActionSpace
 from racer.car.spec import CarName
@@ -110,7 +110,8 @@ def write_entry(
     """Write an entry, whole or not at all; the same content gives the same bytes.
 
     Args:
-        path: The package to write, by custom `<name>.entry.zip`; replaced where it exists.
+        path: The package to write, by custom `<name>.entry.zip`; it replaces an older entry, and
+            no other file.
         policy: The ONNX graph.
         name: What a board calls it, 1-60 characters.
         env: Gymnasium id it was trained in.
@@ -196,6 +197,15 @@ def _pack(policy: bytes, manifest: Manifest, key: PrivateKey | None) -> bytes:
     return buffer.getvalue()
 
 
+def _is_package(content: bytes) -> bool:
+    """Whether it is an entry, of any version, or what is left of one."""
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            return MANIFEST in archive.namelist()
+    except zipfile.BadZipFile:
+        return False
+
+
 def _write(path: Path, content: bytes) -> None:
     if len(content) > MAX_BYTES:
         raise EntryError(
@@ -204,7 +214,7 @@ def _write(path: Path, content: bytes) -> None:
             "too_big",
         )
     try:
-        write_atomically(path, content)
+        write_own(path, content, _is_package)
     except (OSError, ValueError) as problem:
         why = getattr(problem, "strerror", None) or problem
         raise EntryError(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from racer.assets.atomic import write_atomically
+from racer.assets.atomic import write_own
 from racer.car.actions import ActionSpace
 from racer.deepracer.trace import action_of
 from racer.errors import RunError
@@ -21,6 +21,8 @@ from racer.view import svg
 
 BINS = 60
 """Points of a curve over training."""
+MARK = b'<meta name="generator" content="racer analyze">'
+"""Tells a report from a page of somebody's own."""
 FAULTS = ("off_track", "crashed")
 
 STYLE = """
@@ -75,7 +77,7 @@ def write_report(folder: Path, out: Path) -> Path:
     path = out / "report.html"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _page(folder.name, parts).encode())
+        write_own(path, _page(folder.name, parts).encode(), lambda held: MARK in held)
     except OSError as problem:
         raise RunError(f"{path}: cannot be written: {problem}") from problem
     return path
@@ -86,7 +88,7 @@ def _page(title: str, parts: Sequence[str]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
+        f"{MARK.decode()}<title>{escape(title)}</title><style>{STYLE}</style></head>"
         f"<body>{head}<main>{''.join(sections)}</main></body></html>\n"
     )
 

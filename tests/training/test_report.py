@@ -146,3 +146,13 @@ def test_the_ramp_begins_dark_and_ends_light():
     assert svg.colour(0.0) == "#0d0887"
     assert svg.colour(1.0) == "#e8c024"
     assert svg.colour(7.0) == svg.colour(1.0)
+
+
+def test_a_report_replaces_a_report_and_no_page_of_a_person_s(run, tmp_path):
+    folder, _, _ = run
+    for _ in range(2):
+        write_report(folder, tmp_path)
+    (tmp_path / "report.html").write_text("<p>mine</p>")
+    with pytest.raises(RunError, match=r"report\.html: cannot be written: .*another file is there"):
+        write_report(folder, tmp_path)
+    assert (tmp_path / "report.html").read_text() == "<p>mine</p>"

@@ -140,11 +140,18 @@ racer.env.RacerVectorEnv.start = start
 """
 
 
+EXIT = """
+    import ctypes
+    return 1.0 if params['steps'] < 5 else ctypes.CDLL(None)._exit(7)
+"""
+"""It ends the process as a library's C code would, which Python does not see."""
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "said"),
     [
         ("    return 1 / max(0, 5 - params['steps'])\n", RewardError, r"mine\.py:2: ZeroDivision"),
-        ("    import os\n    os._exit(7 * (params['steps'] > 5))\n", RunError, "exit code"),
+        (EXIT, RunError, "exit code 7; did the reward, or a package it uses, end it"),
         (NAN, RunError, r"car 0 sees nan in its sensor 'state' at \d+ after 6 control steps"),
     ],
     ids=["raises", "exits", "nan"],
@@ -245,3 +252,16 @@ def test_the_workers_are_as_many_as_cores_and_never_more_than_cars(monkeypatch):
 def test_logs_of_every_step_want_the_cars_in_one_process(tmp_path):
     with pytest.raises(ConfigError, match="workers 2: --deepracer-logs wants --workers 1"):
         train(small(workers=2), tmp_path / "run", QUIET, deepracer_logs=True)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_reward_that_ends_the_process_is_named_with_its_line(tmp_path, workers):
+    reward = tmp_path / "gone.py"
+    reward.write_text(
+        "import os\n"
+        "def reward_function(params):\n"
+        "    return os._exit(0) if params['steps'] > 3 else 1.0\n"
+    )
+    with pytest.raises(RewardError, match=r"gone\.py:3: ProcessExit: os\._exit\(0\) would end"):
+        train(small(reward=str(reward), workers=workers), tmp_path / "run", QUIET)
+    assert Run.open(tmp_path / "run").story()["ended"] == "failed"
