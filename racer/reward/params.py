@@ -14,7 +14,8 @@
 | steering_angle | float, degrees | the commanded angle, positive to the left |
 | track_width | float, m | from border to border beside the front |
 | track_length | float, m | length of the centre line |
-| waypoints | list of (x, y), m | centre line as driven, last = first |
+| waypoints | list of (x, y), m | centre line as driven, last = first; for a DeepRacer .npy its \
+rows, without those that repeat the centre point before them |
 | closest_waypoints | [int, int] | the waypoints behind and ahead of the front, along the line |
 | is_left_of_center | bool | the front is left of the centre line, seen in the driving direction |
 | is_reversed | bool | the track is driven against its own direction |
@@ -45,6 +46,9 @@ Where DeepRacer's documents and its source disagree, the source is followed:
 - `objects_heading` is in radians and 0.0 for a box (they say degrees).
 - `projection_distance`, `object_in_camera` and `sim_time` exist, and without objects
   `closest_objects` is [0, 0] and the lists are empty (they do not say so).
+
+Rows of a track's file that repeat the one before are left out, as that source does since March
+2026. An index into `waypoints` out of an older log may count them.
 
 Two things differ from that source. `progress` is measured at the centre of mass, as the laps
 and endings are, so that 100 is a lap. `object_in_camera` looks at the object's middle and not at

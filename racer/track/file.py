@@ -11,7 +11,15 @@ from scipy.interpolate import CubicSpline
 from racer.assets.document import Document
 from racer.errors import TrackError
 from racer.track.geometry import Track, signed_area
-from racer.track.shape import REACH, WIDTHS, borders, checked, periodic, refuse_a_point_twice
+from racer.track.shape import (
+    REACH,
+    WIDTHS,
+    borders,
+    checked,
+    distinct,
+    periodic,
+    refuse_a_fold,
+)
 
 SPACING = 0.1
 """Distance between the points of a fitted track [m], about."""
@@ -59,6 +67,8 @@ class TrackFile(Document):
 def fit(file: TrackFile) -> Track:
     """A periodic cubic spline through the control points, resampled evenly, with its borders.
 
+    A control point that repeats the one before, or at the end the first, is left out.
+
     Raises:
         TrackError: The widths do not match, or a border folds or crosses itself.
     """
@@ -68,13 +78,16 @@ def fit(file: TrackFile) -> Track:
         raise TrackError(
             f"{widths.size} widths for {len(points)} control points; give one, or one a point"
         )
-    widths = np.broadcast_to(widths, len(points))
+    kept = distinct(points, lambda i: f"control point {i + 1}")
+    if len(kept) < 4:
+        raise TrackError(f"at least 4 different control points are wanted; got {len(kept)}")
+    points, widths = points[kept], np.broadcast_to(widths, len(points))[kept]
     if (signed_area(points) < 0) != (file.direction == "clockwise"):
         order = np.concatenate([[0], np.arange(len(points) - 1, 0, -1)])
         points, widths = points[order], widths[order]
-    refuse_a_point_twice(points, "control point")
     line, half = periodic(points, points), periodic(points, widths / 2)
     u = _even(line)
+    refuse_a_fold(line, u, half(u), half(u))
     left, right = borders(line, u, half(u), half(u))
     return checked(Track(file.name, file.description, line(u), left, right))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,14 +13,26 @@ import numpy as np
 from numpy.lib import format as npy
 
 from racer.assets.document import MAX_BYTES
+from racer.assets.text import decoded
 from racer.errors import TrackError
 from racer.track.geometry import Track, signed_area
-from racer.track.shape import WIDTHS, borders, checked, periodic, refuse_a_point_twice, steps
+from racer.track.shape import (
+    LOOP,
+    NEAR,
+    WIDTHS,
+    borders,
+    checked,
+    distinct,
+    periodic,
+    steps,
+    unfolded,
+)
+from racer.track.table import Table, read_table
 
 LENGTHS = (5.0, 500.0)
 """Least and greatest length that a track may be scaled to [m]."""
 
-FARTHEST = 1e6
+FARTHEST = 1e8
 """Greatest number in a file [m], before it is scaled."""
 
 GAP = 2.0
@@ -33,6 +45,19 @@ https://github.com/TUMFTM/racetrack-database"""
 RACELINE = "# s_m; x_m; y_m; psi_rad; kappa_radpm; vx_mps; ax_mps2"
 """Of TUM's and F1TENTH's racing lines: semicolons, after three lines of comment.
 https://github.com/f1tenth/f1tenth_racetracks"""
+
+COLUMNS = {
+    "x": ("x_m", "x_ref_m", "x"),
+    "y": ("y_m", "y_ref_m", "y"),
+    "right": ("w_tr_right_m", "width_right_m", "w_right_m", "w_tr_right", "width_right", "right"),
+    "left": ("w_tr_left_m", "width_left_m", "w_left_m", "w_tr_left", "width_left", "left"),
+}
+"""What headers call the columns; those of TUM and F1TENTH come first."""
+
+BY_COUNT = {2: {"x": 0, "y": 1}, 4: {"x": 0, "y": 1, "right": 2, "left": 3}, 7: {"x": 1, "y": 2}}
+"""Which columns mean what where no header says so, by their number."""
+
+ONE_ARRAY = "a track is one array of numbers, saved with numpy.save"
 
 
 class Sides(NamedTuple):
@@ -66,16 +91,30 @@ class Lines:
             self.half and Sides(*(half * factor for half in self.half)),
         )
 
+    def at(self, rows: np.ndarray) -> Lines:
+        """Some of the rows (M,) alone."""
+        return Lines(
+            self.centre[rows],
+            self.borders and Sides(*(ring[rows] for ring in self.borders)),
+            self.half and Sides(*(half[rows] for half in self.half)),
+        )
+
     def road(self, name: str) -> Track:
-        """The track: its borders as they are, or else at half its widths beside the line."""
+        """The track: its borders as they are, or else at half its widths beside the line.
+
+        A border's loops inside a tight bend are taken out.
+        """
         sides = self.borders
         if sides is None:
             if self.half is None:
-                raise TrackError("a raceline has no width; import it with --width METRES")
-            refuse_a_point_twice(self.centre)
+                raise TrackError(
+                    "a line without widths; `racer tracks import FILE --width METRES` gives it one"
+                )
             line = periodic(self.centre, self.centre)
             sides = borders(line, line.x[:-1], *self.half)
-        return checked(Track(name, "", self.centre, *sides))
+        longest = LOOP * float(np.median(np.hypot(*np.subtract(*sides).T)))
+        rings = (unfolded(ring, turn, longest) for ring, turn in zip(sides, (-1, 1)))
+        return checked(Track(name, "", self.centre, *rings))
 
 
 def read_track(path: Path, length: float | None = None, width: float | None = None) -> Track:
@@ -93,7 +132,7 @@ def read_track(path: Path, length: float | None = None, width: float | None = No
         for what, value, (low, high) in (("length", length, LENGTHS), ("width", width, WIDTHS)):
             if value is not None and not low <= value <= high:
                 raise TrackError(f"{what} must be {low:g}-{high:g} m; got {value:g}")
-        lines = _closed(READERS[path.suffix.lower()](_bytes(path)))
+        lines = READERS[path.suffix.lower()](_bytes(path))
         if length is not None:
             lines = lines.scaled(length)
         if width is not None:
@@ -117,45 +156,50 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _closed(lines: Lines) -> Lines:
-    """The lines without a last row that repeats the first."""
-    last = len(lines.centre) - 1
-    if last > 0 and np.hypot(*(lines.centre[last] - lines.centre[0])) < 1e-6:
-        lines = Lines(
-            lines.centre[:last],
-            lines.borders and Sides(*(ring[:last] for ring in lines.borders)),
-            lines.half and Sides(*(half[:last] for half in lines.half)),
-        )
-    if len(lines.centre) < 4:
-        got = len(lines.centre)
-        raise TrackError(f"a closed line needs at least 4 different points; got {got}")
-    refuse_a_point_twice(lines.centre)
-    step = steps(lines.centre)
-    if step[-1] > GAP * step[:-1].max():
+def _closed(lines: Lines, place: Callable[[int], str]) -> Lines:
+    """The lines without rows that repeat the one before or, at the end, the first.
+
+    Raises:
+        TrackError: Too few rows are left, or they do not make a loop.
+    """
+    kept = distinct(lines.centre, place)
+    if len(kept) < 4:
+        raise TrackError(f"a closed line needs at least 4 different points; got {len(kept)}")
+    step = steps(lines.centre[kept])
+    gap = float(np.hypot(*(lines.centre[-1] - lines.centre[0])))
+    if gap > NEAR * np.median(step) and gap > GAP * step[:-1].max():
         raise TrackError(
-            f"its line does not close: {step[-1]:.3g} m from the last point to the first, and no "
-            f"more than {step[:-1].max():.3g} m between any other two"
+            f"its line is open and does not close: {gap:.3g} m from the last point to the first, "
+            f"and no more than {step[:-1].max():.3g} m between any other two; a track is a loop, "
+            "and where this one is, repeat its first row at the end"
         )
-    return lines
+    return lines.at(kept)
 
 
 def _npy(data: bytes) -> Lines:
     rows = _array(data)
-    if rows.ndim != 2 or rows.shape[1] != 6:
+    if rows.ndim == 2 and rows.shape[0] == 6 < rows.shape[1]:
+        raise TrackError(f"an array of shape {rows.shape}; transpose it: (N, 6) is wanted")
+    if rows.ndim != 2 or rows.shape[1] < 6:
         raise TrackError(
             f"an array of shape {rows.shape}; (N, 6) is wanted: x and y of the centre line, of the "
             "inner and of the outer border"
         )
-    _refuse_numbers(rows, lambda row: f"row {row}")
+    rows = rows[:, :6]  # DeepRacer's loader reads no more.
+    _refuse_numbers(rows, lambda row: f"row {row}", range(6))
     centre, inner, outer = rows[:, :2], rows[:, 2:4], rows[:, 4:]
     if abs(signed_area(inner)) > abs(signed_area(outer)):
         inner, outer = outer, inner
     is_left_inner = signed_area(centre) > 0.0
-    return Lines(centre, Sides(inner, outer) if is_left_inner else Sides(outer, inner))
+    sides = Sides(inner, outer) if is_left_inner else Sides(outer, inner)
+    return _closed(Lines(centre, sides), lambda row: f"row {row}")
 
 
 def _array(data: bytes) -> np.ndarray:
     """The array of a .npy file. Its header is believed only where the data bears it out."""
+    for start, what in ((b"PK", "an .npz archive or another zip"), (b"\x80", "a pickle")):
+        if data.startswith(start):
+            raise TrackError(f"not a .npy file but {what}; {ONE_ARRAY}")
     file = io.BytesIO(data)
     try:
         version = npy.read_magic(file)
@@ -163,8 +207,10 @@ def _array(data: bytes) -> np.ndarray:
         shape, is_fortran, dtype = header(file)
     except Exception as problem:  # numpy parses the header as Python, which fails in many ways
         raise TrackError(f"not a .npy file: {problem!s:.200}") from None
-    if dtype.kind != "f" or dtype.itemsize not in (4, 8):
-        raise TrackError(f"an array of {dtype.name or dtype.kind}; float64 or float32 is wanted")
+    if dtype.hasobject:
+        raise TrackError(f"an array of Python objects, which are not read from a .npy; {ONE_ARRAY}")
+    if dtype.kind not in "fiu":
+        raise TrackError(f"an array of {dtype.name or dtype.kind}; {ONE_ARRAY}")
     wanted, there = math.prod(shape) * dtype.itemsize, len(data) - file.tell()
     if wanted != there or min(shape, default=1) < 0:
         raise TrackError(f"{there:,} bytes of numbers, where the header's {shape} needs {wanted:,}")
@@ -174,43 +220,60 @@ def _array(data: bytes) -> np.ndarray:
 
 
 def _csv(data: bytes) -> Lines:
+    table = read_table(_text(data))
+    at = _columns(table)
+
+    def place(row: int) -> str:
+        return f"line {table.rows[row].number}"
+
+    numbers = table.numbers(list(at.values()))
+    _refuse_numbers(numbers, place, list(at.values()))
+    found = dict(zip(at, numbers.T))
+    half = Sides(found["left"], found["right"]) if "left" in found else None
+    return _closed(Lines(np.stack([found["x"], found["y"]], axis=1), half=half), place)
+
+
+def _text(data: bytes) -> str:
     try:
-        text = data.decode("utf-8-sig")
+        return decoded(data)
     except UnicodeDecodeError as problem:
-        raise TrackError(f"not a text file: {problem}") from None
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
-    lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
-    if not lines:
-        raise TrackError("no row of numbers in it")
-    sign = ";" if ";" in lines[0][1] else ","
-    columns = lines[0][1].count(sign) + 1
-    if columns not in (4, 7):
-        raise TrackError(
-            f"line {lines[0][0]}: {columns} columns; 4 are wanted for a centre line "
-            f"({CENTRELINE[2:]}) or 7 for a raceline ({RACELINE[2:]})"
-        )
-    table = np.array([_row(number, line.split(sign), columns) for number, line in lines])
-    _refuse_numbers(table, lambda row: f"line {lines[row][0]}")
-    if columns == 7:
-        return Lines(table[:, 1:3])
-    return Lines(table[:, :2], half=Sides(left=table[:, 3], right=table[:, 2]))
+        if b"\0" in data:
+            raise TrackError(f"not a text file: {problem}") from None
+        return data.decode("latin-1")  # Only a comment can hold the letters that differ.
 
 
-def _row(number: int, cells: list[str], columns: int) -> list[float]:
-    if len(cells) != columns:
-        raise TrackError(f"line {number}: {len(cells)} columns; the first row has {columns}")
-    try:
-        return [float(cell) for cell in cells]
-    except ValueError as problem:
-        raise TrackError(f"line {number}: {problem}; a comment begins with #") from None
+def _columns(table: Table) -> dict[str, int]:
+    """Where x, y and, unless it is a raceline, the widths to the right and left stand."""
+    count = len(table.rows[0].cells)
+    found = _named(table.names)
+    has_line, has_widths = {"x", "y"} <= found.keys(), {"left", "right"} <= found.keys()
+    is_prose = table.is_comment and not has_widths and count in BY_COUNT
+    if has_line and not is_prose and (has_widths or not {"left", "right"} & found.keys()):
+        return found
+    is_bare = table.is_comment or not table.names
+    if is_bare and count in BY_COUNT:
+        return BY_COUNT[count]
+    wanted = f"wanted are {CENTRELINE[2:]} for a centre line, or {RACELINE[2:]} for a raceline"
+    if is_bare:
+        line = table.rows[0].number
+        raise TrackError(f"line {line}: {count} columns without known names; {wanted}")
+    names = ", ".join(map(repr, table.names))
+    raise TrackError(f"line {table.header}: its columns are {names:.200}; {wanted}")
 
 
-def _refuse_numbers(rows: np.ndarray, place: Callable[[int], str]) -> None:
+def _named(names: list[str]) -> dict[str, int]:
+    """The columns of known names."""
+    known = {what: [name for name in wanted if name in names] for what, wanted in COLUMNS.items()}
+    return {what: names.index(same[0]) for what, same in known.items() if same}
+
+
+def _refuse_numbers(rows: np.ndarray, place: Callable[[int], str], columns: Sequence[int]) -> None:
+    """Refuse numbers that are not finite or too large; `columns` are theirs in the file."""
     is_bad = ~(np.abs(rows) <= FARTHEST)
     if is_bad.any():
-        row, column = np.argwhere(is_bad)[0]
+        row, k = np.argwhere(is_bad)[0]
         raise TrackError(
-            f"{place(int(row))}, column {column + 1}: {rows[row, column]:g}; a finite number "
+            f"{place(int(row))}, column {columns[k] + 1}: {rows[row, k]:g}; a finite number "
             f"within {FARTHEST:,.0f} is wanted"
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.interpolate import CubicSpline
 from shapely import contains_xy
@@ -17,7 +19,13 @@ REACH = 90.0
 """Farthest a point of a line may lie from the origin along either axis [m]."""
 
 TOUCH = 1e-6
-"""Points nearer to each other than this [m] are one point."""
+"""Points nearer to each other than this share of the usual step are one point."""
+
+NEAR = 0.01
+"""A step of less than this share of the usual one is too short to say where the line goes."""
+
+LOOP = 3.0
+"""A border's loop of up to so many widths of the road round is a bend's, not another part of it."""
 
 
 def steps(line: np.ndarray) -> np.ndarray:
@@ -29,6 +37,54 @@ def periodic(line: np.ndarray, values: np.ndarray) -> CubicSpline:
     """A periodic cubic spline of values (N, ...) over the distance along a closed line's chords."""
     knots = np.concatenate([[0.0], np.cumsum(steps(line))])
     return CubicSpline(knots, np.concatenate([values, values[:1]]), bc_type="periodic")
+
+
+def distinct(line: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
+    """Return which points of a closed line say something new.
+
+    A point that repeats the one before is left out, as DeepRacer's loader does, and so are points
+    at the end that are the first again.
+
+    Args:
+        line: N points (N, 2), of any unit.
+        place: What a message calls point i.
+
+    Returns:
+        Indices of the points that stay, (M,).
+
+    Raises:
+        TrackError: Two points are almost one, and the line turns back between them.
+    """
+    step = np.roll(steps(line), 1)
+    moves = step[step > 0.0]
+    if not moves.size:
+        return np.zeros(1, dtype=int)
+    usual = float(np.median(moves))
+    is_new = step > TOUCH * usual
+    is_new[0] = True
+    kept = np.flatnonzero(is_new)
+    while len(kept) > 1 and np.hypot(*(line[kept[-1]] - line[0])) <= NEAR * usual:
+        kept = kept[:-1]
+    _refuse_turning_back(line, kept, usual, place)
+    return kept
+
+
+def _refuse_turning_back(
+    line: np.ndarray, kept: np.ndarray, usual: float, place: Callable[[int], str]
+) -> None:
+    """Refuse a step so short that its direction means nothing, where the direction is wrong."""
+    ring = line[kept]
+    way = np.roll(ring, -1, axis=0) - ring
+    around = np.roll(ring, -2, axis=0) - np.roll(ring, 1, axis=0)
+    length, span = np.hypot(*way.T), np.hypot(*around.T)
+    is_back = (way * around).sum(axis=1) < 0.5 * length * span
+    for i in np.flatnonzero((length < NEAR * usual) & is_back)[:1]:
+        x, y = ring[i]
+        pair = f"{place(int(kept[i]))} and {place(int(kept[(i + 1) % len(kept)]))}"
+        raise TrackError(
+            f"{pair}, at ({x:g}, {y:g}), are almost one: {length[i]:.2g} apart, where {usual:.2g} "
+            "is usual, and the line turns back between them; drop one of the two"
+        )
 
 
 def borders(
@@ -43,32 +99,81 @@ def borders(
         right: Road to the right of each [m], (N,).
 
     Returns:
-        The left and the right border [m], each (N, 2).
-
-    Raises:
-        TrackError: The line bends so tightly that the inner border folds.
+        The left and the right border [m], each (N, 2). Inside a bend that is tighter than the road
+        is wide a border has a loop.
     """
-    centre, tangent, second = line(u), line(u, 1), line(u, 2)
+    centre, tangent = line(u), line(u, 1)
+    normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1) / np.hypot(*tangent.T)[:, None]
+    return centre + left[:, None] * normal, centre - right[:, None] * normal
+
+
+def refuse_a_fold(line: CubicSpline, u: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+    """Raise TrackError where `borders` of the same arguments would have a loop."""
+    tangent, second = line(u, 1), line(u, 2)
     speed = np.hypot(*tangent.T)
-    normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1) / speed[:, None]
     curvature = (tangent[:, 0] * second[:, 1] - tangent[:, 1] * second[:, 0]) / speed**3
     fold = np.where(curvature > 0.0, left, right) * np.abs(curvature)
     worst = int(fold.argmax())
     if fold[worst] >= 1.0:
-        x, y = centre[worst]
+        x, y = line(u[worst])
         raise TrackError(
             f"its inner border folds at ({x:.2f}, {y:.2f}): half width x curvature is "
             f"{fold[worst]:.2f}, must be below 1; widen the bend or narrow the road"
         )
-    return centre + left[:, None] * normal, centre - right[:, None] * normal
 
 
-def refuse_a_point_twice(line: np.ndarray, what: str = "point") -> None:
-    """Refuse a closed line (N, 2) on which a point follows itself."""
-    step = steps(line)
-    if step.min() < TOUCH:
-        x, y = line[int(step.argmin())]
-        raise TrackError(f"the {what} ({x:g}, {y:g}) stands twice in a row; drop one")
+def unfolded(ring: np.ndarray, turn: int, longest: float) -> np.ndarray:
+    """Return a border without the small loops that it has inside a tight bend.
+
+    A loop shrinks to the point where it begins and ends, so the points stay as many as they were
+    and each stays beside its point of the centre line.
+
+    Args:
+        ring: Points of the border [m], (N, 2).
+        turn: Which way round such loops go, 1 counter-clockwise: -1 for a left border, whose loops
+            lie in left-hand bends, 1 for a right one. A loop the other way is a part of the road.
+        longest: Length of the longest loop that goes [m].
+
+    Returns:
+        Points [m], (N, 2); where a border crosses itself otherwise, it still does.
+    """
+    if LinearRing(ring).is_simple:
+        return ring
+    ring, n = ring.copy(), len(ring)
+    along = np.concatenate([[0.0], np.cumsum(np.tile(steps(ring), 2))])
+    here = np.arange(n)
+    most = int((np.searchsorted(along, along[1 : n + 1] + longest) - here).max())
+    for apart in range(min(most, n // 2), 1, -1):
+        is_short = along[here + apart] - along[here + 1] <= longest
+        for i in here[is_short][_crosses(ring, here[is_short], apart)]:
+            inside = (i + 1 + np.arange(apart)) % n
+            meet = _crossing(ring, i, apart)
+            if meet is not None and turn * signed_area(np.vstack([meet, ring[inside]])) > 0.0:
+                ring[inside] = meet
+    return ring
+
+
+def _crosses(ring: np.ndarray, i: np.ndarray, apart: int) -> np.ndarray:
+    """Whether the segments from points i (M,) cross those from the points `apart` after, (M,)."""
+    n = len(ring)
+    a, b, c, d = (ring[(i + k) % n] for k in (0, 1, apart, apart + 1))
+    sides = _side(a, b, c) * _side(a, b, d) < 0.0
+    return sides & (_side(c, d, a) * _side(c, d, b) < 0.0)
+
+
+def _crossing(ring: np.ndarray, i: int, apart: int) -> np.ndarray | None:
+    """Where the segment from point i crosses the one from the point `apart` after, if it does."""
+    if not _crosses(ring, np.array([i]), apart)[0]:
+        return None
+    a, b, c, d = (ring[(i + k) % len(ring)] for k in (0, 1, apart, apart + 1))
+    before, after = _side(c, d, a), _side(c, d, b)
+    return a + (b - a) * before / (before - after)
+
+
+def _side(a: np.ndarray, b: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Twice the area of the triangle, positive where the point is left of the way from a to b."""
+    ab, ap = b - a, point - a
+    return ab[..., 0] * ap[..., 1] - ab[..., 1] * ap[..., 0]
 
 
 def checked(track: Track) -> Track:
@@ -79,13 +184,13 @@ def checked(track: Track) -> Track:
     """
     rings = {"centre line": track.centre, "left border": track.left, "right border": track.right}
     _refuse_distance(rings)
-    refuse_a_point_twice(track.centre)
     for at in (int(track.width.argmin()), int(track.width.argmax())):
-        if not WIDTHS[0] - TOUCH <= track.width[at] <= WIDTHS[1] + TOUCH:
+        if not WIDTHS[0] - 1e-6 <= track.width[at] <= WIDTHS[1] + 1e-6:
             x, y = track.centre[at]
             raise TrackError(
                 f"its road is {track.width[at]:.3g} m wide at ({x:.2f}, {y:.2f}); "
-                f"{WIDTHS[0]:g}-{WIDTHS[1]:g} m is allowed"
+                f"{WIDTHS[0]:g}-{WIDTHS[1]:g} m is allowed: `racer tracks import FILE` gives it "
+                "another width with --width METRES, or another scale with --length METRES"
             )
     centre, left, right = (LinearRing(ring) for ring in rings.values())
     for what, ring in zip(rings, (centre, left, right)):

@@ -9,7 +9,7 @@ from racer import assets
 from racer.assets.document import read
 from racer.errors import TrackError
 from racer.track.file import TrackFile, fit
-from racer.track.formats import READERS, read_track
+from racer.track.formats import ONE_ARRAY, READERS, read_track
 from racer.track.generator import PREFIX, generate
 from racer.track.geometry import Track
 
@@ -34,6 +34,8 @@ def load_track(name: str) -> Track:
 def _load(path: Path, _changed: int) -> Track:
     if path.suffix.lower() in READERS:
         return read_track(path)
+    if path.suffix.lower() == ".npz":
+        raise TrackError(f"{path}: an .npz archive; {ONE_ARRAY}")
     file = read(path, TrackFile, TrackError)
     try:
         return fit(file)

@@ -17,6 +17,7 @@ from racer.deepracer.metadata import NETWORKS, Metadata, Tolerant, read_json, re
 from racer.errors import ConfigError, RacerError
 from racer.reward.files import files_beside
 from racer.reward.source import RewardSource
+from racer.track import load_track
 from racer.training.config import RunConfig
 
 EPISODE = 150
@@ -86,6 +87,7 @@ between updates: about an episode, and so many that the batches fill |
     Raises:
         ConfigError: A file is missing, says what cannot be, or would be written over.
         RewardError: The reward function cannot be used.
+        TrackError: The track cannot be driven.
     """
     with model_folder(model) as folder:
         try:
@@ -137,6 +139,8 @@ def _track(folder: Path) -> Path | None:
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise ConfigError(f"{folder}: one track is wanted; got {names}: leave one of them there")
+    for path in found:
+        load_track(str(path))
     return found[0] if found else None
 
 

@@ -14,6 +14,7 @@ from scipy.spatial.distance import cdist
 from racer import assets
 from racer.errors import TrackError
 from racer.track import Track, load_track
+from racer.track.file import TrackFile, fit
 
 SHIPPED = assets.names("tracks")
 SQUARE = "control_points:\n  - [0, 0]\n  - [3, 0]\n  - [3, 3]\n  - [0, 3]\n"
@@ -69,13 +70,14 @@ BAD = {
         "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [6, 0], [9, 0]]\n",
         r": its centre line crosses itself",
     ),
-    "a point twice": (
-        "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [3, 0], [3, 3], [0, 3]]\n",
-        r": the control point \(3, 0\) stands twice in a row",
+    "three points, one of them twice": (
+        "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [3, 0], [3, 3]]\n",
+        r": at least 4 different control points are wanted; got 3",
     ),
-    "the first point again at the end": (
-        "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [3, 3], [0, 3], [0, 0]]\n",
-        r": the control point \(0, 0\) stands twice in a row",
+    "two points that are almost one": (
+        "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [2.9999, 0], [3, 3], [0, 3]]\n",
+        r": control point 2 and control point 3, at \(3, 0\), are almost one: 0\.0001 apart, "
+        "where 3 is usual, and the line turns back between them; drop one",
     ),
     "something that is not YAML": ("name: t\nwidth: [0.5\n" + SQUARE, r":3: not valid YAML: "),
     "a list": ("- 1\n", r":1: expected keys with values, got list"),
@@ -132,6 +134,27 @@ def test_each_control_point_has_its_own_width(tmp_path):
     track = load_track(str(path))
     at = track.locate(np.array([[0, 0], [3, 0], [3, 3], [0, 3]])).segment
     assert_allclose(track.width[at], [0.4, 0.6, 0.8, 1.0], atol=0.03)
+
+
+@pytest.mark.parametrize("direction", ["counterclockwise", "clockwise"])
+@pytest.mark.parametrize("repeats", [(1,), (0, 2, 2), (3,), (0, 4), (4, 4)])
+def test_control_points_that_repeat_are_left_out_with_their_widths(direction, repeats):
+    corners, widths = [(0.0, 0.0), (3.0, 0.0), (3.0, 3.0), (0.0, 3.0)], [0.4, 0.6, 0.8, 1.0]
+    chosen = sorted([0, 1, 2, 3, *(i % 4 for i in repeats if i < 4)]) + [0] * repeats.count(4)
+    plain, doubled = (
+        fit(
+            TrackFile(
+                name="t",
+                direction=direction,
+                width=[widths[i] for i in points],
+                control_points=[corners[i] for i in points],
+            )
+        )
+        for points in ([0, 1, 2, 3], chosen)
+    )
+    assert len(chosen) > 4
+    for ring in ("centre", "left", "right"):
+        assert_allclose(getattr(doubled, ring), getattr(plain, ring), atol=1e-9)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

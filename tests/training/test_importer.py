@@ -7,14 +7,17 @@ import tarfile
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from rich.console import Console
 
 from racer.assets.document import read
-from racer.errors import ConfigError, RewardError
+from racer.env import RacerEnv
+from racer.errors import ConfigError, RewardError, TrackError
 from racer.reward import RewardSource
 from racer.training.config import RunConfig
 from racer.training.importer import import_deepracer
 from racer.training.run import train
+from tests.track.real_files import NPY
 
 REWARD = (
     "def reward_function(params):\n    return 1.0 if params['all_wheels_on_track'] else 0.001\n"
@@ -145,13 +148,26 @@ def test_what_was_taken_over_trains_unchanged(model, tmp_path):
 
 def test_a_track_is_copied_and_named_in_the_config(model, tmp_path):
     folder = model()
-    np.save(folder / "reinvent.npy", np.zeros((4, 6)))
+    (folder / "reinvent.npy").write_bytes(NPY["pairs and one after the other"].content)
     found = import_deepracer(folder, "mine", tmp_path / "out")
     assert "track: mine.npy\n" in found.config.read_text()
     assert (tmp_path / "out" / "mine.npy").read_bytes() == (folder / "reinvent.npy").read_bytes()
-    np.save(folder / "second.npy", np.zeros((4, 6)))
+    env = RacerEnv(**(read(found.config, RunConfig).env | {"reward": None}))
+    rows = NPY["pairs and one after the other"].centre
+    assert_allclose(env.vector.tracks[0].centre, rows)
+    env.close()
+    (folder / "second.npy").write_bytes(b"")
     with pytest.raises(ConfigError, match=r"one track is wanted; got reinvent\.npy, second\.npy"):
         import_deepracer(folder, "other", tmp_path / "out")
+
+
+def test_a_track_that_cannot_be_driven_is_refused_before_anything_is_written(model, tmp_path):
+    folder = model()
+    rows = np.load(io.BytesIO(NPY["one row twice"].content))
+    np.save(folder / "straight.npy", rows[:40])
+    with pytest.raises(TrackError, match=r"straight\.npy: its line is open"):
+        import_deepracer(folder, "mine", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
