@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from racer.assets.document import Document, beside, validate
 from racer.car.actions import ActionSpace
@@ -46,7 +47,7 @@ def _several(value: Any, info: ValidationInfo) -> Any:
     """Names as a tuple, in which `generated` stands for `POOL` tracks."""
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, list | tuple):
-        return names
+        raise PydanticCustomError("names", "a track's name, or a list of names, is wanted")
     pool = [f"generated:{seed}" for seed in range(POOL)]
     names = [one for name in names for one in (pool if name == "generated" else [name])]
     return [beside(name, info) if isinstance(name, str) else name for name in names]

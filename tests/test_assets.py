@@ -9,6 +9,7 @@ from pydantic import Field
 
 from racer import assets
 from racer.assets.document import MAX_BYTES, Document, read, validate
+from racer.board.season import Season
 from racer.env import EnvConfig
 from racer.errors import ConfigError, TrackError
 
@@ -113,6 +114,99 @@ def test_a_number_that_is_not_finite_is_refused(tmp_path, value):
 
 def test_a_file_that_is_not_yaml_says_its_line(tmp_path):
     assert refused(tmp_path, "name: a\nspeed: [1\n").startswith("car.yaml:3: not valid YAML: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "speed: 2\nname: a\nspeed: 3\n",
+            "3: the key 'speed' stands twice, in line 1 and in line 3",
+        ),
+        (
+            "wheel: {radius: 1}\nspeed: 2\nwheel:\n  radius: 2\n",
+            "3: the key 'wheel' stands twice, in line 1 and in line 3",
+        ),
+        (
+            "wheel:\n  radius: 1\n  'radius': 1\n",
+            "3: the key 'wheel.radius' stands twice, in line 2 and in line 3",
+        ),
+        (
+            "angles:\n- {a: 1, a: 2}\n",
+            "2: the key 'angles.0.a' stands twice, in line 2 and in line 2",
+        ),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_both_lines(tmp_path, text, wanted):
+    assert refused(tmp_path, text) == f"car.yaml:{wanted}; leave one of them out"
+
+
+def test_every_key_that_stands_twice_is_said_at_once(tmp_path):
+    said = refused(tmp_path, "name: a\nspeed: 1\nname: b\nspeed: 2\nname: c\n").splitlines()
+    assert [line.split(";")[0] for line in said] == [
+        "car.yaml:3: the key 'name' stands twice, in line 1 and in line 3",
+        "car.yaml:4: the key 'speed' stands twice, in line 2 and in line 4",
+        "car.yaml:5: the key 'name' stands twice, in line 1 and in line 5",
+    ]
+
+
+def test_a_key_may_say_otherwise_than_the_mapping_that_is_merged_in(tmp_path):
+    path = tmp_path / "car.yaml"
+    path.write_text("wheel: &w {radius: 0.04}\nname: a\n")
+    assert read(path, Car).wheel.radius == 0.04
+    path.write_text("wheel: {<<: {radius: 0.04}, radius: 0.05}\n")
+    assert read(path, Car).wheel.radius == 0.05
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("no", "got False, which is a truth value to YAML (as no, off, yes and on are)"),
+        ("2024-01-01", "got 2024-01-01, which is a date to YAML"),
+        ("2024-01-01 10:00:00", "got 2024-01-01 10:00:00, which is a date to YAML"),
+        ("7", "got 7, which is a number to YAML"),
+    ],
+)
+def test_a_name_that_yaml_takes_for_something_else_is_told_to_be_quoted(tmp_path, value, what):
+    said = refused(tmp_path, f"name: {value}\n")
+    assert said.startswith("car.yaml:1: name: ")
+    assert said.endswith(f"{what}; put a name in quotes")
+    with pytest.raises(ConfigError) as caught:
+        validate({"name": 7}, Car, "the command line")
+    assert "YAML" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["no", "2024-01-01", "7", "true"])
+@pytest.mark.parametrize("model", [EnvConfig, Season])
+def test_a_track_named_without_quotes_is_told_to_be_quoted(tmp_path, model, value):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"track: {value}\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml:1: track.*; put a name in quotes"):
+        read(path, model)
+
+
+def test_a_date_that_there_is_not_names_its_line(tmp_path):
+    said = refused(tmp_path, "speed: 1\nname: 2024-13-45\n")
+    assert said.startswith("car.yaml:2: not valid YAML: 2024-13-45 is no date (month must be in")
+    assert said.endswith("put a name in quotes")
+
+
+@pytest.mark.parametrize(("key", "what"), [("no", "a truth value"), ("2024-01-01", "a date")])
+def test_a_key_that_is_no_text_names_its_line(tmp_path, key, what):
+    said = refused(tmp_path, f"speed: 1\n{key}: 1\n")
+    assert said == f"car.yaml:2: the key {key!r} is {what} to YAML; put it in quotes"
+
+
+@pytest.mark.parametrize("text", ["angles: &a [*a]\n", "angles: " + "[" * 3000])
+def test_a_file_without_end_is_refused(tmp_path, text):
+    assert refused(tmp_path, text).startswith("car.yaml: not valid YAML: it holds itself")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_file_is_read_in_whatever_encoding_its_editor_marked(tmp_path, encoding):
+    path = tmp_path / "car.yaml"
+    path.write_text("# \u00fcber\r\nname: gr\u00fcn\r\n", encoding=encoding)
+    assert read(path, Car) == Car(name="gr\u00fcn")
 
 
 def test_a_file_without_keys_is_refused(tmp_path):

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
 
+from racer.assets.text import decoded
 from racer.errors import ConfigError
 
 MAX_BYTES = 10_000_000
+
+NAMES = ("string_type", "names")
+"""Kinds of errors of pydantic, and of our own, where a name is wanted."""
+
+PERHAPS = ("tuple_type", "list_type", "model_type", "model_attributes_type")
+"""Kinds of errors where a name may stand for what is wanted."""
+
+KINDS = {"bool": "a truth value", "int": "a number", "float": "a number", "timestamp": "a date"}
+"""What YAML calls values that are no text, and what we call them."""
 
 
 class Document(BaseModel):
@@ -23,6 +34,21 @@ class Document(BaseModel):
 
 
 Model = TypeVar("Model", bound=Document)
+
+
+class _Loader(yaml.SafeLoader):
+    """Names the line of a date that there is not."""
+
+
+def _date(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    try:
+        return loader.construct_yaml_timestamp(node)
+    except ValueError as problem:
+        what = f"{node.value} is no date ({problem}); put a name in quotes"
+        raise yaml.constructor.ConstructorError(None, None, what, node.start_mark) from None
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _date)
 
 
 def read(path: Path, model: type[Model], error: type[Exception] = ConfigError) -> Model:
@@ -50,13 +76,18 @@ def beside(name: str, info: ValidationInfo) -> str:
 def parse(
     path: Path, error: type[Exception] = ConfigError
 ) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int]]:
-    """The file's mapping, and the line (from 1) on which each key or item stands."""
+    """The file's mapping, and the line (from 1) on which each key or item stands.
+
+    Raises:
+        error: The file cannot be read, is not YAML, has no keys, or has one of them twice.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise error(f"{path}: over {MAX_BYTES // 1_000_000} MB; such a file is not read")
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        tree = yaml.safe_load(text)
+        text = decoded(path.read_bytes())
+        tree = yaml.load(text, Loader=_Loader)
+        lines: dict[tuple[str | int, ...], int] = {}
+        wrong = list(_mark_lines(yaml.compose(text, Loader=_Loader), (), lines))
     except (OSError, UnicodeDecodeError) as problem:
         raise error(f"{path}: cannot be read: {problem}") from problem
     except yaml.YAMLError as problem:
@@ -64,12 +95,15 @@ def parse(
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         what = getattr(problem, "problem", None) or problem
         raise error(f"{where}: not valid YAML: {what}") from problem
+    except (ValueError, RecursionError) as problem:
+        why = "it holds itself, or too many levels" if type(problem) is RecursionError else problem
+        raise error(f"{path}: not valid YAML: {why}") from problem
+    if wrong:
+        raise error("\n".join(f"{path}:{sentence}" for sentence in wrong))
     if tree is None:
         return {}, {}
     if not isinstance(tree, dict):
         raise error(f"{path}:1: expected keys with values, got {type(tree).__name__}")
-    lines: dict[tuple[str | int, ...], int] = {}
-    _mark_lines(node, (), lines)
     return tree, lines
 
 
@@ -106,15 +140,25 @@ def explain(
     return "\n".join(_sentence(one, model, source, lines or {}, tree) for one in problem.errors())
 
 
-def _mark_lines(node: Any, at: tuple[str | int, ...], lines: dict) -> None:
+def _mark_lines(node: Any, at: tuple[str | int, ...], lines: dict) -> Iterator[str]:
+    """Fill the line of each key and item; yield a sentence for each key that cannot be one."""
     if isinstance(node, yaml.MappingNode):
+        first: dict[str, int] = {}
         for key, value in node.value:
-            lines[(*at, key.value)] = key.start_mark.line + 1
-            _mark_lines(value, (*at, key.value), lines)
+            place, line = (*at, key.value), key.start_mark.line + 1
+            name, kind = ".".join(str(part) for part in place), KINDS.get(key.tag.split(":")[-1])
+            if kind:
+                yield f"{line}: the key {name!r} is {kind} to YAML; put it in quotes"
+            elif key.value in first:
+                both = f"in line {first[key.value]} and in line {line}"
+                yield f"{line}: the key {name!r} stands twice, {both}; leave one of them out"
+            first.setdefault(key.value, line)
+            lines[place] = line
+            yield from _mark_lines(value, place, lines)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             lines[(*at, index)] = item.start_mark.line + 1
-            _mark_lines(item, (*at, index), lines)
+            yield from _mark_lines(item, (*at, index), lines)
 
 
 def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict, tree: Any) -> str:
@@ -137,7 +181,19 @@ def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict, tree: 
     message = one["msg"].removeprefix("Value error, ")
     if not key:
         return f"{where}: {message}"
-    return f"{where}: {key}: {message}; got {one['input']!r:.200}"
+    return f"{where}: {key}: {message}; got {_got(one, lines)}"
+
+
+def _got(one: Any, lines: dict) -> str:
+    """The value that is wrong, with a word on quotes where YAML took a name for something else."""
+    value = one["input"]
+    got = str(value) if isinstance(value, datetime.date) else f"{value!r:.200}"
+    kind = KINDS.get("timestamp" if isinstance(value, datetime.date) else type(value).__name__)
+    is_name = one["type"] in NAMES or (kind != "a number" and one["type"] in PERHAPS)
+    if not lines or not kind or not is_name:
+        return got
+    words = " (as no, off, yes and on are)" if isinstance(value, bool) else ""
+    return f"{got}, which is {kind} to YAML{words}; put a name in quotes"
 
 
 def _hint(word: object, known: list[str], what: str) -> str:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from racer import ENV_IDS, assets
 from racer.assets.document import Document, read
@@ -24,7 +24,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str | int) else value
+    return value if isinstance(value, list | tuple) else [value]
 
 
 class Run(NamedTuple):
@@ -68,14 +68,22 @@ class Season(Document):
         default="time_trial", description="an empty road, one with boxes, or one with bot cars"
     )
     tracks: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
-        default=(), max_length=50, description="shipped tracks' names, or files"
+        default=(),
+        max_length=50,
+        validation_alias=AliasChoices("tracks", "track"),
+        description="shipped tracks' names, or files",
     )
     directions: Annotated[tuple[Literal["forward", "reverse"], ...], BeforeValidator(_listed)] = (
         Field(default=("forward",), min_length=1, description="each track's own, against it")
     )
     seeds: Annotated[
         tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...], BeforeValidator(_listed)
-    ] = Field(default=(0,), max_length=100, description="of the environment; none where sealed")
+    ] = Field(
+        default=(0,),
+        max_length=100,
+        validation_alias=AliasChoices("seeds", "seed"),
+        description="of the environment; none where sealed",
+    )
     laps: int = Field(default=3, ge=1, le=100, description="laps to complete in each run, 1-100")
     faults: Literal["reset", "end"] = Field(
         default="reset", description="a fault puts the car back at a penalty, or ends the run"
@@ -106,16 +114,11 @@ class Season(Document):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_stands_for_a_list(cls, tree: Any) -> Any:
+    def _a_sealed_one_has_no_seeds(cls, tree: Any) -> Any:
         if not isinstance(tree, dict):
             return tree
-        names = {"track": "tracks", "seed": "seeds"}
-        tree = {
-            names.get(key, key) if names.get(key) not in tree else key: tree[key] for key in tree
-        }
-        if tree.get("sealed") and "seeds" not in tree:
-            tree["seeds"] = ()
-        return tree
+        has_seeds = "seeds" in tree or "seed" in tree
+        return tree if has_seeds or not tree.get("sealed") else {**tree, "seeds": ()}
 
     @model_validator(mode="after")
     def _runs_are_there_once(self) -> Season:

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from racer.assets.document import explain
+from racer.assets.text import decoded
 from racer.car.actions import ActionSpace
 from racer.errors import ConfigError
 
@@ -161,13 +162,16 @@ def read_json(path: Path, model: type[File]) -> File:
             key, what was got and what is allowed.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        tree = json.loads(text)
+        tree = json.loads(decoded(path.read_bytes()), object_pairs_hook=_once)
     except (OSError, UnicodeDecodeError) as problem:
         raise ConfigError(f"{path}: cannot be read: {problem}") from problem
     except json.JSONDecodeError as problem:
         what = f"{problem.msg}, column {problem.colno}"
         raise ConfigError(f"{path}:{problem.lineno}: not valid JSON: {what}") from problem
+    except RecursionError as problem:
+        raise ConfigError(f"{path}: not valid JSON: it has too many levels") from problem
+    except ConfigError as problem:
+        raise ConfigError(f"{path}: {problem}") from None
     if not isinstance(tree, dict):
         got = type(tree).__name__
         raise ConfigError(f"{path}: a JSON object with keys is wanted; got {got}")
@@ -175,6 +179,17 @@ def read_json(path: Path, model: type[File]) -> File:
         return model.model_validate(tree)
     except ValidationError as problem:
         raise ConfigError(explain(problem, model, str(path), tree=tree)) from problem
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, in which no key may stand twice."""
+    tree: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in tree:
+            both = f"{tree[key]!r:.80} and {value!r:.80}"
+            raise ConfigError(f"the key {key!r} stands twice, with {both}; leave one of them out")
+        tree[key] = value
+    return tree
 
 
 def read_metadata(path: Path) -> Metadata:

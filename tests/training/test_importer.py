@@ -215,6 +215,37 @@ def test_a_file_that_is_no_json_names_its_line(model, tmp_path):
         import_deepracer(folder, "mine", tmp_path / "out")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_files_that_notepad_saved_are_taken(model, tmp_path, encoding):
+    folder = model()
+    plain, _ = taken(folder, tmp_path / "plain")
+    for name in ("model_metadata.json", "hyperparameters.json"):
+        (folder / name).write_text((folder / name).read_text(), encoding=encoding)
+    marked, _ = taken(folder, tmp_path / "marked")
+    assert marked.actions == plain.actions
+    assert marked.ppo == plain.ppo
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("hyperparameters.json", '{"lr": 1e-3, "lr": 1e-4}', "'lr' stands twice, with 0.001 and"),
+        (
+            "model_metadata.json",
+            '{"action_space": [{"steering_angle": 1, "speed": 1, "speed": 2}]}',
+            "'speed' stands twice, with 1 and 2",
+        ),
+        ("hyperparameters.json", '{"a": ' * 100_000, "not valid JSON: it has too many levels"),
+        ("hyperparameters.json", b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_json_that_says_a_thing_twice_or_is_no_text_is_refused(model, tmp_path, name, text, said):
+    folder = model()
+    (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError, match=f"{name}: .*{said}"):
+        import_deepracer(folder, "mine", tmp_path / "out")
+
+
 @pytest.mark.parametrize("gone", ["reward_function.py", "model_metadata.json"])
 def test_a_missing_file_is_named(model, tmp_path, gone):
     folder = model()
