@@ -72,7 +72,7 @@ def look(browser):
 
 def wait(tab, for_):
     """Until an expression holds; playwright's own way wants `eval`, which the pages forbid."""
-    until = time.monotonic() + 15
+    until = time.monotonic() + 60
     while not tab.evaluate(f"Boolean({for_})"):
         assert time.monotonic() < until, for_
         tab.wait_for_timeout(20)

@@ -197,7 +197,7 @@ def test_a_crafted_file_is_refused_by_its_code_and_leaves_no_trace(entry, capsys
     CRAFTED[code](entry)
     before = sum(os.times()[:4])
     refused("board", "check", entry, "--json")
-    assert sum(os.times()[:4]) - before < 10, "processor time"
+    assert sum(os.times()[:4]) - before < 60, "processor time"
     output = capsys.readouterr()
     said = json.loads(output.out)
     assert said["code"] == code

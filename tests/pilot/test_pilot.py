@@ -68,8 +68,8 @@ def test_a_race_against_the_tracks_direction_is_driven_and_has_no_limit():
 def test_the_time_of_a_race_is_held_against_a_standing_lap_and_flying_ones():
     result = judge_entries(["raceline"], "oval", THREE)[0]
     assert result.limit is not None
-    assert result.limit_s == result.limit.standing + 2 * result.limit.flying
-    assert result.x_limit == sum(result.lap_times_s) / result.limit.race(3)
+    assert result.limit_s == pytest.approx(result.limit.standing + 2 * result.limit.flying)
+    assert result.x_limit == pytest.approx(sum(result.lap_times_s) / result.limit.race(3))
 
 
 @pytest.mark.slow

@@ -79,8 +79,21 @@ def test_a_discrete_policy_gives_the_same_index(tmp_path):
     observations, _ = env.reset(seed=1)
     env.close()
     indices = [int(in_onnx(observation[None])[0]) for observation in observations]
-    assert indices == [int(in_torch(observation[None])[0]) for observation in observations]
+    chosen, margins = zip(*(choice(in_torch, observation[None]) for observation in observations))
+    is_clear = np.array(margins) > 1e-4
+    assert is_clear.sum() > 40
+    assert np.array_equal(np.array(indices)[is_clear], np.array(chosen)[is_clear])
     assert all(config.actions.space().contains(index) for index in indices)
+
+
+def choice(policy: TorchPolicy, observation) -> tuple[int, float]:
+    """A discrete policy's action, and by how much it is worth more than any other."""
+    worth = []
+    hook = policy._actor.action.register_forward_hook(lambda *given: worth.append(given[-1]))
+    index = int(policy(observation)[0])
+    hook.remove()
+    least, most = np.sort(worth[0].numpy().ravel())[-2:]
+    return index, float(most - least)
 
 
 SEVERAL = [
@@ -109,7 +122,8 @@ def test_a_policy_of_several_sensors_has_an_input_for_each_and_equals_torch(
     for car in range(12):
         mine = of_car(observations, np.array([car]))
         answers.append(in_onnx(mine))
-        assert np.abs(in_torch(mine) - answers[-1]).max() <= 1e-5
+        if actions == "continuous" or choice(in_torch, mine)[1] > 1e-4:
+            assert np.abs(in_torch(mine) - answers[-1]).max() <= 1e-5
     if actions == "continuous":
         assert np.ptp(answers, axis=0).max() > 1e-3, "it must depend on what is seen"
 

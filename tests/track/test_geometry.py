@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from shapely import contains_xy
+from shapely import contains_xy, distance
+from shapely import points as shapely_points
 from shapely.geometry import LinearRing, Point, Polygon
 
 from racer import assets
@@ -47,6 +48,12 @@ def assert_is_nearest(name: str, point: tuple[float, float]) -> None:
     assert 0.0 <= place.s < track.length
     i = int(place.segment)
     assert track.s[i] - 1e-9 <= (place.s or track.s[i]) <= track.s[i + 1] + 1e-9
+
+
+def off_the_borders(track: Track, xy: np.ndarray) -> np.ndarray:
+    """Of points (N, 2) those where no rounding decides on which side of a border they lie."""
+    away = [distance(LinearRing(ring), shapely_points(xy)) for ring in (track.left, track.right)]
+    return xy[np.min(away, axis=0) > 1e-9]
 
 
 @unhurried
@@ -125,7 +132,7 @@ def test_a_circle_heads_along_its_tangent():
 @unhurried
 @given(names, st.lists(anywhere, min_size=20, max_size=20))
 def test_the_road_is_what_lies_between_the_two_polygons(name, points):
-    track, xy = TRACKS[name], np.array(points)
+    track, xy = TRACKS[name], off_the_borders(TRACKS[name], np.array(points))
     left, right = Polygon(track.left), Polygon(track.right)
     road = left.symmetric_difference(right)
     assert_array_equal(track.on_road(xy), contains_xy(road, xy))
@@ -136,7 +143,9 @@ def test_a_point_level_with_a_corner_of_a_border_is_judged_as_any_other(name):
     track = TRACKS[name]
     y = np.concatenate([track.left[:, 1], track.right[:, 1]])
     xy = np.stack([np.random.default_rng(0).uniform(-7, 7, len(y)), y], axis=1)
+    xy = off_the_borders(track, xy)
     road = Polygon(track.left).symmetric_difference(Polygon(track.right))
+    assert len(xy) > 0.99 * len(y)
     assert_array_equal(track.on_road(xy), contains_xy(road, xy))
 
 
@@ -190,7 +199,8 @@ def test_a_reversed_track_flips_the_side_and_the_way(name, point):
     if np.hypot(*(foot - foot_back)) < 1e-6:
         total = float(here.s + there.s)
         assert min(abs(total - track.length), abs(total)) < 1e-6
-    assert back.on_road(xy) == track.on_road(xy)
+    if len(off_the_borders(track, xy[None])):
+        assert back.on_road(xy) == track.on_road(xy)
     assert_allclose(back.centre[0], track.centre[0])
     assert_allclose(back.left, np.roll(track.right[::-1], 1, axis=0))
     assert_allclose(back.right, np.roll(track.left[::-1], 1, axis=0))

@@ -117,11 +117,11 @@ def test_sigint_saves_and_ends_the_run(tmp_path):
     started = time.monotonic()
     while not any(Path(folder).glob("events.*")):
         assert process.poll() is None, process.stdout.read() if process.stdout else ""
-        assert time.monotonic() - started < 60
+        assert time.monotonic() - started < 300
         time.sleep(0.1)
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == STOPPED, output
     assert "it was stopped" in output
     assert f"racer train --resume {folder}" in output

@@ -98,7 +98,7 @@ def test_a_car_drives_the_same_bits_in_another_process(alone):
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert other.stdout.strip() == hashlib.sha256(alone).hexdigest()
@@ -111,7 +111,7 @@ def test_importing_and_starting_a_world_prints_nothing():
         [sys.executable, "-c", program + "World(d(), 1).close()"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert (quiet.stdout, quiet.stderr) == ("", "")
