@@ -5,6 +5,10 @@ class RacerError(Exception):
     """What was got, what was wanted and what to do, in one message; the command exits with 2."""
 
 
+class UsageError(RacerError):
+    """A command line that names no command or option, or lacks a word."""
+
+
 class ConfigError(RacerError):
     """A YAML file or a command-line override cannot be used."""
 

@@ -1,12 +1,24 @@
 """The command line: verbs, plain JSON, and errors that a person can act on."""
 
+import contextlib
+import inspect
+import io
 import json
+import re
+import shlex
+import shutil
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
+from racer import __version__, assets
+from racer.assets.document import read
 from racer.cli import main
+from racer.cli.app import COMMANDS, GROUPS
+from racer.cli.options import fields, shown
+from racer.training.config import RunConfig
 
 
 def run(*words):
@@ -25,32 +37,175 @@ def refused(capsys, *words):
     return said
 
 
-def test_help_names_every_verb_and_imports_nothing_heavy():
+ALL = {path: function for commands in COMMANDS.values() for path, function in commands.items()}
+HEAVY = ("torch", "numba", "pybullet", "scipy", "matplotlib", "onnxruntime", "pydantic")
+
+
+@pytest.mark.parametrize("words", [["--help"], [], ["board"], ["train"], ["help", "race"]])
+def test_help_imports_nothing_heavy(words):
     code = (
-        "import sys, racer.cli; racer.cli.main(['--help']);"
-        "heavy = ('torch', 'numba', 'pybullet', 'scipy', 'matplotlib', 'onnxruntime');"
-        "print([name for name in heavy if name in sys.modules])"
+        f"import sys, racer.cli; racer.cli.main({words});"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    ours = ("analyze", "actions", "import-deepracer")
-    for verb in (
-        *ours,
-        "train",
-        "runs list",
-        "watch",
-        "export",
-        "race",
-        "board submit",
-        "board show",
-        "bench",
-        "car report",
-    ):
-        assert verb in done.stdout
     assert done.stdout.rstrip().endswith("[]")
 
 
-def test_an_unknown_verb_names_the_known_ones(capsys):
-    assert "known: train, export, race" in refused(capsys, "trian")
+def helped(capsys, *words):
+    """What the help of some words says, on a wide terminal."""
+    main([*words])
+    return capsys.readouterr().out
+
+
+def test_the_overview_and_the_groups_name_every_command_with_a_line_of_help(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    said = {group: helped(capsys, *group.split(), "--help") for group in ("", *GROUPS, "bench")}
+    for path, function in ALL.items():
+        above, _, name = path.rpartition(" ")
+        about = (function.__doc__ or "").partition(".")[0].partition("\n")[0]
+        assert re.search(rf"{name} +{re.escape(about)}", said[above]), path
+
+
+def test_every_command_has_its_own_help_with_a_line_for_each_option(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for path, function in ALL.items():
+        shown = helped(capsys, *path.split(), "-h")
+        assert shown.startswith("Usage: racer " + path)
+        for name in inspect.signature(function).parameters:
+            assert re.search(rf"{name.replace('_', '-')} +\S", shown, re.IGNORECASE), (path, name)
+
+
+@pytest.mark.parametrize("words", [(), ("board",), ("board", "season"), ("tracks",), ("runs",)])
+def test_a_group_alone_is_its_help(words, capsys):
+    assert (
+        helped(capsys, *words) == helped(capsys, *words, "--help") == helped(capsys, "help", *words)
+    )
+
+
+def test_the_version_is_told(capsys):
+    assert helped(capsys, "--version") == f"racer {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("trian quick", "train"),
+        ("board sumbit x.entry.zip", "submit"),
+        ("board season sael x", "seal"),
+        ("tracks lsit", "list"),
+        ("race raceline --trak oval", "--track"),
+        ("board show --jsn", "--json"),
+        ("train quick --ppo.learning-rat 1", "--ppo.learning-rate"),
+        ("train state --sensor.0.stak 2", "--sensor.0.stack"),
+        ("completion bahs", "bash"),
+    ],
+)
+def test_a_misspelt_word_is_answered_with_the_near_one(capsys, words, meant):
+    assert re.search(f'Did you mean "?{meant}"?\\?', refused(capsys, *words.split()))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("board submit", "ENTRY"),
+        ("board show open", "does not take 'open'"),
+        ("race raceline --laps 2.7", "--laps: a whole number is wanted, got '2.7'"),
+        ("race raceline --kind boxes", "time_trial"),
+        ("board verify 1 x", "IDS"),
+        ("train quick --steps 1e5", "--steps"),
+        ("train quick --seed", "--seed requires"),
+        ("train quick state", "does not take 'state'"),
+        ("train --seed 3", "wants a CONFIG"),
+        ("train --resume runs/none --seed 3", "without --seed"),
+    ],
+)
+def test_a_word_too_many_too_few_or_of_the_wrong_kind_is_a_usage_error(capsys, words, said):
+    assert said in refused(capsys, *words.split())
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The configs and folders of trainings that are only begun."""
+    begun = []
+    monkeypatch.setattr("racer.cli.train._train", lambda *words: begun.append(words))
+    return begun
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "quick --run x --seed 1 --track oval snake --race.walls",
+        "--run x --seed 1 --track oval snake --race.walls quick",
+        "--seed 1 --race.walls quick --track oval snake --run=x",
+        "--race.walls --run x --seed=1 --track oval snake quick",
+        "--track oval snake quick --seed 1 --race.walls --run x",
+    ],
+)
+def test_options_of_train_stand_before_or_after_the_config(words, trained):
+    main(["train", *words.split()])
+    config, folder, _, name = trained[0]
+    assert (str(folder), name) == ("x", "quick")
+    assert (config.seed, config.track, config.race.walls) == (1, ("oval", "snake"), True)
+    assert config.sensor[0].width == 80
+
+
+def test_every_field_of_a_config_is_an_option_that_keeps_its_value(trained):
+    """What the help shows as default is what the option takes, and changes nothing."""
+    config = read(assets.find("quick", "configs"), RunConfig)
+    words = []
+    for field in fields(config):
+        if bool in (field.kind, *get_args(field.kind)):
+            words += [field.option] if field.value else []
+        elif field.value != ():
+            words += [field.option, *shown(field.value).split()]
+    main(["train", "quick", *words])
+    assert trained[0][0] == config
+
+
+def test_the_help_of_a_config_shows_its_values(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    said = helped(capsys, "train", "lidar", "--help")
+    assert re.search(r"--sensor\.0\.beams .*\[default: 64\]", said)
+    assert re.search(r"--race\.walls .*\[default: true\]", said)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("racer bo", "board"),
+        ("racer board su", "submit"),
+        ("racer train quick --ppo.learn", "--ppo.learning-rate"),
+        ("racer race x.entry.zip --kind obj", "object_avoidance"),
+        ("racer completion f", "fish"),
+    ],
+)
+def test_bash_completes_commands_options_and_values(scripts, words, wanted):
+    line = words.split()
+    code = f'. "{scripts["bash"]}"; COMP_WORDS=({shlex.join(line)}); COMP_CWORD={len(line) - 1}; '
+    code += "_racer; echo ${COMPREPLY[@]}"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [wanted]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_reads_its_completion(scripts, shell):
+    program = shutil.which(shell)
+    if not program:
+        pytest.skip(f"{shell} is not installed")
+    done = subprocess.run([program, "-n", scripts[shell]], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory):
+    """Each shell's completion, in a file."""
+    files = {}
+    for shell in ("bash", "zsh", "fish"):
+        files[shell] = tmp_path_factory.mktemp("completion") / shell
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            main(["completion", shell])
+        files[shell].write_text(printed.getvalue())
+    return files
 
 
 def test_an_unknown_key_in_a_config_names_file_line_and_the_near_one(capsys, tmp_path):

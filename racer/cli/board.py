@@ -122,9 +122,7 @@ def board_dispute(id: int, why: str = "") -> None:
     print(f"submission {id} is disputed: {Store().dispute(id, why).body['why']}")
 
 
-def board_verify(
-    ids: tuple[int, ...], all: bool = False, policy: bool = True, json: bool = False
-) -> None:
+def board_verify(*ids: int, all: bool = False, policy: bool = True, json: bool = False) -> None:
     """Check the chain, simulate rows again from their replays, and run their policies again.
 
     Args:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def race(
-    entries: tuple[str, ...],
+    *entries: str,
     track: str | None = None,
     car: str = "deepracer",
     kind: Literal["time_trial", "object_avoidance", "head_to_bot"] | None = None,

@@ -3,107 +3,131 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import make_dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from racer.cli.output import command, sentence
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
+    from racer.cli.options import Place
+    from racer.training.config import RunConfig
     from racer.training.watch import Watch
 
 STOPPED = 3
 """Exit code of a training that a signal ended: saved, and to be resumed."""
 
 
-def train(words: Sequence[str]) -> None:
-    """Train a policy: `racer train CONFIG [--run FOLDER] [overrides]`, or go on with a run."""
-    import tyro
-    from pydantic import ValidationError
+def train(
+    config: str | None = None,
+    /,
+    *,
+    resume: Path | None = None,
+    run: Path | None = None,
+    minutes: float | None = None,
+    deepracer_logs: bool = False,
+    quiet: bool = False,
+    log: Path | None = None,
+    changes: dict[tuple[str | int, ...], Any] | None = None,
+) -> None:
+    """Train a policy, or go on with a run that was interrupted.
 
+    `racer train CONFIG` starts a new run. Every field of the config is an option too, such as
+    `--seed 1 --ppo.learning-rate 1e-4`; `racer train CONFIG --help` lists them all with the values
+    that they have in that config.
+
+    Args:
+        config: A YAML file, or the name of a config that ships with racer.
+        resume: Go on with the run in this folder, as if it had not been interrupted.
+        run: The new run's folder; runs/<config>-<time> by default.
+        minutes: Wall-clock minutes after which training ends, over all parts of a run; those of
+            the config by default.
+        deepracer_logs: Also write the logs that DeepRacer's analysis tools read.
+        quiet: Print nothing but errors.
+        log: Append a line an evaluation to this file, as to the run's log.txt.
+        changes: The values of the config's fields that differ, by place.
+    """
     from racer import assets
-    from racer.assets.document import explain, read
+    from racer.assets.document import read
+    from racer.cli.options import with_values
     from racer.training.config import RunConfig
 
-    if words and words[0].partition("=")[0] == "--resume":
-        _, _, run = words[0].partition("=")
-        positional = (tyro.conf.PositionalRequiredArgs,)
-        more = [run, *words[1:]] if run else list(words[1:])
-        tyro.cli(_resume, prog="racer train --resume", args=more, config=positional)
+    changes = changes or {}
+    if minutes is not None:
+        changes[("minutes",)] = minutes
+    if resume is not None:
+        _check_resumed(config, run, changes)
+        _resume(resume, changes.get(("minutes",)), deepracer_logs, quiet, log)
         return
-    if not words or words[0].startswith("-"):
-        wanted = ", ".join(assets.names("configs"))
-        if words and words[0] not in ("-h", "--help"):
-            raise ConfigError(f"racer train wants a config first: a YAML file, or one of {wanted}")
-        print(f"usage: racer train CONFIG [options]; CONFIG: a YAML file, or one of {wanted}")
-        print("`racer train CONFIG --help` lists every option with its value in that config")
-        print("`racer train --resume RUN` goes on with a run that was interrupted")
-        return
-    path = assets.find(words[0], "configs")
-    config = read(path, RunConfig)
+    if config is None:
+        raise ConfigError(f"racer train wants a CONFIG: a YAML file, or one of {_shipped()}")
+    path = assets.find(config, "configs")
+    chosen = with_values(read(path, RunConfig), changes)
+    _train(chosen, run, deepracer_logs, quiet, log, path.stem)
 
-    folder = tyro.conf.arg(help="the run's folder; runs/<config>-<time> if not given")
-    logs = tyro.conf.arg(help="also write the logs that DeepRacer's analysis tools read")
-    quiet = tyro.conf.arg(help="print nothing but errors")
-    log = tyro.conf.arg(help="append a line an evaluation to this file, as to the run's log.txt")
-    fields: list[Any] = [
-        ("config", Annotated[RunConfig, tyro.conf.arg(name="")]),
-        ("run", Annotated[Path | None, folder], None),
-        ("deepracer_logs", Annotated[bool, logs], False),
-        ("quiet", Annotated[bool, quiet], False),
-        ("log", Annotated[Path | None, log], None),
-    ]
-    Options = make_dataclass("Options", fields)
-    try:
-        options = tyro.cli(
-            Options,
-            prog=f"racer train {words[0]}",
-            args=words[1:],
-            default=Options(config),
-            config=(tyro.conf.AvoidSubcommands,),
+
+def train_command(words: Sequence[str]) -> tuple[Callable[..., None], list[str]]:
+    """Return `train` with the options of the config that its words name, and the words in order.
+
+    Raises:
+        ConfigError: The config cannot be read.
+    """
+    from racer.cli.options import as_command, config_first
+
+    if set(words) <= {"-h", "--help"}:
+        return as_command(train, None), ["--help"]
+    from racer import assets
+    from racer.assets.document import read
+    from racer.training.config import RunConfig
+
+    plain = as_command(train, RunConfig())
+    words = config_first(words, plain)
+    if words[0].startswith("-"):
+        return plain, words
+    return as_command(train, read(assets.find(words[0], "configs"), RunConfig)), words
+
+
+def _shipped() -> str:
+    from racer import assets
+
+    return ", ".join(assets.names("configs"))
+
+
+def _check_resumed(config: str | None, run: Path | None, changes: dict[Place, Any]) -> None:
+    """Refuse what a run that goes on cannot take, because it has its own config and folder."""
+    given = [config or "", "--run" if run else ""]
+    given += ["--" + ".".join(map(str, place)) for place in changes if place != ("minutes",)]
+    if any(given):
+        what = ", ".join(filter(None, given)).replace("_", "-")
+        raise ConfigError(
+            f"racer train --resume goes on with the run's own config; without {what}, please "
+            "(--minutes, --deepracer-logs, --quiet and --log can be given)"
         )
-    except ValidationError as problem:
-        raise ConfigError(explain(problem, RunConfig, "command line")) from problem
-    _train(options, path.stem)
 
 
-def _train(options: Any, name: str) -> None:
+def _train(
+    config: RunConfig,
+    folder: Path | None,
+    deepracer_logs: bool,
+    quiet: bool,
+    log: Path | None,
+    name: str,
+) -> None:
     from rich.console import Console
 
     from racer.training.run import train as run
     from racer.training.shared_output import shared_output
 
     with shared_output():
-        watch = run(
-            options.config,
-            options.run,
-            Console(quiet=options.quiet),
-            deepracer_logs=options.deepracer_logs,
-            name=name,
-            log=options.log,
-        )
-        _tell(watch, options.quiet)
+        shown = Console(quiet=quiet)
+        watch = run(config, folder, shown, deepracer_logs=deepracer_logs, name=name, log=log)
+        _tell(watch, quiet)
 
 
 def _resume(
-    run: Path,
-    minutes: float | None = None,
-    deepracer_logs: bool = False,
-    quiet: bool = False,
-    log: Path | None = None,
+    run: Path, minutes: float | None, deepracer_logs: bool, quiet: bool, log: Path | None
 ) -> None:
-    """Go on with a run that was interrupted, as if it had not been.
-
-    Args:
-        run: The run's folder.
-        minutes: Wall-clock minutes after which training ends, over all its parts; those of its
-            config where they are not given.
-        deepracer_logs: Also write the logs that DeepRacer's analysis tools read.
-        quiet: Print nothing but errors.
-        log: Append a line an evaluation to this file, as to the run's log.txt.
-    """
     from rich.console import Console
 
     from racer.training.run import resume

@@ -1,0 +1,221 @@
+"""Every field of a config as an option of `racer train`, such as `--ppo.learning-rate`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+
+from cyclopts import Group, Parameter, Token, convert
+
+from racer import assets
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from racer.training.config import RunConfig
+
+Place = tuple[str | int, ...]
+"""Where a field stands in a config: `("ppo", "gamma")`, `("sensor", 0, "width")`."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a config that holds no others."""
+
+    place: Place
+    kind: Any
+    value: Any
+    help: str
+
+    @property
+    def option(self) -> str:
+        """The option's name: `--ppo.learning-rate`."""
+        return "--" + ".".join(str(part).replace("_", "-") for part in self.place)
+
+    @property
+    def heading(self) -> str:
+        """The part of the config that it belongs to."""
+        return ".".join(map(str, self.place[:-1])) or "config"
+
+    @property
+    def key(self) -> str:
+        """The option's name as Python's keyword."""
+        return "__".join(map(str, self.place))
+
+
+def fields(model: BaseModel, at: Place = ()) -> Iterator[Field]:
+    """Walk through a config's fields, those of its parts too, with the values it gives them."""
+    from pydantic import BaseModel
+
+    for name, info in type(model).model_fields.items():
+        value, place = getattr(model, name), (*at, name)
+        if isinstance(value, BaseModel):
+            yield from fields(value, place)
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            for index, item in enumerate(value):
+                yield from fields(item, (*place, index))
+        else:
+            yield Field(place, info.annotation, value, info.description or "")
+
+
+def with_values(config: RunConfig, values: dict[Place, Any]) -> RunConfig:
+    """Return the config with other values at some places.
+
+    Raises:
+        ConfigError: A value is out of its range, or does not go with another.
+    """
+    from racer.assets.document import validate
+
+    tree = config.model_dump()
+    for place, value in values.items():
+        there: Any = tree
+        for part in place[:-1]:
+            there = there[part]
+        there[place[-1]] = value
+    return validate(tree, type(config), "command line")
+
+
+def as_command(function: Callable[..., None], config: RunConfig | None) -> Callable[..., None]:
+    """Return a command with the function's own options, and one for each field of the config.
+
+    Args:
+        function: Takes its own options, and `changes`: by place, the values that were given. A
+            field of the config hides an option of its own that has the same name.
+        config: Whose values the help shows as defaults; None for no options but its own.
+    """
+    found = list(fields(config)) if config else []
+    places = {field.key: field.place for field in found}
+
+    @functools.wraps(function)
+    def call(*words: Any, **options: Any) -> None:
+        changes = {places[key]: options.pop(key) for key in list(options) if key in places}
+        function(*words, **options, changes=changes)
+
+    own = inspect.signature(function, eval_str=True).parameters.values()
+    shown = [one for one in own if one.name != "changes" and one.name not in places]
+    headings = list(dict.fromkeys(field.heading for field in found))
+    shown += [_parameter(field, 100 + headings.index(field.heading)) for field in found]
+    return with_parameters(call, shown)
+
+
+def with_parameters(
+    function: Callable[..., None], parameters: Sequence[inspect.Parameter]
+) -> Callable[..., None]:
+    """Give a wrapper the signature that the parser shall see.
+
+    A flag that is off by default needs no `--no-` to turn it off; whole numbers are not rounded.
+    """
+    shown = []
+    for one in parameters:
+        if get_origin(one.annotation) is Annotated:
+            pass
+        elif one.default is False and one.annotation is bool:
+            flag = Parameter(negative=(), show_default=False)
+            one = one.replace(annotation=Annotated[bool, flag])
+        elif _mentions_int(one.annotation):
+            one = one.replace(annotation=Annotated[one.annotation, Parameter(converter=_whole)])
+        shown.append(one)
+    function.__signature__ = inspect.Signature(shown)  # pyright: ignore[reportFunctionMemberAccess]
+    function.__annotations__ = {one.name: one.annotation for one in shown}
+    return function
+
+
+def _mentions_int(kind: Any) -> bool:
+    return kind is int or any(map(_mentions_int, get_args(kind)))
+
+
+def _or_null(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Convert the value of a field that may be null, as YAML writes it."""
+    return None if [token.value for token in tokens] == ["null"] else _whole(kind, tokens)
+
+
+def _whole(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Convert as cyclopts does, but refuse 2.7 where a whole number is wanted."""
+    for token in tokens if _mentions_int(kind) else ():
+        if re.fullmatch(r"[-+]?[\d_]*\.?[\d_]*(e[-+]?\d+)?", token.value, re.IGNORECASE):
+            try:
+                int(token.value)
+            except ValueError:
+                raise ValueError(f"a whole number is wanted, got {token.value!r}.") from None
+    return convert(kind, tokens)
+
+
+def config_first(words: Sequence[str], command: Callable[..., None]) -> list[str]:
+    """Put CONFIG first among the words of `racer train`.
+
+    CONFIG is the first word that is neither an option nor an option's value. An option of many
+    values, `--track` say, gives one up that names a config where no other word can be CONFIG.
+    """
+    kinds = _kinds(command)
+    given_up, values = None, 0
+    for index, word in enumerate(words):
+        if word.startswith("-"):
+            values = 0 if "=" in word else _values(kinds.get(word.replace(".no-", "."), str))
+        elif values == 0:
+            return _first(words, index)
+        elif values == 1:
+            values = 0
+        elif word in assets.names("configs") or word.endswith((".yaml", ".yml")):
+            given_up = index
+    return list(words) if given_up is None else _first(words, given_up)
+
+
+def _first(words: Sequence[str], index: int) -> list[str]:
+    return [words[index], *words[:index], *words[index + 1 :]]
+
+
+def _kinds(command: Callable[..., None]) -> dict[str, Any]:
+    """Each option's type."""
+    options = {"-h": bool, "--help": bool}
+    for one in inspect.signature(command).parameters.values():
+        kind, *marks = get_args(one.annotation) if _is_annotated(one) else (one.annotation,)
+        names = [name for mark in marks for name in mark.name or ()]
+        options[names[0] if names else "--" + one.name.replace("_", "-")] = kind
+    return options
+
+
+def _values(kind: Any) -> int:
+    """How many values an option takes: 0, 1, or 2 for any number."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    if bool in kinds:
+        return 0
+    return 2 if any(get_origin(_bare(one)) is tuple for one in kinds) else 1
+
+
+def _bare(kind: Any) -> Any:
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _is_annotated(parameter: inspect.Parameter) -> bool:
+    return get_origin(parameter.annotation) is Annotated
+
+
+def _parameter(field: Field, sort_key: int) -> inspect.Parameter:
+    """The option of a field, under its heading."""
+    about = Parameter(
+        name=field.option,
+        help=field.help,
+        converter=_or_null if NoneType in get_args(field.kind) else _whole,
+        group=Group(field.heading, sort_key=sort_key),
+        show_default=shown,
+    )
+    return inspect.Parameter(
+        field.key,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=field.value,
+        annotation=Annotated[field.kind, about],
+    )
+
+
+def shown(value: Any) -> str:
+    """A value as a person types it."""
+    if isinstance(value, tuple):
+        return " ".join(map(shown, value))
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
