@@ -305,17 +305,19 @@ class RacerVectorEnv(VectorEnv):
             self._shown = time.perf_counter()
         if self.render_mode != "rgb_array":
             return None
-        from racer.view.chase import ChaseView
+        from racer.view.chase import Actor, ChaseView, bots
 
         track = int(self.race.road[0]) // 2
         if track not in self._views:
             walls = self.config.race.walls
             self._views[track] = ChaseView(self.tracks[track], self.car, walls=walls)
-        world, colours = self.world, self.race.colours[0]
-        state = world.state
-        return self._views[track].frame(
-            state.body[0], float(state.steering[0]), boxes=world.boxes[0], colours=colours
-        )
+        state, boxes, colours = self.world.state, self.world.boxes[0], self.race.colours[0]
+        cars = [Actor(state.body[0], float(state.steering[0]))]
+        if self.race.objects.is_moving:
+            cars += bots(boxes, self.car)
+            boxes, colours = boxes[:0], colours[:0]
+        picture = self._views[track].frame(state.body[0], cars, boxes, colours)
+        return np.ascontiguousarray(picture[..., :3])
 
     def close_extras(self, **kwargs: Any) -> None:
         """Free the world; called by `close`."""

@@ -176,39 +176,33 @@ def board_chain(head: str = "", json: bool = False) -> None:
         print(f"{len(chain.hashes)} records, head {chain.head}")
 
 
-def board_replay(id: int, video: Path | None = None, run: int = 0) -> None:
+def board_replay(id: int, video: Path | None = None, run: int = 0, size: str | None = None) -> None:
     """Film a judged run, simulated again from its replay.
 
     Args:
         id: The submission's number, as `racer board show` tells it.
-        video: The mp4 to write, which must be given.
+        video: The .mp4 or .gif to write, or the .png of a still, which must be given.
         run: Which of its runs, from 0.
+        size: The film's 480p, 720p, 1080p or WIDTHxHEIGHT; 720p by default, 480x270 of a .gif.
     """
     from racer.board.store import Store
     from racer.board.trial import again
-    from racer.track import load_track
-    from racer.view.race import film
+    from racer.cli.race import Shot
+    from racer.policy.entry import read_entry
+    from racer.view.form import refuse_form, size_of
 
     if video is None:
         raise ConfigError("racer board replay wants a file to write: add --video FILE.mp4")
-    store = Store()
+    refuse_form(video)
+    pixels, store = size_of(size, video), Store()
     row = store.row(id)
     season, driven, result = again(
         store, row, run, secret_on(store, store.season(row.season_digest))
     )
-    film(
-        video,
-        load_track(driven.track),
-        result.body,
-        result.steering,
-        result.lap_times_s,
-        result.laps,
-        (),
-        boxes=result.boxes,
-        colours=result.colours,
-        walls=season.walls,
-        car=season.car,
-    )
+    package = store.entry_path(row.entry_sha256)
+    sensor = read_entry(package).manifest.sensor if package.exists() else ()
+    shot = Shot(video, pixels, [row.name], sensor=sensor)
+    shot.film([result], driven.track, season.race(driven.direction), season.car)
     print(f"video: {video}")
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from racer.cli.deepracer import log_race
-from racer.cli.output import console, print_json, sentence
+from racer.cli.output import console, print_json, progress, sentence
 from racer.errors import ConfigError, TrackError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from racer.judge import LapResult
     from racer.policy.entry import Entry
     from racer.race import RaceConfig
@@ -26,6 +28,8 @@ def race(
     laps: int = 3,
     seed: int = 0,
     video: Path | None = None,
+    follow: str | None = None,
+    size: str | None = None,
     plot: Path | None = None,
     json: bool = False,
     deepracer_logs: Path | None = None,
@@ -45,12 +49,17 @@ def race(
         walls: Walls on both borders; as the first entry was trained by default.
         laps: Laps to drive.
         seed: Seed of the environment.
-        video: Record the race as this mp4; the camera follows the first entry.
+        video: Film the race, with all penalties, as this .mp4 or .gif; a .png is a still of it,
+            where most of the others are seen, or alone in the tightest bend.
+        follow: Whom the camera follows, by name; of those who share one, the second is "NAME 2".
+            The first by default.
+        size: The film's 480p, 720p, 1080p or WIDTHxHEIGHT; 720p by default, 480x270 of a .gif.
         plot: Draw the first entry's driven line as this PNG.
         json: Print the result as JSON; a list of them where several race.
         deepracer_logs: Write the first entry's race into this folder as DeepRacer's tools read it.
     """
     from racer.judge import home_race, judge_entries, race_rules
+    from racer.view.form import told_apart
 
     racers = [racer_named(entry) for entry in entries]
     if not racers:
@@ -64,12 +73,16 @@ def race(
     rules = race_rules(laps, like=home_race(racers[0]).model_copy(update=chosen))
     if not track and manifests:
         _check_home(road, manifests[0].name)
+    names = told_apart(
+        [racer if isinstance(racer, str) else racer.manifest.name for racer in racers]
+    )
+    shot = _shot(video, follow, size, racers, names)
     results = judge_entries(racers, road, rules, seed, car)
-    names = [racer if isinstance(racer, str) else racer.manifest.name for racer in racers]
-    if video or plot:
-        sensor = () if isinstance(racers[0], str) else racers[0].manifest.sensor
-        car = manifests[0].car if manifests else car
-        _picture(results[0], road, rules.walls, names[0], sensor, car, video, plot)
+    car = manifests[0].car if manifests else car
+    if plot:
+        _draw(results[0], road, names[0], plot)
+    if shot:
+        shot.film(results, road, rules, car)
     if deepracer_logs:
         if isinstance(racers[0], str):
             raise ConfigError("--deepracer-logs wants an entry, which says what its actions are")
@@ -114,36 +127,56 @@ def racer_named(word: str) -> Entry | str:
     return word if word in PILOTS else read_entry(Path(word))
 
 
-def _picture(
-    result: LapResult,
-    track: str,
-    walls: bool,
-    name: str,
-    sensor: Sensors,
-    car: str,
-    video: Path | None,
-    plot: Path | None,
-) -> None:
+def _draw(result: LapResult, track: str, name: str, plot: Path) -> None:
     from racer.track import load_track
     from racer.view.plot import driven_line, save
-    from racer.view.race import film
 
     road = load_track(track)
-    if plot:
-        title = f"{name} on {road.name}: {sentence(result)}"
-        save(driven_line(road, result.xy, result.speed, title), plot)
-    if video:
-        race = result.body, result.steering, result.lap_times_s, result.laps
-        film(
-            video,
-            road,
-            *race,
-            sensor,
-            boxes=result.boxes,
-            colours=result.colours,
-            walls=walls,
-            car=car,
-        )
+    title = f"{name} on {road.name}: {sentence(result)}"
+    save(driven_line(road, result.xy, result.speed, title), plot)
+
+
+class Shot(NamedTuple):
+    """A film that is asked for: where it goes, what it shows, and how large."""
+
+    path: Path
+    size: tuple[int, int]
+    names: Sequence[str]
+    follow: int = 0
+    sensor: Sensors = ()
+
+    def film(self, results: Sequence[LapResult], track: str, rules: RaceConfig, car: str) -> None:
+        """Write it; a terminal shows how far it is."""
+        from racer.track import load_track
+        from racer.view.race import film
+
+        chosen = self.names, self.follow, self.sensor, car, self.size
+        with progress("filming") as told:
+            film(self.path, load_track(track), results, rules, *chosen, heard=told)
+
+
+def _shot(
+    video: Path | None,
+    follow: str | None,
+    size: str | None,
+    racers: Sequence[Entry | str],
+    names: Sequence[str],
+) -> Shot | None:
+    """The film that the options ask for, refused before a race is driven for nothing."""
+    from racer.view.form import refuse_form, size_of
+
+    if video is None:
+        for option, value in (("--follow", follow), ("--size", size)):
+            if value is not None:
+                raise ConfigError(f"{option} {value} says how to film: add --video FILE.mp4")
+        return None
+    refuse_form(video)
+    if follow is not None and follow not in names:
+        raise ConfigError(f"--follow {follow}: nobody races under this name; {', '.join(names)} do")
+    followed = names.index(follow) if follow else 0
+    racer = racers[followed]
+    sensor = () if isinstance(racer, str) else racer.manifest.sensor
+    return Shot(video, size_of(size, video), names, followed, sensor)
 
 
 def generalisation(entry: str, laps: int = 3, seed: int = 0, json: bool = False) -> None:

@@ -115,10 +115,10 @@ def drive(
                 except EntryError as problem:
                     tapes[i].failure = problem
                     race.ending[i] = Ending.IMMOBILISED  # so that its race ends here
-            race.step(command, generators)
+            reached = race.step(command, generators).body.copy()
             race.put_back(generators)
             for i in racing.tolist():
-                tapes[i].add(race, i)
+                tapes[i].add(race, i, reached[i])
         is_alone = not is_together and rules.start == "line" and rules.start_offset == 0.0
         limit = limit_of(road, spec) if is_alone and rules.direction == "forward" else None
         return [tape.result(race, i, seed + i, limit) for i, tape in enumerate(tapes)]
@@ -134,6 +134,8 @@ class _Tape:
         self._start = race.world.state.body[car].copy()
         self._actions: list[np.ndarray] = []
         self._body: list[np.ndarray] = []
+        self._reached: list[np.ndarray] = []
+        self._waiting: list[bool] = []
         self._steering: list[float] = []
         self._time: list[float] = []
         self._command: list[np.ndarray] = []
@@ -150,12 +152,20 @@ class _Tape:
         self._actions.append(np.array(action[0]))
         return command
 
-    def add(self, race: Race, car: int) -> None:
-        """Keep what the step came to, unless the driver had failed before it."""
+    def add(self, race: Race, car: int, reached: np.ndarray) -> None:
+        """Keep what the step came to, unless the driver had failed before it.
+
+        Args:
+            race: The race, after it has put cars back.
+            car: Which of its cars.
+            reached: The car's body row before that, (13,).
+        """
         if self.failure:
             return
         state = race.world.state
         self._body.append(state.body[car].copy())
+        self._reached.append(reached)
+        self._waiting.append(bool(race.is_waiting[car]))
         self._steering.append(float(state.steering[car]))
         self._time.append(float(race.time[car]))
         self._command.append(state.command[car].copy())
@@ -180,6 +190,8 @@ class _Tape:
             start=self._start,
             actions=np.array(self._actions),
             body=np.array(self._body).reshape(-1, 13),
+            reached=np.array(self._reached).reshape(-1, 13),
+            waiting=np.array(self._waiting, dtype=bool),
             steering=np.array(self._steering),
             time=np.array(self._time),
             command=np.array(self._command),

@@ -30,7 +30,11 @@ class LapResult:
         start: The body row before the first step, (13,).
         actions: What the policy answered at each control step, (T, 2) float32 or indices (T,)
             int64; of a pilot its commands (T, 2).
-        body: The body rows at each control step, (T, 13).
+        body: The body rows at each control step, (T, 13). A car that has been put back is where
+            it goes on from; one that waits stands where it left the race.
+        reached: Those where the step's driving ended, before a car was put back, (T, 13).
+        waiting: Whether the car stands out its penalty, which a car among others does, (T,); one
+            that is alone has its penalty added to `time` at once.
         steering: Angle of the front wheels at each control step [rad], (T,).
         time: Race time at each control step [s], (T,).
         command: Commanded steering [rad] and speed [m/s] at each control step, (T, 2).
@@ -58,6 +62,8 @@ class LapResult:
     start: np.ndarray
     actions: np.ndarray
     body: np.ndarray
+    reached: np.ndarray
+    waiting: np.ndarray
     steering: np.ndarray
     time: np.ndarray
     command: np.ndarray

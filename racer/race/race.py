@@ -217,6 +217,11 @@ class Race:
         return self.fault == Ending.CRASHED
 
     @property
+    def is_waiting(self) -> np.ndarray:
+        """Whether a car stands out its penalty beside the road that it shares, (n,)."""
+        return self._is_lifted & (self.ending == Ending.RUNNING)
+
+    @property
     def others(self) -> Others:
         """What each car shares the road with: its boxes or bots, then the other cars."""
         objects, n = self.objects, self.n

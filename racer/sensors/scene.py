@@ -89,6 +89,11 @@ class Scene:
         red, green, blue = (self._pyramid(self.rgb[..., k], SKY[k]) for k in range(3))
         return red, green, blue
 
+    @cached_property
+    def levels(self) -> list[np.ndarray]:
+        """The picture and its halvings, each texel the mean of four, (rows, columns, 3) uint8."""
+        return _halvings(self.rgb)
+
     def _pyramid(self, finest: np.ndarray, sky: int) -> Pyramid:
         levels = _halvings(finest)
         plain = np.array([sky * 0x01010101], dtype=np.uint32)

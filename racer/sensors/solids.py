@@ -147,12 +147,18 @@ def stand(cars, eyes, axes, focal, boxes, colours, panels, easel, out, channel, 
         channels: 1 for grey, 3 for colour.
     """
     for k in cars:
-        for box in range(boxes.shape[1]):
-            if boxes[k, box, 7] > 0.0 and boxes[k, box, 8] > 0.0 and boxes[k, box, 9] > 0.0:
-                _box(eyes[k], axes[k], focal[k], boxes[k, box], colours[k, box], easel, channels)
-        for chunk in range(panels.bounds.shape[0]):
-            _walls(eyes[k], axes[k], focal[k], panels, chunk, easel, channels)
+        sketch(eyes[k], axes[k], focal[k], boxes[k], colours[k], panels, easel, channels)
         _show(easel, out[k], channel, channels)
+
+
+@njit(cache=True, error_model="numpy")
+def sketch(eye, axes, focal, boxes, colours, panels, easel, channels):
+    """Draw boxes and walls on the easel alone; see `look_at`."""
+    for box in range(boxes.shape[0]):
+        if boxes[box, 7] > 0.0 and boxes[box, 8] > 0.0 and boxes[box, 9] > 0.0:
+            _box(eye, axes, focal, boxes[box], colours[box], easel, channels)
+    for chunk in range(panels.bounds.shape[0]):
+        _walls(eye, axes, focal, panels, chunk, easel, channels)
 
 
 @njit(cache=True, error_model="numpy")
@@ -204,7 +210,7 @@ def _box(eye, axes, focal, box, colour, easel, channels):
             face[2, i] = middle - seen[p, i] - seen[q, i]
             face[3, i] = middle - seen[p, i] + seen[q, i]
         lit = side * (own[m][0] * LIGHT[0] + own[m][1] * LIGHT[1] + own[m][2] * LIGHT[2])
-        _face(easel, focal, _mix(colour, lit, channels))
+        draw_face(easel, focal, _mix(colour, lit, channels))
 
 
 @njit(cache=True, error_model="numpy")
@@ -231,7 +237,7 @@ def _walls(eye, axes, focal, panels, chunk, easel, channels):
         ex, ey = x1 - x0, y1 - y0
         side = 1.0 if ex * (eye[1] - y0) - ey * (eye[0] - x0) > 0.0 else -1.0
         lit = side * (-ey * LIGHT[0] + ex * LIGHT[1]) / np.sqrt(ex * ex + ey * ey)
-        _face(easel, focal, _mix(panels.colours[panel], lit, channels))
+        draw_face(easel, focal, _mix(panels.colours[panel], lit, channels))
 
 
 @njit(cache=True, error_model="numpy")
@@ -259,7 +265,7 @@ def _mix(colour, lit, channels):
 
 
 @njit(cache=True, error_model="numpy")
-def _face(easel, focal, colour):
+def draw_face(easel, focal, colour):
     """Draw the polygon of the first four corners in `easel.face`, from whichever side."""
     face, cut = easel.face, easel.cut
     height, width = easel.paint.shape

@@ -115,6 +115,8 @@ def recalled(record: dict[str, Any], limit: Limit | None) -> LapResult:
         **{name: record[name] for name in (*same, *counts)},
         distance=record["distance_m"],
         body=np.zeros((0, 13)),
+        reached=np.zeros((0, 13)),
+        waiting=np.zeros(0, dtype=bool),
         steering=none,
         time=none,
         command=np.zeros((0, 2)),

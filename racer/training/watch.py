@@ -32,8 +32,10 @@ from racer.training.lines import keep, rewards
 from racer.training.log import TrainingLog, has_bar, progress_line
 from racer.training.state import chunk_seed, episode_of, pack, plain_episode, recalled
 from racer.training.trace import TrainingTrace
+from racer.view.form import SIZES
 from racer.view.plot import driven_line
 from racer.view.race import film
+from racer.world import CONTROL_RATE
 
 WINDOW = 100
 """Episodes over which rates are taken."""
@@ -330,21 +332,17 @@ class Watch(BaseCallback):
 
     def _film(self, result: LapResult) -> None:
         """Film the first lap, or what there is of it, as `videos/step-N.mp4`."""
-        end = result.lap_times_s[0] if result.lap_times_s else FILMED
-        n = int(np.searchsorted(result.time, end)) + 1
         film(
             self.run.folder / "videos" / f"step-{self.num_timesteps}.mp4",
             load_track(self.config.judged[0]),
-            result.body[:n],
-            result.steering[:n],
-            result.lap_times_s,
-            result.laps,
-            self.config.sensor,
-            boxes=result.boxes[:n],
-            colours=result.colours,
-            walls=self.config.race.walls,
+            [result],
+            self.config.race.model_copy(update={"laps": result.laps}),
+            [self.run.folder.name],
+            sensor=self.config.sensor,
             car=self.config.car,
-            per_step=1,  # An evaluation shall not take much of the time.
+            size=SIZES["480p"],
+            rate=CONTROL_RATE,  # An evaluation shall not take much of the time.
+            until=result.lap_times_s[0] if result.lap_times_s else FILMED,
         )
 
     def _show_others(self, results: list[LapResult]) -> None:

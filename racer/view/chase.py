@@ -1,64 +1,79 @@
-"""The view from behind the car, with what a driver wants to know written on it."""
+"""The view from behind a car and above it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from racer.car.spec import CarSpec
-from racer.sensors.camera import look
 from racer.sensors.scene import scene_of
-from racer.sensors.solids import easel, look_at, panels_of
+from racer.sensors.solids import panels_of
 from racer.track import Track
-from racer.view.model import Pinhole, draw
+from racer.view.canvas import Canvas, Pinhole, ground_of
+from racer.view.hud import Tag
+from racer.view.model import Livery, Model, livery
 from racer.world import yaw_of
 
 BEHIND, ABOVE, AHEAD = 0.80, 0.42, 0.9
 """Where the camera stands behind and above the car, and how far ahead of it it looks [m]."""
 FOV = 1.15
-"""Horizontal field of view [rad]."""
-MAP_SIDE = 170
-INK, DIM = (255, 255, 255), (196, 204, 212)
-SLOW, FAST = np.array([70, 120, 255]), np.array([255, 84, 50])
+"""Horizontal field of view of a picture of 4 to 3 [rad]; a wider one shows more at its sides."""
+WIDER = 0.5
+"""How much of a wider picture's extra width its sides gain; its height gives the rest."""
+TALL = 0.19
+"""Where a name stands over the road [m]."""
+ZENITH, HAZE = np.array([96, 150, 214]), np.array([222, 232, 240])
+
+RED = livery(0)
 
 
 @dataclass(frozen=True)
-class Hud:
-    """What is written on a frame.
+class Actor:
+    """A car in a picture.
 
     Attributes:
-        speed: [m/s].
-        lap: Number of the lap, from 1.
-        laps: Laps in all.
-        time: Time in this lap [s].
-        best: Fastest lap so far [s], or None.
-        xy: The way driven so far [m], (T, 2).
-        speeds: Speed along it [m/s], (T,).
-        camera: The car's own frame, (H, W, C) uint8, or None: colour where C is 3, else its
-            first plane.
+        body: Its body row, (13,).
+        steering: Angle of its front wheels [rad].
+        livery: Its colours.
+        name: What stands over it; nothing if empty.
+        is_ghost: Whether it takes no part just now: what is behind it shines through.
     """
 
-    speed: float
-    lap: int
-    laps: int
-    time: float
-    best: float | None
-    xy: np.ndarray
-    speeds: np.ndarray
-    camera: np.ndarray | None = None
+    body: np.ndarray
+    steering: float
+    livery: Livery = RED
+    name: str = ""
+    is_ghost: bool = False
+
+
+def bots(rows: np.ndarray, spec: CarSpec, before: int = 1) -> list[Actor]:
+    """Bot cars, with names, in the liveries after those of the cars that race.
+
+    Args:
+        rows: Where they are, as in `Surroundings`, (k, 10).
+        spec: The car.
+        before: How many cars race.
+    """
+    actors = []
+    for number, row in enumerate(rows, 1):
+        body = np.zeros(13)
+        body[:7] = row[:7]
+        body[2] = spec.mass_height
+        actors.append(Actor(body, 0.0, livery(before + number - 1), f"bot {number}"))
+    return actors
 
 
 class ChaseView:
-    """Draws a car on its track from behind and above.
+    """Draws cars on their track, seen from behind and above one of them.
 
     Args:
         track: The track.
-        spec: The car.
-        width: Columns of a frame.
-        height: Rows of a frame.
+        spec: What every car is.
+        width: Columns of a picture.
+        height: Rows of a picture.
         walls: Whether walls stand on the borders.
     """
 
@@ -71,50 +86,60 @@ class ChaseView:
         walls: bool = False,
     ) -> None:
         self.size = (width, height)
-        self._panels, self._easel = panels_of(track if walls else None), easel(height, width)
-        self._spec, self._scene = spec, scene_of(track)
-        self._focal = width / 2 / np.tan(FOV / 2)
-        self._font = ImageFont.load_default(18)
-        self._large = ImageFont.load_default(34)
-        corners = np.vstack([track.left, track.right])
-        self._low = corners.min(axis=0)
-        self._scale = (MAP_SIDE - 16) / float(np.ptp(corners, axis=0).max())
-        self._map = self._draw_map(track, np.ptp(corners, axis=0))
+        self._panels, self._canvas = panels_of(track if walls else None), Canvas(width, height)
+        self.spec, self._ground = spec, ground_of(scene_of(track))
+        usual = height * 4 / 3
+        self._focal = usual * (max(width / usual, 1.0) ** WIDER) / 2 / np.tan(FOV / 2)
+        self._models: dict[Livery, Model] = {}
+        self._seen: tuple[Pinhole | None, np.ndarray] = None, self._sky()
 
     def frame(
         self,
         body: np.ndarray,
-        steering: float,
-        hud: Hud | None = None,
-        yaw: float | None = None,
+        cars: Sequence[Actor],
         boxes: np.ndarray | None = None,
         colours: np.ndarray | None = None,
+        yaw: float | None = None,
     ) -> np.ndarray:
-        """One frame, (height, width, 3) uint8.
+        """One picture, (height, width, 3) uint8, which its caller may change.
 
         Args:
-            body: The car's body row, (13,).
-            steering: Angle of its front wheels [rad].
-            hud: What to write on it.
-            yaw: Where the camera looks [rad]; the car's own heading by default.
+            body: The body row that the camera stands behind, (13,).
+            cars: All cars, that one too.
             boxes: What else stands on the road, rows as in `Surroundings`, (k, 10).
             colours: Red, green and blue of each, (k, 3) uint8.
+            yaw: Where the camera looks [rad]; where the body heads by default.
         """
-        camera = self._camera(body, yaw)
-        ground = np.empty((self.size[1], self.size[0], 3), dtype=np.uint8)
-        look(self._scene, camera.eye, camera.axes, camera.focal, ground)
-        self._paint_sky(ground, camera)
+        camera = self.camera(body, yaw)
+        picture = self._laid(camera)
+        for car in cars:
+            model, heading = self._model(car.livery), float(yaw_of(car.body))
+            if not car.is_ghost:
+                self._canvas.shade(camera, car.body[:2], heading, model.half, picture)
         if boxes is None or colours is None:
             boxes, colours = np.zeros((0, 10)), np.zeros((0, 3), dtype=np.uint8)
-        solids = boxes, colours, self._panels, self._easel
-        look_at(camera.eye, camera.axes, camera.focal, *solids, ground)
-        picture = Image.fromarray(ground)
-        draw(picture, camera, self._spec, body, steering)
-        if hud is not None:
-            self._write(picture, body, hud)
-        return np.asarray(picture)
+        self._canvas.stand(camera, boxes, colours, self._panels)
+        for car in cars:
+            if self._is_near(camera, car):
+                faces = self._model(car.livery).faces(car.body, car.steering)
+                self._canvas.model(camera, *faces, car.is_ghost)
+        self._canvas.finish(picture)
+        return picture
 
-    def _camera(self, body: np.ndarray, yaw: float | None) -> Pinhole:
+    def tags(self, body: np.ndarray, cars: Sequence[Actor], yaw: float | None) -> tuple[Tag, ...]:
+        """Where the names of cars stand in the picture that `frame` makes."""
+        named = [car for car in cars if car.name]
+        if not named:
+            return ()
+        above = np.array([car.body[:3] * (1.0, 1.0, 0.0) + (0.0, 0.0, TALL) for car in named])
+        pixels, depths = self.camera(body, yaw).project(above, self.size)
+        return tuple(
+            Tag(pixel, float(depth), car.name, car.livery.body)
+            for pixel, depth, car in zip(pixels, depths, named)
+        )
+
+    def camera(self, body: np.ndarray, yaw: float | None = None) -> Pinhole:
+        """The camera behind a car, level, looking along `yaw` [rad] or where the car heads."""
         if yaw is None:
             yaw = float(yaw_of(body))
         ahead = np.array([np.cos(yaw), np.sin(yaw), 0.0])
@@ -125,54 +150,34 @@ class ChaseView:
         right = np.array([ahead[1], -ahead[0], 0.0])
         return Pinhole(eye, np.stack([forward, right, np.cross(forward, right)]), self._focal)
 
-    def _paint_sky(self, ground: np.ndarray, camera: Pinhole) -> None:
-        horizon = self.size[1] / 2 + camera.focal * camera.axes[0, 2] / -camera.axes[2, 2]
-        rows = int(np.clip(np.ceil(horizon), 0, self.size[1]))
-        height = np.linspace(1.0, 0.0, max(rows, 1))[:rows, None]
-        sky = np.array([96, 150, 214]) * height + np.array([222, 232, 240]) * (1 - height)
-        ground[:rows] = sky.astype(np.uint8)[:, None]
+    def _laid(self, camera: Pinhole) -> np.ndarray:
+        """Sky and ground; those of the last picture where the camera has not moved."""
+        last, picture = self._seen
+        if last is None or not _is_same(last, camera):
+            self._canvas.lay(self._ground, camera, picture)
+            self._seen = camera, picture
+        return picture.copy()
 
-    def _on_map(self, xy: np.ndarray) -> np.ndarray:
-        x, y = ((xy - self._low) * self._scale + 8).T
-        return np.stack([x, self._map.height - y], axis=1)
+    def _sky(self) -> np.ndarray:
+        """The sky of every picture, as the camera never nods; HAZE from the horizon down."""
+        width, height = self.size
+        camera = self.camera(np.zeros(13), 0.0)
+        horizon = height / 2 + camera.focal * camera.axes[0, 2] / -camera.axes[2, 2]
+        share = np.clip((np.arange(height) + 0.5) / max(horizon, 1.0), 0.0, 1.0)[:, None]
+        sky = np.full((height, width, 4), 255, dtype=np.uint8)
+        sky[..., :3] = (ZENITH * (1 - share) + HAZE * share)[:, None]
+        return sky
 
-    def _draw_map(self, track: Track, span: np.ndarray) -> Image.Image:
-        size = int(span[0] * self._scale) + 16, int(span[1] * self._scale) + 16
-        self._map = Image.new("RGBA", size, (12, 16, 22, 150))
-        pen = ImageDraw.Draw(self._map)
-        for ring in (track.left, track.right):
-            closed = self._on_map(np.vstack([ring, ring[:1]]))
-            pen.line(closed.ravel().tolist(), fill=(235, 235, 235, 200), width=1)
-        return self._map
+    def _model(self, colours: Livery) -> Model:
+        if colours not in self._models:
+            self._models[colours] = Model(self.spec, colours)
+        return self._models[colours]
 
-    def _write(self, picture: Image.Image, body: np.ndarray, hud: Hud) -> None:
-        layer = Image.new("RGBA", picture.size)
-        pen = ImageDraw.Draw(layer)
-        pen.rounded_rectangle((14, 14, 214, 118), 10, fill=(12, 16, 22, 150))
-        pen.text((28, 20), f"{hud.time:5.2f} s", font=self._large, fill=INK)
-        pen.text((28, 62), f"lap {hud.lap} of {hud.laps}", font=self._font, fill=DIM)
-        best = "" if hud.best is None else f"best {hud.best:.2f} s"
-        pen.text((28, 86), best, font=self._font, fill=DIM)
-        bottom = self.size[1] - 14
-        pen.rounded_rectangle((14, bottom - 52, 214, bottom), 10, fill=(12, 16, 22, 150))
-        pen.text((28, bottom - 44), f"{hud.speed:.1f} m/s", font=self._large, fill=INK)
-        corner = (self.size[0] - self._map.width - 14, 14)
-        layer.paste(self._map, corner)
-        self._draw_way(pen, np.array(corner), body, hud)
-        if hud.camera is not None:
-            frame = hud.camera if hud.camera.shape[2] == 3 else np.repeat(hud.camera[..., :1], 3, 2)
-            inset = Image.fromarray(frame).resize((160, 120))
-            layer.paste(inset, (self.size[0] - 174, self.size[1] - 134))
-        picture.paste(layer, mask=layer)
+    def _is_near(self, camera: Pinhole, car: Actor) -> bool:
+        ahead, right, _ = camera.seen(car.body[:3])
+        reach = self.spec.body_length
+        return ahead > -reach and abs(right) < ahead * self.size[0] / 2 / self._focal + 2 * reach
 
-    def _draw_way(
-        self, pen: ImageDraw.ImageDraw, corner: np.ndarray, body: np.ndarray, hud: Hud
-    ) -> None:
-        way = self._on_map(hud.xy) + corner
-        top = max(float(hud.speeds.max(initial=0.1)), 0.1)
-        for (a, b), speed in zip(pairwise(way), hud.speeds[1:]):
-            if np.hypot(*(b - a)) < 0.5 * self._scale:
-                colour = SLOW + (FAST - SLOW) * speed / top
-                pen.line((*a, *b), fill=(*colour.astype(int).tolist(), 255), width=2)
-        x, y = self._on_map(body[None, :2])[0] + corner
-        pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=INK)
+
+def _is_same(one: Any, other: Any) -> bool:
+    return bool(np.array_equal(one.eye, other.eye) and np.array_equal(one.axes, other.axes))

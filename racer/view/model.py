@@ -1,22 +1,33 @@
-"""The car as coloured faces, seen from a pinhole camera and drawn back to front."""
+"""The car as coloured quadrilaterals, in the livery of each that races."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
 from scipy.spatial.transform import Rotation
 
 from racer.car.spec import CarSpec
 
-PAINT, STRIPE, GLASS = (226, 61, 40), (245, 240, 230), (32, 40, 52)
-TYRE, RIM, WING, LAMP = (28, 28, 30), (188, 192, 198), (30, 32, 38), (255, 70, 60)
+GLASS, TYRE, RIM = (32, 40, 52), (28, 28, 30), (188, 192, 198)
+WING, LAMP, HEADLIGHT = (30, 32, 38), (255, 70, 60), (250, 246, 220)
 LIGHT = np.array([0.35, 0.45, 0.82])
-SMOOTHING = 2
-"""The car is drawn this many times as large, then averaged."""
-BLUR = 3
-"""Radius of the shadow's edge [pixels]."""
+AMBIENT = 0.66
+"""A face turned away from the light keeps this share of its colour."""
+
+PAINT = (
+    (226, 61, 40),
+    (66, 170, 238),
+    (246, 214, 50),
+    (0, 140, 104),
+    (238, 238, 234),
+    (34, 70, 190),
+    (236, 146, 190),
+    (122, 76, 40),
+)
+"""Body colours, which differ to a colour-blind eye too, after Okabe and Ito (2008)."""
+STRIPES = ((245, 240, 230), (24, 26, 30), (246, 150, 20))
+"""Colours of the stripe; with the second and third of them the body colours come again."""
 
 # Side view of the body in shares of its length (x) and in heights over the road [m] (z), with the
 # half width there in shares of its width, from the nose over the roof to the tail.
@@ -30,54 +41,113 @@ PROFILE = (
     (-0.49, 0.094, 0.41),
     (-0.50, 0.040, 0.38),
 )
+FLOOR = 0.040
+"""Height of the body's lower edge over the road [m]."""
+SPOKES = 14
+"""Corners of a wheel's disc."""
+
+Colour = tuple[int, int, int]
 
 
-class Face(NamedTuple):
-    """A flat polygon in the car's frame [m], (k, 3), and its colour."""
+class Livery(NamedTuple):
+    """The colours that tell a car from the others."""
 
-    corners: np.ndarray
-    colour: tuple[int, int, int]
-
-
-def faces(spec: CarSpec, steering: float) -> list[Face]:
-    """The car's faces; the front wheels turned by `steering` [rad]."""
-    shapes = _body(spec) + _wing(spec)
-    half = spec.tread / 2
-    for x, angle in ((spec.to_front_axle, steering), (-spec.to_rear_axle, 0.0)):
-        for y in (half, -half):
-            shapes += _wheel(spec, np.array([x, y, spec.wheel_radius]), angle)
-    lift = np.array([0.0, 0.0, spec.mass_height])
-    return [Face(corners - lift, colour) for corners, colour in shapes]
+    body: Colour
+    stripe: Colour
 
 
-def _body(spec: CarSpec) -> list[Face]:
+def livery(number: int) -> Livery:
+    """The colours of a race's car by its number, from 0; the first 24 all differ."""
+    again, place = divmod(number, len(PAINT))
+    is_pale = sum(PAINT[place]) > 700  # A pale stripe would not be seen on it.
+    return Livery(PAINT[place], STRIPES[(again + is_pale) % len(STRIPES)])
+
+
+class Model:
+    """A car's faces, turned, placed and lit.
+
+    Args:
+        spec: The car.
+        colours: Its livery.
+    """
+
+    def __init__(self, spec: CarSpec, colours: Livery) -> None:
+        body = _body(spec, colours) + _wing(spec)
+        wheels = [
+            (np.array([x, y, spec.wheel_radius]), x > 0)
+            for x in (spec.to_front_axle, -spec.to_rear_axle)
+            for y in (spec.tread / 2, -spec.tread / 2)
+        ]
+        rear = [shape for centre, is_front in wheels if not is_front for shape in _wheel(centre)]
+        front = [shape for centre, is_front in wheels if is_front for shape in _wheel(centre)]
+        shapes = [*body, *rear, *front]
+        self._corners = np.array([corners for corners, _ in shapes])
+        self._corners[..., 2] -= spec.mass_height
+        self._paint = np.array([colour for _, colour in shapes], dtype=float)
+        self._steered = len(body) + len(rear)
+        hubs = [centre for centre, is_front in wheels if is_front]
+        self._hubs = np.repeat(hubs, len(rear) // 2, axis=0)
+        self._hubs[:, 2] -= spec.mass_height
+        self.half = np.array([0.5 * spec.body_length, 0.52 * spec.body_width])
+
+    def faces(self, body: np.ndarray, steering: float) -> tuple[np.ndarray, np.ndarray]:
+        """Corners in the world [m], (k, 4, 3), and colours as `Canvas.model` takes them, (k,).
+
+        Args:
+            body: The car's body row, (13,).
+            steering: Angle of its front wheels [rad].
+        """
+        corners = self._corners.copy()
+        cos, sin = np.cos(steering), np.sin(steering)
+        turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        hubs = self._hubs[:, None]
+        corners[self._steered :] = (corners[self._steered :] - hubs) @ turn.T + hubs
+        world = corners @ Rotation.from_quat(body[3:7]).as_matrix().T + body[:3]
+        return world, self._lit(world, body[:3])
+
+    def _lit(self, world: np.ndarray, middle: np.ndarray) -> np.ndarray:
+        normals = np.cross(world[:, 1] - world[:, 0], world[:, 3] - world[:, 0])
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        # The corners run either way round, and all but a few faces look away from the middle.
+        outward = np.sign(np.sum(normals * (world.mean(axis=1) - middle), axis=1))
+        shade = AMBIENT + (1.0 - AMBIENT) * np.maximum(outward * (normals @ LIGHT), 0.0)
+        red, green, blue = np.rint(shade[:, None] * self._paint).astype(np.int32).T
+        return red | (green << 8) | (blue << 16)
+
+
+Shape = tuple[np.ndarray, Colour]
+
+
+def _body(spec: CarSpec, colours: Livery) -> list[Shape]:
     x, z, w = np.array(PROFILE).T
     x, w = x * spec.body_length, w * spec.body_width
-    left, right = np.stack([x, w, z], axis=1), np.stack([x, -w, z], axis=1)
-    shapes = [Face(left, PAINT), Face(right[::-1], PAINT)]
+    sides = [np.stack([x, side * w, z], axis=1) for side in (1.0, -1.0)]
+    shapes: list[Shape] = []
     for i in range(len(x) - 1):
-        top = np.array([left[i], left[i + 1], right[i + 1], right[i]])
-        shapes.append(Face(top, GLASS if i in (2, 4) else PAINT))
+        top = np.array([sides[0][i], sides[0][i + 1], sides[1][i + 1], sides[1][i]])
+        shapes.append((top, GLASS if i in (2, 4) else colours.body))
         if i in (1, 3, 5):
             band = top * (1.0, 0.3, 1.0)
-            band[:, 2] += 0.001
-            shapes.append(Face(band, STRIPE))
-    for side in (1.0, -1.0):
-        window = [(0.14, 0.094, 0.415), (0.05, 0.121, 0.325), (-0.19, 0.124, 0.32)]
-        window.append((-0.31, 0.1, 0.418))
-        pane = np.array(
-            [(a * spec.body_length, side * b * spec.body_width, c) for a, c, b in window]
-        )
-        shapes.append(Face(pane[:: int(side)], GLASS))
-        lamp = [(-0.503, b, c) for b, c in ((0.2, 0.07), (0.36, 0.07), (0.36, 0.086), (0.2, 0.086))]
-        light = np.array(
-            [(a * spec.body_length, side * b * spec.body_width, c) for a, b, c in lamp]
-        )
-        shapes.append(Face(light[:: -int(side)], LAMP))
+            band[:, 2] += 0.002
+            shapes.append((band, colours.stripe))
+        for side in sides:
+            low = side[[i + 1, i]] * (1.0, 1.0, 0.0) + (0.0, 0.0, FLOOR)
+            shapes.append((np.array([side[i], side[i + 1], *low]), colours.body))
+    for sign in (1.0, -1.0):
+        window = ((0.14, 0.417, 0.094), (0.05, 0.327, 0.121), (-0.19, 0.322, 0.124))
+        pane = np.array([*window, (-0.31, 0.42, 0.1)])
+        shapes.append((pane * (spec.body_length, sign * spec.body_width, 1.0), GLASS))
+        for end, inner, outer, low, high, colour in (
+            (-0.506, 0.2, 0.36, 0.07, 0.086, LAMP),
+            (0.501, 0.2, 0.34, 0.046, 0.058, HEADLIGHT),
+        ):
+            corners = ((end, inner, low), (end, outer, low), (end, outer, high), (end, inner, high))
+            lamp = np.array(corners) * (spec.body_length, sign * spec.body_width, 1.0)
+            shapes.append((lamp, colour))
     return shapes
 
 
-def _wing(spec: CarSpec) -> list[Face]:
+def _wing(spec: CarSpec) -> list[Shape]:
     tail, half = -0.5 * spec.body_length, 0.45 * spec.body_width
     plate = np.array([(0.02, half), (0.02, -half), (-0.035, -half), (-0.035, half)])
     corners = np.column_stack([plate[:, 0] + tail, plate[:, 1], [0.138, 0.138, 0.15, 0.15]])
@@ -87,99 +157,21 @@ def _wing(spec: CarSpec) -> list[Face]:
         )
         for y in (-0.05, 0.038)
     ]
-    return [Face(corners[::-1], WING), Face(corners, WING), *(Face(post, WING) for post in posts)]
+    return [(corners, WING), *((post, WING) for post in posts)]
 
 
-def _wheel(spec: CarSpec, centre: np.ndarray, steering: float) -> list[Face]:
-    turn = np.linspace(0, 2 * np.pi, 15)[:-1]
-    round_ = np.stack([np.cos(turn), np.zeros_like(turn), np.sin(turn)], axis=1)
-    cos, sin = np.cos(steering), np.sin(steering)
-    pose = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    out = np.array([0.0, np.sign(centre[1]), 0.0])
-    shapes = []
-    rims = [centre + (spec.wheel_radius * round_ + 0.016 * side * out) @ pose.T for side in (-1, 1)]
-    for i in range(len(turn)):
-        j = (i + 1) % len(turn)
-        shapes.append(Face(np.array([rims[0][i], rims[0][j], rims[1][j], rims[1][i]]), TYRE))
-    shapes.append(Face(rims[1], TYRE))
-    shapes.append(Face(rims[0], TYRE))
-    hub = centre + (0.55 * spec.wheel_radius * round_ + 0.017 * out) @ pose.T
-    return [*shapes, Face(hub, RIM)]
-
-
-class Pinhole(NamedTuple):
-    """A camera: where it stands [m], its forward, right and down (3, 3), and its focal length."""
-
-    eye: np.ndarray
-    axes: np.ndarray
-    focal: float
-
-    def project(self, points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (k, 2) and depths [m] (k,) of world points (k, 3) in a picture of `size`."""
-        depth, right, down = self.axes @ (points - self.eye).T
-        depth = np.maximum(depth, 1e-3)
-        pixels = np.stack([right, down], axis=1) * (self.focal / depth)[:, None]
-        return pixels + np.array(size) / 2, depth
-
-
-def draw(
-    picture: Image.Image, camera: Pinhole, spec: CarSpec, body: np.ndarray, steering: float
-) -> None:
-    """Draw the car and its shadow into a picture.
-
-    Args:
-        picture: RGB; changed in place.
-        camera: The camera that took it.
-        spec: The car.
-        body: Its body row, (13,).
-        steering: Angle of its front wheels [rad].
-    """
-    place, rotation = body[:3], Rotation.from_quat(body[3:7]).as_matrix()
-    _shadow(picture, camera, spec, place, rotation)
-    big = (picture.width * SMOOTHING, picture.height * SMOOTHING)
-    camera = camera._replace(focal=camera.focal * SMOOTHING)
-    shapes = faces(spec, steering)
-    counts = [len(corners) for corners, _ in shapes]
-    first = np.cumsum([0, *counts[:-1]])
-    world = np.vstack([corners for corners, _ in shapes]) @ rotation.T + place
-    pixels, depth = camera.project(world, big)
-    distance = np.add.reduceat(depth, first) / counts
-    shade = 0.66 + 0.34 * np.maximum(_normals(world, first, camera.eye) @ LIGHT, 0.0)
-    paint = np.rint(shade[:, None] * [colour for _, colour in shapes]).astype(int)
-    low = np.floor(pixels.min(axis=0) / SMOOTHING - 2).astype(int)
-    high = np.ceil(pixels.max(axis=0) / SMOOTHING + 2).astype(int)
-    width, height = np.clip(high - low, 1, 4000)
-    layer = Image.new("RGBA", (int(width) * SMOOTHING, int(height) * SMOOTHING))
-    pen, pixels = ImageDraw.Draw(layer), pixels - low * SMOOTHING
-    for face in np.argsort(-distance, kind="stable"):
-        outline = pixels[first[face] : first[face] + counts[face]]
-        pen.polygon(outline.ravel().tolist(), fill=(*paint[face].tolist(), 255))
-    layer = layer.reduce(SMOOTHING)
-    picture.paste(layer, (int(low[0]), int(low[1])), layer)
-
-
-def _normals(corners: np.ndarray, first: np.ndarray, eye: np.ndarray) -> np.ndarray:
-    """Unit normals of the faces whose corners begin at `first`, (k, 3), towards the eye."""
-    origin = corners[first]
-    normals = np.cross(corners[first + 1] - origin, corners[first + 2] - origin)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    is_away = np.sum(normals * (eye - origin), axis=1, keepdims=True) < 0
-    return np.where(is_away, -normals, normals)
-
-
-def _shadow(
-    picture: Image.Image, camera: Pinhole, spec: CarSpec, place: np.ndarray, rotation: np.ndarray
-) -> None:
-    angle = np.linspace(0, 2 * np.pi, 25)[:-1]
-    rim = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    rim = np.sign(rim) * np.abs(rim) ** 0.5 * (0.54 * spec.body_length, 0.56 * spec.body_width)
-    ground = np.column_stack([rim, np.zeros(len(rim))]) @ rotation.T + place
-    ground[:, 2] = 0.0
-    pixels, _ = camera.project(ground, picture.size)
-    low = np.floor(pixels.min(axis=0)).astype(int) - 4 * BLUR
-    high = np.ceil(pixels.max(axis=0)).astype(int) + 4 * BLUR
-    width, height = (high - low).tolist()
-    mask = Image.new("L", (width, height))
-    ImageDraw.Draw(mask).polygon((pixels - low).ravel().tolist(), fill=150)
-    corner = int(low[0]), int(low[1])
-    picture.paste((12, 14, 16), corner, mask.filter(ImageFilter.GaussianBlur(BLUR)))
+def _wheel(centre: np.ndarray) -> list[Shape]:
+    """A wheel that stands on the road: its radius is the height of its centre."""
+    turn = np.linspace(0, 2 * np.pi, SPOKES + 1)[:-1]
+    ring = np.stack([np.cos(turn), np.zeros_like(turn), np.sin(turn)], axis=1)
+    out, radius = np.array([0.0, np.sign(centre[1]), 0.0]), centre[2]
+    rims = [centre + radius * ring + 0.016 * side * out for side in (-1, 1)]
+    after = np.roll(np.arange(SPOKES), -1)
+    shapes: list[Shape] = [
+        (np.array([rims[0][i], rims[0][j], rims[1][j], rims[1][i]]), TYRE)
+        for i, j in enumerate(after)
+    ]
+    hub = centre + 0.55 * radius * ring + 0.018 * out
+    for disc, colour in ((rims[0], TYRE), (rims[1], TYRE), (hub, RIM)):
+        shapes += [(disc[[0, i, i + 1, i + 2]], colour) for i in range(1, SPOKES - 2, 2)]
+    return shapes

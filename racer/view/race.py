@@ -1,125 +1,317 @@
-"""A race as a video and as a picture of the driven line."""
+"""A judged race as a film, or as a still of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from racer.car.spec import CarSpec, car_named
+from racer.car.spec import car_named
+from racer.errors import RacerError
+from racer.race import RaceConfig
 from racer.sensors import Sensor, Sensors, Surroundings, make_sensor
 from racer.track import Place, Track
-from racer.view.chase import ChaseView, Hud
-from racer.view.video import VideoWriter
-from racer.world import CONTROL_RATE, CarState, yaw_of
+from racer.view.chase import Actor, ChaseView, bots
+from racer.view.form import SIZES, refuse_form
+from racer.view.hud import Dot, Hud, Notice, Overlay, Standing
+from racer.view.model import livery
+from racer.view.timeline import Driven, Fault, Leg, Moment, Things, Timeline
+from racer.view.video import GifWriter, VideoWriter
+from racer.world import CarState, yaw_of
 
-JUMP = 0.5
-"""A car that moves further than this in a step [m] was put back on the road."""
+RATE, GIF_RATE = 30.0, 12.5
+"""Pictures a second; a GIF counts in hundredths."""
+HELD = 1.0
+"""The end of a race stays for so long [s]."""
 TRAILING = 0.12
 """Time in which the camera turns all but 1/e of the way to the car's heading [s]."""
+NEAR, WIDE = 4.0, 0.6
+"""A still likes cars and boxes that are no further ahead [m] or aside [rad] of the camera."""
 
 
 def film(
     path: Path,
     track: Track,
-    body: np.ndarray,
-    steering: np.ndarray,
-    lap_times: list[float],
-    laps: int,
-    sensor: Sensors,
-    boxes: np.ndarray | None = None,
-    colours: np.ndarray | None = None,
-    walls: bool = False,
+    driven: Sequence[Driven],
+    rules: RaceConfig,
+    names: Sequence[str] = (),
+    follow: int = 0,
+    sensor: Sensors = (),
     car: str = "deepracer",
-    per_step: int = 2,
+    size: tuple[int, int] = SIZES["720p"],
+    rate: float = RATE,
+    until: float | None = None,
+    heard: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write the race as an mp4.
+    """Write a race as an mp4 or a GIF, or a still of it as a PNG, by the name's suffix.
+
+    A film runs by the race's clock, penalties included, from the start to the end of the followed
+    car's race, and its last picture stays for a second. A still shows the most of the other cars
+    and boxes at once; where there are none, the tightest bend.
 
     Args:
         path: The file to write.
         track: The track.
-        body: Body rows at each control step, (T, 13).
-        steering: Angle of the front wheels at each control step [rad], (T,).
-        lap_times: Time of each completed lap [s].
-        laps: Laps asked for.
-        sensor: What the policy saw; the first camera's frame is shown in a corner.
-        boxes: What it could meet at each control step, rows as in `World.boxes`, (T, K, 10).
-        colours: Red, green and blue of each, (K, 3) uint8.
-        walls: Whether walls stood on the borders.
-        car: Name of the car's preset.
-        per_step: Frames a control step; those between two steps are interpolated.
+        driven: What the judge recorded of each car, in the order of the grid.
+        rules: The race's rules.
+        names: The cars' names, all different; `car 1` and so on if there are none.
+        follow: Which car the camera follows.
+        sensor: What that car's policy saw; the first camera's picture is shown in a corner.
+        car: Name of the cars' preset.
+        size: Width and height [pixels], both even.
+        rate: Pictures a second; of a GIF not more than `GIF_RATE`.
+        until: Leave out what comes after this race time [s].
+        heard: Called with the pictures done and all, after each.
 
     Raises:
+        ConfigError: The suffix is not known.
         RacerError: The file cannot be written.
     """
-    spec = car_named(car)
-    view = ChaseView(track, spec, walls=walls)
-    camera = _camera(sensor, spec, track, walls)
-    if boxes is None or colours is None:
-        boxes, colours = np.zeros((len(body), 0, 10)), np.zeros((0, 3), dtype=np.uint8)
-    speeds = np.hypot(body[:, 7], body[:, 8])
-    finishes = np.cumsum(lap_times)
-    heading, rate = None, CONTROL_RATE * per_step
-    with VideoWriter(path, view.size, rate) as video:
-        for k, (row, angle) in enumerate(_between(body, steering, per_step)):
-            step = k // per_step
-            heading = _follow(heading, row, 1.0 / rate)
-            time = (k + 1) / rate
-            done = int((finishes <= time).sum())
-            began = float(finishes[done - 1]) if done else 0.0
-            lap = min(done, laps - 1)
-            hud = Hud(
-                speed=float(np.hypot(row[7], row[8])),
-                lap=lap + 1,
-                laps=laps,
-                time=lap_times[lap] if done == laps else time - began,
-                best=min(lap_times[:done], default=None),
-                xy=body[: step + 1, :2],
-                speeds=speeds[: step + 1],
-                camera=_seen(camera, row, angle, boxes[step], colours),
-            )
-            video.add(view.frame(row, angle, hud, heading, boxes[step], colours))
+    refuse_form(path)
+    form = path.suffix.lower()
+    play = Play(track, driven, rules, names, follow, sensor, car, size)
+    if form == ".png":
+        _save(play.picture(play.telling_time()), path)
+        return
+    rate = min(rate, GIF_RATE) if form == ".gif" else rate
+    end = play.end if until is None else min(until, play.end)
+    times = [*(np.arange(int(np.ceil(end * rate - 1e-9))) / rate).tolist(), end]
+    with (GifWriter if form == ".gif" else VideoWriter)(path, size, rate) as video:
+        for done, time in enumerate(times, 1):
+            video.add(play.picture(time, 1.0 / rate))
+            if heard:
+                heard(done, len(times))
+        last = play.picture(end, 0.0)
+        for _ in range(round(HELD * rate) * (end == play.end)):
+            video.add(last)
 
 
-def _between(body: np.ndarray, steering: np.ndarray, per_step: int):
-    """Each control step's body row and steering, and those interpolated before the next."""
-    for k in range(len(body)):
-        after = min(k + 1, len(body) - 1)
-        if np.hypot(*(body[after, :2] - body[k, :2])) > JUMP:
-            after = k
-        for part in np.arange(per_step) / per_step:
-            row = (1 - part) * body[k] + part * body[after]
-            if body[k, 3:7] @ body[after, 3:7] < 0:
-                row[3:7] = (1 - part) * body[k, 3:7] - part * body[after, 3:7]
-            row[3:7] /= np.linalg.norm(row[3:7])
-            yield row, float((1 - part) * steering[k] + part * steering[after])
+class Play:
+    """A race that can be looked at, at any race time; see `film` for what it takes.
+
+    Attributes:
+        end: When the followed car's race ended [s].
+    """
+
+    def __init__(
+        self,
+        track: Track,
+        driven: Sequence[Driven],
+        rules: RaceConfig,
+        names: Sequence[str] = (),
+        follow: int = 0,
+        sensor: Sensors = (),
+        car: str = "deepracer",
+        size: tuple[int, int] = SIZES["720p"],
+    ) -> None:
+        spec = car_named(car)
+        self._names = list(names) or [f"car {k}" for k in range(1, len(driven) + 1)]
+        self._cars, self._follow = [Timeline(one, rules) for one in driven], follow
+        self._own = self._cars[follow]
+        self.end = self._own.end
+        boxes = driven[follow].boxes
+        count = boxes.shape[1] - len(driven) * (len(driven) > 1) if boxes.ndim == 3 else 0
+        self._has_bots = rules.kind == "head_to_bot"
+        line = track.reversed() if rules.direction == "reverse" else track
+        speed = rules.bots.speed if self._has_bots else 0.0
+        self._things = Things(driven[follow], count, speed, line)
+        self._view = ChaseView(track, spec, *size, walls=rules.walls)
+        legs = [leg for leg in self._own.legs if not leg.is_waiting]
+        ends = np.array([(leg.first[:2], leg.last[:2]) for leg in legs])
+        speeds = np.array([np.hypot(*leg.last[7:9]) for leg in legs])
+        self._driven_at = np.array([leg.end for leg in legs])
+        self._overlay = Overlay(track, *size, ends, speeds)
+        self._camera = _camera(sensor, spec, track, rules.walls)
+        self._shown: tuple[int, np.ndarray | None] = -1, None
+        self._heading: float | None = None
+        self._was_waiting = False
+
+    def picture(self, time: float, since: float | None = None) -> np.ndarray:
+        """The race at a time [s], (height, width, 4) uint8: red, green, blue, and 255.
+
+        Args:
+            time: Race time [s].
+            since: How long after the picture before this one is [s], whose camera then turns
+                smoothly into this one's; None where there was none.
+        """
+        own = self._own.at(time)
+        yaw = self._turned(own, since)
+        cars = self._actors(time)
+        bots, boxes, colours = self._met(time)
+        picture = self._view.frame(own.body, [*cars, *bots], boxes, colours, yaw)
+        tags = self._view.tags(own.body, [*cars, *bots], yaw)
+        done, began = self._own.lap_at(time)
+        laps, is_over = self._own.driven.laps, time >= self.end
+        lap = min(done, laps - 1)
+        times = self._own.driven.lap_times_s
+        hud = Hud(
+            name=self._names[self._follow],
+            colour=livery(self._follow).body,
+            time=min(time, self.end),
+            lap=lap + 1,
+            laps=laps,
+            lap_time=times[lap] if done == laps else min(time, self.end) - began,
+            best=min(times[:done], default=None),
+            speed=0.0 if own.is_waiting else float(np.hypot(own.body[7], own.body[8])),
+            way=int(np.searchsorted(self._driven_at, time, side="right")),
+            dots=self._dots(time, bots),
+            tags=tags,
+            standing=self._standing(time) if len(self._cars) > 1 else (),
+            notice=self._outcome(done, laps) if is_over else _notice(self._own, time),
+            camera=self._seen(own.leg),
+        )
+        self._overlay.write(picture, hud)
+        return picture
+
+    def telling_time(self) -> float:
+        """The race time of a picture that shows much [s]; see `film`."""
+        legs = [leg for leg in self._own.legs if not leg.is_waiting and leg.begin > 0.5]
+        if not legs:
+            return self.end
+        merits = [self._merit(leg) for leg in legs]
+        return legs[int(np.argmax(merits))].begin
+
+    def _merit(self, leg: Leg) -> float:
+        """How much is seen ahead, most of it near; if nothing, how hard the car corners."""
+        yaw = float(yaw_of(leg.first))
+        bots, boxes, _ = self._met(leg.begin)
+        others = [car.body for k, car in self._racing(leg.begin) if k != self._follow]
+        xy = np.array([*others, *(bot.body for bot in bots)]).reshape(-1, 13)[:, :2]
+        away = np.vstack([xy, boxes[:, :2]]) - leg.first[:2]
+        ahead = away @ np.array([np.cos(yaw), np.sin(yaw)])
+        aside = np.abs(away @ np.array([-np.sin(yaw), np.cos(yaw)]))
+        is_seen = (ahead > 0.35) & (ahead < NEAR) & (aside < WIDE * ahead)
+        pull = abs(float(leg.last[12])) * float(np.hypot(*leg.last[7:9]))
+        return float(np.sum(1.0 + 1.0 / ahead[is_seen])) + min(pull / 100.0, 0.99)
+
+    def _turned(self, own: Moment, since: float | None) -> float:
+        """Where the camera looks [rad]: it trails the car, and is at once with one put back."""
+        yaw, before = float(yaw_of(own.body)), self._heading
+        is_set_down = self._was_waiting and not own.is_waiting
+        self._was_waiting = own.is_waiting
+        if before is None or since is None or is_set_down:
+            self._heading = yaw
+            return yaw
+        share = 0.0 if own.is_waiting else 1.0 - float(np.exp(-since / TRAILING))
+        turn = yaw - before
+        self._heading = before + share * float(np.arctan2(np.sin(turn), np.cos(turn)))
+        return self._heading
+
+    def _racing(self, time: float) -> list[tuple[int, Moment]]:
+        """The cars on the road, the followed one last, and what they do."""
+        there = [
+            (k, car.at(time))
+            for k, car in enumerate(self._cars)
+            if k != self._follow and time < car.end
+        ]
+        return [*there, (self._follow, self._own.at(time))]
+
+    def _actors(self, time: float) -> list[Actor]:
+        is_named = len(self._cars) > 1
+        actors = []
+        for k, moment in self._racing(time):
+            name = self._names[k] if is_named else ""
+            fault = self._cars[k].fault_at(time) if moment.is_waiting else None
+            if fault and is_named:
+                name = f"{name}  {_penalty(fault)}"
+            body, steering, is_ghost = moment.body, moment.steering, moment.is_waiting
+            actors.append(Actor(body, steering, livery(k), name, is_ghost))
+        return actors
+
+    def _met(self, time: float) -> tuple[list[Actor], np.ndarray, np.ndarray]:
+        """Bots as cars; or boxes and their colours."""
+        rows, colours = self._things.at(time), self._things.colours
+        if not self._has_bots:
+            return [], rows, colours
+        actors = bots(rows, self._view.spec, len(self._cars))
+        return actors, rows[:0], colours[:0]
+
+    def _dots(self, time: float, bots: list[Actor]) -> tuple[Dot, ...]:
+        there = [
+            Dot(moment.body[:2], livery(k).body, moment.is_waiting)
+            for k, moment in self._racing(time)
+        ]
+        return (*(Dot(bot.body[:2], bot.livery.body, False) for bot in bots), *there)
+
+    def _order(self, time: float) -> list[int]:
+        """The cars by their place in the race: the finished by their times, then by way made."""
+
+        def key(k: int) -> tuple[bool, float]:
+            car = self._cars[k]
+            is_done = car.is_finished and time >= car.end
+            return not is_done, car.end if is_done else -car.laps_at(time)
+
+        return sorted(range(len(self._cars)), key=key)
+
+    def _standing(self, time: float) -> tuple[Standing, ...]:
+        lines = []
+        for k in self._order(time):
+            car, note = self._cars[k], ""
+            if time >= car.end:
+                note = f"{car.end:.2f} s" if car.is_finished else "out"
+            elif car.at(time).is_waiting and (fault := car.fault_at(time)):
+                note = _penalty(fault)
+            lines.append(Standing(self._names[k], livery(k).body, note, k == self._follow))
+        return tuple(lines)
+
+    def _outcome(self, done: int, laps: int) -> Notice:
+        car = self._own
+        if not car.is_finished:
+            return Notice(f"did not finish: {car.verdict}", f"{done} of {laps} laps")
+        more = f"best lap {min(car.driven.lap_times_s):.2f} s" if laps > 1 else ""
+        if len(self._cars) > 1:
+            place = self._order(self.end).index(self._follow) + 1
+            more = f"{_ordinal(place)} of {len(self._cars)}" + f", {more}" * bool(more)
+        return Notice(car.verdict, more, is_good=True)
+
+    def _seen(self, leg: int) -> np.ndarray | None:
+        """What the followed car's camera saw at the beginning of a leg."""
+        if self._camera is not None and self._shown[0] != leg:
+            now = self._own.legs[leg]
+            driven, before = self._own.driven, max(now.step - 1, 0)
+            boxes = driven.boxes[before] if len(driven.boxes) else np.zeros((0, 10))
+            colours = driven.colours[: len(boxes)]
+            self._shown = leg, _look(self._camera, now.first, now.steering[0], boxes, colours)
+        return self._shown[1]
 
 
-def _follow(heading: float | None, row: np.ndarray, seconds: float) -> float:
-    """The camera's heading [rad], which trails the car's, so many seconds later."""
-    yaw = float(yaw_of(row))
-    if heading is None:
-        return yaw
-    share = 1.0 - np.exp(-seconds / TRAILING)
-    return heading + share * float(np.arctan2(np.sin(yaw - heading), np.cos(yaw - heading)))
+def _notice(car: Timeline, time: float) -> Notice | None:
+    fault = car.fault_at(time)
+    if fault is None:
+        return None
+    left = fault.end - time
+    return Notice(fault.words, f"goes on in {left:.1f} s" if left > 0.05 else "")
 
 
-def _camera(sensors: Sensors, spec: CarSpec, track: Track, walls: bool) -> Sensor | None:
+def _penalty(fault: Fault) -> str:
+    return fault.words.rpartition("  ")[2]
+
+
+def _ordinal(place: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(place % 10 * (place % 100 // 10 != 1), "th")
+    return f"{place}{ending}"
+
+
+def _save(picture: np.ndarray, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.ascontiguousarray(picture[..., :3])).save(path, format="PNG")
+    except OSError as problem:
+        raise RacerError(f"{path}: the picture cannot be written: {problem}") from problem
+
+
+def _camera(sensors: Sensors, spec, track: Track, walls: bool) -> Sensor | None:
     for config in sensors:
         if len(config.space.shape) == 3:
             return make_sensor(config.model_copy(update={"stack": 1}), spec, track, 1, walls)
     return None
 
 
-def _seen(
-    camera: Sensor | None,
-    row: np.ndarray,
-    steering: float,
-    boxes: np.ndarray,
-    colours: np.ndarray,
-) -> np.ndarray | None:
-    if camera is None:
-        return None
+def _look(
+    camera: Sensor, row: np.ndarray, steering: float, boxes: np.ndarray, colours: np.ndarray
+) -> np.ndarray:
     frame = np.empty((1, *camera.space.shape), dtype=np.uint8)
     state = CarState(row[None], np.array([steering]), np.zeros((1, 2)))
     nowhere = Place(np.zeros(1), np.zeros(1), np.zeros(1, dtype=np.int64))

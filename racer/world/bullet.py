@@ -33,7 +33,7 @@ AWAY = np.array([10.0 * ROOM, 0.0, 0.0])
 WHITE, BROWN = (0.85, 0.85, 0.83, 1.0), (0.69, 0.5, 0.32, 1.0)
 """Walls and boxes in Bullet's own window."""
 LIFTED = 50.0
-"""Height of a car that waits beside the race [m]."""
+"""Height at which Bullet holds a car that takes no part [m]; nothing outside `World` sees it."""
 
 
 class World:
@@ -231,7 +231,10 @@ class World:
         self.contact[car] = 0
 
     def lift(self, cars: np.ndarray) -> None:
-        """Hold cars (k,) high above their place, where nobody meets or sees them, until a reset."""
+        """Take cars (k,) out of the race until a reset: nobody meets or sees them.
+
+        Their rows of `state` say that they stand where they were, at rest and level.
+        """
         self._is_lifted[cars] = True
         self._hold()
         self._show()
@@ -351,6 +354,9 @@ class World:
     def _show(self) -> None:
         """Bring the public state and boxes up to what Bullet last said."""
         moved_point(self._body, self.variation.shift, self.state.body)
+        if self._is_lifted.any():
+            lifted = self._is_lifted
+            self.state.body[lifted, 2] -= LIFTED - self.variation.cars["mass_height"][lifted]
         k = self._box_pose.shape[1]
         if k:
             half = self._box_pose[..., 2] / 2

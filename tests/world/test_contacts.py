@@ -159,7 +159,7 @@ def test_a_lifted_car_is_neither_met_nor_seen_until_it_is_put_back(build):
         world.step(np.tile([0.0, 3.0], (2, 1)))
         assert world.contact.tolist() == [0, 0]
     assert world.state.xy[0, 0] > 2.0
-    assert world.state.body[1, 2] == pytest.approx(50.0)
+    assert world.state.body[1, :3] == pytest.approx([1.0, 0.0, SPEC.mass_height])
     world.reset(np.array([1]), np.array([[5.0, 0.0]]), np.zeros(1))
     assert world.boxes[0, 1, 7:] == pytest.approx(
         [SPEC.body_length / 2, SPEC.body_width / 2, SPEC.shell_height / 2]

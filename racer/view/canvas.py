@@ -1,0 +1,369 @@
+"""What a film's camera sees, drawn fast: the ground, shadows on it, and smooth solids over it.
+
+The camera never rolls, so that all pixels of a row see ground at one depth: a row of ground is a
+straight line through the painted scene. Solids are drawn twice as large in both directions and
+averaged, which smooths their edges.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from PIL import Image, ImageFilter
+
+from racer.sensors.scene import LEVELS, Scene
+from racer.sensors.solids import Panels, draw_face, easel, sketch
+
+FARTHEST = 500.0
+"""The ground ends this far ahead [m], just under the horizon."""
+SHARPNESS = 1.5
+"""A halving is taken while a sample's patch of ground is at most this many of its texels."""
+SMOOTH = 0.8
+"""How far the edges of the finest picture are smeared [texels], which from near are stairs."""
+STEEP = 5.0
+"""A pixel's patch of ground is sampled once for each so many times that it is longer than wide."""
+TAPS = 4
+"""The most samples of one pixel."""
+SHADE, SOFT = 0.62, 0.35
+"""How much of the light a shadow takes, and over which share of its size it fades."""
+
+
+class Pinhole(NamedTuple):
+    """A camera: where it stands [m], its forward, right and down (3, 3), and its focal length.
+
+    Its `right` lies level.
+    """
+
+    eye: np.ndarray
+    axes: np.ndarray
+    focal: float
+
+    def project(self, points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels (k, 2) and depths [m] (k,) of world points (k, 3) in a picture of `size`."""
+        depth, right, down = self.axes @ (points - self.eye).T
+        scale = self.focal / np.maximum(depth, 1e-3)
+        return np.stack([right, down], axis=1) * scale[:, None] + np.array(size) / 2, depth
+
+    def seen(self, points: np.ndarray) -> np.ndarray:
+        """World points (..., 3) as forward, right and down of the camera [m]."""
+        return (points - self.eye) @ self.axes.T
+
+
+class Ground(NamedTuple):
+    """A painted scene and its halvings, as `lay` reads them."""
+
+    texels: np.ndarray
+    """Every level, row after row: red in the lowest byte, green, blue, (M,) uint32."""
+    start: np.ndarray
+    """Index of each level's first texel, (LEVELS,) int64."""
+    rows: np.ndarray
+    """Rows of each level, (LEVELS,) int64."""
+    columns: np.ndarray
+    """Columns of each level, (LEVELS,) int64."""
+    origin: np.ndarray
+    """The corner of least x and y [m], (2,)."""
+    resolution: float
+    """Size of a texel of the first level [m]."""
+
+
+def ground_of(scene: Scene) -> Ground:
+    """A scene's ground, ready to be laid."""
+    packed = []
+    finest = Image.fromarray(scene.rgb).filter(ImageFilter.GaussianBlur(SMOOTH))
+    for level in (np.asarray(finest), *scene.levels[1:]):
+        texels = np.zeros((*level.shape[:2], 4), dtype=np.uint8)
+        texels[..., :3] = level
+        packed.append(texels.view(np.uint32).ravel())
+    start = np.concatenate([[0], np.cumsum([len(level) for level in packed[:-1]])])
+    rows, columns = np.array([level.shape[:2] for level in scene.levels]).T.copy()
+    return Ground(
+        np.concatenate(packed), start, rows, columns, scene.origin, float(scene.resolution)
+    )
+
+
+class Canvas:
+    """Draws pictures of one size.
+
+    Args:
+        width: Columns of a picture.
+        height: Rows of a picture.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.size = (width, height)
+        self._solid, self._ghost = (easel(2 * height, 2 * width) for _ in range(2))
+        self._has_ghosts = False
+
+    def lay(self, ground: Ground, camera: Pinhole, picture: np.ndarray) -> None:
+        """Draw the ground below the horizon into a picture (H, W, 4) uint8; the sky stays."""
+        pixels = picture.view(np.uint32)[..., 0]
+        _lay(ground, camera.eye, camera.axes, camera.focal, pixels)
+
+    def shade(
+        self, camera: Pinhole, place: np.ndarray, yaw: float, half: np.ndarray, picture: np.ndarray
+    ) -> None:
+        """Let a rounded rectangle cast its shadow on the ground.
+
+        Args:
+            camera: Who looks.
+            place: The middle of the shadow [m], (2,).
+            yaw: The direction of its length [rad].
+            half: Half its length and width [m], (2,).
+            picture: Changed in place.
+        """
+        reach = 1.0 + SOFT
+        corners = np.array([(a, b) for a in (-reach, reach) for b in (-reach, reach)]) * half
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        world = np.zeros((4, 3))
+        world[:, :2] = corners @ np.array([[cos, sin], [-sin, cos]]) + place
+        pixels, depth = camera.project(world, self.size)
+        if depth.min() < 0.05:
+            return
+        low = np.clip(np.floor(pixels.min(axis=0)), 0, self.size).astype(int).tolist()
+        high = np.clip(np.ceil(pixels.max(axis=0)), 0, self.size).astype(int).tolist()
+        pose = (place[0], place[1], cos, sin, half[0], half[1])
+        _shade(camera.eye, camera.axes, camera.focal, pose, (*low, *high), picture)
+
+    def stand(
+        self, camera: Pinhole, boxes: np.ndarray, colours: np.ndarray, panels: Panels
+    ) -> None:
+        """Put up boxes, rows as in `Surroundings` (k, 10), colours (k, 3) uint8, and walls."""
+        view = camera.eye, camera.axes, 2.0 * camera.focal
+        sketch(*view, boxes, colours, panels, self._solid, 3)
+
+    def model(
+        self, camera: Pinhole, faces: np.ndarray, colours: np.ndarray, is_ghost: bool = False
+    ) -> None:
+        """Put up quadrilaterals.
+
+        Args:
+            camera: Who looks.
+            faces: Corners in the world [m], (k, 4, 3).
+            colours: Red in the lowest byte, green, blue, (k,) int32.
+            is_ghost: Whether what is behind shines through.
+        """
+        chosen = self._ghost if is_ghost else self._solid
+        self._has_ghosts |= is_ghost
+        _faces(chosen, camera.seen(faces), 2.0 * camera.focal, colours)
+
+    def finish(self, picture: np.ndarray) -> None:
+        """Put all that was put up into a picture, and clear it away."""
+        pixels = picture.view(np.uint32)[..., 0]
+        if self._has_ghosts:
+            _shine(self._solid, self._ghost, pixels)
+        _resolve(self._solid, pixels)
+        self._has_ghosts = False
+
+
+def blend(layer: np.ndarray, corner: tuple[int, int], picture: np.ndarray) -> None:
+    """Lay a layer (h, w, 4) uint8 with its opacity over a picture, its corner at column, row."""
+    _blend(layer, int(corner[0]), int(corner[1]), picture)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _lay(ground, eye, axes, focal, out):
+    """Draw the ground into pixels (H, W) uint32; in loops that each suit the processor."""
+    height, width = out.shape
+    index, weight = np.empty(width, dtype=np.int32), np.empty(width, dtype=np.uint32)
+    quads, sums = np.empty((4, width), dtype=np.uint32), np.empty((2, width), dtype=np.uint32)
+    opaque, pair, byte = np.uint32(0xFF000000), np.uint32(0x00FF00FF), np.uint32(0xFF)
+    eight = np.uint32(8)
+    for i in range(height):
+        down = (i + 0.5 - 0.5 * height) / focal
+        drop = -axes[0, 2] - down * axes[2, 2]
+        if drop <= eye[2] / FARTHEST:
+            continue
+        stretch = np.sqrt(1.0 + down * down) / drop
+        halvings = 0
+        while 1 << halvings < TAPS and stretch > STEEP * (1 << halvings):
+            halvings += 1
+        taps = 1 << halvings
+        patch = eye[2] / (drop * focal * ground.resolution) * np.sqrt(max(stretch / taps, 1.0))
+        level = 0
+        while patch > SHARPNESS and level < LEVELS - 1:
+            patch *= 0.5
+            level += 1
+        sums[:] = 0
+        for tap in range(taps):
+            row = (i + (tap + 0.5) / taps - 0.5 * height) / focal
+            _aim(ground, level, eye, axes, focal, row, index, weight)
+            _fetch(ground.texels, ground.start[level], ground.columns[level], index, quads)
+            for colours in range(2):
+                _mix(quads[0], quads[1], quads[2], quads[3], weight, 8 * colours, sums[colours])
+        shift = np.uint32(halvings)
+        red_blue, green, line = sums[0], sums[1], out[i]
+        for j in range(width):
+            rb = np.uint32(np.uint32(red_blue[j] >> shift) & pair)
+            g = np.uint32(np.uint32(green[j] >> shift) & byte)
+            line[j] = np.uint32(np.uint32(rb | np.uint32(g << eight)) | opaque)
+
+
+@njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
+def _aim(ground, level, eye, axes, focal, row, index, weight):
+    """Which texel each pixel of a row sees, and how far past its centre, x and y, 8 bits each."""
+    depth = eye[2] / max(-axes[0, 2] - row * axes[2, 2], eye[2] / FARTHEST)
+    scale = 256.0 / (ground.resolution * (1 << level))
+    across = (0.5 - 0.5 * index.shape[0]) / focal
+    x = eye[0] + depth * (axes[0, 0] + row * axes[2, 0] + across * axes[1, 0]) - ground.origin[0]
+    y = eye[1] + depth * (axes[0, 1] + row * axes[2, 1] + across * axes[1, 1]) - ground.origin[1]
+    x0, y0 = np.float32(x * scale - 128.0), np.float32(y * scale - 128.0)
+    dx = np.float32(depth * axes[1, 0] / focal * scale)
+    dy = np.float32(depth * axes[1, 1] / focal * scale)
+    columns = np.int32(ground.columns[level])
+    last_column, last_row = np.int32(columns - 2), np.int32(ground.rows[level] - 2)
+    zero, eight, byte = np.int32(0), np.int32(8), np.int32(255)
+    for j in range(index.shape[0]):
+        step = np.float32(j)
+        u, v = np.int32(x0 + dx * step), np.int32(y0 + dy * step)
+        c = min(max(np.int32(u >> eight), zero), last_column)
+        r = min(max(np.int32(v >> eight), zero), last_row)
+        index[j] = np.int32(np.int32(r * columns) + c)
+        weight[j] = np.uint32(np.int32(u & byte) | np.int32(np.int32(v & byte) << eight))
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _fetch(texels, start, columns, index, quads):
+    """Each pixel's texel with its right, upper and upper right neighbour."""
+    first, second, third, fourth = quads
+    for j in range(index.shape[0]):
+        at = np.uint64(start + index[j])
+        above = np.uint64(start + index[j] + columns)
+        first[j], second[j] = texels[at], texels[at + np.uint64(1)]
+        third[j], fourth[j] = texels[above], texels[above + np.uint64(1)]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _mix(a, b, c, d, weight, shift, total):
+    """Add bilinear means of the bytes at bits `shift` and 16 above it, if there are such.
+
+    Two calls of few arrays, as a loop over many does not vectorize.
+    """
+    pair, byte = np.uint32(0x00FF00FF), np.uint32(0xFF)
+    eight, full, half = np.uint32(8), np.uint32(256), np.uint32(0x00800080)
+    shift = np.uint32(shift)
+    for j in range(total.shape[0]):
+        fu, fv = np.uint32(weight[j] & byte), np.uint32(np.uint32(weight[j] >> eight) & byte)
+        both = np.uint32(np.uint32(fu * fv) >> eight)
+        right, above = np.uint32(fu - both), np.uint32(fv - both)
+        none = np.uint32(np.uint32(full - fu) - above)
+        own = np.uint32(np.uint32(np.uint32(a[j] >> shift) & pair) * none)
+        own = np.uint32(own + np.uint32(np.uint32(np.uint32(b[j] >> shift) & pair) * right))
+        own = np.uint32(own + np.uint32(np.uint32(np.uint32(c[j] >> shift) & pair) * above))
+        own = np.uint32(own + np.uint32(np.uint32(np.uint32(d[j] >> shift) & pair) * both))
+        own = np.uint32(np.uint32(np.uint32(own + half) >> eight) & pair)
+        total[j] = np.uint32(total[j] + own)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _shade(eye, axes, focal, pose, bounds, out):
+    height, width = out.shape[0], out.shape[1]
+    x0, y0, cos, sin, long, wide = pose
+    left, top, right, bottom = bounds
+    for i in range(top, bottom):
+        down = (i + 0.5 - 0.5 * height) / focal
+        drop = -axes[0, 2] - down * axes[2, 2]
+        if drop <= 0.01:
+            continue
+        depth = eye[2] / drop
+        for j in range(left, right):
+            across = (j + 0.5 - 0.5 * width) / focal
+            x = eye[0] + depth * (axes[0, 0] + down * axes[2, 0] + across * axes[1, 0]) - x0
+            y = eye[1] + depth * (axes[0, 1] + down * axes[2, 1] + across * axes[1, 1]) - y0
+            a, b = (x * cos + y * sin) / long, (y * cos - x * sin) / wide
+            reach = np.sqrt(np.sqrt(a * a * a * a + b * b * b * b))
+            share = min(max((1.0 + SOFT - reach) / (2.0 * SOFT), 0.0), 1.0)
+            light = 1.0 - SHADE * share * share * (3.0 - 2.0 * share)
+            for c in range(3):
+                out[i, j, c] = np.uint8(out[i, j, c] * light)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _faces(easel, faces, focal, colours):
+    for k in range(faces.shape[0]):
+        for corner in range(4):
+            for axis in range(3):
+                easel.face[corner, axis] = faces[k, corner, axis]
+        draw_face(easel, focal, colours[k])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _shine(solid, ghost, out):
+    """Mix what is half seen with what is behind it, and clear it away."""
+    wide = ghost.paint.shape[1]
+    half = np.int32(0x7F7F7F)
+    for row in range(ghost.paint.shape[0]):
+        first, last = ghost.first[row], ghost.last[row]
+        if first >= last:
+            continue
+        if solid.first[row] >= solid.last[row]:
+            solid.nearness[row] = 0.0
+        solid.first[row], solid.last[row] = min(solid.first[row], first), max(solid.last[row], last)
+        for column in range(first, last):
+            near, other = ghost.nearness[row, column], solid.nearness[row, column]
+            if near > other:
+                behind = np.int32(out[row >> 1, column >> 1])
+                behind = solid.paint[row, column] if other > 0.0 else behind
+                mixed = ((behind >> 1) & half) + ((ghost.paint[row, column] >> 1) & half)
+                solid.paint[row, column] = mixed
+                solid.nearness[row, column] = near
+        ghost.first[row], ghost.last[row] = wide, 0
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _resolve(solid, out):
+    """Average four samples a pixel of what stands and of the ground, and clear it away."""
+    wide = solid.paint.shape[1]
+    for i in range(out.shape[0]):
+        upper, lower = 2 * i, 2 * i + 1
+        first = min(solid.first[upper], solid.first[lower])
+        last = max(solid.last[upper], solid.last[lower])
+        if first >= last:
+            continue
+        for row in (upper, lower):
+            if solid.first[row] >= solid.last[row]:
+                solid.nearness[row] = 0.0
+            solid.first[row], solid.last[row] = wide, 0
+        begin, end = first // 2, (last + 1) // 2
+        samples = slice(2 * begin, 2 * end)
+        _cover(
+            solid.nearness[upper, samples],
+            solid.nearness[lower, samples],
+            solid.paint[upper, samples],
+            solid.paint[lower, samples],
+            out[i, begin:end],
+        )
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _cover(near_upper, near_lower, upper, lower, line):
+    pair, byte, opaque = np.uint32(0x00FF00FF), np.uint32(0xFF), np.uint32(0xFF000000)
+    eight, two, half, nothing = np.uint32(8), np.uint32(2), np.uint32(0x00020002), np.float32(0.0)
+    for j in range(line.shape[0]):
+        ground, k = line[j], 2 * j
+        a = np.uint32(upper[k]) if near_upper[k] > nothing else ground
+        b = np.uint32(upper[k + 1]) if near_upper[k + 1] > nothing else ground
+        c = np.uint32(lower[k]) if near_lower[k] > nothing else ground
+        d = np.uint32(lower[k + 1]) if near_lower[k + 1] > nothing else ground
+        rb = np.uint32(np.uint32(a & pair) + np.uint32(b & pair))
+        rb = np.uint32(rb + np.uint32(np.uint32(c & pair) + np.uint32(d & pair)))
+        g = np.uint32(np.uint32(np.uint32(a >> eight) & byte) + two)
+        g = np.uint32(g + np.uint32(np.uint32(b >> eight) & byte))
+        g = np.uint32(g + np.uint32(np.uint32(c >> eight) & byte))
+        g = np.uint32(g + np.uint32(np.uint32(d >> eight) & byte))
+        rb = np.uint32(np.uint32(np.uint32(rb + half) >> two) & pair)
+        g = np.uint32(np.uint32(g >> two) << eight)
+        line[j] = np.uint32(np.uint32(rb | g) | opaque)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _blend(layer, left, top, out):
+    for i in range(max(-top, 0), min(layer.shape[0], out.shape[0] - top)):
+        for j in range(max(-left, 0), min(layer.shape[1], out.shape[1] - left)):
+            share = np.int32(layer[i, j, 3])
+            if share > 0:
+                for c in range(3):
+                    below = np.int32(out[top + i, left + j, c])
+                    mixed = below * (255 - share) + np.int32(layer[i, j, c]) * share
+                    out[top + i, left + j, c] = np.uint8((mixed + 127) // 255)
