@@ -84,7 +84,7 @@ def ground_of(scene: Scene) -> Ground:
 
 
 class Canvas:
-    """Draws pictures of one size.
+    """Draws pictures of one size: a backdrop that stands still, then what moves before it.
 
     Args:
         width: Columns of a picture.
@@ -93,13 +93,35 @@ class Canvas:
 
     def __init__(self, width: int, height: int) -> None:
         self.size = (width, height)
-        self._solid, self._ghost = (easel(2 * height, 2 * width) for _ in range(2))
+        self._back, self._solid, self._ghost = (easel(2 * height, 2 * width) for _ in range(3))
+        self._nothing = np.zeros(2 * width, dtype=np.float32)
         self._has_ghosts = False
 
-    def lay(self, ground: Ground, camera: Pinhole, picture: np.ndarray) -> None:
-        """Draw the ground below the horizon into a picture (H, W, 4) uint8; the sky stays."""
+    def backdrop(
+        self,
+        camera: Pinhole,
+        ground: Ground,
+        boxes: np.ndarray,
+        colours: np.ndarray,
+        panels: Panels,
+        picture: np.ndarray,
+    ) -> None:
+        """Draw all that stands still; above the horizon the sky stays.
+
+        Args:
+            camera: Who looks.
+            ground: What everything stands on.
+            boxes: Rows as in `Surroundings`, (k, 10).
+            colours: Red, green and blue of each, (k, 3) uint8.
+            panels: Walls.
+            picture: Changed in place, (H, W, 4) uint8.
+        """
+        _clear(self._back)
         pixels = picture.view(np.uint32)[..., 0]
         _lay(ground, camera.eye, camera.axes, camera.focal, pixels)
+        view = camera.eye, camera.axes, 2.0 * camera.focal
+        sketch(*view, boxes, colours, panels, self._back, 3)
+        _resolve(self._back, None, self._nothing, pixels)
 
     def shade(
         self, camera: Pinhole, place: np.ndarray, yaw: float, half: np.ndarray, picture: np.ndarray
@@ -124,14 +146,7 @@ class Canvas:
         low = np.clip(np.floor(pixels.min(axis=0)), 0, self.size).astype(int).tolist()
         high = np.clip(np.ceil(pixels.max(axis=0)), 0, self.size).astype(int).tolist()
         pose = (place[0], place[1], cos, sin, half[0], half[1])
-        _shade(camera.eye, camera.axes, camera.focal, pose, (*low, *high), picture)
-
-    def stand(
-        self, camera: Pinhole, boxes: np.ndarray, colours: np.ndarray, panels: Panels
-    ) -> None:
-        """Put up boxes, rows as in `Surroundings` (k, 10), colours (k, 3) uint8, and walls."""
-        view = camera.eye, camera.axes, 2.0 * camera.focal
-        sketch(*view, boxes, colours, panels, self._solid, 3)
+        _shade(camera.eye, camera.axes, camera.focal, pose, (*low, *high), self._back, picture)
 
     def model(
         self, camera: Pinhole, faces: np.ndarray, colours: np.ndarray, is_ghost: bool = False
@@ -149,11 +164,12 @@ class Canvas:
         _faces(chosen, camera.seen(faces), 2.0 * camera.focal, colours)
 
     def finish(self, picture: np.ndarray) -> None:
-        """Put all that was put up into a picture, and clear it away."""
+        """Put what `model` put up into a picture of the backdrop, and clear it away."""
         pixels = picture.view(np.uint32)[..., 0]
         if self._has_ghosts:
             _shine(self._solid, self._ghost, pixels)
-        _resolve(self._solid, pixels)
+        _resolve(self._solid, self._back, self._nothing, pixels)
+        _clear(self._solid)
         self._has_ghosts = False
 
 
@@ -257,7 +273,7 @@ def _mix(a, b, c, d, weight, shift, total):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _shade(eye, axes, focal, pose, bounds, out):
+def _shade(eye, axes, focal, pose, bounds, back, out):
     height, width = out.shape[0], out.shape[1]
     x0, y0, cos, sin, long, wide = pose
     left, top, right, bottom = bounds
@@ -267,7 +283,10 @@ def _shade(eye, axes, focal, pose, bounds, out):
         if drop <= 0.01:
             continue
         depth = eye[2] / drop
+        is_bare = back.first[2 * i] >= back.last[2 * i]
         for j in range(left, right):
+            if not is_bare and back.nearness[2 * i, 2 * j] * depth > 1.0:
+                continue
             across = (j + 0.5 - 0.5 * width) / focal
             x = eye[0] + depth * (axes[0, 0] + down * axes[2, 0] + across * axes[1, 0]) - x0
             y = eye[1] + depth * (axes[0, 1] + down * axes[2, 1] + across * axes[1, 1]) - y0
@@ -312,40 +331,45 @@ def _shine(solid, ghost, out):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _resolve(solid, out):
-    """Average four samples a pixel of what stands and of the ground, and clear it away."""
-    wide = solid.paint.shape[1]
-    for i in range(out.shape[0]):
-        upper, lower = 2 * i, 2 * i + 1
-        first = min(solid.first[upper], solid.first[lower])
-        last = max(solid.last[upper], solid.last[lower])
-        if first >= last:
-            continue
-        for row in (upper, lower):
-            if solid.first[row] >= solid.last[row]:
-                solid.nearness[row] = 0.0
-            solid.first[row], solid.last[row] = wide, 0
-        begin, end = first // 2, (last + 1) // 2
-        samples = slice(2 * begin, 2 * end)
-        _cover(
-            solid.nearness[upper, samples],
-            solid.nearness[lower, samples],
-            solid.paint[upper, samples],
-            solid.paint[lower, samples],
-            out[i, begin:end],
-        )
+def _clear(easel):
+    easel.first[:] = easel.paint.shape[1]
+    easel.last[:] = 0
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _cover(near_upper, near_lower, upper, lower, line):
+def _resolve(easel, behind, nothing, out):
+    """Average four samples a pixel of what stands before `behind`, if anything, and of `out`."""
+    for i in range(out.shape[0]):
+        upper, lower = 2 * i, 2 * i + 1
+        first = min(easel.first[upper], easel.first[lower])
+        last = max(easel.last[upper], easel.last[lower])
+        if first >= last:
+            continue
+        for row in (upper, lower):
+            if easel.first[row] >= easel.last[row]:
+                easel.nearness[row] = 0.0
+        over, under = nothing, nothing
+        if behind is not None:
+            if behind.first[upper] < behind.last[upper]:
+                over = behind.nearness[upper]
+            if behind.first[lower] < behind.last[lower]:
+                under = behind.nearness[lower]
+        begin, end = first // 2, (last + 1) // 2
+        part = slice(2 * begin, 2 * end)
+        rows = easel.nearness[upper, part], easel.nearness[lower, part], over[part], under[part]
+        _cover(*rows, easel.paint[upper, part], easel.paint[lower, part], out[i, begin:end])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _cover(near_upper, near_lower, over, under, upper, lower, line):
     pair, byte, opaque = np.uint32(0x00FF00FF), np.uint32(0xFF), np.uint32(0xFF000000)
-    eight, two, half, nothing = np.uint32(8), np.uint32(2), np.uint32(0x00020002), np.float32(0.0)
+    eight, two, half = np.uint32(8), np.uint32(2), np.uint32(0x00020002)
     for j in range(line.shape[0]):
         ground, k = line[j], 2 * j
-        a = np.uint32(upper[k]) if near_upper[k] > nothing else ground
-        b = np.uint32(upper[k + 1]) if near_upper[k + 1] > nothing else ground
-        c = np.uint32(lower[k]) if near_lower[k] > nothing else ground
-        d = np.uint32(lower[k + 1]) if near_lower[k + 1] > nothing else ground
+        a = np.uint32(upper[k]) if near_upper[k] > over[k] else ground
+        b = np.uint32(upper[k + 1]) if near_upper[k + 1] > over[k + 1] else ground
+        c = np.uint32(lower[k]) if near_lower[k] > under[k] else ground
+        d = np.uint32(lower[k + 1]) if near_lower[k + 1] > under[k + 1] else ground
         rb = np.uint32(np.uint32(a & pair) + np.uint32(b & pair))
         rb = np.uint32(rb + np.uint32(np.uint32(c & pair) + np.uint32(d & pair)))
         g = np.uint32(np.uint32(np.uint32(a >> eight) & byte) + two)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -91,7 +90,7 @@ class ChaseView:
         usual = height * 4 / 3
         self._focal = usual * (max(width / usual, 1.0) ** WIDER) / 2 / np.tan(FOV / 2)
         self._models: dict[Livery, Model] = {}
-        self._seen: tuple[Pinhole | None, np.ndarray] = None, self._sky()
+        self._still, self._last = self._sky(), ()
 
     def frame(
         self,
@@ -111,14 +110,13 @@ class ChaseView:
             yaw: Where the camera looks [rad]; where the body heads by default.
         """
         camera = self.camera(body, yaw)
-        picture = self._laid(camera)
-        for car in cars:
-            model, heading = self._model(car.livery), float(yaw_of(car.body))
-            if not car.is_ghost:
-                self._canvas.shade(camera, car.body[:2], heading, model.half, picture)
         if boxes is None or colours is None:
             boxes, colours = np.zeros((0, 10)), np.zeros((0, 3), dtype=np.uint8)
-        self._canvas.stand(camera, boxes, colours, self._panels)
+        picture = self._backdrop(camera, boxes, colours).copy()
+        for car in cars:
+            if not car.is_ghost:
+                half, heading = self._model(car.livery).half, float(yaw_of(car.body))
+                self._canvas.shade(camera, car.body[:2], heading, half, picture)
         for car in cars:
             if self._is_near(camera, car):
                 faces = self._model(car.livery).faces(car.body, car.steering)
@@ -150,13 +148,14 @@ class ChaseView:
         right = np.array([ahead[1], -ahead[0], 0.0])
         return Pinhole(eye, np.stack([forward, right, np.cross(forward, right)]), self._focal)
 
-    def _laid(self, camera: Pinhole) -> np.ndarray:
-        """Sky and ground; those of the last picture where the camera has not moved."""
-        last, picture = self._seen
-        if last is None or not _is_same(last, camera):
-            self._canvas.lay(self._ground, camera, picture)
-            self._seen = camera, picture
-        return picture.copy()
+    def _backdrop(self, camera: Pinhole, boxes: np.ndarray, colours: np.ndarray) -> np.ndarray:
+        """What stands still; that of the last picture where nothing of it has moved."""
+        now = (camera.eye, camera.axes, boxes, colours)
+        if not self._last or not all(map(np.array_equal, self._last, now)):
+            still = self._ground, boxes, colours, self._panels
+            self._canvas.backdrop(camera, *still, self._still)
+            self._last = tuple(one.copy() for one in now)
+        return self._still
 
     def _sky(self) -> np.ndarray:
         """The sky of every picture, as the camera never nods; HAZE from the horizon down."""
@@ -177,7 +176,3 @@ class ChaseView:
         ahead, right, _ = camera.seen(car.body[:3])
         reach = self.spec.body_length
         return ahead > -reach and abs(right) < ahead * self.size[0] / 2 / self._focal + 2 * reach
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    return bool(np.array_equal(one.eye, other.eye) and np.array_equal(one.axes, other.axes))

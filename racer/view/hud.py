@@ -30,6 +30,24 @@ FAR = 12.0
 """A car further away than this [m] has no name tag."""
 
 
+class Scale(NamedTuple):
+    """How large everything is drawn; 1 at a height of 720 pixels."""
+
+    value: float
+
+    def px(self, size: float) -> int:
+        """A size in pixels."""
+        return max(round(size * self.value), 1)
+
+    def font(self, size: int) -> ImageFont.FreeTypeFont:
+        """Letters of a height."""
+        return _font(max(round(size * self.value), LEAST))
+
+    def line(self, size: int) -> int:
+        """From one line of them to the next [pixels]."""
+        return round(1.3 * max(size * self.value, LEAST))
+
+
 class Dot(NamedTuple):
     """A car on the map."""
 
@@ -50,6 +68,7 @@ class Tag(NamedTuple):
 class Standing(NamedTuple):
     """A line of the standing."""
 
+    place: int
     name: str
     colour: Colour
     note: str
@@ -117,21 +136,21 @@ class Overlay:
         self, track: Track, width: int, height: int, legs: np.ndarray, speeds: np.ndarray
     ) -> None:
         self._width, self._height = width, height
-        self._scale = min(height / 720, width / 1080)
+        self._at = Scale(min(height / 720, width / 1080))
         self._legs, self._speeds = legs, speeds
         self._top = max(float(speeds.max(initial=0.0)), 0.1)
         corners = np.vstack([track.left, track.right])
         self._low, span = corners.min(axis=0), np.ptp(corners, axis=0)
-        margin = self._px(PAD)
-        self._metre = (self._px(300) - 2 * margin) / float(max(span[0], 1.4 * span[1]))
+        margin = self._at.px(PAD)
+        self._metre = (self._at.px(300) - 2 * margin) / float(max(span[0], 1.4 * span[1]))
         wide, high = (int(one * self._metre) + 2 * margin for one in span)
-        self._map = np.array(_card(wide, high, self._px(ROUND), PAPER))
+        self._map = np.array(_card(wide, high, self._at.px(ROUND), PAPER))
         self._way, self._drawn = Image.fromarray(self._map), 0
         self._draw_borders(track)
         self._road = self._way.copy()
 
     def write(self, picture: np.ndarray, hud: Hud) -> None:
-        """Write over a picture (height, width, 3) uint8."""
+        """Write over a picture (height, width, 4) uint8."""
         for tag in sorted(hud.tags, key=lambda tag: -tag.depth):
             self._tag(picture, tag)
         self._clock(picture, hud)
@@ -144,48 +163,40 @@ class Overlay:
         if hud.notice is not None:
             self._announce(picture, hud.notice)
 
-    def _px(self, size: float) -> int:
-        return max(round(size * self._scale), 1)
-
-    def _font(self, size: int) -> ImageFont.FreeTypeFont:
-        return _font(max(round(size * self._scale), LEAST))
-
     def _clock(self, picture: np.ndarray, hud: Hud) -> None:
         lines = [(f"{hud.time:.2f} s", LARGE, INK)]
         if hud.laps > 1:
             lines.append((f"lap {hud.lap} of {hud.laps}    {hud.lap_time:.2f} s", SMALL, DIM))
         if hud.best is not None and hud.laps > 1:
             lines.append((f"best {hud.best:.2f} s", SMALL, DIM))
-        high = sum(self._line(size) for _, size, _ in lines) + self._line(SMALL)
-        card = _card(self._px(300), high + 2 * self._px(PAD), self._px(ROUND), PAPER).copy()
-        pen, x, y = ImageDraw.Draw(card), self._px(PAD), self._px(PAD)
-        dot, name = _dot(self._px(16), hud.colour, False), self._font(SMALL)
-        card.alpha_composite(dot, (x, y + self._px(6)))
-        pen.text((x + self._px(26), y), short(hud.name), font=name, fill=INK)
-        y += self._line(SMALL)
+        high = sum(self._at.line(size) for _, size, _ in lines) + self._at.line(SMALL)
+        high += 2 * self._at.px(PAD)
+        card = _card(self._at.px(300), high, self._at.px(ROUND), PAPER).copy()
+        pen, x, y = ImageDraw.Draw(card), self._at.px(PAD), self._at.px(PAD)
+        dot, name = _dot(self._at.px(16), hud.colour, False), self._at.font(SMALL)
+        card.alpha_composite(dot, (x, y + self._at.px(6)))
+        pen.text((x + self._at.px(26), y), short(hud.name), font=name, fill=INK)
+        y += self._at.line(SMALL)
         for words, size, ink in lines:
-            pen.text((x, y), words, font=self._font(size), fill=ink)
-            y += self._line(size)
-        blend(np.asarray(card), (self._px(EDGE), self._px(EDGE)), picture)
-
-    def _line(self, size: int) -> int:
-        return round(1.3 * max(size * self._scale, LEAST))
+            pen.text((x, y), words, font=self._at.font(size), fill=ink)
+            y += self._at.line(size)
+        blend(np.asarray(card), (self._at.px(EDGE), self._at.px(EDGE)), picture)
 
     def _speed(self, picture: np.ndarray, hud: Hud) -> None:
-        high = self._line(LARGE) + self._px(PAD)
-        words = f"{hud.speed:.1f} m/s"
-        card = _plate(words, self._font(LARGE), self._px(220), high, self._px(ROUND), PAPER, INK)
-        blend(card, (self._px(EDGE), self._height - self._px(EDGE) - high), picture)
+        wide, high = self._at.px(220), self._at.line(LARGE) + self._at.px(PAD)
+        words, font = f"{hud.speed:.1f} m/s", self._at.font(LARGE)
+        card = _plate(words, font, wide, high, self._at.px(ROUND), PAPER, INK)
+        blend(card, (self._at.px(EDGE), self._height - self._at.px(EDGE) - high), picture)
 
     def _on_map(self, xy: np.ndarray) -> np.ndarray:
-        x, y = ((xy - self._low) * self._metre + self._px(PAD)).T
+        x, y = ((xy - self._low) * self._metre + self._at.px(PAD)).T
         return np.stack([x, self._map.shape[0] - y], axis=-1)
 
     def _draw_borders(self, track: Track) -> None:
         """Both borders and the start line, smooth."""
         size = self._way.width * FINE, self._way.height * FINE
         lines = Image.new("RGBA", size, (235, 235, 235, 0))
-        pen, width = ImageDraw.Draw(lines), max(self._px(1.6 * FINE), FINE)
+        pen, width = ImageDraw.Draw(lines), max(self._at.px(1.6 * FINE), FINE)
         for ring in (track.left, track.right):
             closed = self._on_map(np.vstack([ring, ring[:1]])) * FINE
             pen.line(closed.ravel().tolist(), fill=(235, 235, 235, 210), width=width)
@@ -197,59 +208,40 @@ class Overlay:
         """Draw the map with the line so far and the cars; the row under it."""
         if hud.way < self._drawn:
             self._way, self._drawn = self._road.copy(), 0
-        pen, width = ImageDraw.Draw(self._way), max(self._px(3.0), 1)
+        pen, width = ImageDraw.Draw(self._way), max(self._at.px(3.0), 1)
         for leg in range(self._drawn, hud.way):
             share = float(self._speeds[leg]) / self._top
             colour = (SLOW + (FAST - SLOW) * share).astype(int).tolist()
             ends = self._on_map(self._legs[leg]).ravel().tolist()
             pen.line(ends, fill=(*colour, 255), width=width)
         self._drawn = hud.way
-        left, top = self._width - self._map.shape[1] - self._px(EDGE), self._px(EDGE)
+        left, top = self._width - self._map.shape[1] - self._at.px(EDGE), self._at.px(EDGE)
         blend(np.asarray(self._way), (left, top), picture)
         for number, dot in enumerate(hud.dots, 1):
-            side = self._px(18 if number == len(hud.dots) else 14)
+            side = self._at.px(18 if number == len(hud.dots) else 14)
             x, y = self._on_map(dot.xy[None])[0]
             corner = round(left + x - side / 2), round(top + y - side / 2)
             blend(np.asarray(_dot(side, dot.colour, dot.is_waiting)), corner, picture)
         return top + self._map.shape[0]
 
     def _stand(self, picture: np.ndarray, hud: Hud, below: int) -> None:
-        wide, line = self._px(300), self._line(SMALL)
-        top = below + self._px(PAD) // 2
-        fits = (self._height - top - 2 * self._px(PAD)) // line
-        if hud.camera is not None:
-            fits = min(fits, (self._height - self._px(240) - top - 2 * self._px(PAD)) // line)
-        shown = hud.standing[: max(fits, 1)]
-        lines = tuple((place, *one) for place, one in enumerate(shown, 1))
-        card = self._standing(lines, wide, line)
-        blend(card, (self._width - wide - self._px(EDGE), top), picture)
-
-    @lru_cache(maxsize=8)  # noqa: B019
-    def _standing(self, lines: tuple, wide: int, line: int) -> np.ndarray:
-        high = len(lines) * line + self._px(PAD)
-        card = _card(wide, high, self._px(ROUND), PAPER).copy()
-        pen, font, y = ImageDraw.Draw(card), self._font(SMALL), self._px(PAD) // 2
-        for place, name, colour, note, is_followed in lines:
-            ink, x = INK if is_followed else DIM, self._px(PAD)
-            pen.text((x, y), str(place), font=font, fill=ink)
-            card.alpha_composite(_dot(self._px(15), colour, False), (x + line, y + line // 4))
-            room = wide - 3 * x - 2 * line - (font.getlength(note) if note else 0)
-            words = short(name)
-            while words and font.getlength(words) > room:
-                words = words[:-4] + "..." if len(words) > 4 else ""
-            pen.text((x + 2 * line, y), words, font=font, fill=ink)
-            if note:
-                pen.text((wide - x, y), note, font=font, fill=INK, anchor="ra")
-            y += line
-        return np.asarray(card)
+        wide, line = self._at.px(300), self._at.line(SMALL)
+        top = below + self._at.px(PAD) // 2
+        taken = self._at.px(240) if hud.camera is not None else 0
+        fits = max((self._height - taken - top - 2 * self._at.px(PAD)) // line, 1)
+        lines = hud.standing[:fits]
+        if not any(one.is_followed for one in lines):
+            lines = (*lines[:-1], *(one for one in hud.standing if one.is_followed))
+        card = _standing(lines, wide, self._at)
+        blend(card, (self._width - wide - self._at.px(EDGE), top), picture)
 
     def _inset(self, picture: np.ndarray, camera: np.ndarray) -> None:
         """The car's own picture in the lower right corner, in a thin frame."""
-        high = self._px(200)
+        high = self._at.px(200)
         wide = round(high * camera.shape[1] / camera.shape[0])
         rgb = camera if camera.shape[2] == 3 else np.repeat(camera[..., :1], 3, axis=2)
         shown = np.asarray(Image.fromarray(rgb).resize((wide, high), Image.Resampling.BILINEAR))
-        edge, rim = self._px(EDGE), self._px(2)
+        edge, rim = self._at.px(EDGE), self._at.px(2)
         bottom, right = self._height - edge, self._width - edge
         picture[bottom - high - rim : bottom + rim, right - wide - rim : right + rim] = 235
         picture[bottom - high : bottom, right - wide : right, :3] = shown
@@ -258,34 +250,20 @@ class Overlay:
         x, y = tag.pixel
         if not (0.2 < tag.depth < FAR and 0 <= x < self._width and 0 <= y < self._height):
             return
-        font, words = self._font(SMALL), short(tag.words)
-        wide = round(font.getlength(words)) + self._px(PAD)
-        high, pointer = self._line(SMALL) + self._px(4), self._px(5)
-        plate = _plate(words, font, wide, high, self._px(6), PAPER, INK)
+        font = self._at.font(SMALL)
+        wide = round(font.getlength(tag.words)) + self._at.px(PAD)
+        high, pointer = self._at.line(SMALL) + self._at.px(4), self._at.px(5)
+        plate = _plate(tag.words, font, wide, high, self._at.px(6), PAPER, INK)
         left, top = round(x - wide / 2), round(y - high - pointer)
         blend(plate, (left, top), picture)
         first, last = max(left, 0), min(left + wide, self._width)
-        bar = slice(max(top + high, 0), max(top + high + self._px(3), 0))
+        bar = slice(max(top + high, 0), max(top + high + self._at.px(3), 0))
         picture[bar, first:last, :3] = tag.colour
 
     def _announce(self, picture: np.ndarray, notice: Notice) -> None:
-        card = self._banner(notice)
+        card = _banner(notice, self._at)
         left = (self._width - card.shape[1]) // 2
-        blend(card, (left, self._px(EDGE)), picture)
-
-    @lru_cache(maxsize=4)  # noqa: B019
-    def _banner(self, notice: Notice) -> np.ndarray:
-        large, small = self._font(LARGE), self._font(MEDIUM)
-        wide = round(max(large.getlength(notice.words), small.getlength(notice.more)))
-        wide += 4 * self._px(PAD)
-        high = self._line(LARGE) + (self._line(MEDIUM) if notice.more else 0) + self._px(PAD)
-        card = _card(wide, high, self._px(ROUND), GOOD if notice.is_good else BAD).copy()
-        pen, y = ImageDraw.Draw(card), self._px(PAD) // 2
-        pen.text((wide / 2, y), notice.words, font=large, fill=INK, anchor="ma")
-        if notice.more:
-            y += self._line(LARGE)
-            pen.text((wide / 2, y), notice.more, font=small, fill=INK, anchor="ma")
-        return np.asarray(card)
+        blend(card, (left, self._at.px(EDGE)), picture)
 
 
 def short(name: str) -> str:
@@ -335,3 +313,41 @@ def _dot(side: int, colour: Colour, is_hollow: bool) -> Image.Image:
     outline = (*colour, 255) if is_hollow else (255, 255, 255, 255)
     pen.ellipse(box, fill=fill, outline=outline, width=2 * rim if is_hollow else rim)
     return dot.reduce(FINE)
+
+
+@lru_cache(maxsize=8)
+def _standing(lines: tuple[Standing, ...], wide: int, at: Scale) -> np.ndarray:
+    """The standing on a card."""
+    line = at.line(SMALL)
+    high = len(lines) * line + at.px(PAD)
+    card = _card(wide, high, at.px(ROUND), PAPER).copy()
+    pen, font, y = ImageDraw.Draw(card), at.font(SMALL), at.px(PAD) // 2
+    for place, name, colour, note, is_followed in lines:
+        ink, x = INK if is_followed else DIM, at.px(PAD)
+        pen.text((x, y), str(place), font=font, fill=ink)
+        card.alpha_composite(_dot(at.px(15), colour, False), (x + line, y + line // 4))
+        room = wide - 3 * x - 2 * line - (font.getlength(note) if note else 0)
+        words = short(name)
+        while words and font.getlength(words) > room:
+            words = words[:-4] + "..." if len(words) > 4 else ""
+        pen.text((x + 2 * line, y), words, font=font, fill=ink)
+        if note:
+            pen.text((wide - x, y), note, font=font, fill=INK, anchor="ra")
+        y += line
+    return np.asarray(card)
+
+
+@lru_cache(maxsize=4)
+def _banner(notice: Notice, at: Scale) -> np.ndarray:
+    """A notice on a card."""
+    large, small = at.font(LARGE), at.font(MEDIUM)
+    wide = round(max(large.getlength(notice.words), small.getlength(notice.more)))
+    wide += 4 * at.px(PAD)
+    high = at.line(LARGE) + (at.line(MEDIUM) if notice.more else 0) + at.px(PAD)
+    card = _card(wide, high, at.px(ROUND), GOOD if notice.is_good else BAD).copy()
+    pen, y = ImageDraw.Draw(card), at.px(PAD) // 2
+    pen.text((wide / 2, y), notice.words, font=large, fill=INK, anchor="ma")
+    if notice.more:
+        y += at.line(LARGE)
+        pen.text((wide / 2, y), notice.more, font=small, fill=INK, anchor="ma")
+    return np.asarray(card)

@@ -19,13 +19,13 @@ PAINT = (
     (226, 61, 40),
     (66, 170, 238),
     (246, 214, 50),
-    (0, 140, 104),
+    (130, 95, 245),
     (238, 238, 234),
-    (34, 70, 190),
-    (236, 146, 190),
-    (122, 76, 40),
+    (20, 40, 150),
+    (200, 120, 160),
+    (110, 8, 40),
 )
-"""Body colours, which differ to a colour-blind eye too, after Okabe and Ito (2008)."""
+"""Body colours that differ to a colour-blind eye too, the first ones the most."""
 STRIPES = ((245, 240, 230), (24, 26, 30), (246, 150, 20))
 """Colours of the stripe; with the second and third of them the body colours come again."""
 

@@ -15,7 +15,7 @@ from racer.sensors import Sensor, Sensors, Surroundings, make_sensor
 from racer.track import Place, Track
 from racer.view.chase import Actor, ChaseView, bots
 from racer.view.form import SIZES, refuse_form
-from racer.view.hud import Dot, Hud, Notice, Overlay, Standing
+from racer.view.hud import Dot, Hud, Notice, Overlay, Standing, short
 from racer.view.model import livery
 from racer.view.timeline import Driven, Fault, Leg, Moment, Things, Timeline
 from racer.view.video import GifWriter, VideoWriter
@@ -79,8 +79,11 @@ def film(
     end = play.end if until is None else min(until, play.end)
     times = [*(np.arange(int(np.ceil(end * rate - 1e-9))) / rate).tolist(), end]
     with (GifWriter if form == ".gif" else VideoWriter)(path, size, rate) as video:
+        picture = play.picture(0.0)
         for done, time in enumerate(times, 1):
-            video.add(play.picture(time, 1.0 / rate))
+            if done % 2 or not play.is_still(time):
+                picture = play.picture(time, 1.0 / rate)
+            video.add(picture)
             if heard:
                 heard(done, len(times))
         last = play.picture(end, 0.0)
@@ -165,6 +168,10 @@ class Play:
         self._overlay.write(picture, hud)
         return picture
 
+    def is_still(self, time: float) -> bool:
+        """Whether the camera stands still, as the car waits."""
+        return self._own.at(time).is_waiting
+
     def telling_time(self) -> float:
         """The race time of a picture that shows much [s]; see `film`."""
         legs = [leg for leg in self._own.legs if not leg.is_waiting and leg.begin > 0.5]
@@ -212,7 +219,7 @@ class Play:
         is_named = len(self._cars) > 1
         actors = []
         for k, moment in self._racing(time):
-            name = self._names[k] if is_named else ""
+            name = short(self._names[k]) if is_named else ""
             fault = self._cars[k].fault_at(time) if moment.is_waiting else None
             if fault and is_named:
                 name = f"{name}  {_penalty(fault)}"
@@ -247,13 +254,14 @@ class Play:
 
     def _standing(self, time: float) -> tuple[Standing, ...]:
         lines = []
-        for k in self._order(time):
+        for place, k in enumerate(self._order(time), 1):
             car, note = self._cars[k], ""
             if time >= car.end:
                 note = f"{car.end:.2f} s" if car.is_finished else "out"
             elif car.at(time).is_waiting and (fault := car.fault_at(time)):
                 note = _penalty(fault)
-            lines.append(Standing(self._names[k], livery(k).body, note, k == self._follow))
+            who = self._names[k], livery(k).body
+            lines.append(Standing(place, *who, note, k == self._follow))
         return tuple(lines)
 
     def _outcome(self, done: int, laps: int) -> Notice:

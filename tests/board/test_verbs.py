@@ -138,10 +138,12 @@ def test_a_judged_run_is_filmed(say, refuse, club, monkeypatch):
     monkeypatch.setattr("racer.view.race.film", lambda *given, **more: filmed.append(given))
     assert "add --video" in refuse("board", "replay", "1")
     assert say("board", "replay", "1", "--video", "run.mp4") == "video: run.mp4\n"
-    ((path, road, body, steering, lap_times, laps, _),) = filmed
-    assert (path, road.name, laps) == (Path("run.mp4"), "oval", 1)
-    assert lap_times == Store().row(1).runs[0]["lap_times_s"]
-    assert body.shape == (len(steering), 13)
+    ((path, road, (result,), rules, names, *_, size),) = filmed
+    row = Store().row(1)
+    assert (path, road.name, rules.laps, names) == (Path("run.mp4"), "oval", 1, [row.name])
+    assert result.lap_times_s == row.runs[0]["lap_times_s"]
+    assert size == (1280, 720)
+    assert ".mp4 or .gif" in refuse("board", "replay", "1", "--video", "run.avi")
 
 
 def test_a_word_too_few_names_the_verbs(refuse):

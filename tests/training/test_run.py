@@ -220,5 +220,5 @@ def test_every_second_evaluation_is_filmed_if_asked_for(tmp_path, monkeypatch):
     rules = {"every": 512, "laps": 1, "time_limit": 3.0, "film": 2}
     train(config(evaluation=rules), tmp_path / "run", QUIET)
     assert [name for name, _ in filmed] == ["step-1024.mp4", "step-2048.mp4"]
-    _, body, steering, *_ = filmed[0][1]
-    assert len(body) == len(steering) == 45
+    _, (result,), rules, names = filmed[0][1]
+    assert (len(result.body), rules.laps, names) == (45, 1, ["run"])
