@@ -9,10 +9,10 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from racer.car.spec import deepracer
 from racer.env import RacerVectorEnv
+from racer.tables import Column, FittedTable
 from racer.world import CONTROL_RATE, SUBSTEPS, FreeBoxes
 
 MANY = 64
@@ -148,15 +148,24 @@ def _take_turns(subjects: dict[Any, Any]) -> dict[Any, float]:
     return {name: median(some) for name, some in rates.items()}
 
 
-def table(figures: dict[str, Any]) -> Table:
+def table(figures: dict[str, Any]) -> FittedTable:
     """The figures for a person."""
     one, many = figures["floor_us_per_step"], figures["floor_many_us_per_step"]
-    shown = Table(
+    shown = FittedTable(
+        Column("scene", "left", least=16),
+        Column("cars"),
+        Column("steps/s"),
+        Column("x floor", drop=1),
+        Column("as many", drop=3),
+        Column("x real time", drop=2),
         title=f"Bullet's floor: {one:.0f} us a control step for one free box, "
-        f"{many:.0f} us a box for {MANY}"
+        f"{many:.0f} us a box for {MANY}",
+        caption="\n".join(
+            f"camera, {MANY} cars: {peer['ratio']:.1f} x {peer['name']}'s "
+            f"{peer['steps_per_s']:,.0f}"
+            for peer in figures["peers"]
+        ),
     )
-    for heading in ("scene", "cars", "steps/s", "x floor", "as many", "x real time"):
-        shown.add_column(heading, justify="left" if heading == "scene" else "right", no_wrap=True)
     for row in figures["rows"]:
         shown.add_row(
             row["scene"],
@@ -166,8 +175,4 @@ def table(figures: dict[str, Any]) -> Table:
             f"{row['x_floor_same_cars']:.2f}",
             f"{row['x_real_time']:,.0f}",
         )
-    shown.caption = "\n".join(
-        f"camera, {MANY} cars: {peer['ratio']:.1f} x {peer['name']}'s {peer['steps_per_s']:,.0f}"
-        for peer in figures["peers"]
-    )
     return shown

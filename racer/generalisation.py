@@ -10,12 +10,11 @@ from racer import assets
 from racer.assets.document import read
 from racer.errors import TrackError
 from racer.judge import LapResult, home_race, judge_entries, race_rules
+from racer.tables import Column, FittedTable
 from racer.track.file import SETS, TrackFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from rich.table import Table
 
     from racer.policy.entry import Entry
 
@@ -68,13 +67,14 @@ def summary(seen: list[tuple[str, LapResult]]) -> list[dict[str, Any]]:
     return rows
 
 
-def table(seen: list[tuple[str, LapResult]]) -> Table:
+def table(seen: list[tuple[str, LapResult]]) -> FittedTable:
     """Every track and, in bold, every set, for a person."""
-    from rich.table import Table
-
-    shown = Table(title=f"{seen[0][1].laps} laps of each track from a standing start")
-    for heading in ("set", "track", "laps", "x limit", "put back"):
-        shown.add_column(heading, justify="left" if heading in ("set", "track") else "right")
+    shown = FittedTable(
+        Column("set", "left", drop=1),
+        Column("track", "left", least=12),
+        *(Column(heading) for heading in ("laps", "x limit", "put back")),
+        title=f"{seen[0][1].laps} laps of each track from a standing start",
+    )
     for row in summary(seen):
         results = [result for its_set, result in seen if its_set == row["set"]]
         for result in results:

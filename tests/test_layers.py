@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1] / "racer"
 STEP = {
     "errors": -1,
     "assets": 0,
+    "tables": 0,
     "randomisation": 1,
     "track": 1,
     "car": 1,

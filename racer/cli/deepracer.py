@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from racer.cli.output import command
+from racer.cli.output import command, console
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,13 +69,13 @@ def actions(
 
 
 def _show(space: ActionSpace) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from racer.tables import Column, FittedTable
 
-    table = Table("index", "steering [deg]", "speed [m/s]", title=f"{len(space.choices)} actions")
+    headings = "index", "steering [deg]", "speed [m/s]"
+    table = FittedTable(*map(Column, headings), title=f"{len(space.choices)} actions")
     for index, (angle, speed) in enumerate(space.choices):
         table.add_row(str(index), f"{angle:+.1f}", f"{speed:.2f}")
-    Console().print(table)
+    console().print(table)
     print("actions:\n  kind: discrete\n  choices:")
     for angle, speed in space.choices:
         print(f"    - [{angle:g}, {speed:g}]")

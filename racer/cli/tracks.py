@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from racer.cli.output import console
 from racer.errors import TrackError
 
 if TYPE_CHECKING:
@@ -19,11 +20,9 @@ def tracks_list(json: bool = False) -> None:
     Args:
         json: Print them as JSON.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from racer import assets
     from racer.assets.document import read
+    from racer.tables import Column, FittedTable
     from racer.track import load_track
     from racer.track.file import SETS, TrackFile
 
@@ -35,16 +34,18 @@ def tracks_list(json: bool = False) -> None:
     if json:
         print(json_text.dumps(rows, indent=2))
         return
-    console, table = Console(), Table()
-    is_wide = console.width >= 120
-    for heading in ("name", "set", "length", "width", "direction", *["about"] * is_wide):
-        justify = "right" if heading in ("length", "width") else "left"
-        table.add_column(heading, justify=justify)
+    table = FittedTable(
+        Column("name", "left", least=12),
+        Column("set", "left", drop=1),
+        Column("length"),
+        Column("width", drop=2),
+        Column("direction", "left", drop=3),
+        Column("about", "left", least=30, drop=4),
+    )
     for row in rows:
         size = f"{row['length_m']:.2f} m", _width(row)
-        about = [row["about"]] * is_wide
-        table.add_row(row["name"], row["set"], *size, row["direction"], *about)
-    console.print(table)
+        table.add_row(row["name"], row["set"], *size, row["direction"], row["about"])
+    console().print(table)
 
 
 def tracks_show(track: str, out: Path | None = None, json: bool = False) -> None:

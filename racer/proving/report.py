@@ -4,35 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.table import Table
-
 from racer.car.spec import CarSpec
 from racer.proving import references
 from racer.proving.gates import Check
+from racer.tables import Column, FittedTable
 
 WITHOUT_STD = "gate 5 left out: it wants commonroad-vehicle-models (pip install 'racer[dev]')"
 
 
-def table(spec: CarSpec, checks: list[Check]) -> Table:
+def table(spec: CarSpec, checks: list[Check]) -> FittedTable:
     """The checks for a person; the title says how many gates hold."""
-    shown = Table(title=verdict(spec, checks), title_justify="left")
-    for heading in ("", "quantity", "reference", "measured", "difference", "gate", ""):
-        words = heading in ("", "quantity")
-        shown.add_column(heading, justify="left" if words else "right", no_wrap=not words)
+    shown = FittedTable(
+        Column("", "left", drop=4),
+        Column("quantity", "left", least=24),
+        Column("reference", drop=3),
+        Column("measured"),
+        Column("difference", drop=1),
+        Column("gate", drop=2),
+        Column("", "left"),
+        title=verdict(spec, checks),
+        caption="" if references.has_single_track_drift() else WITHOUT_STD,
+    )
     for check in checks:
         mark = "" if check.limit is None else "pass" if check.is_passed else "MISSED"
         shown.add_row(
             str(check.gate),
-            f"{check.quantity} [{check.unit}]".replace(" []", "").replace("[", r"\["),
+            (check.quantity, f" [{check.unit}]" if check.unit else ""),
             _number(check.reference),
             _number(check.measured),
             _difference(check),
             _limit(check),
             mark,
-            style="bold red" if mark == "MISSED" else None,
+            style="bold red" if mark == "MISSED" else "",
         )
-    if not references.has_single_track_drift():
-        shown.caption = WITHOUT_STD
     return shown
 
 

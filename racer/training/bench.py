@@ -8,19 +8,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
 from racer.env import RacerVectorEnv
 from racer.judge import LapResult
+from racer.tables import Column, FittedTable
 from racer.training.config import RunConfig
 from racer.training.run import train
 from racer.training.vec_env import CarsVecEnv
 from racer.training.watch import Watch
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 SHARES = ("physics", "sensors", "reward", "policy", "learning", "evaluation", "other")
 
@@ -90,23 +88,25 @@ def bench(config: RunConfig, seeds: Sequence[int]) -> dict[str, Any]:
     return together
 
 
-def table(figures: dict[str, Any], laps: int) -> Table:
+def table(figures: dict[str, Any], laps: int) -> FittedTable:
     """The figures for a person."""
-    from rich.table import Table
-
     title = f"seconds until an evaluation of {laps} laps saw clean ones"
-    shown = Table(title=title, box=None, padding=(0, 1, 0, 0))
     short = {"learning": "learn", "evaluation": "judge"}
-    headings = ("seed", "one lap", f"{laps} laps", "steps", *(short.get(s, s) for s in SHARES))
-    for heading in headings:
-        shown.add_column(heading, justify="right", no_wrap=True)
+    shown = FittedTable(
+        Column("seed"),
+        Column("one lap", drop=1),
+        Column(f"{laps} laps"),
+        Column("steps", drop=2),
+        *(Column(short.get(name, name), drop=3) for name in SHARES),
+        title=title,
+    )
     for run in figures["runs"]:
         times = (_seconds(run[key]) for key in ("first_lap_s", "laps_s"))
         shares = (f"{run['shares'][name]:.0%}" for name in SHARES)
         shown.add_row(str(run["seed"]), *times, f"{run['steps'] / 1000:.0f}k", *shares)
     for name in ("median", "worst"):
         times = (_seconds(figures[name][key]) for key in ("first_lap_s", "laps_s"))
-        shown.add_row(name, *times, style="bold")
+        shown.add_row(name, *times, *[""] * (1 + len(SHARES)), style="bold")
     return shown
 
 

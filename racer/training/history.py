@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from racer.errors import RacerError, RunError
+from racer.tables import Column, FittedTable
 from racer.training.config import RunConfig
 from racer.training.folder import Run
 
@@ -110,13 +109,17 @@ def _flat(tree: Any, at: str = "") -> dict[str, Any]:
     return {at: tree}
 
 
-def table(runs: list[dict[str, Any]]) -> Table:
+def table(runs: list[dict[str, Any]]) -> FittedTable:
     """Runs as rows."""
-    drawn = Table()
-    for title in ("run", "config", "state"):
-        drawn.add_column(title, overflow="fold")
-    for title in ("steps", "laps", "best lap [s]", "x limit"):
-        drawn.add_column(title, justify="right")
+    drawn = FittedTable(
+        Column("run", "left", least=20),
+        Column("config", "left", least=10, drop=3),
+        Column("state", "left", drop=1),
+        Column("steps", drop=4),
+        Column("laps", drop=2),
+        Column("best lap [s]"),
+        Column("x limit", drop=5),
+    )
     for one in runs:
         again = ", resumable" if one.get("is_resumable") else ""
         laps = "-" if one.get("laps") is None else f"{one['laps_completed']} of {one['laps']}"
@@ -132,12 +135,17 @@ def table(runs: list[dict[str, Any]]) -> Table:
     return drawn
 
 
-def evaluations(one: dict[str, Any]) -> Table:
+def evaluations(one: dict[str, Any]) -> FittedTable:
     """The evaluations of a run's `details` as rows, with their checkpoints."""
-    drawn = Table()
-    for title in ("steps", "laps", "best lap [s]", "total [s]", "x limit", "put back"):
-        drawn.add_column(title, justify="right")
-    drawn.add_column("checkpoint")
+    drawn = FittedTable(
+        Column("steps"),
+        Column("laps", drop=2),
+        Column("best lap [s]", drop=1),
+        Column("total [s]", drop=4),
+        Column("x limit", drop=3),
+        Column("put back", drop=5),
+        Column("checkpoint", "left", drop=1),
+    )
     files = {saved["steps"]: saved for saved in one["checkpoints"]}
     for found in one["evaluations"]:
         saved = files.get(found["steps"], {})

@@ -1,0 +1,124 @@
+"""Tables for a person: whole columns, marks where text is cut, and the widths of a terminal."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from racer.bench import table as bench_table
+from racer.car.spec import deepracer
+from racer.generalisation import table as tour_table
+from racer.proving.gates import Check
+from racer.proving.report import table as car_table
+from racer.tables import Column, FittedTable
+from racer.track.file import SETS
+from racer.training.history import evaluations
+from racer.training.history import table as runs_table
+
+
+def printed(table, width):
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+def given(rows):
+    table = FittedTable(
+        Column("rank"),
+        Column("name", "left", least=8),
+        Column("total"),
+        Column("best", drop=2),
+        Column("laps", drop=1),
+        Column("id"),
+    )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def test_a_column_goes_whole_in_the_order_of_importance():
+    table = given([("1", "ann", "1018.361", "339.454", "3/3", "1500")])
+    lines = {width: printed(table, width) for width in (46, 45, 36, 29, 28)}
+    assert [line.split()[:6] for line in lines[46].splitlines()[:3:2]] == [
+        ["rank", "name", "total", "best", "laps", "id"],
+        ["1", "ann", "1018.361", "339.454", "3/3", "1500"],
+    ]
+    assert "no room" not in lines[46] and "no room for: best" in lines[36]
+    assert "3/3" in lines[36] and "339" not in lines[36]
+    assert lines[29].split()[:4] == ["rank", "name", "total", "id"]
+    assert lines[29].splitlines()[2].split() == ["1", "ann", "1018.361", "1500"]
+
+
+@pytest.mark.parametrize("width", range(1, 60))
+def test_a_figure_is_whole_or_marked_or_not_there_at_any_width(width):
+    table = given([("12", "赛车" * 9, "1018.361", "339.454", "3/3", "1500")])
+    text = printed(table, width)
+    assert all(cell_len(line) <= width for line in text.splitlines())
+    row = text.splitlines()[2]
+    for word in row.split():
+        assert word in ("12", "1018.361", "339.454", "3/3", "1500") or "…" in word or "赛" in word
+
+
+def test_what_stands_behind_a_cell_is_kept_and_no_markup_is_read():
+    table = FittedTable(Column("name", "left", least=8), Column("id"))
+    table.add_row(("[red]" + "x" * 50, " (disputed)"), "7")
+    assert re.search(r"\[red\]x+… \(disputed\)   7$", printed(table, 32), re.MULTILINE)
+
+
+def test_spare_room_goes_to_the_narrowest_text_that_is_cut():
+    table = FittedTable(Column("a", "left", least=4), Column("b", "left", least=4))
+    table.add_row("k" * 12, "m" * 30)
+    assert printed(table, 32).splitlines()[2] == "k" * 12 + "  " + "m" * 17 + "…"
+
+
+def test_a_row_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="1 cells for 6 columns"):
+        given([("1",)])
+
+
+RUN = {
+    "run": "runs/race-1125-133723-" + "long" * 9, "config": "head_to_bot", "state": "interrupted",
+    "is_resumable": True, "steps": 12_345_678, "laps": 10, "laps_completed": 10,
+    "best_lap_s": 1234.56, "x_limit": 12.34,
+    "evaluations": [
+        {"steps": 12_345_678, "laps": 10, "laps_completed": 10, "best_lap_s": 1234.56,
+         "total_time_s": 12345.67, "x_limit": 12.34, "resets": 1234}
+    ],
+    "checkpoints": [{"steps": 12_345_678, "file": "step-12345678.pt", "is_best": True}],
+}  # fmt: skip
+BENCH = {
+    "floor_us_per_step": 12.0, "floor_many_us_per_step": 3.0, "peers": [],
+    "rows": [
+        {"scene": "camera 160x120 among boxes", "cars": 1024, "steps_per_s": 1234567.0,
+         "x_floor": 1234.56, "x_floor_same_cars": 2345.67, "x_real_time": 345678.0}
+    ],
+}  # fmt: skip
+CHECKS = [Check(12, "a quantity with a long name", "m/s^2", 1234.0, 2345.0, 0.125)]
+
+
+LAPS = SimpleNamespace(
+    track="a-track-with-a-long-name", laps=100, laps_completed=100, resets=1241, x_limit=123.45,
+    is_clean=False,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [30, 40, 50, 60, 72, 80, 100, 200])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: runs_table([RUN]),
+        lambda: evaluations(RUN),
+        lambda: bench_table(BENCH),
+        lambda: car_table(deepracer(), CHECKS),
+        lambda: tour_table([(chosen, LAPS) for chosen in SETS]),  # pyright: ignore[reportArgumentType],
+    ],
+    ids=["runs", "evaluations", "bench", "car", "generalisation"],
+)
+def test_no_table_of_racer_shows_a_part_of_a_figure(make, width):
+    table = make()
+    whole = set(re.findall(r"\S*\d\S*", printed(table, 400)))
+    for word in re.findall(r"\S*\d\S*", printed(table, width)):
+        assert word in whole or "…" in word
