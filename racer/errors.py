@@ -38,4 +38,12 @@ class RunError(RacerError):
 
 
 class BoardError(RacerError):
-    """A board cannot be opened, read or written."""
+    """A board cannot be opened, read or written.
+
+    Attributes:
+        code: One word for a program, such as `season` or `full`; stable, unlike the message.
+    """
+
+    def __init__(self, message: str, code: str = "board") -> None:
+        super().__init__(message)
+        self.code = code

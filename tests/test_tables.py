@@ -1,12 +1,14 @@
 """Tables for a person: whole columns, marks where text is cut, and the widths of a terminal."""
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+import racer
 from racer.bench import table as bench_table
 from racer.car.spec import deepracer
 from racer.generalisation import table as tour_table
@@ -122,3 +124,9 @@ def test_no_table_of_racer_shows_a_part_of_a_figure(make, width):
     whole = set(re.findall(r"\S*\d\S*", printed(table, 400)))
     for word in re.findall(r"\S*\d\S*", printed(table, width)):
         assert word in whole or "…" in word
+
+
+def test_tables_are_made_in_one_place_alone():
+    root = Path(racer.__file__).parent
+    makers = [path for path in root.rglob("*.py") if "rich.table import Table" in path.read_text()]
+    assert [path.name for path in makers] == ["tables.py"]

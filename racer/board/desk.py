@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from racer.board.placing import notes, placing
+from racer.board.record import board_name
 from racer.board.season import Season
 from racer.board.standing import sentence
 from racer.board.store import Store
@@ -31,23 +33,30 @@ class Ticket:
         number: Its number, from 1 since the server was started.
         season: The season's name.
         state: How it stands.
-        name: The entry's name, once its package was read.
+        name: What the board calls it: what was asked for, else the entry's own name once its
+            package was read.
+        ahead: How many entries were to be judged before it when it was handed in.
         done: Races that were judged.
         all: Races to judge; 0 until that is known.
         code: Why it was refused, one word; see the codes in docs/leaderboard.md.
         said: What it came to, or why it was refused.
         row: The number of its row on the board.
+        place: The rank of its name in the season once it was judged; None until then.
+        of: How many stand in the season then.
     """
 
     number: int
     season: str
     state: Literal["waiting", "judging", "done", "refused"] = "waiting"
     name: str = ""
+    ahead: int = 0
     done: int = 0
     all: int = 0
     code: str = ""
     said: str = ""
     row: int | None = None
+    place: int | None = None
+    of: int = 0
 
 
 class Desk:
@@ -75,28 +84,44 @@ class Desk:
         self._worker = threading.Thread(target=self._work, name="judge", daemon=True)
         self._worker.start()
 
-    def hand_in(self, path: Path, digest: str) -> Ticket:
+    def hand_in(self, path: Path, season: str, name: str = "") -> Ticket:
         """Put an entry into the queue; its file is the desk's from then on, which removes it.
 
         Args:
             path: The package, not checked at all.
-            digest: The season's.
+            season: The season's digest or the beginning of it, its name, or its pages' folder.
+            name: What the board shall call the entry; its own name where it is empty.
 
         Raises:
-            BoardError: There is no such season, or too many are waiting.
+            BoardError: There is no such season (code `season`), the name does not fit a board
+                (`name`), or too many are waiting (`full`).
         """
-        season = self._seasons.get(digest)
-        if season is None:
-            raise BoardError(f"no season {digest!r:.80} takes entries here; open its page again")
+        rules = self._season(season)
+        called = board_name(name) if name else ""
         with self._lock:
-            ticket = Ticket(self._count + 1, season.name)
+            ahead = sum(one.state in ("waiting", "judging") for one in self._tickets)
+            ticket = Ticket(self._count + 1, rules.name, name=called, ahead=ahead)
             try:
-                self._waiting.put_nowait((ticket, path, season))
+                self._waiting.put_nowait((ticket, path, rules))
             except queue.Full:
-                raise BoardError(f"{WAITING} entries wait already; try again later") from None
+                raise BoardError(
+                    f"{WAITING} entries wait already; try again later", "full"
+                ) from None
             self._count += 1
             self._tickets = [*self._tickets, ticket][-KEPT:]
         return ticket
+
+    def _season(self, asked: str) -> Season:
+        """The season that is meant, where it is one alone."""
+        known = self._seasons.values()
+        found = [one for one in known if asked in (one.digest, one.folder, one.name)]
+        if not found and asked:
+            found = [one for one in known if one.digest.startswith(asked)]
+        if len(found) == 1:
+            return found[0]
+        told = "names several seasons" if found else "is no season that takes entries here"
+        names = ", ".join(one.folder for one in found or known)
+        raise BoardError(f"season={asked:.80} {told}; name one of: {names}", "season")
 
     def told(self) -> list[dict[str, Any]]:
         """How the latest entries stand, the latest first; plain values."""
@@ -120,7 +145,7 @@ class Desk:
             ticket, path, season = work
             try:
                 self._judge(ticket, path, season)
-            except EntryError as problem:
+            except (EntryError, BoardError) as problem:
                 self._refuse(ticket, problem.code, str(problem), path)
             except RacerError as problem:
                 self._refuse(ticket, "board", str(problem), path)
@@ -132,7 +157,8 @@ class Desk:
     def _judge(self, ticket: Ticket, path: Path, season: Season) -> None:
         self._tell(ticket, state="judging")
         entry = read_entry(path)
-        self._tell(ticket, name=entry.manifest.name)
+        name = ticket.name or board_name(entry.manifest.name)
+        self._tell(ticket, name=name)
         self._store.refuse_closed(season)
         refuse_misfit(season, entry)
         checked, races = check_entry(entry), season.runs(self._secret_of(season))
@@ -144,9 +170,12 @@ class Desk:
             self._tell(ticket, done=len(runs))
         refuse_other_roads(self._store, season, runs)
         about = {"box": checked.box, "signer": entry.signer or ""}
-        row = self._store.add(season, entry.manifest.name, entry, runs, **about)
+        row = self._store.add(season, name, entry, runs, **about)
+        one = placing(self._store.rows(season), season, row)
         self._changed()
-        self._tell(ticket, state="done", said=sentence(season, row), row=row.id)
+        said = "; ".join([sentence(season, row), *notes(one)])
+        place = one.place["rank"] if one.place else None
+        self._tell(ticket, state="done", said=said, row=row.id, place=place, of=one.count)
 
     def _refuse(self, ticket: Ticket, code: str, said: str, path: Path) -> None:
         # The file has a name of the server's own, which tells the person nothing.

@@ -131,7 +131,7 @@ def check(path: str, sha256: str) -> Outcome:
 
 
 def _refusal(problem: RacerError, began: float) -> Outcome:
-    code = problem.code if isinstance(problem, EntryError) else "board"
+    code = problem.code if isinstance(problem, EntryError | BoardError) else "board"
     return Outcome(code, str(problem), time.perf_counter() - began, {})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+import unicodedata
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from racer.board import heats
 from racer.board.heats import Heat, Outcome, Results
-from racer.board.record import Row
+from racer.board.record import Row, board_name
 from racer.board.season import Run, Season
 from racer.board.store import Store
 from racer.board.trial import refuse_misfit, refuse_other_roads
@@ -23,6 +24,7 @@ from racer.policy.entry import read_entry
 
 Key = TypeVar("Key", bound=Hashable)
 Tell = Callable[[int, int], None]
+SUFFIX = ".entry.zip"
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Summary:
     Attributes:
         added: The rows that were added, in the order of the files' names.
         there: Files whose row is on the board already.
+        named: What the board calls the entry of each file that is named by its file.
         refused: Code and sentence of each file that was refused, by its name.
         races: Races that were judged now.
         kept: Races whose results were kept from before.
@@ -43,6 +46,7 @@ class Summary:
     workers: int
     added: list[Row] = field(default_factory=list)
     there: list[str] = field(default_factory=list)
+    named: dict[str, str] = field(default_factory=dict)
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
     races: int = 0
     kept: int = 0
@@ -79,6 +83,9 @@ def run_season(
 ) -> Summary:
     """Judge every entry of a folder on every run of a season, and add rows for them.
 
+    A row has the name in the entry's manifest. Where several entries of the folder have the same
+    one, or the season knows the file's name already, it has the file's: `ann` for ann.entry.zip.
+
     Each finished race is kept at once, so that a run which was killed goes on where it was. An
     entry that is refused is told in the summary, and stops nothing.
 
@@ -100,7 +107,8 @@ def run_season(
     if workers is not None and workers < 1:
         raise BoardError(f"workers: {workers}; it must be 1 or more")
     summary, results = Summary(workers or processors()), Results(store)
-    racers = _racers(folder, season, summary)
+    known = {row.name for row in store.rows(season)}
+    racers = _racers(folder, season, known, summary)
     pool = _Pool(summary)
     try:
         boxes = _check(pool, results, racers, summary)
@@ -154,9 +162,9 @@ class _Pool:
             self._pool.shutdown(cancel_futures=True)
 
 
-def _racers(folder: Path, season: Season, summary: Summary) -> list[_Racer]:
+def _racers(folder: Path, season: Season, known: set[str], summary: Summary) -> list[_Racer]:
     """The files that hold an entry for the season; the others are refused."""
-    paths = sorted(folder.glob("*.entry.zip"))
+    paths = sorted(folder.glob(f"*{SUFFIX}"))
     if not paths:
         raise BoardError(f"{folder}: no file there ends with .entry.zip; name a folder of entries")
     found: dict[str, _Racer] = {}
@@ -168,12 +176,38 @@ def _racers(folder: Path, season: Season, summary: Summary) -> list[_Racer]:
                 same = found[entry.sha256].path.name
                 raise EntryError(f"{path.name} holds the same bytes as {same}; keep one", "twice")
         except RacerError as problem:
-            code = problem.code if isinstance(problem, EntryError) else "board"
+            code = problem.code if isinstance(problem, EntryError | BoardError) else "board"
             summary.refused[path.name] = (code, str(problem))
             continue
-        name = entry.manifest.name
-        found[entry.sha256] = _Racer(path, name, entry.sha256, entry.signer or "")
-    return list(found.values())
+        signer = entry.signer or ""
+        found[entry.sha256] = _Racer(path, entry.manifest.name, entry.sha256, signer)
+    return _named(list(found.values()), known, summary)
+
+
+def _named(racers: list[_Racer], known: set[str], summary: Summary) -> list[_Racer]:
+    """The racers under the names that the board gives them; those whose name does not fit go."""
+    stems = {one: _composed(one.path.name.removesuffix(SUFFIX)) for one in racers}
+    names = {one: stems[one] if stems[one] in known else _composed(one.name) for one in racers}
+    while doubled := [
+        one
+        for one, name in names.items()
+        if name != stems[one] and list(names.values()).count(name) > 1
+    ]:
+        names |= {one: stems[one] for one in doubled}
+    named = []
+    for one, name in names.items():
+        try:
+            named.append(one._replace(name=board_name(name)))
+        except BoardError as problem:
+            summary.refused[one.path.name] = (problem.code, f"by its file: {problem}")
+            continue
+        if name != _composed(one.name):
+            summary.named[one.path.name] = name
+    return named
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _check(

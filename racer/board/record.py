@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
+
+from racer.errors import BoardError
+from racer.policy.entry import LABEL, is_label
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,33 @@ class Row:
     hash: str
     withdrawn: str | None = None
     disputes: tuple[str, ...] = ()
+
+    @property
+    def competitor(self) -> tuple[str, str]:
+        """Whose it is: a name, and the key that signed it."""
+        return self.name, self.signer
+
+    @property
+    def entry(self) -> tuple[str, str]:
+        """Which entry it is: the package's digest, and of a pilot its name."""
+        return self.entry_sha256, str(self.runs[0].get("pilot", ""))
+
+
+def board_name(name: str) -> str:
+    """A name as a board keeps it: an accent is one character, however it was typed.
+
+    Raises:
+        BoardError: It does not fit a board; the code is `name`.
+    """
+    name = unicodedata.normalize("NFC", name)
+    if not name or not is_label(name):
+        raise BoardError(f"the name {name!r:.200} does not fit a board; wanted are {LABEL}", "name")
+    return name
+
+
+def when(created: str) -> str:
+    """A record's date and time in UTC, for a person: `2026-11-25 13:37`."""
+    return created[:16].replace("T", " ")
 
 
 def rows_of(records: list[Record]) -> list[Row]:

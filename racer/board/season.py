@@ -141,6 +141,11 @@ class Season(Document):
         return hashlib.sha256(self.canonical.encode()).hexdigest()
 
     @property
+    def folder(self) -> str:
+        """What its pages' folder is called: two seasons of one name have two."""
+        return f"{self.name}-{self.digest[:8]}"
+
+    @property
     def canonical(self) -> str:
         """All fields as JSON that is the same for the same season."""
         return canonical(self.model_dump(mode="json"))

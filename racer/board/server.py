@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import shutil
 import socket
@@ -11,13 +10,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from racer.board.desk import Desk
-from racer.board.page.markup import POLICY
+from racer.board.network import is_address, machine_names, network_addresses, url_of
+from racer.board.page import markup
 from racer.board.page.site import write_site
 from racer.board.season import Season
 from racer.board.store import Store
@@ -36,8 +37,10 @@ KINDS = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
+STATUS = {"season": 404, "name": 400, "full": 503}
+"""The status of an upload that the desk does not take, by the code of its error."""
 HEADERS = {
-    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
+    "Content-Security-Policy": f"{markup.POLICY}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -85,6 +88,7 @@ class BoardServer(ThreadingHTTPServer):
     ) -> None:
         self.host, self.slowest = host, slowest
         self._store, self._seasons, self._public_of = store, list(seasons), public_of
+        self.names = {"localhost", host.lower(), *machine_names()}
         self._room = threading.Semaphore(CONNECTIONS)
         self._writing = threading.Lock()
         self._written: list[tuple[int, int]] = []
@@ -113,6 +117,20 @@ class BoardServer(ThreadingHTTPServer):
         self.server_close()
         self.desk.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it listens on every interface of this machine."""
+        return self.host in ("", "0.0.0.0", "::")
+
+    def addresses(self) -> list[str]:
+        """Where a browser finds the server: on this machine first, then from another."""
+        hosts = ["127.0.0.1", *network_addresses()] if self.is_open else [self.host]
+        return [url_of(host, self.server_port) for host in hosts]
+
+    def named_addresses(self) -> list[str]:
+        """The same by names of this machine, which another machine may or may not know."""
+        return [url_of(name, self.server_port) for name in machine_names() if self.is_open]
 
     def page(self, path: str) -> Path | None:
         """The file that a request's path names: only one of those that were written."""
@@ -195,7 +213,7 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse_other_hosts()
             work()
         except Refusal as problem:
-            self._send_json(problem.status, {"code": problem.code, "said": problem.said})
+            self._send_refusal(problem)
             self._drain()
         except TimeoutError:
             self._send_json(408, {"code": "slow", "said": "the request came too slowly"})
@@ -207,9 +225,16 @@ class Handler(BaseHTTPRequestHandler):
             host = urlsplit(f"//{named}").hostname or ""
         except ValueError:
             host = ""
-        if host not in ("localhost", self.server.host) and not _is_address(host):
-            said = f"this is no server of {named!r:.100}; open it as http://127.0.0.1:PORT"
+        if self.path == "/board.css":
+            return  # so that the page which says so has its looks; it tells nothing
+        if host not in self.server.names and not is_address(host):
+            said = f"this server is not called {named!r:.100}; open {self._reached()}"
             raise Refusal(421, "host", said)
+
+    def _reached(self) -> str:
+        """The server's address as this very connection reached it."""
+        address, port = self.connection.getsockname()[:2]
+        return url_of(address.removeprefix("::ffff:"), port)
 
     def _get(self) -> None:
         path = urlsplit(self.path).path
@@ -236,7 +261,8 @@ class Handler(BaseHTTPRequestHandler):
         if kind not in ("application/zip", "application/octet-stream"):
             raise Refusal(415, "kind", f"wanted is application/zip, got {kind:.60}")
         size = self._size()
-        digest = parse_qs(asked.query).get("season", [""])[0]
+        given = parse_qs(asked.query, keep_blank_values=True)
+        season, name = (given.get(key, [""])[-1] for key in ("season", "name"))
         with tempfile.NamedTemporaryFile(
             dir=self.server.uploads, suffix=".entry.zip", delete=False
         ) as file:
@@ -247,11 +273,11 @@ class Handler(BaseHTTPRequestHandler):
                 path.unlink(missing_ok=True)
                 raise
         try:
-            ticket = self.server.desk.hand_in(path, digest)
+            ticket = self.server.desk.hand_in(path, season, name.strip())
         except BoardError as problem:
             path.unlink(missing_ok=True)
-            raise Refusal(503 if "wait" in str(problem) else 404, "board", str(problem)) from None
-        self._send_json(202, {"number": ticket.number})
+            raise Refusal(STATUS[problem.code], problem.code, str(problem)) from None
+        self._send_json(202, {"number": ticket.number, "ahead": ticket.ahead})
 
     def _size(self) -> int:
         told = self.headers.get("Content-Length")
@@ -274,6 +300,17 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refusal(400, "cut", f"{size:,} bytes were announced, {left:,} did not come")
             file.write(part)
             left -= len(part)
+
+    def _send_refusal(self, problem: Refusal) -> None:
+        """An error: as a page where a browser asks for one, else as JSON."""
+        if self.command == "GET" and "text/html" in self.headers.get("Accept", ""):
+            home = self._reached()
+            link = f'<p><a href="{escape(home)}">{escape(home)}</a></p>'
+            body = markup.header("Not here", note=f"{problem.said} ({problem.status})") + link
+            content = markup.page("Not here - racer", f"<main>{body}</main>", "/")
+            self._send(problem.status, KINDS[".html"], content)
+        else:
+            self._send_json(problem.status, {"code": problem.code, "said": problem.said})
 
     def _send_json(self, status: int, value: Any) -> None:
         self._send(status, "application/json", json.dumps(value).encode())
@@ -302,11 +339,3 @@ class Handler(BaseHTTPRequestHandler):
     def _cut(self) -> None:
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from racer.board.record import Row
+from racer.board.record import Row, when
 from racer.board.score import Score, paired, score, strata_of
 from racer.board.season import Season
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from racer.tables import Column, FittedTable
 
 
 class _Scored(NamedTuple):
@@ -23,39 +21,66 @@ class _Scored(NamedTuple):
 def rank(rows: Iterable[Row], season: Season) -> list[dict[str, Any]]:
     """A season's standing, the best first, by what the season ranks.
 
-    Entries of equal merit share a rank, and the ranks that they fill are left out: 1, 1, 3. Where
+    Who stands there is a name and the key that signed it: a name is shown once, with the best of
+    its entries, but signed by another key, or by none, it is somebody else's. Of entries of equal
+    merit the earlier counts, and an entry that was submitted again keeps its id and its place
+    unless its new score is better. What was withdrawn is left out.
+
+    Those of equal merit share a rank, and the ranks that they fill are left out: 1, 1, 3. Where
     the interquartile mean ranks, so do entries that completed as many laps as the best of their
     group and whose paired difference from it has an interval that contains 0. Of those who share
-    a rank the earlier stands first. An entry submitted again under the same name is shown once,
-    with its best score, and with the latest of scores that are alike. What was withdrawn is left
-    out.
+    a rank the earlier stands first.
 
     Args:
         rows: Rows of the season.
         season: Its rules.
 
     Returns:
-        One dict an entry, with the keys that docs/leaderboard.md lists.
+        One dict a name and key, with the keys that docs/leaderboard.md lists.
     """
-    best: dict[tuple[str, str], _Scored] = {}
+    return [line for line in every_entry(rows, season) if line["rank"] is not None]
+
+
+def every_entry(rows: Iterable[Row], season: Season) -> list[dict[str, Any]]:
+    """The standing of `rank`, and behind each line the other entries of that name and key.
+
+    Those have the rank None, the best stands first, and each entry is there once.
+    """
+    named = _by_name(rows, season)
+    order = sorted((some[0] for some in named.values()), key=_precedence)
+    lines: list[dict[str, Any]] = []
+    place = 1
+    while order:
+        group = [one for one in order if _is_level(season, one, order[0])]
+        level = {one.row.id for one in group}
+        order = [one for one in order if one.row.id not in level]
+        for one in sorted(group, key=lambda one: one.row.id):
+            others = named[one.row.competitor][1:]
+            lines.append(_line(place, season, one, len(others)))
+            lines += [_line(None, season, other, 0) for other in others]
+        place += len(group)
+    return lines
+
+
+def _by_name(rows: Iterable[Row], season: Season) -> dict[tuple[str, str], list[_Scored]]:
+    """Of each name and key its entries, the best first, each by the first of its best rows."""
+    best: dict[tuple[str, str, str, str], _Scored] = {}
     for row in sorted(rows, key=lambda row: row.id):
         if row.withdrawn is not None:
             continue
         scored = score(season, row.runs)
         one = _Scored(row, scored, _merit(season, scored))
-        same = (row.name, row.entry_sha256)
-        if same not in best or one.merit <= best[same].merit:
+        same = (*row.competitor, *row.entry)
+        if same not in best or one.merit < best[same].merit:
             best[same] = one
-    order = sorted(best.values(), key=lambda one: (one.merit, one.row.id))
-    standing: list[dict[str, Any]] = []
-    while order:
-        group = [one for one in order if _is_level(season, one, order[0])]
-        level = {one.row.id for one in group}
-        order = [one for one in order if one.row.id not in level]
-        place = 1 + len(standing)
-        earlier = sorted(group, key=lambda one: one.row.id)
-        standing += [_line(place, season, one.row, one.score) for one in earlier]
-    return standing
+    named: dict[tuple[str, str], list[_Scored]] = {}
+    for one in sorted(best.values(), key=_precedence):
+        named.setdefault(one.row.competitor, []).append(one)
+    return named
+
+
+def _precedence(one: _Scored) -> tuple[tuple[float, float], int]:
+    return one.merit, one.row.id
 
 
 def _merit(season: Season, score: Score) -> tuple[float, float]:
@@ -79,11 +104,19 @@ def _is_level(season: Season, one: _Scored, best: _Scored) -> bool:
     return low <= 0.0 <= high
 
 
-def _line(rank: int, season: Season, row: Row, score: Score) -> dict[str, Any]:
+def line_of(row: Row, season: Season) -> dict[str, Any]:
+    """A row alone, with the keys of a line of `rank`, and no rank."""
+    scored = score(season, row.runs)
+    return _line(None, season, _Scored(row, scored, _merit(season, scored)), 0)
+
+
+def _line(rank: int | None, season: Season, one: _Scored, others: int) -> dict[str, Any]:
+    row, score = one.row, one.score
     return {
         "rank": rank,
         "id": row.id,
         "name": row.name,
+        "others": others,
         "season": row.season,
         "season_digest": row.season_digest,
         "ranking": season.ranking,
@@ -130,50 +163,71 @@ def sentence(season: Season, row: Row) -> str:
     return ", ".join(parts)
 
 
-def table(standing: list[dict[str, Any]]) -> Table:
-    """What `rank` gave, for a person. Names are shown as they are, never as markup."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(
-        box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, caption="times in seconds"
+def table(standing: list[dict[str, Any]]) -> FittedTable:
+    """What `rank` or `every_entry` gave; rank, name, key, ranking figure and id stay longest."""
+    first, *rest = ranked = RANKED[standing[0]["ranking"] if standing else "total"]
+    keys, has_all = short_keys(standing), any(line["rank"] is None for line in standing)
+    shown = FittedTable(
+        Column("rank"),
+        Column("name", "left", least=20),
+        *[Column("key", "left")] * bool(keys),
+        Column("laps", drop=1),
+        Column(first),
+        *(Column(heading, drop=2) for heading in rest),
+        Column("x limit", drop=4),
+        Column("off", drop=5),
+        Column("date (UTC)", "left", drop=3),
+        Column("entry", "left", drop=6),
+        Column("id"),
+        caption=_caption(standing, has_all),
     )
-    ranked = _RANKED[standing[0]["ranking"] if standing else "total"]
-    headings = ("rank", "name", "laps", *ranked, "x limit", "off", "date", "entry", "id")
-    for heading in headings:
-        is_text = heading in ("name", "date", "entry")
-        justify = "left" if is_text else "right"
-        is_name = heading == "name"
-        shown.add_column(
-            heading,
-            justify=justify,
-            no_wrap=not is_name,
-            overflow="fold",
-            min_width=12 if is_name else None,
-        )
     for line in standing:
+        beside = f" +{line['others']}" if line["others"] and not has_all else ""
         shown.add_row(
-            str(line["rank"]),
-            Text(line["name"] + (" (disputed)" if line["disputes"] else "")),
+            str(line["rank"] or ""),
+            (line["name"], beside + (" (disputed)" if line["disputes"] else "")),
+            *[keys.get(line["signer"], "-")] * bool(keys),
             f"{line['laps_completed']}/{line['laps']}",
             *(_shown(line[key]) for key in ranked.values()),
             "-" if line["x_limit"] is None else f"{line['x_limit']:.2f}",
             str(line["off_tracks"]),
-            line["created"][:10],
+            when(line["created"]),
             line["entry_sha256"][:8],
             str(line["id"]),
         )
     return shown
 
 
-_RANKED = {
+def _caption(standing: list[dict[str, Any]], has_all: bool) -> str:
+    others = max((line["others"] for line in standing), default=0)
+    if has_all:
+        return "times in seconds; without a rank: other entries of the name above"
+    if others:
+        told = f"+{others}: as many other entries have that name; `racer board show --all` shows"
+        return f"times in seconds; {told} them"
+    return "times in seconds"
+
+
+def short_keys(standing: list[dict[str, Any]]) -> dict[str, str]:
+    """The first digits of each key that signed, where one name stands there by several keys.
+
+    As many as tell the keys apart, at least 8; empty where every name has one key, or none.
+    """
+    people = {(line["name"], line["signer"]) for line in standing}
+    if len({name for name, _ in people}) == len(people):
+        return {}
+    keys = {signer for _, signer in people if signer}
+    count = next(n for n in range(8, 65) if len({key[:n] for key in keys}) == len(keys))
+    return {key: key[:count] for key in keys}
+
+
+RANKED = {
     "total": {"total": "total_time_s", "best": "best_lap_s"},
     "best": {"best laps": "best_laps_s", "total": "total_time_s"},
     "average": {"average lap": "average_lap_s", "best": "best_lap_s"},
     "iqm": {"iqm": "iqm_s", "95 %": "interval_s"},
 }
-"""The times that a season's table shows, by what it ranks."""
+"""The times that a season's table shows, by what it ranks; the first one ranks."""
 
 
 def _shown(time: float | list[float] | None) -> str:

@@ -19,10 +19,10 @@ from racer import __version__
 from racer.assets.atomic import write_atomically
 from racer.board import schema
 from racer.board.chain import FIRST, Chain, canonical, chained, walk
-from racer.board.record import Record, Row, row_of, rows_of
+from racer.board.record import Record, Row, board_name, row_of, rows_of
 from racer.board.season import Season
 from racer.errors import BoardError
-from racer.policy.entry import LABEL, Entry, is_label
+from racer.policy.entry import Entry
 
 HOUSE = "house"
 """Stands for the digest of a pilot, which is a part of racer and has no package."""
@@ -84,8 +84,7 @@ class Store:
         Raises:
             BoardError: It cannot be written; then the board has no part of the row.
         """
-        if not name or not is_label(name):
-            raise BoardError(f"the name {name!r:.200} does not fit a board; wanted are {LABEL}")
+        name = board_name(name)
         body = {
             "box": box,
             "entry_sha256": entry.sha256 if entry else HOUSE,
@@ -101,12 +100,35 @@ class Store:
             return row_of(self._append(database, "submission", season, name, None, body))
 
     def withdraw(self, id: int, why: str) -> Record:
-        """Take a submission out of the standing; its row stays."""
+        """Take a submission out of the standing; its row stays.
+
+        Raises:
+            BoardError: See `refuse_remark`.
+        """
         return self._remark("withdrawal", id, why)
 
     def dispute(self, id: int, why: str) -> Record:
-        """Put a doubt beside a submission, which stays in the standing."""
+        """Put a doubt beside a submission, which stays in the standing.
+
+        Raises:
+            BoardError: See `refuse_remark`.
+        """
         return self._remark("dispute", id, why)
+
+    def refuse_remark(self, id: int, why: str) -> Row:
+        """The submission that a withdrawal or a dispute is about, while it can be.
+
+        Raises:
+            BoardError: No submission has that number, it was withdrawn before, or `why` is not 1 to
+                500 printable characters.
+        """
+        if not why.strip() or not why.isprintable() or len(why) > 500:
+            got = f"{why!r:.80}" if why else "nothing"
+            raise BoardError(f"why: got {got}; say why in 1 to 500 printable characters")
+        row = self.row(id)
+        if row.withdrawn is not None:
+            raise _withdrawn_before(id, row.withdrawn)
+        return row
 
     def open(self, season: Season) -> Record:
         """Publish a sealed season: from here on its secret's digest stands in the chain."""
@@ -163,9 +185,14 @@ class Store:
         for row in self.every_row():
             if row.id == id:
                 return row
+        with self._connect() as database:
+            found = _records(database, "id = ?", id) if 0 < id < 2**63 else []
+        what = f"; record {id} is a {found[0].kind}" if found else ""
+        about = f" of submission {found[0].about}" if found and found[0].about else ""
         raise BoardError(
-            f"no submission {id} on the board {self.folder}; `racer board history NAME` lists "
-            "the numbers of a name"
+            f"no submission {id} on the board {self.folder}{what}{about}; `racer board show` and "
+            "`racer board history NAME` tell the ids",
+            "submission",
         )
 
     def history(self, name: str) -> list[Record]:
@@ -221,12 +248,10 @@ class Store:
                 copy.close()
 
     def _remark(self, kind: str, id: int, why: str) -> Record:
-        if not why.strip() or not why.isprintable() or len(why) > 500:
-            raise BoardError(f"why {why!r:.80}: wanted are 1 to 500 printable characters")
-        row = self.row(id)
+        row = self.refuse_remark(id, why)
         with self._adding() as database:
-            if kind == "withdrawal" and _about(database, id, kind):
-                raise BoardError(f"submission {id} was withdrawn before; nothing is left to do")
+            if gone := _about(database, id, "withdrawal"):
+                raise _withdrawn_before(id, gone[0].body["why"])
             season = (row.season_digest, row.season)
             return self._append(database, kind, season, row.name, id, {"why": why.strip()})
 
@@ -364,8 +389,13 @@ def _is_same(fields: str, season: Season) -> bool:
 def _refuse_closed(database: sqlite3.Connection, season: Season) -> None:
     if _in_season(database, season.digest, "reveal"):
         raise BoardError(
-            f"season {season.name} is closed: its secret was revealed; submit to one that is open"
+            f"season {season.name} is closed: its secret was revealed; submit to one that is open",
+            "closed",
         )
+
+
+def _withdrawn_before(id: int, why: str) -> BoardError:
+    return BoardError(f"submission {id} was withdrawn before ({why}); nothing is left to do")
 
 
 def _about(database: sqlite3.Connection, id: int, kind: str) -> list[Record]:

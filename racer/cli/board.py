@@ -6,11 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from racer.cli.output import console, print_json
+from racer.cli.output import confirm, console, print_json
 from racer.cli.race import racer_named
 from racer.errors import BoardError, ConfigError
 
 if TYPE_CHECKING:
+    from racer.board.record import Row
     from racer.board.season import Season
     from racer.board.store import Store
 
@@ -25,12 +26,15 @@ def board_submit(
 
     Args:
         entry: The entry, NAME.entry.zip, or a pilot, pure-pursuit or raceline.
-        name: What the board calls it; the entry's own name by default.
+        name: What the board calls it; the entry's own name by default. The table shows the best
+            entry of a name.
         season: A shipped season's name or a YAML file.
-        json: Print the new row as JSON.
+        json: Print the entry's row as JSON.
     """
+    from racer.board.placing import announced, placing
+    from racer.board.record import board_name
     from racer.board.season import load_season
-    from racer.board.standing import rank, sentence
+    from racer.board.standing import sentence
     from racer.board.store import Store
     from racer.board.trial import try_on
     from racer.cli.season import secret_of
@@ -43,36 +47,38 @@ def board_submit(
         about = {"box": check_entry(package).box, "signer": package.signer or ""}
     store = Store()
     store.refuse_closed(rules)
+    usual = package.manifest.name if package else entry
+    label = board_name(usual if name is None else name)
     runs = try_on(store, rules, racer, secret_of(rules, season))
-    label = name or (package.manifest.name if package else entry)
     added = store.add(rules, label, package, runs, **about)
-    rows = rank(store.rows(rules), rules)
-    mine = (added.name, added.entry_sha256)
-    row = next(row for row in rows if (row["name"], row["entry_sha256"]) == mine)
+    one = placing(store.rows(rules), rules, added)
     if json:
-        print_json(row)
+        print_json(one.line)
     else:
-        print(f"season {rules.name}: {row['name']} is number {row['rank']} of {len(rows)}")
-        print(sentence(rules, added))
+        place, *notes = announced(rules, one)
+        print("\n".join([place, sentence(rules, added), *notes]))
 
 
-def board_show(season: str = "open", json: bool = False) -> None:
-    """Show the leaderboard of a season.
+def board_show(season: str = "open", all: bool = False, json: bool = False) -> None:
+    """Show the leaderboard of a season, each name with its best entry.
 
     Args:
         season: A shipped season's name or a YAML file.
+        all: Show every entry of each name, the others behind the best, without a rank.
         json: Print the rows as JSON.
     """
     from racer.board.season import load_season
-    from racer.board.standing import rank, table
+    from racer.board.standing import every_entry, rank, table
     from racer.board.store import Store
 
     rules = load_season(season)
-    rows = rank(Store().rows(rules), rules)
+    rows = (every_entry if all else rank)(Store().rows(rules), rules)
     if json:
         print_json(rows)
-    else:
+    elif rows:
         console().print(table(rows))
+    else:
+        print(f"season {rules.name}: nobody stands there yet; next: racer board submit ENTRY")
 
 
 def board_history(name: str, json: bool = False) -> None:
@@ -82,6 +88,7 @@ def board_history(name: str, json: bool = False) -> None:
         name: What the board calls an entry.
         json: Print the records as JSON.
     """
+    from racer.board.record import when
     from racer.board.store import Store
 
     records = Store().history(name)
@@ -95,38 +102,64 @@ def board_history(name: str, json: bool = False) -> None:
         of = sum(run["laps"] for run in one.body.get("runs", ()))
         what = one.body.get("why") or f"{laps} of {of} laps"
         about = f" of {one.about}" if one.about else ""
-        print(f"{one.id:>5}  {one.created}  {one.season}  {one.kind}{about}: {what}")
+        about += f" (key {one.body['signer'][:8]})" if one.body.get("signer") else ""
+        print(f"{one.id:>5}  {when(one.created)} UTC  {one.season}  {one.kind}{about}: {what}")
 
 
-def board_withdraw(id: int, why: str = "") -> None:
+def board_withdraw(id: int, why: str = "", yes: bool = False) -> None:
     """Take a submission out of the standing; its row stays, and so does the reason.
 
+    Prints the row that is meant and asks first.
+
     Args:
-        id: The submission's number, as `racer board show` tells it.
+        id: The submission's id, as `racer board show` tells it.
         why: The reason, which must be given.
+        yes: Do not ask.
     """
+    from racer.board.placing import placing
     from racer.board.store import Store
 
-    print(f"submission {id} is withdrawn: {Store().withdraw(id, why).body['why']}")
+    store = Store()
+    row = store.refuse_remark(id, why)
+    _print_row(store, row)
+    confirm(f"withdraw submission {id} for ever", yes)
+    print(f"submission {id} is withdrawn: {store.withdraw(id, why).body['why']}")
+    rules = store.season(row.season_digest)
+    if place := placing(store.rows(rules), rules, row).place:
+        print(f"{row.name} stands there with id {place['id']} now, as number {place['rank']}")
 
 
-def board_dispute(id: int, why: str = "") -> None:
+def board_dispute(id: int, why: str = "", yes: bool = False) -> None:
     """Put a doubt beside a submission, which stays in the standing.
 
+    Prints the row that is meant and asks first.
+
     Args:
-        id: The submission's number, as `racer board show` tells it.
+        id: The submission's id, as `racer board show` tells it.
         why: The reason, which must be given.
+        yes: Do not ask.
     """
     from racer.board.store import Store
 
-    print(f"submission {id} is disputed: {Store().dispute(id, why).body['why']}")
+    store = Store()
+    _print_row(store, store.refuse_remark(id, why))
+    confirm(f"dispute submission {id} for ever", yes)
+    print(f"submission {id} is disputed: {store.dispute(id, why).body['why']}")
+
+
+def _print_row(store: Store, row: Row) -> None:
+    """Print which row a number means, before something is done with it."""
+    from racer.board.placing import described, placing
+
+    rules = store.season(row.season_digest)
+    print(described(rules, placing(store.rows(rules), rules, row)))
 
 
 def board_verify(*ids: int, all: bool = False, policy: bool = True, json: bool = False) -> None:
     """Check the chain, simulate rows again from their replays, and run their policies again.
 
     Args:
-        ids: The submissions' numbers.
+        ids: The submissions' ids, as `racer board show` tells them.
         all: Every submission of the board.
         policy: Run the policies too, which takes as long as judging did.
         json: Print what was found as JSON.
@@ -135,7 +168,7 @@ def board_verify(*ids: int, all: bool = False, policy: bool = True, json: bool =
     from racer.board.trial import verify
 
     if bool(ids) == all:
-        raise ConfigError("racer board verify wants the numbers of submissions, or --all")
+        raise ConfigError("racer board verify wants the ids of submissions, or --all")
     store = Store()
     rows = store.every_row() if all else [store.row(id) for id in ids]
     fault = store.chain().fault
@@ -176,14 +209,23 @@ def board_chain(head: str = "", json: bool = False) -> None:
         print(f"{len(chain.hashes)} records, head {chain.head}")
 
 
-def board_replay(id: int, video: Path | None = None, run: int = 0, size: str | None = None) -> None:
+def board_replay(
+    id: int,
+    video: Path | None = None,
+    run: int = 0,
+    size: str | None = None,
+    yes: bool = False,
+) -> None:
     """Film a judged run, simulated again from its replay.
 
+    Prints the row that is meant, and asks before a file is written over.
+
     Args:
-        id: The submission's number, as `racer board show` tells it.
+        id: The submission's id, as `racer board show` tells it.
         video: The .mp4 or .gif to write, or the .png of a still, which must be given.
         run: Which of its runs, from 0.
         size: The film's 480p, 720p, 1080p or WIDTHxHEIGHT; 720p by default, 480x270 of a .gif.
+        yes: Do not ask.
     """
     from racer.board.store import Store
     from racer.board.trial import again
@@ -196,6 +238,9 @@ def board_replay(id: int, video: Path | None = None, run: int = 0, size: str | N
     refuse_form(video)
     pixels, store = size_of(size, video), Store()
     row = store.row(id)
+    _print_row(store, row)
+    if video.exists():
+        confirm(f"write over {video}", yes)
     season, driven, result = again(
         store, row, run, secret_on(store, store.season(row.season_digest))
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from racer.errors import BoardError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +51,25 @@ def console() -> Console:
     from rich.console import Console
 
     return Console()
+
+
+def confirm(what: str, is_agreed: bool) -> None:
+    """Ask on the terminal whether to do something; return where the answer is yes.
+
+    Args:
+        what: What is done, such as `write over run.mp4`.
+        is_agreed: Whether `--yes` was given, so that nothing is asked.
+
+    Raises:
+        BoardError: The answer is another, or there is no terminal to ask on.
+    """
+    if is_agreed:
+        return
+    if not sys.stdin or not sys.stdin.isatty():
+        raise BoardError(f"there is no terminal to ask on; add --yes to {what}")
+    print(f"{what}? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise BoardError("nothing was done")
 
 
 def print_json(value: Any) -> None:

@@ -55,8 +55,14 @@ def board_serve(port: int = 8000, host: str = "127.0.0.1", season: str = "") -> 
     try:
         server.write()
         if host not in ("127.0.0.1", "localhost", "::1"):
-            print(f"warning: whoever reaches {host} can hand in entries; there is no password")
-        print(f"serving http://{host}:{server.server_port}/ ; Ctrl-C ends it", flush=True)
+            print("warning: whoever reaches this machine can hand in entries; there is no password")
+        here, *others = server.addresses()
+        print(f"serving {here}")
+        for address in others:
+            print(f"  from another machine: {address}")
+        if names := server.named_addresses():
+            print(f"  or, where its name is known: {' '.join(names)}")
+        print("Ctrl-C ends it", flush=True)
         server.serve_forever()
     finally:
         print("finishing the entry that is judged ...")
@@ -72,6 +78,7 @@ def board_run_season(
     """Judge every entry of a folder on a season, on all processors, and add them to the board.
 
     What was judged before is not judged again, and a run that was stopped goes on where it was.
+    An entry has its own name, or its file's where several have the same one.
 
     Args:
         folder: Where the files NAME.entry.zip lie.
@@ -81,13 +88,15 @@ def board_run_season(
     """
     from racer.board.many import run_season
     from racer.board.season import load_season
+    from racer.board.standing import rank
     from racer.board.store import Store
     from racer.cli.output import print_json, progress
     from racer.cli.season import secret_of
 
-    rules, count = load_season(season), None if workers == "auto" else workers
+    store, rules = Store(), load_season(season)
+    count = None if workers == "auto" else workers
     with progress("judging races") as tell:
-        found = run_season(Store(), rules, folder, secret_of(rules, season), count, tell)
+        found = run_season(store, rules, folder, secret_of(rules, season), count, tell)
     if json:
         refused = {
             name: {"code": code, "said": said} for name, (code, said) in found.refused.items()
@@ -96,6 +105,7 @@ def board_run_season(
             {
                 "added": [row.id for row in found.added],
                 "there": found.there,
+                "named": found.named,
                 "refused": refused,
                 "races": found.races,
                 "kept": found.kept,
@@ -108,6 +118,17 @@ def board_run_season(
         return
     for name, (code, said) in sorted(found.refused.items()):
         print(f"refused: {name}: {code}: {said}")
+    if found.named:
+        print(f"named by their files: {', '.join(found.named.values())}")
+    standing = rank(store.rows(rules), rules)
+    new = {row.competitor for row in found.added}
+    several = [
+        line["name"]
+        for line in standing
+        if line["others"] and (line["name"], line["signer"]) in new
+    ]
+    if several:
+        print(f"several entries of one name, of which the best stands: {', '.join(several)}")
     print(
         f"season {rules.name}: {len(found.added)} entries added, {len(found.there)} there already, "
         f"{len(found.refused)} refused; {found.races} races judged, {found.kept} kept from before"

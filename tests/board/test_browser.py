@@ -156,7 +156,7 @@ def test_a_phone_scrolls_one_way_only(look, folder, name, scheme):
     assert (int(paper[4:-1].split(",")[0]) > 128) == (scheme == "light")
 
 
-def test_an_entry_is_handed_in_on_the_page_and_its_fate_is_told(look, board, tmp_path):
+def test_an_entry_is_handed_in_on_the_page_and_its_fate_is_told(look, browser, board, tmp_path):
     server = BoardServer(board, [FAIR], lambda one: None, lambda one: None, port=0)
     server.write()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -164,17 +164,30 @@ def test_an_entry_is_handed_in_on_the_page_and_its_fate_is_told(look, board, tmp
     try:
         at = f"http://127.0.0.1:{server.server_port}/fair-{FAIR.digest[:8]}/index.html"
         tab = ready(look(at))
-        path = package(tmp_path / "new.entry.zip", name=BITE)
+        other = look(at)
+        path = package(tmp_path / "new.entry.zip", name="first")
         (tmp_path / "bad.zip").write_bytes(b"nothing")
-        for given, state in ((path, "done"), (tmp_path / "bad.zip", "refused: not_a_zip")):
+        for given, state in ((path, "place 2 of 3"), (tmp_path / "bad.zip", "refused: not_a_zip")):
             tab.locator("#file").set_input_files(given)
+            tab.locator("#name").fill(f" new {BITE} ")
             tab.locator("#desk button").click()
             tab.locator("#queue b", has_text=state).wait_for(timeout=30000)
-        assert BITE in tab.locator("#queue").inner_text()
+            tab.locator("#answer", has_text=state.removeprefix("refused: ")).wait_for(timeout=9000)
+        assert f"new {BITE}" in tab.locator("#queue").inner_text()
         assert tab.locator("img").count() == 0
+        for one in (tab, other):
+            one.locator(".standing tbody tr").nth(2).wait_for(timeout=9000)
+            assert f"new {BITE}" in one.locator(".standing").inner_text()
+            assert "in the standing\n3" in one.locator("#facts").inner_text()
+        apart = browser.new_page()  # whose console tells the status 400
+        apart.goto(at)
+        apart.locator("#name").fill("\u200b")
+        apart.locator("#file").set_input_files(path)
+        apart.locator("#desk button").click()
+        apart.locator("#answer", has_text="Not taken: name.").wait_for(timeout=9000)
+        apart.close()
         tab.locator("#queue a").click()
         ready(tab)
-        assert tab.locator(".standing tbody tr").count() == 3
     finally:
         server.shutdown()
         thread.join()

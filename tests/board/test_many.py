@@ -110,6 +110,27 @@ def test_a_result_whose_replay_is_gone_is_judged_again(judged, tmp_path):
     assert results.find(key) is None
 
 
+def test_entries_of_one_name_are_called_by_their_files(tmp_path):
+    entries, store = tmp_path / "class", Store(tmp_path / "board")
+    entries.mkdir()
+    rules = QUICK.model_copy(update={"seeds": (0,), "time_limit": 1.0})
+    first, swift = "first", "swift"
+    for k, (file, name) in enumerate(
+        {"ann": first, "bob": first, "Zoe\u0308": first, "x": "ann", "y": swift}.items(), start=1
+    ):
+        package(entries / f"{file}.entry.zip", name=name, look=LOOK / k)
+    package(entries / f"{61 * 'l'}.entry.zip", name=first, look=LOOK / 8)
+    found = run_season(store, rules, entries, workers=1)
+    assert sorted(row.name for row in found.added) == ["Zo\u00eb", "ann", "bob", swift, "x"]
+    assert found.refused[f"{61 * 'l'}.entry.zip"][0] == "name"
+    assert sorted(found.named.values()) == ["Zo\u00eb", "ann", "bob", "x"]
+    for path in entries.iterdir():
+        path.unlink()
+    package(entries / "ann.entry.zip", name=first, look=LOOK / 9)
+    (again,) = run_season(store, rules, entries, workers=1).added
+    assert again.name == "ann", "the season knows that name"
+
+
 @pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_where_it_was(judged, tmp_path):
     store, entries, _, _ = judged

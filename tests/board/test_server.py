@@ -6,15 +6,20 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from urllib.parse import urlencode
 
 import pytest
 
+from racer.board.desk import Desk
+from racer.board.network import is_address, machine_names, network_addresses, url_of
 from racer.board.page.site import seasons_of
 from racer.board.server import HAND_IN, MAX_BYTES, QUEUE, BoardServer
+from racer.board.standing import rank
+from racer.board.store import Store
 from racer.board.trial import try_on
 from racer.cli import main
 from racer.errors import BoardError
-from tests.board.fair import BITE, FAIR, fill, package
+from tests.board.fair import BITE, FAIR, LOOK, fill, package
 
 
 @contextmanager
@@ -58,9 +63,10 @@ def told(content):
     return json.loads(content)
 
 
-def hand_in(ask, body, digest=FAIR.digest, **headers):
+def hand_in(ask, body, digest=FAIR.digest, name=None, **headers):
     given = {"Content_Type": "application/zip", **headers}
-    return ask("POST", f"{HAND_IN}?season={digest}", body, **given)
+    query = {"season": digest} | ({} if name is None else {"name": name})
+    return ask("POST", f"{HAND_IN}?{urlencode(query)}", body, **given)
 
 
 def outcome(ask, number):
@@ -230,10 +236,80 @@ def test_this_machines_own_names_are_served(ask, host):
     assert ask("GET", "/", Host=host)[0].status == 200
 
 
-def test_a_season_that_is_not_here_takes_no_entry(ask):
-    reply, content = hand_in(ask, b"x", digest="no<b>")
-    assert reply.status == 404
-    assert "takes entries here" in told(content)["said"]
+@pytest.mark.parametrize("host", ["Teacher-PC:8000", "teacher-pc.local", "teacher-pc"])
+def test_the_machines_name_in_its_network_is_served(server, ask, host, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "Teacher-PC")
+    monkeypatch.setattr(server, "names", {"localhost", *machine_names()})
+    assert ask("GET", "/", Host=host)[0].status == 200
+
+
+def test_a_browser_at_a_wrong_name_gets_a_page_that_leads_to_the_right_one(server, ask):
+    reply, content = ask("GET", "/x", Host="pc.school.example", Accept="text/html,*/*;q=0.8")
+    assert (reply.status, reply.headers["Content-Type"]) == (421, "text/html; charset=utf-8")
+    home = f"http://127.0.0.1:{server.server_port}/"
+    assert f'<a href="{home}">' in content.decode()
+    assert "pc.school.example" in content.decode()
+    assert ask("GET", "/board.css", Host="pc.school.example")[0].status == 200
+    assert told(ask("GET", "/x", Host="pc.school.example")[1])["said"].endswith(home)
+    reply, content = ask("GET", "/gone", Accept="text/html")
+    assert (reply.status, b"there is no such page" in content) == (404, True)
+
+
+def test_addresses_that_a_student_can_type_are_told(monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "Teacher-PC.School.example")
+    names = ["teacher-pc.school.example", "teacher-pc", "teacher-pc.local"]
+    assert machine_names() == names
+    monkeypatch.setattr("socket.gethostname", lambda: "localhost")
+    assert machine_names() == []
+    assert url_of("::1", 80) == "http://[::1]:80/"
+    for address in network_addresses():
+        assert is_address(address) and not address.startswith(("127.", "0."))
+
+
+@pytest.mark.parametrize(
+    "season", ["fair", FAIR.digest[:8], FAIR.digest[:1], FAIR.folder, FAIR.digest]
+)
+def test_a_season_is_named_by_its_name_or_the_beginning_of_its_digest(ask, season):
+    reply, content = hand_in(ask, b"no zip", digest=season)
+    assert reply.status == 202
+    assert outcome(ask, told(content)["number"])["code"] == "not_a_zip"
+
+
+@pytest.mark.parametrize("season", ["no<b>", "", "fai", FAIR.digest + "0"])
+def test_a_season_that_is_not_here_takes_no_entry(ask, season):
+    reply, content = hand_in(ask, b"x", digest=season)
+    assert (reply.status, told(content)["code"]) == (404, "season")
+    said = f"is no season that takes entries here; name one of: {FAIR.folder}"
+    assert said in told(content)["said"]
+
+
+def test_a_name_of_two_seasons_is_told_with_both(tmp_path):
+    other = FAIR.model_copy(update={"laps": 1})
+    desk = Desk(Store(tmp_path), {one.digest: one for one in (FAIR, other)}, lambda season: None)
+    with pytest.raises(BoardError, match=rf"several seasons.*{FAIR.folder}, {other.folder}"):
+        desk.hand_in(tmp_path / "x", "fair")
+    desk.close()
+
+
+def test_an_entry_stands_under_the_name_that_was_asked_for(server, ask, tmp_path):
+    body = package(tmp_path / "new.entry.zip", name="first", look=1.5 * LOOK).read_bytes()
+    tickets = [
+        outcome(ask, told(hand_in(ask, body, name=name)[1])["number"])
+        for name in ("Zo\u00eb & <b>", "", "Zo\u00eb & <b>")
+    ]
+    assert [one["name"] for one in tickets] == ["Zo\u00eb & <b>", "first", "Zo\u00eb & <b>"]
+    rows = {line["id"]: line for line in rank(server.desk._store.rows(FAIR), FAIR)}
+    assert (tickets[1]["place"], tickets[1]["of"]) == (rows[tickets[1]["row"]]["rank"], len(rows))
+    assert "submitted before" in tickets[2]["said"]
+    assert tickets[2]["place"] == tickets[0]["place"]
+
+
+@pytest.mark.parametrize("name", ["x" * 61, "two\nlines", "\u200b", "tab\there"])
+def test_a_name_that_does_not_fit_is_refused_with_its_code(server, ask, name):
+    reply, content = hand_in(ask, b"x", name=name)
+    assert (reply.status, told(content)["code"]) == (400, "name")
+    assert "does not fit a board; wanted are up to 60 printable" in told(content)["said"]
+    assert list(server.uploads.iterdir()) == []
 
 
 @pytest.mark.slow
@@ -253,8 +329,10 @@ def test_a_queue_that_is_full_says_so(tmp_path, monkeypatch):
             time.sleep(0.01)
         for path in paths[1:3]:
             server.desk.hand_in(path, FAIR.digest)
-        with pytest.raises(desk.BoardError, match="2 entries wait already"):
-            server.desk.hand_in(paths[3], FAIR.digest)
+        to = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+        to.request("POST", f"{HAND_IN}?season=fair", b"x", {"Content-Type": "application/zip"})
+        reply = to.getresponse()
+        assert (reply.status, told(reply.read())["code"]) == (503, "full")
         go.set()
         while any(one["state"] != "refused" for one in server.desk.told()):
             time.sleep(0.01)
@@ -280,8 +358,11 @@ def test_the_verb_warns_where_others_can_reach_it(tmp_path, monkeypatch, capsys,
         main(["board", "serve", "--port", "0", "--host", host])
     assert ended.value.code == 130
     said = capsys.readouterr().out
-    assert f"serving http://{host}:" in said
+    assert "serving http://127.0.0.1:" in said
+    assert "http://0.0.0.0" not in said
     assert ("warning" in said) == is_warned
+    for address in network_addresses():
+        assert (f"from another machine: http://{address}:" in said) == is_warned
 
 
 def test_a_port_that_is_taken_is_named(server):

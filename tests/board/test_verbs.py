@@ -1,5 +1,6 @@
 """The verbs of the board, from the command line."""
 
+import io
 import json
 import stat
 from pathlib import Path
@@ -92,9 +93,10 @@ def test_a_season_is_neither_written_over_nor_sealed_twice_nor_after_a_submissio
 
 
 def test_a_row_is_withdrawn_disputed_and_remembered(say, refuse, club):
-    say("board", "dispute", "1", "--why", "which car?")
+    said = say("board", "dispute", "1", "--why", "which car?", "--yes")
+    assert said.startswith("id 1: pure-pursuit, rank 1 of 2 in season club, 1 of 1 laps, total ")
     assert "1 to 500 printable" in refuse("board", "withdraw", "2")
-    say("board", "withdraw", "1", "--why", "the wrong file")
+    say("board", "withdraw", "1", "--why", "the wrong file", "--yes")
     rows = json.loads(say("board", "show", "--season", "club", "--json"))
     assert [row["name"] for row in rows] == ["twin"]
     said = say("board", "history", "pure-pursuit")
@@ -117,7 +119,7 @@ def test_the_chain_is_checked_and_its_head_can_be_noted_down(say, refuse, club):
 
 
 def test_verify_wants_one_or_all_and_fails_where_a_run_does_not_hold(say, refuse, club):
-    assert "wants the numbers of submissions, or --all" in refuse("board", "verify")
+    assert "wants the ids of submissions, or --all" in refuse("board", "verify")
     found = json.loads(say("board", "verify", "1", "--json"))
     assert found["chain"] == "holds"
     assert found["runs"][0]["simulated"] == {"text": "bit-exact", "is_fine": True}
@@ -137,13 +139,81 @@ def test_a_judged_run_is_filmed(say, refuse, club, monkeypatch):
     filmed = []
     monkeypatch.setattr("racer.view.race.film", lambda *given, **more: filmed.append(given))
     assert "add --video" in refuse("board", "replay", "1")
-    assert say("board", "replay", "1", "--video", "run.mp4") == "video: run.mp4\n"
+    row, video = say("board", "replay", "1", "--video", "run.mp4").splitlines()
+    assert row.startswith("id 1: pure-pursuit, rank 1 of 2 in season club, 1 of 1 laps, total ")
+    assert video == "video: run.mp4"
     ((path, road, (result,), rules, names, *_, size),) = filmed
     row = Store().row(1)
     assert (path, road.name, rules.laps, names) == (Path("run.mp4"), "oval", 1, [row.name])
     assert result.lap_times_s == row.runs[0]["lap_times_s"]
     assert size == (1280, 720)
     assert ".mp4 or .gif" in refuse("board", "replay", "1", "--video", "run.avi")
+
+
+def test_what_is_for_ever_is_asked_and_refused_without_a_terminal(say, refuse, club, monkeypatch):
+    asked = ("board", "withdraw", "2", "--why", "the wrong file")
+    assert "add --yes to withdraw submission 2" in refuse(*asked)
+    assert "add --yes to dispute submission 2" in refuse("board", "dispute", "2", "--why", "x")
+    monkeypatch.setattr("sys.stdin", terminal("no\n"))
+    assert "withdraw submission 2 for ever? [y/N] racer: nothing was done" in refuse(*asked)
+    monkeypatch.setattr("sys.stdin", terminal(""))
+    assert "nothing was done" in refuse(*asked), "the terminal was closed"
+    assert Store().row(2).withdrawn is None
+    monkeypatch.setattr("sys.stdin", terminal("y\n"))
+    assert "id 2: twin, rank 1 of 2" in say(*asked)
+    assert Store().row(2).withdrawn == "the wrong file"
+
+
+def terminal(typed):
+    typing = io.StringIO(typed)
+    typing.isatty = lambda: True
+    return typing
+
+
+def test_an_id_that_is_no_row_to_change_gets_a_sentence(say, refuse, club):
+    say("board", "withdraw", "1", "--why", "the wrong file", "--yes")
+    for verb in ("withdraw", "dispute"):
+        more = ("--why", "x", "--yes")
+        assert "no submission 9 on the board" in refuse("board", verb, "9", *more)
+        assert "record 3 is a withdrawal of submission 1" in refuse("board", verb, "3", *more)
+        said = refuse("board", verb, "1", *more)
+        assert "submission 1 was withdrawn before (the wrong file)" in said
+    assert "no submission 9" in refuse("board", "replay", "9", "--video", "x.mp4")
+    assert [record.kind for record in Store().history("pure-pursuit")][1:] == ["withdrawal"]
+
+
+def test_a_film_that_is_there_is_written_over_only_where_somebody_agrees(
+    say, refuse, club, monkeypatch
+):
+    monkeypatch.setattr("racer.view.race.film", lambda path, *given, **more: path.write_text("new"))
+    Path("run.mp4").write_text("old")
+    asked = ("board", "replay", "1", "--video", "run.mp4")
+    assert "add --yes to write over run.mp4" in refuse(*asked)
+    assert Path("run.mp4").read_text() == "old"
+    say(*asked, "--yes")
+    assert Path("run.mp4").read_text() == "new"
+
+
+def test_a_submission_tells_its_place_and_who_else_has_the_name(say, club):
+    said = say("board", "submit", "raceline", "--season", "club", "--name", "twin")
+    assert "season club: twin is number 1 of 2, id 3" in said
+    assert "twin has 1 other entry in this season, and the best one stands in the table" in said
+    said = say("board", "submit", "pure-pursuit", "--season", "club", "--name", "twin")
+    assert "season club: twin is number 1 of 2, id 3" in said
+    assert "this entry was submitted before, as id 2, which keeps its place" in said
+    assert "id 3 stays the best entry of twin" in said
+    rows = json.loads(say("board", "show", "--season", "club", "--json"))
+    assert [(row["id"], row["others"]) for row in rows] == [(3, 1), (1, 0)]
+    rows = json.loads(say("board", "show", "--season", "club", "--all", "--json"))
+    assert [(row["rank"], row["id"]) for row in rows] == [(1, 3), (None, 2), (2, 1)]
+    assert "nobody stands there yet" in say("board", "show", "--season", "open")
+
+
+def test_a_row_stands_under_a_name_that_fits(refuse, say, club):
+    assert "the name '' does not fit" in refuse("board", "submit", "raceline", "--name", "")
+    typed = ("board", "submit", "pure-pursuit", "--season", "club", "--name")
+    say(*typed, "Zoe\u0308")
+    assert "submitted before, as id 3" in say(*typed, "Zo\u00eb"), "it looks the same"
 
 
 def test_a_word_too_few_names_the_verbs(refuse):

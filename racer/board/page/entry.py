@@ -10,7 +10,7 @@ from racer.board.page import markup
 from racer.board.page.screen import screen
 from racer.board.page.season import badges
 from racer.board.page.view import Film, View
-from racer.board.record import Record, Row
+from racer.board.record import Record, Row, when
 from racer.board.score import OUTCOMES, score
 from racer.board.store import HOUSE
 from racer.policy.entry import Manifest
@@ -31,6 +31,7 @@ def entry_page(view: View, row: Row, manifest: Manifest | str, history: list[Rec
     body = markup.header(row.name, trail)
     body += f'<p class="badges">{badges(row)}</p>'
     body += markup.tiles(_facts(view, row))
+    body += _standing_one(view, row)
     for why in ([row.withdrawn] if row.withdrawn else []) + list(row.disputes):
         body += f'<p class="why">{escape(why)}</p>'
     films = view.films.get(row.id, [])
@@ -47,6 +48,7 @@ def entry_page(view: View, row: Row, manifest: Manifest | str, history: list[Rec
 def _facts(view: View, row: Row) -> dict[str, str]:
     one = score(view.season, row.runs)
     facts = {
+        "id": str(row.id),
         "rank": f"{view.ranks[row.id]} of {len(view.standing)}" if row.id in view.ranks else "-",
         "laps": f"{one.laps_completed} of {one.laps}",
     }
@@ -57,6 +59,15 @@ def _facts(view: View, row: Row) -> dict[str, str]:
     if one.x_limit:
         facts["x limit"] = f"{one.x_limit:.2f}"
     return facts
+
+
+def _standing_one(view: View, row: Row) -> str:
+    """Where the row is not in the standing, but its name is: which one is there."""
+    for line in view.standing:
+        if (line["name"], line["signer"]) == row.competitor and line["id"] != row.id:
+            best = f'<a href="entry-{line["id"]}.html">id {line["id"]}</a>'
+            return f'<p class="badges">The best entry of this name stands: {best}.</p>'
+    return ""
 
 
 def _runs(view: View, row: Row, films: list[Film]) -> str:
@@ -137,15 +148,15 @@ def _history(view: View, history: list[Record]) -> str:
     rows = []
     for one in history:
         number = f'<a href="entry-{one.id}.html">{one.id}</a>' if one.id in ours else str(one.id)
-        about = f" (number {one.about})" if one.about else ""
+        about = f" (id {one.about})" if one.about else ""
         rows.append(
             [
                 number,
-                escape(one.created[:16].replace("T", " ")),
+                escape(when(one.created)),
                 escape(one.season),
                 escape(KINDS.get(one.kind, one.kind) + about),
                 escape(str(one.body.get("why", ""))),
             ]
         )
     told = f"<pre>{escape(shlex.join(['racer', 'board', 'history', history[0].name]))}</pre>"
-    return markup.table(["number", "when (UTC)", "season", "what", "why"], rows) + told
+    return markup.table(["id", "when (UTC)", "season", "what", "why"], rows) + told

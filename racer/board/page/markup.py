@@ -65,7 +65,7 @@ def header(title: str, trail: Sequence[tuple[str, str]] = (), note: str = "") ->
 def tiles(facts: dict[str, str]) -> str:
     """Short facts side by side."""
     cells = "".join(f"<div>{escape(what)}<b>{escape(is_)}</b></div>" for what, is_ in facts.items())
-    return f'<div class="tiles">{cells}</div>'
+    return f'<div class="tiles" id="facts">{cells}</div>'
 
 
 def details(facts: dict[str, str]) -> str:
@@ -85,9 +85,10 @@ def badge(text: str, kind: str = "", why: str = "") -> str:
     return f'<span class="badge {kind}"{told}>{escape(text)}</span>'
 
 
-def section(title: str, body: str, kind: str = "") -> str:
+def section(title: str, body: str, kind: str = "", id: str = "") -> str:
     """A part of a page under a title."""
-    return f'<section class="{kind}"><h2>{escape(title)}</h2>{body}</section>'
+    named = f' id="{id}"' if id else ""
+    return f'<section class="{kind}"{named}><h2>{escape(title)}</h2>{body}</section>'
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:

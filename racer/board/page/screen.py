@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from racer.board.page.markup import embedded
 from racer.board.page.view import View
 from racer.board.record import Row
+from racer.board.standing import short_keys
 from racer.car.spec import car_named
 
 KEYS = (
@@ -41,7 +42,11 @@ def screen(view: View, shown: Sequence[int] = (), also: Row | None = None) -> st
         also: A row that is not in the standing and is a car to choose all the same.
     """
     films = {id: [film.key for film in films] for id, films in view.films.items()}
-    cars = [(line["id"], line["name"]) for line in view.standing]
+    keys = short_keys(view.standing)
+    cars = [
+        (line["id"], " ".join(filter(None, (line["name"], keys.get(line["signer"])))))
+        for line in view.standing
+    ]
     if also and also.id not in view.ranks:
         cars.insert(0, (also.id, also.name))
     can_show = any(films.get(id) and any(films[id]) for id, _ in cars)

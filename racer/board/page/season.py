@@ -8,7 +8,7 @@ from typing import Any
 from racer.board.page import markup
 from racer.board.page.screen import screen
 from racer.board.page.view import View
-from racer.board.record import Row
+from racer.board.record import Row, when
 from racer.board.store import HOUSE
 
 RANKED = {
@@ -35,11 +35,12 @@ def season_page(view: View) -> bytes:
     body = markup.header(season.name, [("the board", "../index.html")], season.description)
     body += markup.tiles(_facts(view))
     if view.standing:
-        body += markup.section("Standing", _standing(view) + _note(view), "wide")
+        body += markup.section("Standing", _standing(view) + _note(view), "wide", "standing")
         shown = [line["id"] for line in view.standing[:GHOSTS]]
         body += markup.section("Watch the races", screen(view, shown), "wide")
     else:
-        body += markup.section("Standing", '<p class="none">Nobody has raced here yet.</p>')
+        none = '<p class="none">Nobody has raced here yet.</p>'
+        body += markup.section("Standing", none, "", "standing")
     if gone := [row for row in view.rows if row.withdrawn is not None]:
         body += markup.section("Withdrawn", _withdrawn(gone))
     body += markup.section("The rules", _rules(view), "" if gone else "wide")
@@ -57,7 +58,8 @@ def badges(row: Row | dict[str, Any]) -> str:
     if one["disputes"]:
         found.append(markup.badge("disputed", "bad", "; ".join(one["disputes"])))
     if one["signer"]:
-        found.append(markup.badge("signed", "good", f"by the key {one['signer']}"))
+        key = one["signer"]
+        found.append(markup.badge(f"key {key[:8]}", "good", f"signed by the key {key}"))
     if one["entry_sha256"] == HOUSE:
         found.append(markup.badge("pilot", "", "a part of racer"))
     elif one["box"] == "none":
@@ -70,7 +72,7 @@ def badges(row: Row | dict[str, Any]) -> str:
 
 def _facts(view: View) -> dict[str, str]:
     season, names = view.season, view.run_names()
-    facts = {"entries": str(len(view.standing)), "kind": season.kind.replace("_", " ")}
+    facts = {"in the standing": str(len(view.standing)), "kind": season.kind.replace("_", " ")}
     if names:
         facts["races an entry"] = str(len(names))
     facts["laps a race"] = str(season.laps)
@@ -86,7 +88,8 @@ def _standing(view: View) -> str:
     ranked = RANKED[view.season.ranking]
     ends = _ends(view)
     spread = ["95 % interval"] if any(_is_spread(line) for line in view.standing) else []
-    titles = ["rank", "entry", "laps", *ranked, *spread, "x limit", "faults", "date"]
+    titles = ["rank", "entry", "laps", *ranked, *spread, "x limit", "faults", "id", "date (UTC)"]
+    others = view.others
     rows = []
     for line in view.standing:
         faults = line["off_tracks"] + line["collisions"]
@@ -94,16 +97,36 @@ def _standing(view: View) -> str:
             [
                 f"<b>{view.ranks[line['id']]}</b>",
                 f'<a class="name" href="entry-{line["id"]}.html">{escape(line["name"])}</a> '
-                f'<span class="badges">{badges(line)}</span>',
+                f'<span class="badges">{badges(line)}</span>{_others(others[line["id"]])}',
                 f"{line['laps_completed']}/{line['laps']}",
                 *(markup.seconds(line[key]) for key in ranked.values()),
                 *(_interval(line, ends) for _ in spread),
                 "-" if line["x_limit"] is None else f"{line['x_limit']:.2f}",
                 str(faults) if faults else "none",
-                f'<span class="day">{escape(line["created"][:10])}</span>',
+                str(line["id"]),
+                f'<span class="day">{escape(when(line["created"]))}</span>',
             ]
         )
     return markup.table(titles, rows, "standing")
+
+
+def _others(lines: list[dict[str, Any]]) -> str:
+    """The entries of the same name that do not stand in the table, behind a line to open."""
+    if not lines:
+        return ""
+    count = "1 other entry" if len(lines) == 1 else f"{len(lines)} other entries"
+    links = "".join(
+        f'<a href="entry-{line["id"]}.html">id {line["id"]}: {_figure(line)}, '
+        f"{escape(when(line['created']))}</a>"
+        for line in lines
+    )
+    return f'<details class="others"><summary>{count}</summary>{links}</details>'
+
+
+def _figure(line: dict[str, Any]) -> str:
+    time = line[next(iter(RANKED[line["ranking"]].values()))]
+    laps = f"{line['laps_completed']}/{line['laps']} laps"
+    return laps if time is None else f"{laps}, {markup.seconds(time)}"
 
 
 def _is_spread(line: dict[str, Any]) -> bool:
@@ -137,7 +160,8 @@ def _interval(line: dict[str, Any], ends: tuple[float, float]) -> str:
 def _note(view: View) -> str:
     text = (
         f"Ranked by {MEANING[view.season.ranking]}. The interval is that of the interquartile mean "
-        "lap, where seeds or runs differ. x limit: the time in multiples of the least possible."
+        "lap, where seeds or runs differ. x limit: the time in multiples of the least possible. Of "
+        "each name, by each key that signed, the best entry stands here."
     )
     return f'<p class="soft">{escape(text)}</p>'
 
@@ -147,11 +171,12 @@ def _withdrawn(rows: list[Row]) -> str:
         [
             f'<a class="name" href="entry-{row.id}.html">{escape(row.name)}</a>',
             escape(row.withdrawn or ""),
-            f'<span class="day">{escape(row.created[:10])}</span>',
+            f'<span class="day">{escape(when(row.created))}</span>',
+            str(row.id),
         ]
         for row in rows
     ]
-    return markup.table(["entry", "why", "date"], cells)
+    return markup.table(["entry", "why", "handed in (UTC)", "id"], cells)
 
 
 def _rules(view: View) -> str:
@@ -175,11 +200,13 @@ def _rules(view: View) -> str:
 
 
 def _desk(view: View) -> str:
-    season = escape(view.season.digest)
+    season, name = escape(view.season.digest), escape(view.season.name)
     return markup.section(
         "Hand in an entry",
-        f'<form id="desk" data-season="{season}">'
+        f'<form id="desk" data-season="{season}" data-name="{name}">'
         '<label>NAME.entry.zip <input type="file" id="file" accept=".zip" required></label> '
+        '<label>name on the board <input type="text" id="name" maxlength="60" '
+        'autocomplete="off" placeholder="the entry\'s own"></label> '
         '<button type="submit">judge it</button></form>'
         '<p id="answer" role="status"></p><ol id="queue"></ol>',
         "wide",

@@ -19,7 +19,7 @@ from racer.board.page.season import season_page
 from racer.board.page.view import Film, View
 from racer.board.record import Row
 from racer.board.season import Run, Season
-from racer.board.standing import rank
+from racer.board.standing import every_entry
 from racer.board.store import HOUSE, Store
 from racer.board.trial import examine, replay_of
 from racer.errors import BoardError, RacerError
@@ -86,7 +86,7 @@ def write_site(
                 view.films[row.id] = _films(store, out, season, row, runs)
                 done += len(row.runs)
                 tell(done, total)
-            pages += _write_pages(store, out / view.folder, view)
+            pages += _write_pages(store, out / view.season.folder, view)
             views.append(view)
         write_atomically(out / "index.html", _index(views))
     except OSError as problem:
@@ -97,7 +97,15 @@ def write_site(
 
 
 def _view(season: Season, rows: list[Row], is_served: bool) -> View:
-    return View(season, rank(rows, season), rows, is_served=is_served)
+    standing: list[dict[str, Any]] = []
+    others: dict[int, list[dict[str, Any]]] = {}
+    for line in every_entry(rows, season):
+        if line["rank"] is not None:
+            standing.append(line)
+            others[line["id"]] = []
+        else:
+            others[standing[-1]["id"]].append(line)
+    return View(season, standing, others, rows, is_served=is_served)
 
 
 def _write_pages(store: Store, folder: Path, view: View) -> int:
@@ -178,9 +186,9 @@ def _index(views: list[View]) -> bytes:
         season, first = view.season, view.standing[:1]
         led = f" · {escape(first[0]['name'])} leads" if first else ""
         cards += (
-            f'<a class="card" href="{view.folder}/index.html"><h2>{escape(season.name)}</h2>'
+            f'<a class="card" href="{view.season.folder}/index.html"><h2>{escape(season.name)}</h2>'
             f"<p>{escape(season.description)}</p>"
-            f"<p>{len(view.standing)} entries · {season.laps} laps · "
+            f"<p>{len(view.standing)} in the standing · {season.laps} laps · "
             f"{escape(season.kind.replace('_', ' '))}{led}</p></a>"
         )
     body += f'<div class="cards">{cards}</div>' if cards else '<p class="none">No season yet.</p>'

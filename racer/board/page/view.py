@@ -31,6 +31,7 @@ class View:
     Attributes:
         season: Its rules.
         standing: What `rank` gives.
+        others: Of each row in the standing the lines of its name's other entries.
         rows: Every submission of it, those too that are not in the standing.
         films: Each row's runs, by the row's number.
         roads: Of each run the name of its road's file; None where it is not to be shown.
@@ -39,15 +40,11 @@ class View:
 
     season: Season
     standing: list[dict[str, Any]]
+    others: dict[int, list[dict[str, Any]]]
     rows: list[Row]
     films: dict[int, list[Film]] = field(default_factory=dict)
     roads: list[str | None] = field(default_factory=list)
     is_served: bool = False
-
-    @property
-    def folder(self) -> str:
-        """The folder of its pages: two seasons of one name have two."""
-        return f"{self.season.name}-{self.season.digest[:8]}"
 
     @property
     def ranks(self) -> dict[int, str]:

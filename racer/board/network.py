@@ -1,0 +1,51 @@
+"""What this machine is called by others in its network."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import socket
+import struct
+from contextlib import suppress
+
+SIOCGIFADDR = 0x8915
+"""Linux's request for the IPv4 address of an interface (netdevice(7))."""
+ELSEWHERE = "192.0.2.1"
+"""An address that is nobody's (RFC 5737), to ask which interface leads out of this machine."""
+
+
+def network_addresses() -> list[str]:
+    """The IPv4 addresses of this machine, the one first by which it reaches other networks."""
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            with suppress(OSError):  # an interface without an address
+                asked = struct.pack("256s", name.encode()[:15])
+                found.append(socket.inet_ntoa(fcntl.ioctl(probe, SIOCGIFADDR, asked)[20:24]))
+        with suppress(OSError):
+            probe.connect((ELSEWHERE, 9))  # sends nothing
+            found.insert(0, probe.getsockname()[0])
+    return [one for one in dict.fromkeys(found) if not ipaddress.ip_address(one).is_loopback]
+
+
+def machine_names() -> list[str]:
+    """The host name of this machine, whole and short, and its name in multicast DNS."""
+    name = socket.gethostname().lower()
+    if not name or name.startswith("localhost") or is_address(name):
+        return []
+    short = name.partition(".")[0]
+    return list(dict.fromkeys([name, short, f"{short}.local"]))
+
+
+def url_of(host: str, port: int) -> str:
+    """The address of a server's first page."""
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
