@@ -26,6 +26,7 @@ class Column:
         align: On which side its cells stand.
         least: The width to which its cells may be cut, with an ellipsis; None where they may not
             be cut. For a column of `drop` 0 they are cut to the width of the heading.
+        wraps: Whether its cells go on in the next line instead of being cut.
         drop: Where the columns do not fit, the one with the highest number is left out first, and
             of equal ones the one that stands furthest to the right.
     """
@@ -33,6 +34,7 @@ class Column:
     heading: str
     align: Literal["left", "right"] = "right"
     least: int | None = None
+    wraps: bool = False
     drop: int = 0
 
 
@@ -85,11 +87,16 @@ class FittedTable:
                 Text(column.heading),
                 justify=column.align,
                 width=width,
-                no_wrap=True,
-                overflow="ellipsis",
+                no_wrap=not column.wraps,
+                overflow="fold" if column.wraps else "ellipsis",
             )
         for row in self._rows:
-            cells = [_cut(row.cells[k], width) for k, width in widths.items()]
+            cells = [
+                Text("".join(_parts(row.cells[k])))
+                if self.columns[k].wraps
+                else _cut(row.cells[k], width)
+                for k, width in widths.items()
+            ]
             shown.add_row(*cells, style=row.style, end_section=row.ends_section)
         if self.title:
             yield Text(self.title, style="italic")

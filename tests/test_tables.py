@@ -76,13 +76,21 @@ def test_spare_room_goes_to_the_narrowest_text_that_is_cut():
     assert printed(table, 32).splitlines()[2] == "k" * 12 + "  " + "m" * 17 + "…"
 
 
+def test_a_text_that_wraps_is_all_there():
+    table = FittedTable(Column("run", "left", least=10, wraps=True), Column("steps"))
+    table.add_row("race-1125-133723 on bowtie", "98,304")
+    lines = printed(table, 22).splitlines()[2:]
+    assert lines[0].split() == ["race-1125-1337", "98,304"]
+    assert lines[1].split() == ["23", "on", "bowtie"]
+
+
 def test_a_row_of_another_length_is_refused():
     with pytest.raises(ValueError, match="1 cells for 6 columns"):
         given([("1",)])
 
 
 RUN = {
-    "run": "runs/race-1125-133723-" + "long" * 9, "config": "head_to_bot", "state": "interrupted",
+    "run": "runs/race-" + "long" * 12, "config": "head_to_bot", "state": "interrupted",
     "is_resumable": True, "steps": 12_345_678, "laps": 10, "laps_completed": 10,
     "best_lap_s": 1234.56, "x_limit": 12.34,
     "evaluations": [

@@ -228,7 +228,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/board.css":
             return  # so that the page which says so has its looks; it tells nothing
         if host not in self.server.names and not is_address(host):
-            said = f"this server is not called {named!r:.100}; open {self._reached()}"
+            said = f"this server is not known as {named!r:.100}; open {self._reached()}"
             raise Refusal(421, "host", said)
 
     def _reached(self) -> str:

@@ -191,8 +191,7 @@ class Store:
         about = f" of submission {found[0].about}" if found and found[0].about else ""
         raise BoardError(
             f"no submission {id} on the board {self.folder}{what}{about}; `racer board show` and "
-            "`racer board history NAME` tell the ids",
-            "submission",
+            "`racer board history NAME` tell the ids"
         )
 
     def history(self, name: str) -> list[Record]:

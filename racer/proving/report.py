@@ -16,7 +16,7 @@ def table(spec: CarSpec, checks: list[Check]) -> FittedTable:
     """The checks for a person; the title says how many gates hold."""
     shown = FittedTable(
         Column("", "left", drop=4),
-        Column("quantity", "left", least=24),
+        Column("quantity", "left", least=24, wraps=True),
         Column("reference", drop=3),
         Column("measured"),
         Column("difference", drop=1),
@@ -29,7 +29,7 @@ def table(spec: CarSpec, checks: list[Check]) -> FittedTable:
         mark = "" if check.limit is None else "pass" if check.is_passed else "MISSED"
         shown.add_row(
             str(check.gate),
-            (check.quantity, f" [{check.unit}]" if check.unit else ""),
+            f"{check.quantity} [{check.unit}]".replace(" []", ""),
             _number(check.reference),
             _number(check.measured),
             _difference(check),

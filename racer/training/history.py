@@ -112,7 +112,7 @@ def _flat(tree: Any, at: str = "") -> dict[str, Any]:
 def table(runs: list[dict[str, Any]]) -> FittedTable:
     """Runs as rows."""
     drawn = FittedTable(
-        Column("run", "left", least=20),
+        Column("run", "left", least=20, wraps=True),
         Column("config", "left", least=10, drop=3),
         Column("state", "left", drop=1),
         Column("steps", drop=4),

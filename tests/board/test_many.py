@@ -118,15 +118,15 @@ def test_entries_of_one_name_are_called_by_their_files(tmp_path):
     for k, (file, name) in enumerate(
         {"ann": first, "bob": first, "Zoe\u0308": first, "x": "ann", "y": swift}.items(), start=1
     ):
-        package(entries / f"{file}.entry.zip", name=name, look=LOOK / k)
-    package(entries / f"{61 * 'l'}.entry.zip", name=first, look=LOOK / 8)
+        package(entries / f"{file}.entry.zip", name=name, look=(1 / k) * LOOK)
+    package(entries / f"{61 * 'l'}.entry.zip", name=first, look=0.12 * LOOK)
     found = run_season(store, rules, entries, workers=1)
     assert sorted(row.name for row in found.added) == ["Zo\u00eb", "ann", "bob", swift, "x"]
     assert found.refused[f"{61 * 'l'}.entry.zip"][0] == "name"
     assert sorted(found.named.values()) == ["Zo\u00eb", "ann", "bob", "x"]
     for path in entries.iterdir():
         path.unlink()
-    package(entries / "ann.entry.zip", name=first, look=LOOK / 9)
+    package(entries / "ann.entry.zip", name=first, look=0.11 * LOOK)
     (again,) = run_season(store, rules, entries, workers=1).added
     assert again.name == "ann", "the season knows that name"
 
