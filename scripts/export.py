@@ -2,7 +2,7 @@
 
 import sys
 
-from racer.cli import main
+from racer.cli.process import command_line
 
 if __name__ == "__main__":
-    main(["export", *sys.argv[1:]])
+    command_line(["export", *sys.argv[1:]])

@@ -21,9 +21,12 @@ from racer.cli.options import fields, shown
 from racer.training.config import RunConfig
 
 
-def run(*words):
+def run(*words, **options):
     return subprocess.run(
-        [sys.executable, "-m", "racer.cli", *map(str, words)], capture_output=True, text=True
+        [sys.executable, "-m", "racer.cli", *map(str, words)],
+        capture_output=True,
+        text=True,
+        **options,
     )
 
 
@@ -143,7 +146,7 @@ def trained(monkeypatch):
 )
 def test_options_of_train_stand_before_or_after_the_config(words, trained):
     main(["train", *words.split()])
-    config, folder, _, name = trained[0]
+    config, folder, *_, name = trained[0]
     assert (str(folder), name) == ("x", "quick")
     assert (config.seed, config.track, config.race.walls) == (1, ("oval", "snake"), True)
     assert config.sensor[0].width == 80
@@ -281,3 +284,17 @@ def test_an_empty_board_is_an_empty_list(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RACER_BOARD", str(tmp_path))
     main(["board", "show", "--json"])
     assert json.loads(capsys.readouterr().out) == []
+
+
+def test_a_thread_that_a_reward_leaves_does_not_keep_the_process(tmp_path):
+    reward = tmp_path / "threaded.py"
+    reward.write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(600,), name='uploader').start()\n"
+        "def reward_function(params):\n"
+        "    return params['progress']\n"
+    )
+    words = ("reward", "check", reward, "--track", "oval")
+    done = run(*words, timeout=120)
+    assert done.returncode == 0
+    assert "a thread that still runs: uploader" in done.stderr

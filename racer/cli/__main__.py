@@ -1,5 +1,5 @@
 """`python -m racer.cli` is `racer`."""
 
-from racer.cli import main
+from racer.cli.process import command_line
 
-main()
+command_line()

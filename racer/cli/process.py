@@ -1,0 +1,51 @@
+"""The `racer` command as a process: it ends when its work is done, whoever else still runs."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+from racer.cli import main
+
+GRACE_S = 1.0
+"""So long may threads take to end after the command [s]."""
+
+
+def command_line(argv: Sequence[str] | None = None) -> None:
+    """Run the command, and end the process without waiting for threads that a reward left.
+
+    Args:
+        argv: The command's words; those of the process by default.
+    """
+    code: int | str | None = 0
+    try:
+        main(argv)
+    except SystemExit as ended:
+        code = ended.code
+    left = threads_left()
+    if not left:
+        sys.exit(code)
+    names = ", ".join(sorted({thread.name for thread in left}))
+    print(f"racer: ended without waiting for a thread that still runs: {names}", file=sys.stderr)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
+def threads_left() -> list[threading.Thread]:
+    """The threads that Python would wait for, and that do not end within `GRACE_S`.
+
+    A reward may start some; racer itself leaves none.
+    """
+    main_thread = threading.main_thread()
+    waited_for = [one for one in threading.enumerate() if one is not main_thread]
+    left = [one for one in waited_for if not one.daemon]
+    until = time.monotonic() + GRACE_S
+    for thread in left:
+        thread.join(max(0.0, until - time.monotonic()))
+    return [one for one in left if one.is_alive()]
