@@ -30,7 +30,7 @@ help: ## list the targets
 # A stamp is older than the files that name the packages, or missing, when pip must run.
 .venv/train.stamp: pyproject.toml constraints.txt | $(BIN)/pip
 	$(NOTICE)
-	@$(INSTALL) -e '.[train]'
+	@$(INSTALL) -e '.[train,limit]'
 	@touch $@
 
 .venv/dev.stamp: pyproject.toml constraints.txt | $(BIN)/pip
