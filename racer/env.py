@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import gymnasium
 import numpy as np
+from gymnasium.error import ClosedEnvironmentError
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
@@ -203,6 +204,7 @@ class RacerVectorEnv(VectorEnv):
 
     def start(self, cars: np.ndarray) -> None:
         """Put cars (k,) at their next start and look; the observations are new arrays."""
+        self._refuse_closed()
         self.race.start(cars, self._generators)
         for sensors, mine in self._by_track(cars):
             sensors.start(mine, self.race.draws.rows)
@@ -228,6 +230,7 @@ class RacerVectorEnv(VectorEnv):
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One control period without a restart: rewards, terminated, truncated, each (n,)."""
+        self._refuse_closed()
         began = time.perf_counter()
         self.race.step(self.config.actions.command(actions), self._generators)
         driven = time.perf_counter()
@@ -299,6 +302,7 @@ class RacerVectorEnv(VectorEnv):
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """A chase view of car 0, (480, 640, 3) uint8; None where Bullet's own window shows it."""
+        self._refuse_closed()
         if self.render_mode == "human":
             self.world.follow(0)
             time.sleep(max(0.0, self._shown + 1.0 / CONTROL_RATE - time.perf_counter()))
@@ -318,6 +322,10 @@ class RacerVectorEnv(VectorEnv):
             boxes, colours = boxes[:0], colours[:0]
         picture = self._views[track].frame(state.body[0], cars, boxes, colours)
         return np.ascontiguousarray(picture[..., :3])
+
+    def _refuse_closed(self) -> None:
+        if self.closed:
+            raise ClosedEnvironmentError("the environment is closed; make another one")
 
     def close_extras(self, **kwargs: Any) -> None:
         """Free the world; called by `close`."""

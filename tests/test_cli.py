@@ -298,3 +298,18 @@ def test_a_thread_that_a_reward_leaves_does_not_keep_the_process(tmp_path):
     done = run(*words, timeout=120)
     assert done.returncode == 0
     assert "a thread that still runs: uploader" in done.stderr
+
+
+def test_a_reward_that_logs_shows_its_own_lines_alone(tmp_path):
+    reward = tmp_path / "talking.py"
+    reward.write_text(
+        "import logging\n"
+        "logging.basicConfig(level=logging.DEBUG)\n"
+        "logging.debug('mine')\n"
+        "def reward_function(params):\n"
+        "    return params['progress']\n"
+    )
+    words = ("reward", "explain", reward, "--track", "oval", "--out", tmp_path / "reward.png")
+    done = run(*words, timeout=120)
+    assert done.returncode == 0
+    assert set(done.stderr.splitlines()) == {"DEBUG:root:mine"}

@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 import yaml
+from gymnasium.error import ClosedEnvironmentError
 
 from racer import assets
 from racer.env import RacerEnv, RacerVectorEnv, surroundings
@@ -329,3 +330,13 @@ def test_generated_stands_for_a_pool_of_tracks_that_every_car_draws_from(build):
     again.reset(seed=7)
     assert again.race.road[0] == env.race.road[2]
     assert again.world.state.body[0].tobytes() == env.world.state.body[2].tobytes()
+
+
+@pytest.mark.parametrize("call", ["reset", "step", "render"])
+def test_a_closed_environment_says_so(call):
+    for env in (RacerEnv(sensor="state"), RacerVectorEnv(2, sensor="state")):
+        env.reset(seed=0)
+        env.close()
+        with pytest.raises(ClosedEnvironmentError, match="make another one"):
+            env.step(env.action_space.sample()) if call == "step" else getattr(env, call)()
+        env.close()

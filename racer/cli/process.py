@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from racer.assets.library_logs import keep_libraries_quiet
 from racer.cli import main
 
 GRACE_S = 1.0
@@ -21,6 +22,7 @@ def command_line(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: The command's words; those of the process by default.
     """
+    keep_libraries_quiet()
     code: int | str | None = 0
     try:
         main(argv)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from racer.assets.library_logs import keep_libraries_quiet
 from racer.env import RacerVectorEnv
 from racer.errors import RacerError
 from racer.training.cars import Cars
@@ -64,6 +65,7 @@ def work(
     """
     _die_with(plan.supervisor)
     faulthandler.register(WHERE, where.fileno())
+    keep_libraries_quiet()
     with shared_output():
         _drive(plan, scene(layout, block, plan.first, plan.last), orders)
 
