@@ -1,7 +1,12 @@
 """What the README tells a person to type is there to be typed."""
 
+import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -95,3 +100,77 @@ def test_the_example_of_the_environments_runs():
     exec(EXAMPLES[1], scope)
     scope["env"].close()
     scope["envs"].close()
+
+
+PAGES = ("README.md", "docs/leaderboard.md", "tracks/README.md")
+"""The pages with commands to type, in the order in which a person meets them."""
+SERVERS = ("tensorboard ", "racer board serve")
+"""Commands that end with Ctrl-C; they run beside the ones that follow on their page."""
+SHORT = "--cars 8 --ppo.batch-size 128 --ppo.n-steps 64 --workers 1 --evaluation.every 1024 "
+SHORT += "--evaluation.laps 1 --evaluation.time-limit 3 --evaluation.film 0 --steps 2048"
+
+
+def typed(page):
+    """Each command of a page's shell blocks, without what continues a line or comments on it."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [re.sub(r"\s+# .*", "", line) for line in lines if line and "make " not in line]
+
+
+def shortened(command):
+    """A command that does less by its own options."""
+    if command.startswith("racer train"):
+        return re.sub(r"--(steps|minutes) \S+", "", command) + f" {SHORT}"
+    if re.match(r"racer board (withdraw|dispute)", command):
+        return f"{command} --yes"
+    return command.replace("--laps 3", "--laps 1")
+
+
+@pytest.fixture
+def sandbox(tmp_path):
+    """A checkout in which `make race` was done; what is typed there stays there."""
+    for name in ("configs", "docs", "tracks", "scripts"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("RACER_")}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    options = {"cwd": tmp_path, "env": kept | {"PATH": path, "PYTHONPATH": str(ROOT)}}
+    race = (
+        f"racer train configs/quick.yaml {SHORT} --run runs/race && "
+        "racer export runs/race --out runs/race/car.entry.zip && "
+        "racer board submit runs/race/car.entry.zip"
+    )
+    subprocess.run(["bash", "-c", race], check=True, capture_output=True, **options)
+    return options
+
+
+@pytest.mark.slow
+def test_every_command_works_in_the_order_in_which_it_is_written(sandbox):
+    failed = []
+    for page in PAGES:
+        servers = []
+        for command in typed(page):
+            if command.startswith(SERVERS):
+                servers.append(serve(command, sandbox))
+                continue
+            words = ["bash", "-c", shortened(command)]
+            done = subprocess.run(words, capture_output=True, text=True, **sandbox)
+            if done.returncode or "Traceback" in done.stderr:
+                failed.append(f"{page}: {command}\n{done.stdout}{done.stderr}")
+        for server in servers:
+            server.send_signal(signal.SIGINT)
+            server.communicate(timeout=30)
+    assert not failed, "\n".join(failed)
+
+
+def serve(command, options):
+    """Start a server and wait until it says where it is."""
+    words = ["bash", "-c", f"exec {command}"]
+    server = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+    )
+    said, until = "", time.monotonic() + 60
+    while "http://" not in said:
+        assert server.poll() is None and time.monotonic() < until, said
+        said += server.stdout.readline() if server.stdout else ""
+    return server
