@@ -64,6 +64,14 @@ def test_a_figure_is_whole_or_marked_or_not_there_at_any_width(width):
         assert word in ("12", "1018.361", "339.454", "3/3", "1500") or "…" in word or "赛" in word
 
 
+def test_a_wide_character_counts_as_two_and_is_not_cut_where_there_is_room():
+    table = FittedTable(Column("name", "left", least=4), Column("id"))
+    table.add_row("赛车" * 5, "1500")
+    assert "赛车" * 5 + "  1500" in printed(table, 26)
+    assert "赛车" * 4 + " …  1500" in printed(table, 24)
+    assert all(cell_len(line) <= 25 for line in printed(table, 25).splitlines())
+
+
 def test_what_stands_behind_a_cell_is_kept_and_no_markup_is_read():
     table = FittedTable(Column("name", "left", least=8), Column("id"))
     table.add_row(("[red]" + "x" * 50, " (disputed)"), "7")

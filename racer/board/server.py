@@ -277,7 +277,9 @@ class Handler(BaseHTTPRequestHandler):
         except BoardError as problem:
             path.unlink(missing_ok=True)
             raise Refusal(STATUS[problem.code], problem.code, str(problem)) from None
-        self._send_json(202, {"number": ticket.number, "ahead": ticket.ahead})
+        said = f"received as upload {ticket.number}, {ticket.ahead} before it; its place follows"
+        told = {"number": ticket.number, "ahead": ticket.ahead, "said": f"{said} in {QUEUE}"}
+        self._send_json(202, told)
 
     def _size(self) -> int:
         told = self.headers.get("Content-Length")

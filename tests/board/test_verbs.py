@@ -176,8 +176,8 @@ def test_an_id_that_is_no_row_to_change_gets_a_sentence(say, refuse, club):
         more = ("--why", "x", "--yes")
         assert "no submission 9 on the board" in refuse("board", verb, "9", *more)
         assert "record 3 is a withdrawal of submission 1" in refuse("board", verb, "3", *more)
-        said = refuse("board", verb, "1", *more)
-        assert "submission 1 was withdrawn before (the wrong file)" in said
+        said = refuse("board", verb, "1", "--why", "x")
+        assert "submission 1 was withdrawn before (the wrong file)" in said, "before it asks"
     assert "no submission 9" in refuse("board", "replay", "9", "--video", "x.mp4")
     assert [record.kind for record in Store().history("pure-pursuit")][1:] == ["withdrawal"]
 
@@ -206,6 +206,9 @@ def test_a_submission_tells_its_place_and_who_else_has_the_name(say, club):
     assert [(row["id"], row["others"]) for row in rows] == [(3, 1), (1, 0)]
     rows = json.loads(say("board", "show", "--season", "club", "--all", "--json"))
     assert [(row["rank"], row["id"]) for row in rows] == [(1, 3), (None, 2), (2, 1)]
+    said = say("board", "submit", "raceline", "--season", "club", "--name", "fresh")
+    assert "fresh is number 1 of 3, shared with 1, id 5" in said
+    assert "other" not in said
     assert "nobody stands there yet" in say("board", "show", "--season", "open")
 
 

@@ -77,10 +77,8 @@ def _facts(view: View) -> dict[str, str]:
         facts["races an entry"] = str(len(names))
     facts["laps a race"] = str(season.laps)
     facts["car"] = season.car
-    if view.standing:
-        first = view.standing[0]
-        shared = sum(line["rank"] == 1 for line in view.standing)
-        facts["leads"] = first["name"] + (f" and {shared - 1} more" if shared > 1 else "")
+    if view.leaders:
+        facts["leads"] = view.leaders
     return facts
 
 

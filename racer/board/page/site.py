@@ -183,8 +183,8 @@ def _index(views: list[View]) -> bytes:
     body = markup.header("The leaderboard", note="Every time here can be simulated again.")
     cards = ""
     for view in views:
-        season, first = view.season, view.standing[:1]
-        led = f" · {escape(first[0]['name'])} leads" if first else ""
+        season = view.season
+        led = f" · leads: {escape(view.leaders)}" if view.leaders else ""
         cards += (
             f'<a class="card" href="{view.season.folder}/index.html"><h2>{escape(season.name)}</h2>'
             f"<p>{escape(season.description)}</p>"

@@ -47,6 +47,13 @@ class View:
     is_served: bool = False
 
     @property
+    def leaders(self) -> str:
+        """Who leads, where somebody does: the first, and how many share that place."""
+        shared = sum(line["rank"] == 1 for line in self.standing) - 1
+        more = f" and {shared} more" if shared > 0 else ""
+        return self.standing[0]["name"] + more if self.standing else ""
+
+    @property
     def ranks(self) -> dict[int, str]:
         """The rank of each row that has one, with `=` where it is shared."""
         ranks = [line["rank"] for line in self.standing]

@@ -87,8 +87,8 @@ desk.addEventListener("submit", async (event) => {
       method: "POST", headers: { "Content-Type": "application/zip" }, body: file,
     });
     const told = await reply.json();
-    const queued = told.ahead ? `It waits for ${told.ahead} before it.` : "It is judged next.";
-    say(reply.ok ? `Received. ${queued}` : `Not taken: ${told.code}. ${told.said}`, !reply.ok);
+    const queued = told.ahead ? `${told.ahead} before it` : "it is judged next";
+    say(reply.ok ? `Received as upload ${told.number}: ${queued}.` : `Not taken: ${told.code}. ${told.said}`, !reply.ok);
     if (reply.ok) {
       mine = told.number;
       desk.reset();
