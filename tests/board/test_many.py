@@ -110,25 +110,39 @@ def test_a_result_whose_replay_is_gone_is_judged_again(judged, tmp_path):
     assert results.find(key) is None
 
 
+NAMED = {"ann": "first", "bob": "first", "Zoe\u0308": "first", "x": "ann", "y": "swift"}
+"""Names in the manifests of entries by the names of their files."""
+
+
 def test_entries_of_one_name_are_called_by_their_files(tmp_path):
+    for k, (file, name) in enumerate(NAMED.items(), start=1):
+        package(tmp_path / f"{file}.entry.zip", name=name, look=(1 / k) * LOOK)
+    package(tmp_path / f"{61 * 'l'}.entry.zip", name="first", look=0.12 * LOOK)
+    summary = many.Summary(1)
+    racers = many._racers(tmp_path, QUICK, set(), summary)
+    assert sorted(one.name for one in racers) == ["Zo\u00eb", "ann", "bob", "swift", "x"]
+    assert sorted(summary.named.values()) == ["Zo\u00eb", "ann", "bob", "x"]
+    assert {name[:3]: code for name, (code, _) in summary.refused.items()} == {"lll": "name"}
+
+
+def test_an_entry_alone_has_its_own_name_unless_the_season_knows_its_file_s(tmp_path):
+    package(tmp_path / "ann.entry.zip", name="first")
+    for known, name in (set(), "first"), ({"bob"}, "first"), ({"ann"}, "ann"):
+        (racer,) = many._racers(tmp_path, QUICK, known, many.Summary(1))
+        assert racer.name == name
+
+
+@pytest.mark.slow
+def test_a_class_that_exported_one_name_stands_under_the_names_of_its_files(tmp_path):
     entries, store = tmp_path / "class", Store(tmp_path / "board")
     entries.mkdir()
-    rules = QUICK.model_copy(update={"seeds": (0,), "time_limit": 1.0})
-    first, swift = "first", "swift"
-    for k, (file, name) in enumerate(
-        {"ann": first, "bob": first, "Zoe\u0308": first, "x": "ann", "y": swift}.items(), start=1
-    ):
-        package(entries / f"{file}.entry.zip", name=name, look=(1 / k) * LOOK)
-    package(entries / f"{61 * 'l'}.entry.zip", name=first, look=0.12 * LOOK)
-    found = run_season(store, rules, entries, workers=1)
-    assert sorted(row.name for row in found.added) == ["Zo\u00eb", "ann", "bob", swift, "x"]
-    assert found.refused[f"{61 * 'l'}.entry.zip"][0] == "name"
-    assert sorted(found.named.values()) == ["Zo\u00eb", "ann", "bob", "x"]
-    for path in entries.iterdir():
-        path.unlink()
-    package(entries / "ann.entry.zip", name=first, look=0.11 * LOOK)
-    (again,) = run_season(store, rules, entries, workers=1).added
-    assert again.name == "ann", "the season knows that name"
+    for k, file in enumerate(("ann", "bob"), start=1):
+        package(entries / f"{file}.entry.zip", name="first", look=(1 / k) * LOOK)
+    found = run_season(store, QUICK, entries, workers=1)
+    assert [row.name for row in found.added] == ["ann", "bob"]
+    (entries / "bob.entry.zip").unlink()
+    package(entries / "ann.entry.zip", name="first", look=0.11 * LOOK)
+    assert [row.name for row in run_season(store, QUICK, entries, workers=1).added] == ["ann"]
 
 
 @pytest.mark.slow
