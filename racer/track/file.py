@@ -60,7 +60,10 @@ class TrackFile(Document):
     @classmethod
     def _points_are_in_reach(cls, points: list[Point]) -> list[Point]:
         if any(abs(x) > REACH or abs(y) > REACH for x, y in points):
-            raise ValueError(f"each point must lie within {REACH:g} m of the origin along x and y")
+            raise ValueError(
+                f"each point must lie within {REACH:g} m of the origin along x and y; move the "
+                "points, or multiply them and the width by one factor"
+            )
         return points
 
 

@@ -17,7 +17,6 @@ from racer.assets.text import decoded
 from racer.errors import TrackError
 from racer.track.geometry import Track, signed_area
 from racer.track.shape import (
-    LOOP,
     NEAR,
     WIDTHS,
     borders,
@@ -25,9 +24,9 @@ from racer.track.shape import (
     distinct,
     periodic,
     steps,
-    unfolded,
 )
 from racer.track.table import Table, read_table
+from racer.track.unfold import unfolded
 
 LENGTHS = (5.0, 500.0)
 """Least and greatest length that a track may be scaled to [m]."""
@@ -112,8 +111,8 @@ class Lines:
                 )
             line = periodic(self.centre, self.centre)
             sides = borders(line, line.x[:-1], *self.half)
-        longest = LOOP * float(np.median(np.hypot(*np.subtract(*sides).T)))
-        rings = (unfolded(ring, turn, longest) for ring, turn in zip(sides, (-1, 1)))
+        width = float(np.median(np.hypot(*np.subtract(*sides).T)))
+        rings = (unfolded(ring, turn, width) for ring, turn in zip(sides, (-1, 1)))
         return checked(Track(name, "", self.centre, *rings))
 
 

@@ -24,9 +24,6 @@ TOUCH = 1e-6
 NEAR = 0.01
 """A step of less than this share of the usual one is too short to say where the line goes."""
 
-LOOP = 3.0
-"""A border's loop of up to so many widths of the road round is a bend's, not another part of it."""
-
 
 def steps(line: np.ndarray) -> np.ndarray:
     """Distance from each point of a closed line (N, 2) to the next, (N,)."""
@@ -120,60 +117,6 @@ def refuse_a_fold(line: CubicSpline, u: np.ndarray, left: np.ndarray, right: np.
             f"its inner border folds at ({x:.2f}, {y:.2f}): half width x curvature is "
             f"{fold[worst]:.2f}, must be below 1; widen the bend or narrow the road"
         )
-
-
-def unfolded(ring: np.ndarray, turn: int, longest: float) -> np.ndarray:
-    """Return a border without the small loops that it has inside a tight bend.
-
-    A loop shrinks to the point where it begins and ends, so the points stay as many as they were
-    and each stays beside its point of the centre line.
-
-    Args:
-        ring: Points of the border [m], (N, 2).
-        turn: Which way round such loops go, 1 counter-clockwise: -1 for a left border, whose loops
-            lie in left-hand bends, 1 for a right one. A loop the other way is a part of the road.
-        longest: Length of the longest loop that goes [m].
-
-    Returns:
-        Points [m], (N, 2); where a border crosses itself otherwise, it still does.
-    """
-    if LinearRing(ring).is_simple:
-        return ring
-    ring, n = ring.copy(), len(ring)
-    along = np.concatenate([[0.0], np.cumsum(np.tile(steps(ring), 2))])
-    here = np.arange(n)
-    most = int((np.searchsorted(along, along[1 : n + 1] + longest) - here).max())
-    for apart in range(min(most, n // 2), 1, -1):
-        is_short = along[here + apart] - along[here + 1] <= longest
-        for i in here[is_short][_crosses(ring, here[is_short], apart)]:
-            inside = (i + 1 + np.arange(apart)) % n
-            meet = _crossing(ring, i, apart)
-            if meet is not None and turn * signed_area(np.vstack([meet, ring[inside]])) > 0.0:
-                ring[inside] = meet
-    return ring
-
-
-def _crosses(ring: np.ndarray, i: np.ndarray, apart: int) -> np.ndarray:
-    """Whether the segments from points i (M,) cross those from the points `apart` after, (M,)."""
-    n = len(ring)
-    a, b, c, d = (ring[(i + k) % n] for k in (0, 1, apart, apart + 1))
-    sides = _side(a, b, c) * _side(a, b, d) < 0.0
-    return sides & (_side(c, d, a) * _side(c, d, b) < 0.0)
-
-
-def _crossing(ring: np.ndarray, i: int, apart: int) -> np.ndarray | None:
-    """Where the segment from point i crosses the one from the point `apart` after, if it does."""
-    if not _crosses(ring, np.array([i]), apart)[0]:
-        return None
-    a, b, c, d = (ring[(i + k) % len(ring)] for k in (0, 1, apart, apart + 1))
-    before, after = _side(c, d, a), _side(c, d, b)
-    return a + (b - a) * before / (before - after)
-
-
-def _side(a: np.ndarray, b: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """Twice the area of the triangle, positive where the point is left of the way from a to b."""
-    ab, ap = b - a, point - a
-    return ab[..., 0] * ap[..., 1] - ab[..., 1] * ap[..., 0]
 
 
 def checked(track: Track) -> Track:

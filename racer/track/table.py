@@ -10,6 +10,9 @@ import numpy as np
 
 from racer.errors import TrackError
 
+_UNIT = re.compile(r"\s*[\[(].*")
+"""Of a column, in brackets behind its name."""
+
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(e[-+]?\d+)?", re.IGNORECASE)
 
 
@@ -27,7 +30,7 @@ class Table(NamedTuple):
 
     Attributes:
         rows: Its rows, each with as many cells.
-        names: What its header calls the columns, in lower case; none without a header.
+        names: What its header calls the columns, in lower case and without units; none without one.
         header: The line of the header, from 1; 0 without one.
         is_comment: Whether the header is a comment, and may be prose.
         separator: What stands between the cells; None for blanks.
@@ -86,7 +89,7 @@ def read_table(text: str) -> Table:
             raise TrackError(
                 f"line {row.number}: {got} columns; line {rows[0].number} has {wanted}"
             )
-    return table._replace(names=[name.lower() for name in table.names])
+    return table._replace(names=[_UNIT.sub("", name.lower()) for name in table.names])
 
 
 def _separator(line: str) -> str | None:

@@ -193,6 +193,7 @@ def _csv_files() -> dict[str, RealFile]:
         "columns of its own": "\n".join([HEADER + ",psi,corner", *more]),
         "TUM's line for a local planner": table(rows, "; ", "# id\n# " + local, end="; 0.0; 1.0"),
         "a raceline with widths": "\n".join(["# " + raceline, *long]),
+        "units in brackets": table(rows, head="x [m],y [m],w_tr_right [m],w_tr_left [m]"),
         "capitals": table(rows, head=HEADER.upper()),
         "a comment that is prose": "# drawn by hand, on a train, in 2021, by me\n" + body,
         "remarks behind the numbers": plain.replace("\n", "  # here\n", 3),

@@ -17,6 +17,7 @@ from racer.track.formats import read_track
 from tests.track import real_files
 from tests.track.real_files import (
     CSV,
+    HALF,
     HEADER,
     LAP,
     NPY,
@@ -208,3 +209,15 @@ def test_two_parts_of_a_road_that_overlap_are_still_refused(written):
     text = "\n".join(f"{x},{y},0.8,0.8" for x, y in line)
     with pytest.raises(TrackError, match="crosses itself"):
         load_track(written("waist.csv", text))
+
+
+@pytest.mark.parametrize("along", [(0.0, 0.0), (0.03, 0.04), (-0.03, -0.04)])
+def test_border_points_in_a_wrong_order_on_a_straight_do_no_harm(written, along):
+    """Two that changed places, exactly on the line and a little beside it, in both borders."""
+    rows = stadium(even())
+    rows[[10, 11, 90, 91], 2:] = rows[[11, 10, 91, 90], 2:]
+    rows[[10, 11], 3], rows[[90, 91], 5] = rows[[10, 11], 3] + along, rows[[90, 91], 5] + along
+    track = load_track(written("knots.npy", npy(closed(rows))))
+    assert_allclose(beside(track.left), RADIUS - HALF, atol=0.041)
+    assert_allclose(beside(track.right), RADIUS + HALF, atol=0.041)
+    assert track.on_road(track.centre).all()

@@ -1,0 +1,89 @@
+"""Borders as people draw them, without the small loops inside tight bends and without spikes."""
+
+from __future__ import annotations
+
+import numpy as np
+from shapely.geometry import LinearRing
+
+from racer.track.geometry import signed_area
+from racer.track.shape import steps
+
+LOOP = 3.0
+"""A border's loop of up to so many widths of the road round is a bend's, not another part of it."""
+
+KNOT = 0.5
+"""And so long it is none whichever way it goes: its points were drawn in a wrong order."""
+
+
+def unfolded(ring: np.ndarray, turn: int, width: float) -> np.ndarray:
+    """Return a border without the small loops that it has inside a tight bend.
+
+    A loop shrinks to the point where it begins and ends, so the points stay as many as they were
+    and each stays beside its point of the centre line.
+
+    Args:
+        ring: Points of the border [m], (N, 2).
+        turn: Which way round such loops go, 1 counter-clockwise: -1 for a left border, whose loops
+            lie in left-hand bends, 1 for a right one. A loop the other way is a part of the road.
+        width: Of the road [m].
+
+    Returns:
+        Points [m], (N, 2); where a border crosses itself otherwise, it still does.
+    """
+    if LinearRing(ring).is_simple:
+        return ring
+    ring, n = _without_spikes(ring), len(ring)
+    along = np.concatenate([[0.0], np.cumsum(np.tile(steps(ring), 2))])
+    here = np.arange(n)
+    most = int((np.searchsorted(along, along[1 : n + 1] + LOOP * width) - here).max())
+    for apart in range(min(most, n // 2), 1, -1):
+        length = along[here + apart] - along[here + 1]
+        near = here[length <= LOOP * width]
+        for i in near[_crosses(ring, near, apart)]:
+            inside = (i + 1 + np.arange(apart)) % n
+            meet = _crossing(ring, i, apart)
+            if meet is None:
+                continue
+            area = signed_area(np.vstack([meet, ring[inside]]))
+            if turn * area > 0.0 or length[i] <= KNOT * width:
+                ring[inside] = meet
+    return ring
+
+
+def _without_spikes(ring: np.ndarray) -> np.ndarray:
+    """A copy of a closed ring in which no point lies straight beyond the next and back."""
+    ring = ring.copy()
+    for _ in range(len(ring)):
+        before, after = np.roll(ring, 1, axis=0) - ring, np.roll(ring, -1, axis=0) - ring
+        across = np.abs(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0])
+        along = (before * after).sum(axis=1)
+        tips = np.flatnonzero((along > 0.0) & (across <= 1e-9 * along))
+        if not tips.size:
+            break
+        tip = tips[0]
+        nearer = min(before[tip], after[tip], key=lambda way: float(np.hypot(*way)))
+        ring[tip] = ring[tip] + nearer
+    return ring
+
+
+def _crosses(ring: np.ndarray, i: np.ndarray, apart: int) -> np.ndarray:
+    """Whether the segments from points i (M,) cross those from the points `apart` after, (M,)."""
+    n = len(ring)
+    a, b, c, d = (ring[(i + k) % n] for k in (0, 1, apart, apart + 1))
+    sides = _side(a, b, c) * _side(a, b, d) < 0.0
+    return sides & (_side(c, d, a) * _side(c, d, b) < 0.0)
+
+
+def _crossing(ring: np.ndarray, i: int, apart: int) -> np.ndarray | None:
+    """Where the segment from point i crosses the one from the point `apart` after, if it does."""
+    if not _crosses(ring, np.array([i]), apart)[0]:
+        return None
+    a, b, c, d = (ring[(i + k) % len(ring)] for k in (0, 1, apart, apart + 1))
+    before, after = _side(c, d, a), _side(c, d, b)
+    return a + (b - a) * before / (before - after)
+
+
+def _side(a: np.ndarray, b: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Twice the area of the triangle, positive where the point is left of the way from a to b."""
+    ab, ap = b - a, point - a
+    return ab[..., 0] * ap[..., 1] - ab[..., 1] * ap[..., 0]
