@@ -32,7 +32,6 @@ from racer.training.lines import keep, rewards
 from racer.training.log import TrainingLog, has_bar, progress_line
 from racer.training.state import chunk_seed, episode_of, pack, plain_episode, recalled
 from racer.training.trace import TrainingTrace
-from racer.view.form import SIZES
 from racer.view.plot import driven_line
 from racer.view.race import film
 from racer.world import CONTROL_RATE
@@ -41,6 +40,8 @@ WINDOW = 100
 """Episodes over which rates are taken."""
 FILMED = 10.0
 """So much of a race without a lap is filmed [s]."""
+FILM_SIZE = (640, 360)
+"""Small and at 15 pictures a second, as an evaluation shall not take much of the time."""
 
 
 class Watch(BaseCallback):
@@ -340,8 +341,8 @@ class Watch(BaseCallback):
             [self.run.folder.name],
             sensor=self.config.sensor,
             car=self.config.car,
-            size=SIZES["480p"],
-            rate=CONTROL_RATE,  # An evaluation shall not take much of the time.
+            size=FILM_SIZE,
+            rate=CONTROL_RATE,
             until=result.lap_times_s[0] if result.lap_times_s else FILMED,
         )
 

@@ -1,7 +1,7 @@
 """What a film's camera sees, drawn fast: the ground, shadows on it, and smooth solids over it.
 
 The camera never rolls, so that all pixels of a row see ground at one depth: a row of ground is a
-straight line through the painted scene. Solids are drawn twice as large in both directions and
+straight line through the painted scene. Cars are drawn twice as large in both directions and
 averaged, which smooths their edges.
 """
 
@@ -93,8 +93,9 @@ class Canvas:
 
     def __init__(self, width: int, height: int) -> None:
         self.size = (width, height)
-        self._back, self._solid, self._ghost = (easel(2 * height, 2 * width) for _ in range(3))
-        self._nothing = np.zeros(2 * width, dtype=np.float32)
+        self._back = easel(height, width)
+        self._solid, self._ghost = (easel(2 * height, 2 * width) for _ in range(2))
+        self._nothing = np.zeros(width, dtype=np.float32)
         self._has_ghosts = False
 
     def backdrop(
@@ -119,9 +120,8 @@ class Canvas:
         _clear(self._back)
         pixels = picture.view(np.uint32)[..., 0]
         _lay(ground, camera.eye, camera.axes, camera.focal, pixels)
-        view = camera.eye, camera.axes, 2.0 * camera.focal
-        sketch(*view, boxes, colours, panels, self._back, 3)
-        _resolve(self._back, None, self._nothing, pixels)
+        sketch(*camera, boxes, colours, panels, self._back, 3)
+        _show(self._back, pixels)
 
     def shade(
         self, camera: Pinhole, place: np.ndarray, yaw: float, half: np.ndarray, picture: np.ndarray
@@ -175,7 +175,13 @@ class Canvas:
 
 def blend(layer: np.ndarray, corner: tuple[int, int], picture: np.ndarray) -> None:
     """Lay a layer (h, w, 4) uint8 with its opacity over a picture, its corner at column, row."""
-    _blend(layer, int(corner[0]), int(corner[1]), picture)
+    (left, top), (high, wide) = corner, picture.shape[:2]
+    rows = slice(max(-top, 0), max(min(layer.shape[0], high - top), 0))
+    columns = slice(max(-left, 0), max(min(layer.shape[1], wide - left), 0))
+    over = layer.view(np.uint32)[rows, columns, 0]
+    low = slice(max(top, 0), max(top, 0) + over.shape[0])
+    side = slice(max(left, 0), max(left, 0) + over.shape[1])
+    _blend(over, picture.view(np.uint32)[low, side, 0])
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -283,9 +289,9 @@ def _shade(eye, axes, focal, pose, bounds, back, out):
         if drop <= 0.01:
             continue
         depth = eye[2] / drop
-        is_bare = back.first[2 * i] >= back.last[2 * i]
+        is_bare = back.first[i] >= back.last[i]
         for j in range(left, right):
-            if not is_bare and back.nearness[2 * i, 2 * j] * depth > 1.0:
+            if not is_bare and back.nearness[i, j] * depth > 1.0:
                 continue
             across = (j + 0.5 - 0.5 * width) / focal
             x = eye[0] + depth * (axes[0, 0] + down * axes[2, 0] + across * axes[1, 0]) - x0
@@ -337,8 +343,18 @@ def _clear(easel):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
+def _show(easel, out):
+    """Put what stands over the ground."""
+    opaque, nothing = np.uint32(0xFF000000), np.float32(0.0)
+    for i in range(out.shape[0]):
+        for j in range(easel.first[i], easel.last[i]):
+            paint = np.uint32(np.uint32(easel.paint[i, j]) | opaque)
+            out[i, j] = paint if easel.nearness[i, j] > nothing else out[i, j]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
 def _resolve(easel, behind, nothing, out):
-    """Average four samples a pixel of what stands before `behind`, if anything, and of `out`."""
+    """Average four samples a pixel of what is nearer than what stands behind, and of `out`."""
     for i in range(out.shape[0]):
         upper, lower = 2 * i, 2 * i + 1
         first = min(easel.first[upper], easel.first[lower])
@@ -348,28 +364,23 @@ def _resolve(easel, behind, nothing, out):
         for row in (upper, lower):
             if easel.first[row] >= easel.last[row]:
                 easel.nearness[row] = 0.0
-        over, under = nothing, nothing
-        if behind is not None:
-            if behind.first[upper] < behind.last[upper]:
-                over = behind.nearness[upper]
-            if behind.first[lower] < behind.last[lower]:
-                under = behind.nearness[lower]
         begin, end = first // 2, (last + 1) // 2
         part = slice(2 * begin, 2 * end)
-        rows = easel.nearness[upper, part], easel.nearness[lower, part], over[part], under[part]
+        far = behind.nearness[i] if behind.first[i] < behind.last[i] else nothing
+        rows = easel.nearness[upper, part], easel.nearness[lower, part], far[begin:end]
         _cover(*rows, easel.paint[upper, part], easel.paint[lower, part], out[i, begin:end])
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _cover(near_upper, near_lower, over, under, upper, lower, line):
+def _cover(near_upper, near_lower, far, upper, lower, line):
     pair, byte, opaque = np.uint32(0x00FF00FF), np.uint32(0xFF), np.uint32(0xFF000000)
     eight, two, half = np.uint32(8), np.uint32(2), np.uint32(0x00020002)
     for j in range(line.shape[0]):
         ground, k = line[j], 2 * j
-        a = np.uint32(upper[k]) if near_upper[k] > over[k] else ground
-        b = np.uint32(upper[k + 1]) if near_upper[k + 1] > over[k + 1] else ground
-        c = np.uint32(lower[k]) if near_lower[k] > under[k] else ground
-        d = np.uint32(lower[k + 1]) if near_lower[k + 1] > under[k + 1] else ground
+        a = np.uint32(upper[k]) if near_upper[k] > far[j] else ground
+        b = np.uint32(upper[k + 1]) if near_upper[k + 1] > far[j] else ground
+        c = np.uint32(lower[k]) if near_lower[k] > far[j] else ground
+        d = np.uint32(lower[k + 1]) if near_lower[k + 1] > far[j] else ground
         rb = np.uint32(np.uint32(a & pair) + np.uint32(b & pair))
         rb = np.uint32(rb + np.uint32(np.uint32(c & pair) + np.uint32(d & pair)))
         g = np.uint32(np.uint32(np.uint32(a >> eight) & byte) + two)
@@ -382,12 +393,47 @@ def _cover(near_upper, near_lower, over, under, upper, lower, line):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _blend(layer, left, top, out):
-    for i in range(max(-top, 0), min(layer.shape[0], out.shape[0] - top)):
-        for j in range(max(-left, 0), min(layer.shape[1], out.shape[1] - left)):
-            share = np.int32(layer[i, j, 3])
-            if share > 0:
-                for c in range(3):
-                    below = np.int32(out[top + i, left + j, c])
-                    mixed = below * (255 - share) + np.int32(layer[i, j, c]) * share
-                    out[top + i, left + j, c] = np.uint8((mixed + 127) // 255)
+def _blend(layer, out):
+    pair, byte, opaque = np.uint32(0x00FF00FF), np.uint32(0xFF), np.uint32(0xFF000000)
+    eight, top, one, full = np.uint32(8), np.uint32(24), np.uint32(7), np.uint32(256)
+    for i in range(layer.shape[0]):
+        over, line = layer[i], out[i]
+        for j in range(over.shape[0]):
+            mine, below = over[j], line[j]
+            share = np.uint32(mine >> top)
+            share = np.uint32(share + np.uint32(share >> one))
+            rest = np.uint32(full - share)
+            rb = np.uint32(np.uint32(mine & pair) * share)
+            rb = np.uint32(rb + np.uint32(np.uint32(below & pair) * rest))
+            g = np.uint32(np.uint32(np.uint32(mine >> eight) & byte) * share)
+            g = np.uint32(g + np.uint32(np.uint32(np.uint32(below >> eight) & byte) * rest))
+            rb = np.uint32(np.uint32(rb >> eight) & pair)
+            g = np.uint32(np.uint32(np.uint32(g >> eight) & byte) << eight)
+            line[j] = np.uint32(np.uint32(rb | g) | opaque)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def planes_of(picture, out):
+    """Fill `out` (H * 3 // 2, W) with a picture (H, W) uint32 as yuv420p, after ITU-R BT.601."""
+    height, width = picture.shape
+    byte, eight, sixteen = np.int32(255), np.int32(8), np.int32(16)
+    for i in range(height):
+        line, row = picture[i], out[i]
+        for j in range(width):
+            pixel = np.int32(line[j])
+            r, g, b = pixel & byte, (pixel >> eight) & byte, (pixel >> sixteen) & byte
+            luma = np.int32(66) * r + np.int32(129) * g + np.int32(25) * b + np.int32(4224)
+            row[j] = np.uint8(np.int32(luma) >> eight)
+    blue, red = out[height:].reshape(2, height // 2, width // 2)
+    for i in range(height // 2):
+        upper, lower, u, v = picture[2 * i], picture[2 * i + 1], blue[i], red[i]
+        for j in range(width // 2):
+            a, b = np.int32(upper[2 * j]), np.int32(upper[2 * j + 1])
+            c, d = np.int32(lower[2 * j]), np.int32(lower[2 * j + 1])
+            r = (a & byte) + (b & byte) + (c & byte) + (d & byte)
+            g = ((a >> eight) & byte) + ((b >> eight) & byte)
+            g += ((c >> eight) & byte) + ((d >> eight) & byte)
+            e = ((a >> sixteen) & byte) + ((b >> sixteen) & byte)
+            e += ((c >> sixteen) & byte) + ((d >> sixteen) & byte)
+            u[j] = np.uint8((-38 * r - 74 * g + 112 * e + 131584) >> 10)
+            v[j] = np.uint8((112 * r - 94 * g - 18 * e + 131584) >> 10)

@@ -119,7 +119,7 @@ class ChaseView:
                 self._canvas.shade(camera, car.body[:2], heading, half, picture)
         for car in cars:
             if self._is_near(camera, car):
-                faces = self._model(car.livery).faces(car.body, car.steering)
+                faces = self._model(car.livery).faces(car.body, car.steering, camera.eye)
                 self._canvas.model(camera, *faces, car.is_ghost)
         self._canvas.finish(picture)
         return picture

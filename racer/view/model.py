@@ -72,50 +72,67 @@ class Model:
     """
 
     def __init__(self, spec: CarSpec, colours: Livery) -> None:
-        body = _body(spec, colours) + _wing(spec)
         wheels = [
-            (np.array([x, y, spec.wheel_radius]), x > 0)
-            for x in (spec.to_front_axle, -spec.to_rear_axle)
+            np.array([x, y, spec.wheel_radius])
+            for x in (-spec.to_rear_axle, spec.to_front_axle)
             for y in (spec.tread / 2, -spec.tread / 2)
         ]
-        rear = [shape for centre, is_front in wheels if not is_front for shape in _wheel(centre)]
-        front = [shape for centre, is_front in wheels if is_front for shape in _wheel(centre)]
-        shapes = [*body, *rear, *front]
+        middle = np.array([0.0, 0.0, (PROFILE[0][1] + PROFILE[4][1]) / 2])
+        parts = [(_body(spec, colours), middle), *((_wheel(hub), hub) for hub in wheels)]
+        shapes = [
+            (_outward(corners, hub), colour) for part, hub in parts for corners, colour in part
+        ]
+        closed = len(shapes)
+        shapes += _wing(spec)
         self._corners = np.array([corners for corners, _ in shapes])
         self._corners[..., 2] -= spec.mass_height
         self._paint = np.array([colour for _, colour in shapes], dtype=float)
-        self._steered = len(body) + len(rear)
-        hubs = [centre for centre, is_front in wheels if is_front]
-        self._hubs = np.repeat(hubs, len(rear) // 2, axis=0)
-        self._hubs[:, 2] -= spec.mass_height
+        self._is_flat = np.arange(len(shapes)) >= closed
+        each = len(parts[-1][0])
+        self._steered = slice(closed - 2 * each, closed)
+        self._hubs = np.repeat(wheels[2:], each, axis=0)[:, None] - (0.0, 0.0, spec.mass_height)
         self.half = np.array([0.5 * spec.body_length, 0.52 * spec.body_width])
 
-    def faces(self, body: np.ndarray, steering: float) -> tuple[np.ndarray, np.ndarray]:
-        """Corners in the world [m], (k, 4, 3), and colours as `Canvas.model` takes them, (k,).
+    def faces(
+        self, body: np.ndarray, steering: float, eye: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The faces that look towards the eye, as `Canvas.model` takes them.
 
         Args:
             body: The car's body row, (13,).
             steering: Angle of its front wheels [rad].
+            eye: Who looks [m], (3,).
+
+        Returns:
+            Corners in the world [m], (k, 4, 3), and colours (k,) int32.
         """
         corners = self._corners.copy()
         cos, sin = np.cos(steering), np.sin(steering)
         turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-        hubs = self._hubs[:, None]
-        corners[self._steered :] = (corners[self._steered :] - hubs) @ turn.T + hubs
+        corners[self._steered] = (corners[self._steered] - self._hubs) @ turn.T + self._hubs
         world = corners @ Rotation.from_quat(body[3:7]).as_matrix().T + body[:3]
-        return world, self._lit(world, body[:3])
-
-    def _lit(self, world: np.ndarray, middle: np.ndarray) -> np.ndarray:
-        normals = np.cross(world[:, 1] - world[:, 0], world[:, 3] - world[:, 0])
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-        # The corners run either way round, and all but a few faces look away from the middle.
-        outward = np.sign(np.sum(normals * (world.mean(axis=1) - middle), axis=1))
-        shade = AMBIENT + (1.0 - AMBIENT) * np.maximum(outward * (normals @ LIGHT), 0.0)
-        red, green, blue = np.rint(shade[:, None] * self._paint).astype(np.int32).T
-        return red | (green << 8) | (blue << 16)
+        normals = _normals(world)
+        towards = np.sum(normals * (eye - world[:, 0]), axis=1)
+        normals[self._is_flat] *= np.sign(towards[self._is_flat, None])
+        seen = (towards > 0.0) | self._is_flat
+        shade = AMBIENT + (1.0 - AMBIENT) * np.maximum(normals[seen] @ LIGHT, 0.0)
+        red, green, blue = np.rint(shade[:, None] * self._paint[seen]).astype(np.int32).T
+        return world[seen], red | (green << 8) | (blue << 16)
 
 
 Shape = tuple[np.ndarray, Colour]
+
+
+def _normals(faces: np.ndarray) -> np.ndarray:
+    """Unit normals of quadrilaterals (..., 4, 3), (..., 3)."""
+    normals = np.cross(faces[..., 1, :] - faces[..., 0, :], faces[..., 3, :] - faces[..., 0, :])
+    return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
+
+
+def _outward(corners: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """A face's corners in the order that makes its normal look away from a part's middle."""
+    away = _normals(corners) @ (corners.mean(axis=0) - middle)
+    return corners if away > 0.0 else corners[[0, 3, 2, 1]]
 
 
 def _body(spec: CarSpec, colours: Livery) -> list[Shape]:

@@ -79,16 +79,16 @@ def film(
     end = play.end if until is None else min(until, play.end)
     times = [*(np.arange(int(np.ceil(end * rate - 1e-9))) / rate).tolist(), end]
     with (GifWriter if form == ".gif" else VideoWriter)(path, size, rate) as video:
-        picture = play.picture(0.0)
         for done, time in enumerate(times, 1):
             if done % 2 or not play.is_still(time):
-                picture = play.picture(time, 1.0 / rate)
-            video.add(picture)
+                video.add(play.picture(time, 1.0 / rate))
+            else:
+                video.again()
             if heard:
                 heard(done, len(times))
-        last = play.picture(end, 0.0)
+        video.add(play.picture(end, 0.0))
         for _ in range(round(HELD * rate) * (end == play.end)):
-            video.add(last)
+            video.again()
 
 
 class Play:

@@ -386,7 +386,9 @@ def test_of_two_cars_that_meet_the_hind_one_waits_off_the_road_and_comes_back(bu
         assert race.steps[0] < 30
     assert race.collisions.tolist() == [0, 1]
     waited = 0
-    while race.world.state.body[1, 2] > 10.0:
+    while race.is_waiting[1]:
+        assert (race.world.boxes[0, 1, 7:] == 0.0).all(), "nobody sees it"
+        assert race.world.state.body[1, 2] == pytest.approx(race.world.spec.mass_height)
         race.step(np.array([[0.3, 1.0], [0.0, 2.0]]), chance)
         race.put_back(chance)
         waited += 1
@@ -405,4 +407,5 @@ def test_a_car_that_has_finished_keeps_its_result_and_leaves_the_road(build):
         race.put_back(chance)
     assert race.ending.tolist() == [Ending.TIME_UP] * 2
     assert race.time == pytest.approx([0.5, 0.5], abs=PERIOD)
-    assert (race.world.state.body[:, 2] > 10.0).all()
+    assert (race.world.boxes[..., 7:] == 0.0).all()
+    assert not race.is_waiting.any(), "its race is over"

@@ -71,6 +71,7 @@ def test_a_film_is_as_long_as_the_race_and_its_clock_is_the_race_s(tmp_path, wri
     film(tmp_path / "race.mp4", TRACK, [result], race, size=SMALL, rate=rate)
     about, frames = read(tmp_path / "race.mp4")
     assert (about["size"], about["fps"]) == (SMALL, rate)
+    assert result.total_time_s is not None
     assert len(frames) == pytest.approx((result.total_time_s + HELD) * rate, abs=2)
     clock = [hud.time for hud in written]
     assert np.allclose(np.diff(clock[1:-2]), 1.0 / rate)
@@ -184,7 +185,7 @@ def test_a_gif_is_animated_and_as_long_as_the_race(tmp_path):
         assert picture.format == "GIF"
         assert picture.size == SMALL
         lengths = []
-        for frame in range(picture.n_frames):
+        for frame in range(getattr(picture, "n_frames", 1)):
             picture.seek(frame)
             lengths.append(picture.info["duration"])
     assert sum(lengths) == pytest.approx(3000, abs=200)
