@@ -13,7 +13,7 @@ from racer.car.spec import CarSpec
 from racer.randomisation import neutral
 from racer.sensors.config import CameraConfig, LeftCameraConfig, StereoConfig
 from racer.sensors.lens import Lens, grey
-from racer.sensors.scene import LEVELS, Scene, scene_of
+from racer.sensors.scene import LEVELS, scene_of
 from racer.sensors.solids import easel, panels_of, stand
 from racer.sensors.surroundings import Surroundings
 from racer.track import Track
@@ -125,22 +125,6 @@ def _turned(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
     forward, down = cos * ahead + sin * down, cos * down - sin * ahead
     cos, sin = np.cos(roll)[:, None], np.sin(roll)[:, None]
     return np.stack([forward, cos * right + sin * down, cos * down - sin * right], axis=1)
-
-
-def look(scene: Scene, eye: np.ndarray, axes: np.ndarray, focal: float, out: np.ndarray) -> None:
-    """Fill a colour frame of the ground seen from any pose.
-
-    Args:
-        scene: The ground.
-        eye: Where the pinhole is [m], (3,).
-        axes: Unit vectors forward, right and down in the world frame, the rows of (3, 3).
-        focal: Focal length [pixels].
-        out: The frame, (H, W, 3) uint8.
-    """
-    plane = np.empty(out.shape[:2], dtype=np.uint8)
-    for channel, ground in enumerate(scene.colours):
-        _frame(ground, eye, axes, focal, plane)
-        out[..., channel] = plane
 
 
 @njit(cache=True, error_model="numpy")

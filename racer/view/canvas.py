@@ -22,6 +22,8 @@ SHARPNESS = 1.5
 """A halving is taken while a sample's patch of ground is at most this many of its texels."""
 SMOOTH = 0.8
 """How far the edges of the finest picture are smeared [texels], which from near are stairs."""
+BLOCK = 320
+"""So many pixels of a row are drawn at a time, that all their numbers stay near the processor."""
 STEEP = 5.0
 """A pixel's patch of ground is sampled once for each so many times that it is longer than wide."""
 TAPS = 4
@@ -188,8 +190,8 @@ def blend(layer: np.ndarray, corner: tuple[int, int], picture: np.ndarray) -> No
 def _lay(ground, eye, axes, focal, out):
     """Draw the ground into pixels (H, W) uint32; in loops that each suit the processor."""
     height, width = out.shape
-    index, weight = np.empty(width, dtype=np.int32), np.empty(width, dtype=np.uint32)
-    quads, sums = np.empty((4, width), dtype=np.uint32), np.empty((2, width), dtype=np.uint32)
+    index, weight = np.empty(BLOCK, dtype=np.int32), np.empty(BLOCK, dtype=np.uint32)
+    quads, sums = np.empty((4, BLOCK), dtype=np.uint32), np.empty((2, BLOCK), dtype=np.uint32)
     opaque, pair, byte = np.uint32(0xFF000000), np.uint32(0x00FF00FF), np.uint32(0xFF)
     eight = np.uint32(8)
     for i in range(height):
@@ -207,27 +209,28 @@ def _lay(ground, eye, axes, focal, out):
         while patch > SHARPNESS and level < LEVELS - 1:
             patch *= 0.5
             level += 1
-        sums[:] = 0
-        for tap in range(taps):
-            row = (i + (tap + 0.5) / taps - 0.5 * height) / focal
-            _aim(ground, level, eye, axes, focal, row, index, weight)
-            _fetch(ground.texels, ground.start[level], ground.columns[level], index, quads)
-            for colours in range(2):
-                _mix(quads[0], quads[1], quads[2], quads[3], weight, 8 * colours, sums[colours])
-        shift = np.uint32(halvings)
-        red_blue, green, line = sums[0], sums[1], out[i]
-        for j in range(width):
-            rb = np.uint32(np.uint32(red_blue[j] >> shift) & pair)
-            g = np.uint32(np.uint32(green[j] >> shift) & byte)
-            line[j] = np.uint32(np.uint32(rb | np.uint32(g << eight)) | opaque)
+        for begin in range(0, width, BLOCK):
+            sums[:] = 0
+            for tap in range(taps):
+                row = (i + (tap + 0.5) / taps - 0.5 * height) / focal
+                across = (begin + 0.5 - 0.5 * width) / focal
+                _aim(ground, level, eye, axes, focal, row, across, index, weight)
+                _fetch(ground.texels, ground.start[level], ground.columns[level], index, quads)
+                for k in range(2):
+                    _mix(quads[0], quads[1], quads[2], quads[3], weight, 8 * k, sums[k])
+            shift = np.uint32(halvings)
+            red_blue, green, line = sums[0], sums[1], out[i, begin:]
+            for j in range(min(BLOCK, line.shape[0])):
+                rb = np.uint32(np.uint32(red_blue[j] >> shift) & pair)
+                g = np.uint32(np.uint32(green[j] >> shift) & byte)
+                line[j] = np.uint32(np.uint32(rb | np.uint32(g << eight)) | opaque)
 
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
-def _aim(ground, level, eye, axes, focal, row, index, weight):
+def _aim(ground, level, eye, axes, focal, row, across, index, weight):
     """Which texel each pixel of a row sees, and how far past its centre, x and y, 8 bits each."""
     depth = eye[2] / max(-axes[0, 2] - row * axes[2, 2], eye[2] / FARTHEST)
     scale = 256.0 / (ground.resolution * (1 << level))
-    across = (0.5 - 0.5 * index.shape[0]) / focal
     x = eye[0] + depth * (axes[0, 0] + row * axes[2, 0] + across * axes[1, 0]) - ground.origin[0]
     y = eye[1] + depth * (axes[0, 1] + row * axes[2, 1] + across * axes[1, 1]) - ground.origin[1]
     x0, y0 = np.float32(x * scale - 128.0), np.float32(y * scale - 128.0)
@@ -283,6 +286,7 @@ def _shade(eye, axes, focal, pose, bounds, back, out):
     height, width = out.shape[0], out.shape[1]
     x0, y0, cos, sin, long, wide = pose
     left, top, right, bottom = bounds
+    outer, inner = (1.0 + SOFT) ** 4, (1.0 - SOFT) ** 4
     for i in range(top, bottom):
         down = (i + 0.5 - 0.5 * height) / focal
         drop = -axes[0, 2] - down * axes[2, 2]
@@ -297,8 +301,7 @@ def _shade(eye, axes, focal, pose, bounds, back, out):
             x = eye[0] + depth * (axes[0, 0] + down * axes[2, 0] + across * axes[1, 0]) - x0
             y = eye[1] + depth * (axes[0, 1] + down * axes[2, 1] + across * axes[1, 1]) - y0
             a, b = (x * cos + y * sin) / long, (y * cos - x * sin) / wide
-            reach = np.sqrt(np.sqrt(a * a * a * a + b * b * b * b))
-            share = min(max((1.0 + SOFT - reach) / (2.0 * SOFT), 0.0), 1.0)
+            share = min(max((outer - a * a * a * a - b * b * b * b) / (outer - inner), 0.0), 1.0)
             light = 1.0 - SHADE * share * share * (3.0 - 2.0 * share)
             for c in range(3):
                 out[i, j, c] = np.uint8(out[i, j, c] * light)
