@@ -80,13 +80,12 @@ def film(
     times = [*(np.arange(int(np.ceil(end * rate - 1e-9))) / rate).tolist(), end]
     with (GifWriter if form == ".gif" else VideoWriter)(path, size, rate) as video:
         for done, time in enumerate(times, 1):
-            if done % 2 or not play.is_still(time):
+            if done % 2 or done == len(times) or not play.is_still(time):
                 video.add(play.picture(time, 1.0 / rate))
             else:
                 video.again()
             if heard:
                 heard(done, len(times))
-        video.add(play.picture(end, 0.0))
         for _ in range(round(HELD * rate) * (end == play.end)):
             video.again()
 
