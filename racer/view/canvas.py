@@ -28,7 +28,7 @@ STEEP = 5.0
 """A pixel's patch of ground is sampled once for each so many times that it is longer than wide."""
 TAPS = 4
 """The most samples of one pixel."""
-SHADE, SOFT = 0.62, 0.35
+SHADE, SOFT = 0.62, 0.25
 """How much of the light a shadow takes, and over which share of its size it fades."""
 
 
