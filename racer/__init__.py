@@ -6,6 +6,7 @@ Gymnasium's registry.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,15 @@ ENV_IDS = {
     "head_to_bot": "racer/HeadToBot-v0",
 }
 """The id of each kind of race."""
+
+
+def _prepare_caches() -> None:
+    from racer.assets.caches import prepare
+
+    prepare()
+
+
+_prepare_caches()  # before anything of racer imports numba or matplotlib
 
 for _kind, _id in ENV_IDS.items():
     if _id not in registry:
@@ -63,11 +73,11 @@ def train(config: RunConfig | Path | str, folder: Path | str | None = None, **ch
     return learn(config, None if folder is None else Path(folder), name=name).run
 
 
-def export(run: Run, path: Path | str | None = None, name: str = "") -> Path:
+def export(run: Run | Path | str, path: Path | str | None = None, name: str = "") -> Path:
     """Package a run's best policy as an entry, as `racer export` does.
 
     Args:
-        run: The run.
+        run: The run, or its folder.
         path: The entry to write; <run>.entry.zip if not given.
         name: What a board calls it; the run's folder's name if not given.
 
@@ -79,8 +89,9 @@ def export(run: Run, path: Path | str | None = None, name: str = "") -> Path:
     """
     from racer.training.export import export_run
 
-    path = Path(path or f"{run.folder.name}.entry.zip")
-    export_run(run.folder, path, name or run.folder.name)
+    folder = Path(run) if isinstance(run, (str, os.PathLike)) else run.folder
+    path = Path(path or f"{folder.name}.entry.zip")
+    export_run(folder, path, name or folder.name)
     return path
 
 

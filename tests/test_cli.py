@@ -9,16 +9,19 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+import racer
 from racer import __version__, assets
 from racer.assets.document import read
 from racer.cli import main
 from racer.cli.app import COMMANDS, GROUPS
 from racer.cli.options import fields, shown
 from racer.training.config import RunConfig
+from racer.training.folder import Run
 
 
 def run(*words, **options):
@@ -313,3 +316,16 @@ def test_a_reward_that_logs_shows_its_own_lines_alone(tmp_path):
     done = run(*words, timeout=120)
     assert done.returncode == 0
     assert set(done.stderr.splitlines()) == {"DEBUG:root:mine"}
+
+
+def test_python_s_export_takes_a_run_or_its_folder(tmp_path, monkeypatch):
+    exported = []
+    monkeypatch.setattr("racer.training.export.export_run", lambda *words: exported.append(words))
+    run = Run(tmp_path / "first")
+    for given in (run, run.folder, str(run.folder)):
+        assert racer.export(given) == Path("first.entry.zip")
+    assert exported == [(run.folder, Path("first.entry.zip"), "first")] * 3
+
+
+def test_a_folder_is_no_entry_and_the_way_from_a_run_to_one_is_told(capsys, tmp_path):
+    assert f"racer export {tmp_path}" in refused(capsys, "race", tmp_path)

@@ -4,24 +4,68 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
+from racer.assets.extras import extra_of, how_to_install
+from racer.assets.terminal import has_no_reader, mute, write_any_text
 from racer.errors import RacerError
+
+BROKEN_PIPE = 141
+"""Exit code where the reader of the output goes away: 128 + SIGPIPE, as shells count it."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; exit code 0, or 2 with one clear message where a person can mend it."""
-    from racer.cli.app import run
-
     words = list(sys.argv[1:] if argv is None else argv)
     is_debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    write_any_text()
+    try:
+        _run(words)
+    except KeyboardInterrupt:
+        _end("stopped", 130)
+    except (RacerError, OSError, UnicodeError, ModuleNotFoundError) as problem:
+        is_ours = isinstance(problem, ModuleNotFoundError) and not extra_of(problem.name or "")
+        if is_debug or is_ours:
+            raise
+        _end(_sentence(problem), 2)
+
+
+def _run(words: list[str]) -> None:
+    """Run the command, and end quietly where nobody reads what it prints."""
+    from racer.cli.app import run
+
     try:
         run(words)
-    except RacerError as problem:
-        if is_debug:
-            raise
-        print(f"racer: {problem}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("racer: stopped", file=sys.stderr)
-        sys.exit(130)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        left = [stream for stream in (sys.stdout, sys.stderr) if has_no_reader(stream)]
+        if not left:
+            raise  # another pipe than ours
+        for stream in left:
+            mute(stream)
+        sys.exit(BROKEN_PIPE)
+
+
+def _end(why: str, code: int) -> NoReturn:
+    try:
+        print(f"racer: {why}", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        mute(sys.stderr)
+    sys.exit(code)
+
+
+def _sentence(problem: Exception) -> str:
+    """What went wrong, for a person; what racer itself did not foresee, too."""
+    if isinstance(problem, RacerError):
+        return str(problem)
+    if isinstance(problem, ModuleNotFoundError):
+        extra = extra_of(problem.name or "") or ""
+        return f"{problem.name} is not installed; {how_to_install(extra)}"
+    if isinstance(problem, UnicodeError):
+        return f"a name or a file holds characters that cannot be written or read: {problem}"
+    if not isinstance(problem, OSError) or problem.strerror is None:
+        return str(problem) or type(problem).__name__
+    where = str(problem.filename2 or problem.filename or "")
+    where = where if len(where) < 200 else f"{where[:200]}..."
+    return f"{where}: {problem.strerror}" if where else problem.strerror

@@ -16,6 +16,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.exceptions import UnusedCliTokensError
 
 from racer import __version__
+from racer.assets.terminal import console
 from racer.cli import (
     board,
     completion,
@@ -121,6 +122,7 @@ def make_app(train_command: Callable[..., None] | None = None) -> App:
         group_parameters=options,
         version=f"racer {__version__}",
         default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
+        console=console(),
         result_action="return_value",
         print_error=False,
         exit_on_error=False,

@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from racer.assets.terminal import console as console
 from racer.errors import BoardError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from racer.judge import LapResult
 
 CLEAN = "never off the road"
@@ -46,13 +45,6 @@ def command(*words: str | Path) -> str:
     return shlex.join(["racer", *map(str, safe)])
 
 
-def console() -> Console:
-    """The terminal; rich is imported only where something is shown."""
-    from rich.console import Console
-
-    return Console()
-
-
 def confirm(what: str, is_agreed: bool) -> None:
     """Ask on the terminal whether to do something; return where the answer is yes.
 
@@ -82,7 +74,6 @@ def print_json(value: Any) -> None:
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, and what tells it how many are done of how many; elsewhere nothing."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -92,7 +83,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     )
 
     columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    shown = Console(stderr=True)
+    shown = console(stderr=True)
     with Progress(*columns, console=shown, disable=not shown.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, all: bar.update(task, completed=done, total=all)

@@ -195,7 +195,9 @@ def generalisation(entry: str, laps: int = 3, seed: int = 0, json: bool = False)
 
     count = sum(len(tracks_of(chosen)) for chosen in SETS)
     driven = tour(racer_named(entry), laps, seed)
-    seen = list(shown(driven, "racing", total=count, transient=True, disable=json))
+    seen = list(
+        shown(driven, "racing", total=count, transient=True, disable=json, console=console())
+    )
     if json:
         races = [{"set": chosen, **result.as_dict()} for chosen, result in seen]
         print_json({"sets": summary(seen), "tracks": races})

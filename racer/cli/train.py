@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from racer.assets.terminal import console
 from racer.cli.output import command, sentence
 from racer.errors import ConfigError
 
@@ -114,13 +115,11 @@ def _train(
     log: Path | None,
     name: str,
 ) -> None:
-    from rich.console import Console
-
     from racer.training.run import train as run
     from racer.training.shared_output import shared_output
 
     with shared_output():
-        shown = Console(quiet=quiet)
+        shown = console(quiet=quiet)
         watch = run(config, folder, shown, deepracer_logs=deepracer_logs, name=name, log=log)
         _tell(watch, quiet)
 
@@ -128,13 +127,11 @@ def _train(
 def _resume(
     run: Path, minutes: float | None, deepracer_logs: bool, quiet: bool, log: Path | None
 ) -> None:
-    from rich.console import Console
-
     from racer.training.run import resume
     from racer.training.shared_output import shared_output
 
     with shared_output():
-        watch = resume(run, Console(quiet=quiet), minutes, deepracer_logs, log)
+        watch = resume(run, console(quiet=quiet), minutes, deepracer_logs, log)
         _tell(watch, quiet)
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
+from racer.assets.extras import how_to_install
 from racer.errors import RacerError
 from racer.limit.corridor import Gates
 from racer.limit.envelope import Envelope
@@ -181,6 +182,6 @@ def _casadi() -> Any:
     except ImportError as problem:
         raise RacerError(
             "the fastest lap is solved with CasADi, which is not installed; "
-            "pip install 'racer[limit]' or pip install casadi"
+            + how_to_install("limit")
         ) from problem
     return casadi

@@ -232,6 +232,11 @@ def _read(path: Path) -> bytes:
             f"no entry {str(path)!r}; make one with `racer export RUN --out {path.name}`",
             "missing",
         ) from None
+    except IsADirectoryError:
+        raise EntryError(
+            f"{path} is a folder, not an entry; if it is a run, `racer export {path}` makes one",
+            "unreadable",
+        ) from None
     except (OSError, ValueError) as problem:
         raise EntryError(f"{path}: cannot be read: {problem}", "unreadable") from problem
     if len(content) > MAX_BYTES:

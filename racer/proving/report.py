@@ -9,7 +9,9 @@ from racer.proving import references
 from racer.proving.gates import Check
 from racer.tables import Column, FittedTable
 
-WITHOUT_STD = "gate 5 left out: it wants commonroad-vehicle-models (pip install 'racer[dev]')"
+WITHOUT_STD = (
+    "gate 5 left out: it wants commonroad-vehicle-models (pip install commonroad-vehicle-models)"
+)
 
 
 def table(spec: CarSpec, checks: list[Check]) -> FittedTable:

@@ -15,6 +15,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.logger import TensorBoardOutputFormat, configure
 from tensorboard.compat.proto import event_pb2
 
+from racer.assets import terminal
 from racer.env import RacerVectorEnv
 from racer.errors import ConfigError, RunError
 from racer.judge import LapResult
@@ -76,7 +77,7 @@ def train(
         model = build(config, env)
         run = Run.create(folder, config, reward, beside, name)
         trace = _log(run.folder, config, env, 0) if deepracer_logs else None
-        watch = Watch(config, run, reward, console or Console(), trace, log)
+        watch = Watch(config, run, reward, console or terminal.console(), trace, log)
         watch.heard = heard
         with run.locked():
             _learn(run, watch, model, None)
@@ -108,7 +109,7 @@ def resume(
     Raises:
         RunError: There is no run, it is finished, it trains already, or cannot be read.
     """
-    run, shown = Run.open(folder), console or Console()
+    run, shown = Run.open(folder), console or terminal.console()
     config = run.config()
     if minutes is not None:
         config = config.model_copy(update={"minutes": minutes})

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from racer.errors import RunError
 from racer.policy.layers import OBSERVATION
 from racer.sensors import Observations
 
@@ -70,8 +71,17 @@ def block(layout: Layout, context: Any) -> ctypes.Array:
     Args:
         layout: What it must hold.
         context: That of `multiprocessing` by which the other processes are started.
+
+    Raises:
+        RunError: This machine has no such memory, or too little of it.
     """
-    return context.RawArray(ctypes.c_uint8, layout.size)
+    try:
+        return context.RawArray(ctypes.c_uint8, layout.size)
+    except OSError as problem:
+        raise RunError(
+            f"the workers need {layout.size / 1e6:.1f} MB of shared memory, and there is none: "
+            f"{problem}; make /dev/shm writable, or train without workers: --workers 1"
+        ) from problem
 
 
 def scene(layout: Layout, block: ctypes.Array, first: int, last: int) -> Scene:

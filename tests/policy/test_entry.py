@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +22,7 @@ from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.sensors.config import CameraConfig, StateConfig
 
 POLICY = bytes(range(256)) * 8
-FIELDS = {
+FIELDS: dict[str, Any] = {
     "name": "swift",
     "author": "Ada Łovelace",
     "env": "racer/TimeTrial-v0",

@@ -1,0 +1,51 @@
+"""Standard output as it is: colour not wanted, a poor encoding, a reader who goes away."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(**options: Any) -> Console:
+    """Return a rich console that writes no escapes for colour and weight where NO_COLOR is set.
+
+    rich itself leaves the weight in. A reader who goes away is a BrokenPipeError, as with `print`.
+    """
+    import rich.console
+
+    class Plain(rich.console.Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    if os.environ.get("NO_COLOR"):
+        options["color_system"] = None
+    return Plain(**options)
+
+
+def write_any_text() -> None:
+    """Let standard output and error take every character: what they cannot encode is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def has_no_reader(stream: Any) -> bool:
+    """Whether a stream is a pipe that nobody reads any more."""
+    watched = select.poll()
+    watched.register(stream.fileno(), 0)
+    return any(event & select.POLLERR for _, event in watched.poll(0))
+
+
+def mute(stream: Any) -> None:
+    """Lead a stream whose reader went away into nowhere; what it still holds goes there too."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    finally:
+        os.close(nowhere)
