@@ -15,6 +15,7 @@ STEP = {
     "errors": -1,
     "assets": 0,
     "tables": 0,
+    "doctor": 1,
     "randomisation": 1,
     "track": 1,
     "car": 1,

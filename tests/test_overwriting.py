@@ -1,5 +1,7 @@
 """A command writes over what racer made of the same kind, and over nothing of a person's."""
 
+from typing import Any
+
 import pytest
 
 from racer.cli import main
@@ -40,7 +42,8 @@ def test_the_same_command_may_be_typed_twice(tmp_path, monkeypatch, words):
 def test_an_entry_replaces_an_entry_and_no_other_file(tmp_path):
     path = tmp_path / "mine.entry.zip"
     for name in ("first", "second"):
-        write_entry(path, POLICY, **(FIELDS | {"name": name}))
+        fields: dict[str, Any] = FIELDS | {"name": name}
+        write_entry(path, POLICY, **fields)
     assert read_entry(path).manifest.name == "second"
     (tmp_path / "reward.py").write_text("mine")
     with pytest.raises(EntryError, match="another file is there"):

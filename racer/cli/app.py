@@ -21,6 +21,7 @@ from racer.cli import (
     board,
     completion,
     deepracer,
+    doctor,
     entry,
     measure,
     page,
@@ -84,6 +85,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "car report": measure.car_report,
     },
     "Set up": {
+        "doctor": doctor.doctor,
         "completion": completion.completion,
     },
 }

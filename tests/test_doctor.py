@@ -1,0 +1,102 @@
+"""What `racer doctor` says of a machine."""
+
+import importlib.util
+import json
+from importlib import metadata
+
+import pytest
+
+from racer import doctor
+from racer.cli import main
+
+
+@pytest.fixture(autouse=True)
+def without_torch(monkeypatch):
+    """Importing torch takes longer than all else here."""
+    find = importlib.util.find_spec
+
+    def found(name):
+        return None if name == "torch" else find(name)
+
+    monkeypatch.setattr("importlib.util.find_spec", found)
+
+
+def checked(name):
+    return next(one for one in doctor.examine() if one.name == name)
+
+
+def lack(monkeypatch, *names):
+    version = metadata.version
+
+    def found(name):
+        if name in names:
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr("importlib.metadata.version", found)
+
+
+def test_json_says_what_a_program_wants_to_know(capsys):
+    main(["doctor", "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert said["is_fit"] is True
+    names = {one["name"] for one in said["checks"]}
+    assert {"python", "pybullet", "torch", "casadi", "ffmpeg", "chromium", "display"} <= names
+    assert {"home", "NUMBA_CACHE_DIR", "/dev/shm", "cores", "disk", "sandbox"} <= names
+
+
+def test_a_needed_package_that_is_missing_is_wrong_and_ends_with_exit_code_1(monkeypatch, capsys):
+    lack(monkeypatch, "pybullet")
+    with pytest.raises(SystemExit) as stop:
+        main(["doctor"])
+    assert stop.value.code == 1
+    assert "pip install pybullet" in capsys.readouterr().out
+
+
+def test_an_optional_package_that_is_missing_is_told(monkeypatch, capsys):
+    lack(monkeypatch, "torch", "casadi")
+    main(["doctor"])
+    said = capsys.readouterr().out
+    assert "pip install casadi" in said
+    assert "pip install torch stable-baselines3" in said
+    assert "racer[" not in said
+
+
+def test_a_python_without_wheels_of_pybullet_is_wrong(monkeypatch):
+    monkeypatch.setattr("sys.version_info", (3, 12, 1))
+    assert not checked("python").is_fit
+
+
+def test_another_version_than_the_tested_one_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.0.9")
+    tested = doctor._constraints()["numba"]
+    assert checked("numba").found == f"0.0.9 (tested: {tested})"
+
+
+def test_a_cache_that_cannot_be_written_is_wrong(monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/none")
+    assert not checked("NUMBA_CACHE_DIR").is_fit
+
+
+def test_what_cannot_be_looked_at_is_a_finding_and_no_crash(monkeypatch):
+    def _programs():
+        raise ImportError("no imageio_ffmpeg")
+        yield
+
+    monkeypatch.setattr("racer.doctor.LOOKS", (_programs, doctor._machine))
+    found = doctor.examine()
+    assert found[0].state == doctor.LACKING
+    assert "no imageio_ffmpeg" in found[0].found
+    assert len(found) > 1
+
+
+def test_little_shared_memory_is_told(monkeypatch):
+    monkeypatch.setattr("racer.doctor.is_writable", lambda folder: False)
+    assert "--workers 1" in checked("/dev/shm").mend
+
+
+def test_no_hint_of_racer_names_the_project_of_that_name_on_pypi():
+    from racer import assets
+
+    for path in (assets.root() / "racer").rglob("*.py"):
+        assert "pip install 'racer" not in path.read_text(encoding="utf-8"), path
