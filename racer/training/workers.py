@@ -95,6 +95,7 @@ class Workers:
         self.num_envs, self.render_mode, self._deadline = cars, None, deadline
         self.single_observation_space = suite.space
         self.single_action_space = checked.actions.space()
+        self._patience = STARTING  # the first step, too, may find numba's cache empty
         self._layout = layout(suite.space, self.single_action_space, cars)
         context = multiprocessing.get_context("spawn")
         self._block = block(self._layout, context)
@@ -144,7 +145,8 @@ class Workers:
         now.actions[:] = actions
         for hand in self._hands:
             self._tell(hand, None)
-        stories = self._gather(self._deadline)
+        stories = self._gather(self._patience)
+        self._patience = self._deadline
         self.observations = copied(now.seen)
         last = copied(now.last) if stories else None
         return Driven(now.rewards.copy(), now.done.copy(), now.truncated.copy(), last, stories)
