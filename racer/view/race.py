@@ -21,7 +21,7 @@ from racer.view.timeline import Driven, Fault, Leg, Moment, Things, Timeline
 from racer.view.video import GifWriter, VideoWriter
 from racer.world import CarState, yaw_of
 
-RATE, GIF_RATE = 30.0, 12.5
+RATE, GIF_RATE = 25.0, 12.5
 """Pictures a second; a GIF counts in hundredths."""
 HELD = 1.0
 """The end of a race stays for so long [s]."""
