@@ -20,7 +20,7 @@ from racer.assets.caches import is_writable
 from racer.assets.extras import EXTRAS, how_to_install
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from racer.tables import FittedTable
 
 FINE, LACKING, WRONG = "ok", "lacking", "wrong"
 """How a check ends; only what is wrong keeps racer from running."""
@@ -71,14 +71,16 @@ def examine() -> list[Check]:
     return found
 
 
-def table(checks: list[Check]) -> Table:
+def table(checks: list[Check]) -> FittedTable:
     """The findings for a person."""
-    from rich.table import Table
+    from racer.tables import Column, FittedTable
 
-    shown = Table("", "what", "found", box=None)
+    marks = {FINE: "ok", LACKING: "-", WRONG: "no"}
+    shown = FittedTable(
+        Column("", "left"), Column("what", "left"), Column("found", "left", least=20, wraps=True)
+    )
     for one in checks:
-        mark = {FINE: "[green]ok[/]", LACKING: "[yellow]-[/]", WRONG: "[red]no[/]"}[one.state]
-        shown.add_row(mark, one.name, one.found)
+        shown.add_row(marks[one.state], one.name, one.found)
     return shown
 
 

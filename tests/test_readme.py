@@ -53,7 +53,7 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
     find = assets.find
 
     def found(name, *rest):
-        return find("quick" if name == "mine/mine.yaml" else name, *rest)
+        return find("quick" if name == "imported/imported.yaml" else name, *rest)
 
     monkeypatch.setattr("racer.assets.find", found)
     monkeypatch.setattr("racer.policy.entry.read_entry", stop)

@@ -12,7 +12,7 @@ from racer.assets.terminal import console
 from racer.cli import main
 from racer.training.shared_output import shared_output
 
-QUICK = ("--help", "train --help", "board", "actions", "runs list", "board season show open")
+QUICK = ("--help", "train --help", "board", "actions", "tracks list", "board season show open")
 
 
 def start(*words: str, **options: Any) -> Any:

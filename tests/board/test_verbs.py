@@ -219,5 +219,5 @@ def test_a_row_stands_under_a_name_that_fits(refuse, say, club):
     assert "submitted before, as id 3" in say(*typed, "Zo\u00eb"), "it looks the same"
 
 
-def test_a_word_too_few_names_the_verbs(refuse):
-    assert "no verb 'board season'; known: train" in refuse("board", "season", "sela")
+def test_a_wrong_word_is_answered_with_the_near_one(refuse):
+    assert 'Did you mean "seal"?' in refuse("board", "season", "sela")

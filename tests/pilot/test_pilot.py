@@ -123,6 +123,7 @@ def test_a_pilot_stands_on_the_board_as_the_houses_own(name, capsys, tmp_path, m
     row = json.loads(capsys.readouterr().out)
     assert (row["name"], row["entry_sha256"]) == (name, "house")
     assert row["x_limit"] == pytest.approx(row["total_time_s"] / row["limit_s"])
+    monkeypatch.setenv("COLUMNS", "100")
     main(["board", "show"])
     said = capsys.readouterr().out
     assert f" {row['x_limit']:.2f} " in said
