@@ -197,7 +197,9 @@ def test_a_key_that_is_no_text_names_its_line(tmp_path, key, what):
     assert said == f"car.yaml:2: the key {key!r} is {what} to YAML; put it in quotes"
 
 
-@pytest.mark.parametrize("text", ["angles: &a [*a]\n", "angles: " + "[" * 3000])
+@pytest.mark.parametrize(
+    "text", ["angles: &a [*a]\n", pytest.param("angles: " + "[" * 3000, marks=pytest.mark.slow)]
+)
 def test_a_file_without_end_is_refused(tmp_path, text):
     assert refused(tmp_path, text).startswith("car.yaml: not valid YAML: it holds itself")
 

@@ -277,6 +277,7 @@ def test_a_folder_without_a_run_cannot_be_exported(capsys, tmp_path):
     assert "holds no run" in refused(capsys, "export", tmp_path)
 
 
+@pytest.mark.slow
 def test_debug_shows_where_an_error_came_from():
     done = run("train", "nothing-here.yaml", "--debug")
     assert "Traceback" in done.stderr
@@ -289,6 +290,7 @@ def test_an_empty_board_is_an_empty_list(tmp_path, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out) == []
 
 
+@pytest.mark.slow
 def test_a_thread_that_a_reward_leaves_does_not_keep_the_process(tmp_path):
     reward = tmp_path / "threaded.py"
     reward.write_text(
@@ -303,6 +305,7 @@ def test_a_thread_that_a_reward_leaves_does_not_keep_the_process(tmp_path):
     assert "a thread that still runs: uploader" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_reward_that_logs_shows_its_own_lines_alone(tmp_path):
     reward = tmp_path / "talking.py"
     reward.write_text(

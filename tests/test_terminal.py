@@ -12,7 +12,14 @@ from racer.assets.terminal import console
 from racer.cli import main
 from racer.training.shared_output import shared_output
 
-QUICK = ("--help", "train --help", "board", "actions", "tracks list", "board season show open")
+QUICK = [
+    "--help",
+    "board",
+    *(
+        pytest.param(command, marks=pytest.mark.slow)
+        for command in ("train --help", "actions", "tracks list", "board season show open")
+    ),
+]
 
 
 def start(*words: str, **options: Any) -> Any:
@@ -66,6 +73,7 @@ def test_output_is_given_back(capsys):
     assert capsys.readouterr().out == "heard\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["--help", "actions", "board show", "bord"])
 def test_no_color_leaves_no_escapes_on_a_terminal(command):
     terminal, ours = pty.openpty()
@@ -90,6 +98,7 @@ def test_bold_is_left_out_too(monkeypatch, capsys):
     assert capsys.readouterr().out == "hot\n"
 
 
+@pytest.mark.slow
 def test_a_name_that_the_terminal_cannot_write_is_escaped():
     latin = os.environ | {"PYTHONIOENCODING": "ascii"}
     with start("runs", "show", "r\u00e9\U0001f600", stderr=subprocess.PIPE, env=latin) as done:

@@ -291,6 +291,7 @@ def test_a_name_of_two_seasons_is_told_with_both(tmp_path):
     desk.close()
 
 
+@pytest.mark.slow
 def test_an_entry_stands_under_the_name_that_was_asked_for(server, ask, tmp_path):
     body = package(tmp_path / "new.entry.zip", name="first", look=1.5 * LOOK).read_bytes()
     tickets = [

@@ -109,6 +109,7 @@ def test_a_pilot_of_the_house_is_held_to_the_same(store, pilot):
     assert all(finding.is_fine for finding in verify(store, row))
 
 
+@pytest.mark.slow
 def test_a_time_changed_in_the_database_is_found_though_the_chain_was_made_anew(store, row):
     def faster(body):
         body["runs"][1]["total_time_s"] -= 0.5
@@ -130,6 +131,7 @@ def test_an_action_changed_in_the_replay_is_found_though_the_row_was_made_anew(s
     assert finding.policy.text == "the policy acts otherwise at step 21"
 
 
+@pytest.mark.slow
 def test_a_hash_changed_in_the_replay_is_found_though_the_row_was_made_anew(store, row):
     replay = replay_of(store, row, 0)
     marks = replay.marks.copy()
@@ -163,6 +165,7 @@ def test_a_file_that_was_changed_or_lost_is_found(store, row):
     assert "the package" in texts(store, row)[0]
 
 
+@pytest.mark.slow
 def test_a_policy_that_fails_midway_is_a_result_and_verifies(store, tmp_path):
     """Without its tanh the speed that it asks for leaves [-1, 1] as the car gathers way."""
     look = LOOK.copy()

@@ -12,6 +12,7 @@ from racer.deepracer.trace import HEADER, SimTrace, Step
 from racer.training.config import RunConfig
 from racer.training.run import train
 
+pytestmark = pytest.mark.slow
 GRID = {"kind": "discrete", "choices": [[-30, 1.0], [0, 1.5], [30, 1.0]]}
 
 

@@ -81,6 +81,7 @@ def test_a_pilot_that_is_put_back_on_the_road_finds_its_line_again():
     assert result.laps_completed == 2
 
 
+@pytest.mark.slow
 def test_pilots_race_each_other_in_one_world():
     rules = race_rules(1, 3.0, 40.0)
     results = judge_entries(["raceline", "pure-pursuit"], "speedway", rules)

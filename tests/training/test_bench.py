@@ -12,6 +12,7 @@ from tests.training.test_run import SMALL
 CONFIG = validate(SMALL | {"reward": "progress", "track": "oval"}, RunConfig, "test")
 
 
+@pytest.mark.slow
 def test_a_run_that_never_drives_a_clean_lap_says_so_and_where_its_time_went():
     short = CONFIG.model_copy(update={"steps": 1024})
     seen = time_to_clean_laps(short, 0)

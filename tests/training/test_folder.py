@@ -115,6 +115,7 @@ def test_the_config_of_a_run_names_its_own_copies_by_relative_paths(project):
     assert lengths == pytest.approx(shipped, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_run_s_config_trains_another_run(project, tmp_path):
     first = train(read(project / "mine.yaml", RunConfig), project / "first", QUIET).run
     shutil.move(first.folder, tmp_path / "first")

@@ -42,6 +42,7 @@ def test_each_evaluation_is_one_plain_line_and_all_are_kept(tmp_path):
     assert log.read_text().splitlines() == ["before", *kept]
 
 
+@pytest.mark.slow
 def test_a_quiet_training_says_nothing(tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ("--run", "run", "--quiet", "--log", "log.txt", "--steps", "512", "--workers", "1")

@@ -110,6 +110,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights_and_evaluations(mine, whole, 
     assert Run.open(folder).story()["ended"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_camera_with_batch_norm_and_dropout_goes_on_the_same(tmp_path):
     several = small(
         sensor={"kind": "camera", "width": 32, "height": 24},
@@ -123,6 +124,7 @@ def test_a_camera_with_batch_norm_and_dropout_goes_on_the_same(tmp_path):
     assert_same(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
 
 
+@pytest.mark.slow
 def test_what_scales_observations_and_rewards_goes_on_the_same(tmp_path):
     scaled = small(
         network={"hidden": [16], "standardise": True},
@@ -177,6 +179,7 @@ def test_the_newest_and_the_best_are_kept(whole, tmp_path):
     assert len(Run.open(whole).saved.known()) in (3, 4)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_old_checkpoints_and_says_what_to_do(
     mine, whole, tmp_path, monkeypatch
 ):
@@ -247,6 +250,7 @@ def test_a_best_result_is_recalled_as_it_was_recorded(whole):
     assert recalled(record, None).as_dict() | {"limit_s": record["limit_s"]} == record
 
 
+@pytest.mark.slow
 def test_an_evaluation_on_other_tracks_than_those_of_training_is_kept_and_goes_on(tmp_path):
     exam = {"every": CHUNK, "laps": 1, "time_limit": 4.0, "track": ["wedge", "cove"]}
     several = small(track=["oval", "bowtie"], evaluation=exam, steps=2 * CHUNK)

@@ -139,7 +139,7 @@ def test_a_policy_with_discrete_actions_trains(tmp_path):
 @pytest.mark.parametrize(
     ("actions", "preset"),
     [
-        ("continuous", "small"),
+        pytest.param("continuous", "small", marks=pytest.mark.slow),
         pytest.param("discrete", "small", marks=pytest.mark.slow),
         pytest.param("continuous", "deep", marks=pytest.mark.slow),
     ],

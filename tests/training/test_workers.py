@@ -148,7 +148,12 @@ EXIT = """
     ("text", "kind", "said"),
     [
         ("    return 1 / max(0, 5 - params['steps'])\n", RewardError, r"mine\.py:2: ZeroDivision"),
-        (EXIT, RunError, "exit code 7; did the reward, or a package it uses, end it"),
+        pytest.param(
+            EXIT,
+            RunError,
+            "exit code 7; did the reward, or a package it uses, end it",
+            marks=pytest.mark.slow,
+        ),
         (NAN, RunError, r"car 0 sees nan in its sensor 'state' at \d+ after 6 control steps"),
     ],
     ids=["raises", "exits", "nan"],
@@ -160,6 +165,7 @@ def test_what_goes_wrong_in_a_worker_is_told_with_its_name(reward, text, kind, s
     assert_nobody_is_left()
 
 
+@pytest.mark.slow
 def test_a_reward_that_fails_in_a_worker_leaves_the_run_saved(reward, tmp_path):
     path = reward("    return 1 / max(0, 9 - params['steps'])\n")
     with pytest.raises(RewardError, match=r"worker [12] of 2 .*mine\.py:2: ZeroDivisionError"):
@@ -251,7 +257,7 @@ def test_logs_of_every_step_want_the_cars_in_one_process(tmp_path):
         train(small(workers=2), tmp_path / "run", QUIET, deepracer_logs=True)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_reward_that_ends_the_process_is_named_with_its_line(tmp_path, workers):
     reward = tmp_path / "gone.py"
     reward.write_text(

@@ -64,7 +64,7 @@ def read(path):
 
 # imageio-ffmpeg's reader leaves its pipes to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("rate", [15, 30])
+@pytest.mark.parametrize("rate", [15, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_film_is_as_long_as_the_race_and_its_clock_is_the_race_s(tmp_path, written, rate):
     race = rules()
     result = judge_pilot(house_pilot("raceline", "oval", race), "oval", race)
@@ -165,6 +165,7 @@ def test_bots_keep_to_the_road_while_a_car_waits():
         assert steps.sum(axis=0) == pytest.approx(fault.end - fault.begin, rel=0.2)
 
 
+@pytest.mark.slow
 def test_the_inset_is_what_the_car_s_camera_saw(written):
     race = rules(limit=1.0)
     result = judge_pilot(house_pilot("raceline", "oval", race), "oval", race)
@@ -177,6 +178,7 @@ def test_the_inset_is_what_the_car_s_camera_saw(written):
     assert (shown.max(axis=2) == shown.min(axis=2)).all(), "grey"
 
 
+@pytest.mark.slow
 def test_a_gif_is_animated_and_as_long_as_the_race(tmp_path):
     race = rules(limit=2.0)
     result = judge_pilot(house_pilot("raceline", "oval", race), "oval", race)
@@ -200,6 +202,7 @@ def test_a_png_shows_the_other_car(tmp_path, together, written):
     assert any(0 < tag.pixel[0] < 320 and tag.depth > 0.9 for tag in written[-1].tags)
 
 
+@pytest.mark.slow
 def test_a_race_without_a_step_has_a_film(tmp_path):
     race = rules(limit=0.2)
     result = judge_pilot(house_pilot("raceline", "oval", race), "oval", race)
@@ -251,6 +254,7 @@ def test_what_cannot_be_filmed_is_refused_before_the_race(monkeypatch, capsys, w
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_film_follows_whom_it_is_told_to(tmp_path, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr("racer.view.race.film", lambda *given, **_: asked.append(given))

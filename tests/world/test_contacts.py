@@ -89,7 +89,7 @@ def test_a_car_that_hits_a_wall_stays_inside_stays_low_and_gains_no_energy(build
     assert set(touched) <= {0, Contact.WALL}
 
 
-@pytest.mark.parametrize("n", [12, pytest.param(32, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [4, pytest.param(32, marks=pytest.mark.slow)])
 def test_no_car_leaves_a_walled_track_however_it_is_driven(build, n):
     track = load_track("bowtie")
     world = build(SPEC, n, walls=[[track.left, track.right]])
