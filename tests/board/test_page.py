@@ -16,6 +16,7 @@ from racer.board.secret import commitment
 from racer.board.store import Store
 from racer.board.trial import again, try_on
 from racer.cli import main
+from racer.errors import BoardError
 from racer.world import yaw_of
 from tests.board.fair import BITE, FAIR, LONG, fill
 from tests.board.given import forge
@@ -50,6 +51,16 @@ def out(store):
 
 def pages(folder):
     return {path: Tags(path.read_text()) for path in folder.rglob("*.html")}
+
+
+@pytest.mark.parametrize("held", ["index.html", "notes.txt"])
+def test_a_folder_of_somebody_s_own_is_not_written_over(store, tmp_path, held):
+    (tmp_path / held).write_text("<p>mine</p>")
+    with pytest.raises(BoardError, match="holds files that are not a board's pages"):
+        write_site(store, tmp_path, [], lambda season: None)
+    assert [path.name for path in tmp_path.iterdir()] == [held]
+    for _ in range(2):
+        write_site(store, tmp_path / "pages", [], lambda season: None)
 
 
 def test_a_page_loads_nothing_but_what_lies_beside_it(out):

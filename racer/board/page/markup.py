@@ -8,6 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+MARK = '<meta name="generator" content="racer board">'
+"""Tells the board's pages from somebody's own."""
 FILES = Path(__file__).parent / "files"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -38,7 +40,7 @@ def page(title: str, body: str, up: str = "", scripts: Sequence[str] = ()) -> by
     """
     loaded = "".join(f'<script src="{up}{name}" defer></script>' for name in scripts)
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{MARK}'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'

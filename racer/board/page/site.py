@@ -66,9 +66,11 @@ def write_site(
         How many pages there are.
 
     Raises:
-        BoardError: The folder cannot be written, or the board cannot be read.
+        BoardError: The folder holds other files than a board's pages, or cannot be written; or the
+            board cannot be read.
     """
     try:
+        _refuse_foreign(out)
         for folder in (out, out / "data"):
             folder.mkdir(parents=True, exist_ok=True)
         for name in ("board.css", *SCRIPTS[: 1 + is_served]):
@@ -94,6 +96,19 @@ def write_site(
             f"{out}: the pages cannot be written: {problem.strerror}; name a folder you may write"
         ) from problem
     return pages
+
+
+def _refuse_foreign(out: Path) -> None:
+    index = out / "index.html"
+    if index.is_file() and markup.MARK in index.read_text(encoding="utf-8", errors="replace"):
+        return
+    if not index.exists() and (out / "board.css").is_file():
+        return  # What was begun and cut short; the index is written last.
+    if out.is_dir() and any(out.iterdir()):
+        raise BoardError(
+            f"{out} holds files that are not a board's pages, which are not written over; name a "
+            "new or an empty folder with --out"
+        )
 
 
 def _view(season: Season, rows: list[Row], is_served: bool) -> View:
