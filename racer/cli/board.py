@@ -224,7 +224,8 @@ def board_replay(
         id: The submission's id, as `racer board show` tells it.
         video: The .mp4 or .gif to write, or the .png of a still, which must be given.
         run: Which of its runs, from 0.
-        size: The film's 480p, 720p, 1080p or WIDTHxHEIGHT; 720p by default, 480x270 of a .gif.
+        size: 480p, 720p, 1080p or WIDTHxHEIGHT; by default 480p, 720p of a .png, 480x270 of a
+            .gif.
         yes: Do not ask.
     """
     from racer.board.store import Store

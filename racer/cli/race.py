@@ -53,7 +53,8 @@ def race(
             where most of the others are seen, or alone in the tightest bend.
         follow: Whom the camera follows, by name; of those who share one, the second is "NAME 2".
             The first by default.
-        size: The film's 480p, 720p, 1080p or WIDTHxHEIGHT; 720p by default, 480x270 of a .gif.
+        size: 480p, 720p, 1080p or WIDTHxHEIGHT; by default 480p, 720p of a .png, 480x270 of a
+            .gif.
         plot: Draw the first entry's driven line as this PNG.
         json: Print the result as JSON; a list of them where several race.
         deepracer_logs: Write the first entry's race into this folder as DeepRacer's tools read it.

@@ -11,7 +11,8 @@ FORMS = (".mp4", ".gif", ".png")
 SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 LEAST, MOST = (160, 120), (3840, 2160)
 """The smallest and the largest picture, width and height [pixels]."""
-GIF_SIZE = (480, 270)
+USUAL = {".gif": (480, 270), ".png": SIZES["720p"]}
+"""Where no size is asked for: a .gif must stay small, a still may be large."""
 
 
 def refuse_form(path: Path) -> None:
@@ -39,7 +40,7 @@ def size_of(word: str | None, path: Path) -> tuple[int, int]:
         ConfigError: It is neither, or out of range, or odd.
     """
     if word is None:
-        return GIF_SIZE if path.suffix.lower() == ".gif" else SIZES["720p"]
+        return USUAL.get(path.suffix.lower(), SIZES["480p"])
     if word in SIZES:
         return SIZES[word]
     parts = word.lower().split("x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,10 @@ def save(figure: Figure, path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150, facecolor=figure.get_facecolor())
+        with warnings.catch_warnings():
+            # A name may hold an emoji; a box in its place is enough.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            figure.savefig(path, dpi=150, facecolor=figure.get_facecolor())
     except (OSError, ValueError) as problem:
         raise RacerError(f"{path}: the picture cannot be written: {problem}") from problem
 

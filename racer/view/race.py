@@ -40,7 +40,7 @@ def film(
     follow: int = 0,
     sensor: Sensors = (),
     car: str = "deepracer",
-    size: tuple[int, int] = SIZES["720p"],
+    size: tuple[int, int] = SIZES["480p"],
     rate: float = RATE,
     until: float | None = None,
     heard: Callable[[int, int], None] | None = None,
@@ -106,7 +106,7 @@ class Play:
         follow: int = 0,
         sensor: Sensors = (),
         car: str = "deepracer",
-        size: tuple[int, int] = SIZES["720p"],
+        size: tuple[int, int] = SIZES["480p"],
     ) -> None:
         spec = car_named(car)
         self._names = list(names) or [f"car {k}" for k in range(1, len(driven) + 1)]

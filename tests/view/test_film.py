@@ -220,7 +220,8 @@ def test_names_that_repeat_are_told_apart():
 
 def test_sizes_are_words_or_even_pixels():
     film_, gif = Path("a.mp4"), Path("a.gif")
-    assert size_of(None, film_) == (1280, 720)
+    assert size_of(None, film_) == (854, 480)
+    assert size_of(None, Path("a.png")) == (1280, 720)
     assert size_of(None, gif) == (480, 270)
     assert size_of("1080p", gif) == (1920, 1080)
     assert size_of("640x360", film_) == (640, 360)
