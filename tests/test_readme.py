@@ -107,7 +107,7 @@ PAGES = ("README.md", "docs/leaderboard.md", "tracks/README.md")
 SERVERS = ("tensorboard ", "racer board serve")
 """Commands that end with Ctrl-C; they run beside the ones that follow on their page."""
 SHORT = "--cars 8 --ppo.batch-size 128 --ppo.n-steps 64 --workers 1 --evaluation.every 1024 "
-SHORT += "--evaluation.laps 1 --evaluation.time-limit 3 --evaluation.film 0 --steps 2048"
+SHORT += "--evaluation.laps 1 --evaluation.time-limit 2 --evaluation.film 0 --steps 1024"
 
 
 def typed(page):

@@ -19,7 +19,7 @@ from racer.env import EnvConfig, RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
 from racer.sensors import of_car
 from racer.training.cars import Cars
-from racer.training.checkpoints import MANIFEST
+from racer.training.checkpoints import Checkpoints
 from racer.training.folder import Run
 from racer.training.run import resume, train
 from racer.training.workers import Workers, worker_count
@@ -220,7 +220,7 @@ def test_a_learner_that_is_killed_leaves_no_orphan_and_a_run_that_goes_on_the_sa
     words = [sys.executable, "-m", "racer.cli", "train", str(file), "--run", str(folder)]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     whole = tmp_path / "whole"
-    while not (folder / MANIFEST).is_file():
+    while not Checkpoints(folder).known():
         assert process.poll() is None
         time.sleep(0.02)
     workers = children(process.pid)
