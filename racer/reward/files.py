@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,12 @@ def files_beside(source: RewardSource, try_out: Callable[[], Any]) -> dict[str, 
     """
     folder = str(source.path.absolute().parent)
     modules = _imported(source, folder)
-    codes = [source.content, *(path.read_bytes() for path in modules.values())]
+    codes = [(folder, source.content)]
+    codes += [(str(path.parent), path.read_bytes()) for path in modules.values()]
     with _opened() as opened, _silence(), contextlib.suppress(Exception):
         try_out()
     found: dict[str, Path] = dict(modules)
-    for path in [*opened, *_named(codes, folder)]:
+    for path in [*opened, *(path for code in codes for path in _named(*code, folder))]:
         name = _name_of(path, folder)
         if name and os.path.isfile(path) and not name.endswith(NOT_DATA):
             found.setdefault(name, Path(path).absolute())
@@ -97,11 +98,16 @@ def _imports(code: bytes, package: tuple[str, ...]) -> Iterator[tuple[str, ...]]
             yield from ((*base, alias.name) for alias in node.names)
 
 
-def _named(codes: Iterable[bytes], folder: str) -> Iterator[str]:
-    """The paths of files that strings in some code name, and of those in folders that they name."""
+def _named(own: str, code: bytes, folder: str) -> Iterator[str]:
+    """The paths of files that strings in some code name, and of those in folders that they name.
+
+    Args:
+        own: The folder of the code.
+        code: A module.
+        folder: The folder of the reward.
+    """
     strings = {
         node.value
-        for code in codes
         for node in _nodes(code)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
@@ -109,12 +115,9 @@ def _named(codes: Iterable[bytes], folder: str) -> Iterator[str]:
         text = text.lstrip("/")
         if not text or len(text) > 255 or "\0" in text or "\n" in text or not text.strip("./"):
             continue
-        own = os.path.join(folder, text)
-        if os.path.isdir(own):
-            yield from _inside(own)
-        else:
-            yield own
-            yield text
+        for path in {os.path.join(own, text), os.path.join(folder, text)}:
+            yield from _inside(path) if os.path.isdir(path) else [path]
+        yield text
 
 
 def _inside(folder: str) -> list[str]:

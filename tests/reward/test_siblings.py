@@ -135,7 +135,9 @@ def test_the_files_of_a_reward_are_what_it_imports_names_and_opens(written, tmp_
         **{
             "mine": mine,
             "src__framework": "from .part import VALUE\n",
-            "src__part": "VALUE = 1\n",
+            "src__part": "VALUE = 1\nNAMES = ['late.csv', '../data/more.csv']\n",
+            "src__late.csv": "4",
+            "data__more.csv": "5",
             "late": "",
             "plain.txt": "1",
             "computed-1.txt": "2",
@@ -148,6 +150,8 @@ def test_the_files_of_a_reward_are_what_it_imports_names_and_opens(written, tmp_
     assert beside(source) == {
         "src/framework.py",
         "src/part.py",
+        "src/late.csv",
+        "data/more.csv",
         "late.py",
         "plain.txt",
         "computed-1.txt",
