@@ -50,8 +50,7 @@ def runs_show(run: Path, json: bool = False) -> None:
         print(f"error: {one['error']}")
     print(f"began: {one['began'] or 'unknown'}; differs from the defaults in:")
     for key, value in one["differences"].items():
-        asked = one["reward"] if key == "reward" else None
-        print(f"  {key}: {value}" + (f", a copy of {asked}" if asked else ""))
+        print(f"  {key}: {value}")
     if one["evaluations"]:
         shown.print(evaluations(one))
     if one["is_resumable"]:

@@ -70,8 +70,7 @@ def details(run: Run) -> dict[str, Any]:
     Returns:
         The summary, with `differences`, the config's fields that are not the defaults by their
         dotted names; `checkpoints`, each with `file`, `steps`, `is_whole`, `is_best` and
-        `sha256`; `evaluations`, as the judge's results with `steps`; and `reward`, as it was asked
-        for, of which the run holds a copy.
+        `sha256`; and `evaluations`, as the judge's results with `steps`.
 
     Raises:
         RacerError: A file of it cannot be read.
@@ -89,11 +88,16 @@ def details(run: Run) -> dict[str, Any]:
     ]
     return {
         **summary(run),
-        "differences": differences(run.written_config()),
-        "reward": run.story().get("reward"),
+        "differences": differences(_asked(run)),
         "checkpoints": checkpoints,
         "evaluations": run.records("evaluations"),
     }
+
+
+def _asked(run: Run) -> RunConfig:
+    """A run's config with the reward as it was asked for, of which the run holds a copy."""
+    config, asked = run.written_config(), run.story().get("reward")
+    return config.model_copy(update={"reward": asked}) if asked else config
 
 
 def differences(config: RunConfig) -> dict[str, Any]:

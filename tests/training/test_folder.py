@@ -18,6 +18,7 @@ from racer.track import load_track
 from racer.training.config import RunConfig
 from racer.training.export import export_run
 from racer.training.folder import Run, refuse_taken
+from racer.training.history import details
 from racer.training.report import write_report
 from racer.training.run import resume, train
 from tests.training.test_resume import CHUNK, small
@@ -192,3 +193,12 @@ def test_two_runs_cannot_begin_in_one_folder(project):
     os.close(os.open(folder / "lock", os.O_CREAT | os.O_EXCL | os.O_RDWR))
     with pytest.raises(RunError, match="holds files that are not a run's: lock"):
         Run.create(folder, config, RewardSource.read(project / "mine.py"), {})
+
+
+def test_a_run_is_told_apart_from_the_defaults_by_the_reward_that_was_asked_for(project):
+    config = read(project / "mine.yaml", RunConfig)
+    for name, reward in (("own", "mine.py"), ("default", "progress")):
+        asked = config.model_copy(update={"reward": reward})
+        Run.create(project / name, asked, RewardSource.find(reward), {}, "mine")
+    assert details(Run.open(project / "own"))["differences"]["reward"] == "mine.py"
+    assert "reward" not in details(Run.open(project / "default"))["differences"]
