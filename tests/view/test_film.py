@@ -13,7 +13,7 @@ from racer.judge import house_pilot, judge_entries, judge_pilot, race_rules
 from racer.race import RaceConfig
 from racer.sensors import CameraConfig
 from racer.track import load_track
-from racer.view.form import refuse_form, size_of, told_apart
+from racer.view.form import SIZES, refuse_form, size_of, told_apart
 from racer.view.hud import Overlay
 from racer.view.race import HELD, Play, film
 from racer.view.timeline import PERIOD, Timeline
@@ -169,7 +169,8 @@ def test_bots_keep_to_the_road_while_a_car_waits():
 def test_the_inset_is_what_the_car_s_camera_saw(written):
     race = rules(limit=1.0)
     result = judge_pilot(house_pilot("raceline", "oval", race), "oval", race)
-    play = Play(TRACK, [result], race, sensor=(CameraConfig(width=80, height=60, stack=2),))
+    camera = CameraConfig(width=80, height=60, stack=2)
+    play = Play(TRACK, [result], race, sensor=(camera,), size=SIZES["720p"])
     picture = play.picture(0.5)
     assert written[-1].camera.shape == (60, 80, 1)
     assert (picture[495:500, 1000:1200, :3] == 235).any(), "its frame"
