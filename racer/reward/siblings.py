@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
@@ -35,14 +35,20 @@ class Siblings:
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder.absolute())
         self.paths: list[str] = []
+        self._modules: dict[str, list[str]] = {}
         self._codes: dict[str, CodeType] = {}
         self._is_own: dict[str, bool] = {}
 
-    def adopt(self, module: ModuleType) -> None:
-        """Make `module`, which is in `sys.modules`, the package that owns its siblings."""
+    def adopt(self, module: ModuleType) -> list[str]:
+        """Make `module`, which is in `sys.modules`, the package that owns its siblings.
+
+        Returns:
+            The names in `sys.modules` of the package and, as they are imported, of its siblings.
+        """
         module.__path__ = [self._folder]
         self.equip(module)
         _owners[module.__name__] = self
+        return self._modules.setdefault(module.__name__, [module.__name__])
 
     def equip(self, module: ModuleType) -> None:
         """Give a module builtins whose `import` finds the siblings of its package."""
@@ -96,6 +102,10 @@ class Siblings:
             return f"{path}.py", False
         return (path, True) if os.path.isdir(path) else None
 
+    def note(self, name: str) -> None:
+        """Take down that a sibling of this name in `sys.modules` is imported."""
+        self._modules[name.partition(".")[0]].append(name)
+
     def code(self, path: str) -> CodeType:
         """A sibling's code, compiled once for all runs of the file."""
         if path not in self._codes:
@@ -108,10 +118,10 @@ _owners: weakref.WeakValueDictionary[str, Siblings] = weakref.WeakValueDictionar
 """The siblings of each package that is a run of a reward file."""
 
 
-def forget(package: str) -> None:
-    """Drop a run of a reward file, and the siblings that it imported, from `sys.modules`."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
-        del sys.modules[name]
+def forget(names: Iterable[str]) -> None:
+    """Drop modules from `sys.modules`."""
+    for name in names:
+        sys.modules.pop(name, None)
 
 
 class _Loader(SourceFileLoader):
@@ -133,6 +143,7 @@ class _Finder(MetaPathFinder):
         found = siblings.locate(parts) if siblings and parts else None
         if not siblings or not found:
             return None
+        siblings.note(fullname)
         file, is_package = found
         if os.path.isdir(file):
             spec = ModuleSpec(fullname, None, is_package=True)

@@ -160,8 +160,7 @@ class RewardSource:
         module = ModuleType(f"{NAME}_{next(_numbers)}")
         module.__file__ = self._file
         sys.modules[module.__name__] = module
-        weakref.finalize(self, forget, module.__name__).atexit = False
-        self._siblings.adopt(module)
+        weakref.finalize(self, forget, self._siblings.adopt(module)).atexit = False
         try:
             exec(self._code, module.__dict__)
         except (Exception, SystemExit) as problem:
