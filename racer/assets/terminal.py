@@ -1,11 +1,13 @@
-"""Standard output as it is: colour not wanted, a poor encoding, a reader who goes away."""
+"""The terminal as it is: commands to paste, no colour, a poor encoding, a reader who goes away."""
 
 from __future__ import annotations
 
 import io
 import os
 import select
+import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +28,15 @@ def console(**options: Any) -> Console:
     if os.environ.get("NO_COLOR"):
         options["color_system"] = None
     return Plain(**options)
+
+
+def command(*words: str | Path) -> str:
+    """A racer command as it can be pasted into a shell.
+
+    A path that begins with a dash, which would read as an option, begins with `./` instead.
+    """
+    safe = (f"./{one}" if isinstance(one, Path) and str(one)[:1] == "-" else one for one in words)
+    return shlex.join(["racer", *map(str, safe)])
 
 
 def write_any_text() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from racer.assets.terminal import command as command
 from racer.assets.terminal import console as console
 from racer.errors import BoardError
 
@@ -34,15 +33,6 @@ def sentence(result: LapResult) -> str:
         if count > 0
     ]
     return f"{result.laps_completed} of {result.laps} laps{times}, {', '.join(faults) or CLEAN}"
-
-
-def command(*words: str | Path) -> str:
-    """A racer command as it can be pasted into a shell.
-
-    A path that begins with a dash, which would read as an option, begins with `./` instead.
-    """
-    safe = (f"./{one}" if isinstance(one, Path) and str(one)[:1] == "-" else one for one in words)
-    return shlex.join(["racer", *map(str, safe)])
 
 
 def confirm(what: str, is_agreed: bool) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from racer.cli.output import print_json
+from racer.cli.output import command, print_json
 from racer.errors import BoardError
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def season_new(
     if path.exists():
         raise BoardError(f"{path} is there already, and a season does not change; take a new name")
     _write(path, rules)
-    print(f"season: {path}; next: racer board submit ENTRY --season {shlex.quote(str(path))}")
+    print(f"season: {path}; next: {command('board', 'submit', 'ENTRY', '--season', path)}")
 
 
 def season_seal(name: str, tracks: int = 0, seeds: int = 1, only_drawn: bool = False) -> None:

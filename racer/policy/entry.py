@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from racer import __version__
 from racer.assets.atomic import write_own
 from racer.assets.document import Document, explain
+from racer.assets.terminal import command
 from racer.car.actions import ActionSpace
 from racer.car.spec import CarName
 from racer.errors import EntryError
@@ -229,12 +230,14 @@ def _read(path: Path) -> bytes:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise EntryError(
-            f"no entry {str(path)!r}; make one with `racer export RUN --out {path.name}`",
+            f"no entry {str(path)!r}; make one with "
+            f"`{command('export', 'RUN', '--out', path.name)}`",
             "missing",
         ) from None
     except IsADirectoryError:
         raise EntryError(
-            f"{path} is a folder, not an entry; if it is a run, `racer export {path}` makes one",
+            f"{path} is a folder, not an entry; if it is a run, "
+            f"`{command('export', path)}` makes one",
             "unreadable",
         ) from None
     except (OSError, ValueError) as problem:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -218,7 +217,7 @@ def _learn(run: Run, watch: Watch, model: PPO, state: State | None) -> None:
     except OSError as problem:
         raise RunError(
             f"{run.folder}: cannot be written: {problem}; the checkpoints before are untouched: "
-            f"make room, then `{shlex.join(['racer', 'train', '--resume', str(run.folder)])}`"
+            f"make room, then `{terminal.command('train', '--resume', run.folder)}`"
         ) from problem
 
 
