@@ -45,9 +45,7 @@ def write_new(path: Path, content: bytes) -> None:
         FileExistsError: Something else stands there.
         OSError: The file cannot be written.
     """
-    if path.exists() and not (path.is_file() and path.read_bytes() == content):
-        raise FileExistsError(errno.EEXIST, TAKEN, str(path))
-    write_atomically(path, content)
+    write_own(path, content, content.__eq__)
 
 
 def write_own(path: Path, content: bytes, is_ours: Callable[[bytes], bool]) -> None:
