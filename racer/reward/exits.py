@@ -25,7 +25,7 @@ def exits_raised() -> Iterator[None]:
     """
     global _process
     _process = os.getpid()
-    names = vars(os)
+    names = os.__dict__
     before = {name: names[name] for name in ENDING_CALLS}
     names.update(_REFUSALS)
     try:

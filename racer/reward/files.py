@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import io
 import os
 import sys
@@ -146,9 +147,7 @@ _listeners: list[tuple[int, list[str]]] = []
 @contextmanager
 def _opened() -> Iterator[list[str]]:
     """Collect the paths that this thread opens for reading."""
-    if not _hooks:
-        sys.addaudithook(_note)  # A hook stays for ever, so there is one.
-        _hooks.append(True)
+    _listen()
     paths: list[str] = []
     _listeners.append((threading.get_ident(), paths))
     try:
@@ -157,7 +156,9 @@ def _opened() -> Iterator[list[str]]:
         _listeners.pop()
 
 
-_hooks: list[bool] = []
+@functools.cache
+def _listen() -> None:
+    sys.addaudithook(_note)  # A hook stays for ever, so there is one.
 
 
 def _note(event: str, args: tuple[Any, ...]) -> None:

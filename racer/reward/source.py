@@ -38,7 +38,7 @@ LOADING = 60.0
 NUMBERS = (int, float, np.integer, np.floating, np.bool_)
 SHIPPED = "configs/rewards"
 KEPT = "files.json"
-"""Beside a reward that a run keeps together with its files: what they are; see `keep_reward`."""
+"""Beside a reward that a run keeps together with its files: their SHA-256 by their names."""
 
 RewardFunction = Callable[[dict[str, Any]], Any]
 
@@ -193,11 +193,12 @@ class RewardSource:
         return self._error(str(self.path), line, f"{what}; {wanted}")
 
     def _error(self, path: str, line: int | None, message: str) -> RewardError:
-        lines = self._lines if path == str(self.path) else linecache.getlines(path)
+        shown, lines = self.path, self._lines
+        if path != str(self.path):  # A sibling, named as a person would: beside the reward.
+            shown = self.path.parent / os.path.relpath(path, self.path.absolute().parent)
+            lines = linecache.getlines(path)
         source = lines[line - 1].strip() if line and line <= len(lines) else ""
-        # A sibling's path as a person would give it: beside the reward's.
-        shown = self.path.parent / os.path.relpath(path, self.path.absolute().parent)
-        return RewardError(_at(self.path if lines is self._lines else shown, line, message, source))
+        return RewardError(_at(shown, line, message, source))
 
     @contextmanager
     def _at_home(self) -> Iterator[None]:
@@ -250,6 +251,6 @@ def _hint(problem: BaseException, params: dict[str, Any]) -> str:
     return ""
 
 
-def _at(path: Path | str, line: int | None, message: str, source: str) -> str:
+def _at(path: Path, line: int | None, message: str, source: str) -> str:
     where = f"{path}:{line}" if line else str(path)
     return f"{where}: {message}" + (f"\n    {source}" if source else "")
