@@ -103,32 +103,6 @@ def _bound(ends: np.ndarray) -> tuple[float, float, float]:
     return (*centre.tolist(), float(np.hypot(*(points - centre).T).max()))
 
 
-def look_at(
-    eye: np.ndarray,
-    axes: np.ndarray,
-    focal: float,
-    boxes: np.ndarray,
-    colours: np.ndarray,
-    panels: Panels,
-    easel: Easel,
-    out: np.ndarray,
-) -> None:
-    """Draw what stands on the ground over one colour frame of it, seen from any pose.
-
-    Args:
-        eye: Where the pinhole is [m], (3,).
-        axes: Unit vectors forward, right and down in the world frame, the rows of (3, 3).
-        focal: Focal length [pixels].
-        boxes: Rows as in `Surroundings`, (k, 10).
-        colours: Red, green and blue of each, (k, 3) uint8.
-        panels: The walls.
-        easel: One of the frame's size.
-        out: The frame, (H, W, 3) uint8.
-    """
-    one = (eye[None], axes[None], np.array([focal]), boxes[None], colours[None])
-    stand(np.arange(1), *one, panels, easel, out[None], 0, 3)
-
-
 @njit(cache=True, error_model="numpy")
 def stand(cars, eyes, axes, focal, boxes, colours, panels, easel, out, channel, channels):
     """Draw what each of the cars sees standing over its frame of the ground.
@@ -153,7 +127,7 @@ def stand(cars, eyes, axes, focal, boxes, colours, panels, easel, out, channel, 
 
 @njit(cache=True, error_model="numpy")
 def sketch(eye, axes, focal, boxes, colours, panels, easel, channels):
-    """Draw boxes and walls on the easel alone; see `look_at`."""
+    """Draw boxes and walls on the easel alone, for one of the cars of `stand`."""
     for box in range(boxes.shape[0]):
         if boxes[box, 7] > 0.0 and boxes[box, 8] > 0.0 and boxes[box, 9] > 0.0:
             _box(eye, axes, focal, boxes[box], colours[box], easel, channels)

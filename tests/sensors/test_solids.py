@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from racer.car.spec import deepracer
 from racer.sensors import CameraConfig, empty_road, make_sensor
 from racer.sensors.scene import SKY
-from racer.sensors.solids import easel, look_at, panels_of
+from racer.sensors.solids import easel, panels_of, stand
 from racer.track import load_track
 from racer.world import WALL_HEIGHT, CarState
 
@@ -27,7 +27,8 @@ def objects(eye, axes, boxes, walls=False):
     out = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
     panels = panels_of(TRACK if walls else None)
     colours = PURE[: len(boxes)].astype(np.uint8)
-    look_at(eye, axes, FOCAL, boxes, colours, panels, easel(HEIGHT, WIDTH), out)
+    one = (eye[None], axes[None], np.array([FOCAL]), boxes[None], colours[None])
+    stand(np.arange(1), *one, panels, easel(HEIGHT, WIDTH), out[None], 0, 3)
     code = (out > 0) @ (1, 2, 4)
     known = {0: 0, 7: 7} | {int((PURE[k] > 0) @ (1, 2, 4)): k + 1 for k in range(6)}
     return np.vectorize(known.get)(code)
@@ -234,7 +235,7 @@ def test_a_wall_shows_its_two_colours_equally_often():
 
 
 def seen_by_car(colour, boxes, walls):
-    """A car's whole frame, and which of its pixels `look_at` draws on."""
+    """A car's whole frame, and which of its pixels `stand` draws on."""
     xy, heading = TRACK.at(2.0)
     body = np.zeros((1, 13))
     body[0, :7] = *xy, SPEC.mass_height, 0, 0, np.sin(heading / 2), np.cos(heading / 2)
