@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -44,14 +45,15 @@ LUMA = np.array([0.2989, 0.587, 0.114])
 
 
 class Pyramid(NamedTuple):
-    """A one-channel texture and its halvings, as the kernel of `sensors.camera` reads it.
+    """A texture and its halvings, as kernels read it: what its texels of four bytes hold, they say.
 
-    Each texel holds four bytes: its own, its right, its upper and its upper right neighbour. One
-    32-bit load then brings all that bilinear sampling needs.
+    For `sensors.camera` it has one channel, and a texel holds its own byte, its right, its upper
+    and its upper right neighbour's: one 32-bit load brings all that bilinear sampling needs. The
+    last texel is the sky.
     """
 
     texels: np.ndarray
-    """Every level, row after row, and last the sky, (M,) uint32."""
+    """Every level, row after row, and what stands behind them, (M,) uint32."""
     start: np.ndarray
     """Index of each level's first texel, (LEVELS,) int64."""
     rows: np.ndarray
@@ -97,9 +99,18 @@ class Scene:
     def _pyramid(self, finest: np.ndarray, sky: int) -> Pyramid:
         levels = _halvings(finest)
         plain = np.array([sky * 0x01010101], dtype=np.uint32)
+        return self.stacked([_quads(level) for level in levels], plain)
+
+    def stacked(self, levels: Sequence[np.ndarray], *rest: np.ndarray) -> Pyramid:
+        """Texels of this ground and its halvings, one level after the other.
+
+        Args:
+            levels: The texels of each, (rows, columns) uint32.
+            rest: What stands behind them, (k,) uint32.
+        """
         start = np.concatenate([[0], np.cumsum([level.size for level in levels[:-1]])])
         rows, columns = np.array([level.shape for level in levels], dtype=np.int32).T.copy()
-        flat = np.concatenate([*(_quads(level).ravel() for level in levels), plain])
+        flat = np.concatenate([*(level.ravel() for level in levels), *rest])
         return Pyramid(flat, start, rows, columns, self.origin, self.resolution)
 
 

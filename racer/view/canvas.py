@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from PIL import Image, ImageFilter
 
-from racer.sensors.scene import LEVELS, Scene
+from racer.sensors.scene import LEVELS, Pyramid, Scene
 from racer.sensors.solids import Panels, draw_face, easel, sketch
 
 FARTHEST = 500.0
@@ -53,36 +53,15 @@ class Pinhole(NamedTuple):
         return (points - self.eye) @ self.axes.T
 
 
-class Ground(NamedTuple):
-    """A painted scene and its halvings, as `lay` reads them."""
-
-    texels: np.ndarray
-    """Every level, row after row: red in the lowest byte, green, blue, (M,) uint32."""
-    start: np.ndarray
-    """Index of each level's first texel, (LEVELS,) int64."""
-    rows: np.ndarray
-    """Rows of each level, (LEVELS,) int64."""
-    columns: np.ndarray
-    """Columns of each level, (LEVELS,) int64."""
-    origin: np.ndarray
-    """The corner of least x and y [m], (2,)."""
-    resolution: float
-    """Size of a texel of the first level [m]."""
-
-
-def ground_of(scene: Scene) -> Ground:
-    """A scene's ground, ready to be laid."""
+def ground_of(scene: Scene) -> Pyramid:
+    """A scene's ground, ready to be laid: red in a texel's lowest byte, green, blue."""
     packed = []
     finest = Image.fromarray(scene.rgb).filter(ImageFilter.GaussianBlur(SMOOTH))
     for level in (np.asarray(finest), *scene.levels[1:]):
         texels = np.zeros((*level.shape[:2], 4), dtype=np.uint8)
         texels[..., :3] = level
-        packed.append(texels.view(np.uint32).ravel())
-    start = np.concatenate([[0], np.cumsum([len(level) for level in packed[:-1]])])
-    rows, columns = np.array([level.shape[:2] for level in scene.levels]).T.copy()
-    return Ground(
-        np.concatenate(packed), start, rows, columns, scene.origin, float(scene.resolution)
-    )
+        packed.append(texels.view(np.uint32)[..., 0])
+    return scene.stacked(packed)
 
 
 class Canvas:
@@ -103,7 +82,7 @@ class Canvas:
     def backdrop(
         self,
         camera: Pinhole,
-        ground: Ground,
+        ground: Pyramid,
         boxes: np.ndarray,
         colours: np.ndarray,
         panels: Panels,
