@@ -44,7 +44,8 @@ def model_folder(path: Path) -> Iterator[Path]:
         try:
             _unpack(path, folder)
         except UNREADABLE as problem:
-            raise ConfigError(f"{path}: cannot be read as .tar.gz or .zip: {problem}") from problem
+            why = str(problem).partition("\n")[0].rstrip(":")  # tarfile tells of every method.
+            raise ConfigError(f"{path}: cannot be read as .tar.gz or .zip: {why}") from problem
         inside = list(folder.iterdir())
         while len(inside) == 1 and inside[0].is_dir():
             folder, inside = inside[0], list(inside[0].iterdir())

@@ -319,8 +319,9 @@ def test_what_is_no_archive_is_refused(tmp_path, content, said):
     path = tmp_path / "model.tar.gz"
     if content:
         path.write_bytes(content)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=said) as caught:
         import_deepracer(path, "mine", tmp_path / "out")
+    assert len(str(caught.value).splitlines()) == 1, "one sentence"
 
 
 def test_a_member_outside_of_an_archive_is_refused(tmp_path):
