@@ -102,8 +102,9 @@ def test_the_example_of_the_environments_runs():
     scope["envs"].close()
 
 
-PAGES = ("README.md", "docs/leaderboard.md", "tracks/README.md")
-"""The pages with commands to type, in the order in which a person meets them."""
+DOCS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md"))
+PAGES = ("README.md", *DOCS, "tracks/README.md")
+"""The pages that may hold commands to type, in the order in which a person meets them."""
 SERVERS = ("tensorboard ", "racer board serve")
 """Commands that end with Ctrl-C; they run beside the ones that follow on their page."""
 SHORT = "--cars 8 --ppo.batch-size 128 --ppo.n-steps 64 --ppo.n-epochs 1 --workers 1 "
