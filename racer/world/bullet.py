@@ -130,7 +130,11 @@ class World:
             localInertiaDiagonal=[spec.inertia_x, spec.inertia_y, spec.inertia_z],
             physicsClientId=client,
         )
-        meets = (WALLS | CARS | BOXES) if self.is_together else WALLS
+        # Bullet lets two bodies meet where either one's mask has the other's group, so a car that
+        # has walls of its own must not name them all: `wall_in` pairs it with those it meets.
+        meets = WALLS if self._is_walled_alike else 0
+        if self.is_together:
+            meets |= CARS | BOXES
         group = CARS if self._can_touch else 0
         bullet.setCollisionFilterGroupMask(body, -1, group, meets, physicsClientId=client)
         return body
