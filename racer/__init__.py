@@ -1,7 +1,6 @@
 """A DeepRacer-style car in PyBullet: environments, training, racing and a local leaderboard.
 
-Importing racer adds `racer/TimeTrial-v0`, `racer/ObjectAvoidance-v0` and `racer/HeadToBot-v0` to
-Gymnasium's registry.
+Importing racer adds its environments to Gymnasium's registry; see `racer.registration`.
 """
 
 from __future__ import annotations
@@ -10,39 +9,24 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gymnasium.envs.registration import register, registry
-
 if TYPE_CHECKING:
     from racer.judge import LapResult
     from racer.training.config import RunConfig
     from racer.training.folder import Run
 
 __version__ = "0.1.0"
-
-ENV_IDS = {
-    "time_trial": "racer/TimeTrial-v0",
-    "object_avoidance": "racer/ObjectAvoidance-v0",
-    "head_to_bot": "racer/HeadToBot-v0",
-}
-"""The id of each kind of race."""
+__all__ = ["drive", "export", "train"]
 
 
-def _prepare_caches() -> None:
+def _set_up() -> None:
     from racer.assets.caches import prepare
+    from racer.registration import register_environments
 
-    prepare()
+    prepare()  # before anything of racer imports numba or matplotlib
+    register_environments()
 
 
-_prepare_caches()  # before anything of racer imports numba or matplotlib
-
-for _kind, _id in ENV_IDS.items():
-    if _id not in registry:
-        register(
-            _id,
-            entry_point="racer.env:RacerEnv",
-            vector_entry_point="racer.env:RacerVectorEnv",
-            kwargs={"kind": _kind},
-        )
+_set_up()
 
 
 def train(config: RunConfig | Path | str, folder: Path | str | None = None, **changes: Any) -> Run:
@@ -51,7 +35,9 @@ def train(config: RunConfig | Path | str, folder: Path | str | None = None, **ch
     Args:
         config: A shipped config's name, a YAML file, or the config itself.
         folder: The run's folder; runs/<config>-<time> if not given.
-        changes: Fields of the config that shall have another value, such as `steps=100_000`.
+        changes: Fields of the config that shall have another value, such as `steps=100_000`. A
+            mapping changes some fields of a section, `ppo={"learning_rate": 1e-4}`, and so does a
+            dotted name, `**{"ppo.learning_rate": 1e-4}`, as `--ppo.learning-rate` does.
 
     Returns:
         The run: `export` packages its best policy, `racer runs show` tells what it came to.
@@ -60,7 +46,8 @@ def train(config: RunConfig | Path | str, folder: Path | str | None = None, **ch
         RacerError: A config, track, reward or folder that cannot be used.
     """
     from racer import assets
-    from racer.assets.document import read, validate
+    from racer.assets.changes import changed
+    from racer.assets.document import read
     from racer.training.config import RunConfig
     from racer.training.run import train as learn
 
@@ -68,8 +55,7 @@ def train(config: RunConfig | Path | str, folder: Path | str | None = None, **ch
     if not isinstance(config, RunConfig):
         path = assets.find(str(config), "configs")
         config, name = read(path, RunConfig), path.stem
-    if changes:
-        config = validate(config.model_dump() | changes, RunConfig, "racer.train")
+    config = changed(config, changes, "racer.train")
     return learn(config, None if folder is None else Path(folder), name=name).run
 
 

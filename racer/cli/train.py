@@ -12,7 +12,6 @@ from racer.cli.output import command, sentence
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
-    from racer.cli.options import Place
     from racer.training.config import RunConfig
     from racer.training.watch import Watch
 
@@ -30,7 +29,7 @@ def train(
     deepracer_logs: bool = False,
     quiet: bool = False,
     log: Path | None = None,
-    changes: dict[tuple[str | int, ...], Any] | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> None:
     """Train a policy, or go on with a run that was interrupted.
 
@@ -50,21 +49,21 @@ def train(
         changes: The values of the config's fields that differ, by place.
     """
     from racer import assets
+    from racer.assets.changes import changed
     from racer.assets.document import read
-    from racer.cli.options import with_values
     from racer.training.config import RunConfig
 
     changes = changes or {}
     if minutes is not None:
-        changes[("minutes",)] = minutes
+        changes["minutes"] = minutes
     if resume is not None:
         _check_resumed(config, run, changes)
-        _resume(resume, changes.get(("minutes",)), deepracer_logs, quiet, log)
+        _resume(resume, changes.get("minutes"), deepracer_logs, quiet, log)
         return
     if config is None:
         raise ConfigError(f"racer train wants a CONFIG: a YAML file, or one of {_shipped()}")
     path = assets.find(config, "configs")
-    chosen = with_values(read(path, RunConfig), changes)
+    chosen = changed(read(path, RunConfig), changes, "command line")
     _train(chosen, run, deepracer_logs, quiet, log, path.stem)
 
 
@@ -95,10 +94,10 @@ def _shipped() -> str:
     return ", ".join(assets.names("configs"))
 
 
-def _check_resumed(config: str | None, run: Path | None, changes: dict[Place, Any]) -> None:
+def _check_resumed(config: str | None, run: Path | None, changes: dict[str, Any]) -> None:
     """Refuse what a run that goes on cannot take, because it has its own config and folder."""
     given = [config or "", "--run" if run else ""]
-    given += ["--" + ".".join(map(str, place)) for place in changes if place != ("minutes",)]
+    given += [f"--{place}" for place in changes if place != "minutes"]
     if any(given):
         what = ", ".join(filter(None, given)).replace("_", "-")
         raise ConfigError(

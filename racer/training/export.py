@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from racer import ENV_IDS
 from racer.policy.entry import TrainedOn, write_entry
 from racer.policy.export import input_shapes, to_onnx
 from racer.policy.signing import PrivateKey
+from racer.registration import ENV_IDS
 from racer.track import load_track
 from racer.training.folder import Run
 from racer.training.run import trained_actor

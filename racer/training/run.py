@@ -267,7 +267,7 @@ def _signals_stop(watch: Watch) -> Iterator[None]:
 def trained_actor(run: Run) -> tuple[RunConfig, DeterministicActor, int]:
     """The config of a run, its best policy, and the steps that it took."""
     config, best = run.config(), run.best()
-    env = CarsVecEnv(RacerVectorEnv(1, **(config.env | {"reward": None})))
+    env = CarsVecEnv(RacerVectorEnv(1, **config.model_copy(update={"reward": None}).env))
     # Nothing is learnt here: the smallest rollout that PPO takes will do.
     ppo = config.ppo.model_copy(update={"n_steps": 2, "batch_size": 2})
     small = config.model_copy(update={"device": "cpu", "ppo": ppo})
