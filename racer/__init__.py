@@ -59,13 +59,18 @@ def train(config: RunConfig | Path | str, folder: Path | str | None = None, **ch
     return learn(config, None if folder is None else Path(folder), name=name).run
 
 
-def export(run: Run | Path | str, path: Path | str | None = None, name: str = "") -> Path:
+def export(
+    run: Run | Path | str, path: Path | str | None = None, name: str = "", int8: bool = False
+) -> Path:
     """Package a run's best policy as an entry, as `racer export` does.
 
     Args:
         run: The run, or its folder.
-        path: The entry to write; <run>.entry.zip if not given.
-        name: What a board calls it; the run's folder's name if not given.
+        path: The entry to write; if not given <run>.entry.zip, or <run>-int8.entry.zip.
+        name: What a board calls it; if not given the run's folder's name, with -int8 if that is
+            asked for.
+        int8: Quantize the policy to 8 bits, calibrated on what it sees in the race of the run's
+            evaluations.
 
     Returns:
         Where it lies.
@@ -73,11 +78,17 @@ def export(run: Run | Path | str, path: Path | str | None = None, name: str = ""
     Raises:
         RacerError: There is nothing to export, or it cannot be written.
     """
-    from racer.training.export import export_run
-
     folder = Path(run) if isinstance(run, (str, os.PathLike)) else run.folder
-    path = Path(path or f"{folder.name}.entry.zip")
-    export_run(folder, path, name or folder.name)
+    own = f"{folder.name}-int8" if int8 else folder.name
+    path = Path(path or f"{own}.entry.zip")
+    if int8:
+        from racer.training.int8 import export_int8
+
+        export_int8(folder, path, name or own)
+    else:
+        from racer.training.export import export_run
+
+        export_run(folder, path, name or own)
     return path
 
 

@@ -34,6 +34,8 @@ def board_check(entry: Path, json: bool = False) -> None:
     manifest = checked.entry.manifest
     by = f" by {manifest.author}" if manifest.author else ""
     print(f"accepted: {manifest.name}{by} (SHA-256 {checked.entry.sha256[:12]})")
+    if manifest.quantization:
+        print(f"quantized: to {manifest.quantization}")
     print(f"signed: {checked.entry.signer or 'by nobody'}")
     print(f"answers: in {1000 * checked.answer_s:.2f} ms")
     print(f"box: {checked.box}")

@@ -157,19 +157,37 @@ def _outcome(watch: Watch) -> Iterator[str]:
         yield f"next: {command('export', folder, '--out', entry)}"
 
 
-def export(run: Path, out: Path | None = None, name: str = "", key: Path | None = None) -> None:
+def export(
+    run: Path,
+    out: Path | None = None,
+    name: str = "",
+    key: Path | None = None,
+    int8: bool = False,
+) -> None:
     """Package a run's best policy as an entry.
 
     Args:
         run: The run's folder.
-        out: The entry to write; <run>.entry.zip where it is not given.
-        name: What the entry is called on a board; the run's name where it is not given.
+        out: The entry to write; <run>.entry.zip where it is not given, <run>-int8.entry.zip with
+            --int8.
+        name: What the entry is called on a board; the file's default name where it is not given.
         key: Sign it with this private key, made by `racer board keygen`.
+        int8: Quantize the policy to 8 bits, calibrated on what it sees in the race of the run's
+            evaluations, and race it beside the float32 one.
     """
     from racer.policy.signing import read_key
-    from racer.training.export import export_run
 
-    own = run.resolve().name
-    path = out or Path(f"{own}.entry.zip")
-    digest = export_run(run, path, name or own, read_key(key) if key else None)
+    own = f"{run.resolve().name}-int8" if int8 else run.resolve().name
+    path, name = out or Path(f"{own}.entry.zip"), name or own
+    private = read_key(key) if key else None
+    if int8:
+        from racer.training.int8 import export_int8, table
+
+        measured = export_int8(run, path, name, private)
+        digest = measured[-1].entry.sha256
+        console().print(table(measured))
+    else:
+        from racer.training.export import export_run
+
+        digest = export_run(run, path, name, private)
     print(f"entry: {path} (SHA-256 {digest[:12]})")

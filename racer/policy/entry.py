@@ -55,7 +55,7 @@ class TrainedOn(Document):
 
 
 class Manifest(Document):
-    """What `manifest.json` says about an entry."""
+    """What `manifest.json` says about an entry. A field that is None is absent from the file."""
 
     schema_version: Literal[1] = Field(default=1, description="of this manifest")
     name: Label = Field(min_length=1, description="what a board calls it, 1-60 characters")
@@ -68,6 +68,9 @@ class Manifest(Document):
     sensor: Sensors = Field(description="what the policy sees")
     actions: ActionSpace = Field(description="what its actions mean")
     trained_on: TrainedOn = Field(description="where the policy comes from")
+    quantization: Literal["int8"] | None = Field(
+        default=None, description="what the graph was quantized to; not given: nothing"
+    )
     files: dict[Literal["policy.onnx"], Digest] = Field(
         min_length=1, description="SHA-256 of each member but the manifest"
     )
@@ -106,6 +109,7 @@ def write_entry(
     car: str = "deepracer",
     author: str = "",
     racer_version: str = __version__,
+    quantization: Literal["int8"] | None = None,
     key: PrivateKey | None = None,
 ) -> str:
     """Write an entry, whole or not at all; the same content gives the same bytes.
@@ -122,6 +126,7 @@ def write_entry(
         car: The car that it drives.
         author: Who made it, up to 60 characters.
         racer_version: The racer that wrote the entry.
+        quantization: What the graph was quantized to.
         key: Signs the entry; see `racer.policy.signing`.
 
     Returns:
@@ -139,6 +144,7 @@ def write_entry(
         "sensor": sensor,
         "actions": actions,
         "trained_on": trained_on,
+        "quantization": quantization,
         "files": {POLICY: hashlib.sha256(policy).hexdigest()},
     }
     try:
@@ -183,7 +189,7 @@ def read_entry(path: Path | str) -> Entry:
 
 def _pack(policy: bytes, manifest: Manifest, key: PrivateKey | None) -> bytes:
     """The package's bytes. Stored, because what zlib deflates to differs from build to build."""
-    tree: dict[str, Any] = manifest.model_dump(mode="json")
+    tree: dict[str, Any] = manifest.model_dump(mode="json", exclude_none=True)
     text = (json.dumps(tree, indent=2, ensure_ascii=False) + "\n").encode()
     members = {MANIFEST: text, POLICY: policy}
     if key:
