@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -40,13 +41,14 @@ def quantize(graph: bytes, observations: Sequence[Observations]) -> bytes:
     # this mark the quantizer warns, and sets up the root logger to do so.
     onnx.helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})
     nodes = model.graph.node
+    frames: Any = _Frames(observations)
     last = max(k for k, node in enumerate(nodes) if node.op_type == "Gemm")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantize_static(
             model,
             path,
-            _Frames(observations),
+            frames,
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -60,7 +62,7 @@ def quantize(graph: bytes, observations: Sequence[Observations]) -> bytes:
 
 
 class _Frames:
-    """Evenly spaced observations, one after the other; a `CalibrationDataReader`."""
+    """Evenly spaced observations, one after the other: a `CalibrationDataReader` by its method."""
 
     def __init__(self, observations: Sequence[Observations]) -> None:
         count = min(FRAMES, len(observations))

@@ -67,8 +67,9 @@ def test_a_manifest_says_what_a_graph_was_quantized_to_and_else_nothing(good, tm
     write_entry(path, POLICY, **FIELDS, quantization="int8")
     assert manifest_of(path)["quantization"] == "int8"
     assert read_entry(path).manifest.quantization == "int8"
+    unknown: dict[str, Any] = FIELDS | {"quantization": "int2"}
     with pytest.raises(EntryError, match="quantization"):
-        write_entry(path, POLICY, **FIELDS | {"quantization": "int2"})
+        write_entry(path, POLICY, **unknown)
 
 
 @pytest.fixture

@@ -252,8 +252,8 @@ QUANTIZED = helper.make_model(
         [helper.make_tensor_value_info("observation", FLOAT, (1, SIZE))],
         [helper.make_tensor_value_info("action", FLOAT, (1, 2))],
         [
-            numpy_helper.from_array(np.float32(1 / 127), "step"),
-            numpy_helper.from_array(np.uint8(128), "zero"),
+            numpy_helper.from_array(np.array(1 / 127, np.float32), "step"),
+            numpy_helper.from_array(np.array(128, np.uint8), "zero"),
             numpy_helper.from_array(np.rint(30 * WEIGHTS).astype(np.int8), "w"),
             numpy_helper.from_array(np.full(2, 1 / 30, np.float32), "scale"),
             numpy_helper.from_array(np.zeros(2, np.int8), "none"),

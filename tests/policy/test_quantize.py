@@ -1,6 +1,7 @@
 """Graphs of 8-bit numbers: what racer makes of a policy, and which of others it takes."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import onnx
@@ -148,7 +149,8 @@ def test_frames_are_taken_evenly_from_first_to_last(count, first):
 def by_quantizer(folder, **settings):
     """What onnxruntime's quantizer makes of a policy, called as its documentation shows."""
     out = folder / "int8.onnx"
-    quantize_static(onnx.load_model_from_string(PLAIN), out, _Frames(STATES), **settings)
+    frames: Any = _Frames(STATES)
+    quantize_static(onnx.load_model_from_string(PLAIN), out, frames, **settings)
     return out.read_bytes()
 
 
