@@ -1,6 +1,5 @@
 """Graphs of 8-bit numbers: what racer makes of a policy, and which of others it takes."""
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -93,8 +92,8 @@ def answers(graph, observations, *rest):
 def test_a_quantized_policy_does_nearly_what_it_did():
     assert check_graph(entry(INT8)).seen == check_graph(entry(PLAIN)).seen
     difference = np.abs(answers(INT8, STATES) - answers(PLAIN, STATES))
-    assert 0 < difference.max() < 0.06
-    assert difference.mean() < 0.015
+    assert 0 < difference.max() < 0.04
+    assert difference.mean() < 0.01
 
 
 def test_a_quantized_policy_gives_the_same_bytes_twice():
@@ -128,10 +127,10 @@ def test_a_discrete_policy_of_several_sensors_chooses_the_same_where_it_is_sure(
     assert set(chosen[is_sure].tolist()) == {0, 1}
 
 
-def test_quantizing_says_nothing_and_leaves_the_log_alone(capfd):
-    before = list(logging.getLogger().handlers)
+def test_quantizing_says_nothing(capfd, caplog):
+    """A warning of the quantizer's would set up the root logger, too."""
     quantize(PLAIN, STATES[:2])
-    assert logging.getLogger().handlers == before
+    assert caplog.records == []
     assert capfd.readouterr() == ("", "")
 
 
