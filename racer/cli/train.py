@@ -170,7 +170,8 @@ def export(
         run: The run's folder.
         out: The entry to write; <run>.entry.zip where it is not given, <run>-int8.entry.zip with
             --int8.
-        name: What the entry is called on a board; the file's default name where it is not given.
+        name: What the entry is called on a board; where it is not given the run's name, with -int8
+            behind it for --int8.
         key: Sign it with this private key, made by `racer board keygen`.
         int8: Quantize the policy to 8 bits, calibrated on what it sees in the race of the run's
             evaluations, and race it beside the float32 one.
