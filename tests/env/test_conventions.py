@@ -1,6 +1,8 @@
 """The environments do what Gymnasium's own do, so that other libraries' code meets no surprise."""
 
 import inspect
+import re
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -12,7 +14,7 @@ from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import vector as wrappers
 
-from racer.env import RacerEnv, RacerVectorEnv
+from racer.env import EnvConfig, RacerEnv, RacerVectorEnv
 from racer.errors import ConfigError
 from racer.race import RaceConfig
 from racer.registration import ARGUMENTS
@@ -440,3 +442,19 @@ def test_the_constructors_document_every_argument():
     for cls in (RacerEnv, RacerVectorEnv):
         named = [p.name for p in inspect.signature(cls).parameters.values()]
         assert all(f"{name}:" in (cls.__doc__ or "") for name in named), cls
+
+
+PAGE = (Path(__file__).parents[2] / "docs/environment.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+def test_the_examples_of_the_environment_s_page_run(example):
+    exec(compile(example, "docs/environment.md", "exec"), {})
+
+
+def test_the_environment_s_page_names_every_id_and_every_keyword():
+    keywords = [*inspect.signature(RacerEnv).parameters, *EnvConfig.model_fields]
+    keywords += inspect.signature(RacerVectorEnv).parameters
+    internal = {"kind", "config", "num_envs"}
+    assert [name for name in ARGUMENTS if f"`{name}`" not in PAGE] == []
+    assert [name for name in {*keywords} - internal if f"| `{name}` |" not in PAGE] == []
