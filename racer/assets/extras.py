@@ -7,7 +7,7 @@ from racer import assets
 EXTRAS = {
     "train": (
         *("torch", "stable-baselines3", "tensorboard", "onnx", "onnxscript"),
-        *("moviepy", "opencv-python-headless"),
+        *("array-api-compat", "moviepy", "opencv-python-headless"),
     ),
     "limit": ("casadi",),
     "dev": ("commonroad-vehicle-models", "playwright"),
