@@ -17,10 +17,10 @@ from racer.assets.document import validate
 from racer.car.spec import car_named
 from racer.env.arguments import (
     autoreset_mode_of,
+    refuse_below_one,
     refuse_options,
     refuse_unknown,
     seeds_of,
-    step_limit,
     with_kind,
 )
 from racer.env.config import EnvConfig
@@ -92,6 +92,8 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
         >>> envs.close()
     """
 
+    metadata = METADATA | {"autoreset_mode": AutoresetMode.SAME_STEP}
+
     def __init__(
         self,
         num_envs: int = 1,
@@ -114,6 +116,8 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             raise ConfigError(f"render_mode {render_mode!r}; known: rgb_array, human, None")
         self.autoreset_mode = autoreset_mode_of(autoreset_mode)
         self.metadata = METADATA | {"autoreset_mode": self.autoreset_mode}
+        refuse_below_one("num_envs", num_envs)
+        refuse_below_one("max_episode_steps", 1 if max_episode_steps is None else max_episode_steps)
         self.config = validate(with_kind(config, kind), EnvConfig, "racer environment")
         self.num_envs, self.render_mode = num_envs, render_mode
         self.tracks = [load_track(name) for name in self.config.track]
@@ -125,7 +129,7 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             num_envs,
             gui=render_mode == "human",
             randomisation=self.config.randomisation,
-            max_steps=step_limit(max_episode_steps),
+            max_steps=max_episode_steps,
         )
         self.world = self.race.world
         walls = self.config.race.walls
@@ -148,7 +152,8 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             self.world.paint(self.tracks[0].left, self.tracks[0].right)
         self._everyone = np.arange(num_envs)
         self.spent = {"physics": 0.0, "sensors": 0.0, "reward": 0.0}
-        self._first_seeds = tuple(seeding.np_random()[1] + i for i in range(num_envs))
+        _, first = seeding.np_random()
+        self._first_seeds = tuple(first + i for i in range(num_envs))
         self.generators = [np.random.default_rng(seed) for seed in self._first_seeds]
         self._obs: Observations = self._sensors[0].buffer(self.num_envs)
         self._views: dict[int, Any] = {}
