@@ -26,7 +26,7 @@ from racer.training.checkpoints import Checkpoints
 from racer.training.config import RunConfig
 from racer.training.copies import REWARD, copy_files
 
-Ended = Literal["finished", "out of time", "stopped", "failed"]
+Ended = Literal["finished", "out of time", "stopped", "stopped by callback", "failed"]
 
 
 @dataclass(frozen=True)

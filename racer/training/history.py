@@ -37,8 +37,8 @@ def summary(run: Run) -> dict[str, Any]:
         `run`, its folder; `config`, its config's name; `began`, when; `state`; `is_resumable`;
         `error`, why it failed; `steps` done of `wanted`; `seed`; and of the best evaluation
         `laps_completed` of `laps`, `best_lap_s` and `x_limit`; None what is not known. The state
-        is "running", "finished", "out of time", "stopped" (by a signal), "failed", or
-        "interrupted" where the process vanished.
+        is "running", "finished", "out of time", "stopped" (by a signal), "stopped by
+        callback", "failed", or "interrupted" where the process vanished.
 
     Raises:
         RacerError: A file of it cannot be read.
