@@ -114,12 +114,21 @@ def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapRes
         laps: Laps to drive.
         seed: Seed of the environment.
 
+    Returns:
+        The race: lap times and what was recorded at each step. `plot` draws its line, `video`
+        films it; a notebook shows both, and a summary of the result itself.
+
     Raises:
         RacerError: The entry or the track cannot be used.
     """
+    from dataclasses import replace
+
     from racer.judge import home_race, judge_entries, race_rules
     from racer.pilot import PILOTS
     from racer.policy.entry import read_entry
 
     racer = str(entry) if str(entry) in PILOTS else read_entry(entry)
-    return judge_entries([racer], track, race_rules(laps, like=home_race(racer)), seed)[0]
+    result = judge_entries([racer], track, race_rules(laps, like=home_race(racer)), seed)[0]
+    assert result.scene
+    name = racer if isinstance(racer, str) else racer.manifest.name
+    return replace(result, scene=replace(result.scene, name=name))
