@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 from ipykernel.kernelspec import get_kernel_dict
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
@@ -23,11 +23,12 @@ TIMEOUT = 600
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-class ThisPython(KernelSpecManager):
-    """Knows one kernel: the running interpreter, whatever kernels are installed."""
+class ThisPython(AsyncKernelManager):
+    """Starts the running interpreter as the kernel, whatever kernels are installed."""
 
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        """Return it."""
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """What is started."""
         return KernelSpec(**get_kernel_dict())
 
 
@@ -37,20 +38,18 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
     Raises:
         CellExecutionError: A cell raises.
     """
+    client = NotebookClient(
+        notebook,
+        kernel_manager_class=ThisPython,
+        timeout=TIMEOUT,
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+        coalesce_streams=True,
+    )
     with tempfile.TemporaryDirectory() as sockets:
-        kernel = AsyncKernelManager(
-            kernel_spec_manager=ThisPython(),
-            connection_file=f"{sockets}/kernel.json",
-            transport="ipc",
-        )
-        NotebookClient(
-            notebook,
-            km=kernel,
-            timeout=TIMEOUT,
-            resources={"metadata": {"path": str(folder)}},
-            record_timing=False,
-            coalesce_streams=True,
-        ).execute()
+        kernel = client.create_kernel_manager()
+        kernel.transport, kernel.connection_file = "ipc", f"{sockets}/kernel.json"
+        client.execute()
     # What differs from one machine to the next, and nobody reads.
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 
