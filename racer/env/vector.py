@@ -93,6 +93,8 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
     """
 
     metadata = METADATA | {"autoreset_mode": AutoresetMode.SAME_STEP}
+    is_together = False
+    """Whether the cars race each other on one road; see `Race`."""
 
     def __init__(
         self,
@@ -128,6 +130,7 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             self.car,
             num_envs,
             gui=render_mode == "human",
+            is_together=self.is_together,
             randomisation=self.config.randomisation,
             max_steps=max_episode_steps,
         )
@@ -430,19 +433,30 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             self._shown = time.perf_counter()
         if self.render_mode != "rgb_array":
             return None
-        return tuple(self._picture(car) for car in range(self.num_envs))
+        return tuple(self.picture(car) for car in range(self.num_envs))
 
-    def _picture(self, car: int) -> np.ndarray:
+    def picture(self, car: int) -> np.ndarray:
+        """Return a chase view of one car and of all that it meets, (480, 640, 3) uint8."""
         from racer.view.chase import Actor, ChaseView, bots
+        from racer.view.model import livery
 
-        track = int(self.race.road[car]) // 2
+        race, state, waiting = self.race, self.world.state, self.race.is_waiting
+        track = int(race.road[car]) // 2
         if track not in self._views:
             walls = self.config.race.walls
             self._views[track] = ChaseView(self.tracks[track], self.car, walls=walls)
-        state, boxes, colours = self.world.state, self.world.boxes[car], self.race.colours[car]
-        cars = [Actor(state.body[car], float(state.steering[car]))]
-        if self.race.objects.is_moving:
-            cars += bots(boxes, self.car)
+        paint, shown = [livery(0)] * self.num_envs, np.array([car])
+        if self.is_together:
+            paint = [livery(i) for i in range(self.num_envs)]
+            shown = np.union1d(shown, np.flatnonzero(race.ending == Ending.RUNNING))
+        cars = [
+            Actor(state.body[i], float(state.steering[i]), paint[i], is_ghost=bool(waiting[i]))
+            for i in shown.tolist()
+        ]
+        count = race.objects.count
+        boxes, colours = self.world.boxes[car, :count], race.colours[car, :count]
+        if race.objects.is_moving:
+            cars += bots(boxes, self.car, before=len(set(paint)))
             boxes, colours = boxes[:0], colours[:0]
         picture = self._views[track].frame(state.body[car], cars, boxes, colours)
         return np.ascontiguousarray(picture[..., :3])
@@ -454,6 +468,20 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
     def close_extras(self, **kwargs: Any) -> None:
         """Free the world; called by `close`."""
         self.world.close()
+
+
+def info_of(info: dict[str, Any], car: int) -> dict[str, Any]:
+    """Return one car's info as `RacerEnv` gives it, from `RacerVectorEnv.info` of all n cars.
+
+    Numbers are of numpy's types, and a truth value is an array: so each has a dtype.
+    """
+    own = {name: values for name, values in info.items() if name[0] != "_"}
+    drawn = own.pop("drawn", None)
+    own = {name: values[car] for name, values in own.items()}
+    own["is_success"] = np.asarray(own["is_success"])
+    if drawn:
+        own["drawn"] = {name: v[car] for name, v in drawn.items() if name[0] != "_"}
+    return own
 
 
 def _masked(values: dict[str, Any], mask: np.ndarray) -> dict[str, Any]:
