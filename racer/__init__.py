@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.envs.registration import register, registry
 
 if TYPE_CHECKING:
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.vec_env import VecEnv
     from torch import nn
 
     from racer.judge import LapResult
@@ -95,6 +97,40 @@ def export(run: Run | Path | str, path: Path | str | None = None, name: str = ""
     path = Path(path or f"{folder.name}.entry.zip")
     export_run(folder, path, name or folder.name)
     return path
+
+
+def to_sb3(
+    run: Run | Path | str, checkpoint: int | None = None, env: VecEnv | None = None
+) -> PPO:
+    """Return a run's policy as a model of Stable-Baselines3.
+
+    It predicts what the exported entry does, and learns on with the run's optimiser and counts.
+    `model.save("ppo.zip")` writes a file that Stable-Baselines3's `PPO.load` reads. That needs no
+    racer where the policy sees one sensor and its network is plain: numbers that are neither
+    standardised nor have `vectors`, or a frame with `preset: shallow`. Any other needs racer to be
+    importable there.
+
+    Args:
+        run: The run, or its folder.
+        checkpoint: The steps after which it was saved, as `racer runs show` lists them; the best
+            checkpoint by default.
+        env: What the model shall learn on, if it shall; its spaces are those of the run.
+
+    Returns:
+        The model, on the CPU.
+
+    Raises:
+        RunError: There is no run, or no such checkpoint.
+        ValueError: `env` has other spaces.
+
+    Example:
+        >>> model = racer.to_sb3("runs/first")
+        >>> action, _ = model.predict(observation, deterministic=True)
+    """
+    from racer.training.folder import Run
+    from racer.training.sb3 import as_ppo
+
+    return as_ppo(run if isinstance(run, Run) else Run.open(Path(run)), checkpoint, env)
 
 
 def write_entry(

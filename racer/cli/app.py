@@ -43,6 +43,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "watch": runs.watch,
         "analyze": deepracer.analyze,
         "export": train.export,
+        "card": runs.card,
     },
     "Race": {
         "race": race.race,
