@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.envs.registration import register, registry
 
 if TYPE_CHECKING:
-    from stable_baselines3 import PPO
-    from stable_baselines3.common.vec_env import VecEnv
     from torch import nn
 
     from racer.judge import LapResult
     from racer.training.config import RunConfig
     from racer.training.folder import Run
+    from racer.training.sb3 import PPO, VecEnv
 
 __version__ = "0.1.0"
 
@@ -99,9 +98,7 @@ def export(run: Run | Path | str, path: Path | str | None = None, name: str = ""
     return path
 
 
-def to_sb3(
-    run: Run | Path | str, checkpoint: int | None = None, env: VecEnv | None = None
-) -> PPO:
+def to_sb3(run: Run | Path | str, checkpoint: int | None = None, env: VecEnv | None = None) -> PPO:
     """Return a run's policy as a model of Stable-Baselines3.
 
     It predicts what the exported entry does, and learns on with the run's optimiser and counts.

@@ -61,6 +61,10 @@ class TrainedOn(Document):
     seed: int | None = Field(default=None, ge=0, description="the run's seed, from 0")
 
 
+UNKNOWN = TrainedOn()
+"""The origin of a policy of which nothing is said."""
+
+
 class Manifest(Document):
     """What `manifest.json` says about an entry.
 
@@ -80,7 +84,7 @@ class Manifest(Document):
     interface: Interface | None = Field(
         default=None, description="what the graph's numbers mean, in words"
     )
-    trained_on: TrainedOn = Field(default=TrainedOn(), description="where the policy comes from")
+    trained_on: TrainedOn = Field(default=UNKNOWN, description="where the policy comes from")
     files: dict[Literal["policy.onnx"], Digest] = Field(
         min_length=1, description="SHA-256 of each member but the manifest"
     )
@@ -115,7 +119,7 @@ def write_entry(
     env: str,
     sensor: Sensors,
     actions: ActionSpace,
-    trained_on: TrainedOn = TrainedOn(),
+    trained_on: TrainedOn = UNKNOWN,
     car: str = "deepracer",
     author: str = "",
     racer_version: str = __version__,
@@ -207,7 +211,7 @@ def _pack(policy: bytes, manifest: Manifest, key: PrivateKey | None) -> bytes:
     """The package's bytes. Stored, because what zlib deflates to differs from build to build."""
     unused = {"continuous": {"choices"}, "discrete": {"steering_deg", "speed"}}
     absent: dict[str, Any] = {"actions": unused[manifest.actions.kind]}
-    if manifest.trained_on == TrainedOn():
+    if manifest.trained_on == UNKNOWN:
         absent["trained_on"] = True
     tree: dict[str, Any] = manifest.model_dump(mode="json", exclude=absent, exclude_none=True)
     text = (json.dumps(tree, indent=2, ensure_ascii=False) + "\n").encode()

@@ -20,7 +20,6 @@ from racer.policy.signing import PrivateKey
 from racer.track import load_track
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 

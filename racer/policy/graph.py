@@ -19,8 +19,8 @@ _USUAL = """
     ReduceSum Selu Sigmoid Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Unsqueeze Where
 """
 _SCRIPTED = """
-    Acos And Asin Atan Ceil Cos Equal Greater GreaterOrEqual IsNaN Less LessOrEqual Not Or Reciprocal
-    Round Sign Sin Tan Xor
+    Acos And Asin Atan Ceil Cos Equal Greater GreaterOrEqual IsNaN Less LessOrEqual Not Or
+    Reciprocal Round Sign Sin Tan Xor
 """
 """What a controller that was written, not learnt, needs besides."""
 OPERATORS = frozenset((_EXPORTED + _USUAL + _SCRIPTED).split())

@@ -81,8 +81,8 @@ def _meaning(sensor: SensorConfig) -> str:
 
 def _fan(lidar: LidarConfig | SectorLidarConfig | DiscretizedSectorLidarConfig) -> str:
     return (
-        f"{lidar.beams} beams over {lidar.span_deg:g} deg, counter-clockwise, the middle of the fan "
-        f"{lidar.yaw_deg:g} deg left of ahead"
+        f"{lidar.beams} beams over {lidar.span_deg:g} deg, counter-clockwise, the middle of the "
+        f"fan {lidar.yaw_deg:g} deg left of ahead"
     )
 
 

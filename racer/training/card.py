@@ -98,7 +98,7 @@ def card(
     """
     best = run.best_record() or {}
     results = [best["result"], *best.get("others", ())] if best else []
-    head = yaml.safe_dump(front_matter(ENV_IDS[config.race.kind], rewards, results), sort_keys=False)
+    head = front_matter(ENV_IDS[config.race.kind], rewards, results)
     name = run.folder.resolve().name
     parts = [
         _head(name, config, steps),
@@ -110,7 +110,11 @@ def card(
         _reward(config),
         _versions(versions),
     ]
-    return f"---\n{head}---\n\n" + "\n\n".join(filter(None, parts)) + "\n"
+    return (
+        f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n"
+        + "\n\n".join(filter(None, parts))
+        + "\n"
+    )
 
 
 def front_matter(env: str, rewards: Rewards, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
