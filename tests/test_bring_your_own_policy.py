@@ -75,6 +75,7 @@ def accepted(path: str, capsys) -> bool:
     return "accepted: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_dqn_of_cleanrl_is_an_entry_that_drives_its_best_actions(here, capsys):
     q_network = train_as_cleanrl_does(64)
     exec(DQN, scope := {})

@@ -186,7 +186,8 @@ def _interface(config: RunConfig) -> str:
 
 def _results(results: Sequence[dict[str, Any]], rewards: Rewards) -> str:
     mean, spread, episodes = rewards
-    text = f"## Results\n\nMean reward: {mean:.2f} +/- {spread:.2f} over {episodes} episodes.\n\n"
+    text = f"## Results\n\nMean reward: {mean:.2f} +/- {spread:.2f} over {episodes} episodes "
+    text += "that start and end as in training.\n\n"
     if not results:
         return text + "The judge has not seen it."
     rows = [
@@ -231,7 +232,7 @@ def _hyperparameters(run: Run, config: RunConfig) -> str:
     keys = ["seed", "cars", "steps", *(key for key in whole if key.startswith(chosen))]
     keys += [key for key in differences(run.written_config()) if key not in keys]
     rows = [[f"`{key}`", f"`{whole[key]}`"] for key in keys if whole.get(key) is not None]
-    told = "PPO's fields are Stable-Baselines3's; `config.yaml` has all the others."
+    told = "`ppo.*` are named as in Stable-Baselines3; `config.yaml` has all the others."
     return f"## Hyperparameters\n\n{told}\n\n{_table(['field', 'value'], rows)}"
 
 

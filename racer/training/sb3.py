@@ -80,9 +80,9 @@ def _rebuild(model: PPO, kwargs: dict[str, Any]) -> None:
     before = model.policy
     assert isinstance(before, ActorCriticPolicy)
     model.policy_kwargs = kwargs
-    model.policy = model.policy_class(
-        model.observation_space, model.action_space, model.lr_schedule, **kwargs
-    )
-    names, values = model.policy.state_dict(), before.state_dict().values()
-    model.policy.load_state_dict(dict(zip(names, values, strict=True)))
-    model.policy.optimizer.load_state_dict(before.optimizer.state_dict())
+    spaces = model.observation_space, model.action_space
+    after = type(before)(*spaces, model.lr_schedule, **kwargs)  # pyright: ignore[reportArgumentType]
+    names, values = after.state_dict(), before.state_dict().values()
+    after.load_state_dict(dict(zip(names, values, strict=True)))
+    after.optimizer.load_state_dict(before.optimizer.state_dict())
+    model.policy = after

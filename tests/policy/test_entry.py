@@ -449,7 +449,8 @@ def test_what_is_not_known_of_a_policy_s_origin_is_absent_from_its_manifest(tmp_
     [("continuous", {"kind", "steering_deg", "speed"}), ("discrete", {"kind", "choices"})],
 )
 def test_a_manifest_says_of_the_actions_what_its_kind_of_them_has(tmp_path, kind, says):
-    write_entry(tmp_path / "e", POLICY, **FIELDS | {"actions": ActionSpace(kind=kind)})
+    fields: dict[str, Any] = FIELDS | {"actions": ActionSpace(kind=kind)}
+    write_entry(tmp_path / "e", POLICY, **fields)
     assert set(manifest_of(tmp_path / "e")["actions"]) == says
 
 

@@ -95,9 +95,10 @@ def test_of_a_module_that_values_choices_the_best_one_is_driven(tmp_path, no_box
 @pytest.mark.slow
 def test_a_module_s_two_numbers_are_clipped_and_it_is_left_as_it_was(tmp_path):
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(26, 2), nn.Dropout(0.5))
+    linear = nn.Linear(26, 2)
+    net = nn.Sequential(linear, nn.Dropout(0.5))
     with torch.no_grad():
-        net[0].weight.mul_(3.0)
+        linear.weight.mul_(3.0)
     before = [one.clone() for one in net.parameters()]
     policy = OnnxPolicy(read_entry(racer.write_entry(net, tmp_path / "e", sensor="state")))
     assert net.training

@@ -1,5 +1,7 @@
 """What a manifest says of a policy's numbers is what the environment makes of them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ SENSORS = [
 ]
 
 
-def words(sensor="state", actions="continuous"):
+def words(sensor: Any = "state", actions: Any = "continuous"):
     config = validate({"sensor": sensor, "actions": actions}, EnvConfig, "test")
     return config, interface_of(config.sensor, config.actions)
 

@@ -1,8 +1,10 @@
 """A run's policy as a model of Stable-Baselines3: the same actions, saved, loaded, learning on."""
 
 import io
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,7 +93,8 @@ def test_a_model_of_numbers_is_made_of_nothing_of_racer_s(run, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     again = PPO.load(saved)
     seen = np.linspace(-1, 1, 26, dtype=np.float32)
-    assert np.array_equal(model.predict(seen, True)[0], again.predict(seen, True)[0])
+    mine, theirs = (one.predict(seen, deterministic=True)[0] for one in (model, again))
+    assert np.array_equal(mine, theirs)
 
 
 def test_a_model_has_the_run_s_counts_optimiser_and_hyperparameters(run):
@@ -121,6 +124,18 @@ def test_a_model_learns_on_where_the_run_ended(run):
     env.close()
     assert model.num_timesteps == 256 + 64
     assert not torch.equal(model.policy.action_net.get_parameter("weight"), before)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_docs_saves_loads_and_learns_on(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert "model.learn(10_000" in example
+    monkeypatch.chdir(tmp_path)
+    trained(tmp_path / "runs" / "first", steps=128)
+    exec(example.replace("10_000", "64"), scope := {})
+    scope["env"].close()
+    assert scope["model"].num_timesteps >= 128 + 64
 
 
 def test_an_environment_of_other_observations_is_refused(run):
