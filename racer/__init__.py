@@ -1,7 +1,6 @@
 """A DeepRacer-style car in PyBullet: environments, training, racing and a local leaderboard.
 
-Importing racer adds `racer/TimeTrial-v0`, `racer/ObjectAvoidance-v0` and `racer/HeadToBot-v0` to
-Gymnasium's registry.
+Importing racer adds its environments to Gymnasium's registry; see `racer.registration`.
 """
 
 from __future__ import annotations
@@ -9,8 +8,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from gymnasium.envs.registration import register, registry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,31 +18,18 @@ if TYPE_CHECKING:
     from racer.training.sb3 import PPO, VecEnv
 
 __version__ = "0.1.0"
-
-ENV_IDS = {
-    "time_trial": "racer/TimeTrial-v0",
-    "object_avoidance": "racer/ObjectAvoidance-v0",
-    "head_to_bot": "racer/HeadToBot-v0",
-}
-"""The id of each kind of race."""
+__all__ = ["drive", "export", "to_sb3", "train", "write_entry"]
 
 
-def _prepare_caches() -> None:
+def _set_up() -> None:
     from racer.assets.caches import prepare
+    from racer.registration import register_environments
 
-    prepare()
+    prepare()  # before anything of racer imports numba or matplotlib
+    register_environments()
 
 
-_prepare_caches()  # before anything of racer imports numba or matplotlib
-
-for _kind, _id in ENV_IDS.items():
-    if _id not in registry:
-        register(
-            _id,
-            entry_point="racer.env:RacerEnv",
-            vector_entry_point="racer.env:RacerVectorEnv",
-            kwargs={"kind": _kind},
-        )
+_set_up()
 
 
 def train(config: RunConfig | Path | str, folder: Path | str | None = None, **changes: Any) -> Run:
@@ -54,7 +38,9 @@ def train(config: RunConfig | Path | str, folder: Path | str | None = None, **ch
     Args:
         config: A shipped config's name, a YAML file, or the config itself.
         folder: The run's folder; runs/<config>-<time> if not given.
-        changes: Fields of the config that shall have another value, such as `steps=100_000`.
+        changes: Fields of the config that shall have another value, such as `steps=100_000`. A
+            mapping changes some fields of a section, `ppo={"learning_rate": 1e-4}`, and so does a
+            dotted name, `**{"ppo.learning_rate": 1e-4}`, as `--ppo.learning-rate` does.
 
     Returns:
         The run: `export` packages its best policy, `racer runs show` tells what it came to.
@@ -63,7 +49,8 @@ def train(config: RunConfig | Path | str, folder: Path | str | None = None, **ch
         RacerError: A config, track, reward or folder that cannot be used.
     """
     from racer import assets
-    from racer.assets.document import read, validate
+    from racer.assets.changes import changed
+    from racer.assets.document import read
     from racer.training.config import RunConfig
     from racer.training.run import train as learn
 
@@ -71,18 +58,22 @@ def train(config: RunConfig | Path | str, folder: Path | str | None = None, **ch
     if not isinstance(config, RunConfig):
         path = assets.find(str(config), "configs")
         config, name = read(path, RunConfig), path.stem
-    if changes:
-        config = validate(config.model_dump() | changes, RunConfig, "racer.train")
+    config = changed(config, changes, "racer.train")
     return learn(config, None if folder is None else Path(folder), name=name).run
 
 
-def export(run: Run | Path | str, path: Path | str | None = None, name: str = "") -> Path:
+def export(
+    run: Run | Path | str, path: Path | str | None = None, name: str = "", int8: bool = False
+) -> Path:
     """Package a run's best policy as an entry, as `racer export` does.
 
     Args:
         run: The run, or its folder.
-        path: The entry to write; <run>.entry.zip if not given.
-        name: What a board calls it; the run's folder's name if not given.
+        path: The entry to write; if not given <run>.entry.zip, or <run>-int8.entry.zip.
+        name: What a board calls it; if not given the run's folder's name, with -int8 if that is
+            asked for.
+        int8: Quantize the policy to 8 bits, calibrated on what it sees in the race of the run's
+            evaluations.
 
     Returns:
         Where it lies.
@@ -90,11 +81,17 @@ def export(run: Run | Path | str, path: Path | str | None = None, name: str = ""
     Raises:
         RacerError: There is nothing to export, or it cannot be written.
     """
-    from racer.training.export import export_run
-
     folder = Path(run) if isinstance(run, (str, os.PathLike)) else run.folder
-    path = Path(path or f"{folder.name}.entry.zip")
-    export_run(folder, path, name or folder.name)
+    own = f"{folder.name}-int8" if int8 else folder.name
+    path = Path(path or f"{own}.entry.zip")
+    if int8:
+        from racer.training.int8 import export_int8
+
+        export_int8(folder, path, name or own)
+    else:
+        from racer.training.export import export_run
+
+        export_run(folder, path, name or own)
     return path
 
 
@@ -135,7 +132,7 @@ def write_entry(
     path: Path | str,
     *,
     name: str = "",
-    sensor: Any = "camera",
+    sensor: Any = None,
     actions: Any = "continuous",
     env: str = "racer/TimeTrial-v0",
     track: str | None = None,
@@ -162,7 +159,8 @@ def write_entry(
         path: The entry to write, by custom `<name>.entry.zip`; it replaces an older entry, and no
             other file.
         name: What a board calls it, 1-60 characters; the file's name by default.
-        sensor: As the environment takes it: `"state"`, a dict with `kind`, or a list of them.
+        sensor: As the environment takes it: `"state"`, a dict with `kind`, or a list of them; that
+            of `env` by default.
         actions: As the environment takes it: `"continuous"`, `"discrete"`, a dict, or a
             `model_metadata.json`.
         env: The id of the environment that it is made for.

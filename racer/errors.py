@@ -13,6 +13,13 @@ class ConfigError(RacerError):
     """A YAML file or a command-line override cannot be used."""
 
 
+class UnexpectedKeywordError(ConfigError, TypeError):
+    """A call has a keyword argument that the function does not know.
+
+    It is a `TypeError` with Python's own words, since libraries probe for keywords that way.
+    """
+
+
 class TrackError(RacerError):
     """A track is missing or its geometry cannot be driven."""
 

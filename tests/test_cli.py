@@ -330,5 +330,16 @@ def test_python_s_export_takes_a_run_or_its_folder(tmp_path, monkeypatch):
     assert exported == [(run.folder, Path("first.entry.zip"), "first")] * 3
 
 
+def test_python_s_export_quantizes_where_it_is_asked_to(tmp_path, monkeypatch):
+    exported = []
+    monkeypatch.setattr("racer.training.int8.export_int8", lambda *words: exported.append(words))
+    assert racer.export(tmp_path / "first", int8=True) == Path("first-int8.entry.zip")
+    assert racer.export(tmp_path / "first", "a.zip", "swift", int8=True) == Path("a.zip")
+    assert [words[1:] for words in exported] == [
+        (Path("first-int8.entry.zip"), "first-int8"),
+        (Path("a.zip"), "swift"),
+    ]
+
+
 def test_a_folder_is_no_entry_and_the_way_from_a_run_to_one_is_told(capsys, tmp_path):
     assert f"racer export {tmp_path}" in refused(capsys, "race", tmp_path)

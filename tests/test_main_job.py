@@ -1,10 +1,12 @@
 """Train, export, race, submit, show: the whole path through the command line, in small."""
 
 import json
+import re
 
 import pytest
 
 from racer.cli import main
+from racer.policy.entry import read_entry
 from tests.training.test_run import SMALL
 
 
@@ -78,3 +80,27 @@ def test_a_submission_stands_on_the_board_with_the_same_score_twice(trained, cap
         assert first[key] == second[key] == rows[0][key]
     main(["board", "show"])
     assert "one" in capsys.readouterr().out
+
+
+def test_an_int8_export_is_raced_beside_the_float32_policy(trained, capsys):
+    path = trained / "int8.entry.zip"
+    main(["export", str(trained / "run"), "--int8", "--out", str(path)])
+    sizes = dict(re.findall(r"(float32|int8) +(\d+) kB", capsys.readouterr().out))
+    assert int(sizes["int8"]) < int(sizes["float32"])
+    assert read_entry(path).manifest.name == "run-int8"
+    main(["board", "check", str(path)])
+    assert "quantized: to int8" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_an_int8_entry_is_made_and_raced_twice_with_the_same_bytes(trained, capsys, monkeypatch):
+    monkeypatch.setenv("RACER_BOARD", str(trained / "int8-board"))
+    paths = [trained / "one.entry.zip", trained / "two.entry.zip"]
+    for path in paths:
+        main(["export", str(trained / "run"), "--int8", "--out", str(path)])
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    race = ("race", paths[0], "--track", "oval", "--laps", "1", "--json")
+    assert printed(capsys, *race) == printed(capsys, *race)
+    main(["board", "submit", str(paths[0])])
+    main(["board", "verify", "--all"])
+    assert re.search("bit-exact.*same actions", capsys.readouterr().out)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from racer import assets
 
 EXTRAS = {
-    "train": ("torch", "stable-baselines3", "tensorboard", "onnx", "onnxscript"),
+    "train": (
+        *("torch", "stable-baselines3", "tensorboard", "onnx", "onnxscript"),
+        *("array-api-compat", "moviepy", "opencv-python-headless"),
+    ),
     "limit": ("casadi",),
     "dev": ("commonroad-vehicle-models", "playwright"),
 }

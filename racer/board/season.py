@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
-from racer import ENV_IDS, assets
+from racer import assets
 from racer.assets.document import Document, read
 from racer.board.chain import canonical
 from racer.board.secret import derived, is_secret_of
@@ -17,6 +17,7 @@ from racer.car.spec import CarName
 from racer.errors import BoardError
 from racer.race import RaceConfig
 from racer.race.config import BotConfig, ObstacleConfig
+from racer.registration import ENV_IDS
 
 MOST = 500
 """The most runs of a season."""

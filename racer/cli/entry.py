@@ -16,7 +16,7 @@ def entry_write(
     policy: Path,
     out: Path | None = None,
     name: str = "",
-    sensor: tuple[str, ...] = ("camera",),
+    sensor: tuple[str, ...] = (),
     actions: str = "continuous",
     env: str = "racer/TimeTrial-v0",
     track: str | None = None,
@@ -35,7 +35,7 @@ def entry_write(
         policy: The ONNX file.
         out: The entry to write; <policy>.entry.zip where it is not given.
         name: What the entry is called on a board; the policy's file's name where it is not given.
-        sensor: What the policy sees; one or several.
+        sensor: What the policy sees, one or several; that of the environment by default.
         actions: What its actions mean: continuous, discrete, YAML, or a model_metadata.json.
         env: The id of the environment that it is made for.
         track: The track that it was trained on, on which it races by default.
@@ -52,7 +52,7 @@ def entry_write(
         policy,
         path,
         name=name or policy.stem,
-        sensor=[_yaml(word, "--sensor") for word in sensor],
+        sensor=[_yaml(word, "--sensor") for word in sensor] or None,
         actions=_yaml(actions, "--actions"),
         env=env,
         track=track,
@@ -108,6 +108,8 @@ def _accepted(checked: Checked) -> None:
     manifest = checked.entry.manifest
     by = f" by {manifest.author}" if manifest.author else ""
     print(f"accepted: {manifest.name}{by} (SHA-256 {checked.entry.sha256[:12]})")
+    if manifest.quantization:
+        print(f"quantized: to {manifest.quantization}")
     print(f"signed: {checked.entry.signer or 'by nobody'}")
     print(f"answers: in {1000 * checked.answer_s:.2f} ms")
     print(f"box: {checked.box}")

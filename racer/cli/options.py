@@ -63,33 +63,16 @@ def fields(model: BaseModel, at: Place = ()) -> Iterator[Field]:
             yield Field(place, info.annotation, value, info.description or "")
 
 
-def with_values(config: RunConfig, values: dict[Place, Any]) -> RunConfig:
-    """Return the config with other values at some places.
-
-    Raises:
-        ConfigError: A value is out of its range, or does not go with another.
-    """
-    from racer.assets.document import validate
-
-    tree = config.model_dump()
-    for place, value in values.items():
-        there: Any = tree
-        for part in place[:-1]:
-            there = there[part]
-        there[place[-1]] = value
-    return validate(tree, type(config), "command line")
-
-
 def as_command(function: Callable[..., None], config: RunConfig | None) -> Callable[..., None]:
     """Return a command with the function's own options, and one for each field of the config.
 
     Args:
-        function: Takes its own options, and `changes`: by place, the values that were given. A
-            field of the config hides an option of its own that has the same name.
+        function: Takes its own options, and `changes`: the values that were given, by their place
+            such as `ppo.gamma`. A field of the config hides an option of its own of the same name.
         config: Whose values the help shows as defaults; None for no options but its own.
     """
     found = list(fields(config)) if config else []
-    places = {field.key: field.place for field in found}
+    places = {field.key: ".".join(map(str, field.place)) for field in found}
 
     @functools.wraps(function)
     def call(*words: Any, **options: Any) -> None:

@@ -44,9 +44,9 @@ def season_new(
         ranking: What ranks; several seeds or tracks want iqm.
         description: One line of prose.
     """
-    from racer import ENV_IDS
     from racer.assets.document import validate
     from racer.board.season import Season
+    from racer.registration import ENV_IDS
     from racer.track import load_track
 
     rules: dict[str, Any] = {

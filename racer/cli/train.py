@@ -12,7 +12,6 @@ from racer.cli.output import command, sentence
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
-    from racer.cli.options import Place
     from racer.training.config import RunConfig
     from racer.training.watch import Watch
 
@@ -30,7 +29,7 @@ def train(
     deepracer_logs: bool = False,
     quiet: bool = False,
     log: Path | None = None,
-    changes: dict[tuple[str | int, ...], Any] | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> None:
     """Train a policy, or go on with a run that was interrupted.
 
@@ -50,21 +49,21 @@ def train(
         changes: The values of the config's fields that differ, by place.
     """
     from racer import assets
+    from racer.assets.changes import changed
     from racer.assets.document import read
-    from racer.cli.options import with_values
     from racer.training.config import RunConfig
 
     changes = changes or {}
     if minutes is not None:
-        changes[("minutes",)] = minutes
+        changes["minutes"] = minutes
     if resume is not None:
         _check_resumed(config, run, changes)
-        _resume(resume, changes.get(("minutes",)), deepracer_logs, quiet, log)
+        _resume(resume, changes.get("minutes"), deepracer_logs, quiet, log)
         return
     if config is None:
         raise ConfigError(f"racer train wants a CONFIG: a YAML file, or one of {_shipped()}")
     path = assets.find(config, "configs")
-    chosen = with_values(read(path, RunConfig), changes)
+    chosen = changed(read(path, RunConfig), changes, "command line")
     _train(chosen, run, deepracer_logs, quiet, log, path.stem)
 
 
@@ -95,10 +94,10 @@ def _shipped() -> str:
     return ", ".join(assets.names("configs"))
 
 
-def _check_resumed(config: str | None, run: Path | None, changes: dict[Place, Any]) -> None:
+def _check_resumed(config: str | None, run: Path | None, changes: dict[str, Any]) -> None:
     """Refuse what a run that goes on cannot take, because it has its own config and folder."""
     given = [config or "", "--run" if run else ""]
-    given += ["--" + ".".join(map(str, place)) for place in changes if place != ("minutes",)]
+    given += [f"--{place}" for place in changes if place != "minutes"]
     if any(given):
         what = ", ".join(filter(None, given)).replace("_", "-")
         raise ConfigError(
@@ -158,19 +157,38 @@ def _outcome(watch: Watch) -> Iterator[str]:
         yield f"next: {command('export', folder, '--out', entry)}"
 
 
-def export(run: Path, out: Path | None = None, name: str = "", key: Path | None = None) -> None:
+def export(
+    run: Path,
+    out: Path | None = None,
+    name: str = "",
+    key: Path | None = None,
+    int8: bool = False,
+) -> None:
     """Package a run's best policy as an entry.
 
     Args:
         run: The run's folder.
-        out: The entry to write; <run>.entry.zip where it is not given.
-        name: What the entry is called on a board; the run's name where it is not given.
+        out: The entry to write; <run>.entry.zip where it is not given, <run>-int8.entry.zip with
+            --int8.
+        name: What the entry is called on a board; where it is not given the run's name, with -int8
+            behind it for --int8.
         key: Sign it with this private key, made by `racer board keygen`.
+        int8: Quantize the policy to 8 bits, calibrated on what it sees in the race of the run's
+            evaluations, and race it beside the float32 one.
     """
     from racer.policy.signing import read_key
-    from racer.training.export import export_run
 
-    own = run.resolve().name
-    path = out or Path(f"{own}.entry.zip")
-    digest = export_run(run, path, name or own, read_key(key) if key else None)
+    own = f"{run.resolve().name}-int8" if int8 else run.resolve().name
+    path, name = out or Path(f"{own}.entry.zip"), name or own
+    private = read_key(key) if key else None
+    if int8:
+        from racer.training.int8 import export_int8, table
+
+        measured = export_int8(run, path, name, private)
+        digest = measured[-1].entry.sha256
+        console().print(table(measured))
+    else:
+        from racer.training.export import export_run
+
+        digest = export_run(run, path, name, private)
     print(f"entry: {path} (SHA-256 {digest[:12]})")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 
-from racer import ENV_IDS
 from racer.assets.document import validate
 from racer.car.spec import car_named
 from racer.errors import ConfigError
@@ -15,6 +14,7 @@ from racer.pilot import Pilot, pilot_named
 from racer.policy.entry import Entry
 from racer.policy.onnx_policy import OnnxPolicy
 from racer.race import RaceConfig
+from racer.registration import ENV_IDS
 from racer.track import load_track
 
 

@@ -55,6 +55,9 @@ def open_session(graph: bytes) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
     options.log_severity_level = SILENT
+    # Sums of 8-bit products are exact on every processor; without this, one that lacks VNNI
+    # computes them with 16 bits, which saturate.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     # Without this, a graph loaded from bytes reads weights below the working directory.
     options.add_session_config_entry(
         "session.model_external_initializers_file_folder_path", NOWHERE

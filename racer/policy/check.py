@@ -47,6 +47,7 @@ class Checked:
             "car": manifest.car,
             "sensors": [sensor.name for sensor in manifest.sensor],
             "actions": manifest.actions.kind,
+            "quantization": manifest.quantization,
             "signer": self.entry.signer,
             "box": self.box,
             "answer_ms": 1000.0 * self.answer_s,

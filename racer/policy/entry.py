@@ -85,6 +85,9 @@ class Manifest(Document):
         default=None, description="what the graph's numbers mean, in words"
     )
     trained_on: TrainedOn = Field(default=UNKNOWN, description="where the policy comes from")
+    quantization: Literal["int8"] | None = Field(
+        default=None, description="what the graph was quantized to; not given: nothing"
+    )
     files: dict[Literal["policy.onnx"], Digest] = Field(
         min_length=1, description="SHA-256 of each member but the manifest"
     )
@@ -123,6 +126,7 @@ def write_entry(
     car: str = "deepracer",
     author: str = "",
     racer_version: str = __version__,
+    quantization: Literal["int8"] | None = None,
     key: PrivateKey | None = None,
     check: Callable[[Entry], object] | None = None,
 ) -> str:
@@ -140,6 +144,7 @@ def write_entry(
         car: The car that it drives.
         author: Who made it, up to 60 characters.
         racer_version: The racer that wrote the entry.
+        quantization: What the graph was quantized to.
         key: Signs the entry; see `racer.policy.signing`.
         check: Called with the entry before it is written; what it raises leaves nothing behind.
 
@@ -159,6 +164,7 @@ def write_entry(
         "actions": actions,
         "interface": interface_of(sensor, actions),
         "trained_on": trained_on,
+        "quantization": quantization,
         "files": {POLICY: hashlib.sha256(policy).hexdigest()},
     }
     try:

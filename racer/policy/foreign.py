@@ -17,6 +17,7 @@ from racer.policy.entry import TrainedOn, write_entry
 from racer.policy.export import input_shapes, module_to_onnx, zeros
 from racer.policy.signature import words
 from racer.policy.signing import PrivateKey
+from racer.registration import ARGUMENTS, ENV_IDS
 from racer.track import load_track
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def write_foreign_entry(
         policy: An ONNX file's path or bytes, or a torch module.
         path: The package to write.
         name: What a board calls it.
-        sensor: What it sees, in any form that the environments take.
+        sensor: What it sees, in any form that the environments take; None for that of `env`.
         actions: What its actions mean, in any form that the environments take.
         env: The Gymnasium id that it is made for.
         track: The track that it was trained on.
@@ -62,6 +63,9 @@ def write_foreign_entry(
             it; nothing is written.
         RacerError: A field that cannot be used.
     """
+    arguments = ARGUMENTS.get(env, {})
+    if sensor is None:
+        sensor = arguments.get("sensor", "camera")
     about = {"sensor": sensor, "actions": actions, "car": car}
     chosen = validate(about, EnvConfig, "write_entry")
     road = load_track(track).name if track else None
@@ -76,7 +80,7 @@ def write_foreign_entry(
         path,
         graph,
         name=name,
-        env=env,
+        env=ENV_IDS[arguments["kind"]] if arguments else env,
         sensor=chosen.sensor,
         actions=chosen.actions,
         trained_on=TrainedOn(track=road, walls=walls),

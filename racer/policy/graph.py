@@ -23,15 +23,23 @@ _SCRIPTED = """
     Reciprocal Round Sign Sin Tan Xor
 """
 """What a controller that was written, not learnt, needs besides."""
-OPERATORS = frozenset((_EXPORTED + _USUAL + _SCRIPTED).split())
+_QUANTISED = """
+    ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul
+    QuantizeLinear
+"""
+"""ONNX's own of those that a quantiser puts in."""
+OPERATORS = frozenset((_EXPORTED + _USUAL + _SCRIPTED + _QUANTISED).split())
 """Operators of ONNX's own domain that a policy may use."""
 FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 """Operators that run another graph."""
 DOMAINS = ("", "ai.onnx")
 """ONNX's own domain, by its two names."""
+_CONTRIB = "com.microsoft"
+"""The domain of onnxruntime's own operators, which its quantiser may put in."""
 
-_TYPES = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
-_TYPES[11] = "float64"
+_TYPES = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64"}
+_TYPES |= {9: "bool", 10: "float16", 11: "float64"}
+"""The types that weights, inputs and outputs may have, by their numbers in ONNX."""
 
 
 def _known(fields: str) -> dict[int, Field]:
@@ -142,8 +150,9 @@ def check_graph(entry: Entry) -> Signature:
     Raises:
         EntryError: With the code `graph` where the bytes are no ONNX model, `domain`,
             `control_flow` or `operator` for a node that a policy needs not, `external_data` for
-            weights elsewhere, `dynamic_shape` for an input or output without a fixed shape, and
-            `signature` where they are not the manifest's.
+            weights elsewhere, `type` for weights of a type that a policy needs not,
+            `dynamic_shape` for an input or output without a fixed shape, and `signature` where
+            they are not the manifest's.
     """
     name, signature = entry.manifest.name, Signature.of(entry.manifest)
     try:
@@ -198,9 +207,12 @@ def _read(content: memoryview, known: Mapping[int, Field], budget: Budget) -> di
 
 def _check_domain(domain: str, name: str) -> None:
     if domain not in DOMAINS:
+        remedy = "export it without custom ones"
+        if domain == _CONTRIB:
+            remedy = "quantize it by quantize_static with QuantFormat.QDQ and types of 8 bits"
         raise EntryError(
             f"{name}: the graph uses the domain {domain!r:.80}; a policy is made of ONNX's own "
-            "operators: export it without custom ones",
+            f"operators: {remedy}",
             "domain",
         )
 
@@ -233,6 +245,13 @@ def _check_tensor(content: memoryview, name: str, budget: Budget) -> dict[str, A
             f"{name}: the weights {tensor.get('name', '')!r:.80} lie outside the graph; export "
             "the policy with its weights inside",
             "external_data",
+        )
+    code = tensor.get("data_type", 0)
+    if code not in _TYPES:
+        raise EntryError(
+            f"{name}: the weights {tensor.get('name', '')!r:.80} have ONNX's type {code}; a policy "
+            f"is exported with weights of {', '.join(_TYPES.values())}",
+            "type",
         )
     return tensor
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from racer.car.spec import CarSpec
 from racer.race.config import RaceConfig
 from racer.race.roads import Roads
+from racer.snapshot import put_back, taken
 
 BOX = (0.4, 0.3, 0.25)
 """Length, width and height of an obstacle [m] (DeepRacer's box)."""
@@ -15,6 +18,7 @@ FIRST, LAST, APART = 0.07, 0.90, 0.13
 CHANGE = 1.0
 """Way on which a bot moves from one lane to the other [m]."""
 NOWHERE = np.empty(0)
+CHANGING = ("s", "d", "pose", "_road", "_lane", "_left_lane", "_into", "_wait")
 CARDBOARD, BOT = (176, 128, 82), (38, 92, 204)
 
 
@@ -102,6 +106,14 @@ class Objects:
                 self._into[group, k] = 0.0
                 self._wait[group, k] = generators[group].uniform(*self._config.bots.every)
         self._pose()
+
+    def get_state(self) -> dict[str, Any]:
+        """Return where the objects are and what they are about to do."""
+        return taken(self, CHANGING)
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state of the same kind of race."""
+        put_back(self, state)
 
     def _pose(self) -> None:
         part = self._into / CHANGE

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from racer.race.config import Ending, RaceConfig
 from racer.race.objects import Objects
 from racer.race.roads import Roads
 from racer.randomisation import NOTHING, Draws, Randomisation
+from racer.snapshot import put_back, taken
 from racer.track import Place, Track
 from racer.world import CONTROL_RATE, ROOM, CarState, Contact, World
 
@@ -29,6 +31,12 @@ GRID = 0.75
 """From one car of a starting grid to the next, along the line [m]."""
 BEHIND, CLEAR = 1.0, 0.5
 """A car is put back so far behind what stands ahead, and not so near before what follows [m]."""
+CHANGING = (
+    *("road", "place", "distance", "time", "steps", "laps", "wheels_on_road", "off_tracks"),
+    *("collisions", "resets", "ending", "fault", "lap_times", "sector_times", "_lap_began"),
+    *("_laps_before", "_xy", "_still", "_falling", "_wait", "_episode", "_sectors"),
+)
+"""What a step or a start changes."""
 PAINT = (
     (226, 61, 40),
     (38, 92, 204),
@@ -70,6 +78,7 @@ class Race:
         is_together: Whether the cars race each other, from a grid.
         randomisation: What each car draws for its episodes.
         rate: Control steps a second.
+        max_steps: Control steps until the clock ends an episode, where `time_limit` is longer.
 
     Attributes:
         world: The physics.
@@ -105,6 +114,7 @@ class Race:
         is_together: bool = False,
         randomisation: Randomisation = NOTHING,
         rate: int = CONTROL_RATE,
+        max_steps: int | None = None,
     ) -> None:
         self.config, self.n, self.is_together = config, n, is_together
         self.tracks, self.roads = list(tracks), Roads(tracks)
@@ -113,6 +123,7 @@ class Race:
         boxes = self.objects.count, self.objects.size
         self.world = World(spec, n, gui, walls, *boxes, is_together, rate)
         self._period = 1.0 / rate
+        self._step_limit = max_steps or np.inf
         self.draws = Draws(randomisation, n)
         paint = [PAINT[i % len(PAINT)] for i in range(n * is_together)]
         colours = np.vstack([self.objects.colours, np.array(paint, np.uint8).reshape(-1, 3)])
@@ -132,6 +143,26 @@ class Race:
         self._xy = np.zeros((n, 2))
         self._still, self._falling, self._wait = np.zeros((3, n), dtype=np.int64)
         self._episode, self._sectors = np.zeros((2, n), dtype=np.int64)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return all that steps and starts change, but for the generators; it can be pickled."""
+        return {
+            "race": taken(self, CHANGING),
+            "draws": self.draws.rows.copy(),
+            "objects": self.objects.get_state(),
+            "world": self.world.get_state(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from the state of a race with the same config, tracks, car and number of cars.
+
+        What follows is the same to the last bit, unless a car touched something in the step before:
+        Bullet also remembers how hard it pressed, and cannot be told.
+        """
+        put_back(self, state["race"])
+        self.draws.rows[:] = state["draws"]
+        self.objects.set_state(state["objects"])
+        self.world.set_state(state["world"])
 
     def rewind(self, car: int) -> None:
         """Let the turns that a car's starts and directions take begin anew."""
@@ -198,6 +229,12 @@ class Race:
         self._still[cars] = self._falling[cars] = 0
 
     @property
+    def max_steps(self) -> int:
+        """The most control steps of an episode."""
+        in_time = max(math.ceil(self.config.time_limit / self._period - 0.5), 1)
+        return int(min(in_time, self._step_limit))
+
+    @property
     def progress(self) -> np.ndarray:
         """Share of the lap made good since the start or its last crossing [percent], (n,).
 
@@ -244,6 +281,8 @@ class Race:
     def step(self, command: np.ndarray, generators: list[np.random.Generator]) -> CarState:
         """Hold commands (n, 2) for one control period, and judge it."""
         groups = np.arange(len(self.objects.s))
+        if not self.is_together:
+            groups = np.flatnonzero(self.ending == Ending.RUNNING)
         self.objects.advance(self._period, generators, groups)
         boxes = self.objects.pose if self.objects.is_moving else None
         state = self.world.step(command, boxes)
@@ -330,7 +369,8 @@ class Race:
         self.off_tracks += self.fault == Ending.OFF_TRACK
         self.collisions += self.fault == Ending.CRASHED
         over = np.zeros(self.n, dtype=np.int64)
-        over[self.time >= self.config.time_limit - 0.5 * self._period] = Ending.TIME_UP
+        is_late = self.time >= self.config.time_limit - 0.5 * self._period
+        over[is_late | (self.steps >= self._step_limit)] = Ending.TIME_UP
         if self.config.faults == "end":
             over = np.where(self.fault > 0, self.fault, over)
         over[self.laps >= self.config.laps] = Ending.LAPS_COMPLETE

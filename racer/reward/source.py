@@ -26,6 +26,7 @@ from racer import assets
 from racer.errors import RewardError
 from racer.reward.deadline import Overtime, deadline
 from racer.reward.exits import exits_raised
+from racer.reward.memory import remember, remembered
 from racer.reward.siblings import Siblings, forget
 
 NAME = "reward_function"
@@ -65,6 +66,7 @@ class RewardSource:
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.converted: list[str] = []
         self._siblings = Siblings(path.absolute().parent)
+        self._runs: dict[int, tuple[RewardFunction, list[str]]] = {}
         self._home = _home(path)
         try:
             self._lines = importlib.util.decode_source(content).splitlines()
@@ -139,6 +141,22 @@ class RewardSource:
             self.converted.append(f"{reward!r:.60} ({type(reward).__name__})")
         return number
 
+    def remembered(self, function: RewardFunction) -> bytes:
+        """Return what `function`, one of `functions`, remembers; see `racer.reward.memory`.
+
+        Raises:
+            RewardError: It keeps something that cannot be saved.
+        """
+        try:
+            return remembered(self._runs[id(function)][1])
+        except ValueError as problem:
+            what = "it cannot be copied with the environment; make it inside the function"
+            raise RewardError(f"{self.path}: {problem}; {what}") from problem
+
+    def remember(self, function: RewardFunction, memory: bytes) -> None:
+        """Let `function`, one of `functions`, remember what another one did."""
+        remember(self._runs[id(function)][1], memory)
+
     @contextmanager
     def watched(self, seconds: float = PATIENCE) -> Iterator[None]:
         """A deadline for the calls inside; it works in the main thread, see `deadline`.
@@ -160,7 +178,8 @@ class RewardSource:
         module = ModuleType(f"{NAME}_{next(_numbers)}")
         module.__file__ = self._file
         sys.modules[module.__name__] = module
-        weakref.finalize(self, forget, self._siblings.adopt(module)).atexit = False
+        names = self._siblings.adopt(module)
+        weakref.finalize(self, forget, names).atexit = False
         try:
             exec(self._code, module.__dict__)
         except (Exception, SystemExit) as problem:
@@ -169,6 +188,7 @@ class RewardSource:
         if not callable(function):
             got = f"{NAME} = {function!r:.100}" if hasattr(module, NAME) else "there is none"
             raise RewardError(f"{self.path}: must define `def {NAME}(params):`; {got}")
+        self._runs[id(function)] = function, names
         return function
 
     def _raised(self, problem: BaseException, params: dict[str, Any]) -> RewardError:

@@ -6,6 +6,8 @@ ground (vector arithmetic), the texels there (loads), and their blend (vector ar
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -72,6 +74,13 @@ class Camera:
         fov = np.minimum(config.fov * rows["field_of_view"], WIDEST)
         self._focal[cars] = config.width / 2 / np.tan(fov / 2)
         self._lens.start(cars, draws)
+
+    def get_state(self) -> dict[str, Any]:
+        """See `Reader.get_state`: nothing."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """See `Reader.set_state`."""
 
     def read(
         self, around: Surroundings, cars: np.ndarray, frame: np.ndarray, out: np.ndarray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -9,6 +10,9 @@ from gymnasium import spaces
 
 from racer.sensors.chance import happens
 from racer.sensors.surroundings import Reader, Surroundings
+from racer.snapshot import put_back, taken
+
+CHANGING = ("_frame", "_new", "_last")
 
 
 class Frames:
@@ -44,6 +48,16 @@ class Frames:
         self._chance[cars] = draws["dropped_frames"][cars]
         self._drops = bool(self._chance.any())
         self._reader.start(cars, draws)
+
+    def get_state(self) -> dict[str, Any]:
+        """See `Sensor.get_state`."""
+        return {"frames": taken(self, CHANGING), "reader": self._reader.get_state()}
+
+    def set_state(self, state: dict[str, Any], draws: np.ndarray) -> None:
+        """See `Sensor.set_state`."""
+        self.start(np.arange(len(self._frame)), draws)
+        put_back(self, state["frames"])
+        self._reader.set_state(state["reader"])
 
     def observe(self, around: Surroundings, cars: np.ndarray, out: np.ndarray) -> None:
         """See `Sensor.observe`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -90,6 +90,14 @@ class Lidar:
         """See `Sensor.start`."""
         self._seeds[cars] = draws["seed"][cars]
         self._sigma[cars] = self._config.noise * draws["lidar_noise"][cars]
+
+    def get_state(self) -> dict[str, Any]:
+        """See `Reader.get_state`: the ranges of the last scan."""
+        return {"ranges": self._ranges.copy()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """See `Reader.set_state`."""
+        self._ranges[:] = state["ranges"]
 
     def read(
         self, around: Surroundings, cars: np.ndarray, frame: np.ndarray, out: np.ndarray

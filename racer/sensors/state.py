@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -71,6 +71,13 @@ class StateSensor:
 
     def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
         """Nothing about the car or the road is uncertain."""
+
+    def get_state(self) -> dict[str, Any]:
+        """See `Reader.get_state`: nothing."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """See `Reader.set_state`."""
 
     def read(
         self, around: Surroundings, cars: np.ndarray, frame: np.ndarray, out: np.ndarray

@@ -71,6 +71,15 @@ class Suite:
         for name, sensor in self._sensors.items():
             sensor.observe(around, cars, out[name])
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what each sensor remembers, by its name."""
+        return {name: sensor.get_state() for name, sensor in self._sensors.items()}
+
+    def set_state(self, state: dict[str, Any], draws: np.ndarray) -> None:
+        """Go on from such a state; see `Sensor.set_state`."""
+        for name, sensor in self._sensors.items():
+            sensor.set_state(state[name], draws)
+
     def buffer(self, n: int) -> Observations:
         """New arrays of n rows for `observe` to fill."""
         if self._only:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from gymnasium import spaces
@@ -53,6 +53,14 @@ class Sensor(Protocol):
         """
         ...
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what it remembers of the frames so far."""
+        ...
+
+    def set_state(self, state: dict[str, Any], draws: np.ndarray) -> None:
+        """Go on from such a state of cars that have drawn `draws`; see `start`."""
+        ...
+
     def observe(self, around: Surroundings, cars: np.ndarray, out: np.ndarray) -> None:
         """Perceive once; each call is a frame.
 
@@ -74,6 +82,14 @@ class Reader(Protocol):
 
     def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
         """See `Sensor.start`."""
+        ...
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what it keeps from one frame to the next, beside what was drawn."""
+        ...
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
         ...
 
     def read(

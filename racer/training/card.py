@@ -16,12 +16,12 @@ import gymnasium
 import yaml
 from stable_baselines3.common.evaluation import evaluate_policy
 
-from racer import ENV_IDS
 from racer.assets.atomic import write_own
 from racer.assets.terminal import command
 from racer.env import RacerVectorEnv
 from racer.errors import RunError
 from racer.policy.interface import interface_of
+from racer.registration import ENV_IDS
 from racer.training.config import RunConfig
 from racer.training.folder import Run
 from racer.training.history import differences, flat

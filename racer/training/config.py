@@ -127,6 +127,11 @@ class RunConfig(EnvConfig):
     network: NetworkConfig = Field(default=NetworkConfig(), description="the policy's network")
     evaluation: EvaluationConfig = Field(default=EvaluationConfig(), description="its exams")
 
+    @field_validator("network", mode="before")
+    @classmethod
+    def _a_name_is_a_preset_of_networks(cls, value: Any) -> Any:
+        return {"preset": value} if isinstance(value, str) else value
+
     @field_validator("reward")
     @classmethod
     def _something_is_paid(cls, reward: str | None) -> str | None:

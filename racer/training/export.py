@@ -4,14 +4,46 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Literal, NamedTuple
 
-from racer import ENV_IDS
 from racer.policy.entry import TrainedOn, write_entry
 from racer.policy.export import input_shapes, to_onnx
 from racer.policy.signing import PrivateKey
+from racer.registration import ENV_IDS
 from racer.track import load_track
+from racer.training.config import RunConfig
 from racer.training.folder import Run
 from racer.training.run import trained_actor
+
+
+class BestPolicy(NamedTuple):
+    """The policy of a run's best checkpoint.
+
+    Attributes:
+        run: The run.
+        config: Its config.
+        graph: The policy's ONNX graph.
+        steps: After how many steps it was saved.
+    """
+
+    run: Run
+    config: RunConfig
+    graph: bytes
+    steps: int
+
+
+def best_policy(folder: Path) -> BestPolicy:
+    """Return the best policy of a run.
+
+    Args:
+        folder: The run's folder.
+
+    Raises:
+        RunError: The folder holds no run, or no checkpoint that fits it.
+    """
+    run = Run.open(folder)
+    config, actor, steps = trained_actor(run)
+    return BestPolicy(run, config, to_onnx(actor, input_shapes(config.sensor)), steps)
 
 
 def export_run(folder: Path, out: Path, name: str, key: PrivateKey | None = None) -> str:
@@ -29,11 +61,35 @@ def export_run(folder: Path, out: Path, name: str, key: PrivateKey | None = None
     Raises:
         RunError: The folder holds no run, or no checkpoint that fits it.
     """
-    run = Run.open(folder)
-    config, actor, steps = trained_actor(run)
+    return package(best_policy(folder), out, name, key)
+
+
+def package(
+    best: BestPolicy,
+    out: Path,
+    name: str,
+    key: PrivateKey | None = None,
+    quantization: Literal["int8"] | None = None,
+) -> str:
+    """Write the entry of a run's policy.
+
+    Args:
+        best: The policy.
+        out: The entry to write.
+        name: What a board calls it.
+        key: Signs the entry.
+        quantization: What the graph was quantized to.
+
+    Returns:
+        The entry's SHA-256.
+
+    Raises:
+        EntryError: The entry cannot be written.
+    """
+    config = best.config
     return write_entry(
         out,
-        to_onnx(actor, input_shapes(config.sensor)),
+        best.graph,
         name=name,
         env=ENV_IDS[config.race.kind],
         car=config.car,
@@ -42,10 +98,11 @@ def export_run(folder: Path, out: Path, name: str, key: PrivateKey | None = None
         trained_on=TrainedOn(
             track=load_track(config.track[0]).name,
             walls=config.race.walls,
-            config_sha256=run.written_config().digest,
+            config_sha256=best.run.written_config().digest,
             reward_sha256=hashlib.sha256(Path(config.reward or "").read_bytes()).hexdigest(),
-            steps=steps,
+            steps=best.steps,
             seed=config.seed,
         ),
+        quantization=quantization,
         key=key,
     )

@@ -280,7 +280,7 @@ def learner(run: Run, file: str) -> tuple[RunConfig, PPO]:
         RunError: The checkpoint cannot be read or does not fit the run.
     """
     config = run.config()
-    env = CarsVecEnv(RacerVectorEnv(1, **(config.env | {"reward": None})))
+    env = CarsVecEnv(RacerVectorEnv(1, **config.model_copy(update={"reward": None}).env))
     # Nothing is learnt here: the smallest rollout that PPO takes will do.
     ppo = config.ppo.model_copy(update={"n_steps": 2, "batch_size": 2})
     small = config.model_copy(update={"device": "cpu", "ppo": ppo})

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from racer.car.forces import BODY, wrench
 from racer.car.spec import CarSpec
+from racer.snapshot import put_back, taken
 from racer.world.engine import bullet, connect
+from racer.world.orientation import turn
 from racer.world.state import (
     CONTROL_RATE,
     ROOM,
@@ -34,6 +37,8 @@ WHITE, BROWN = (0.85, 0.85, 0.83, 1.0), (0.69, 0.5, 0.32, 1.0)
 """Walls and boxes in Bullet's own window."""
 LIFTED = 50.0
 """Height at which Bullet holds a car that takes no part [m]; nothing outside `World` sees it."""
+CHANGING = ("contact", "boxes", "_body", "_inverse", "_places", "_is_lifted", "_box_pose")
+"""What a step changes, beside the cars' state and what is on its way to their wheels."""
 
 
 class World:
@@ -84,6 +89,7 @@ class World:
         self._force, self._torque = np.zeros((n, 3)), np.zeros((n, 3))
         self._places: list[tuple[float, ...]] = [()] * n
         self._body = np.zeros((n, BODY))
+        self._inverse = np.zeros((n, 4))
         self.state = CarState(np.zeros((n, BODY)), np.zeros(n), np.zeros((n, 2)))
         self.contact = np.zeros(n, dtype=np.int64)
         self._is_lifted = np.zeros(n, dtype=bool)
@@ -130,7 +136,11 @@ class World:
             localInertiaDiagonal=[spec.inertia_x, spec.inertia_y, spec.inertia_z],
             physicsClientId=client,
         )
-        meets = (WALLS | CARS | BOXES) if self.is_together else WALLS
+        # Bullet lets two bodies meet where either one's mask has the other's group, so a car that
+        # has walls of its own must not name them all: `wall_in` pairs it with those it meets.
+        meets = WALLS if self._is_walled_alike else 0
+        if self.is_together:
+            meets |= CARS | BOXES
         group = CARS if self._can_touch else 0
         bullet.setCollisionFilterGroupMask(body, -1, group, meets, physicsClientId=client)
         return body
@@ -189,6 +199,10 @@ class World:
     def vary(self, cars: np.ndarray, draws: np.ndarray) -> None:
         """Give cars (k,) what they drew; `draws` holds all n rows of `randomisation.DRAW`."""
         self.variation.draw(cars, draws)
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """Tell Bullet the masses that have changed."""
         rows = self.variation.cars
         for car in np.flatnonzero(rows["mass"] != self._masses):
             row = rows[car]
@@ -220,12 +234,13 @@ class World:
 
     def _set(self, car: int, x: float, y: float, z: float, yaw: float) -> None:
         place = (float(x), float(y), float(z))
-        turn = (0.0, 0.0, float(np.sin(yaw / 2)), float(np.cos(yaw / 2)))
+        orientation = (0.0, 0.0, float(np.sin(yaw / 2)), float(np.cos(yaw / 2)))
         body, client = self._bodies[car], self._client
-        bullet.resetBasePositionAndOrientation(body, place, turn, physicsClientId=client)
+        bullet.resetBasePositionAndOrientation(body, place, orientation, physicsClientId=client)
         bullet.resetBaseVelocity(body, (0, 0, 0), (0, 0, 0), physicsClientId=client)
         self._places[car] = place
-        self._body[car] = (*place, *turn, 0, 0, 0, 0, 0, 0)
+        self._body[car] = (*place, *orientation, 0, 0, 0, 0, 0, 0)
+        self._inverse[car] = _inverted(orientation)
         self.state.steering[car] = 0.0
         self.state.command[car] = 0.0
         self.contact[car] = 0
@@ -256,8 +271,8 @@ class World:
 
     def _move(self, box: int, pose: np.ndarray) -> None:
         x, y, yaw = pose.tolist()
-        place, turn = (x, y, self._half[2]), (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2))
-        bullet.resetBasePositionAndOrientation(box, place, turn, physicsClientId=self._client)
+        place, facing = (x, y, self._half[2]), (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2))
+        bullet.resetBasePositionAndOrientation(box, place, facing, physicsClientId=self._client)
 
     def step(self, command: np.ndarray, boxes: np.ndarray | None = None) -> CarState:
         """Hold a command for one control period.
@@ -289,6 +304,7 @@ class World:
                 self._move(box, way[substep])
             bullet.stepSimulation(client)
             self._read()
+            turn(self._inverse, self._body, dt)
             if self._can_touch:
                 self._feel()
         if self._is_lifted.any():
@@ -421,8 +437,40 @@ class World:
         yaw = float(np.rad2deg(self.state.yaw[car])) - 90.0
         bullet.resetDebugVisualizerCamera(1.2, yaw, -28.0, (x, y, z), physicsClientId=self._client)
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what the cars and their boxes do; it can be pickled."""
+        return {
+            "world": taken(self, CHANGING),
+            "cars": {name: values.copy() for name, values in vars(self.state).items()},
+            "walled_in": self._walled_in.copy(),
+            "variation": self.variation.get_state(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state of a world of the same kind, as `Race.set_state` tells."""
+        for car, walls in enumerate(state["walled_in"].tolist()):
+            self.wall_in(car, walls)
+        self.variation.set_state(state["variation"])
+        self._weigh()
+        put_back(self, state["world"])
+        for name, values in state["cars"].items():
+            getattr(self.state, name)[...] = values
+        client = self._client
+        for body, place, inverse, row in zip(
+            self._bodies, self._places, self._inverse, self._body.tolist()
+        ):
+            pose = place, _inverted(inverse.tolist())
+            bullet.resetBasePositionAndOrientation(body, *pose, physicsClientId=client)
+            bullet.resetBaseVelocity(body, row[7:10], row[10:13], physicsClientId=client)
+
     def close(self) -> None:
         """Free the Bullet client; a second call does nothing."""
         if self._client >= 0:
             bullet.disconnect(physicsClientId=self._client)
             self._client = -1
+
+
+def _inverted(quaternion: Sequence[float]) -> tuple[float, float, float, float]:
+    """The inverse of a unit quaternion x y z w, exact and its own inverse."""
+    x, y, z, w = quaternion
+    return -x, -y, -z, w

@@ -32,8 +32,11 @@ class Variation:
 
     def draw(self, cars: np.ndarray, draws: np.ndarray) -> None:
         """Take over what cars (k,) have drawn, from all n rows of `DRAW`."""
+        self._draws[cars] = draws[cars]
+        self._apply()
+
+    def _apply(self) -> None:
         rows = self._draws
-        rows[cars] = draws[cars]
         self._is_varied = any((rows[name] != self._neutral[name]).any() for name in QUANTITIES)
         now, own = self.cars, self._nominal
         for name in ("inertia_x", "inertia_y", "inertia_z", "mass"):
@@ -49,6 +52,15 @@ class Variation:
     def forget(self, cars: np.ndarray) -> None:
         """Cars (k,) stand still again: nothing is on its way to their wheels."""
         self._sent[:, cars] = 0.0
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Return what the cars drew, and which commands are on their way."""
+        return {"draws": self._draws.copy(), "sent": self._sent.copy()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from a state of as many cars."""
+        self._draws[:], self._sent[:] = state["draws"], state["sent"]
+        self._apply()
 
     def acting(self, command: np.ndarray) -> np.ndarray:
         """What reaches servo and motor, (n, 2), when `command` (n, 2) is sent now."""

@@ -94,6 +94,61 @@ def expanding(size, extra=(), start="seen"):
     )
 
 
+def expanding_quantized(size):
+    """The same with int8 alone, whose products have four bytes each."""
+    return model(
+        ("QuantizeLinear", ["observation", "step", "zero"], ["q"], ()),
+        ("ReduceMax", ["q"], ["most"], ({"keepdims": 0},)),
+        ("Add", ["column", "most"], ["seen"], ()),
+        ("MatMulInteger", ["seen", "row"], ["large"], ()),
+        ("Cast", ["large"], ["numbers"], ({"to": FLOAT},)),
+        ("ReduceMax", ["numbers"], ["top"], ({"keepdims": 0},)),
+        ("Mul", ["top", "two"], ["wide"], ()),
+        ("Tanh", ["wide"], ["action"], ()),
+        weights={
+            "step": np.float32(0.1),
+            "zero": np.uint8(0),
+            "column": np.ones((size, 1), np.uint8),
+            "row": np.ones((1, size), np.uint8),
+            "two": np.ones((1, 2), np.float32),
+        },
+    )
+
+
+QDQ = {
+    "step": np.float32(1 / 127),
+    "zero": np.uint8(128),
+    "w": np.full((1, 1, 1, SIZE), 3, np.int8),
+    "scale": np.float32(0.01),
+    "none": np.int8(0),
+    "b": np.zeros(1, np.int32),
+    "four": np.array([1, 1, 1, SIZE], np.int64),
+    "flat": np.array([1, 1], np.int64),
+    "two": np.ones((1, 2), np.float32),
+}
+
+
+def convolving(operator, **weights):
+    """A quantized convolution over the state's numbers."""
+    ends = {
+        "QLinearConv": ["q", "step", "zero", "w", "scale", "none", "step", "zero", "b"],
+        "ConvInteger": ["q", "w", "zero", "none"],
+    }
+    back = ("DequantizeLinear", ["c", "step", "zero"], ["x"], ())
+    if operator == "ConvInteger":
+        back = ("Cast", ["c"], ["x"], ({"to": FLOAT},))
+    return model(
+        ("Reshape", ["observation", "four"], ["row"], ()),
+        ("QuantizeLinear", ["row", "step", "zero"], ["q"], ()),
+        (operator, ends[operator], ["c"], ()),
+        back,
+        ("Reshape", ["x", "flat"], ["y"], ()),
+        ("Mul", ["y", "two"], ["wide"], ()),
+        ("Tanh", ["wide"], ["action"], ()),
+        weights=QDQ | weights,
+    )
+
+
 MULTIPLY = [("MatMul", [f"large{k}", f"large{k}"], [f"large{k + 1}"], ()) for k in range(400)]
 
 
@@ -282,6 +337,38 @@ def test_a_small_graph_that_grows_to_gigabytes_is_refused(start):
     assert "smaller network" in str(error)
 
 
+def test_a_small_quantized_graph_that_grows_to_gigabytes_is_refused():
+    assert refusal(expanding_quantized(30_000)).code == "memory"
+
+
+BROKEN = [
+    ("QLinearConv", {"scale": np.ones(5, np.float32)}, "run"),
+    ("QLinearConv", {"scale": np.ones(0, np.float32)}, "run"),
+    ("QLinearConv", {"none": np.zeros(5, np.int8)}, "run"),
+    ("QLinearConv", {"b": np.zeros(0, np.int32)}, "run"),
+    ("QLinearConv", {"w": np.zeros((0, 1, 1, SIZE), np.int8)}, "run"),
+    ("QLinearConv", {"w": np.zeros((1, SIZE), np.int8)}, "graph"),
+    ("QLinearConv", {"step": np.float64(0.1)}, "graph"),
+    ("ConvInteger", {"none": np.zeros(5, np.int8)}, "run"),
+    ("ConvInteger", {"zero": np.zeros(2, np.uint8)}, "run"),
+    ("ConvInteger", {"w": np.zeros((1, 3, 1, SIZE), np.int8)}, "run"),
+]
+
+
+@pytest.mark.parametrize("operator", ["QLinearConv", "ConvInteger"])
+def test_a_quantized_convolution_is_computed(operator):
+    with BoxedPolicy(entry(convolving(operator))) as boxed:
+        assert boxed(ZEROS).tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("operator", "weights", "code"),
+    [BROKEN[0], *(pytest.param(*one, marks=pytest.mark.slow) for one in BROKEN[1:])],
+)
+def test_a_quantized_graph_whose_parts_do_not_fit_is_refused(operator, weights, code):
+    assert refusal(convolving(operator, **weights)).code == code
+
+
 @pytest.mark.parametrize(
     ("start", "doing"),
     [("seen", "an observation"), pytest.param("column", "loading", marks=pytest.mark.slow)],
@@ -305,6 +392,27 @@ def test_the_largest_package_that_is_allowed_fits_into_the_box():
             "v": np.zeros((560_000, 2), np.float32),
         },
     )
+    assert 60_000_000 < len(policy) < 64_000_000
+    with BoxedPolicy(entry(policy)) as boxed:
+        assert boxed(ZEROS).tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.slow
+def test_the_largest_quantized_package_that_is_allowed_fits_into_the_box():
+    """Four times the weights of the largest one of float32."""
+    nodes = [
+        ("QuantizeLinear", ["observation", "step", "zero"], ["q"], ()),
+        ("DequantizeLinear", ["q", "step", "zero"], ["x"], ()),
+        ("DequantizeLinear", ["w", "scale", "none"], ["k"], ()),
+        ("MatMul", ["x", "k"], ["y"], ()),
+        ("QuantizeLinear", ["y", "step", "zero"], ["r"], ()),
+        ("DequantizeLinear", ["r", "step", "zero"], ["s"], ()),
+        ("DequantizeLinear", ["v", "scale", "none"], ["l"], ()),
+        ("MatMul", ["s", "l"], ["z"], ()),
+        ("Tanh", ["z"], ["action"], ()),
+    ]
+    wide, narrow = np.ones((SIZE, 2_150_000), np.int8), np.ones((2_150_000, 2), np.int8)
+    policy = model(*nodes, weights=QDQ | {"w": wide, "v": narrow})
     assert 60_000_000 < len(policy) < 64_000_000
     with BoxedPolicy(entry(policy)) as boxed:
         assert boxed(ZEROS).tolist() == [[0.0, 0.0]]

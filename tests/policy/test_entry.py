@@ -60,6 +60,18 @@ def good(tmp_path):
     return path
 
 
+def test_a_manifest_says_what_a_graph_was_quantized_to_and_else_nothing(good, tmp_path):
+    assert "quantization" not in manifest_of(good)
+    assert read_entry(good).manifest.quantization is None
+    path = tmp_path / "small.entry.zip"
+    write_entry(path, POLICY, **FIELDS, quantization="int8")
+    assert manifest_of(path)["quantization"] == "int8"
+    assert read_entry(path).manifest.quantization == "int8"
+    unknown: dict[str, Any] = FIELDS | {"quantization": "int2"}
+    with pytest.raises(EntryError, match="quantization"):
+        write_entry(path, POLICY, **unknown)
+
+
 @pytest.fixture
 def members(good):
     with zipfile.ZipFile(good) as zipped:

@@ -58,7 +58,7 @@ def policies(tmp_path, **changes):
 def test_actions_equal_torch_s_within_1e_5_over_a_thousand_real_observations(tmp_path, sensor):
     network = {"standardise": sensor == "state"}
     config, in_torch, in_onnx, _ = policies(tmp_path, sensor=sensor, network=network)
-    env = RacerVectorEnv(20, **(config.env | {"reward": None}))
+    env = RacerVectorEnv(20, **config.model_copy(update={"reward": None}).env)
     observations, _ = env.reset(seed=0)
     rng = np.random.default_rng(0)
     compared, largest = 0, 0.0
@@ -75,7 +75,7 @@ def test_actions_equal_torch_s_within_1e_5_over_a_thousand_real_observations(tmp
 
 def test_a_discrete_policy_gives_the_same_index(tmp_path):
     config, in_torch, in_onnx, _ = policies(tmp_path, sensor="state", actions="discrete")
-    env = RacerVectorEnv(50, **(config.env | {"reward": None}))
+    env = RacerVectorEnv(50, **config.model_copy(update={"reward": None}).env)
     observations, _ = env.reset(seed=1)
     env.close()
     indices = [int(in_onnx(observation[None])[0]) for observation in observations]
@@ -115,7 +115,7 @@ def test_a_policy_of_several_sensors_has_an_input_for_each_and_equals_torch(
     )
     inputs = onnx.load_model_from_string(graph).graph.input
     assert {one.name for one in inputs} == {"camera", "lidar", "sector_lidar"}
-    env = RacerVectorEnv(12, **(config.env | {"reward": None}))
+    env = RacerVectorEnv(12, **config.model_copy(update={"reward": None}).env)
     observations, _ = env.reset(seed=3)
     env.close()
     answers = []
@@ -146,7 +146,7 @@ def test_what_is_exported_is_what_the_learner_would_do():
 @pytest.mark.slow
 def test_each_of_several_sensors_is_heeded(tmp_path):
     config, _, in_onnx, _ = policies(tmp_path, sensor=SEVERAL)
-    env = RacerVectorEnv(1, **(config.env | {"reward": None}))
+    env = RacerVectorEnv(1, **config.model_copy(update={"reward": None}).env)
     observation, _ = env.reset(seed=3)
     env.close()
     before = in_onnx(observation)

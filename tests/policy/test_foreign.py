@@ -146,6 +146,13 @@ def test_nothing_is_said_of_a_policy_s_origin_that_was_not_named(tmp_path, no_bo
     assert f"racer race {path} wants a track: add --track NAME" in capsys.readouterr().err
 
 
+def test_an_id_that_stands_for_a_sensor_is_taken_with_it(tmp_path, no_box):
+    path = racer.write_entry(STRAIGHT, tmp_path / "e", env="racer/TimeTrial-State-v0")
+    entry = read_entry(path)
+    assert entry.manifest.env == "racer/TimeTrial-v0"
+    assert [sensor.name for sensor in entry.manifest.sensor] == ["state"]
+
+
 def test_the_track_and_walls_that_are_named_are_where_it_races_by_default(tmp_path, no_box):
     path = racer.write_entry(STRAIGHT, tmp_path / "e", sensor="state", track="oval", walls=True)
     assert manifest_of(path)["trained_on"] == {"track": "oval", "walls": True}

@@ -167,6 +167,41 @@ def test_a_place_outside_is_seen_however_its_number_is_written(number):
     assert refusal(content).code == "external_data"
 
 
+TAKEN = ["FLOAT", "UINT8", "INT8", "UINT16", "INT16", "INT32", "INT64", "BOOL", "FLOAT16", "DOUBLE"]
+OTHERS = sorted(set(TensorProto.DataType.keys()) - set(TAKEN))
+
+
+def weights_of_type(kind, number=None):
+    whole = model()
+    weights = TensorProto(name="v", dims=[1], data_type=kind, raw_data=bytes(8))
+    if number is None:
+        whole.graph.initializer.append(weights)
+        return whole.SerializeToString()
+    tensor = weights.SerializeToString().replace(b"\x10" + bytes([kind]), b"\x10" + number, 1)
+    graph = whole.graph.SerializeToString() + field(5, tensor)
+    whole.ClearField("graph")
+    return whole.SerializeToString() + field(7, graph)
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_weights_may_have_a_plain_type(kind):
+    check_graph(entry(weights_of_type(TensorProto.DataType.Value(kind))))
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_weights_of_another_type_are_refused(kind):
+    """Such as 4 bits, 8 bits with an exponent, and texts."""
+    error = refusal(weights_of_type(TensorProto.DataType.Value(kind)))
+    assert error.code == "type"
+    assert "int8" in str(error)
+
+
+def test_a_type_is_refused_whose_first_32_bits_are_one_that_is_taken():
+    content = weights_of_type(FLOAT, number=b"\x81\x80\x80\x80\x10")  # 2^32 + 1
+    assert onnx.load_from_string(content).graph.initializer[-1].data_type == FLOAT
+    assert refusal(content).code == "type"
+
+
 @pytest.mark.parametrize("shape", [("n", SIZE), (None, SIZE), (1, "k")])
 def test_a_size_that_is_not_fixed_is_refused(shape):
     error = refusal(model(shape=shape))
@@ -204,8 +239,35 @@ def test_a_weight_among_the_inputs_is_no_input():
     check_graph(entry(whole.SerializeToString()))
 
 
-def test_every_truncation_of_a_graph_is_refused():
-    content = model().SerializeToString()
+QUANTIZED = helper.make_model(
+    helper.make_graph(
+        [
+            helper.make_node("QuantizeLinear", ["observation", "step", "zero"], ["q"], axis=1),
+            helper.make_node("DequantizeLinear", ["q", "step", "zero"], ["x"]),
+            helper.make_node("DequantizeLinear", ["w", "scale", "none"], ["k"], axis=1),
+            helper.make_node("MatMul", ["x", "k"], ["y"]),
+            helper.make_node("Tanh", ["y"], ["action"]),
+        ],
+        "policy",
+        [helper.make_tensor_value_info("observation", FLOAT, (1, SIZE))],
+        [helper.make_tensor_value_info("action", FLOAT, (1, 2))],
+        [
+            numpy_helper.from_array(np.array(1 / 127, np.float32), "step"),
+            numpy_helper.from_array(np.array(128, np.uint8), "zero"),
+            numpy_helper.from_array(np.rint(30 * WEIGHTS).astype(np.int8), "w"),
+            numpy_helper.from_array(np.full(2, 1 / 30, np.float32), "scale"),
+            numpy_helper.from_array(np.zeros(2, np.int8), "none"),
+        ],
+    ),
+    opset_imports=[helper.make_opsetid("", 18)],
+    ir_version=8,
+).SerializeToString()
+GOOD = {"float": model().SerializeToString(), "quantized": QUANTIZED}
+
+
+@pytest.mark.parametrize("content", GOOD.values(), ids=list(GOOD))
+def test_every_truncation_of_a_graph_is_refused(content):
+    check_graph(entry(content))
     for length in range(len(content)):
         assert refusal(content[:length]).code in ("graph", "signature")
 
@@ -271,14 +333,11 @@ def test_random_bytes_are_refused_and_nothing_else_happens(content):
     assert refusal(content).code in ("graph", "signature")
 
 
-GOOD = model().SerializeToString()
-
-
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_what_passes_holds_for_the_onnx_package_too(data):
     """Whatever bytes are changed: what this reader lets through, another reads the same way."""
-    content = bytearray(GOOD)
+    content = bytearray(GOOD[data.draw(st.sampled_from(sorted(GOOD)))])
     for _ in range(data.draw(st.integers(1, 5))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:
@@ -290,6 +349,7 @@ def test_what_passes_holds_for_the_onnx_package_too(data):
     assert all(node.op_type in OPERATORS and not node.domain for node in whole.graph.node)
     assert [one.name for one in whole.graph.input] == ["observation"]
     assert not whole.functions
+    assert all(TensorProto.DataType.Name(one.data_type) in TAKEN for one in whole.graph.initializer)
 
 
 @pytest.mark.parametrize(

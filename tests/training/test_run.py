@@ -18,12 +18,14 @@ from racer.cli.train import STOPPED
 from racer.env import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
 from racer.judge import home_race, judge_entry, race_rules
+from racer.policy.check import check_entry
 from racer.policy.entry import read_entry
 from racer.reward.deadline import deadline
 from racer.training.algorithm import build
 from racer.training.config import RunConfig
 from racer.training.export import export_run
 from racer.training.folder import Run
+from racer.training.int8 import export_int8
 from racer.training.run import train
 from racer.training.vec_env import CarsVecEnv
 
@@ -164,6 +166,15 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
     raced = judge_entry(entry, "bowtie", race_rules(1, 3.0, 2.0, like=home))
     told = json.loads((tmp_path / "run" / "best.json").read_text())["result"]
     assert raced.distance == pytest.approx(told["distance_m"], abs=1e-3)
+
+    float32, int8 = export_int8(tmp_path / "run", tmp_path / "int8.entry.zip", "both")
+    assert float32.entry.policy == entry.policy
+    assert float32.result.distance == raced.distance
+    small = read_entry(tmp_path / "int8.entry.zip")
+    assert check_entry(small).entry.policy == int8.entry.policy
+    again = judge_entry(small, "bowtie", race_rules(1, 3.0, 2.0, like=home))
+    assert again.actions.tobytes() == int8.result.actions.tobytes()
+    assert len(small.policy) < len(entry.policy)
 
 
 def test_the_huber_loss_s_gradient_is_torch_s():

@@ -121,7 +121,7 @@ def test_ppo_adds_the_value_of_what_the_clock_cut_short_and_of_nothing_else(is_c
 
     if not is_cut:
         monkeypatch.setattr(RacerVectorEnv, "advance", ended)
-    env = CarsVecEnv(RacerVectorEnv(2, **(config.env | {"reward": None})))
+    env = CarsVecEnv(RacerVectorEnv(2, **config.model_copy(update={"reward": None}).env))
     model = build(config, env)
     with torch.no_grad():
         model.policy.value_net.get_parameter("weight").zero_()

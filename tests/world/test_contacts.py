@@ -89,6 +89,23 @@ def test_a_car_that_hits_a_wall_stays_inside_stays_low_and_gains_no_energy(build
     assert set(touched) <= {0, Contact.WALL}
 
 
+def test_a_car_meets_the_walls_of_its_own_track_and_drives_through_the_others(build):
+    far, near, nearest = SQUARE, SQUARE * 0.7, SQUARE * 0.4
+    world = build(SPEC, 3, walls=[[far], [near], [nearest]])
+    for turn in range(4):
+        own = (np.arange(3) + turn) % 3
+        for car in range(3):
+            world.wall_in(car, int(own[car]))
+        launch(world, np.zeros((3, 2)), np.zeros(3), np.full(3, 2.5))
+        reached = np.full(3, np.nan)
+        for _ in range(2 * CONTROL_RATE):
+            state = world.step(np.tile([0.0, 2.5], (3, 1)))
+            first = (world.contact != 0) & np.isnan(reached)
+            reached[first] = state.xy[first, 0] + SPEC.body_length / 2
+        # A car is seen only after the control step in which it met its wall, and bounced.
+        assert reached == pytest.approx(np.array([3.0, 2.1, 1.2])[own], abs=2.5 / CONTROL_RATE)
+
+
 @pytest.mark.parametrize("n", [4, pytest.param(32, marks=pytest.mark.slow)])
 def test_no_car_leaves_a_walled_track_however_it_is_driven(build, n):
     track = load_track("bowtie")

@@ -26,7 +26,14 @@ IDS = sorted(name for name in gymnasium.registry if name.startswith("racer/"))
 
 
 def test_every_kind_of_race_is_registered():
-    assert IDS == ["racer/HeadToBot-v0", "racer/ObjectAvoidance-v0", "racer/TimeTrial-v0"]
+    assert IDS == [
+        "racer/HeadToBot-LidarState-v0",
+        "racer/HeadToBot-v0",
+        "racer/ObjectAvoidance-LidarState-v0",
+        "racer/ObjectAvoidance-v0",
+        "racer/TimeTrial-State-v0",
+        "racer/TimeTrial-v0",
+    ]
 
 
 @pytest.mark.parametrize("env_id", IDS)

@@ -1,0 +1,7 @@
+"""The Gymnasium environments: n cars in one world, and one car by the same code."""
+
+from racer.env.config import EnvConfig, Tracks
+from racer.env.single import RacerEnv
+from racer.env.vector import RacerVectorEnv, surroundings
+
+__all__ = ["EnvConfig", "RacerEnv", "RacerVectorEnv", "Tracks", "surroundings"]

@@ -1,0 +1,104 @@
+"""The arguments of constructors and of `reset`, checked."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+
+from racer.env.config import EnvConfig
+from racer.errors import ConfigError, UnexpectedKeywordError
+from racer.race import RaceConfig
+from racer.registration import ENV_IDS
+
+
+def refuse_unknown(config: Mapping[str, Any], environment: type) -> None:
+    """Raise UnexpectedKeywordError if an environment's constructor was given an unknown keyword."""
+    own = inspect.signature(environment).parameters.values()
+    known = [one.name for one in own if one.kind is not one.VAR_KEYWORD]
+    known += EnvConfig.model_fields
+    for name in config:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise UnexpectedKeywordError(
+                f"{environment.__name__}() got an unexpected keyword argument {name!r}; {hint}"
+            )
+
+
+def with_kind(config: Mapping[str, Any], kind: str | None) -> dict[str, Any]:
+    """Return the fields of `EnvConfig` with the race's kind that an id stands for.
+
+    Raises:
+        ConfigError: `race` says another kind.
+    """
+    race = config.get("race")
+    if kind is None:
+        return dict(config)
+    if isinstance(race, str):
+        race = {"kind": race}
+    elif isinstance(race, RaceConfig):
+        race = race.model_dump(exclude_unset=True)
+    if race is not None and not isinstance(race, Mapping):
+        return dict(config)
+    race = {"kind": kind, **(race or {})}
+    refuse_other(race["kind"], kind)
+    return {**config, "race": race}
+
+
+def refuse_other(got: str, kind: str) -> None:
+    """Raise ConfigError if a race is of another kind than the id stands for."""
+    if got != kind and got in ENV_IDS:
+        raise ConfigError(
+            f"racer environment: the id stands for the race {kind!r}, but the arguments ask for "
+            f"{got!r}; make {ENV_IDS[got]!r} instead"
+        )
+
+
+def refuse_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> None:
+    """Raise ConfigError if `reset` was given an option that it does not know."""
+    for name in options or {}:
+        if name not in known:
+            names = ", ".join(known) or "none"
+            raise ConfigError(f"reset: unknown option {name!r}; known options: {names}")
+
+
+def autoreset_mode_of(value: AutoresetMode | str) -> AutoresetMode:
+    """Return the mode that a value names; raise ConfigError if there is none."""
+    try:
+        return AutoresetMode(value)
+    except ValueError:
+        known = ", ".join(mode.value for mode in AutoresetMode)
+        raise ConfigError(f"autoreset_mode: unknown {value!r}; known: {known}") from None
+
+
+def step_limit(value: int | None) -> int | None:
+    """Return the most steps of an episode; raise ConfigError if they are no number from 1 on."""
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise ConfigError(f"max_episode_steps: {value!r}; a whole number from 1 on is wanted")
+    return value
+
+
+def seeds_of(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:
+    """Return a seed for each of n cars, or None; raise ConfigError if they are none."""
+    if seed is None:
+        return [None] * n
+    seeds: list[int | None]
+    try:
+        if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str):
+            seeds = [None if one is None else operator.index(one) for one in seed]
+        else:
+            seeds = [operator.index(seed) + i for i in range(n)]  # pyright: ignore
+    except TypeError:
+        seeds = [-1]
+    if len(seeds) != n or any(one is not None and one < 0 for one in seeds):
+        raise ConfigError(
+            f"reset: seed must be a whole number from 0 on, or a list of {n} of them or None, got "
+            f"{seed!r:.200}"
+        )
+    return seeds

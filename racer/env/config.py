@@ -1,0 +1,79 @@
+"""What an environment is made of: every field that its constructor takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from racer.assets.document import Document, beside
+from racer.car.actions import ActionSpace
+from racer.car.spec import PRESETS, CarName
+from racer.deepracer.metadata import action_space
+from racer.race import RaceConfig
+from racer.randomisation import Randomisation, load_randomisation
+from racer.sensors import CameraConfig, Sensors
+
+POOL = 16
+"""Tracks that `generated` stands for; they are all made before the first episode."""
+
+
+def _several(value: Any, info: ValidationInfo) -> Any:
+    """Names as a tuple, in which `generated` stands for `POOL` tracks."""
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        raise PydanticCustomError("names", "a track's name, or a list of names, is wanted")
+    pool = [f"generated:{seed}" for seed in range(POOL)]
+    names = [one for name in names for one in (pool if name == "generated" else [name])]
+    return [beside(name, info) if isinstance(name, str) else name for name in names]
+
+
+Tracks = Annotated[tuple[str, ...], BeforeValidator(_several)]
+"""Names of tracks; one is a list of one."""
+
+
+class EnvConfig(Document):
+    """What is driven, how it is seen, and what is paid for."""
+
+    track: Tracks = Field(
+        default=("bowtie",),
+        min_length=1,
+        description="a shipped track's name, a file, generated:SEED, or generated for 16 of "
+        "them; of several each episode draws one",
+    )
+    car: CarName = Field(default="deepracer", description=f"the car: {' or '.join(PRESETS)}")
+    sensor: Sensors = Field(default=(CameraConfig(),), description="what the policy sees")
+    actions: ActionSpace = Field(
+        default=ActionSpace(), description="what the policy may do; or a model_metadata.json"
+    )
+    race: RaceConfig = Field(default=RaceConfig(), description="kind, starts, laps and endings")
+    randomisation: Randomisation = Field(
+        default=Randomisation(), description="what an episode draws; ranges, or a preset's name"
+    )
+    reward: str | None = Field(
+        default="progress", description="a reward file or a shipped one's name; null pays nothing"
+    )
+
+    @field_validator("race", mode="before")
+    @classmethod
+    def _a_name_is_a_kind_of_race(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @field_validator("actions", mode="before")
+    @classmethod
+    def _a_name_is_a_kind_of_space(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str) and value.endswith(".json"):
+            return action_space(Path(beside(value, info)))
+        return {"kind": value} if isinstance(value, str) else value
+
+    @field_validator("randomisation", mode="before")
+    @classmethod
+    def _a_name_is_a_preset(cls, value: Any, info: ValidationInfo) -> Any:
+        return load_randomisation(beside(value, info)) if isinstance(value, str) else value
+
+    @field_validator("reward")
+    @classmethod
+    def _a_reward_may_lie_beside(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return beside(value, info) if value else value

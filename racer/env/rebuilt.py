@@ -1,0 +1,45 @@
+"""An environment's spec, and its copies."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from gymnasium.envs.registration import EnvSpec
+
+from racer.env.arguments import refuse_other
+from racer.errors import ConfigError
+from racer.registration import ARGUMENTS
+
+
+class Rebuilt:
+    """An environment that is copied and pickled as its arguments and its state."""
+
+    _arguments: dict[str, Any]
+    _spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What `gymnasium.make` and `make_vec` say of it, with the true `max_episode_steps`."""
+        return self._spec
+
+    @spec.setter
+    def spec(self: Any, value: EnvSpec | None) -> None:
+        if value is not None and value.id in ARGUMENTS:
+            try:
+                refuse_other(self.config.race.kind, ARGUMENTS[value.id]["kind"])
+            except ConfigError:
+                self.close()
+                raise
+        if value is not None:
+            value = copy.deepcopy(value)
+            value.max_episode_steps = self.max_episode_steps
+        self._spec = value
+
+    def __getstate__(self: Any) -> dict[str, Any]:
+        return {"arguments": self._arguments, "spec": self._spec, "state": self.get_state()}
+
+    def __setstate__(self: Any, saved: dict[str, Any]) -> None:
+        self.__init__(**saved["arguments"])
+        self._spec = saved["spec"]
+        self.set_state(saved["state"])

@@ -1,0 +1,124 @@
+"""One car, as a Gymnasium environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from racer.env.arguments import refuse_options, refuse_unknown
+from racer.env.config import EnvConfig
+from racer.env.rebuilt import Rebuilt
+from racer.env.vector import METADATA, RacerVectorEnv
+from racer.sensors import Observations, of_car
+
+
+class RacerEnv(Rebuilt, gymnasium.Env):  # pyright: ignore[reportIncompatibleVariableOverride]
+    """One car on a track: `RacerVectorEnv` with n = 1 and Gymnasium's single-env interface.
+
+    Observation, action, endings and info are those of `RacerVectorEnv` without the leading axis.
+
+    Args:
+        render_mode: None, `rgb_array` (a chase view of the car) or `human` (Bullet's window).
+        kind: The race's kind that the environment's id stands for.
+        **config: The fields of `EnvConfig`; `sensor="state"` is short for its kind.
+
+    Attributes:
+        vector: The `RacerVectorEnv` of one car.
+
+    Raises:
+        UnexpectedKeywordError: A keyword that is none of these.
+        RacerError: A value, track or reward file that cannot be used.
+
+    Example:
+        >>> env = RacerEnv(sensor="state", track="hairpin")
+        >>> observation, info = env.reset(seed=0)
+        >>> observation.shape
+        (26,)
+        >>> env.close()
+    """
+
+    metadata = METADATA
+
+    def __init__(
+        self, render_mode: str | None = None, kind: str | None = None, **config: Any
+    ) -> None:
+        refuse_unknown(config, type(self))
+        self._arguments = dict(render_mode=render_mode, kind=kind, **config)
+        self.vector = RacerVectorEnv(1, render_mode, kind, **config)
+        self.render_mode = render_mode
+        self.observation_space = self.vector.single_observation_space
+        self.action_space = self.vector.single_action_space
+        self._np_random_seed = self.vector.np_random_seed[0]
+
+    # Gymnasium's `np_random` and `reset` read and write this attribute of theirs: so it is the
+    # car's own generator, and one that a user sets is used.
+    @property
+    def _np_random(self) -> np.random.Generator:
+        return self.vector.generators[0]
+
+    @_np_random.setter
+    def _np_random(self, value: np.random.Generator) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.vector.generators[0] = value
+
+    @property
+    def config(self) -> EnvConfig:
+        """The fields of `EnvConfig`, resolved."""
+        return self.vector.config
+
+    @property
+    def max_episode_steps(self) -> int:
+        """The most control steps of an episode."""
+        return self.vector.max_episode_steps
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Start an episode; there are no options.
+
+        Raises:
+            ConfigError: There is an option.
+        """
+        refuse_options(options, ())
+        super().reset(seed=seed)
+        if seed is not None:
+            self.vector.race.rewind(0)
+        obs, _ = self.vector.reset()
+        return of_car(obs, 0), self._info()
+
+    def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
+        """Drive for one control period."""
+        rewards, terminated, truncated = self.vector.advance(np.asarray(action)[None])
+        obs = of_car(self.vector.observations, 0)
+        if self.render_mode == "human":
+            self.render()
+        return obs, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), self._info()
+
+    def _info(self) -> dict[str, Any]:
+        """Numbers of numpy's types, and a truth value as an array: so each has a dtype."""
+        info = {name: value for name, value in self.vector.info().items() if name[0] != "_"}
+        drawn = info.pop("drawn", None)
+        own = {name: values[0] for name, values in info.items()}
+        own["is_success"] = np.asarray(own["is_success"])
+        if drawn:
+            own["drawn"] = {name: v[0] for name, v in drawn.items() if name[0] != "_"}
+        return own
+
+    def get_state(self) -> dict[str, Any]:
+        """See `RacerVectorEnv.get_state`."""
+        return self.vector.get_state() | {"seed": self._np_random_seed}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """See `RacerVectorEnv.set_state`."""
+        self.vector.set_state(state)
+        self._np_random_seed = state.get("seed", -1)
+
+    def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return a chase view of the car, (480, 640, 3) uint8; None but in mode `rgb_array`."""
+        frames = self.vector.render()
+        return frames[0] if frames else None
+
+    def close(self) -> None:
+        """Free the world."""
+        self.vector.close()

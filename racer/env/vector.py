@@ -1,0 +1,464 @@
+"""n cars in one world, as a Gymnasium vector environment."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from racer.assets.document import validate
+from racer.car.spec import car_named
+from racer.env.arguments import (
+    autoreset_mode_of,
+    refuse_options,
+    refuse_unknown,
+    seeds_of,
+    step_limit,
+    with_kind,
+)
+from racer.env.config import EnvConfig
+from racer.env.rebuilt import Rebuilt
+from racer.errors import ConfigError
+from racer.race import Ending, Race
+from racer.randomisation import QUANTITIES
+from racer.reward.params import Facts, ParamsBuilder, some
+from racer.reward.source import RewardSource
+from racer.sensors import Observations, Suite, Surroundings, copied, make_sensors, of_car
+from racer.track import load_track
+from racer.world import CONTROL_RATE, has_display
+
+METADATA: dict[str, Any] = {
+    "render_modes": ["rgb_array", "human"] if has_display() else ["rgb_array"],
+    "render_fps": CONTROL_RATE,
+}
+ALIKE = ("track", "car", "sensor", "race", "randomisation")
+"""What two environments must have in common to take over a state from each other."""
+
+
+def surroundings(race: Race) -> Surroundings:
+    """What the cars of a race could perceive now."""
+    world = race.world
+    return Surroundings(world.state, race.place, race.is_reversed, world.boxes, race.colours)
+
+
+class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleVariableOverride]
+    """n cars that race alone in one PyBullet world, stepped together at 15 Hz.
+
+    A car behaves the same, bit for bit, alone and among others, and car i of `reset(seed=k)` is
+    the car of a `RacerEnv` reset with seed k + i.
+
+    Actions: `ActionSpace`. Observations: those of `sensor`, with a leading axis of n; a Box for
+    one sensor, a Dict by their names for several. Endings: see `Ending`; only TIME_UP truncates.
+
+    Info, the same keys in every step, arrays (n,) with Gymnasium's masks: `progress` [percent of
+    the lap], `speed` [m/s], `laps`, `off_tracks`, `collisions`, `resets`, `ending` (an `Ending`),
+    `is_success` (all laps are completed), `lap_time_s` (of the last lap, 0 before there is one),
+    and with randomisation `drawn`, the episode's number of each of its quantities.
+
+    Copies and pickles are worlds of their own that go on from the same state; see `get_state`.
+
+    Args:
+        num_envs: How many cars.
+        render_mode: None, `rgb_array` (a chase view of each car) or `human` (Bullet's window).
+        kind: The race's kind that the environment's id stands for.
+        autoreset_mode: When a car whose episode ended starts anew: an `AutoresetMode` or its value.
+            `SameStep` (the default): at once, its last observation and info are under `final_obs`
+            and `final_info`. `NextStep`: in the next step, which ignores its action and pays 0.
+            `Disabled`: when `reset` is called with `options={"reset_mask": ...}`.
+        max_episode_steps: Truncate an episode after so many steps; `race.time_limit` holds too.
+        **config: The fields of `EnvConfig`; `sensor="state"` is short for its kind.
+
+    Attributes:
+        config: The fields of `EnvConfig`, resolved.
+        generators: The random generator of each car, a list of n.
+        autoreset_mode: As given.
+
+    Raises:
+        UnexpectedKeywordError: A keyword that is none of these.
+        RacerError: A value, track or reward file that cannot be used.
+
+    Example:
+        >>> envs = RacerVectorEnv(64, sensor="state")
+        >>> observations, info = envs.reset(seed=0)
+        >>> observations.shape
+        (64, 26)
+        >>> envs.close()
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        render_mode: str | None = None,
+        kind: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        max_episode_steps: int | None = None,
+        **config: Any,
+    ) -> None:
+        refuse_unknown(config, type(self))
+        self._arguments = dict(
+            num_envs=num_envs,
+            render_mode=render_mode,
+            kind=kind,
+            autoreset_mode=autoreset_mode,
+            max_episode_steps=max_episode_steps,
+            **config,
+        )
+        if render_mode not in (None, "rgb_array", "human"):
+            raise ConfigError(f"render_mode {render_mode!r}; known: rgb_array, human, None")
+        self.autoreset_mode = autoreset_mode_of(autoreset_mode)
+        self.metadata = METADATA | {"autoreset_mode": self.autoreset_mode}
+        self.config = validate(with_kind(config, kind), EnvConfig, "racer environment")
+        self.num_envs, self.render_mode = num_envs, render_mode
+        self.tracks = [load_track(name) for name in self.config.track]
+        self.car = car_named(self.config.car)
+        self.race = Race(
+            self.config.race,
+            self.tracks,
+            self.car,
+            num_envs,
+            gui=render_mode == "human",
+            randomisation=self.config.randomisation,
+            max_steps=step_limit(max_episode_steps),
+        )
+        self.world = self.race.world
+        walls = self.config.race.walls
+        self._sensors = [
+            make_sensors(self.config.sensor, self.car, track, num_envs, walls)
+            for track in self.tracks
+        ]
+        self.single_observation_space = self._sensors[0].space
+        self.single_action_space = self.config.actions.space()
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        reward = self.config.reward
+        self._reward = None if reward is None else RewardSource.find(reward)
+        self._functions = self._reward.functions(num_envs) if self._reward else []
+        self._params = [
+            ParamsBuilder(line, self.car, is_reversed=road % 2 == 1)
+            for road, line in enumerate(self.race.roads.lines)
+        ]
+        if render_mode == "human":
+            self.world.paint(self.tracks[0].left, self.tracks[0].right)
+        self._everyone = np.arange(num_envs)
+        self.spent = {"physics": 0.0, "sensors": 0.0, "reward": 0.0}
+        self._first_seeds = tuple(seeding.np_random()[1] + i for i in range(num_envs))
+        self.generators = [np.random.default_rng(seed) for seed in self._first_seeds]
+        self._obs: Observations = self._sensors[0].buffer(self.num_envs)
+        self._views: dict[int, Any] = {}
+        self._shown = 0.0
+
+    @property
+    def max_episode_steps(self) -> int:
+        """The most control steps of an episode."""
+        return self.race.max_steps
+
+    @property
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # pyright: ignore
+        """The random generator of each car, as `SyncVectorEnv` gives those of its environments.
+
+        Set n of them, or one that n are spawned from.
+        """
+        return tuple(self.generators)
+
+    @np_random.setter
+    def np_random(self, value: np.random.Generator | Sequence[np.random.Generator]) -> None:
+        own = value.spawn(self.num_envs) if isinstance(value, np.random.Generator) else value
+        if len(own) != self.num_envs:
+            raise ConfigError(f"np_random: {len(own)} generators for {self.num_envs} cars")
+        self.generators = list(own)
+        self._first_seeds = (-1,) * self.num_envs
+
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # pyright: ignore
+        """The seed of each car's generator; -1 where it was set without one."""
+        return self._first_seeds
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Start every car, or those that a mask names.
+
+        Args:
+            seed: Seed k gives car i the seed k + i; a list gives each car its own. Without a seed a
+                car goes on with its generator.
+            options: `reset_mask` (n,) bool names the cars that start.
+
+        Raises:
+            ConfigError: A seed or an option that cannot be used.
+        """
+        self._refuse_closed()
+        cars = self._chosen(options)
+        seeds = seeds_of(seed, self.num_envs)
+        for car in cars.tolist():
+            if seeds[car] is not None:
+                self.seed_car(car, np.random.default_rng(seeds[car]), seeds[car])
+        self.start(cars)
+        return self._obs, self.info()
+
+    def seed_car(self, car: int, generator: np.random.Generator, seed: int) -> None:
+        """Let a car's next start be the first one of a new generator."""
+        self.generators[car] = generator
+        self._first_seeds = (*self._first_seeds[:car], seed, *self._first_seeds[car + 1 :])
+        self.race.rewind(car)
+
+    def _chosen(self, options: dict[str, Any] | None) -> np.ndarray:
+        """The cars that `reset` shall start, (k,)."""
+        refuse_options(options, ("reset_mask",))
+        if not options or "reset_mask" not in options:
+            return self._everyone
+        mask = options["reset_mask"]
+        is_mask = isinstance(mask, np.ndarray) and mask.dtype == bool
+        if not is_mask or mask.shape != (self.num_envs,) or not mask.any():
+            raise ConfigError(
+                f"reset: reset_mask must be a bool array of shape ({self.num_envs},) with a True "
+                f"in it, got {mask!r:.200}"
+            )
+        return np.flatnonzero(mask)
+
+    def renew_rewards(self) -> None:
+        """Run the reward's file afresh for every car, so that none remembers an episode before.
+
+        Raises:
+            RewardError: It raises or hangs.
+        """
+        self._functions = self._reward.functions(self.num_envs) if self._reward else []
+
+    def start(self, cars: np.ndarray) -> None:
+        """Put cars (k,) at their next start and look; the observations are new arrays."""
+        self._refuse_closed()
+        self.race.start(cars, self.generators)
+        for sensors, mine in self._by_track(cars):
+            sensors.start(mine, self.race.draws.rows)
+        self._look(cars)
+
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Drive every car for one control period; see `autoreset_mode` for those that are done.
+
+        Returns:
+            Observations, rewards (n,), terminated (n,), truncated (n,) and info.
+
+        Raises:
+            ResetNeeded: Autoreset is disabled, and a car's episode has ended.
+        """
+        ended = self.race.ending != Ending.RUNNING
+        if self.autoreset_mode == AutoresetMode.DISABLED and ended.any():
+            raise ResetNeeded(
+                f"the episodes of cars {np.flatnonzero(ended).tolist()} have ended; call "
+                "reset(options={'reset_mask': terminated | truncated}) first"
+            )
+        rewards, terminated, truncated = self.advance(actions)
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP and ended.any():
+            self.start(np.flatnonzero(ended))
+            terminated, truncated = terminated & ~ended, truncated & ~ended
+        done = terminated | truncated
+        if self.autoreset_mode != AutoresetMode.SAME_STEP or not done.any():
+            return self._obs, rewards, terminated, truncated, self.info()
+        final = {
+            "final_obs": _each(self._obs, done),
+            "_final_obs": done,
+            "final_info": self.info(done),
+            "_final_info": done.copy(),
+        }
+        self.start(np.flatnonzero(done))
+        return self._obs, rewards, terminated, truncated, self.info() | final
+
+    def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One control period without a restart: rewards, terminated, truncated, each (n,).
+
+        A car whose episode has ended coasts and is paid nothing.
+        """
+        self._refuse_closed()
+        began = time.perf_counter()
+        is_running = self.race.ending == Ending.RUNNING
+        self.race.step(self.config.actions.command(actions), self.generators)
+        driven = time.perf_counter()
+        rewards = self._pay(np.flatnonzero(is_running))
+        paid = time.perf_counter()
+        self.race.put_back(self.generators)
+        self._look(self._everyone)
+        self.spent["physics"] += driven - began
+        self.spent["reward"] += paid - driven
+        self.spent["sensors"] += time.perf_counter() - paid
+        ending = self.race.ending
+        truncated = ending == Ending.TIME_UP
+        return rewards, (ending != Ending.RUNNING) & ~truncated, truncated
+
+    def _pay(self, cars: np.ndarray) -> np.ndarray:
+        """The user's reward for the last step of cars (k,), 0 for the others, (n,).
+
+        Each car has its own instance of the file.
+        """
+        rewards = np.zeros(self.num_envs)
+        if self._reward is None:
+            return rewards
+        facts, driven = Facts.of(self.race), self.race.road
+        with self._reward.watched():
+            for road in np.unique(driven[cars]):
+                mine = cars[driven[cars] == road]
+                chosen = facts if len(mine) == self.num_envs else some(facts, mine)
+                for car, params in zip(mine.tolist(), self._params[road].build_all(chosen)):
+                    rewards[car] = self._reward.call(self._functions[car], params)
+        return rewards
+
+    @property
+    def observations(self) -> Observations:
+        """What the cars see now, each array (n, ...); no later step writes to it."""
+        return self._obs
+
+    def _look(self, cars: np.ndarray) -> None:
+        is_part = len(cars) < self.num_envs
+        self._obs = copied(self._obs) if is_part else self._sensors[0].buffer(self.num_envs)
+        around = surroundings(self.race)
+        for sensors, mine in self._by_track(cars):
+            sensors.observe(around, mine, self._obs)
+
+    def _by_track(self, cars: np.ndarray) -> Iterator[tuple[Suite, np.ndarray]]:
+        """The sensors for each track, and which of cars (k,) race there."""
+        if len(self.tracks) == 1:
+            yield self._sensors[0], cars
+            return
+        track = self.race.road[cars] // 2
+        for one in np.unique(track):
+            yield self._sensors[one], cars[track == one]
+
+    def info(self, mask: np.ndarray | None = None) -> dict[str, Any]:
+        """The race's standing for all cars, arrays of (n,) with Gymnasium's masks.
+
+        Args:
+            mask: The cars that the masks name, (n,) bool; all of them by default.
+        """
+        race = self.race
+        values: dict[str, Any] = {
+            "progress": race.progress,
+            "speed": np.hypot(*self.world.state.velocity[:, :2].T),
+            "laps": race.laps.copy(),
+            "off_tracks": race.off_tracks.copy(),
+            "collisions": race.collisions.copy(),
+            "resets": race.resets.copy(),
+            "ending": race.ending.copy(),
+            "is_success": race.ending == Ending.LAPS_COMPLETE,
+            "lap_time_s": np.array([times[-1] if times else 0.0 for times in race.lap_times]),
+        }
+        if mask is None:
+            mask = np.ones(self.num_envs, dtype=bool)
+        if not race.draws.is_neutral:
+            drawn = {name: race.draws.rows[name].copy() for name in QUANTITIES}
+            values["drawn"] = _masked(drawn, mask)
+        return _masked(values, mask)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the simulation's state, to go back to by `set_state`; it can be pickled.
+
+        It holds the race, the physics, the sensors' memory, the generators, and what the reward
+        file remembers in its variables.
+
+        Raises:
+            RewardError: The reward keeps something that cannot be saved, such as an open file.
+        """
+        self._refuse_closed()
+        reward = self._reward
+        return {
+            "config": self._alike(),
+            "race": self.race.get_state(),
+            "sensors": [sensors.get_state() for sensors in self._sensors],
+            "generators": copy.deepcopy(self.generators),
+            "seeds": self._first_seeds,
+            "reward": reward and [reward.remembered(one) for one in self._functions],
+            "reward_sha256": reward and reward.sha256,
+            "observations": copied(self._obs),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that an environment with the same race, cars and sensors returned.
+
+        What follows is the same to the last bit as without the interruption, unless a car touched a
+        wall, a box or another car in the step before the state was taken. Another reward file than
+        the state's keeps its memory; Gymnasium's wrappers keep theirs.
+
+        Args:
+            state: What `get_state` returned, here, in a copy or in another process; it can be used
+                again. It is as trustworthy as a pickle: take none from a stranger.
+
+        Raises:
+            ConfigError: It comes from an environment with another number of cars, or with another
+                track, car, sensor, race or randomisation.
+        """
+        self._refuse_closed()
+        for name, value in self._alike().items():
+            if state["config"][name] != value:
+                raise ConfigError(
+                    f"set_state: the state is of an environment with another {name}: "
+                    f"{state['config'][name]!r:.200}; this one has {value!r:.200}"
+                )
+        self.race.set_state(state["race"])
+        for sensors, own in zip(self._sensors, state["sensors"]):
+            sensors.set_state(own, self.race.draws.rows)
+        if self._reward and state["reward_sha256"] == self._reward.sha256:
+            for function, memory in zip(self._functions, state["reward"]):
+                self._reward.remember(function, memory)
+        self.generators = copy.deepcopy(state["generators"])
+        self._first_seeds = state["seeds"]
+        self._obs = copied(state["observations"])
+
+    def _alike(self) -> dict[str, Any]:
+        own = self.config.model_dump(mode="json", include=set(ALIKE))
+        return {"num_envs": self.num_envs, **own}
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """Return a chase view of each car, (480, 640, 3) uint8; None but in mode `rgb_array`."""
+        self._refuse_closed()
+        if self.render_mode == "human":
+            self.world.follow(0)
+            time.sleep(max(0.0, self._shown + 1.0 / CONTROL_RATE - time.perf_counter()))
+            self._shown = time.perf_counter()
+        if self.render_mode != "rgb_array":
+            return None
+        return tuple(self._picture(car) for car in range(self.num_envs))
+
+    def _picture(self, car: int) -> np.ndarray:
+        from racer.view.chase import Actor, ChaseView, bots
+
+        track = int(self.race.road[car]) // 2
+        if track not in self._views:
+            walls = self.config.race.walls
+            self._views[track] = ChaseView(self.tracks[track], self.car, walls=walls)
+        state, boxes, colours = self.world.state, self.world.boxes[car], self.race.colours[car]
+        cars = [Actor(state.body[car], float(state.steering[car]))]
+        if self.race.objects.is_moving:
+            cars += bots(boxes, self.car)
+            boxes, colours = boxes[:0], colours[:0]
+        picture = self._views[track].frame(state.body[car], cars, boxes, colours)
+        return np.ascontiguousarray(picture[..., :3])
+
+    def _refuse_closed(self) -> None:
+        if self.closed:
+            raise ClosedEnvironmentError("the environment is closed; make another one")
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Free the world; called by `close`."""
+        self.world.close()
+
+
+def _masked(values: dict[str, Any], mask: np.ndarray) -> dict[str, Any]:
+    """Values with Gymnasium's masks, which say whose they are."""
+    return values | {f"_{name}": mask.copy() for name in values}
+
+
+def _each(observations: Observations, chosen: np.ndarray) -> np.ndarray:
+    """The observations of some cars, as `SyncVectorEnv` gives them: (n,) objects, else None."""
+    each = np.full(len(chosen), None, dtype=object)
+    for car in np.flatnonzero(chosen).tolist():
+        each[car] = of_car(observations, car)
+    return each
