@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from racer.judge import LapResult
     from racer.training.callbacks import Callback
     from racer.training.config import RunConfig
     from racer.training.folder import Run
+    from racer.training.sb3 import PPO, VecEnv
 
 __version__ = "0.1.0"
-__all__ = ["drive", "export", "train"]
+__all__ = ["drive", "export", "to_sb3", "train", "write_entry"]
 
 
 def _set_up() -> None:
@@ -102,6 +105,113 @@ def export(
         from racer.training.export import export_run
 
         export_run(folder, path, name or own)
+    return path
+
+
+def to_sb3(run: Run | Path | str, checkpoint: int | None = None, env: VecEnv | None = None) -> PPO:
+    """Return a run's policy as a model of Stable-Baselines3.
+
+    It predicts what the exported entry does, and learns on with the run's optimiser and counts.
+    `model.save("ppo.zip")` writes a file that Stable-Baselines3's `PPO.load` reads. That needs no
+    racer where the policy sees one sensor and its network is plain: numbers that are neither
+    standardised nor have `vectors`, or a frame with `preset: shallow`. Any other needs racer to be
+    importable there.
+
+    Args:
+        run: The run, or its folder.
+        checkpoint: The steps after which it was saved, as `racer runs show` lists them; the best
+            checkpoint by default.
+        env: What the model shall learn on, if it shall; its spaces are those of the run.
+
+    Returns:
+        The model, on the CPU.
+
+    Raises:
+        RunError: There is no run, or no such checkpoint.
+        ValueError: `env` has other spaces.
+
+    Example:
+        >>> model = racer.to_sb3("runs/first")
+        >>> action, _ = model.predict(observation, deterministic=True)
+    """
+    from racer.training.folder import Run
+    from racer.training.sb3 import as_ppo
+
+    return as_ppo(run if isinstance(run, Run) else Run.open(Path(run)), checkpoint, env)
+
+
+def write_entry(
+    policy: Path | str | bytes | nn.Module,
+    path: Path | str,
+    *,
+    name: str = "",
+    sensor: Any = None,
+    actions: Any = "continuous",
+    env: str = "racer/TimeTrial-v0",
+    track: str | None = None,
+    walls: bool = False,
+    car: str = "deepracer",
+    author: str = "",
+    key: Path | str | None = None,
+) -> Path:
+    """Write an entry of a policy trained elsewhere, as `racer entry write` does.
+
+    The policy takes a batch of one observation as the environment gives it and returns the
+    action. It is checked as a board checks it, and nothing is written where it is refused.
+
+    | side | ONNX graph | torch module |
+    |---|---|---|
+    | frame | input `observation`, uint8 (1, H, W, C) | the same, as a tensor |
+    | numbers | input `observation`, float32 (1, k) | the same, as a tensor |
+    | several sensors | an input for each, named like the sensor | a tensor for each, in order |
+    | continuous | output `action`, float32 (1, 2) within [-1, 1] | float (1, 2); is clipped |
+    | discrete | output `action`, int64 (1,) | the index, or float (1, n); argmax is taken |
+
+    Args:
+        policy: An ONNX file's path or bytes, or a `torch.nn.Module`, which is exported.
+        path: The entry to write, by custom `<name>.entry.zip`; it replaces an older entry, and no
+            other file.
+        name: What a board calls it, 1-60 characters; the file's name by default.
+        sensor: As the environment takes it: `"state"`, a dict with `kind`, or a list of them; that
+            of `env` by default.
+        actions: As the environment takes it: `"continuous"`, `"discrete"`, a dict, or a
+            `model_metadata.json`.
+        env: The id of the environment that it is made for.
+        track: The track that it was trained on; absent from the entry by default.
+        walls: Whether walls stood on the track's borders.
+        car: The car that it drives.
+        author: Who made it, up to 60 characters.
+        key: The private key's file that signs it; see `racer board keygen`.
+
+    Returns:
+        Where it lies.
+
+    Raises:
+        EntryError: The policy is not what its sensor and actions ask for, or a board would refuse
+            it; `code` says why.
+        RacerError: An argument that cannot be used.
+
+    Example:
+        >>> racer.write_entry(q_network, "dqn.entry.zip", sensor="state", actions="discrete")
+        >>> racer.drive("dqn.entry.zip", track="bowtie").lap_times_s
+    """
+    from racer.policy.foreign import write_foreign_entry
+    from racer.policy.signing import read_key
+
+    path = Path(path)
+    write_foreign_entry(
+        policy,
+        path,
+        name=name or path.name.removesuffix(".zip").removesuffix(".entry"),
+        sensor=sensor,
+        actions=actions,
+        env=env,
+        track=track,
+        walls=walls,
+        car=car,
+        author=author,
+        key=read_key(Path(key)) if key else None,
+    )
     return path
 
 

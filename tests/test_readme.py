@@ -152,6 +152,10 @@ def sandbox(tmp_path):
     kept = {key: value for key, value in os.environ.items() if not key.startswith("RACER_")}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     options = {"cwd": tmp_path, "env": kept | {"PATH": path, "PYTHONPATH": str(ROOT)}}
+    # What the page of policies trained elsewhere makes in Python before it types commands.
+    page = (ROOT / "docs" / "bring-your-own-policy.md").read_text(encoding="utf-8")
+    steady = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[-1]
+    subprocess.run([sys.executable, "-c", steady], check=True, **options)
     race = (
         f"racer train configs/quick.yaml {SHORT} --run runs/race && "
         "racer export runs/race --out runs/race/car.entry.zip && "

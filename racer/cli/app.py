@@ -43,6 +43,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "watch": runs.watch,
         "analyze": deepracer.analyze,
         "export": train.export,
+        "card": runs.card,
     },
     "Race": {
         "race": race.race,
@@ -68,6 +69,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "board season show": season.season_show,
     },
     "Prepare": {
+        "entry write": entry.entry_write,
         "tracks list": tracks.tracks_list,
         "tracks show": tracks.tracks_show,
         "tracks generate": tracks.tracks_generate,
@@ -98,6 +100,7 @@ GROUPS = {
     "tracks": "List, show, make, convert and solve tracks.",
     "reward": "Look over a reward function before it trains.",
     "car": "Measure a car.",
+    "entry": "Make an entry of a policy that was trained elsewhere.",
 }
 """What a command that only holds others says about itself."""
 

@@ -1,11 +1,80 @@
-"""The verbs that check and sign an entry."""
+"""The verbs that write, check and sign an entry."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from racer.cli.output import print_json
-from racer.errors import EntryError
+from racer.cli.output import command, print_json
+from racer.errors import ConfigError, EntryError
+
+if TYPE_CHECKING:
+    from racer.policy.check import Checked
+
+
+def entry_write(
+    policy: Path,
+    out: Path | None = None,
+    name: str = "",
+    sensor: tuple[str, ...] = (),
+    actions: str = "continuous",
+    env: str = "racer/TimeTrial-v0",
+    track: str | None = None,
+    walls: bool = False,
+    car: str = "deepracer",
+    author: str = "",
+    key: Path | None = None,
+) -> None:
+    """Write an entry of a policy that was trained elsewhere, an ONNX file.
+
+    Sensors and actions are written as in a config: a name, or YAML such as
+    '{kind: camera, width: 80, height: 60}'. What a board would refuse is not written. See
+    docs/bring-your-own-policy.md.
+
+    Args:
+        policy: The ONNX file.
+        out: The entry to write; <policy>.entry.zip where it is not given.
+        name: What the entry is called on a board; the policy's file's name where it is not given.
+        sensor: What the policy sees, one or several; that of the environment by default.
+        actions: What its actions mean: continuous, discrete, YAML, or a model_metadata.json.
+        env: The id of the environment that it is made for.
+        track: The track that it was trained on, on which it races by default.
+        walls: Walls stood on the borders of that track.
+        car: The car that it drives.
+        author: Who made it.
+        key: Sign it with this private key, made by `racer board keygen`.
+    """
+    from racer.policy.foreign import write_foreign_entry
+    from racer.policy.signing import read_key
+
+    path = out or Path(f"{policy.stem}.entry.zip")
+    checked = write_foreign_entry(
+        policy,
+        path,
+        name=name or policy.stem,
+        sensor=[_yaml(word, "--sensor") for word in sensor] or None,
+        actions=_yaml(actions, "--actions"),
+        env=env,
+        track=track,
+        walls=walls,
+        car=car,
+        author=author,
+        key=read_key(key) if key else None,
+    )
+    _accepted(checked)
+    where = "" if track else " --track bowtie"
+    print(f"entry: {path}")
+    print(f"next: {command('race', path)}{where}")
+
+
+def _yaml(word: str, option: str) -> Any:
+    """A value as a config has it."""
+    import yaml
+
+    try:
+        return yaml.safe_load(word)
+    except yaml.YAMLError as problem:
+        raise ConfigError(f"{option} {word}: not a name, and not valid YAML") from problem
 
 
 def board_check(entry: Path, json: bool = False) -> None:
@@ -31,6 +100,11 @@ def board_check(entry: Path, json: bool = False) -> None:
     if json:
         print_json(checked.as_dict())
         return
+    _accepted(checked)
+
+
+def _accepted(checked: Checked) -> None:
+    """Say of an entry that a board takes whose it is and how it answered."""
     manifest = checked.entry.manifest
     by = f" by {manifest.author}" if manifest.author else ""
     print(f"accepted: {manifest.name}{by} (SHA-256 {checked.entry.sha256[:12]})")

@@ -68,7 +68,7 @@ def race(
     manifests = [racer.manifest for racer in racers if not isinstance(racer, str)]
     road = track or (manifests[0].trained_on.track if manifests else None)
     if road is None:
-        raise ConfigError(f"racer race {racers[0]} wants a track: add --track NAME")
+        raise ConfigError(f"racer race {entries[0]} wants a track: add --track NAME")
     asked = {"kind": kind, "walls": None if walls is None else walls == "on"}
     chosen = {name: value for name, value in asked.items() if value is not None}
     rules = race_rules(laps, like=home_race(racers[0]).model_copy(update=chosen))

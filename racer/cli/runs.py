@@ -59,6 +59,23 @@ def runs_show(run: Path, json: bool = False) -> None:
         print(f"next: {command('export', run)}")
 
 
+def card(run: Path, out: Path | None = None, episodes: int = 10) -> None:
+    """Write a run's model card, as Hugging Face's hub reads it.
+
+    It writes over a card that racer wrote and nobody changed, and over no other file.
+
+    Args:
+        run: The run's folder.
+        out: The card; README.md in the run's folder by default.
+        episodes: Episodes that the mean reward is taken over.
+    """
+    from racer.training.card import write_card
+
+    path, (mean, spread, _) = write_card(run, out, episodes)
+    print(f"card: {path}")
+    print(f"mean reward: {mean:.2f} +/- {spread:.2f} over {episodes} episodes")
+
+
 def watch(run: Path, port: int = 6006) -> None:
     """Open TensorBoard on a run, or on a folder of runs; Ctrl-C closes it.
 

@@ -18,8 +18,8 @@ from racer.errors import EntryError
 from racer.policy import cell
 from racer.policy.entry import Entry
 from racer.policy.graph import check_graph
+from racer.policy.layers import ACTION
 from racer.policy.onnx_policy import cannot_load, cannot_run
-from racer.policy.signature import ACTION
 from racer.sensors import Observations
 
 MEMORY = 640_000_000

@@ -6,6 +6,7 @@ import hashlib
 import json
 import stat
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +23,7 @@ from racer.car.actions import ActionSpace
 from racer.car.spec import CarName
 from racer.errors import EntryError
 from racer.policy.archive import MANIFEST, MAX_BYTES, POLICY, SIGNATURE, open_members
+from racer.policy.interface import Interface, interface_of
 from racer.policy.signing import PrivateKey, sign, signer_of
 from racer.sensors.config import Sensors
 
@@ -44,20 +46,32 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class TrainedOn(Document):
-    """Where a policy comes from, so that somebody can train it again."""
+    """Where a policy comes from, so that somebody can train it again; None is not known.
 
-    track: Label = Field(description="the track's name")
+    `racer export` knows all of it. A policy that racer did not train has what its author names.
+    """
+
+    track: Label | None = Field(default=None, description="the track's name")
     walls: bool = Field(default=False, description="whether walls stood on its borders")
-    config_sha256: Digest = Field(description="SHA-256 of the run's resolved config")
-    reward_sha256: Digest = Field(description="SHA-256 of the reward file")
-    steps: int = Field(ge=0, description="control steps over all cars, from 0")
-    seed: int = Field(ge=0, description="the run's seed, from 0")
+    config_sha256: Digest | None = Field(
+        default=None, description="SHA-256 of the run's resolved config"
+    )
+    reward_sha256: Digest | None = Field(default=None, description="SHA-256 of the reward file")
+    steps: int | None = Field(default=None, ge=0, description="control steps over all cars")
+    seed: int | None = Field(default=None, ge=0, description="the run's seed, from 0")
+
+
+UNKNOWN = TrainedOn()
+"""The origin of a policy of which nothing is said."""
 
 
 class Manifest(Document):
-    """What `manifest.json` says about an entry. A field that is None is absent from the file."""
+    """What `manifest.json` says about an entry.
 
-    schema_version: Literal[1] = Field(default=1, description="of this manifest")
+    What is not known is absent from the file. Version 1 has no `interface`.
+    """
+
+    schema_version: Literal[1, 2] = Field(default=2, description="of this manifest")
     name: Label = Field(min_length=1, description="what a board calls it, 1-60 characters")
     author: Label = Field(default="", description="who made it, up to 60 characters")
     racer_version: Label = Field(description="the racer that wrote the entry")
@@ -67,7 +81,10 @@ class Manifest(Document):
     car: CarName = Field(default="deepracer", description="the car that it drives")
     sensor: Sensors = Field(description="what the policy sees")
     actions: ActionSpace = Field(description="what its actions mean")
-    trained_on: TrainedOn = Field(description="where the policy comes from")
+    interface: Interface | None = Field(
+        default=None, description="what the graph's numbers mean, in words"
+    )
+    trained_on: TrainedOn = Field(default=UNKNOWN, description="where the policy comes from")
     quantization: Literal["int8"] | None = Field(
         default=None, description="what the graph was quantized to; not given: nothing"
     )
@@ -105,12 +122,13 @@ def write_entry(
     env: str,
     sensor: Sensors,
     actions: ActionSpace,
-    trained_on: TrainedOn,
+    trained_on: TrainedOn = UNKNOWN,
     car: str = "deepracer",
     author: str = "",
     racer_version: str = __version__,
     quantization: Literal["int8"] | None = None,
     key: PrivateKey | None = None,
+    check: Callable[[Entry], object] | None = None,
 ) -> str:
     """Write an entry, whole or not at all; the same content gives the same bytes.
 
@@ -122,12 +140,13 @@ def write_entry(
         env: Gymnasium id it was trained in.
         sensor: What the policy sees.
         actions: What its actions mean.
-        trained_on: Where the policy comes from.
+        trained_on: Where the policy comes from, as far as it is known.
         car: The car that it drives.
         author: Who made it, up to 60 characters.
         racer_version: The racer that wrote the entry.
         quantization: What the graph was quantized to.
         key: Signs the entry; see `racer.policy.signing`.
+        check: Called with the entry before it is written; what it raises leaves nothing behind.
 
     Returns:
         SHA-256 of the package.
@@ -143,6 +162,7 @@ def write_entry(
         "car": car,
         "sensor": sensor,
         "actions": actions,
+        "interface": interface_of(sensor, actions),
         "trained_on": trained_on,
         "quantization": quantization,
         "files": {POLICY: hashlib.sha256(policy).hexdigest()},
@@ -153,6 +173,8 @@ def write_entry(
         text = explain(problem, Manifest, "manifest", tree=fields)
         raise EntryError(text, "manifest") from problem
     content = _pack(policy, manifest, key)
+    if check:
+        check(_opened(content, Path(path)))
     _write(Path(path), content)
     return hashlib.sha256(content).hexdigest()
 
@@ -164,7 +186,11 @@ def read_entry(path: Path | str) -> Entry:
         EntryError: The package is not what an entry is; `code` says which rule it breaks.
     """
     path = Path(path)
-    content = _read(path)
+    return _opened(_read(path), path)
+
+
+def _opened(content: bytes, path: Path) -> Entry:
+    """The entry that a package's bytes hold."""
     members = open_members(content, str(path))
     manifest = _manifest(members[MANIFEST], f"{path}: {MANIFEST}")
     known = sorted(name for name in registry if name.startswith("racer/"))
@@ -189,7 +215,11 @@ def read_entry(path: Path | str) -> Entry:
 
 def _pack(policy: bytes, manifest: Manifest, key: PrivateKey | None) -> bytes:
     """The package's bytes. Stored, because what zlib deflates to differs from build to build."""
-    tree: dict[str, Any] = manifest.model_dump(mode="json", exclude_none=True)
+    unused = {"continuous": {"choices"}, "discrete": {"steering_deg", "speed"}}
+    absent: dict[str, Any] = {"actions": unused[manifest.actions.kind]}
+    if manifest.trained_on == UNKNOWN:
+        absent["trained_on"] = True
+    tree: dict[str, Any] = manifest.model_dump(mode="json", exclude=absent, exclude_none=True)
     text = (json.dumps(tree, indent=2, ensure_ascii=False) + "\n").encode()
     members = {MANIFEST: text, POLICY: policy}
     if key:

@@ -9,10 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from racer.policy.layers import OBSERVATION
+from racer.policy.layers import ACTION, OBSERVATION
 from racer.sensors.config import Sensors
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
     from racer.policy.networks import DeterministicActor
 
 OPSET = 18
@@ -21,28 +24,46 @@ _EXPORTING = threading.Lock()
 
 
 def to_onnx(actor: DeterministicActor, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+    """The graph of an actor; see `module_to_onnx`.
+
+    Args:
+        actor: The policy.
+        shapes: Shape of one observation of each sensor that the actor names.
+    """
+    return module_to_onnx(actor, {name: shapes[name] for name in actor.names})
+
+
+def zeros(shapes: Mapping[str, tuple[int, ...]]) -> tuple[torch.Tensor, ...]:
+    """A batch of one observation, all zeros: a tensor for each of the shapes."""
+    import torch
+
+    return tuple(
+        torch.zeros((1, *shape), dtype=torch.uint8 if len(shape) == 3 else torch.float32)
+        for shape in shapes.values()
+    )
+
+
+def module_to_onnx(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
     """The graph from an input a sensor to `action`, with fixed shapes and its weights inside.
 
     Threads may call it at the same time: they take turns.
 
     Args:
-        actor: The policy.
-        shapes: Shape of one observation of each sensor that the actor names: (H, W, C) for a
-            uint8 frame, (k,) for float32 numbers. The inputs take these names.
+        module: A whole policy: it takes a batch of one observation of each sensor, and gives the
+            action. It is moved to the CPU and to its evaluation mode.
+        shapes: Shape of one observation of each sensor, in the order in which the module takes
+            them: (H, W, C) for a uint8 frame, (k,) for float32 numbers. The graph's inputs take
+            their names.
     """
     import torch
 
-    example = tuple(
-        torch.zeros((1, *shape), dtype=torch.uint8 if len(shape) == 3 else torch.float32)
-        for shape in (shapes[name] for name in actor.names)
-    )
-    actor = actor.to("cpu").eval()
+    module = module.to("cpu").eval()
     with _EXPORTING, _silence():
         program = torch.onnx.export(
-            actor,
-            example,
-            input_names=actor.names,
-            output_names=["action"],
+            module,
+            zeros(shapes),
+            input_names=list(shapes),
+            output_names=[ACTION],
             opset_version=OPSET,
             dynamo=True,
             verbose=False,

@@ -18,12 +18,17 @@ _USUAL = """
     LogSoftmax MatMul Max MaxPool Min Mish Mul Neg PRelu Pad Pow ReduceMax ReduceMean ReduceMin
     ReduceSum Selu Sigmoid Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Unsqueeze Where
 """
+_SCRIPTED = """
+    Acos And Asin Atan Ceil Cos Equal Greater GreaterOrEqual IsNaN Less LessOrEqual Not Or
+    Reciprocal Round Sign Sin Tan Xor
+"""
+"""What a controller that was written, not learnt, needs besides."""
 _QUANTISED = """
     ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul
     QuantizeLinear
 """
 """ONNX's own of those that a quantiser puts in."""
-OPERATORS = frozenset((_EXPORTED + _USUAL + _QUANTISED).split())
+OPERATORS = frozenset((_EXPORTED + _USUAL + _SCRIPTED + _QUANTISED).split())
 """Operators of ONNX's own domain that a policy may use."""
 FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 """Operators that run another graph."""

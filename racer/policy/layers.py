@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 
 OBSERVATION = "observation"
 """The name of a graph's input where it has one; of several each is called as its sensor."""
+ACTION = "action"
+"""The name of a graph's output."""
 
 Filters = tuple[tuple[int, int, int], ...]
 

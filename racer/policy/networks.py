@@ -137,3 +137,22 @@ def _scaled(observation: torch.Tensor) -> torch.Tensor:
     if observation.dtype == torch.uint8:
         return observation.permute(0, 3, 1, 2).float() / 255.0
     return observation
+
+
+class Acting(nn.Module):
+    """Somebody's module with its answer made an action, ready for export.
+
+    Output: two numbers (1, 2) as float32 within [-1, 1], as the environments clip them; or, where
+    it values choices (1, n), the index of the best, (1,) int64.
+    """
+
+    def __init__(self, module: nn.Module, is_discrete: bool) -> None:
+        super().__init__()
+        self.module, self.is_discrete = module, is_discrete
+
+    def forward(self, *observations: torch.Tensor) -> torch.Tensor:
+        """The action."""
+        out = self.module(*observations)
+        if not self.is_discrete:
+            return out.float().clamp(-1.0, 1.0)
+        return out.argmax(dim=1) if out.is_floating_point() else out

@@ -8,7 +8,7 @@ from racer.errors import EntryError
 from racer.policy.cell import first_line, open_session
 from racer.policy.entry import Entry
 from racer.policy.graph import check_graph
-from racer.policy.signature import ACTION
+from racer.policy.layers import ACTION
 from racer.sensors import Observations
 
 

@@ -11,11 +11,9 @@ from gymnasium import spaces
 
 from racer.errors import EntryError
 from racer.policy.entry import Manifest
-from racer.policy.layers import OBSERVATION
+from racer.policy.layers import ACTION, OBSERVATION
 from racer.sensors import Observations
 
-ACTION = "action"
-"""The name of a graph's output."""
 Parts = Sequence[tuple[str, tuple[Any, ...], str]]
 """Name, shape and type of each input or output of a graph."""
 Array = tuple[tuple[int, ...], str]
@@ -66,10 +64,9 @@ class Signature:
         listed = ", ".join(f"{n!r:.40} {words(s, t)}" for n, s, t in parts[:4]) or "none"
         asked = ", ".join(f"{n!r} {words(*array)}" for n, array in wanted.items())
         is_dynamic = any(isinstance(size, str) for _, shape, _ in parts for size in shape)
-        what = "fixed sizes" if is_dynamic else "the sensor and actions it was trained with"
         raise EntryError(
             f"{self.name}: the graph's {side} is {listed}; the manifest asks for {asked}: "
-            f"export the policy with {what}",
+            f"{_remedy(side, parts, wanted)}",
             "dynamic_shape" if is_dynamic else "signature",
         )
 
@@ -112,6 +109,24 @@ class Signature:
         if isinstance(self.space, spaces.Discrete):
             return f"an index from 0 to {self.space.n - 1}"
         return "two numbers within [-1, 1]"
+
+
+def _remedy(side: str, parts: Parts, wanted: dict[str, Array]) -> str:
+    """What to do about a graph whose inputs or outputs are not those that are wanted."""
+    got, asked = [(shape, dtype) for _, shape, dtype in parts], list(wanted.values())
+    if any(isinstance(size, str) for shape, _ in got for size in shape):
+        return "export the policy with fixed sizes and a batch of 1, without dynamic axes"
+    if sorted(got) == sorted(asked):
+        return f"export it with {side}_names={list(wanted)}"
+    if len(got) == len(asked) == 1:
+        (shape, dtype), (right, kind) = got[0], asked[0]
+        if sorted(shape) == sorted(right) and len(shape) == 4:
+            inside = ["a permute"] if shape != right else []
+            inside += ["a division by 255"] if dtype != kind else []
+            return f"take the frame as the sensor gives it, with {' and '.join(inside)} inside"
+        if kind == "int64" and len(shape) == 2 and dtype.startswith("float"):
+            return "end it with the index of the largest value: out.argmax(dim=1)"
+    return "export the policy with the sensor and actions it was trained with"
 
 
 def words(shape: tuple[Any, ...], dtype: str) -> str:

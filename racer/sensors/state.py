@@ -14,6 +14,24 @@ from racer.track import Track
 
 AHEAD = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Distances along the centre line [m] at which the road ahead is seen."""
+MEANINGS = (
+    "forward velocity / 4 m/s",
+    "leftward velocity / 4 m/s",
+    "yaw rate / 5 rad/s, positive to the left",
+    "angle of the front wheels / steering limit, positive to the left",
+    "commanded steering / steering limit",
+    "commanded speed / 4 m/s",
+    "distance left of the centre line / half the road's width",
+    "sine of the heading relative to the road",
+    "cosine of the heading relative to the road",
+    "half the road's width / 1 m",
+    *(
+        f"the centre line's point {distance:g} m ahead: {side} of the car / 4 m"
+        for distance in AHEAD
+        for side in ("forward", "left")
+    ),
+)
+"""What each of the numbers is, in their order."""
 OWN = 10
 SIZE = OWN + 2 * len(AHEAD)
 

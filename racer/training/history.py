@@ -131,13 +131,14 @@ def _asked(run: Run) -> RunConfig:
 
 def differences(config: RunConfig) -> dict[str, Any]:
     """The fields that are not the defaults, by their dotted names."""
-    mine, usual = (_flat(one.model_dump(mode="json")) for one in (config, RunConfig()))
+    mine, usual = (flat(one.model_dump(mode="json")) for one in (config, RunConfig()))
     return {key: value for key, value in mine.items() if key not in usual or usual[key] != value}
 
 
-def _flat(tree: Any, at: str = "") -> dict[str, Any]:
+def flat(tree: Any, at: str = "") -> dict[str, Any]:
+    """The values of a tree of dicts by their dotted names."""
     if isinstance(tree, dict):
-        parts = [_flat(value, f"{at}.{key}" if at else key) for key, value in tree.items()]
+        parts = [flat(value, f"{at}.{key}" if at else key) for key, value in tree.items()]
         return {key: value for part in parts for key, value in part.items()}
     return {at: tree}
 

@@ -276,14 +276,28 @@ def _signals_stop(watch: Watch) -> Iterator[None]:
 
 def trained_actor(run: Run) -> tuple[RunConfig, DeterministicActor, int]:
     """The config of a run, its best policy, and the steps that it took."""
-    config, best = run.config(), run.best()
+    config, model = learner(run, run.best().name)
+    return config, actor(config, model), model.num_timesteps
+
+
+def learner(run: Run, file: str) -> tuple[RunConfig, PPO]:
+    """The config of a run, and its learner on the CPU as the checkpoint `file` holds it.
+
+    It has the weights, the optimiser and the counts of the run, and a rollout of two steps. Its
+    environment is closed.
+
+    Raises:
+        RunError: The checkpoint cannot be read or does not fit the run.
+    """
+    config = run.config()
     env = CarsVecEnv(RacerVectorEnv(1, **config.model_copy(update={"reward": None}).env))
     # Nothing is learnt here: the smallest rollout that PPO takes will do.
     ppo = config.ppo.model_copy(update={"n_steps": 2, "batch_size": 2})
     small = config.model_copy(update={"device": "cpu", "ppo": ppo})
     try:
         model = build(small, env)
-        put_in(model, unpack(run.saved.read(best.name), str(best), model.device), str(best))
-        return config, actor(config, model), model.num_timesteps
+        source = str(run.checkpoints / file)
+        put_in(model, unpack(run.saved.read(file), source, model.device), source)
+        return config, model
     finally:
         env.close()

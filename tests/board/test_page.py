@@ -2,11 +2,14 @@
 
 import base64
 import json
+import re
 from html.parser import HTMLParser
 
 import numpy as np
+import onnx
 import pytest
 
+from racer import write_entry
 from racer.board.page import site
 from racer.board.page.markup import FILES, POLICY, embedded
 from racer.board.page.poses import ANGLE, SPEED, poses
@@ -17,6 +20,7 @@ from racer.board.store import Store
 from racer.board.trial import again, try_on
 from racer.cli import main
 from racer.errors import BoardError
+from racer.policy.entry import read_entry
 from racer.world import yaw_of
 from tests.board.fair import BITE, FAIR, LONG, fill
 from tests.board.given import forge
@@ -164,6 +168,25 @@ def test_a_row_that_was_forged_is_marked_on_its_page(tmp_path):
     write_site(store, tmp_path / "pages", [FAIR], lambda season: None)
     (page,) = (tmp_path / "pages").rglob("entry-1.html")
     assert "the row has another off_tracks" in page.read_text()
+
+
+def test_the_page_of_a_policy_trained_elsewhere_says_no_more_of_its_origin_than_is_known(tmp_path):
+    graph = onnx.parser.parse_model("""
+        <ir_version: 10, opset_import: ["": 18]>
+        still (float[1, 26] observation) => (float[1, 2] action)
+        <float[1, 2] zero = {0, 0}> { action = Identity (zero) }
+    """)
+    path = write_entry(graph.SerializeToString(), tmp_path / "own.entry.zip", sensor="state")
+    store, season = Store(tmp_path / "board"), Season(name="short", tracks=("oval",), time_limit=1)
+    entry = read_entry(path)
+    store.add(season, "own", entry, try_on(store, season, entry, None))
+    write_site(store, tmp_path / "pages", [season], lambda season: None)
+    (page,) = (tmp_path / "pages").rglob("entry-1.html")
+    facts = Tags(page.read_text())
+    assert "acts" in facts.text and "bit-exact" in facts.text
+    told = re.findall(r"<dt>(.*?)</dt>", page.read_text())
+    assert "graph" in told
+    assert not {"trained on", "config", "reward"} & set(told)
 
 
 def test_the_races_of_a_sealed_season_stay_hidden_until_its_secret_is_out(tmp_path):

@@ -385,7 +385,7 @@ def test_a_manifest_that_is_not_a_json_object_is_refused(tmp_path, members, text
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("schema_version", 2, "schema_version"),
+        ("schema_version", 3, "schema_version"),
         ("surprise", 1, "unknown key 'surprise'"),
         ("name", "\u202e", "printable"),
         ("name", None, "name"),
@@ -394,7 +394,9 @@ def test_a_manifest_that_is_not_a_json_object_is_refused(tmp_path, members, text
         ("files", {"policy.onnx": "0" * 63}, "files"),
         ("files", {"policy.onnx": "0" * 64, "x": "0" * 64}, "files"),
         ("sensor", {"kind": "sonar"}, "sensor.0.kind"),
-        ("trained_on", {}, "trained_on.track"),
+        ("trained_on", {"steps": -1}, "trained_on.steps"),
+        ("interface", {"control_rate_hz": 15}, "interface.inputs"),
+        ("interface", {"control_rate_hz": 15, "inputs": {}, "output": {"a": "\n"}}, "one line"),
     ],
 )
 def test_a_manifest_with_a_wrong_field_is_refused_by_its_name(
@@ -404,6 +406,73 @@ def test_a_manifest_with_a_wrong_field_is_refused_by_its_name(
     error = refusal(pack(tmp_path / "e", [("manifest.json", text), members[1]]))
     assert error.code == "manifest"
     assert said in str(error)
+
+
+VERSION_1 = """{
+  "schema_version": 1,
+  "name": "swift",
+  "author": "",
+  "racer_version": "0.1.0",
+  "env": "racer/TimeTrial-v0",
+  "car": "deepracer",
+  "sensor": [{"stack": 1, "kind": "state"}],
+  "actions": {
+    "kind": "continuous",
+    "steering_deg": [-30.0, 30.0],
+    "speed": [0.5, 4.0],
+    "choices": [[-30.0, 1.0], [0.0, 1.0], [30.0, 1.0]]
+  },
+  "trained_on": {
+    "track": "bowtie",
+    "walls": false,
+    "config_sha256": "%s",
+    "reward_sha256": "%s",
+    "steps": 300000,
+    "seed": 7
+  },
+  "files": {"policy.onnx": "%s"}
+}
+"""
+"""A manifest as racer wrote it before it had an `interface`."""
+
+
+def test_an_entry_with_a_manifest_of_version_1_is_read_as_it_was(tmp_path):
+    text = VERSION_1 % ("a" * 64, "b" * 64, hashlib.sha256(POLICY).hexdigest())
+    entry = read_entry(
+        pack(tmp_path / "e", [("manifest.json", text.encode()), ("policy.onnx", POLICY)])
+    )
+    assert entry.manifest.schema_version == 1
+    assert entry.manifest.interface is None
+    assert entry.manifest.trained_on == FIELDS["trained_on"]
+    assert entry.sha256 == hashlib.sha256((tmp_path / "e").read_bytes()).hexdigest()
+
+
+def test_what_is_not_known_of_a_policy_s_origin_is_absent_from_its_manifest(tmp_path):
+    known = {name: value for name, value in FIELDS.items() if name != "trained_on"}
+    write_entry(tmp_path / "e", POLICY, **known)
+    assert "trained_on" not in manifest_of(tmp_path / "e")
+    assert read_entry(tmp_path / "e").manifest.trained_on == TrainedOn()
+    write_entry(tmp_path / "e", POLICY, **known, trained_on=TrainedOn(track="bowtie"))
+    assert manifest_of(tmp_path / "e")["trained_on"] == {"track": "bowtie", "walls": False}
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [("continuous", {"kind", "steering_deg", "speed"}), ("discrete", {"kind", "choices"})],
+)
+def test_a_manifest_says_of_the_actions_what_its_kind_of_them_has(tmp_path, kind, says):
+    fields: dict[str, Any] = FIELDS | {"actions": ActionSpace(kind=kind)}
+    write_entry(tmp_path / "e", POLICY, **fields)
+    assert set(manifest_of(tmp_path / "e")["actions"]) == says
+
+
+def test_an_entry_that_its_check_refuses_is_not_written(tmp_path):
+    def refuse(entry):
+        raise EntryError(f"{entry.manifest.name}: no", "run")
+
+    with pytest.raises(EntryError, match="swift: no"):
+        write_entry(tmp_path / "e", POLICY, **FIELDS, check=refuse)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_entry_for_another_environment_is_not_of_this_racer(tmp_path):

@@ -13,7 +13,7 @@ from racer.board.page.view import Film, View
 from racer.board.record import Record, Row, when
 from racer.board.score import OUTCOMES, score
 from racer.board.store import HOUSE
-from racer.policy.entry import Manifest
+from racer.policy.entry import Manifest, TrainedOn
 
 KINDS = {"submission": "handed in", "withdrawal": "withdrawn", "dispute": "disputed"}
 
@@ -107,13 +107,13 @@ def _manifest(row: Row, manifest: Manifest | str) -> str:
         facts = {
             "called": escape(manifest.name),
             "author": escape(manifest.author),
-            "trained on": escape(trained.track) + f", {trained.steps:,} steps, seed {trained.seed}",
+            "trained on": escape(_origin(trained)),
             "sees": escape(", ".join(sensor.name for sensor in manifest.sensor)),
             "acts": f"{manifest.actions.kind}, {escape(_actions(manifest))}",
             "drives": escape(f"{manifest.car}, made for {manifest.env}"),
             "written by": escape(f"racer {manifest.racer_version}"),
-            "config": markup.code(trained.config_sha256),
-            "reward": markup.code(trained.reward_sha256),
+            "config": _digest(trained.config_sha256),
+            "reward": _digest(trained.reward_sha256),
             "graph": markup.code(manifest.files["policy.onnx"]),
         }
     facts["package's SHA-256"] = "" if row.entry_sha256 == HOUSE else markup.code(row.entry_sha256)
@@ -122,6 +122,20 @@ def _manifest(row: Row, manifest: Manifest | str) -> str:
     facts["judged by"] = escape(f"racer {row.racer_version}")
     facts["link in the chain"] = markup.code(row.hash)
     return markup.details(facts)
+
+
+def _origin(trained: TrainedOn) -> str:
+    """Where a policy comes from, as far as its manifest says."""
+    parts = [
+        trained.track or "",
+        "" if trained.steps is None else f"{trained.steps:,} steps",
+        "" if trained.seed is None else f"seed {trained.seed}",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _digest(sha256: str | None) -> str:
+    return markup.code(sha256) if sha256 else ""
 
 
 def _actions(manifest: Manifest) -> str:

@@ -1,0 +1,103 @@
+"""What the numbers into and out of a policy mean, in words for whoever runs it without racer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from racer.assets.document import Document
+from racer.car.actions import ActionSpace
+from racer.policy.layers import ACTION, OBSERVATION
+from racer.sensors.config import (
+    CameraConfig,
+    DiscretizedSectorLidarConfig,
+    LeftCameraConfig,
+    LidarConfig,
+    SectorLidarConfig,
+    SensorConfig,
+)
+from racer.sensors.state import MEANINGS
+from racer.world import CONTROL_RATE
+
+
+def _line(text: str) -> str:
+    if len(text) > 4000 or not text.isprintable():
+        raise ValueError("wanted are up to 4000 printable characters on one line")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_line)]
+
+
+class Interface(Document):
+    """A graph's inputs and output, in words; racer itself goes by `sensor` and `actions`."""
+
+    control_rate_hz: float = Field(gt=0, le=1000, description="answers a second [Hz]")
+    inputs: dict[Line, Line] = Field(max_length=16, description="what each input is, by its name")
+    output: dict[Line, Line] = Field(max_length=1, description="what the output is, by its name")
+
+
+def interface_of(sensors: Sequence[SensorConfig], actions: ActionSpace) -> Interface:
+    """Return the interface of a policy that sees these sensors and has these actions."""
+    names = [one.name for one in sensors] if len(sensors) > 1 else [OBSERVATION]
+    return Interface(
+        control_rate_hz=CONTROL_RATE,
+        inputs={name: _seen(one) for name, one in zip(names, sensors)},
+        output={ACTION: _done(actions)},
+    )
+
+
+def _seen(sensor: SensorConfig) -> str:
+    box = sensor.space
+    shape = ", ".join(map(str, (1, *box.shape)))
+    stack = f"; the last {sensor.stack}, the oldest first" if sensor.stack > 1 else ""
+    return f"{box.dtype} ({shape}): {_meaning(sensor)}{stack}"
+
+
+def _meaning(sensor: SensorConfig) -> str:
+    if isinstance(sensor, CameraConfig):
+        planes = "red, green and blue" if sensor.colour == "rgb" else "grey"
+        return f"the front camera's frame, 0 to 255, {planes}, the top row first"
+    if isinstance(sensor, LeftCameraConfig):
+        return "the left camera's frame, 0 to 255, grey, the top row first"
+    if isinstance(sensor, LidarConfig):
+        return f"ranges [m], cut off at {sensor.clip:g} m; {_fan(sensor)}"
+    if isinstance(sensor, SectorLidarConfig):
+        return (
+            f"1 for each of {sensor.sectors} sectors with something nearer than "
+            f"{sensor.clip:g} m, else 0; {_fan(sensor)}"
+        )
+    if isinstance(sensor, DiscretizedSectorLidarConfig):
+        return (
+            f"for each of {sensor.sectors} sectors {sensor.values} numbers, 1 at the step of its "
+            f"nearest range, else 0; the steps reach {sensor.clip:g} m; {_fan(sensor)}"
+        )
+    if sensor.kind == "stereo":
+        return "two grey frames, 0 to 255, the left camera's plane first, the top row first"
+    return "; ".join(f"{index}: {meaning}" for index, meaning in enumerate(MEANINGS))
+
+
+def _fan(lidar: LidarConfig | SectorLidarConfig | DiscretizedSectorLidarConfig) -> str:
+    return (
+        f"{lidar.beams} beams over {lidar.span_deg:g} deg, counter-clockwise, the middle of the "
+        f"fan {lidar.yaw_deg:g} deg left of ahead"
+    )
+
+
+def _done(actions: ActionSpace) -> str:
+    if actions.kind == "discrete":
+        listed = (_pair(steering, speed) for steering, speed in actions.choices)
+        named = "; ".join(f"{index}: {pair}" for index, pair in enumerate(listed))
+        return f"int64 (1): the index of a choice: {named}"
+    (right, left), (slow, fast) = actions.steering_deg, actions.speed
+    return (
+        f"float32 (1, 2): steering, then speed, each -1 to 1; -1 is {_pair(right, slow)}, "
+        f"1 is {_pair(left, fast)}, and linearly between"
+    )
+
+
+def _pair(steering: float, speed: float) -> str:
+    side = " left" if steering > 0 else " right" if steering < 0 else ""
+    return f"{abs(steering):g} deg{side} and {speed:g} m/s"

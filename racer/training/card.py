@@ -1,0 +1,287 @@
+"""A run's model card: a README.md as Hugging Face's hub reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import yaml
+from stable_baselines3.common.evaluation import evaluate_policy
+
+from racer.assets.atomic import write_own
+from racer.assets.terminal import command
+from racer.env import RacerVectorEnv
+from racer.errors import RunError
+from racer.policy.interface import interface_of
+from racer.registration import ENV_IDS
+from racer.training.config import RunConfig
+from racer.training.folder import Run
+from racer.training.history import differences, flat
+from racer.training.run import learner
+from racer.training.state import unpack
+from racer.training.vec_env import CarsVecEnv
+
+Rewards = tuple[float, float, int]
+"""Mean and standard deviation of the episodes' rewards, and how many episodes."""
+FIGURES = {
+    "laps_completed": "laps completed",
+    "best_lap_s": "best lap [s]",
+    "total_time_s": "time of all laps [s]",
+    "x_limit": "time in multiples of the least possible",
+}
+"""The judge's figures that stand in the front matter, and what they are."""
+
+
+def write_card(folder: Path, out: Path | None = None, episodes: int = 10) -> tuple[Path, Rewards]:
+    """Write the model card of the run in `folder`, and say where it is and the mean reward.
+
+    Args:
+        folder: The run's folder.
+        out: The card; README.md in the run's folder if not given.
+        episodes: Episodes of training's own kind that the mean reward is taken over.
+
+    Raises:
+        RunError: There is no run, it holds no checkpoint, or the card cannot be written: a file
+            that racer did not write, or that was changed since, is not written over.
+        RacerError: The run's reward fails.
+    """
+    run = Run.open(folder)
+    path = out or folder / "README.md"
+    if episodes < 1:
+        raise RunError(f"--episodes {episodes}: the mean reward wants one or more")
+    file = run.best().name
+    config, model = learner(run, file)
+    env = CarsVecEnv(RacerVectorEnv(min(episodes, 32), **config.env))
+    try:
+        env.seed(config.seed)
+        mean, spread = evaluate_policy(model, env, episodes, deterministic=True, warn=False)
+    finally:
+        env.close()
+    rewards = float(mean), float(spread), episodes  # pyright: ignore[reportArgumentType]
+    versions = unpack(run.saved.read(file), file, model.device)["versions"]
+    films = sorted((folder / "videos").glob("step-*.mp4"), key=lambda one: (len(one.name), one))
+    film = os.path.relpath(films[-1], path.parent) if films else None
+    text = card(run, config, model.num_timesteps, rewards, versions, film)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_own(path, _marked(text), _is_ours)
+    except OSError as problem:
+        raise RunError(f"{path}: cannot be written: {problem.strerror or problem}") from problem
+    return path, rewards
+
+
+def card(
+    run: Run,
+    config: RunConfig,
+    steps: int,
+    rewards: Rewards,
+    versions: dict[str, str],
+    film: str | None = None,
+) -> str:
+    """Return the text of a run's model card, its front matter first.
+
+    Args:
+        run: The run.
+        config: Its config.
+        steps: The steps after which its best checkpoint was saved.
+        rewards: What that earns.
+        versions: What it was trained with, by package.
+        film: A film of it, relative to the card.
+    """
+    best = run.best_record() or {}
+    results = [best["result"], *best.get("others", ())] if best else []
+    head = front_matter(ENV_IDS[config.race.kind], rewards, results)
+    name = run.folder.resolve().name
+    parts = [
+        _head(name, config, steps),
+        _interface(config),
+        _results(results, rewards),
+        _film(film),
+        _use(name),
+        _hyperparameters(run, config),
+        _reward(config),
+        _versions(versions),
+    ]
+    return (
+        f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n"
+        + "\n\n".join(filter(None, parts))
+        + "\n"
+    )
+
+
+def front_matter(env: str, rewards: Rewards, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return a card's metadata, as Hugging Face's hub and its cards of Stable-Baselines3 have it.
+
+    Args:
+        env: The environment's id.
+        rewards: What the policy earns.
+        results: The judge's results, a track each.
+    """
+    mean, spread, _ = rewards
+    metrics = [[_metric("mean_reward", f"{mean:.2f} +/- {spread:.2f}", "mean_reward")]]
+    known = [{key: one[key] for key in FIGURES if one.get(key) is not None} for one in results]
+    metrics += [[_metric(key, one[key], FIGURES[key]) for key in one] for one in known]
+    tracks = [{}, *({"config": one["track"]} for one in results)]
+    task = {"type": "reinforcement-learning", "name": "reinforcement-learning"}
+    return {
+        "library_name": "stable-baselines3",
+        "tags": [
+            env,
+            "deep-reinforcement-learning",
+            "reinforcement-learning",
+            "stable-baselines3",
+            "racer",
+        ],
+        "model-index": [
+            {
+                "name": "PPO",
+                "results": [
+                    {
+                        "task": dict(task),
+                        "dataset": {"name": env, "type": env, **track},
+                        "metrics": of_track,
+                    }
+                    for track, of_track in zip(tracks, metrics)
+                ],
+            }
+        ],
+    }
+
+
+def _metric(kind: str, value: Any, name: str) -> dict[str, Any]:
+    value = round(value, 3) if isinstance(value, float) else value
+    return {"type": kind, "value": value, "name": name, "verified": False}
+
+
+def _head(name: str, config: RunConfig, steps: int) -> str:
+    tracks = ", ".join(config.track[:3]) + (" and others" if len(config.track) > 3 else "")
+    return (
+        f"# {escape(name, quote=False)}\n\n"
+        f"A policy that drives a {config.car} car in `{ENV_IDS[config.race.kind]}` on {tracks}, "
+        f"learnt by Stable-Baselines3's PPO in racer, a racing simulator for DeepRacer-style cars, "
+        f"in {steps:,} steps of {config.cars} cars."
+    )
+
+
+def _interface(config: RunConfig) -> str:
+    told = interface_of(config.sensor, config.actions)
+    lines = [f"- Input `{name}`, {what}." for name, what in told.inputs.items()]
+    lines += [f"- Output `{name}`, {what}." for name, what in told.output.items()]
+    return "\n".join(
+        [
+            "## What it sees and does\n",
+            f"It answers {told.control_rate_hz:g} times a second.\n",
+            *lines,
+        ]
+    )
+
+
+def _results(results: Sequence[dict[str, Any]], rewards: Rewards) -> str:
+    mean, spread, episodes = rewards
+    text = f"## Results\n\nMean reward: {mean:.2f} +/- {spread:.2f} over {episodes} episodes "
+    text += "that start and end as in training.\n\n"
+    if not results:
+        return text + "The judge has not seen it."
+    rows = [
+        [
+            one["track"],
+            f"{one['laps_completed']} of {one['laps']}",
+            _number(one["best_lap_s"]),
+            _number(one["total_time_s"]),
+            _number(one["x_limit"]),
+            str(one["resets"]),
+        ]
+        for one in results
+    ]
+    titles = ["track", "laps", "best lap [s]", "all laps [s]", "x limit", "put back"]
+    told = "The judge's race from a standing start, penalties included; `x limit` is the time in "
+    told += "multiples of the least that physics leaves a car like this."
+    return f"{text}{told}\n\n{_table(titles, rows)}"
+
+
+def _film(film: str | None) -> str:
+    if film is None:
+        return ""
+    return f'## Film\n\n<video src="{escape(film)}" controls></video>\n\n[{film}](<{film}>)'
+
+
+def _use(name: str) -> str:
+    entry = f"{name}.entry.zip"
+    race = [command("export", ".", "--out", entry), command("race", entry, "--video", "race.mp4")]
+    return (
+        "## Use it\n\nIn this folder, race it:\n\n"
+        f"{_fenced('sh', chr(10).join(race))}\n\n"
+        "take it as a model of Stable-Baselines3, which predicts and learns on:\n\n"
+        + _fenced("python", 'import racer\n\nmodel = racer.to_sb3(".")\nmodel.save("ppo.zip")')
+        + "\n\nor train it again, which on one machine gives the same weights:\n\n"
+        + _fenced("sh", command("train", "config.yaml", "--run", "again"))
+    )
+
+
+def _hyperparameters(run: Run, config: RunConfig) -> str:
+    whole = flat(run.written_config().model_dump(mode="json"))
+    chosen = ("ppo.", "network.")
+    keys = ["seed", "cars", "steps", *(key for key in whole if key.startswith(chosen))]
+    keys += [key for key in differences(run.written_config()) if key not in keys]
+    rows = [[f"`{key}`", f"`{whole[key]}`"] for key in keys if whole.get(key) is not None]
+    told = "`ppo.*` are named as in Stable-Baselines3; `config.yaml` has all the others."
+    return f"## Hyperparameters\n\n{told}\n\n{_table(['field', 'value'], rows)}"
+
+
+def _reward(config: RunConfig) -> str:
+    text = Path(config.reward or "").read_text(encoding="utf-8", errors="replace")
+    return f"## Reward\n\n{_fenced('python', text.rstrip())}"
+
+
+def _versions(trained: dict[str, str]) -> str:
+    here = {
+        "stable-baselines3": version("stable-baselines3"),
+        "gymnasium": gymnasium.__version__,
+        "Python": platform.python_version(),
+    }
+    return (
+        f"## Versions\n\nTrained with {_listed(trained.items())}. "
+        f"This card was written with {_listed(here.items())}."
+    )
+
+
+def _listed(versions: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions)
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    cells = ([cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def _fenced(kind: str, text: str) -> str:
+    """A block of code, between fences that are longer than any in it."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{kind}\n{text}\n{fence}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _marked(text: str) -> bytes:
+    """The card with its own digest at its end, which tells one that a person changed."""
+    content = text.encode()
+    digest = hashlib.sha256(content).hexdigest()
+    return content + f"\n<!-- racer card {digest} -->\n".encode()
+
+
+def _is_ours(content: bytes) -> bool:
+    """Whether a file is a card as racer wrote it."""
+    text, _, mark = content.rpartition(b"\n<!-- racer card ")
+    return mark == f"{hashlib.sha256(text).hexdigest()} -->\n".encode()

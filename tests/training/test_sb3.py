@@ -1,0 +1,184 @@
+"""A run's policy as a model of Stable-Baselines3: the same actions, saved, loaded, learning on."""
+
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.torch_layers import FlattenExtractor, NatureCNN
+
+import racer
+from racer.assets.document import validate
+from racer.env import RacerEnv
+from racer.errors import RunError
+from racer.policy.entry import read_entry
+from racer.policy.onnx_policy import OnnxPolicy
+from racer.sensors import Observations
+from racer.training.algorithm import SensorFeatures
+from racer.training.config import RunConfig
+from racer.training.folder import Run
+from racer.training.run import train
+
+SMALL: dict[str, Any] = {
+    "sensor": "state",
+    "cars": 4,
+    "steps": 256,
+    "network": {"hidden": [16]},
+    "ppo": {"n_steps": 32, "batch_size": 64, "n_epochs": 2, "final_learning_rate": 1e-4},
+    "evaluation": {"every": 128, "laps": 1, "time_limit": 1.0, "film": 0},
+    "device": "cpu",
+    "threads": 1,
+}
+CAMERA = {"kind": "camera", "width": 40, "height": 36}
+WITHOUT_RACER = """
+import sys
+sys.modules["racer"] = None  # importing it fails
+from stable_baselines3 import PPO
+model = PPO.load(sys.argv[1])
+print(model.predict(model.observation_space.sample(), deterministic=True)[0].shape)
+"""
+
+
+def trained(folder, **changes) -> Run:
+    config = validate(SMALL | changes, RunConfig, "test")
+    return train(config, folder, Console(file=io.StringIO())).run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    return trained(tmp_path_factory.mktemp("runs") / "small")
+
+
+def seen_by(sensor: Any, count: int) -> list[Observations]:
+    """Observations of a car that drives at random."""
+    env = RacerEnv(sensor=sensor, reward=None)
+    found = [env.reset(seed=0)[0]]
+    rng = np.random.default_rng(0)
+    while len(found) < count:
+        seen, _, terminated, truncated, _ = env.step(rng.uniform(-1, 1, 2))
+        found.append(env.reset()[0] if terminated or truncated else seen)
+    env.close()
+    return found
+
+
+def answers(policy: OnnxPolicy, seen: Observations) -> np.ndarray:
+    batch = {k: v[None] for k, v in seen.items()} if isinstance(seen, dict) else seen[None]
+    return policy(batch)[0]
+
+
+def assert_alike(model: PPO, entry, sensor: Any) -> None:
+    """That a model predicts what an entry answers, for observations as the environment gives."""
+    policy, given = OnnxPolicy(read_entry(entry)), []
+    for seen in seen_by(sensor, 30):
+        given.append(model.predict(seen, deterministic=True)[0])
+        assert np.allclose(given[-1], answers(policy, seen), atol=1e-5)
+    assert np.ptp(given, axis=0).max() > 1e-4, "it must depend on what is seen"
+
+
+def test_a_model_of_numbers_is_made_of_nothing_of_racer_s(run, monkeypatch):
+    model = racer.to_sb3(run)
+    assert type(model) is PPO
+    assert type(model.policy.features_extractor) is FlattenExtractor
+    model.save(saved := io.BytesIO())
+    saved.seek(0)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "racer"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    again = PPO.load(saved)
+    seen = np.linspace(-1, 1, 26, dtype=np.float32)
+    mine, theirs = (one.predict(seen, deterministic=True)[0] for one in (model, again))
+    assert np.array_equal(mine, theirs)
+
+
+def test_a_model_has_the_run_s_counts_optimiser_and_hyperparameters(run):
+    model = racer.to_sb3(run.folder, checkpoint=256)
+    assert model.num_timesteps == 256
+    assert (model.n_steps, model.batch_size, model.n_epochs) == (32, 64, 2)
+    held = torch.load(run.checkpoints / "step-256.pt", weights_only=True)
+    mine, theirs = model.policy.optimizer.state_dict()["state"], held["optimizer"]["state"]
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[key]["exp_avg"], theirs[key]["exp_avg"]) for key in mine)
+
+
+def test_another_checkpoint_than_the_best_can_be_taken(run):
+    held = torch.load(run.checkpoints / "step-128.pt", weights_only=True)["policy"]
+    model = racer.to_sb3(run, checkpoint=128)
+    weight = model.policy.action_net.get_parameter("weight")
+    assert torch.equal(weight, held["action_net.weight"])
+    with pytest.raises(RunError, match="no checkpoint after 7 steps; it has 128, 256"):
+        racer.to_sb3(run, checkpoint=7)
+
+
+def test_a_model_learns_on_where_the_run_ended(run):
+    env = make_vec_env("racer/TimeTrial-v0", 2, env_kwargs={"sensor": "state"})
+    model = racer.to_sb3(run, checkpoint=256, env=env)
+    before = model.policy.action_net.get_parameter("weight").clone()
+    model.learn(64, reset_num_timesteps=False)
+    env.close()
+    assert model.num_timesteps == 256 + 64
+    assert not torch.equal(model.policy.action_net.get_parameter("weight"), before)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_docs_saves_loads_and_learns_on(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert "model.learn(10_000" in example
+    monkeypatch.chdir(tmp_path)
+    trained(tmp_path / "runs" / "first", steps=128)
+    exec(example.replace("10_000", "64"), scope := {})
+    scope["env"].close()
+    assert scope["model"].num_timesteps >= 128 + 64
+
+
+def test_an_environment_of_other_observations_is_refused(run):
+    env = make_vec_env("racer/TimeTrial-v0", 1, env_kwargs={"sensor": "lidar"})
+    with pytest.raises(ValueError, match="Observation spaces do not match"):
+        racer.to_sb3(run, env=env)
+    env.close()
+
+
+@pytest.mark.slow
+def test_a_model_of_numbers_predicts_what_the_entry_does_and_loads_without_racer(run, tmp_path):
+    entry = racer.export(run, tmp_path / "e.entry.zip")
+    racer.to_sb3(run).save(tmp_path / "ppo.zip")
+    assert_alike(PPO.load(tmp_path / "ppo.zip"), entry, "state")
+    words = [sys.executable, "-c", WITHOUT_RACER, str(tmp_path / "ppo.zip")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stdout == "(2,)\n", done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sensor", "network", "ppo", "extractor"),
+    [
+        (CAMERA, {"preset": "shallow"}, {}, NatureCNN),
+        (CAMERA, {"preset": "small", "filters": [[8, 4, 2]]}, {}, SensorFeatures),
+        (CAMERA, {"preset": "deep", "filters": [[8, 4, 2]]}, {}, SensorFeatures),
+        ("state", {"standardise": True}, {"value_loss": "huber"}, SensorFeatures),
+        ([CAMERA, "lidar"], {"filters": [[8, 4, 2]], "vectors": [8]}, {}, SensorFeatures),
+    ],
+    ids=["shallow", "small", "deep", "standardised", "several"],
+)
+def test_a_model_of_any_network_predicts_what_the_entry_does_and_learns_on(
+    tmp_path, sensor, network, ppo, extractor
+):
+    run = trained(tmp_path / "run", sensor=sensor, network=network, ppo=SMALL["ppo"] | ppo)
+    racer.to_sb3(run).save(tmp_path / "ppo.zip")
+    env = make_vec_env("racer/TimeTrial-v0", 2, env_kwargs={"sensor": sensor})
+    model = PPO.load(tmp_path / "ppo.zip", env=env)
+    assert type(model.policy.features_extractor) is extractor
+    entry = racer.export(run, tmp_path / "e.entry.zip")
+    assert_alike(model, entry, sensor)
+    model.learn(64, reset_num_timesteps=False)
+    env.close()
+    words = [sys.executable, "-c", WITHOUT_RACER, str(tmp_path / "ppo.zip")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.stdout == "(2,)\n") == (extractor is NatureCNN), done.stderr
