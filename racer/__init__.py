@@ -6,6 +6,7 @@ Importing racer adds its environments to Gymnasium's registry; see `racer.regist
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from racer.judge import LapResult
+    from racer.training.callbacks import Callback
     from racer.training.config import RunConfig
     from racer.training.folder import Run
     from racer.training.sb3 import PPO, VecEnv
@@ -32,12 +34,22 @@ def _set_up() -> None:
 _set_up()
 
 
-def train(config: RunConfig | Path | str, folder: Path | str | None = None, **changes: Any) -> Run:
+def train(
+    config: RunConfig | Path | str,
+    folder: Path | str | None = None,
+    *,
+    callback: Callback | Sequence[Callback] | None = None,
+    **changes: Any,
+) -> Run:
     """Train a policy, as `racer train` does.
 
     Args:
         config: A shipped config's name, a YAML file, or the config itself.
         folder: The run's folder; runs/<config>-<time> if not given.
+        callback: Called with each evaluation (`racer.training.callbacks.Evaluation`: steps, laps,
+            times, reward); the training stops, saved, where it returns False. A callback of
+            Stable-Baselines3's, or a list of both kinds, is taken too. What one raises ends the
+            training, saved, and is passed on.
         changes: Fields of the config that shall have another value, such as `steps=100_000`. A
             mapping changes some fields of a section, `ppo={"learning_rate": 1e-4}`, and so does a
             dotted name, `**{"ppo.learning_rate": 1e-4}`, as `--ppo.learning-rate` does.
@@ -59,7 +71,8 @@ def train(config: RunConfig | Path | str, folder: Path | str | None = None, **ch
         path = assets.find(str(config), "configs")
         config, name = read(path, RunConfig), path.stem
     config = changed(config, changes, "racer.train")
-    return learn(config, None if folder is None else Path(folder), name=name).run
+    where = None if folder is None else Path(folder)
+    return learn(config, where, name=name, callback=callback).run
 
 
 def export(
@@ -211,12 +224,21 @@ def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapRes
         laps: Laps to drive.
         seed: Seed of the environment.
 
+    Returns:
+        The race: lap times and what was recorded at each step. `plot` draws its line, `video`
+        films it; a notebook shows both, and a summary of the result itself.
+
     Raises:
         RacerError: The entry or the track cannot be used.
     """
+    from dataclasses import replace
+
     from racer.judge import home_race, judge_entries, race_rules
     from racer.pilot import PILOTS
     from racer.policy.entry import read_entry
 
     racer = str(entry) if str(entry) in PILOTS else read_entry(entry)
-    return judge_entries([racer], track, race_rules(laps, like=home_race(racer)), seed)[0]
+    result = judge_entries([racer], track, race_rules(laps, like=home_race(racer)), seed)[0]
+    assert result.scene
+    name = racer if isinstance(racer, str) else racer.manifest.name
+    return replace(result, scene=replace(result.scene, name=name))

@@ -32,21 +32,24 @@ STEP = {
     "env": 5,
     "proving": 5,
     "policy": 6,
+    "pettingzoo": 6,
     "judge": 7,
     "scrutiny": 8,
     "generalisation": 8,
     "training": 9,
     "board": 9,
     "bench": 9,
+    "sb3": 10,
     "cli": 10,
 }
 
 ONLY_IN = {
-    "pybullet": "racer.world.engine",
-    "sqlite3": "racer.board.store",
-    "stable_baselines3": "racer.training",
+    "pettingzoo": ("racer.pettingzoo",),
+    "pybullet": ("racer.world.engine",),
+    "sqlite3": ("racer.board.store",),
+    "stable_baselines3": ("racer.training", "racer.sb3"),
 }
-"""Packages that one module, or one room, knows."""
+"""Packages that only these modules or rooms know."""
 
 OWN = {
     node.name
@@ -126,9 +129,9 @@ def complaints(module: str, found: list[Import]) -> list[str]:
                     f"{where}: '{home}' (step {STEP[home]}) imports {entry.target} from '{there}'"
                     f" (step {STEP[there]}); only lower steps may be imported"
                 )
-        owner = ONLY_IN.get(entry.package)
-        if owner and module != owner and not module.startswith(f"{owner}."):
-            wrong.append(f"{where}: only {owner} imports {entry.package}")
+        owners = ONLY_IN.get(entry.package, (module,))
+        if not f"{module}.".startswith(tuple(f"{owner}." for owner in owners)):
+            wrong.append(f"{where}: only {' and '.join(owners)} imports {entry.package}")
     return wrong
 
 

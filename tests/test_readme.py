@@ -102,6 +102,18 @@ def test_the_example_of_the_environments_runs():
     scope["envs"].close()
 
 
+LIBRARIES = re.findall(
+    r"```python\n(.*?)```", (ROOT / "docs/libraries.md").read_text(encoding="utf-8"), re.DOTALL
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", LIBRARIES, ids=["alone", "race", "duel"])
+def test_an_example_with_another_library_runs(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(re.sub(r"learn\([\d_]+\)", "learn(64)", example), {})
+
+
 DOCS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md"))
 PAGES = ("README.md", *DOCS, "tracks/README.md")
 """The pages that may hold commands to type, in the order in which a person meets them."""

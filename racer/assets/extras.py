@@ -10,6 +10,7 @@ EXTRAS = {
         *("array-api-compat", "moviepy", "opencv-python-headless"),
     ),
     "limit": ("casadi",),
+    "pettingzoo": ("pettingzoo",),
     "dev": ("commonroad-vehicle-models", "playwright"),
 }
 """Each extra of pyproject.toml with its packages, as pip names them."""

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from racer.assets.notebook import has_widgets
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -18,6 +20,7 @@ def console(**options: Any) -> Console:
     """Return a rich console that writes no escapes for colour and weight where NO_COLOR is set.
 
     rich itself leaves the weight in. A reader who goes away is a BrokenPipeError, as with `print`.
+    In a notebook without ipywidgets, which rich's progress bars need, it writes plain lines.
     """
     import rich.console
 
@@ -27,7 +30,12 @@ def console(**options: Any) -> Console:
 
     if os.environ.get("NO_COLOR"):
         options["color_system"] = None
-    return Plain(**options)
+    made = Plain(**options)
+    if made.is_jupyter and not has_widgets():
+        # A kernel sets FORCE_COLOR, by which rich takes a cell for a terminal.
+        options |= {"force_jupyter": False, "force_terminal": False}
+        made = Plain(**options)
+    return made
 
 
 def command(*words: str | Path) -> str:

@@ -14,25 +14,10 @@ from racer.errors import BoardError
 if TYPE_CHECKING:
     from racer.judge import LapResult
 
-CLEAN = "never off the road"
-
 
 def sentence(result: LapResult) -> str:
     """A race in one line: laps, times, and what went wrong."""
-    laps = ", ".join(f"{lap:.2f}" for lap in result.lap_times_s)
-    times = f" in {laps} s" if laps else ""
-    times += f", {result.x_limit:.2f} x the limit" if result.x_limit else ""
-    stopped = result.resets - result.off_tracks - result.collisions
-    faults = [
-        f"{what} {count}x"
-        for what, count in (
-            ("off the road", result.off_tracks),
-            ("crashed", result.collisions),
-            ("stopped or wrong way", stopped),
-        )
-        if count > 0
-    ]
-    return f"{result.laps_completed} of {result.laps} laps{times}, {', '.join(faults) or CLEAN}"
+    return result.summary
 
 
 def confirm(what: str, is_agreed: bool) -> None:

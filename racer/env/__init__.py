@@ -2,6 +2,6 @@
 
 from racer.env.config import EnvConfig, Tracks
 from racer.env.single import RacerEnv
-from racer.env.vector import RacerVectorEnv, surroundings
+from racer.env.vector import RacerVectorEnv, info_of, surroundings
 
-__all__ = ["EnvConfig", "RacerEnv", "RacerVectorEnv", "Tracks", "surroundings"]
+__all__ = ["EnvConfig", "RacerEnv", "RacerVectorEnv", "Tracks", "info_of", "surroundings"]

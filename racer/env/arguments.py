@@ -77,11 +77,10 @@ def autoreset_mode_of(value: AutoresetMode | str) -> AutoresetMode:
         raise ConfigError(f"autoreset_mode: unknown {value!r}; known: {known}") from None
 
 
-def step_limit(value: int | None) -> int | None:
-    """Return the most steps of an episode; raise ConfigError if they are no number from 1 on."""
-    if value is not None and (not isinstance(value, int) or value < 1):
-        raise ConfigError(f"max_episode_steps: {value!r}; a whole number from 1 on is wanted")
-    return value
+def refuse_below_one(name: str, value: Any) -> None:
+    """Raise ConfigError if an argument is no whole number from 1 on."""
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise ConfigError(f"{name}: {value!r}; a whole number from 1 on is wanted")
 
 
 def seeds_of(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:

@@ -10,7 +10,7 @@ import numpy as np
 from racer.env.arguments import refuse_options, refuse_unknown
 from racer.env.config import EnvConfig
 from racer.env.rebuilt import Rebuilt
-from racer.env.vector import METADATA, RacerVectorEnv
+from racer.env.vector import METADATA, RacerVectorEnv, info_of
 from racer.sensors import Observations, of_car
 
 
@@ -96,14 +96,7 @@ class RacerEnv(Rebuilt, gymnasium.Env):  # pyright: ignore[reportIncompatibleVar
         return obs, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), self._info()
 
     def _info(self) -> dict[str, Any]:
-        """Numbers of numpy's types, and a truth value as an array: so each has a dtype."""
-        info = {name: value for name, value in self.vector.info().items() if name[0] != "_"}
-        drawn = info.pop("drawn", None)
-        own = {name: values[0] for name, values in info.items()}
-        own["is_success"] = np.asarray(own["is_success"])
-        if drawn:
-            own["drawn"] = {name: v[0] for name, v in drawn.items() if name[0] != "_"}
-        return own
+        return info_of(self.vector.info(), 0)
 
     def get_state(self) -> dict[str, Any]:
         """See `RacerVectorEnv.get_state`."""

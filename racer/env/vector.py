@@ -17,10 +17,10 @@ from racer.assets.document import validate
 from racer.car.spec import car_named
 from racer.env.arguments import (
     autoreset_mode_of,
+    refuse_below_one,
     refuse_options,
     refuse_unknown,
     seeds_of,
-    step_limit,
     with_kind,
 )
 from racer.env.config import EnvConfig
@@ -92,6 +92,10 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
         >>> envs.close()
     """
 
+    metadata = METADATA | {"autoreset_mode": AutoresetMode.SAME_STEP}
+    is_together = False
+    """Whether the cars race each other on one road; see `Race`."""
+
     def __init__(
         self,
         num_envs: int = 1,
@@ -114,6 +118,8 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             raise ConfigError(f"render_mode {render_mode!r}; known: rgb_array, human, None")
         self.autoreset_mode = autoreset_mode_of(autoreset_mode)
         self.metadata = METADATA | {"autoreset_mode": self.autoreset_mode}
+        refuse_below_one("num_envs", num_envs)
+        refuse_below_one("max_episode_steps", 1 if max_episode_steps is None else max_episode_steps)
         self.config = validate(with_kind(config, kind), EnvConfig, "racer environment")
         self.num_envs, self.render_mode = num_envs, render_mode
         self.tracks = [load_track(name) for name in self.config.track]
@@ -124,8 +130,9 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             self.car,
             num_envs,
             gui=render_mode == "human",
+            is_together=self.is_together,
             randomisation=self.config.randomisation,
-            max_steps=step_limit(max_episode_steps),
+            max_steps=max_episode_steps,
         )
         self.world = self.race.world
         walls = self.config.race.walls
@@ -148,7 +155,8 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             self.world.paint(self.tracks[0].left, self.tracks[0].right)
         self._everyone = np.arange(num_envs)
         self.spent = {"physics": 0.0, "sensors": 0.0, "reward": 0.0}
-        self._first_seeds = tuple(seeding.np_random()[1] + i for i in range(num_envs))
+        _, first = seeding.np_random()
+        self._first_seeds = tuple(first + i for i in range(num_envs))
         self.generators = [np.random.default_rng(seed) for seed in self._first_seeds]
         self._obs: Observations = self._sensors[0].buffer(self.num_envs)
         self._views: dict[int, Any] = {}
@@ -425,19 +433,30 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             self._shown = time.perf_counter()
         if self.render_mode != "rgb_array":
             return None
-        return tuple(self._picture(car) for car in range(self.num_envs))
+        return tuple(self.picture(car) for car in range(self.num_envs))
 
-    def _picture(self, car: int) -> np.ndarray:
+    def picture(self, car: int) -> np.ndarray:
+        """Return a chase view of one car and of all that it meets, (480, 640, 3) uint8."""
         from racer.view.chase import Actor, ChaseView, bots
+        from racer.view.model import livery
 
-        track = int(self.race.road[car]) // 2
+        race, state, waiting = self.race, self.world.state, self.race.is_waiting
+        track = int(race.road[car]) // 2
         if track not in self._views:
             walls = self.config.race.walls
             self._views[track] = ChaseView(self.tracks[track], self.car, walls=walls)
-        state, boxes, colours = self.world.state, self.world.boxes[car], self.race.colours[car]
-        cars = [Actor(state.body[car], float(state.steering[car]))]
-        if self.race.objects.is_moving:
-            cars += bots(boxes, self.car)
+        paint, shown = [livery(0)] * self.num_envs, np.array([car])
+        if self.is_together:
+            paint = [livery(i) for i in range(self.num_envs)]
+            shown = np.union1d(shown, np.flatnonzero(race.ending == Ending.RUNNING))
+        cars = [
+            Actor(state.body[i], float(state.steering[i]), paint[i], is_ghost=bool(waiting[i]))
+            for i in shown.tolist()
+        ]
+        count = race.objects.count
+        boxes, colours = self.world.boxes[car, :count], race.colours[car, :count]
+        if race.objects.is_moving:
+            cars += bots(boxes, self.car, before=len(set(paint)))
             boxes, colours = boxes[:0], colours[:0]
         picture = self._views[track].frame(state.body[car], cars, boxes, colours)
         return np.ascontiguousarray(picture[..., :3])
@@ -449,6 +468,20 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
     def close_extras(self, **kwargs: Any) -> None:
         """Free the world; called by `close`."""
         self.world.close()
+
+
+def info_of(info: dict[str, Any], car: int) -> dict[str, Any]:
+    """Return one car's info as `RacerEnv` gives it, from `RacerVectorEnv.info` of all n cars.
+
+    Numbers are of numpy's types, and a truth value is an array: so each has a dtype.
+    """
+    own = {name: values for name, values in info.items() if name[0] != "_"}
+    drawn = own.pop("drawn", None)
+    own = {name: values[car] for name, values in own.items()}
+    own["is_success"] = np.asarray(own["is_success"])
+    if drawn:
+        own["drawn"] = {name: v[car] for name, v in drawn.items() if name[0] != "_"}
+    return own
 
 
 def _masked(values: dict[str, Any], mask: np.ndarray) -> dict[str, Any]:

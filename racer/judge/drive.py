@@ -11,7 +11,7 @@ from racer.car.actions import ActionSpace
 from racer.car.spec import car_named
 from racer.env import surroundings
 from racer.errors import ConfigError, EntryError
-from racer.judge.result import LapResult
+from racer.judge.result import LapResult, Scene
 from racer.limit import Limit, limit_of
 from racer.pilot import Pilot
 from racer.race import Ending, Race, RaceConfig
@@ -121,7 +121,11 @@ def drive(
                 tapes[i].add(race, i, reached[i])
         is_alone = not is_together and rules.start == "line" and rules.start_offset == 0.0
         limit = limit_of(road, spec) if is_alone and rules.direction == "forward" else None
-        return [tape.result(race, i, seed + i, limit) for i, tape in enumerate(tapes)]
+        scenes = [None if is_together else Scene(road, rules, sees, car) for sees in carried]
+        return [
+            tape.result(race, i, seed + i, limit, scene)
+            for i, (tape, scene) in enumerate(zip(tapes, scenes))
+        ]
     finally:
         race.world.close()
 
@@ -173,7 +177,9 @@ class _Tape:
         self._judged.append((float(judged[0]), int(judged[1]), int(judged[2])))
         self._boxes.append(race.world.boxes[car].copy())
 
-    def result(self, race: Race, car: int, seed: int, limit: Limit | None) -> LapResult:
+    def result(
+        self, race: Race, car: int, seed: int, limit: Limit | None, scene: Scene | None
+    ) -> LapResult:
         progress, wheels, fault = np.array(self._judged).reshape(-1, 3).T
         return LapResult(
             track=race.tracks[0].name,
@@ -202,6 +208,7 @@ class _Tape:
             colours=race.colours[car],
             limit=limit,
             failure=str(self.failure or ""),
+            scene=scene,
         )
 
     def _ending(self, race: Race, car: int) -> str:

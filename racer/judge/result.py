@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from racer.assets.notebook import Video, card
+from racer.errors import RacerError
 from racer.limit import Limit
+from racer.race import RaceConfig
+from racer.sensors import Sensors
+from racer.track import Track
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CLEAN = "never off the road"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a picture or a film of a race shows beside what the car did.
+
+    Attributes:
+        track: The track.
+        rules: The race's rules.
+        sensor: What the policy saw.
+        car: Name of the car's preset.
+        name: Who drove; empty where nobody said.
+    """
+
+    track: Track
+    rules: RaceConfig
+    sensor: Sensors = ()
+    car: str = "deepracer"
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +77,8 @@ class LapResult:
         limit: The least times for track and car; None where they are not known, or where the
             race is not driven alone, forward and from the start line.
         failure: What the policy's failure was, in words; empty where it did not fail.
+        scene: What `plot` and `video` show beside; None of a race among others, and of a result
+            that was read back.
     """
 
     track: str
@@ -74,6 +107,107 @@ class LapResult:
     colours: np.ndarray
     limit: Limit | None = None
     failure: str = ""
+    scene: Scene | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<LapResult {self.track}: {self.summary}>"
+
+    def _repr_html_(self) -> str:
+        from racer.view.svg import RoadMap
+
+        faults = {"off the road": self.off_tracks, "crashes": self.collisions}
+        rows = {
+            "laps": f"{self.laps_completed} of {self.laps}",
+            "lap times": ", ".join(f"{lap:.2f} s" for lap in self.lap_times_s) or "-",
+            "x limit": "-" if self.x_limit is None else f"{self.x_limit:.2f}",
+            "put back": self.resets,
+            **{name: count for name, count in faults.items() if count},
+            **({"failure": self.failure} if self.failure else {}),
+        }
+        if self.scene is None or not len(self.time):
+            return card(self.track, rows)
+        picture = RoadMap(self._road)
+        picture.line(self.xy, self.speed, *np.percentile(self.speed, [5, 95]).tolist())
+        return card(" on ".join(filter(None, [self.scene.name, self.track])), rows, picture.svg())
+
+    @property
+    def summary(self) -> str:
+        """The race in one line: laps, times, and what went wrong."""
+        laps = ", ".join(f"{lap:.2f}" for lap in self.lap_times_s)
+        times = f" in {laps} s" if laps else ""
+        times += f", {self.x_limit:.2f} x the limit" if self.x_limit else ""
+        stopped = self.resets - self.off_tracks - self.collisions
+        faults = [
+            f"{what} {count}x"
+            for what, count in (
+                ("off the road", self.off_tracks),
+                ("crashed", self.collisions),
+                ("stopped or wrong way", stopped),
+            )
+            if count > 0
+        ]
+        return f"{self.laps_completed} of {self.laps} laps{times}, {', '.join(faults) or CLEAN}"
+
+    def plot(self) -> Figure:
+        """Return a picture of the driven line, coloured by speed, which a notebook shows.
+
+        Raises:
+            RacerError: The result has no scene.
+        """
+        from racer.view.plot import driven_line
+
+        title = " on ".join(filter(None, [self._shown.name, self.track]))
+        return driven_line(self._road, self.xy, self.speed, f"{title}: {self.summary}")
+
+    def video(
+        self, path: Path | str | None = None, size: str | None = None, rate: float = 25.0
+    ) -> Video:
+        """Return a film of the race, which a notebook plays; `racer race --video` writes the same.
+
+        Args:
+            path: Where to write it too: an .mp4, a .gif, or a .png for a still of it.
+            size: 480p, 720p, 1080p or WIDTHxHEIGHT in pixels; 480p by default.
+            rate: Pictures a second; of a .gif not more than 12.5.
+
+        Raises:
+            RacerError: The result has no scene, a value cannot be used, or the file not written.
+        """
+        from racer.view.form import size_of
+        from racer.view.race import film
+
+        scene = self._shown
+        with tempfile.TemporaryDirectory() as folder:
+            to = Path(folder) / "race.mp4" if path is None else Path(path)
+            names = [scene.name] if scene.name else []
+            pixels = size_of(size, to)
+            film(
+                to,
+                scene.track,
+                [self],
+                scene.rules,
+                names,
+                sensor=scene.sensor,
+                car=scene.car,
+                size=pixels,
+                rate=rate,
+            )
+            shown = Video.read(to)
+        return shown if path is not None else Video(shown.content)
+
+    @property
+    def _shown(self) -> Scene:
+        if self.scene is None:
+            raise RacerError(
+                "this result holds no scene to draw: it is one of a race of several cars, or was "
+                "read back; race it with racer.drive, or with `racer race --plot` and `--video`"
+            )
+        return self.scene
+
+    @property
+    def _road(self) -> Track:
+        """The track as it was driven."""
+        track = self._shown.track
+        return track.reversed() if self._shown.rules.direction == "reverse" else track
 
     @property
     def xy(self) -> np.ndarray:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from racer.policy.layers import ACTION, OBSERVATION
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from racer.policy.networks import DeterministicActor
 
 OPSET = 18
+_EXPORTING = threading.Lock()
+"""torch's exporter is not thread-safe, nor is silencing its log and warnings."""
 
 
 def to_onnx(actor: DeterministicActor, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
@@ -42,6 +46,8 @@ def zeros(shapes: Mapping[str, tuple[int, ...]]) -> tuple[torch.Tensor, ...]:
 def module_to_onnx(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
     """The graph from an input a sensor to `action`, with fixed shapes and its weights inside.
 
+    Threads may call it at the same time: they take turns.
+
     Args:
         module: A whole policy: it takes a batch of one observation of each sensor, and gives the
             action. It is moved to the CPU and to its evaluation mode.
@@ -52,27 +58,33 @@ def module_to_onnx(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> 
     import torch
 
     module = module.to("cpu").eval()
-    quiet = logging.getLogger("torch.onnx")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                module,
-                zeros(shapes),
-                input_names=list(shapes),
-                output_names=[ACTION],
-                opset_version=OPSET,
-                dynamo=True,
-                verbose=False,
-            )
-    finally:
-        quiet.setLevel(level)
+    with _EXPORTING, _silence():
+        program = torch.onnx.export(
+            module,
+            zeros(shapes),
+            input_names=list(shapes),
+            output_names=[ACTION],
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None
     model = program.model_proto
     _forget_where_it_was_made(model)
     return model.SerializeToString(deterministic=True)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def input_shapes(sensors: Sensors) -> dict[str, tuple[int, ...]]:

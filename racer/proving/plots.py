@@ -174,10 +174,11 @@ def _sheet(
     title: str, rows: int = 1, columns: int = 1, size: tuple[float, float] = (9.0, 5.4)
 ) -> tuple[Figure, list[Axes]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(
+    from racer.assets.figure import NotebookFigure
+
+    figure = NotebookFigure(
         figsize=size, facecolor=PAPER, layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.12)
     )
     FigureCanvasAgg(figure)

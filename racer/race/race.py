@@ -34,7 +34,7 @@ BEHIND, CLEAR = 1.0, 0.5
 CHANGING = (
     *("road", "place", "distance", "time", "steps", "laps", "wheels_on_road", "off_tracks"),
     *("collisions", "resets", "ending", "fault", "lap_times", "sector_times", "_lap_began"),
-    *("_laps_before", "_xy", "_still", "_falling", "_wait", "_episode", "_sectors"),
+    *("_laps_before", "_xy", "_still", "_falling", "_wait", "_episode", "_sectors", "_grid"),
 )
 """What a step or a start changes."""
 PAINT = (
@@ -140,6 +140,7 @@ class Race:
         self.ending, self.fault = np.zeros((2, n), dtype=np.int64)
         self.lap_times: list[list[float]] = [[] for _ in range(n)]
         self.sector_times: list[list[list[float]]] = [[] for _ in range(n)]
+        self._grid = 0.0
         self._xy = np.zeros((n, 2))
         self._still, self._falling, self._wait = np.zeros((3, n), dtype=np.int64)
         self._episode, self._sectors = np.zeros((2, n), dtype=np.int64)
@@ -172,8 +173,9 @@ class Race:
         """Clear the records of cars (k,), draw anew, and put them and what they meet at a start.
 
         A random start lies anywhere along the line, up to a tenth of the width beside it and up
-        to 0.1 rad askew, so that no policy learns one start by heart. Each car, or all together,
-        take their randomness from their own of the n generators.
+        to 0.1 rad askew, so that no policy learns one start by heart. Each car takes its randomness
+        from its own of the n generators; where they are together, the first draws where their
+        grid stands, and what lies on the road.
         """
         self.draws.draw(cars, generators)
         if not self.draws.is_neutral:
@@ -207,15 +209,16 @@ class Race:
         road = int(self.road[car])
         length, width = float(self.roads.length[road]), float(self.roads.width[road])
         s, aside, skew = self.config.start_offset * length, 0.0, 0.0
-        if self.is_together:
-            self.distance[car] = -GRID * car
-            return s - GRID * car, width / 4 * (-1.0) ** car, 0.0
         if self.config.start == "random":
             share, aside, skew = generator.random(3).tolist()
             s += share * length
             aside, skew = 0.2 * aside - 0.1, 0.2 * skew - 0.1
         elif self.config.start == "round_robin":
             s += ROUND_ROBIN * int(self._episode[car]) * length
+        if self.is_together:
+            self._grid = s if car == 0 else self._grid
+            self.distance[car] = -GRID * car
+            return self._grid - GRID * car, width / 4 * (-1.0) ** car, 0.0
         return self._behind(s, self.objects.fixed(road), length), aside * width, skew
 
     def _put(self, cars: np.ndarray, s: np.ndarray, lane: np.ndarray, skew: np.ndarray) -> None:

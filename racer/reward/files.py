@@ -43,7 +43,7 @@ def files_beside(source: RewardSource, try_out: Callable[[], Any]) -> dict[str, 
     modules = _imported(source, folder)
     codes = [(folder, source.content)]
     codes += [(str(path.parent), path.read_bytes()) for path in modules.values()]
-    with _opened() as opened, _silence(), contextlib.suppress(Exception):
+    with _TRYING, _opened() as opened, _silence(), contextlib.suppress(Exception):
         try_out()
     found: dict[str, Path] = dict(modules)
     for path in [*opened, *(path for code in codes for path in _named(*code, folder))]:
@@ -140,6 +140,8 @@ def _nodes(code: bytes) -> Iterator[ast.AST]:
         return  # Whoever imports it hears of that.
 
 
+_TRYING = threading.Lock()
+"""`sys.stdout` and the listeners are one for all threads."""
 _listeners: list[tuple[int, list[str]]] = []
 """The thread that runs a reward, and the paths that it opened."""
 

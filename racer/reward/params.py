@@ -33,7 +33,8 @@ the start line too: indices of the lists below; [0, 0] without objects |
 | object_in_camera | bool | the next object's middle lies within the camera's horizontal view |
 
 Every call gets a dict and lists of its own. In reverse `waypoints`, the distances along the line
-and left and right are those of the line as it is driven.
+and left and right are those of the line as it is driven. Where cars race each other, the lists
+hold the boxes or bots and then the other cars, without those that are off the road at that moment.
 
 Where DeepRacer's documents and its source disagree, the source is followed:
 
@@ -118,7 +119,7 @@ class Facts(NamedTuple):
             is_offtrack=race.wheels_on_road == 0,
             is_crashed=race.is_crashed,
             time=race.time,
-            objects=race.others if race.objects.count else None,
+            objects=race.others if race.objects.count or race.is_together else None,
         )
 
 
@@ -176,12 +177,27 @@ class ParamsBuilder:
     def _objects(
         self, facts: Facts, objects: Others, front: np.ndarray, place: Place
     ) -> Iterator[dict[str, Any]]:
-        """The keys about objects, a dict a car."""
+        """The keys about objects, a dict a car; without those of cars that are off the road."""
+        is_there = np.isfinite(objects.pose[..., 0])
+        if is_there.all():
+            yield from self._seen(facts.yaw, objects, front, place.s)
+            return
+        for i, there in enumerate(is_there):
+            if not there.any():
+                yield {}
+                continue
+            left = Others(*(values[i : i + 1, there] for values in objects))
+            one = slice(i, i + 1)
+            yield from self._seen(facts.yaw[one], left, front[one], place.s[one])
+
+    def _seen(
+        self, yaw: np.ndarray, objects: Others, front: np.ndarray, s: np.ndarray
+    ) -> Iterator[dict[str, Any]]:
         cars = np.arange(len(front))
-        behind = (place.s[:, None] - objects.s) % self._length
+        behind = (s[:, None] - objects.s) % self._length
         previous, following = behind.argmin(axis=1), behind.argmax(axis=1)
         away = objects.pose[cars, following, :2] - front
-        bearing = np.arctan2(away[:, 1], away[:, 0]) - facts.yaw
+        bearing = np.arctan2(away[:, 1], away[:, 0]) - yaw
         is_seen = np.cos(bearing) > np.cos(VIEW / 2)
         moving = objects.speed > 0.0
         for i in cars.tolist():

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from shapely.geometry import LinearRing
 
+from racer.assets.notebook import card
 from racer.track.search import between, boxes_over, nearest_along, nearest_of_all
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WINDOW = 1.0
 """How far from the last segment [m] along the line `locate(near=...)` looks, each way."""
@@ -49,6 +53,28 @@ class Track:
             ring = np.ascontiguousarray(getattr(self, name), dtype=np.float64)
             ring.setflags(write=False)
             object.__setattr__(self, name, ring)
+
+    def __repr__(self) -> str:
+        return f"<Track {self.name}: {self.length:.1f} m long, {self._wide} m wide>"
+
+    @property
+    def _wide(self) -> str:
+        least, most = f"{self.width.min():.2f}", f"{self.width.max():.2f}"
+        return least if least == most else f"{least} to {most}"
+
+    def _repr_html_(self) -> str:
+        from racer.track.picture import svg
+
+        way = "clockwise" if self.is_clockwise else "counter-clockwise"
+        rows = {"length": f"{self.length:.1f} m", "width": f"{self._wide} m", "direction": way}
+        said = {"about": self.description} if self.description else {}
+        return card(self.name, rows | said, svg(self))
+
+    def plot(self) -> Figure:
+        """Return a picture of the road from above, which a notebook shows."""
+        from racer.track.picture import track_picture
+
+        return track_picture(self)
 
     @cached_property
     def s(self) -> np.ndarray:

@@ -13,8 +13,8 @@ from typing import Any
 from rich.console import Console
 
 from racer.env import RacerVectorEnv
-from racer.judge import LapResult
 from racer.tables import Column, FittedTable
+from racer.training.callbacks import Evaluation
 from racer.training.config import RunConfig
 from racer.training.run import train
 from racer.training.vec_env import CarsVecEnv
@@ -39,22 +39,19 @@ def time_to_clean_laps(config: RunConfig, seed: int) -> dict[str, Any]:
     began = time.perf_counter()
     seen: dict[str, Any] = {"seed": seed, "first_lap_s": None, "laps_s": None}
 
-    def heard(watch: Watch, result: LapResult) -> None:
-        now = time.perf_counter() - began
+    def judged(evaluation: Evaluation) -> bool:
+        now, result = time.perf_counter() - began, evaluation.result
         if result.laps_completed and not result.resets and seen["first_lap_s"] is None:
             seen["first_lap_s"] = now
-        if result.is_clean and seen["laps_s"] is None:
+        if result.is_clean:
             seen["laps_s"] = now
-            watch.stop = True
-            seen.update(steps=watch.num_timesteps, **_shares(watch, now))
+        return not result.is_clean
 
     alone = config.model_copy(update={"seed": seed, "workers": 1})
     with tempfile.TemporaryDirectory() as folder:
-        watch = train(alone, Path(folder) / "run", Console(file=io.StringIO()), heard=heard)
-    if "steps" not in seen:
-        spent = time.perf_counter() - began
-        seen.update(steps=watch.num_timesteps, **_shares(watch, spent))
-    return seen
+        watch = train(alone, Path(folder) / "run", Console(file=io.StringIO()), callback=judged)
+    spent = seen["laps_s"] or time.perf_counter() - began
+    return seen | {"steps": watch.judged_steps, **_shares(watch, spent)}
 
 
 def _shares(watch: Watch, seconds: float) -> dict[str, Any]:

@@ -13,20 +13,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import yaml
 
 from racer.assets.atomic import write_atomically
 from racer.assets.document import parse, read, validate
-from racer.errors import RunError
+from racer.assets.notebook import Video, card
+from racer.errors import RacerError, RunError
 from racer.policy.entry import LABEL, is_label
 from racer.reward.source import RewardSource
 from racer.training.checkpoints import Checkpoints
 from racer.training.config import RunConfig
 from racer.training.copies import REWARD, copy_files
 
-Ended = Literal["finished", "out of time", "stopped", "failed"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Ended = Literal["finished", "out of time", "stopped", "stopped by callback", "failed"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,64 @@ class Run:
     """
 
     folder: Path
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    def _repr_html_(self) -> str | None:
+        from racer.training.history import curve, summary
+        from racer.view import svg
+
+        try:
+            told, episodes = summary(self), self.records("episodes")
+        except RacerError:  # The folder may be gone: then a notebook shows the text.
+            return None
+        rows = {
+            "config": told["config"] or "-",
+            "state": told["state"],
+            "steps": f"{told['steps']:,} of {told['wanted']:,}",
+            "best evaluation": "-"
+            if told["laps"] is None
+            else f"{told['laps_completed']} of {told['laps']} laps",
+            "best lap": "-" if told["best_lap_s"] is None else f"{told['best_lap_s']:.2f} s",
+            "x limit": "-" if told["x_limit"] is None else f"{told['x_limit']:.2f}",
+        }
+        if not episodes:
+            return card(str(self.folder), rows)
+        means = curve(episodes)
+        lines = {name: (means["steps"], means[name]) for name in ("progress", "laps")}
+        return card(str(self.folder), rows, svg.lines(lines, "control steps", "percent", 100.0))
+
+    def plot(self) -> Figure:
+        """Return the learning curve, which a notebook shows: reward and progress over the steps.
+
+        Raises:
+            RunError: The run holds no episode and no evaluation yet.
+        """
+        from racer.training.history import curve
+        from racer.view.plot import learning_curve
+
+        episodes, evaluations = self.records("episodes"), self.records("evaluations")
+        if not episodes and not evaluations:
+            raise RunError(f"{self.folder} holds no episode and no evaluation yet")
+        judged = np.array(
+            [[one["steps"], 100.0 * one["laps_completed"] / one["laps"]] for one in evaluations]
+        )
+        return learning_curve(curve(episodes), judged.reshape(-1, 2), self.folder.name)
+
+    def video(self) -> Video:
+        """Return the newest film of an evaluation, which a notebook plays.
+
+        Raises:
+            RunError: There is none; `evaluation.film` in the config says how many are filmed.
+        """
+        films = sorted((self.folder / "videos").glob("step-*.mp4"), key=_steps)
+        if not films:
+            raise RunError(
+                f"{self.folder} holds no film: each fifth evaluation is filmed, or each N-th with "
+                "evaluation.film: N in the config; a race is filmed by racer.drive(...).video()"
+            )
+        return Video.read(films[-1])
 
     @classmethod
     def create(

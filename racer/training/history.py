@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from racer.errors import RacerError, RunError
 from racer.tables import Column, FittedTable
 from racer.training.config import RunConfig
 from racer.training.folder import Run
+
+POINTS = 60
+"""Of a curve over training."""
 
 
 def runs_in(folder: Path) -> list[dict[str, Any]]:
@@ -37,8 +42,8 @@ def summary(run: Run) -> dict[str, Any]:
         `run`, its folder; `config`, its config's name; `began`, when; `state`; `is_resumable`;
         `error`, why it failed; `steps` done of `wanted`; `seed`; and of the best evaluation
         `laps_completed` of `laps`, `best_lap_s` and `x_limit`; None what is not known. The state
-        is "running", "finished", "out of time", "stopped" (by a signal), "failed", or
-        "interrupted" where the process vanished.
+        is "running", "finished", "out of time", "stopped" (by a signal), "stopped by
+        callback", "failed", or "interrupted" where the process vanished.
 
     Raises:
         RacerError: A file of it cannot be read.
@@ -91,6 +96,30 @@ def details(run: Run) -> dict[str, Any]:
         "differences": differences(_asked(run)),
         "checkpoints": checkpoints,
         "evaluations": run.records("evaluations"),
+    }
+
+
+def curve(episodes: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Means over training, each of an equal number of episodes in a row.
+
+    Args:
+        episodes: The lines of `episodes.jsonl`.
+
+    Returns:
+        `steps`, `progress` [percent], `laps`, the share that completed a lap [percent], and
+        `reward`, each (k,) with k up to `POINTS`.
+    """
+    order = np.argsort([one["steps"] for one in episodes], kind="stable")
+    groups = [part for part in np.array_split(order, min(POINTS, max(len(order), 1))) if len(part)]
+    columns = {
+        "steps": [one["steps"] for one in episodes],
+        "progress": [one["progress"] for one in episodes],
+        "laps": [100.0 * (one["ending"] == "laps_complete") for one in episodes],
+        "reward": [one["reward"] for one in episodes],
+    }
+    return {
+        name: np.array([np.mean(np.array(values)[part]) for part in groups])
+        for name, values in columns.items()
     }
 
 

@@ -16,11 +16,10 @@ from racer.errors import RunError
 from racer.track import Track, load_track
 from racer.training.config import RunConfig
 from racer.training.folder import Run
+from racer.training.history import curve
 from racer.training.lines import load
 from racer.view import svg
 
-BINS = 60
-"""Points of a curve over training."""
 MARK = b'<meta name="generator" content="racer analyze">'
 """Tells a report from a page of somebody's own."""
 FAULTS = ("off_track", "crashed")
@@ -146,21 +145,10 @@ def _head(
 
 def _training(episodes: list[dict[str, Any]]) -> list[str]:
     """Means over training, each of an equal number of episodes in a row."""
-    order = np.argsort([one["steps"] for one in episodes], kind="stable")
-    groups = [part for part in np.array_split(order, min(BINS, len(order))) if len(part)]
-    columns = {
-        "steps": [one["steps"] for one in episodes],
-        "progress": [one["progress"] for one in episodes],
-        "done": [100.0 * (one["ending"] == "laps_complete") for one in episodes],
-        "reward": [one["reward"] for one in episodes],
-    }
-    mean = {
-        name: np.array([np.mean(np.array(values)[part]) for part in groups])
-        for name, values in columns.items()
-    }
+    mean = curve(episodes)
     way = {
         "mean progress": (mean["steps"], mean["progress"]),
-        "laps completed": (mean["steps"], mean["done"]),
+        "laps completed": (mean["steps"], mean["laps"]),
     }
     note = "Training episodes, with the noise that the policy explores with."
     paid = {"mean reward": (mean["steps"], mean["reward"])}

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import TensorBoardOutputFormat, configure
 from tensorboard.compat.proto import event_pb2
 
 from racer.assets import terminal
 from racer.env import RacerVectorEnv
 from racer.errors import ConfigError, RunError
-from racer.judge import LapResult
 from racer.policy.networks import DeterministicActor
 from racer.reward.files import files_beside
 from racer.reward.source import RewardSource
 from racer.scrutiny.states import Case, states
 from racer.track import load_track
 from racer.training.algorithm import actor, build
+from racer.training.callbacks import Callback, sorted_callbacks
 from racer.training.config import RunConfig
 from racer.training.folder import Run, refuse_taken
 from racer.training.log import refuse_unwritable
@@ -45,15 +46,15 @@ def train(
     console: Console | None = None,
     deepracer_logs: bool = False,
     name: str = "run",
-    heard: Callable[[Watch, LapResult], None] | None = None,
     log: Path | None = None,
+    callback: Callback | Sequence[Callback] | None = None,
 ) -> Watch:
     """Train as the config says and leave everything in `folder`, by default a new one in `runs/`.
 
     With `deepracer_logs` the folder `deepracer` in it holds what that world's tools read; see
-    `racer.deepracer.trace`. `name` is what the config is called, `heard` is called after each
-    evaluation and may set the watch's `stop`. A line an evaluation is added to `log.txt` in the
-    folder and to the file `log`, and printed where the console is no terminal.
+    `racer.deepracer.trace`. `name` is what the config is called, `callback` as in `racer.train`.
+    A line an evaluation is added to `log.txt` in the folder and to the file `log`, and printed
+    where the console is no terminal.
 
     SIGINT, SIGTERM and SIGHUP end the run at its next step, saved; a second SIGINT or SIGTERM ends
     it at once. An error, too, leaves a checkpoint of what was learnt. `resume` goes on with it.
@@ -64,6 +65,7 @@ def train(
     Raises:
         RacerError: A config, track, reward or folder that cannot be used.
     """
+    functions, theirs = sorted_callbacks(callback)
     if folder is not None:
         refuse_taken(folder)
     if log is not None:
@@ -77,9 +79,9 @@ def train(
         run = Run.create(folder, config, reward, beside, name)
         trace = _log(run.folder, config, env, 0) if deepracer_logs else None
         watch = Watch(config, run, reward, console or terminal.console(), trace, log)
-        watch.heard = heard
+        watch.callbacks = functions
         with run.locked():
-            _learn(run, watch, model, None)
+            _learn(run, watch, model, None, theirs)
         return watch
     finally:
         env.close()
@@ -188,7 +190,13 @@ def _say(console: Console, run: Run, config: RunConfig, state: State) -> None:
         console.print(f"{changed}: the outcome may differ from an uninterrupted run's")
 
 
-def _learn(run: Run, watch: Watch, model: PPO, state: State | None) -> None:
+def _learn(
+    run: Run,
+    watch: Watch,
+    model: PPO,
+    state: State | None,
+    callbacks: Sequence[BaseCallback] = (),
+) -> None:
     """Train to the end, from a state or from the beginning."""
     steps = state["steps"] if state else 0
     progress = state["progress"] if state else {"evaluations": [], "best": None}
@@ -196,25 +204,27 @@ def _learn(run: Run, watch: Watch, model: PPO, state: State | None) -> None:
         run.mark_ended(None)
         run.rewind(steps, progress["evaluations"], progress["best"])
         model.set_logger(configure(str(run.folder), ["tensorboard"]))
-        if state:
-            _purge_events(model, steps)
-            watch.go_on(progress)
-            wind_back(state)
-        with _signals_stop(watch):
-            try:
-                # These are the steps to come: SB3 adds those that are done.
-                model.learn(watch.config.steps - steps, watch, reset_num_timesteps=False)
-                watch.evaluate(is_whole=not watch.stop)
-            except BaseException as problem:
-                watch.on_training_end()
-                _keep_what_is_learnt(run, watch, problem)
-                raise
-        how = "out of time" if watch.is_out_of_time else "stopped" if watch.stop else "finished"
-        run.mark_ended(how)
-        watch.log.say(f"{how} after {model.num_timesteps:,} steps")
-        model.logger.dump(model.num_timesteps)
-        model.logger.close()
+        with closing(model.logger):
+            if state:
+                _purge_events(model, steps)
+                watch.go_on(progress)
+                wind_back(state)
+            with _signals_stop(watch):
+                try:
+                    # These are the steps to come: SB3 adds those that are done.
+                    steps_to_come = watch.config.steps - steps
+                    model.learn(steps_to_come, [watch, *callbacks], reset_num_timesteps=False)
+                    watch.conclude()
+                except BaseException as problem:
+                    watch.on_training_end()
+                    _keep_what_is_learnt(run, watch, problem)
+                    raise
+            run.mark_ended(watch.ended)
+            watch.log.say(f"{watch.ended} after {watch.judged_steps:,} steps")
+            model.logger.dump(watch.judged_steps)
     except OSError as problem:
+        if problem is watch.raised:
+            raise
         raise RunError(
             f"{run.folder}: cannot be written: {problem}; the checkpoints before are untouched: "
             f"make room, then `{terminal.command('train', '--resume', run.folder)}`"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from racer.env import RacerVectorEnv
+from racer.env import RacerVectorEnv, info_of
+from racer.env.arguments import refuse_options
 from racer.sensors import Observations, of_car
 from racer.training.cars import Cars
 from racer.training.workers import Workers
@@ -104,22 +106,104 @@ class CarsVecEnv(VecEnv):
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
         """Set an attribute of the environment that all cars share."""
+        if len(set(self._indices(indices))) < self.num_envs:
+            raise NotImplementedError(
+                f"set_attr({attr_name!r}): got indices {indices}, but the cars share one "
+                "environment; leave out indices to set it for all cars"
+            )
         setattr(self.cars, attr_name, value)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
     ) -> list[Any]:
         """Refused: the cars share one environment, so no method belongs to one of them."""
-        raise NotImplementedError(f"{method_name}: the cars share one environment; call `.cars`")
+        raise NotImplementedError(
+            f"env_method({method_name!r}): the cars share one environment, so no method belongs "
+            f"to one of them; call vec_env.unwrapped.cars.{method_name} for all cars"
+        )
 
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
         """False for each car; wrappers go around the whole."""
         return [False] * len(self._indices(indices))
 
-    def _indices(self, indices: int | Sequence[int] | None) -> Sequence[int]:
-        if indices is None:
-            return range(self.num_envs)
-        return [indices] if isinstance(indices, int) else indices
+    def _indices(self, indices: int | Iterable[int] | None) -> Sequence[int]:
+        return list(self._get_indices(indices))
+
+
+class RacerVecEnv(CarsVecEnv):
+    """All that Stable-Baselines3's wrappers, callbacks and algorithms ask of a VecEnv.
+
+    At every step an info holds what `RacerEnv`'s does, and `TimeLimit.truncated`; at the end of an
+    episode `terminal_observation` and `episode` too, see `Cars`.
+
+    Args:
+        env: The environment.
+
+    Attributes:
+        spec: The environment's, from Gymnasium's registry.
+        is_monitored: Whether it stands for an environment within SB3's Monitor, whose infos hold
+            `episode` as they do here.
+    """
+
+    def __init__(self, env: RacerVectorEnv) -> None:
+        self._env, self.is_monitored = env, True
+        super().__init__(env)
+        self.spec = env.spec
+        self.metadata["render_fps"] = env.metadata["render_fps"]
+        self._reached: dict[str, Any] = {}
+        self.log_to(self._keep_info)
+
+    def _keep_info(self, rewards: np.ndarray, dones: np.ndarray) -> None:
+        """Called when a step has been driven and no car has started anew yet."""
+        self._reached = self._env.info()
+
+    def reset(self) -> Observations:
+        """See `CarsVecEnv.reset`; there are no options.
+
+        Raises:
+            ConfigError: There is an option.
+        """
+        for options in self._options:
+            refuse_options(options, ())
+        seen, info = super().reset(), self._env.info()
+        self.reset_infos = [info_of(info, car) for car in range(self.num_envs)]
+        return seen
+
+    def step_wait(self) -> tuple[Observations, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """See `CarsVecEnv.step_wait`."""
+        seen, rewards, dones, ended = super().step_wait()
+        infos = [
+            {**info_of(self._reached, car), "TimeLimit.truncated": False, **more}
+            for car, more in enumerate(ended)
+        ]
+        if dones.any():
+            begun = self._env.info()
+            for car in np.flatnonzero(dones).tolist():
+                self.reset_infos[car] = info_of(begun, car)
+        return seen, rewards, dones, infos
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """A chase view of each car, (height, width, 3) uint8; `render` tiles them."""
+        return self._env.render() or [None] * self.num_envs
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The shared environment's attribute once a car; of its spaces, one car's."""
+        if attr_name in ("observation_space", "action_space"):
+            return [getattr(self, attr_name)] * len(self._indices(indices))
+        return super().get_attr(attr_name, indices)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Render the environment; other methods are refused, see `CarsVecEnv.env_method`."""
+        if method_name != "render":
+            return super().env_method(method_name, *method_args, indices=indices)
+        return [self._env.render()] * len(self._indices(indices))
+
+    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
+        """Whether it does for each car what Monitor would; no other wrapper is inside."""
+        is_wrapped = self.is_monitored and issubclass(Monitor, wrapper_class)
+        return [is_wrapped] * len(self._indices(indices))
 
 
 def _channels_first(space: Any) -> spaces.Box:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from racer.reward.source import RewardSource
 from racer.sensors import of_car
 from racer.track import load_track
 from racer.training.algorithm import SensorFeatures, TorchPolicy, actor
+from racer.training.callbacks import Evaluation, EvaluationCallback
 from racer.training.config import RunConfig
-from racer.training.folder import Run
+from racer.training.folder import Ended, Run
 from racer.training.lines import keep, rewards
 from racer.training.log import TrainingLog, has_bar, progress_line
 from racer.training.state import chunk_seed, episode_of, pack, plain_episode, recalled
@@ -51,10 +52,12 @@ class Watch(BaseCallback):
         stop: Set it to end training at the next step.
         spent: Seconds of `rollout`, `learning` and `evaluation` so far.
         is_out_of_time: Whether the config's minutes ended it.
+        is_called_off: Whether a callback ended it.
+        callbacks: Called after each evaluation; see `Evaluation`.
+        raised: What one of them raised.
         log: Where a line an evaluation goes.
         best: The best evaluation so far, on the first track of those that are judged.
         evaluations: What each evaluation found, as `evaluations.jsonl` holds it.
-        heard: Called with this and the result after each evaluation, where somebody listens.
     """
 
     def __init__(
@@ -70,8 +73,10 @@ class Watch(BaseCallback):
         self.log = TrainingLog([run.folder / "log.txt", *([log] if log else [])], console)
         self.config, self.run, self.reward, self.trace = config, run, reward, trace
         self._ended: list[dict[str, Any]] = []
-        self.stop = self.is_out_of_time = False
-        self.heard: Callable[[Watch, LapResult], None] | None = None
+        self.stop = self.is_out_of_time = self.is_called_off = False
+        self.callbacks: list[EvaluationCallback] = []
+        self.raised: Exception | None = None
+        self._is_in_rollout = False
         self.best: LapResult | None = None
         self._best_merit: tuple[float, ...] = ()
         self.evaluations: list[dict[str, Any]] = []
@@ -118,10 +123,13 @@ class Watch(BaseCallback):
             self.spent["learning"] += now - self._mark
         if self.num_timesteps >= self._next:
             self._next += self.config.evaluation.every
-            self.evaluate()
+            if not self.evaluate() and not self.stop:
+                self.stop = self.is_called_off = True
             self._begin_chunk()
-        if time.perf_counter() - self._began > 60.0 * self.config.minutes:
+        is_late = time.perf_counter() - self._began > 60.0 * self.config.minutes
+        if is_late and not self.is_called_off:
             self.is_out_of_time = self.stop = True
+        self._is_in_rollout = True
         self._mark = time.perf_counter()
 
     def _on_step(self) -> bool:
@@ -133,6 +141,7 @@ class Watch(BaseCallback):
         return not self.stop
 
     def _on_rollout_end(self) -> None:
+        self._is_in_rollout = False
         now = time.perf_counter()
         self.spent["rollout"] += now - self._mark
         self._mark = now
@@ -241,11 +250,37 @@ class Watch(BaseCallback):
         keep = self.config.evaluation.keep
         return self.run.saved.save(content, self.num_timesteps, is_whole, best, keep).file
 
-    def evaluate(self, is_whole: bool = True) -> LapResult:
+    @property
+    def ended(self) -> Ended:
+        """How the training ended, once it did."""
+        if self.is_called_off:
+            return "stopped by callback"
+        if self.is_out_of_time:
+            return "out of time"
+        return "stopped" if self.stop else "finished"
+
+    @property
+    def judged_steps(self) -> int:
+        """Steps before the last evaluation; in the end, all that count."""
+        return self.evaluations[-1]["steps"]
+
+    def conclude(self) -> None:
+        """Evaluate what was learnt last, unless it was an evaluation that ended the training."""
+        if self.is_called_off:
+            return
+        # A callback of Stable-Baselines3's stops in the midst of a rollout.
+        if self._is_in_rollout and not self.stop:
+            self.stop = self.is_called_off = True
+        self.evaluate(is_whole=not self.stop)
+
+    def evaluate(self, is_whole: bool = True) -> bool:
         """Let the judge see the deterministic policy; save it, and mark it if it is the best.
 
         Args:
             is_whole: Whether a chunk ends here.
+
+        Returns:
+            Whether the training shall go on: False where one of the callbacks said so.
         """
         if not is_whole:
             self.save(is_whole)  # The judge takes its time, and whoever stopped us may not.
@@ -260,22 +295,42 @@ class Watch(BaseCallback):
             self.best, self._best_merit = result, merit(results)
             file = f"step-{self.num_timesteps}.pt"
             self._best_record = {"checkpoint": file, "result": found, **others}
-        self._keep_line(result)
+        paid = self._keep_line(result)
         if is_whole:
             self.save(is_whole)
         self.run.log("evaluations", self.evaluations[-1:])
         if is_best and self._best_record:
             self.run.mark_best(self._best_record)
         self._show(result)
+        self._record_return(result, paid)
         self._show_others(results[1:])
         every = self.config.evaluation.film
         if every and len(self.evaluations) % every == 0:
             self._film(result)
         self.spent["evaluation"] += time.perf_counter() - began
         self.log.say(self._progress(result))
-        if self.heard:
-            self.heard(self, result)
-        return result
+        return self._tell(results, float(np.sum(paid)), is_best)
+
+    def _tell(self, results: list[LapResult], mean_reward: float, is_best: bool) -> bool:
+        """Call the callbacks, all of them, and say whether the training shall go on."""
+        first = results[0]
+        share = max(first.laps_completed, first.distance / self._line.length) / first.laps
+        evaluation = Evaluation(
+            run=self.run,
+            steps=self.num_timesteps,
+            total_steps=self.config.steps,
+            results=tuple(results),
+            progress=100.0 * min(max(share, 0.0), 1.0),
+            mean_reward=mean_reward,
+            is_best=is_best,
+        )
+        try:
+            answers = [callback(evaluation) for callback in self.callbacks]
+        except Exception as problem:
+            self.raised = problem
+            raise
+        # None, which a function without a return gives, lets it go on.
+        return not any(isinstance(one, (bool, np.bool_)) and not one for one in answers)
 
     def _progress(self, result: LapResult) -> str:
         """A line about an evaluation."""
@@ -303,12 +358,14 @@ class Watch(BaseCallback):
             for track in self.config.judged
         ]
 
-    def _keep_line(self, result: LapResult) -> None:
+    def _keep_line(self, result: LapResult) -> np.ndarray:
+        """Keep the driven line, and return what the reward pays for each of its steps, (T,)."""
         is_reversed = _is_reversed(self.config)
         paid = rewards(result, self._line, self.config.car, self.reward, is_reversed)
         keep(self.run.line(self.num_timesteps), result, paid)
         if self.trace:
             self.trace.evaluation(result, paid)
+        return paid
 
     def _show(self, result: LapResult) -> None:
         record = self.logger.record
@@ -330,6 +387,12 @@ class Watch(BaseCallback):
         for name, one in seen.items() if isinstance(seen, dict) else [("camera", seen)]:
             if one.ndim == 3:
                 record(f"judge/{name}", Image(one[..., -1:], "HWC"), exclude="stdout")
+
+    def _record_return(self, result: LapResult, paid: np.ndarray) -> None:
+        """Record the race as one episode, by the names of Stable-Baselines3's EvalCallback."""
+        if np.isfinite(paid).all():
+            self.logger.record("eval/mean_reward", float(np.sum(paid)))
+        self.logger.record("eval/mean_ep_length", len(result.time))
 
     def _film(self, result: LapResult) -> None:
         """Film the first lap, or what there is of it, as `videos/step-N.mp4`."""

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -40,6 +41,8 @@ PART = 0.5
 FEWEST = 32
 """Cars that a worker is started for, at least, where `workers` is auto: fewer are driven sooner
 than a process starts and is waited for."""
+_STARTING = threading.Lock()
+"""`__main__` is one for all threads."""
 
 
 class _Hand(NamedTuple):
@@ -228,13 +231,14 @@ def _apart() -> Iterator[None]:
     """
     # The tracker, which each start looks for, would let the signals in again.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-    script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with _STARTING:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = script
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _where(hand: _Hand, reward: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,16 +11,17 @@ import numpy as np
 
 from racer.errors import RacerError
 from racer.track import Track
+from racer.track.picture import BORDER as BORDER
+from racer.track.picture import INK as INK
+from racer.track.picture import PAPER as PAPER
+from racer.track.picture import road
+from racer.track.picture import track_picture as track_picture
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PAPER = "#10141a"
-ROAD = "#2b313b"
-BORDER = "#e8e8e4"
-INK = "#d8dce2"
 COLOURS = "plasma"
+CURVES = ("#f0a020", "#4cc3ff", "#7bd88f")
 
 
 def driven_line(track: Track, xy: np.ndarray, speed: np.ndarray, title: str) -> Figure:
@@ -33,7 +35,7 @@ def driven_line(track: Track, xy: np.ndarray, speed: np.ndarray, title: str) -> 
     """
     from matplotlib.collections import LineCollection
 
-    figure, axes = _road(track)
+    figure, axes = road(track)
     legs = np.stack([xy[:-1], xy[1:]], axis=1)
     jumped = (
         np.hypot(*(xy[1:] - xy[:-1]).T) > 0.5
@@ -49,10 +51,38 @@ def driven_line(track: Track, xy: np.ndarray, speed: np.ndarray, title: str) -> 
     return figure
 
 
-def track_picture(track: Track) -> Figure:
-    """The road alone, with its name and length."""
-    figure, axes = _road(track)
-    axes.set_title(f"{track.name}, {track.length:.1f} m", color=INK, fontsize=13, loc="left")
+def learning_curve(means: Mapping[str, np.ndarray], judged: np.ndarray, title: str) -> Figure:
+    """Reward and progress over training.
+
+    Args:
+        means: Of training episodes: `steps`, `reward`, `progress` [percent] and `laps` [percent],
+            each (k,).
+        judged: Steps and completed laps [percent] of each evaluation, (m, 2).
+        title: Printed above.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from racer.assets.figure import NotebookFigure
+
+    figure = NotebookFigure(figsize=(10.0, 3.6), facecolor=PAPER, layout="constrained")
+    FigureCanvasAgg(figure)
+    paid, driven = figure.subplots(1, 2)
+    paid.plot(means["steps"], means["reward"], color=CURVES[0])
+    driven.plot(means["steps"], means["progress"], color=CURVES[1], label="progress")
+    driven.plot(means["steps"], means["laps"], color=CURVES[2], label="laps completed")
+    driven.plot(*judged.T, "o", color=INK, markersize=5, label="laps completed, judged")
+    driven.set_ylim(-4.0, 104.0)
+    driven.legend(frameon=False, labelcolor=INK, fontsize=9)
+    for axes, what in ((paid, "mean reward of an episode"), (driven, "percent")):
+        axes.set_facecolor(PAPER)
+        axes.set_title(what, color=INK, fontsize=11, loc="left")
+        axes.set_xlabel("control steps", color=INK)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.tick_params(colors=INK)
+        axes.grid(color="#2b313b")
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    figure.suptitle(title, color=INK, fontsize=13, x=0.02, ha="left")
     return figure
 
 
@@ -70,37 +100,3 @@ def save(figure: Figure, path: Path) -> None:
             figure.savefig(path, dpi=150, facecolor=figure.get_facecolor())
     except (OSError, ValueError) as problem:
         raise RacerError(f"{path}: the picture cannot be written: {problem}") from problem
-
-
-def _road(track: Track) -> tuple[Figure, Axes]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    span = np.ptp(np.vstack([track.left, track.right]), axis=0)
-    figure = Figure(
-        figsize=(10.0, float(np.clip(10.0 * span[1] / span[0] * 0.9, 3.5, 12.0))),
-        facecolor=PAPER,
-        layout="constrained",
-    )
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot(facecolor=PAPER)
-    axes.set_aspect("equal")
-    rings = [np.vstack([ring, ring[:1]]) for ring in (track.left, track.right)]
-    axes.fill(*np.vstack([rings[0], rings[1][::-1]]).T, color=ROAD, linewidth=0)
-    for ring in rings:
-        axes.plot(*ring.T, color=BORDER, linewidth=1.2)
-    centre = np.vstack([track.centre, track.centre[:1]])
-    axes.plot(*centre.T, color="#f0a020", linewidth=0.7, dashes=(6, 6), alpha=0.6)
-    axes.plot(*np.stack([track.left[0], track.right[0]]).T, color=BORDER, linewidth=4)
-    ahead = track.centre[1] - track.centre[0]
-    ahead = 0.7 * ahead / np.hypot(*ahead)
-    axes.annotate(
-        "",
-        xy=tuple(track.centre[0] + ahead),
-        xytext=tuple(track.centre[0]),
-        arrowprops={"arrowstyle": "-|>", "color": BORDER, "linewidth": 1.5},
-    )
-    axes.tick_params(colors="#6b7480")
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    return figure, axes

@@ -40,11 +40,12 @@ def reward_picture(
         objects: Boxes or bots to mark: x, y [m] and heading [rad], (K, 3).
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+
+    from racer.assets.figure import NotebookFigure
 
     span = np.ptp(corners.reshape(-1, 2), axis=0)
     height = float(np.clip(10.0 * span[1] / span[0] * 0.85, 3.0, 10.0))
-    figure = Figure(figsize=(10.0, height + 3.0), facecolor=PAPER, layout="constrained")
+    figure = NotebookFigure(figsize=(10.0, height + 3.0), facecolor=PAPER, layout="constrained")
     FigureCanvasAgg(figure)
     road, lap = figure.subplots(2, 1, height_ratios=[height, 2.2])
     _paint(road, track, corners, paid, objects)

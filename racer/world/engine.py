@@ -5,10 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from racer.errors import RacerError
+
+_CONNECTING = threading.Lock()
+"""A second thread would take the first one's silence for what it has to restore."""
 
 
 @contextmanager
@@ -47,7 +51,7 @@ def connect(gui: bool) -> int:
     if gui and not has_display():
         raise RacerError("no display for render_mode='human'; use 'rgb_array' or set DISPLAY")
     # Where a display refuses, Bullet says so on stderr and ends the process.
-    with _silenced(1):
+    with _CONNECTING, _silenced(1):
         client = bullet.connect(bullet.GUI if gui else bullet.DIRECT)
     if client < 0:
         raise RacerError("Bullet could not start; is another GUI open, or no display here?")

@@ -310,10 +310,11 @@ def test_an_environment_can_be_made_again_from_its_spec_and_from_the_spec_s_json
         again.close()
 
 
-@pytest.mark.parametrize("limit", [0, -3, 2.5, "9"])
-def test_a_limit_of_steps_that_is_none_is_refused(make, limit):
-    with pytest.raises(ConfigError, match=r"max_episode_steps: .* from 1 on"):
-        RacerVectorEnv(1, sensor="state", max_episode_steps=limit)
+@pytest.mark.parametrize("number", [0, -3, 2.5, "9"])
+@pytest.mark.parametrize("name", ["num_envs", "max_episode_steps"])
+def test_a_number_of_cars_or_steps_that_is_none_is_refused(name, number):
+    with pytest.raises(ConfigError, match=rf"{name}: .* from 1 on"):
+        RacerVectorEnv(sensor="state", **{name: number})
 
 
 @pytest.mark.parametrize("randomisation", ["none", "sim2real"])

@@ -1,6 +1,7 @@
 """The exported graph is the torch policy, frame by frame."""
 
 import hashlib
+import threading
 
 import numpy as np
 import onnx
@@ -171,3 +172,24 @@ def test_the_graph_says_nothing_of_where_it_was_made_and_is_the_same_twice(tmp_p
         assert b"/racer/" not in graph
         assert b".py" not in graph
     assert len(digests) == 1
+
+
+def test_threads_that_export_at_once_all_get_the_graph():
+    """torch's exporter fails where two threads are in it."""
+    config = validate(SMALL | {"sensor": "state"}, RunConfig, "test")
+    env = CarsVecEnv(RacerVectorEnv(2, **config.env))
+    actors = [actor(config, build(config, env)) for _ in range(2)]
+    env.close()
+    together, graphs = threading.Barrier(len(actors)), []
+
+    def export(one):
+        together.wait()
+        graphs.append(to_onnx(one, input_shapes(config.sensor)))
+
+    threads = [threading.Thread(target=export, args=(one,)) for one in actors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(graphs) == len(actors)
+    assert len(set(graphs)) == 1

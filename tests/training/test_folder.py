@@ -67,14 +67,14 @@ def project(tmp_path, monkeypatch):
     return folder
 
 
-def stop_after_a_chunk(watch, result):
-    watch.stop = watch.num_timesteps == CHUNK
+def stop_after_a_chunk(evaluation):
+    return evaluation.steps != CHUNK
 
 
 def test_a_moved_run_goes_on_without_the_files_it_was_made_of(project, tmp_path, monkeypatch):
     config = read(project / "mine.yaml", RunConfig)
     assert config.actions.steering_deg == (-20.0, 20.0)
-    train(config, project / "run", QUIET, heard=stop_after_a_chunk)
+    train(config, project / "run", QUIET, callback=stop_after_a_chunk)
     whole = weights(train(config, project / "whole", QUIET).run)
     moved = tmp_path / "elsewhere" / "moved"
     shutil.move(project / "run", moved)

@@ -44,7 +44,7 @@ def test_a_finished_run_is_listed_with_what_it_came_to(runs, capsys):
     assert [one["laps_completed"], one["laps"]] == [best["laps_completed"], 1]
 
 
-@pytest.mark.parametrize("how", ["stopped", "failed", "out of time", None])
+@pytest.mark.parametrize("how", ["stopped", "stopped by callback", "failed", "out of time", None])
 def test_a_run_that_did_not_finish_is_listed_with_why(runs, capsys, how):
     run = Run.open(runs / "small-1")
     run.saved.rewind(128)

@@ -71,6 +71,8 @@ def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
     assert {
         "drive/completion",
         "drive/reward",
+        "eval/mean_ep_length",
+        "eval/mean_reward",
         "judge/laps_completed",
         "time/steps_per_s",
         "train/approx_kl",

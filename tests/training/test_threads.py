@@ -1,10 +1,17 @@
-"""What training asks of torch's threads."""
+"""What training asks of torch's threads, and that it may be called from several."""
 
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
+
+from racer.reward.exits import exits_raised
+from racer.reward.files import files_beside
+from racer.reward.source import RewardSource
+from racer.training.workers import _apart
+from racer.world import engine
 
 NAME = "GOMP_SPINCOUNT"
 
@@ -22,3 +29,54 @@ def test_threads_without_work_soon_sleep_unless_the_user_says_otherwise(own):
         check=True,
     ).stderr
     assert f"{NAME} = '{own or 10000}'" in told
+
+
+mine = threading.local()
+
+
+def connect(inside):
+    mine.inside = inside
+    engine.connect(gui=False)
+
+
+def call_a_reward(inside):
+    with exits_raised():
+        inside()
+
+
+def look_for_files(inside):
+    files_beside(RewardSource.find("progress"), inside)
+
+
+def start_a_worker(inside):
+    with _apart():
+        inside()
+
+
+def state_of_the_process():
+    out = os.fstat(1)
+    return sys.stdout, sys.stderr, os._exit, os.abort, sys.modules["__main__"], out[1:3]
+
+
+@pytest.mark.parametrize("block", [connect, call_a_reward, look_for_files, start_a_worker])
+def test_threads_whose_blocks_overlap_leave_the_process_as_it_was(block, monkeypatch):
+    """Each changes what all threads share, and puts back what it found."""
+    monkeypatch.setattr(engine.bullet, "connect", lambda way: mine.inside() or 0)
+    before = state_of_the_process()
+    is_first_in, is_second_in, is_first_out = (threading.Event() for _ in range(3))
+
+    def first():
+        # The second cannot get in where a lock keeps it out.
+        block(lambda: is_first_in.set() or (is_second_in.wait(0.1) and None))
+        is_first_out.set()
+
+    def second():
+        is_first_in.wait()
+        block(lambda: is_second_in.set() or (is_first_out.wait() and None))
+
+    threads = [threading.Thread(target=one) for one in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert state_of_the_process() == before
