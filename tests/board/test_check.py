@@ -218,7 +218,7 @@ def test_the_document_lists_every_code_and_no_other():
     table = DOCUMENT.read_text().split("### Codes")[1].split("\n## ")[0]
     listed = re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE)
     assert len(listed) == len(set(listed))
-    own = {"unreadable", "encrypted", "compression", "env", "slow", "crash", "box", "key"}
+    own = {"unreadable", "encrypted", "compression", "env", "slow", "crash", "box", "key", "type"}
     assert set(listed) == {"ok", "unwritable", *CRAFTED, *own}
 
 
