@@ -8,6 +8,7 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
 from racer.env import RacerEnv
+from racer.registration import ENV_IDS
 
 SMALL = {"kind": "camera", "width": 48, "height": 40}
 CONFIGS = [
@@ -36,7 +37,7 @@ def test_every_kind_of_race_is_registered():
     ]
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", ENV_IDS.values())
 def test_no_kind_of_race_gives_gymnasium_cause_to_warn(env_id):
     race = {"walls": True, "faults": "reset", "direction": "alternate"}
     env = gymnasium.make(env_id, sensor=["state", SMALL], race=race, randomisation="sim2real")

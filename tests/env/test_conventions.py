@@ -23,7 +23,7 @@ ID = "racer/TimeTrial-v0"
 SMALL = {"kind": "camera", "width": 48, "height": 40, "colour": "rgb"}
 WRONG = np.array([1.0, 1.0], dtype=np.float32)
 """Full left at full speed: off the road within a second or two."""
-MODES = ("sync", "async", "vector_entry_point")
+MODES = ("sync", pytest.param("async", marks=pytest.mark.slow), "vector_entry_point")
 
 
 @pytest.fixture
@@ -129,7 +129,10 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("mode", list(AutoresetMode))
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize(
+    "config",
+    [pytest.param(one, marks=[pytest.mark.slow] if one != "bots" else []) for one in CONFIGS],
+)
 def test_the_cars_of_one_world_are_those_of_a_sync_vector_env_to_the_last_info(mode, config):
     env_id = "racer/HeadToBot-v0" if config == "bots" else ID
     given = {"max_episode_steps": 25, **CONFIGS[config]}

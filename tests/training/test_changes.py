@@ -136,7 +136,7 @@ def outcome(begun: list[RunConfig], begin: Callable[[], Any]) -> RunConfig | Non
 
 @given(data=st.data(), name=st.sampled_from(CONFIGS))
 @settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
