@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from racer.training.callbacks import Callback
     from racer.training.config import RunConfig
     from racer.training.folder import Run
-    from racer.training.sb3 import PPO, VecEnv
+    from racer.training.sb3_model import PPO, VecEnv
 
 __version__ = "0.1.0"
 __all__ = ["drive", "export", "to_sb3", "train", "write_entry"]
@@ -135,7 +135,7 @@ def to_sb3(run: Run | Path | str, checkpoint: int | None = None, env: VecEnv | N
         >>> action, _ = model.predict(observation, deterministic=True)
     """
     from racer.training.folder import Run
-    from racer.training.sb3 import as_ppo
+    from racer.training.sb3_model import as_ppo
 
     return as_ppo(run if isinstance(run, Run) else Run.open(Path(run)), checkpoint, env)
 

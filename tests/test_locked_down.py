@@ -128,7 +128,7 @@ COMMANDS = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_every_kind_of_command_works_in_a_read_only_install_without_a_home(tmp_path):
     """In a mount namespace of its own, so that nobody else sees the tree read-only."""
     if (

@@ -183,7 +183,7 @@ def test_a_notebook_of_the_docs_is_stored_with_what_its_cells_show(path):
     assert path.stat().st_size < 400_000
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_the_notebooks_of_the_docs_run_and_show_what_is_stored(tmp_path):
     script = ROOT / "scripts/notebooks.py"
     words = [sys.executable, str(script), "--short", "--out", str(tmp_path)]

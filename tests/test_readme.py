@@ -165,7 +165,7 @@ def sandbox(tmp_path):
     return options
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=4)
 def test_every_command_works_in_the_order_in_which_it_is_written(sandbox):
     failed = []
     for page in PAGES:

@@ -380,14 +380,16 @@ WRAPPERS = {
     "ClipReward": lambda env: wrappers.ClipReward(env, -1.0, 1.0),
     "NormalizeReward": wrappers.NormalizeReward,
     "RecordEpisodeStatistics": wrappers.RecordEpisodeStatistics,
-    "RecordVideo": None,
-    "HumanRendering": None,
+    "RecordVideo": lambda env: wrappers.RecordVideo(
+        env, "videos", episode_trigger=lambda episode: episode == 0
+    ),
     "NumpyToTorch": lambda env: wrappers.NumpyToTorch(env),
+    "HumanRendering": None,
     "ArrayConversion": None,
     "JaxToNumpy": None,
     "JaxToTorch": None,
 }
-"""How each of Gymnasium's vector wrappers is put around; None: elsewhere, or not installed here."""
+"""How each of Gymnasium's vector wrappers is put around; None: it needs pygame or jax."""
 SENSORS = {"FilterObservation": ["lidar", "state"], "NormalizeObservation": "state"}
 SENSORS |= {"RescaleObservation": "state", "NumpyToTorch": "state"}
 COLOURED = {"GrayscaleObservation", "ResizeObservation", "ReshapeObservation"}
@@ -398,11 +400,16 @@ def test_every_vector_wrapper_of_gymnasium_is_tried():
     assert set(wrappers.__all__) == set(WRAPPERS)
 
 
+# moviepy's own text, where Python compiles it for the first time.
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", [name for name, wrap in WRAPPERS.items() if wrap])
-def test_gymnasium_s_vector_wrappers_go_around(make, name, mode):
+def test_gymnasium_s_vector_wrappers_go_around(make, name, mode, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     sensor = SMALL if name in COLOURED else SENSORS.get(name, "state")
-    own = {"autoreset_mode": "NextStep"} if mode == "vector_entry_point" else {}
+    own: dict[str, Any] = {"render_mode": "rgb_array"} if name == "RecordVideo" else {}
+    if mode == "vector_entry_point":
+        own["autoreset_mode"] = "NextStep"
     env = make(n=2, sensor=sensor, vectorization_mode=mode, max_episode_steps=4, **own)
     env = WRAPPERS[name](env)
     obs, _ = env.reset(seed=0)
@@ -421,6 +428,8 @@ def test_gymnasium_s_vector_wrappers_go_around(make, name, mode):
         assert len(rewards) == 2
         ended += int((terminated | truncated).sum())
     assert ended == 4
+    env.close()
+    assert len(list(tmp_path.glob("videos/*.mp4"))) == (name == "RecordVideo")
 
 
 @pytest.mark.parametrize("mode", MODES)
