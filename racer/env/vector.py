@@ -414,8 +414,8 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
         for sensors, own in zip(self._sensors, state["sensors"]):
             sensors.set_state(own, self.race.draws.rows)
         if self._reward and state["reward_sha256"] == self._reward.sha256:
-            for function, memory in zip(self._functions, state["reward"]):
-                self._reward.remember(function, memory)
+            memories = zip(self._functions, state["reward"])
+            self._functions = [self._reward.remember(*pair) for pair in memories]
         self.generators = copy.deepcopy(state["generators"])
         self._first_seeds = state["seeds"]
         self._obs = copied(state["observations"])

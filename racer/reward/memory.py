@@ -1,23 +1,28 @@
 """What a reward file remembers from one step to the next: taken, and given to another run of it.
 
-A reward may keep what it likes in its globals, in attributes of its classes and functions, in
-objects of its classes, and in those of its siblings. All of it is pickled, but for the classes and
-functions themselves: they are named, so that an object goes on in the run that it is given to.
+A reward may keep what it likes in its globals, in attributes of its classes and functions, in what
+a function encloses, in objects of its classes, and in all that of its siblings. It is pickled, but
+for the classes and functions themselves: they are named, so that an object goes on in the run that
+it is given to.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import io
 import pickle
 import sys
 from collections.abc import Iterator, Sequence
+from enum import EnumMeta
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
 """What is no memory, but may have attributes that are."""
+CELL = "enclosed "
+"""Begins the name of what a function encloses, before its number."""
 Variable = tuple[int, str, str]
 """Which of a run's modules, the class or function in it (or nothing), and the attribute."""
 
@@ -53,28 +58,46 @@ def remember(names: Sequence[str], memory: bytes) -> None:
     """
     variables: dict[Variable, Any] = _Unpickler(io.BytesIO(memory), names).load()
     for module, owner, name in [place for place, _ in _variables(names) if place not in variables]:
-        delattr(_owner(names[module], owner), name)
+        if not name.startswith(CELL):
+            delattr(_owner(names[module], owner), name)
     for (module, owner, name), value in variables.items():
-        if module < len(names):
-            setattr(_owner(names[module], owner), name, value)
+        if module >= len(names):
+            continue
+        holder = _owner(names[module], owner)
+        if name.startswith(CELL):
+            holder.__closure__[int(name.removeprefix(CELL))].cell_contents = value
+        else:
+            setattr(holder, name, value)
 
 
 def _variables(names: Sequence[str]) -> Iterator[tuple[Variable, Any]]:
     """Every variable of a run's modules that is no code."""
-    for number, module_name in enumerate(names):
-        for name, value in list(vars(sys.modules[module_name]).items()):
-            is_own = getattr(value, "__module__", None) == module_name
-            if isinstance(value, type | FunctionType) and is_own and value.__qualname__ == name:
-                for attribute, held in list(vars(value).items()):
-                    if _is_memory(attribute, held):
+    for number, module in enumerate(names):
+        for name, value in list(vars(sys.modules[module]).items()):
+            if isinstance(value, CODE):
+                if getattr(value, "__module__", None) == module:
+                    for attribute, held in _attributes(value):
                         yield (number, name, attribute), held
-            elif _is_memory(name, value):
+            elif not _is_python_s(name):
                 yield (number, "", name), value
 
 
-def _is_memory(name: str, value: Any) -> bool:
-    is_code = isinstance(value, CODE) or hasattr(type(value), "__get__")
-    return not is_code and not (name.startswith("__") and name.endswith("__"))
+def _attributes(code: Any) -> Iterator[tuple[str, Any]]:
+    """What a class or a function of the file holds that is no code itself."""
+    if isinstance(code, EnumMeta):
+        return  # its members are constants, and cannot be set
+    for name, value in list(vars(code).items()):
+        # Properties, methods and slots have `__get__`; what a step changes does not.
+        if not (isinstance(value, CODE) or hasattr(type(value), "__get__") or _is_python_s(name)):
+            yield name, value
+    for number, cell in enumerate(getattr(code, "__closure__", None) or ()):
+        with contextlib.suppress(ValueError):  # nothing is in it yet
+            if not isinstance(cell.cell_contents, CODE):
+                yield f"{CELL}{number}", cell.cell_contents
+
+
+def _is_python_s(name: str) -> bool:
+    return (name.startswith("__") and name.endswith("__")) or name == "_abc_impl"
 
 
 def _owner(module: str, name: str) -> Any:
@@ -97,10 +120,10 @@ class _Pickler(pickle.Pickler):
     def persistent_id(self, obj: Any) -> Any:
         if isinstance(obj, ModuleType):
             return self._numbers.get(obj.__name__, obj.__name__), ""
-        if isinstance(obj, type | FunctionType) and obj.__module__ in self._numbers:
-            _found(sys.modules[obj.__module__], obj.__qualname__)
-            return self._numbers[obj.__module__], obj.__qualname__
-        return None
+        module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
+        if not isinstance(name, str) or module not in self._numbers:
+            return None
+        return (self._numbers[module], name) if _found(sys.modules[module], name) is obj else None
 
 
 class _Unpickler(pickle.Unpickler):
@@ -116,4 +139,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _found(module: ModuleType, name: str) -> Any:
-    return functools.reduce(getattr, name.split("."), module) if name else module
+    """What a name such as `Class.method` stands for in a module; None if for nothing."""
+    if not name:
+        return module
+    return functools.reduce(lambda at, part: getattr(at, part, None), name.split("."), module)

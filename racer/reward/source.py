@@ -153,9 +153,17 @@ class RewardSource:
             what = "it cannot be copied with the environment; make it inside the function"
             raise RewardError(f"{self.path}: {problem}; {what}") from problem
 
-    def remember(self, function: RewardFunction, memory: bytes) -> None:
-        """Let `function`, one of `functions`, remember what another one did."""
-        remember(self._runs[id(function)][1], memory)
+    def remember(self, function: RewardFunction, memory: bytes) -> RewardFunction:
+        """Let `function`, one of `functions`, remember what another one did.
+
+        Returns:
+            The function from now on: another one where it is an object with a memory of its own.
+        """
+        names = self._runs.pop(id(function))[1]
+        remember(names, memory)
+        function = getattr(sys.modules[names[0]], NAME)
+        self._runs[id(function)] = function, names
+        return function
 
     @contextmanager
     def watched(self, seconds: float = PATIENCE) -> Iterator[None]:

@@ -126,6 +126,69 @@ REWARDS = {
             return reward_function.total
         reward_function.total = 0.0
     """,
+    "what a function encloses": """
+        def made():
+            count = 0
+            def reward_function(params):
+                nonlocal count
+                count += 1
+                return float(count)
+            return reward_function
+        reward_function = made()
+    """,
+    "an object that is called": """
+        class Paying:
+            def __init__(self):
+                self.count = 0
+            def __call__(self, params):
+                self.count += 1
+                return float(self.count)
+        reward_function = Paying()
+    """,
+    "a method of an object": """
+        class Paying:
+            def __init__(self):
+                self.count = 0
+            def pay(self, params):
+                self.count += 1
+                return float(self.count)
+        reward_function = Paying().pay
+    """,
+    "classes of the kinds that people write": """
+        import abc, collections, dataclasses, enum, functools, random, typing
+        class Mode(enum.Enum):
+            SLOW, FAST = 1, 2
+        class Step(typing.NamedTuple):
+            speed: float
+            mode: Mode = Mode.SLOW
+        @dataclasses.dataclass
+        class Memory:
+            steps: list = dataclasses.field(default_factory=list)
+        class Base(abc.ABC):
+            weight = 1.0
+            @abc.abstractmethod
+            def pay(self): ...
+        class Paying(Base):
+            def __init__(self):
+                self.memory, self.luck = Memory(), random.Random(3)
+                self.last = collections.deque(maxlen=5)
+            @property
+            def mean(self):
+                return sum(step.speed for step in self.last) / len(self.last)
+            def pay(self):
+                return self.weight * self.mean + self.luck.random()
+        paying = Paying()
+        @functools.lru_cache
+        def doubled(number):
+            return 2 * number
+        def reward_function(params):
+            step = Step(params["speed"], Mode.FAST if params["speed"] > 1 else Mode.SLOW)
+            paying.memory.steps.append(step)
+            paying.last.append(step)
+            assert all(one.mode in Mode for one in paying.memory.steps)
+            Base.weight += doubled(len(paying.memory.steps))
+            return paying.pay()
+    """,
     "an object whose method reads a global": """
         import math
         factor = 1.0

@@ -97,3 +97,15 @@ def test_a_track_s_own_waypoints_hard_coded_are_told_where_they_do_not_fit(tmp_p
 def test_every_style_is_read():
     assert len(STYLES) >= 15
     assert all(RewardSource.read(path).functions(2) for path in STYLES)
+
+
+def test_another_run_of_a_file_goes_on_from_what_one_remembers():
+    told = states(Case(load_track("bowtie"), False, "time_trial"))[:40]
+    for path in STYLES:
+        source = RewardSource.read(path)
+        first, other = source.functions(2)
+        for params in told[:20]:
+            source.call(first, fresh(params))
+        other = source.remember(other, source.remembered(first))
+        for params in told[20:]:
+            assert source.call(other, fresh(params)) == source.call(first, fresh(params)), path
