@@ -14,7 +14,7 @@ from racer.training.card import _fenced, front_matter, write_card
 from racer.training.config import RunConfig
 from racer.training.folder import Run
 from racer.training.run import train
-from tests.training.test_sb3 import SMALL
+from tests.training.test_sb3_model import SMALL
 
 JUDGED = {
     "track": "bowtie",
