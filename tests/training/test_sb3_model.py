@@ -160,12 +160,11 @@ def test_a_model_of_numbers_predicts_what_the_entry_does_and_loads_without_racer
     ("sensor", "network", "ppo", "extractor"),
     [
         (CAMERA, {"preset": "shallow"}, {}, NatureCNN),
-        (CAMERA, {"preset": "small", "filters": [[8, 4, 2]]}, {}, SensorFeatures),
         (CAMERA, {"preset": "deep", "filters": [[8, 4, 2]]}, {}, SensorFeatures),
         ("state", {"standardise": True}, {"value_loss": "huber"}, SensorFeatures),
         ([CAMERA, "lidar"], {"filters": [[8, 4, 2]], "vectors": [8]}, {}, SensorFeatures),
     ],
-    ids=["shallow", "small", "deep", "standardised", "several"],
+    ids=["shallow", "deep", "standardised", "several"],
 )
 def test_a_model_of_any_network_predicts_what_the_entry_does_and_learns_on(
     tmp_path, sensor, network, ppo, extractor
