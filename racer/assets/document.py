@@ -171,11 +171,11 @@ def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict, tree: 
     where = f"{source}:{line}" if line else source
     key = ".".join(str(part) for part in at)
     if one["type"] == "extra_forbidden":
-        return f"{where}: unknown key {key!r}; {_hint(at[-1], _keys(model, loc[:-1]), ' keys')}"
+        return f"{where}: unknown key {key!r}; {hint(at[-1], _keys(model, loc[:-1]), ' keys')}"
     if one["type"] == "union_tag_invalid":
         got, known = one["ctx"]["tag"], one["ctx"]["expected_tags"]
         names = known.replace("'", "").split(", ")
-        return f"{where}: {key}: unknown {got!r}; {_hint(got, names, '')}"
+        return f"{where}: {key}: unknown {got!r}; {hint(got, names)}"
     if one["type"] in ("missing", "union_tag_not_found"):
         return f"{where}: the key {key!r} is missing"
     message = one["msg"].removeprefix("Value error, ")
@@ -196,7 +196,8 @@ def _got(one: Any, lines: dict) -> str:
     return f"{got}, which is {kind} to YAML{words}; put a name in quotes"
 
 
-def _hint(word: object, known: list[str], what: str) -> str:
+def hint(word: object, known: Sequence[str], what: str = "") -> str:
+    """Return the known word that is near to an unknown one as a question, else all of them."""
     near = difflib.get_close_matches(str(word), known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known{what}: {', '.join(known)}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import operator
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from racer.assets.document import hint
 from racer.env.config import EnvConfig
 from racer.errors import ConfigError, UnexpectedKeywordError
 from racer.race import RaceConfig
@@ -24,10 +24,9 @@ def refuse_unknown(config: Mapping[str, Any], environment: type) -> None:
     known += EnvConfig.model_fields
     for name in config:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             raise UnexpectedKeywordError(
-                f"{environment.__name__}() got an unexpected keyword argument {name!r}; {hint}"
+                f"{environment.__name__}() got an unexpected keyword argument {name!r}; "
+                f"{hint(name, known)}"
             )
 
 

@@ -50,10 +50,9 @@ class RacerEnv(Rebuilt, gymnasium.Env):  # pyright: ignore[reportIncompatibleVar
         self.render_mode = render_mode
         self.observation_space = self.vector.single_observation_space
         self.action_space = self.vector.single_action_space
-        self._np_random_seed = self.vector.np_random_seed[0]
 
-    # Gymnasium's `np_random` and `reset` read and write this attribute of theirs: so it is the
-    # car's own generator, and one that a user sets is used.
+    # Gymnasium's `np_random` and `reset` read and write these two attributes of theirs: so they
+    # are the car's own generator and seed, and a generator that a user sets is used.
     @property
     def _np_random(self) -> np.random.Generator:
         return self.vector.generators[0]
@@ -61,6 +60,14 @@ class RacerEnv(Rebuilt, gymnasium.Env):  # pyright: ignore[reportIncompatibleVar
     @_np_random.setter
     def _np_random(self, value: np.random.Generator) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self.vector.generators[0] = value
+
+    @property
+    def _np_random_seed(self) -> int:
+        return self.vector.first_seeds[0]
+
+    @_np_random_seed.setter
+    def _np_random_seed(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.vector.first_seeds = (value,)
 
     @property
     def config(self) -> EnvConfig:
@@ -100,12 +107,11 @@ class RacerEnv(Rebuilt, gymnasium.Env):  # pyright: ignore[reportIncompatibleVar
 
     def get_state(self) -> dict[str, Any]:
         """See `RacerVectorEnv.get_state`."""
-        return self.vector.get_state() | {"seed": self._np_random_seed}
+        return self.vector.get_state()
 
     def set_state(self, state: dict[str, Any]) -> None:
         """See `RacerVectorEnv.set_state`."""
         self.vector.set_state(state)
-        self._np_random_seed = state.get("seed", -1)
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return a chase view of the car, (480, 640, 3) uint8; None but in mode `rgb_array`."""

@@ -78,6 +78,7 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
     Attributes:
         config: The fields of `EnvConfig`, resolved.
         generators: The random generator of each car, a list of n.
+        first_seeds: The seed of each; -1 where it was set without one.
         autoreset_mode: As given.
 
     Raises:
@@ -156,8 +157,8 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
         self._everyone = np.arange(num_envs)
         self.spent = {"physics": 0.0, "sensors": 0.0, "reward": 0.0}
         _, first = seeding.np_random()
-        self._first_seeds = tuple(first + i for i in range(num_envs))
-        self.generators = [np.random.default_rng(seed) for seed in self._first_seeds]
+        self.first_seeds = tuple(first + i for i in range(num_envs))
+        self.generators = [np.random.default_rng(seed) for seed in self.first_seeds]
         self._obs: Observations = self._sensors[0].buffer(self.num_envs)
         self._views: dict[int, Any] = {}
         self._shown = 0.0
@@ -181,12 +182,12 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
         if len(own) != self.num_envs:
             raise ConfigError(f"np_random: {len(own)} generators for {self.num_envs} cars")
         self.generators = list(own)
-        self._first_seeds = (-1,) * self.num_envs
+        self.first_seeds = (-1,) * self.num_envs
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # pyright: ignore
         """The seed of each car's generator; -1 where it was set without one."""
-        return self._first_seeds
+        return self.first_seeds
 
     def reset(
         self,
@@ -207,17 +208,14 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
         self._refuse_closed()
         cars = self._chosen(options)
         seeds = seeds_of(seed, self.num_envs)
+        own = list(self.first_seeds)
         for car in cars.tolist():
-            if seeds[car] is not None:
-                self.seed_car(car, np.random.default_rng(seeds[car]), seeds[car])
+            if (one := seeds[car]) is not None:
+                self.generators[car], own[car] = np.random.default_rng(one), one
+                self.race.rewind(car)
+        self.first_seeds = tuple(own)
         self.start(cars)
         return self._obs, self.info()
-
-    def seed_car(self, car: int, generator: np.random.Generator, seed: int) -> None:
-        """Let a car's next start be the first one of a new generator."""
-        self.generators[car] = generator
-        self._first_seeds = (*self._first_seeds[:car], seed, *self._first_seeds[car + 1 :])
-        self.race.rewind(car)
 
     def _chosen(self, options: dict[str, Any] | None) -> np.ndarray:
         """The cars that `reset` shall start, (k,)."""
@@ -382,7 +380,7 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             "race": self.race.get_state(),
             "sensors": [sensors.get_state() for sensors in self._sensors],
             "generators": copy.deepcopy(self.generators),
-            "seeds": self._first_seeds,
+            "seeds": self.first_seeds,
             "reward": reward and [reward.remembered(one) for one in self._functions],
             "reward_sha256": reward and reward.sha256,
             "observations": copied(self._obs),
@@ -417,7 +415,7 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             memories = zip(self._functions, state["reward"])
             self._functions = [self._reward.remember(*pair) for pair in memories]
         self.generators = copy.deepcopy(state["generators"])
-        self._first_seeds = state["seeds"]
+        self.first_seeds = state["seeds"]
         self._obs = copied(state["observations"])
 
     def _alike(self) -> dict[str, Any]:
