@@ -61,8 +61,8 @@ def train(
         RacerError: A config, track, reward or folder that cannot be used.
     """
     from racer import assets
-    from racer.assets.changes import changed
     from racer.assets.document import read
+    from racer.assets.overrides import changed
     from racer.training.config import RunConfig
     from racer.training.run import train as learn
 

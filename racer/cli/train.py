@@ -49,8 +49,8 @@ def train(
         changes: The values of the config's fields that differ, by place.
     """
     from racer import assets
-    from racer.assets.changes import changed
     from racer.assets.document import read
+    from racer.assets.overrides import changed
     from racer.training.config import RunConfig
 
     changes = changes or {}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import racer
 from racer import assets
-from racer.assets.changes import changed
 from racer.assets.document import read
+from racer.assets.overrides import changed
 from racer.cli.app import run
 from racer.cli.options import fields, shown
 from racer.errors import ConfigError, RacerError
