@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.errors import ConfigError, EntryError
 from racer.judge import Driver, judge, judge_together, race_rules
 from racer.race import RaceConfig

@@ -12,7 +12,7 @@ import numpy as np
 
 from racer.board.chain import canonical
 from racer.board.fingerprint import fingerprint, is_same_platform
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.errors import BoardError
 from racer.judge import LapResult
 

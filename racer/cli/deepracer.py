@@ -10,7 +10,7 @@ from racer.cli.output import command, console
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
-    from racer.car.actions import ActionSpace
+    from racer.car.action_space import ActionSpace
     from racer.judge import LapResult
     from racer.policy.entry import Manifest
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.errors import ConfigError
 
 ROUNDS = 100

@@ -18,7 +18,7 @@ from pydantic import (
 
 from racer.assets.document import explain
 from racer.assets.text import decoded
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.errors import ConfigError
 
 SENSORS = {

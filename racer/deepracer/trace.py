@@ -27,7 +27,7 @@ from typing import IO, Any, NamedTuple, Protocol
 import numpy as np
 
 from racer.assets.atomic import write_atomically
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.errors import RacerError
 from racer.race import Ending
 from racer.track import Track

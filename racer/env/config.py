@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from racer.assets.document import Document, beside
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.car.spec import PRESETS, CarName
 from racer.deepracer.metadata import action_space
 from racer.race import RaceConfig

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.car.spec import car_named
 from racer.env import surroundings
 from racer.errors import ConfigError, EntryError

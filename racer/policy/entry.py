@@ -19,7 +19,7 @@ from racer import __version__
 from racer.assets.atomic import write_own
 from racer.assets.document import Document, explain
 from racer.assets.terminal import command
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.car.spec import CarName
 from racer.errors import EntryError
 from racer.policy.archive import MANIFEST, MAX_BYTES, POLICY, SIGNATURE, open_members

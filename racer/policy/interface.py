@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from racer.assets.document import Document
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.policy.layers import ACTION, OBSERVATION
 from racer.sensors.config import (
     CameraConfig,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from racer.car.forces import BODY, wrench
 from racer.car.spec import GRAVITY, CarSpec
+from racer.car.tyre_forces import BODY, wrench
 from racer.track import Track
 from racer.world import CONTROL_RATE, SUBSTEPS, World, yaw_of
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from racer.assets.atomic import write_own
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.deepracer.trace import action_of
 from racer.errors import RunError
 from racer.track import Track, load_track

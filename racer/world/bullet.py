@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from racer.car.forces import BODY, wrench
 from racer.car.spec import CarSpec
+from racer.car.tyre_forces import BODY, wrench
 from racer.snapshot import put_back, taken
 from racer.world.engine import bullet, connect
 from racer.world.orientation import turn

@@ -5,7 +5,7 @@ import numpy as np
 from racer.board.season import Season
 from racer.board.store import Store
 from racer.board.trial import try_on
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.sensors import StateConfig
 from racer.sensors.state import SIZE

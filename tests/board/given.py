@@ -4,7 +4,7 @@ import sqlite3
 from typing import Any
 
 from racer.board.season import Season
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.sensors.config import CameraConfig
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.cli import main
 from racer.policy.entry import TrainedOn, write_entry
 from racer.policy.signing import public_key, read_key

@@ -12,7 +12,7 @@ from racer.board.fingerprint import fingerprint, is_same_platform
 from racer.board.replay import MAGIC, compare, pack, record, trace, unpack
 from racer.board.season import Season
 from racer.board.trial import simulate
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.errors import BoardError
 from racer.judge import judge, judge_entries
 from racer.sensors import StateConfig

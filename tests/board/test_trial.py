@@ -15,7 +15,7 @@ from racer.board.secret import commitment
 from racer.board.standing import rank
 from racer.board.store import _COLUMNS, Store
 from racer.board.trial import again, replay_of, try_on, verify
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.errors import BoardError
 from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.sensors import StateConfig

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from racer.assets.document import validate
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.cli import main
 from racer.deepracer.actions import from_line, grid
 from racer.deepracer.metadata import action_space, actions_as_json

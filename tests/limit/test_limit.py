@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from racer import assets
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.car.spec import GRAVITY, PRESETS, car_named, deepracer
 from racer.errors import RacerError, TrackError
 from racer.judge import judge, judge_pilot, race_rules

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.errors import EntryError
 from racer.judge import in_process, judge_entries, race_rules
 from racer.policy import box, cell

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.errors import EntryError
 from racer.policy import archive
 from racer.policy.entry import TrainedOn, read_entry, write_entry

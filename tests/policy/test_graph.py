@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.errors import EntryError
 from racer.policy.entry import Entry, Manifest, TrainedOn
 from racer.policy.graph import FLOW, OPERATORS, check_graph

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from racer.assets.document import validate
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.env import EnvConfig, RacerEnv
 from racer.policy.interface import interface_of
 from racer.sensors.state import AHEAD, MEANINGS

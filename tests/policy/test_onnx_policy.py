@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.errors import EntryError
 from racer.policy.entry import Entry, Manifest, TrainedOn
 from racer.policy.onnx_policy import OnnxPolicy, open_session

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 from racer.errors import EntryError
 from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.policy.signing import make_key, public_key, read_key, sign

@@ -3,7 +3,7 @@ import pytest
 from gymnasium import spaces
 from pydantic import ValidationError
 
-from racer.car.actions import ActionSpace
+from racer.car.action_space import ActionSpace
 
 
 def test_a_continuous_action_is_scaled_linearly_to_the_two_ranges():

@@ -8,8 +8,8 @@ import numpy as np
 import pybullet
 import pytest
 
-from racer.car.forces import BODY, wrench
 from racer.car.spec import GRAVITY, CarSpec, deepracer
+from racer.car.tyre_forces import BODY, wrench
 from racer.proving.manoeuvres import drive
 from racer.proving.references import axle_friction, drive_limit
 from racer.world import CONTROL_RATE, SUBSTEPS, World
