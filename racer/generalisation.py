@@ -11,7 +11,7 @@ from racer.assets.document import read
 from racer.errors import TrackError
 from racer.judge import LapResult, home_race, judge_entries, race_rules
 from racer.tables import Column, FittedTable
-from racer.track.file import SETS, TrackFile
+from racer.track.track_file import SETS, TrackFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

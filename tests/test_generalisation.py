@@ -6,7 +6,7 @@ import pytest
 
 from racer.generalisation import summary, table, tour, tracks_of
 from racer.judge import judge_entries, race_rules
-from racer.track.file import SETS
+from racer.track.track_file import SETS
 
 
 @pytest.fixture(scope="module")

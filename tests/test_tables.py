@@ -15,7 +15,7 @@ from racer.generalisation import table as tour_table
 from racer.proving.gates import Check
 from racer.proving.report import table as car_table
 from racer.tables import Column, FittedTable
-from racer.track.file import SETS
+from racer.track.track_file import SETS
 from racer.training.history import evaluations
 from racer.training.history import table as runs_table
 

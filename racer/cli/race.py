@@ -192,7 +192,7 @@ def generalisation(entry: str, laps: int = 3, seed: int = 0, json: bool = False)
     from rich.progress import track as shown
 
     from racer.generalisation import summary, table, tour, tracks_of
-    from racer.track.file import SETS
+    from racer.track.track_file import SETS
 
     count = sum(len(tracks_of(chosen)) for chosen in SETS)
     driven = tour(racer_named(entry), laps, seed)

@@ -24,7 +24,7 @@ def tracks_list(json: bool = False) -> None:
     from racer.assets.document import read
     from racer.tables import Column, FittedTable
     from racer.track import load_track
-    from racer.track.file import SETS, TrackFile
+    from racer.track.track_file import SETS, TrackFile
 
     rows = []
     for name in assets.names("tracks"):

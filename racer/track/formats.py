@@ -15,8 +15,8 @@ from numpy.lib import format as npy
 from racer.assets.document import MAX_BYTES
 from racer.assets.text import decoded
 from racer.errors import TrackError
-from racer.track.geometry import Track, signed_area
-from racer.track.shape import (
+from racer.track.border_cleanup import unfolded
+from racer.track.borders import (
     NEAR,
     WIDTHS,
     borders,
@@ -25,8 +25,8 @@ from racer.track.shape import (
     periodic,
     steps,
 )
-from racer.track.table import Table, read_table
-from racer.track.unfold import unfolded
+from racer.track.geometry import Track, signed_area
+from racer.track.text_columns import Table, read_table
 
 LENGTHS = (5.0, 500.0)
 """Least and greatest length that a track may be scaled to [m]."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from racer.errors import TrackError
-from racer.track.file import TrackFile, fit
 from racer.track.geometry import Track
+from racer.track.track_file import TrackFile, fit
 
 PREFIX = "generated:"
 """Before a seed it is a track's name."""

@@ -10,7 +10,7 @@ import numpy as np
 from shapely.geometry import LinearRing
 
 from racer.assets.notebook import card
-from racer.track.search import between, boxes_over, nearest_along, nearest_of_all
+from racer.track.nearest_point import between, boxes_over, nearest_along, nearest_of_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,8 +13,8 @@ from racer.assets.document import read
 from racer.deepracer.metadata import metadata_as_json
 from racer.errors import TrackError
 from racer.reward.source import KEPT, RewardSource
-from racer.track.file import TrackFile
 from racer.track.generator import PREFIX
+from racer.track.track_file import TrackFile
 from racer.training.config import RunConfig
 
 REWARD = "reward.py"

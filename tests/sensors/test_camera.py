@@ -10,7 +10,7 @@ from racer.car.spec import deepracer
 from racer.sensors import CameraConfig, empty_road, make_sensor
 from racer.sensors.scene import SKY, luma, scene_of
 from racer.track import Place
-from racer.track.source import TrackFile, fit
+from racer.track.loading import TrackFile, fit
 from racer.world import CarState
 
 SPEC = deepracer()

@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 from racer import assets
 from racer.errors import TrackError
 from racer.track import Track, load_track
-from racer.track.file import TrackFile, fit
+from racer.track.track_file import TrackFile, fit
 
 SHIPPED = assets.names("tracks")
 SQUARE = "control_points:\n  - [0, 0]\n  - [3, 0]\n  - [3, 3]\n  - [0, 3]\n"

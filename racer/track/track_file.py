@@ -10,8 +10,7 @@ from scipy.interpolate import CubicSpline
 
 from racer.assets.document import Document
 from racer.errors import TrackError
-from racer.track.geometry import Track, signed_area
-from racer.track.shape import (
+from racer.track.borders import (
     REACH,
     WIDTHS,
     borders,
@@ -20,6 +19,7 @@ from racer.track.shape import (
     periodic,
     refuse_a_fold,
 )
+from racer.track.geometry import Track, signed_area
 
 SPACING = 0.1
 """Distance between the points of a fitted track [m], about."""

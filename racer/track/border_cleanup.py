@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from shapely.geometry import LinearRing
 
+from racer.track.borders import steps
 from racer.track.geometry import signed_area
-from racer.track.shape import steps
 
 LOOP = 3.0
 """A border's loop of up to so many widths of the road round is a bend's, not another part of it."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from racer import assets
 from racer.assets.document import read
 from racer.errors import TrackError
-from racer.track.file import TrackFile, fit
 from racer.track.formats import ONE_ARRAY, READERS, read_track
 from racer.track.generator import PREFIX, generate
 from racer.track.geometry import Track
+from racer.track.track_file import TrackFile, fit
 
 
 def load_track(name: str) -> Track:
