@@ -45,7 +45,7 @@ STEP = {
 
 ONLY_IN = {
     "pettingzoo": ("racer.pettingzoo",),
-    "pybullet": ("racer.world.engine",),
+    "pybullet": ("racer.world.pybullet_client",),
     "sqlite3": ("racer.board.store",),
     "stable_baselines3": ("racer.training", "racer.sb3"),
 }
@@ -192,8 +192,8 @@ def test_the_staircase_is_read_from_the_real_package(modules):
         ("racer", "from racer.env import RacerEnv", "imports no room"),
         ("racer.common", "import math", "no step"),
         ("racer.cli", "import racer.common", "in no room"),
-        ("racer.env", "import pybullet as bullet", "only racer.world.engine"),
-        ("racer.world", "import pybullet", "only racer.world.engine"),
+        ("racer.env", "import pybullet as bullet", "only racer.world.pybullet_client"),
+        ("racer.world", "import pybullet", "only racer.world.pybullet_client"),
         ("racer.judge", "def f():\n    import sqlite3", "only racer.board.store"),
         ("racer.policy.net", "from stable_baselines3 import PPO", "only racer.training"),
     ],
@@ -207,7 +207,7 @@ def test_a_climb_is_noticed(module, source, word):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("racer.world.engine", "import pybullet\nfrom racer.car.spec import CarSpec"),
+        ("racer.world.pybullet_client", "import pybullet\nfrom racer.car.spec import CarSpec"),
         ("racer.world.bullet", "from racer import __version__"),
         ("racer.policy.entry", "from racer import __version__"),
         (

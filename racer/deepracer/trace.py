@@ -32,7 +32,7 @@ from racer.errors import RacerError
 from racer.race import Ending
 from racer.track import Track
 from racer.world import CONTROL_RATE
-from racer.world.state import yaw_of
+from racer.world.car_state import yaw_of
 
 FIELDS = (
     ("episode", "%d"),

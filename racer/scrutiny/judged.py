@@ -11,7 +11,7 @@ from racer.judge import LapResult
 from racer.race import Ending, Others
 from racer.reward import Facts, ParamsBuilder
 from racer.track import Track
-from racer.world.state import yaw_of
+from racer.world.car_state import yaw_of
 
 
 def judged(result: LapResult, track: Track, car: str, is_reversed: bool) -> list[dict[str, Any]]:

@@ -11,9 +11,7 @@ import numpy as np
 from racer.car.spec import CarSpec
 from racer.car.tyre_forces import BODY, wrench
 from racer.snapshot import put_back, taken
-from racer.world.engine import bullet, connect
-from racer.world.orientation import turn
-from racer.world.state import (
+from racer.world.car_state import (
     CONTROL_RATE,
     ROOM,
     SUBSTEPS,
@@ -23,6 +21,8 @@ from racer.world.state import (
     moved_point,
     yaw_of,
 )
+from racer.world.orientation import turn
+from racer.world.pybullet_client import bullet, connect
 from racer.world.variation import Variation
 
 CARS, WALLS, BOXES = 1, 2, 4

@@ -11,7 +11,7 @@ from racer.reward.exits import exits_raised
 from racer.reward.files import files_beside
 from racer.reward.source import RewardSource
 from racer.training.workers import _apart
-from racer.world import engine
+from racer.world import pybullet_client
 
 NAME = "GOMP_SPINCOUNT"
 
@@ -36,7 +36,7 @@ mine = threading.local()
 
 def connect(inside):
     mine.inside = inside
-    engine.connect(gui=False)
+    pybullet_client.connect(gui=False)
 
 
 def call_a_reward(inside):
@@ -61,7 +61,7 @@ def state_of_the_process():
 @pytest.mark.parametrize("block", [connect, call_a_reward, look_for_files, start_a_worker])
 def test_threads_whose_blocks_overlap_leave_the_process_as_it_was(block, monkeypatch):
     """Each changes what all threads share, and puts back what it found."""
-    monkeypatch.setattr(engine.bullet, "connect", lambda way: mine.inside() or 0)
+    monkeypatch.setattr(pybullet_client.bullet, "connect", lambda way: mine.inside() or 0)
     before = state_of_the_process()
     is_first_in, is_second_in, is_first_out = (threading.Event() for _ in range(3))
 

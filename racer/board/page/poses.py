@@ -11,7 +11,7 @@ from racer.judge import LapResult
 from racer.race import Ending
 from racer.track import Track
 from racer.world import CONTROL_RATE
-from racer.world.state import yaw_of
+from racer.world.car_state import yaw_of
 
 FORMAT = 1
 """Raised where what follows is written otherwise."""

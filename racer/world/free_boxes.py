@@ -6,7 +6,7 @@ import numpy as np
 
 from racer.car.spec import CarSpec
 from racer.world.bullet import World
-from racer.world.engine import bullet
+from racer.world.pybullet_client import bullet
 
 
 class FreeBoxes:
