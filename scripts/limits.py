@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 from racer import assets
 from racer.car.spec import PRESETS, car_named
-from racer.limit import solve
-from racer.limit.limit import FILE
+from racer.laptime import solve
+from racer.laptime.lap_time_limit import FILE
 from racer.track import load_track
 
 

@@ -6,7 +6,7 @@ from itertools import product
 from racer import assets
 from racer.car.spec import PRESETS, car_named
 from racer.judge import judge_pilot, race_rules
-from racer.limit.limit import digest_of
+from racer.laptime.lap_time_limit import digest_of
 from racer.pilot import follow
 from racer.track import load_track
 

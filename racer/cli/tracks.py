@@ -149,7 +149,7 @@ def tracks_limit(
     from dataclasses import asdict
 
     from racer.car.spec import car_named
-    from racer.limit import limit_of, solve
+    from racer.laptime import limit_of, solve
     from racer.track import load_track
 
     road, spec = load_track(track), car_named(car)

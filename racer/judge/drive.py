@@ -12,7 +12,7 @@ from racer.car.spec import car_named
 from racer.env import surroundings
 from racer.errors import ConfigError, EntryError
 from racer.judge.result import LapResult, Scene
-from racer.limit import Limit, limit_of
+from racer.laptime import Limit, limit_of
 from racer.pilot import Pilot
 from racer.race import Ending, Race, RaceConfig
 from racer.sensors import Sensors, make_sensors, of_car

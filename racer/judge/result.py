@@ -11,7 +11,7 @@ import numpy as np
 
 from racer.assets.notebook import Video, card
 from racer.errors import RacerError
-from racer.limit import Limit
+from racer.laptime import Limit
 from racer.race import RaceConfig
 from racer.sensors import Sensors
 from racer.track import Track

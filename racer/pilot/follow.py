@@ -12,10 +12,10 @@ from pydantic import Field
 from racer import assets
 from racer.assets.document import Document
 from racer.car.spec import GRAVITY, CarSpec
-from racer.limit.corridor import corridor, resampled, smooth_line
-from racer.limit.envelope import Envelope, careful
-from racer.limit.limit import digest_of
-from racer.limit.profile import lap_time, profile
+from racer.laptime.ggv_envelope import Envelope, careful
+from racer.laptime.lap_time_limit import digest_of
+from racer.laptime.racing_line import corridor, resampled, smooth_line
+from racer.laptime.speed_profile import lap_time, profile
 from racer.track import Place, Track
 from racer.world import CONTROL_RATE, CarState
 

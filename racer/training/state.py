@@ -14,7 +14,7 @@ from stable_baselines3 import PPO
 from racer import __version__
 from racer.errors import RunError
 from racer.judge import LapResult
-from racer.limit import Limit
+from racer.laptime import Limit
 from racer.race import Ending
 
 FORMAT = 1

@@ -18,7 +18,7 @@ from stable_baselines3.common.logger import Figure, Image, TensorBoardOutputForm
 
 from racer.car.spec import car_named
 from racer.judge import LapResult, judge, race_rules
-from racer.limit import limit_of
+from racer.laptime import limit_of
 from racer.policy.layers import OBSERVATION
 from racer.policy.networks import Standardise
 from racer.race import Ending

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from racer.limit.envelope import Envelope
+from racer.laptime.ggv_envelope import Envelope
 
 
 def profile(curvature: np.ndarray, step: float, envelope: Envelope) -> np.ndarray:

@@ -11,11 +11,11 @@ from racer.car.action_space import ActionSpace
 from racer.car.spec import GRAVITY, PRESETS, car_named, deepracer
 from racer.errors import RacerError, TrackError
 from racer.judge import judge, judge_pilot, race_rules
-from racer.limit import limit_of, solve
-from racer.limit.corridor import corridor, gates, reach, resampled, smooth_line
-from racer.limit.envelope import envelope_of
-from racer.limit.optimum import flying_lap
-from racer.limit.profile import lap_time, profile
+from racer.laptime import limit_of, solve
+from racer.laptime.ggv_envelope import envelope_of
+from racer.laptime.minimum_time import flying_lap
+from racer.laptime.racing_line import corridor, gates, reach, resampled, smooth_line
+from racer.laptime.speed_profile import lap_time, profile
 from racer.pilot.follow import fast_lines, fastest
 from racer.sensors import StateConfig
 from racer.track import Track, load_track

@@ -9,8 +9,8 @@ from scipy.ndimage import maximum_filter1d
 
 from racer.assets.extras import how_to_install
 from racer.errors import RacerError
-from racer.limit.corridor import Gates
-from racer.limit.envelope import Envelope
+from racer.laptime.ggv_envelope import Envelope
+from racer.laptime.racing_line import Gates
 from racer.track import Track
 
 SLOWEST = 0.05

@@ -12,10 +12,10 @@ import numpy as np
 
 from racer import assets
 from racer.car.spec import CarSpec
-from racer.limit.corridor import corridor, gates, reach, resampled, smooth_line
-from racer.limit.envelope import envelope_of
-from racer.limit.optimum import Lap, flying_lap, standing_lap
-from racer.limit.profile import lap_time, profile
+from racer.laptime.ggv_envelope import envelope_of
+from racer.laptime.minimum_time import Lap, flying_lap, standing_lap
+from racer.laptime.racing_line import corridor, gates, reach, resampled, smooth_line
+from racer.laptime.speed_profile import lap_time, profile
 from racer.track import Track
 
 SPACING = 0.05
