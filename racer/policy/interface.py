@@ -18,7 +18,7 @@ from racer.sensors.config import (
     SectorLidarConfig,
     SensorConfig,
 )
-from racer.sensors.state import MEANINGS
+from racer.sensors.state_sensor import MEANINGS
 from racer.world import CONTROL_RATE
 
 

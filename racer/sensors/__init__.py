@@ -11,8 +11,15 @@ from racer.sensors.config import (
     StateConfig,
     StereoConfig,
 )
-from racer.sensors.suite import Observations, Suite, copied, make_sensor, make_sensors, of_car
-from racer.sensors.surroundings import Sensor, Surroundings, empty_road
+from racer.sensors.sensor_input import Sensor, Surroundings, empty_road
+from racer.sensors.sensor_suite import (
+    Observations,
+    Suite,
+    copied,
+    make_sensor,
+    make_sensors,
+    of_car,
+)
 
 __all__ = [
     "CameraConfig",

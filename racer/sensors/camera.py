@@ -13,11 +13,11 @@ from numba import njit
 
 from racer.car.spec import CarSpec
 from racer.randomisation import neutral
+from racer.sensors.camera_ground import LEVELS, scene_of
+from racer.sensors.camera_noise import Lens, grey
+from racer.sensors.camera_objects import easel, panels_of, stand
 from racer.sensors.config import CameraConfig, LeftCameraConfig, StereoConfig
-from racer.sensors.lens import Lens, grey
-from racer.sensors.scene import LEVELS, scene_of
-from racer.sensors.solids import easel, panels_of, stand
-from racer.sensors.surroundings import Surroundings
+from racer.sensors.sensor_input import Surroundings
 from racer.track import Track
 
 FARTHEST = 2000.0

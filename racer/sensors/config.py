@@ -9,7 +9,7 @@ from gymnasium import spaces
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from racer.assets.document import Document
-from racer.sensors.state import SIZE
+from racer.sensors.state_sensor import SIZE
 
 
 class _Stacked(Document):

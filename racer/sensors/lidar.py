@@ -8,9 +8,9 @@ import numpy as np
 from numba import njit
 
 from racer.car.spec import CarSpec
-from racer.sensors.chance import add_noise
 from racer.sensors.config import DiscretizedSectorLidarConfig, LidarConfig, SectorLidarConfig
-from racer.sensors.surroundings import Surroundings
+from racer.sensors.counter_rng import add_noise
+from racer.sensors.sensor_input import Surroundings
 from racer.track import Track
 from racer.world import CONTROL_RATE, WALL_HEIGHT
 

@@ -13,8 +13,8 @@ import numpy as np
 from numba import njit
 from PIL import Image, ImageFilter
 
-from racer.sensors.scene import LEVELS, Pyramid, Scene
-from racer.sensors.solids import Panels, draw_face, easel, sketch
+from racer.sensors.camera_ground import LEVELS, Pyramid, Scene
+from racer.sensors.camera_objects import Panels, draw_face, easel, sketch
 
 FARTHEST = 500.0
 """The ground ends this far ahead [m], just under the horizon."""

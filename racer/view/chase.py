@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.sensors.scene import scene_of
-from racer.sensors.solids import panels_of
+from racer.sensors.camera_ground import scene_of
+from racer.sensors.camera_objects import panels_of
 from racer.track import Track
 from racer.view.canvas import Canvas, Pinhole, ground_of
 from racer.view.hud import Tag

@@ -8,7 +8,7 @@ from racer.board.trial import try_on
 from racer.car.action_space import ActionSpace
 from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.sensors import StateConfig
-from racer.sensors.state import SIZE
+from racer.sensors.state_sensor import SIZE
 from tests.policy.test_onnx_policy import steady
 
 FAIR = Season(name="fair", tracks=("oval",), seeds=(0, 1), laps=2, time_limit=40, ranking="iqm")

@@ -16,7 +16,7 @@ from racer.cli import main
 from racer.policy.entry import TrainedOn, write_entry
 from racer.policy.signing import public_key, read_key
 from racer.sensors.config import StateConfig
-from racer.sensors.state import SIZE
+from racer.sensors.state_sensor import SIZE
 
 WEIGHTS = np.random.default_rng(0).normal(size=(SIZE, 2)).astype(np.float32)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "leaderboard.md"

@@ -19,7 +19,7 @@ from racer.car.action_space import ActionSpace
 from racer.errors import BoardError
 from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.sensors import StateConfig
-from racer.sensors.state import SIZE
+from racer.sensors.state_sensor import SIZE
 from tests.board.given import forge, sql
 from tests.policy.test_onnx_policy import graph, steady
 

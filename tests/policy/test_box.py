@@ -21,7 +21,7 @@ from racer.policy.check import PERIOD, check_entry
 from racer.policy.entry import Entry, Manifest, TrainedOn
 from racer.policy.onnx_policy import OnnxPolicy
 from racer.sensors.config import CameraConfig, LidarConfig, StateConfig
-from racer.sensors.state import SIZE
+from racer.sensors.state_sensor import SIZE
 
 FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
 STATE = (StateConfig(),)

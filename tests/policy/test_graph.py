@@ -19,7 +19,7 @@ from racer.policy.entry import Entry, Manifest, TrainedOn
 from racer.policy.graph import FLOW, OPERATORS, check_graph
 from racer.policy.wire import MAX_FIELDS, Budget, Field, WireError, read_message
 from racer.sensors.config import StateConfig
-from racer.sensors.state import SIZE
+from racer.sensors.state_sensor import SIZE
 
 FLOAT = TensorProto.FLOAT
 WEIGHTS = np.random.default_rng(0).normal(size=(SIZE, 2)).astype(np.float32)

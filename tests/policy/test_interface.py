@@ -9,7 +9,7 @@ from racer.assets.document import validate
 from racer.car.action_space import ActionSpace
 from racer.env import EnvConfig, RacerEnv
 from racer.policy.interface import interface_of
-from racer.sensors.state import AHEAD, MEANINGS
+from racer.sensors.state_sensor import AHEAD, MEANINGS
 
 SENSORS = [
     "camera",

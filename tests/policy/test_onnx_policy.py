@@ -14,7 +14,7 @@ from racer.errors import EntryError
 from racer.policy.entry import Entry, Manifest, TrainedOn
 from racer.policy.onnx_policy import OnnxPolicy, open_session
 from racer.sensors.config import CameraConfig, StateConfig
-from racer.sensors.state import SIZE
+from racer.sensors.state_sensor import SIZE
 
 STATE = (StateConfig(),)
 CAMERA = (CameraConfig(width=16, height=8),)

@@ -17,7 +17,7 @@ from racer.policy.graph import check_graph
 from racer.policy.onnx_policy import OnnxPolicy, open_session
 from racer.policy.quantize import FRAMES, _Frames, quantize
 from racer.sensors.config import CameraConfig, LidarConfig
-from racer.sensors.state import SIZE
+from racer.sensors.state_sensor import SIZE
 from tests.policy.test_box import DISCRETE, entry, model
 from tests.policy.test_graph import refusal
 

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from racer.car.spec import deepracer
 from racer.sensors import CameraConfig, empty_road, make_sensor
-from racer.sensors.scene import SKY, luma, scene_of
+from racer.sensors.camera_ground import SKY, luma, scene_of
 from racer.track import Place
 from racer.track.loading import TrackFile, fit
 from racer.world import CarState

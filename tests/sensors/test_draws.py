@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 from racer.car.spec import deepracer
 from racer.randomisation import neutral
 from racer.sensors import CameraConfig, StateConfig, StereoConfig, empty_road, make_sensor
+from racer.sensors.camera_ground import LUMA
 from racer.sensors.config import LidarConfig
-from racer.sensors.scene import LUMA
 from racer.track import load_track
 from racer.world import CarState
 

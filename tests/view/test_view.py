@@ -6,7 +6,7 @@ from PIL import Image
 
 from racer.car.spec import deepracer
 from racer.errors import RacerError
-from racer.sensors.scene import ASPHALT, GRASS, WHITE
+from racer.sensors.camera_ground import ASPHALT, GRASS, WHITE
 from racer.track import load_track
 from racer.view.chase import Actor, ChaseView
 from racer.view.model import Livery, livery

@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 
 from racer.randomisation import neutral
-from racer.sensors.chance import PLACES, offsets
-from racer.sensors.scene import LUMA
+from racer.sensors.camera_ground import LUMA
+from racer.sensors.counter_rng import PLACES, offsets
 
 NORMALS = np.random.default_rng(11).standard_normal(PLACES + 1920, dtype=np.float32)
 """Normal numbers; a row of pixels, of which the widest has 1920, reads from a hashed place on."""

@@ -17,10 +17,10 @@ from racer.sensors.config import (
     SensorConfig,
     StateConfig,
 )
-from racer.sensors.frames import Frames
+from racer.sensors.frame_stack import Frames
 from racer.sensors.lidar import Lidar
-from racer.sensors.state import StateSensor
-from racer.sensors.surroundings import Reader, Sensor, Surroundings
+from racer.sensors.sensor_input import Reader, Sensor, Surroundings
+from racer.sensors.state_sensor import StateSensor
 from racer.track import Track
 
 Observations = Any

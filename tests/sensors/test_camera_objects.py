@@ -7,8 +7,8 @@ from scipy.spatial.transform import Rotation
 
 from racer.car.spec import deepracer
 from racer.sensors import CameraConfig, empty_road, make_sensor
-from racer.sensors.scene import SKY
-from racer.sensors.solids import easel, panels_of, stand
+from racer.sensors.camera_ground import SKY
+from racer.sensors.camera_objects import easel, panels_of, stand
 from racer.track import load_track
 from racer.world import WALL_HEIGHT, CarState
 

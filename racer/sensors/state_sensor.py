@@ -9,7 +9,7 @@ from gymnasium import spaces
 from numba import njit
 
 from racer.car.spec import CarSpec
-from racer.sensors.surroundings import Surroundings
+from racer.sensors.sensor_input import Surroundings
 from racer.track import Track
 
 AHEAD = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from racer.sensors.scene import KERB, LUMA
+from racer.sensors.camera_ground import KERB, LUMA
 from racer.track import Track
 from racer.world import WALL_HEIGHT
 

@@ -8,8 +8,8 @@ from zlib import crc32
 import numpy as np
 from gymnasium import spaces
 
-from racer.sensors.chance import happens
-from racer.sensors.surroundings import Reader, Surroundings
+from racer.sensors.counter_rng import happens
+from racer.sensors.sensor_input import Reader, Surroundings
 from racer.snapshot import put_back, taken
 
 CHANGING = ("_frame", "_new", "_last")
