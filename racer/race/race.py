@@ -10,7 +10,7 @@ import numpy as np
 
 from racer.car.spec import CarSpec
 from racer.race.config import Ending, RaceConfig
-from racer.race.objects import Objects
+from racer.race.obstacles import Objects
 from racer.race.roads import Roads
 from racer.randomisation import NOTHING, Draws, Randomisation
 from racer.snapshot import put_back, taken

@@ -8,7 +8,7 @@ import numpy as np
 
 from racer.car.spec import deepracer
 from racer.race import Others, RaceConfig
-from racer.race.objects import Objects
+from racer.race.obstacles import Objects
 from racer.race.roads import Roads
 from racer.reward import Facts, ParamsBuilder
 from racer.track import Track
