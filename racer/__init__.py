@@ -233,8 +233,8 @@ def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapRes
     """
     from dataclasses import replace
 
+    from racer.controllers import PILOTS
     from racer.judge import home_race, judge_entries, race_rules
-    from racer.pilot import PILOTS
     from racer.policy.entry import read_entry
 
     racer = str(entry) if str(entry) in PILOTS else read_entry(entry)

@@ -5,9 +5,9 @@ from itertools import product
 
 from racer import assets
 from racer.car.spec import PRESETS, car_named
+from racer.controllers import path_following
 from racer.judge import judge_pilot, race_rules
 from racer.laptime.lap_time_limit import digest_of
-from racer.pilot import follow
 from racer.track import load_track
 
 SHARES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
@@ -21,9 +21,11 @@ def main() -> None:
         road, spec = load_track(name), car_named(car)
         clean = []
         for inside in INSIDES:
-            lines = follow.fast_lines(road, inside)
+            lines = path_following.fast_lines(road, inside)
             for share in SHARES:
-                result = judge_pilot(follow.fastest(lines, spec, share), name, race, car=car)
+                result = judge_pilot(
+                    path_following.fastest(lines, spec, share), name, race, car=car
+                )
                 if result.is_clean and result.total_time_s:
                     clean.append((result.total_time_s, share, inside))
         if not clean:
@@ -32,7 +34,7 @@ def main() -> None:
         time, share, inside = min(clean)
         found[f"{road.name} {digest_of(road, spec)}"] = {"share": share, "inside": inside}
         print(f"{name:12} {car:10} {time:7.3f} s  share {share}  inside {inside} m", flush=True)
-    (assets.root() / follow.FILE).write_text(json.dumps(found, indent=1) + "\n")
+    (assets.root() / path_following.FILE).write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from racer import judge
 from racer.board.replay import Replay, Verdict, compare, differing, pack, record, unpack
 from racer.board.season import Run, Season
 from racer.board.store import HOUSE, Row, Store
+from racer.controllers import PILOTS
 from racer.errors import BoardError, EntryError, RacerError
 from racer.judge import LapResult
-from racer.pilot import PILOTS
 from racer.policy.box import BoxedPolicy
 from racer.policy.entry import Entry, read_entry
 from racer.track import Place, load_track
@@ -56,7 +56,7 @@ class Recorded:
         self._replay, self._step = replay, 0
 
     def command(self, state: CarState, place: Place, car: int) -> np.ndarray:
-        """See `racer.pilot.Pilot.command`; fails as the policy did where the recording ends."""
+        """See `racer.controllers.Pilot.command`; fails as the policy did where the recording ends."""
         step, self._step = self._step, self._step + 1
         if step >= len(self._replay.actions):
             codes = {ending: code for code, ending in judge.FAILURES.items()}

@@ -122,7 +122,7 @@ def _check_home(track: str, name: str) -> None:
 
 def racer_named(word: str) -> Entry | str:
     """The entry whose package a word names, or the word itself where it names a pilot."""
-    from racer.pilot import PILOTS
+    from racer.controllers import PILOTS
     from racer.policy.entry import read_entry
 
     return word if word in PILOTS else read_entry(Path(word))

@@ -9,11 +9,11 @@ import numpy as np
 
 from racer.car.action_space import ActionSpace
 from racer.car.spec import car_named
+from racer.controllers import Pilot
 from racer.env import surroundings
 from racer.errors import ConfigError, EntryError
 from racer.judge.result import LapResult, Scene
 from racer.laptime import Limit, limit_of
-from racer.pilot import Pilot
 from racer.race import Ending, Race, RaceConfig
 from racer.sensors import Sensors, make_sensors, of_car
 from racer.track import load_track

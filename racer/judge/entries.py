@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from racer.assets.document import validate
 from racer.car.spec import car_named
+from racer.controllers import Pilot, pilot_named
 from racer.errors import ConfigError
 from racer.judge.drive import Driver, Policy, drive, judge
 from racer.judge.result import LapResult
-from racer.pilot import Pilot, pilot_named
 from racer.policy.entry import Entry
 from racer.policy.onnx_policy import OnnxPolicy
 from racer.race import RaceConfig
@@ -19,7 +19,7 @@ from racer.track import load_track
 
 
 def house_pilot(name: str, track: str, race: RaceConfig, car: str = "deepracer") -> Pilot:
-    """A pilot by its name, on the track in the direction that it is raced; see `racer.pilot`."""
+    """A pilot by its name, on the track in the direction that it is raced; see `racer.controllers`."""
     road = load_track(track)
     road = road.reversed() if race.direction == "reverse" else road
     return pilot_named(name, road, car_named(car))

@@ -9,6 +9,7 @@ import pytest
 from racer import assets
 from racer.car.action_space import ActionSpace
 from racer.car.spec import GRAVITY, PRESETS, car_named, deepracer
+from racer.controllers.path_following import fast_lines, fastest
 from racer.errors import RacerError, TrackError
 from racer.judge import judge, judge_pilot, race_rules
 from racer.laptime import limit_of, solve
@@ -16,7 +17,6 @@ from racer.laptime.ggv_envelope import envelope_of
 from racer.laptime.minimum_time import flying_lap
 from racer.laptime.racing_line import corridor, gates, reach, resampled, smooth_line
 from racer.laptime.speed_profile import lap_time, profile
-from racer.pilot.follow import fast_lines, fastest
 from racer.sensors import StateConfig
 from racer.track import Track, load_track
 

@@ -8,10 +8,10 @@ import pytest
 from racer import assets
 from racer.car.spec import deepracer
 from racer.cli import main
+from racer.controllers import PILOTS, pilot_named
+from racer.controllers.path_following import SetUp, fast_lines, fastest, raceline
 from racer.errors import ConfigError
 from racer.judge import house_pilot, judge_entries, judge_pilot, race_rules
-from racer.pilot import PILOTS, pilot_named
-from racer.pilot.follow import SetUp, fast_lines, fastest, raceline
 from racer.race import RaceConfig
 from racer.track import load_track
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from racer.car.spec import CarSpec
+from racer.controllers.path_following import Follower, Pilot, pure_pursuit, raceline
 from racer.errors import ConfigError
-from racer.pilot.follow import Follower, Pilot, pure_pursuit, raceline
 from racer.track import Track
 
 PILOTS: dict[str, Callable[[Track, CarSpec], Pilot]] = {
