@@ -11,8 +11,8 @@ from racer import assets
 from racer.cli import main
 from racer.errors import ConfigError, RewardError
 from racer.reward import RewardSource
-from racer.reward.deadline import deadline
-from racer.reward.source import PATIENCE
+from racer.reward.reward_file import PATIENCE
+from racer.reward.timeout import deadline
 from racer.scrutiny import check, explain
 from racer.scrutiny.drivers import try_tricks
 from racer.scrutiny.picture import surface
@@ -115,7 +115,7 @@ def test_a_call_that_hangs_is_waited_for_once(refused, monkeypatch):
         waited.append(seconds)
         return deadline(0.1)
 
-    monkeypatch.setattr("racer.reward.source.deadline", short)
+    monkeypatch.setattr("racer.reward.reward_file.deadline", short)
     said = refused(body("while params['steps'] > 3: pass\n    return params['speed']"))
     assert said.startswith("racer: mine.py:2: still running after 10 s")
     assert waited.count(PATIENCE) == 4, "three calls that answered and one that hung"

@@ -29,7 +29,7 @@ from racer.errors import ConfigError
 from racer.race import Ending, Race
 from racer.randomisation import QUANTITIES
 from racer.reward.params import Facts, ParamsBuilder, some
-from racer.reward.source import RewardSource
+from racer.reward.reward_file import RewardSource
 from racer.sensors import Observations, Suite, Surroundings, copied, make_sensors, of_car
 from racer.track import load_track
 from racer.world import CONTROL_RATE, has_display

@@ -15,8 +15,8 @@ import numpy as np
 
 from racer.errors import RewardError
 from racer.race import Ending
-from racer.reward.deadline import Overtime
-from racer.reward.source import NAME, RewardSource
+from racer.reward.reward_file import NAME, RewardSource
+from racer.reward.timeout import Overtime
 from racer.scrutiny.drivers import payments, try_tricks
 from racer.scrutiny.states import Case, cases, states
 from racer.track import Track

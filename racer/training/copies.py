@@ -12,7 +12,7 @@ from racer.assets.atomic import write_atomically
 from racer.assets.document import read
 from racer.deepracer.metadata import metadata_as_json
 from racer.errors import TrackError
-from racer.reward.source import KEPT, RewardSource
+from racer.reward.reward_file import KEPT, RewardSource
 from racer.track.generator import PREFIX
 from racer.track.track_file import TrackFile
 from racer.training.config import RunConfig

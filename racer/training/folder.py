@@ -23,7 +23,7 @@ from racer.assets.document import parse, read, validate
 from racer.assets.notebook import Video, card
 from racer.errors import RacerError, RunError
 from racer.policy.entry import LABEL, is_label
-from racer.reward.source import RewardSource
+from racer.reward.reward_file import RewardSource
 from racer.training.checkpoints import Checkpoints
 from racer.training.config import RunConfig
 from racer.training.copies import REWARD, copy_files

@@ -15,8 +15,8 @@ from racer.assets.document import validate
 from racer.deepracer.archive import model_folder
 from racer.deepracer.metadata import NETWORKS, Metadata, Tolerant, read_json, read_metadata
 from racer.errors import ConfigError, RacerError
-from racer.reward.files import files_beside
-from racer.reward.source import RewardSource
+from racer.reward.neighbour_files import files_beside
+from racer.reward.reward_file import RewardSource
 from racer.track import load_track
 from racer.training.config import RunConfig
 

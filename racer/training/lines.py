@@ -12,7 +12,7 @@ import numpy as np
 from racer.assets.atomic import write_atomically
 from racer.errors import RewardError, RunError
 from racer.judge import LapResult
-from racer.reward.source import RewardSource
+from racer.reward.reward_file import RewardSource
 from racer.scrutiny.drivers import payments
 from racer.scrutiny.judged import judged
 from racer.track import Track

@@ -19,8 +19,8 @@ from racer.assets import terminal
 from racer.env import RacerVectorEnv
 from racer.errors import ConfigError, RunError
 from racer.policy.networks import DeterministicActor
-from racer.reward.files import files_beside
-from racer.reward.source import RewardSource
+from racer.reward.neighbour_files import files_beside
+from racer.reward.reward_file import RewardSource
 from racer.scrutiny.states import Case, states
 from racer.track import load_track
 from racer.training.algorithm import actor, build

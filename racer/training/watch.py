@@ -22,7 +22,7 @@ from racer.laptime import limit_of
 from racer.policy.layers import OBSERVATION
 from racer.policy.networks import Standardise
 from racer.race import Ending
-from racer.reward.source import RewardSource
+from racer.reward.reward_file import RewardSource
 from racer.sensors import of_car
 from racer.track import load_track
 from racer.training.algorithm import SensorFeatures, TorchPolicy, actor

@@ -23,7 +23,7 @@ from racer.assets.document import validate
 from racer.car.spec import car_named
 from racer.env import EnvConfig
 from racer.errors import RacerError, RunError
-from racer.reward.source import LOADING, PATIENCE
+from racer.reward.reward_file import LOADING, PATIENCE
 from racer.sensors import Observations, copied, make_sensors
 from racer.track import load_track
 from racer.training.cars import Driven

@@ -16,7 +16,7 @@ from racer.assets.overrides import changed
 from racer.cli.app import run
 from racer.cli.options import fields, shown
 from racer.errors import ConfigError, RacerError
-from racer.reward.source import RewardSource
+from racer.reward.reward_file import RewardSource
 from racer.sensors.config import LidarConfig
 from racer.training.config import RunConfig
 from racer.training.folder import Run

@@ -12,7 +12,7 @@ from racer.assets.document import validate
 from racer.cli import main
 from racer.errors import RunError
 from racer.judge import LapResult
-from racer.reward.source import RewardSource
+from racer.reward.reward_file import RewardSource
 from racer.track import load_track
 from racer.training.config import RunConfig
 from racer.training.folder import Run

@@ -20,7 +20,7 @@ from racer.errors import ConfigError, RewardError, RunError
 from racer.judge import home_race, judge_entry, race_rules
 from racer.policy.check import check_entry
 from racer.policy.entry import read_entry
-from racer.reward.deadline import deadline
+from racer.reward.timeout import deadline
 from racer.training.algorithm import build
 from racer.training.config import RunConfig
 from racer.training.export import export_run
@@ -211,7 +211,7 @@ def test_a_frame_too_small_for_the_filters_is_refused(tmp_path):
 
 
 def test_a_reward_that_hangs_stops_the_run_with_a_checkpoint_and_its_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("racer.reward.source.deadline", lambda seconds: deadline(0.3))
+    monkeypatch.setattr("racer.reward.reward_file.deadline", lambda seconds: deadline(0.3))
     reward = tmp_path / "slow.py"
     reward.write_text(
         "def reward_function(params):\n"

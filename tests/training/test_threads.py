@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from racer.reward.exits import exits_raised
-from racer.reward.files import files_beside
-from racer.reward.source import RewardSource
+from racer.reward.neighbour_files import files_beside
+from racer.reward.process_exits import exits_raised
+from racer.reward.reward_file import RewardSource
 from racer.training.workers import _apart
 from racer.world import pybullet_client
 

@@ -14,8 +14,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from racer.reward.siblings import Siblings
-from racer.reward.source import RewardSource
+from racer.reward.neighbour_modules import Siblings
+from racer.reward.reward_file import RewardSource
 
 MAX_FOLDER_FILES = 1000
 """A folder that a reward's code names is taken whole, unless it holds more files than this."""

@@ -24,10 +24,10 @@ import numpy as np
 
 from racer import assets
 from racer.errors import RewardError
-from racer.reward.deadline import Overtime, deadline
-from racer.reward.exits import exits_raised
-from racer.reward.memory import remember, remembered
-from racer.reward.siblings import Siblings, forget
+from racer.reward.neighbour_modules import Siblings, forget
+from racer.reward.process_exits import exits_raised
+from racer.reward.reward_memory import remember, remembered
+from racer.reward.timeout import Overtime, deadline
 
 NAME = "reward_function"
 LIMIT = 1e5
@@ -142,7 +142,7 @@ class RewardSource:
         return number
 
     def remembered(self, function: RewardFunction) -> bytes:
-        """Return what `function`, one of `functions`, remembers; see `racer.reward.memory`.
+        """Return what `function`, one of `functions`, remembers; see `racer.reward.reward_memory`.
 
         Raises:
             RewardError: It keeps something that cannot be saved.

@@ -10,7 +10,7 @@ import pytest
 
 from racer.errors import RewardError
 from racer.reward import RewardSource
-from racer.reward.files import files_beside
+from racer.reward.neighbour_files import files_beside
 
 REWARD = "def reward_function(params):\n    return {}\n"
 
@@ -187,6 +187,6 @@ def test_what_is_installed_hidden_or_written_is_none_of_them(written, tmp_path):
 
 
 def test_a_large_folder_that_a_string_happens_to_name_is_left(written, tmp_path, monkeypatch):
-    monkeypatch.setattr("racer.reward.files.MAX_FOLDER_FILES", 3)
+    monkeypatch.setattr("racer.reward.neighbour_files.MAX_FOLDER_FILES", 3)
     files = {f"speed__{number}.txt": "" for number in range(4)}
     assert beside(written(mine=REWARD.format("len('speed')"), **files)) == set()

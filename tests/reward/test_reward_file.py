@@ -19,7 +19,7 @@ import torch
 
 from racer.errors import RewardError
 from racer.reward import RewardSource
-from racer.reward.deadline import deadline
+from racer.reward.timeout import deadline
 
 
 @pytest.fixture
@@ -384,7 +384,7 @@ def test_a_call_that_hangs_is_ended_and_its_line_named(source, body):
 
 
 def test_a_file_that_hangs_while_it_runs_is_refused_with_its_line(source, monkeypatch):
-    monkeypatch.setattr("racer.reward.source.LOADING", 0.05)
+    monkeypatch.setattr("racer.reward.reward_file.LOADING", 0.05)
     assert "mine.py:2: still running" in refused(source, "import time\ntime.sleep(60)\n")
 
 
