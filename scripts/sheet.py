@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from racer.rendering.line_plots import BORDER, INK, PAPER, save
 from racer.track import load_track
-from racer.view.plot import BORDER, INK, PAPER, save
 
 COLUMNS, ROWS = 8, 5
 

@@ -232,7 +232,7 @@ def board_replay(
     from racer.board.trial import again
     from racer.cli.race import Shot
     from racer.policy.entry import read_entry
-    from racer.view.form import refuse_form, size_of
+    from racer.rendering.video_format import refuse_form, size_of
 
     if video is None:
         raise ConfigError("racer board replay wants a file to write: add --video FILE.mp4")

@@ -60,7 +60,7 @@ def race(
         deepracer_logs: Write the first entry's race into this folder as DeepRacer's tools read it.
     """
     from racer.judge import home_race, judge_entries, race_rules
-    from racer.view.form import told_apart
+    from racer.rendering.video_format import told_apart
 
     racers = [racer_named(entry) for entry in entries]
     if not racers:
@@ -129,8 +129,8 @@ def racer_named(word: str) -> Entry | str:
 
 
 def _draw(result: LapResult, track: str, name: str, plot: Path) -> None:
+    from racer.rendering.line_plots import driven_line, save
     from racer.track import load_track
-    from racer.view.plot import driven_line, save
 
     road = load_track(track)
     title = f"{name} on {road.name}: {sentence(result)}"
@@ -148,8 +148,8 @@ class Shot(NamedTuple):
 
     def film(self, results: Sequence[LapResult], track: str, rules: RaceConfig, car: str) -> None:
         """Write it; a terminal shows how far it is."""
+        from racer.rendering.race_video import film
         from racer.track import load_track
-        from racer.view.race import film
 
         chosen = self.names, self.follow, self.sensor, car, self.size
         with progress("filming") as told:
@@ -164,7 +164,7 @@ def _shot(
     names: Sequence[str],
 ) -> Shot | None:
     """The film that the options ask for, refused before a race is driven for nothing."""
-    from racer.view.form import refuse_form, size_of
+    from racer.rendering.video_format import refuse_form, size_of
 
     if video is None:
         for option, value in (("--follow", follow), ("--size", size)):

@@ -55,9 +55,9 @@ def reward_explain(
         reverse: Drive against the track's own direction.
         driver: A pilot, pure-pursuit or raceline, or an entry, NAME.entry.zip.
     """
+    from racer.rendering.line_plots import save
     from racer.reward import RewardSource
     from racer.scrutiny import explain
-    from racer.view.plot import save
 
     source = RewardSource.find(file)
     who = racer_named(driver)

@@ -66,7 +66,7 @@ def tracks_show(track: str, out: Path | None = None, json: bool = False) -> None
         print(f"{road.name}: {figures['length_m']:.2f} m x {_width(figures)}, ", end="")
         print(f"{figures['direction']}, smallest radius {figures['smallest_radius_m']:.2f} m")
     if out:
-        from racer.view.plot import save, track_picture
+        from racer.rendering.line_plots import save, track_picture
 
         save(track_picture(road), out)
         if not json:
@@ -164,7 +164,7 @@ def tracks_limit(
         print(f"quasi-steady lap: {limit.qss:8.3f} s, on the line of least curvature")
         print(f"refined grid:     {limit.margin:8.3%} away")
     if out:
-        from racer.view.plot import driven_line, save
+        from racer.rendering.line_plots import driven_line, save
 
         title = f"{limit.track}, {limit.car}: {limit.flying:.2f} s is the least for a flying lap"
         save(driven_line(road, flying.xy, flying.speed, title), out)

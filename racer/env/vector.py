@@ -435,8 +435,8 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
 
     def picture(self, car: int) -> np.ndarray:
         """Return a chase view of one car and of all that it meets, (480, 640, 3) uint8."""
-        from racer.view.chase import Actor, ChaseView, bots
-        from racer.view.model import livery
+        from racer.rendering.car_model import livery
+        from racer.rendering.chase_view import Actor, ChaseView, bots
 
         race, state, waiting = self.race, self.world.state, self.race.is_waiting
         track = int(race.road[car]) // 2

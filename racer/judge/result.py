@@ -113,7 +113,7 @@ class LapResult:
         return f"<LapResult {self.track}: {self.summary}>"
 
     def _repr_html_(self) -> str:
-        from racer.view.svg import RoadMap
+        from racer.rendering.svg import RoadMap
 
         faults = {"off the road": self.off_tracks, "crashes": self.collisions}
         rows = {
@@ -154,7 +154,7 @@ class LapResult:
         Raises:
             RacerError: The result has no scene.
         """
-        from racer.view.plot import driven_line
+        from racer.rendering.line_plots import driven_line
 
         title = " on ".join(filter(None, [self._shown.name, self.track]))
         return driven_line(self._road, self.xy, self.speed, f"{title}: {self.summary}")
@@ -172,8 +172,8 @@ class LapResult:
         Raises:
             RacerError: The result has no scene, a value cannot be used, or the file not written.
         """
-        from racer.view.form import size_of
-        from racer.view.race import film
+        from racer.rendering.race_video import film
+        from racer.rendering.video_format import size_of
 
         scene = self._shown
         with tempfile.TemporaryDirectory() as folder:

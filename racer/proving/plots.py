@@ -10,7 +10,7 @@ import numpy as np
 from racer.car.spec import GRAVITY, CarSpec
 from racer.proving import manoeuvres, references
 from racer.proving.gates import HEADINGS, SIDES, step_steer_case, without_drag
-from racer.view.plot import INK, PAPER, save
+from racer.rendering.line_plots import INK, PAPER, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

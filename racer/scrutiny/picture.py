@@ -59,7 +59,7 @@ def explain(
     Raises:
         RacerError: The reward cannot be used there, no such driver, or the speed is none.
     """
-    from racer.view.reward import reward_picture
+    from racer.rendering.reward_plot import reward_picture
 
     if not 0.1 <= speed <= 4.0:
         raise ConfigError(f"speed: {speed:g} m/s; it must be from 0.1 to 4")

@@ -55,8 +55,8 @@ class Run:
         return f"Run({str(self.folder)!r})"
 
     def _repr_html_(self) -> str | None:
+        from racer.rendering import svg
         from racer.training.history import curve, summary
-        from racer.view import svg
 
         try:
             told, episodes = summary(self), self.records("episodes")
@@ -84,8 +84,8 @@ class Run:
         Raises:
             RunError: The run holds no episode and no evaluation yet.
         """
+        from racer.rendering.line_plots import learning_curve
         from racer.training.history import curve
-        from racer.view.plot import learning_curve
 
         episodes, evaluations = self.records("episodes"), self.records("evaluations")
         if not episodes and not evaluations:

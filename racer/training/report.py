@@ -13,12 +13,12 @@ from racer.assets.atomic import write_own
 from racer.car.action_space import ActionSpace
 from racer.deepracer.trace import action_of
 from racer.errors import RunError
+from racer.rendering import svg
 from racer.track import Track, load_track
 from racer.training.config import RunConfig
 from racer.training.folder import Run
 from racer.training.history import curve
 from racer.training.lines import load
-from racer.view import svg
 
 MARK = b'<meta name="generator" content="racer analyze">'
 """Tells a report from a page of somebody's own."""

@@ -22,6 +22,8 @@ from racer.laptime import limit_of
 from racer.policy.layers import OBSERVATION
 from racer.policy.networks import Standardise
 from racer.race import Ending
+from racer.rendering.line_plots import driven_line
+from racer.rendering.race_video import film
 from racer.reward.reward_file import RewardSource
 from racer.sensors import of_car
 from racer.track import load_track
@@ -33,8 +35,6 @@ from racer.training.lines import keep, rewards
 from racer.training.log import TrainingLog, has_bar, progress_line
 from racer.training.state import chunk_seed, episode_of, pack, plain_episode, recalled
 from racer.training.trace import TrainingTrace
-from racer.view.plot import driven_line
-from racer.view.race import film
 from racer.world import CONTROL_RATE
 
 WINDOW = 100

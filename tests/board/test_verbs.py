@@ -137,7 +137,9 @@ def test_a_backup_is_restored_elsewhere(say, club, monkeypatch):
 
 def test_a_judged_run_is_filmed(say, refuse, club, monkeypatch):
     filmed = []
-    monkeypatch.setattr("racer.view.race.film", lambda *given, **more: filmed.append(given))
+    monkeypatch.setattr(
+        "racer.rendering.race_video.film", lambda *given, **more: filmed.append(given)
+    )
     assert "add --video" in refuse("board", "replay", "1")
     row, video = say("board", "replay", "1", "--video", "run.mp4").splitlines()
     assert row.startswith("id 1: pure-pursuit, rank 1 of 2 in season club, 1 of 1 laps, total ")
@@ -185,7 +187,9 @@ def test_an_id_that_is_no_row_to_change_gets_a_sentence(say, refuse, club):
 def test_a_film_that_is_there_is_written_over_only_where_somebody_agrees(
     say, refuse, club, monkeypatch
 ):
-    monkeypatch.setattr("racer.view.race.film", lambda path, *given, **more: path.write_text("new"))
+    monkeypatch.setattr(
+        "racer.rendering.race_video.film", lambda path, *given, **more: path.write_text("new")
+    )
     Path("run.mp4").write_text("old")
     asked = ("board", "replay", "1", "--video", "run.mp4")
     assert "add --yes to write over run.mp4" in refuse(*asked)

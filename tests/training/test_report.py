@@ -12,6 +12,7 @@ from racer.assets.document import validate
 from racer.cli import main
 from racer.errors import RunError
 from racer.judge import LapResult
+from racer.rendering import svg
 from racer.reward.reward_file import RewardSource
 from racer.track import load_track
 from racer.training.config import RunConfig
@@ -19,7 +20,6 @@ from racer.training.folder import Run
 from racer.training.lines import load, rewards
 from racer.training.report import write_report
 from racer.training.run import train
-from racer.view import svg
 
 GRID = {"kind": "discrete", "choices": [[-30, 1.0], [0, 1.5], [30, 1.0]]}
 

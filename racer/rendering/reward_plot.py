@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from racer.rendering.line_plots import BORDER, INK, PAPER
 from racer.track import Track
-from racer.view.plot import BORDER, INK, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from racer.errors import RacerError
-from racer.view.canvas import planes_of
+from racer.rendering.canvas import planes_of
 
 FAST = "cabac=1:no-deblock=0"
 MP4 = ("-crf", "23", "-preset", "ultrafast", "-x264-params", FAST, "-movflags", "+faststart")

@@ -6,12 +6,12 @@ from PIL import Image
 
 from racer.car.spec import deepracer
 from racer.errors import RacerError
+from racer.rendering.car_model import Livery, livery
+from racer.rendering.chase_view import Actor, ChaseView
+from racer.rendering.line_plots import driven_line, save, track_picture
+from racer.rendering.video_writer import VideoWriter
 from racer.sensors.camera_ground import ASPHALT, GRASS, WHITE
 from racer.track import load_track
-from racer.view.chase import Actor, ChaseView
-from racer.view.model import Livery, livery
-from racer.view.plot import driven_line, save, track_picture
-from racer.view.video import VideoWriter
 
 TRACK = load_track("oval")
 

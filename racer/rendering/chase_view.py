@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from racer.car.spec import CarSpec
+from racer.rendering.canvas import Canvas, Pinhole, ground_of
+from racer.rendering.car_model import Livery, Model, livery
+from racer.rendering.hud import Tag
 from racer.sensors.camera_ground import scene_of
 from racer.sensors.camera_objects import panels_of
 from racer.track import Track
-from racer.view.canvas import Canvas, Pinhole, ground_of
-from racer.view.hud import Tag
-from racer.view.model import Livery, Model, livery
 from racer.world import yaw_of
 
 BEHIND, ABOVE, AHEAD = 0.80, 0.42, 0.9

@@ -11,14 +11,14 @@ from PIL import Image
 from racer.car.spec import car_named
 from racer.errors import RacerError
 from racer.race import RaceConfig
+from racer.rendering.car_model import livery
+from racer.rendering.chase_view import Actor, ChaseView, bots
+from racer.rendering.hud import Dot, Hud, Notice, Overlay, Standing, short
+from racer.rendering.timeline import Driven, Fault, Leg, Moment, Things, Timeline
+from racer.rendering.video_format import SIZES, refuse_form
+from racer.rendering.video_writer import GifWriter, VideoWriter
 from racer.sensors import Sensor, Sensors, Surroundings, make_sensor
 from racer.track import Place, Track
-from racer.view.chase import Actor, ChaseView, bots
-from racer.view.form import SIZES, refuse_form
-from racer.view.hud import Dot, Hud, Notice, Overlay, Standing, short
-from racer.view.model import livery
-from racer.view.timeline import Driven, Fault, Leg, Moment, Things, Timeline
-from racer.view.video import GifWriter, VideoWriter
 from racer.world import CarState, yaw_of
 
 RATE, GIF_RATE = 25.0, 12.5

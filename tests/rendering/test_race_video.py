@@ -11,12 +11,12 @@ from racer.cli import main
 from racer.errors import ConfigError
 from racer.judge import house_pilot, judge_entries, judge_pilot, race_rules
 from racer.race import RaceConfig
+from racer.rendering.hud import Overlay
+from racer.rendering.race_video import HELD, Play, film
+from racer.rendering.timeline import PERIOD, Timeline
+from racer.rendering.video_format import SIZES, refuse_form, size_of, told_apart
 from racer.sensors import CameraConfig
 from racer.track import load_track
-from racer.view.form import SIZES, refuse_form, size_of, told_apart
-from racer.view.hud import Overlay
-from racer.view.race import HELD, Play, film
-from racer.view.timeline import PERIOD, Timeline
 
 TRACK = load_track("oval")
 SMALL = (160, 120)
@@ -259,7 +259,7 @@ def test_what_cannot_be_filmed_is_refused_before_the_race(monkeypatch, capsys, w
 @pytest.mark.slow
 def test_a_film_follows_whom_it_is_told_to(tmp_path, monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr("racer.view.race.film", lambda *given, **_: asked.append(given))
+    monkeypatch.setattr("racer.rendering.race_video.film", lambda *given, **_: asked.append(given))
     words = ["raceline", "raceline", "--track", "oval", "--laps", "1"]
     main(["race", *words, "--video", str(tmp_path / "a.mp4"), "--follow", "raceline 2"])
     ((_, _, results, _, names, follow, *_),) = asked

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from racer.rendering.canvas import blend
+from racer.rendering.car_model import Colour
 from racer.track import Track
-from racer.view.canvas import blend
-from racer.view.model import Colour
 
 INK, DIM, PAPER = (255, 255, 255, 255), (196, 204, 212, 255), (12, 16, 22, 160)
 GOOD, BAD = (28, 110, 66, 225), (178, 58, 20, 225)
