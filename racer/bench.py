@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from racer.car.spec import deepracer
-from racer.env import RacerVectorEnv
+from racer.envs import RacerVectorEnv
 from racer.tables import Column, FittedTable
 from racer.world import CONTROL_RATE, SUBSTEPS, FreeBoxes
 

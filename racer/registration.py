@@ -29,7 +29,7 @@ def register_environments() -> None:
         if name not in registry:
             register(
                 name,
-                entry_point="racer.env:RacerEnv",
-                vector_entry_point="racer.env:RacerVectorEnv",
+                entry_point="racer.envs:RacerEnv",
+                vector_entry_point="racer.envs:RacerVectorEnv",
                 kwargs=arguments,
             )

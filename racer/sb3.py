@@ -8,7 +8,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
 from racer.assets.extras import how_to_install
-from racer.env import RacerEnv, RacerVectorEnv
+from racer.envs import RacerEnv, RacerVectorEnv
 from racer.errors import ConfigError, RacerError
 from racer.registration import ARGUMENTS
 

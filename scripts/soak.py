@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from racer.env import RacerVectorEnv
+from racer.envs import RacerVectorEnv
 
 PARTS = 10
 KINDS = ("time_trial", "object_avoidance", "head_to_bot")

@@ -10,7 +10,7 @@ from pydantic import Field
 from racer import assets
 from racer.assets.document import MAX_BYTES, Document, read, validate
 from racer.board.season import Season
-from racer.env import EnvConfig
+from racer.envs import EnvConfig
 from racer.errors import ConfigError, TrackError
 
 

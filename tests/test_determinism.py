@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from racer.env import RacerEnv, RacerVectorEnv
+from racer.envs import RacerEnv, RacerVectorEnv
 
 SMALL_CAMERA = {"kind": "camera", "width": 40, "height": 30}
 

@@ -60,7 +60,7 @@ OWN = {
 
 HEAVY = {"torch", "stable_baselines3", "tensorboard", "matplotlib", "onnxruntime", "casadi"}
 
-DOORS = ("racer", "racer.cli", "racer.env")
+DOORS = ("racer", "racer.cli", "racer.envs")
 """What must start fast: the command, and `import gymnasium` with an environment."""
 
 
@@ -189,10 +189,10 @@ def test_the_staircase_is_read_from_the_real_package(modules):
         ("racer.track.geometry", "import racer.car.spec", "only lower steps"),
         ("racer.board.store", "def f():\n    from racer.training import ppo", "only lower steps"),
         ("racer.errors", "import racer.cli", "only lower steps"),
-        ("racer", "from racer.env import RacerEnv", "imports no room"),
+        ("racer", "from racer.envs import RacerEnv", "imports no room"),
         ("racer.common", "import math", "no step"),
         ("racer.cli", "import racer.common", "in no room"),
-        ("racer.env", "import pybullet as bullet", "only racer.world.pybullet_client"),
+        ("racer.envs", "import pybullet as bullet", "only racer.world.pybullet_client"),
         ("racer.world", "import pybullet", "only racer.world.pybullet_client"),
         ("racer.judge", "def f():\n    import sqlite3", "only racer.board.store"),
         ("racer.policy.net", "from stable_baselines3 import PPO", "only racer.training"),
@@ -215,7 +215,7 @@ def test_a_climb_is_noticed(module, source, word):
             "from stable_baselines3 import PPO\nfrom racer.training import config",
         ),
         ("racer.board.store", "import sqlite3\nfrom . import season"),
-        ("racer", "register('x', entry_point='racer.env:RacerEnv')"),
+        ("racer", "register('x', entry_point='racer.envs:RacerEnv')"),
         ("racer", "def train():\n    from racer.training import run"),
     ],
 )

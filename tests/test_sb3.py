@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env import (
     VecVideoRecorder,
 )
 
-from racer.env import RacerEnv
+from racer.envs import RacerEnv
 from racer.errors import ConfigError, RacerError
 from racer.race import Ending
 from racer.sb3 import make_vec_env

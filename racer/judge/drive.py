@@ -10,7 +10,7 @@ import numpy as np
 from racer.car.action_space import ActionSpace
 from racer.car.spec import car_named
 from racer.controllers import Pilot
-from racer.env import surroundings
+from racer.envs import surroundings
 from racer.errors import ConfigError, EntryError
 from racer.judge.result import LapResult, Scene
 from racer.laptime import Limit, limit_of

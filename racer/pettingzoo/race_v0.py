@@ -27,9 +27,9 @@ from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from racer.assets.document import validate
-from racer.env import EnvConfig, RacerVectorEnv, info_of
-from racer.env.arguments import refuse_below_one, refuse_unknown
-from racer.env.vector import METADATA
+from racer.envs import EnvConfig, RacerVectorEnv, info_of
+from racer.envs.arguments import refuse_below_one, refuse_unknown
+from racer.envs.racer_vector_env import METADATA
 from racer.errors import ConfigError
 from racer.race import Ending, RaceConfig
 from racer.race.race import GRID

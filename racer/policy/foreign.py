@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium import spaces
 
 from racer.assets.document import validate
-from racer.env import EnvConfig
+from racer.envs import EnvConfig
 from racer.errors import EntryError
 from racer.policy.cell import first_line
 from racer.policy.check import Checked, check_entry

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from racer.env import RacerVectorEnv
+from racer.envs import RacerVectorEnv
 from racer.tables import Column, FittedTable
 from racer.training.callbacks import Evaluation
 from racer.training.config import RunConfig

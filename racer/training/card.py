@@ -18,7 +18,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from racer.assets.atomic import write_own
 from racer.assets.terminal import command
-from racer.env import RacerVectorEnv
+from racer.envs import RacerVectorEnv
 from racer.errors import RunError
 from racer.policy.interface import interface_of
 from racer.registration import ENV_IDS

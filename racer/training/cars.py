@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from racer.env import RacerVectorEnv
+from racer.envs import RacerVectorEnv
 from racer.errors import RunError
 from racer.race import Ending
 from racer.sensors import Observations

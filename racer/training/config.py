@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from racer.assets.document import Document
-from racer.env import EnvConfig, Tracks
+from racer.envs import EnvConfig, Tracks
 from racer.policy.layers import PRESETS, Filters, Layers
 
 

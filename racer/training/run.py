@@ -16,7 +16,7 @@ from stable_baselines3.common.logger import TensorBoardOutputFormat, configure
 from tensorboard.compat.proto import event_pb2
 
 from racer.assets import terminal
-from racer.env import RacerVectorEnv
+from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RunError
 from racer.policy.networks import DeterministicActor
 from racer.reward.neighbour_files import files_beside

@@ -11,8 +11,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from racer.env import RacerVectorEnv, info_of
-from racer.env.arguments import refuse_options
+from racer.envs import RacerVectorEnv, info_of
+from racer.envs.arguments import refuse_options
 from racer.sensors import Observations, of_car
 from racer.training.cars import Cars
 from racer.training.workers import Workers

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from racer.assets.library_logs import keep_libraries_quiet
-from racer.env import RacerVectorEnv
+from racer.envs import RacerVectorEnv
 from racer.errors import RacerError
 from racer.training.cars import Cars
 from racer.training.shared import Layout, Scene, put, scene

@@ -21,7 +21,7 @@ import numpy as np
 
 from racer.assets.document import validate
 from racer.car.spec import car_named
-from racer.env import EnvConfig
+from racer.envs import EnvConfig
 from racer.errors import RacerError, RunError
 from racer.reward.reward_file import LOADING, PATIENCE
 from racer.sensors import Observations, copied, make_sensors

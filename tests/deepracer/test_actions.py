@@ -11,7 +11,7 @@ from racer.cli import main
 from racer.deepracer.actions import from_line, grid
 from racer.deepracer.metadata import action_space, actions_as_json
 from racer.deepracer.trace import action_of, write_json
-from racer.env import EnvConfig
+from racer.envs import EnvConfig
 from racer.errors import ConfigError
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from racer.assets.document import validate
-from racer.env import RacerVectorEnv
+from racer.envs import RacerVectorEnv
 from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.policy.export import input_shapes, to_onnx
 from racer.policy.networks import Standardise

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from shapely.geometry import LinearRing, Point, Polygon
 
-from racer.env import RacerVectorEnv
+from racer.envs import RacerVectorEnv
 from racer.race import Ending
 
 LISTEN = """

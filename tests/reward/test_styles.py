@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from racer.env import RacerVectorEnv
+from racer.envs import RacerVectorEnv
 from racer.errors import RewardError
 from racer.reward import RewardSource
 from racer.scrutiny.drivers import fresh

@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 
 from racer.car.spec import deepracer
-from racer.env import RacerEnv, RacerVectorEnv
+from racer.envs import RacerEnv, RacerVectorEnv
 from racer.randomisation import Draws, Randomisation, load_randomisation
 from racer.sensors import Surroundings, make_sensors
 from racer.sensors.config import (

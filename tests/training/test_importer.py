@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from rich.console import Console
 
 from racer.assets.document import read
-from racer.env import RacerEnv
+from racer.envs import RacerEnv
 from racer.errors import ConfigError, RewardError, TrackError
 from racer.reward import RewardSource
 from racer.training.config import RunConfig

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from racer.assets.document import validate
 from racer.cli.train import STOPPED
-from racer.env import RacerVectorEnv
+from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
 from racer.judge import home_race, judge_entry, race_rules
 from racer.policy.check import check_entry

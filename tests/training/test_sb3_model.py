@@ -17,7 +17,7 @@ from stable_baselines3.common.torch_layers import FlattenExtractor, NatureCNN
 
 import racer
 from racer.assets.document import validate
-from racer.env import RacerEnv
+from racer.envs import RacerEnv
 from racer.errors import RunError
 from racer.policy.entry import read_entry
 from racer.policy.onnx_policy import OnnxPolicy

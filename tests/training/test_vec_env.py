@@ -6,7 +6,7 @@ import torch
 from stable_baselines3.common.buffers import RolloutBuffer
 
 from racer.assets.document import validate
-from racer.env import RacerVectorEnv
+from racer.envs import RacerVectorEnv
 from racer.race import Ending
 from racer.training.algorithm import build
 from racer.training.config import RunConfig

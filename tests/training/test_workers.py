@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from racer.assets.document import validate
-from racer.env import EnvConfig, RacerVectorEnv
+from racer.envs import EnvConfig, RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
 from racer.sensors import of_car
 from racer.training.cars import Cars
@@ -119,21 +119,21 @@ def test_a_loop_that_does_not_end_is_named_by_its_line(reward):
     assert_nobody_is_left()
 
 
-NAN = """    import racer.env
+NAN = """    import racer.envs
     if params['steps'] > 5:
-        for frame in racer.env.RacerVectorEnv.made:
+        for frame in racer.envs.RacerVectorEnv.made:
             frame.world.state.body[0, 7] = float('nan')
     return 1.0
 
-import racer.env
-racer.env.RacerVectorEnv.made = []
-make = racer.env.RacerVectorEnv.start
+import racer.envs
+racer.envs.RacerVectorEnv.made = []
+make = racer.envs.RacerVectorEnv.start
 
 def start(self, cars):
-    racer.env.RacerVectorEnv.made[:] = [self]
+    racer.envs.RacerVectorEnv.made[:] = [self]
     make(self, cars)
 
-racer.env.RacerVectorEnv.start = start
+racer.envs.RacerVectorEnv.start = start
 """
 
 

@@ -1,7 +1,7 @@
 """The Gymnasium environments: n cars in one world, and one car by the same code."""
 
-from racer.env.config import EnvConfig, Tracks
-from racer.env.single import RacerEnv
-from racer.env.vector import RacerVectorEnv, info_of, surroundings
+from racer.envs.config import EnvConfig, Tracks
+from racer.envs.racer_env import RacerEnv
+from racer.envs.racer_vector_env import RacerVectorEnv, info_of, surroundings
 
 __all__ = ["EnvConfig", "RacerEnv", "RacerVectorEnv", "Tracks", "info_of", "surroundings"]

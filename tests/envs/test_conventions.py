@@ -14,7 +14,7 @@ from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import vector as wrappers
 
-from racer.env import EnvConfig, RacerEnv, RacerVectorEnv
+from racer.envs import EnvConfig, RacerEnv, RacerVectorEnv
 from racer.errors import ConfigError
 from racer.race import RaceConfig
 from racer.registration import ARGUMENTS

@@ -7,7 +7,7 @@ from typing import Any
 
 from gymnasium.envs.registration import EnvSpec
 
-from racer.env.arguments import refuse_other
+from racer.envs.arguments import refuse_other
 from racer.errors import ConfigError
 from racer.registration import ARGUMENTS
 

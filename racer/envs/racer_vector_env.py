@@ -15,7 +15,7 @@ from gymnasium.vector.utils import batch_space
 
 from racer.assets.document import validate
 from racer.car.spec import car_named
-from racer.env.arguments import (
+from racer.envs.arguments import (
     autoreset_mode_of,
     refuse_below_one,
     refuse_options,
@@ -23,8 +23,8 @@ from racer.env.arguments import (
     seeds_of,
     with_kind,
 )
-from racer.env.config import EnvConfig
-from racer.env.rebuilt import Rebuilt
+from racer.envs.config import EnvConfig
+from racer.envs.copying import Rebuilt
 from racer.errors import ConfigError
 from racer.race import Ending, Race
 from racer.randomisation import QUANTITIES

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.error import ClosedEnvironmentError
 
-from racer.env import RacerEnv, RacerVectorEnv
+from racer.envs import RacerEnv, RacerVectorEnv
 from racer.errors import ConfigError, RewardError
 
 SMALL = {"kind": "camera", "width": 32, "height": 24}

@@ -7,10 +7,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from racer.env.arguments import refuse_options, refuse_unknown
-from racer.env.config import EnvConfig
-from racer.env.rebuilt import Rebuilt
-from racer.env.vector import METADATA, RacerVectorEnv, info_of
+from racer.envs.arguments import refuse_options, refuse_unknown
+from racer.envs.config import EnvConfig
+from racer.envs.copying import Rebuilt
+from racer.envs.racer_vector_env import METADATA, RacerVectorEnv, info_of
 from racer.sensors import Observations, of_car
 
 

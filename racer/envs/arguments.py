@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from racer.assets.document import hint
-from racer.env.config import EnvConfig
+from racer.envs.config import EnvConfig
 from racer.errors import ConfigError, UnexpectedKeywordError
 from racer.race import RaceConfig
 from racer.registration import ENV_IDS

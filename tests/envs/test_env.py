@@ -7,7 +7,7 @@ import yaml
 from gymnasium.error import ClosedEnvironmentError
 
 from racer import assets
-from racer.env import RacerEnv, RacerVectorEnv, surroundings
+from racer.envs import RacerEnv, RacerVectorEnv, surroundings
 from racer.errors import ConfigError
 from racer.race import Ending
 from racer.randomisation import NOTHING, QUANTITIES, Draws, Randomisation, load_randomisation

@@ -7,7 +7,7 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
-from racer.env import RacerEnv
+from racer.envs import RacerEnv
 from racer.registration import ENV_IDS
 
 SMALL = {"kind": "camera", "width": 48, "height": 40}
