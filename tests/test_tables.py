@@ -12,12 +12,12 @@ import racer
 from racer.bench import table as bench_table
 from racer.car.spec import deepracer
 from racer.generalisation import table as tour_table
-from racer.proving.gates import Check
-from racer.proving.report import table as car_table
 from racer.tables import Column, FittedTable
 from racer.track.track_file import SETS
 from racer.training.history import evaluations
 from racer.training.history import table as runs_table
+from racer.validation.checks import Check
+from racer.validation.vehicle_report import table as car_table
 
 
 def printed(table, width):

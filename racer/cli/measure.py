@@ -54,8 +54,8 @@ def car_report(car: str = "deepracer", out: Path | None = None, json: bool = Fal
         json: Print the checks as JSON.
     """
     from racer.car.spec import car_named
-    from racer.proving.gates import prove
-    from racer.proving.report import as_dict, table
+    from racer.validation.checks import prove
+    from racer.validation.vehicle_report import as_dict, table
 
     spec = car_named(car)
     checks = prove(spec)
@@ -64,7 +64,7 @@ def car_report(car: str = "deepracer", out: Path | None = None, json: bool = Fal
     else:
         console().print(table(spec, checks))
     if out:
-        from racer.proving.plots import draw
+        from racer.validation.manoeuvre_plots import draw
 
         for path in draw(spec, out):
             print(f"plot: {path}", file=sys.stderr if json else sys.stdout)

@@ -10,8 +10,8 @@ import pytest
 
 from racer.car.spec import GRAVITY, CarSpec, deepracer
 from racer.car.tyre_forces import BODY, wrench
-from racer.proving.manoeuvres import drive
-from racer.proving.references import axle_friction, drive_limit
+from racer.validation.closed_forms import axle_friction, drive_limit
+from racer.validation.manoeuvres import drive
 from racer.world import CONTROL_RATE, SUBSTEPS, World
 
 SPEC = deepracer()

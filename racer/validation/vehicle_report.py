@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from racer.car.spec import CarSpec
-from racer.proving import references
-from racer.proving.gates import Check
 from racer.tables import Column, FittedTable
+from racer.validation import closed_forms
+from racer.validation.checks import Check
 
 WITHOUT_STD = (
     "gate 5 left out: it wants commonroad-vehicle-models (pip install commonroad-vehicle-models)"
@@ -25,7 +25,7 @@ def table(spec: CarSpec, checks: list[Check]) -> FittedTable:
         Column("gate", drop=2),
         Column("", "left"),
         title=verdict(spec, checks),
-        caption="" if references.has_single_track_drift() else WITHOUT_STD,
+        caption="" if closed_forms.has_single_track_drift() else WITHOUT_STD,
     )
     for check in checks:
         mark = "" if check.limit is None else "pass" if check.is_passed else "MISSED"
@@ -56,7 +56,7 @@ def as_dict(spec: CarSpec, checks: list[Check]) -> dict[str, Any]:
     return {
         "car": spec.name,
         "is_passed": all(check.is_passed for check in checks),
-        "has_std": references.has_single_track_drift(),
+        "has_std": closed_forms.has_single_track_drift(),
         "checks": [check.as_dict() for check in checks],
     }
 

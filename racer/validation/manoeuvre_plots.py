@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from racer.car.spec import GRAVITY, CarSpec
-from racer.proving import manoeuvres, references
-from racer.proving.gates import HEADINGS, SIDES, step_steer_case, without_drag
 from racer.rendering.line_plots import INK, PAPER, save
+from racer.validation import closed_forms, manoeuvres
+from racer.validation.checks import HEADINGS, SIDES, step_steer_case, without_drag
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def skid_pad(spec: CarSpec) -> Figure:
     figure, (axes,) = _sheet(f"{spec.name}: skid pad at {speed:.1f} m/s, 8 headings, both sides")
     ideal = spec.friction * GRAVITY
     axes.plot(_deg(angles), np.full(60, ideal), color=INK, ls=":", label="mu g")
-    limits = [references.lateral_limit(spec, angle) for angle in angles]
+    limits = [closed_forms.lateral_limit(spec, angle) for angle in angles]
     axes.plot(_deg(angles), limits, color=IDEAL, ls="--", label="front axle's limit at this angle")
     axes.plot(_deg(pad.steering), pad.lateral[:, 1:], color=CAR, lw=1.0, alpha=0.5)
     axes.plot(_deg(pad.steering), pad.lateral[:, 0], color=CAR, lw=2.0, label="the car, 16 runs")
@@ -71,8 +71,8 @@ def step_steer(spec: CarSpec) -> Figure:
     figure, (above, below) = _sheet(title, rows=2)
     above.plot(ours.time, ours.yaw_rate, color=CAR, lw=2.0, label="the car")
     below.plot(ours.time, _deg(ours.slip), color=CAR, lw=2.0, label="the car")
-    if references.has_single_track_drift():
-        theirs = references.single_track_drift(*case, ours.time[-1])
+    if closed_forms.has_single_track_drift():
+        theirs = closed_forms.single_track_drift(*case, ours.time[-1])
         above.plot(theirs.time, theirs.yaw_rate, color=OTHER, ls="--", label="STD")
         below.plot(theirs.time, _deg(theirs.slip), color=OTHER, ls="--", label="STD")
     _label(above, "", "yaw rate [rad/s]")
@@ -83,7 +83,7 @@ def step_steer(spec: CarSpec) -> Figure:
 def coast_down(spec: CarSpec) -> Figure:
     """Speed over time without drive or brakes."""
     run = manoeuvres.coast_down(spec, manoeuvres.pace(spec))
-    ideal = references.coasting_speed(spec, run.speed[0], run.time)
+    ideal = closed_forms.coasting_speed(spec, run.speed[0], run.time)
     figure, (axes,) = _sheet(f"{spec.name}: coast-down by rolling and air drag")
     axes.plot(run.time, run.speed, color=CAR, lw=3.0, label="the car")
     axes.plot(run.time, ideal, color=IDEAL, ls="--", label="dv/dt = -c g - k v^2 / m, solved")
@@ -101,7 +101,7 @@ def braking(spec: CarSpec) -> Figure:
     slowing = np.linspace(locked.speed[0], 0.0, 200)
     for limit, colour, style, name in (
         (spec.friction * GRAVITY, INK, ":", "v^2 / (2 mu g)"),
-        (references.braking_limit(spec), IDEAL, "--", "the same, mu at the shifted loads"),
+        (closed_forms.braking_limit(spec), IDEAL, "--", "the same, mu at the shifted loads"),
     ):
         gone = (locked.speed[0] ** 2 - slowing**2) / (2.0 * limit)
         axes.plot(gone, slowing, color=colour, ls=style, label=name, zorder=3)
@@ -141,11 +141,11 @@ def understeer(spec: CarSpec) -> Figure:
     pace, grip = manoeuvres.pace(spec), spec.friction * GRAVITY
     figure, (left, right) = _sheet(f"{spec.name}: steady turns, no drag", columns=2)
     asked = np.linspace(0.02, 0.8, 14) * grip
-    angles = asked / pace / references.yaw_gain(spec, pace)
+    angles = asked / pace / closed_forms.yaw_gain(spec, pace)
     angles = angles[angles <= spec.steering_limit]
     turns = manoeuvres.settled_turns(without_drag(spec), angles, np.full(len(angles), pace))
     left.plot(turns.lateral, _deg(angles), "o-", color=CAR, label="the car")
-    linear = turns.lateral / pace / references.yaw_gain(spec, pace)
+    linear = turns.lateral / pace / closed_forms.yaw_gain(spec, pace)
     left.plot(turns.lateral, _deg(linear), color=IDEAL, ls="--", label="linear single track")
     bend = spec.wheelbase * turns.lateral / pace**2
     left.plot(turns.lateral, _deg(bend), color=INK, ls=":", label="L / R")
@@ -156,8 +156,8 @@ def understeer(spec: CarSpec) -> Figure:
     angles = np.linspace(0.02, 0.6, 8) * grip * spec.wheelbase / speed**2
     turns = manoeuvres.settled_turns(neutral, angles, np.full(8, speed))
     right.plot(turns.lateral, _deg(angles), "o-", color=CAR, label="the car")
-    if references.has_single_track_drift():
-        runs = [references.single_track_drift(neutral, speed, angle, 1.5) for angle in angles]
+    if closed_forms.has_single_track_drift():
+        runs = [closed_forms.single_track_drift(neutral, speed, angle, 1.5) for angle in angles]
         lateral = [speed * run.settled for run in runs]
         right.plot(lateral, _deg(angles), "s--", color=OTHER, mfc="none", label="STD")
     right.plot(turns.lateral, _deg(spec.wheelbase * turns.lateral / speed**2), color=INK, ls=":")

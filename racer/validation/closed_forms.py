@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from racer.car.spec import GRAVITY, CarSpec
-from racer.proving.manoeuvres import SUBSTEP, Response
+from racer.validation.manoeuvres import SUBSTEP, Response
 
 SHAPE, CURVATURE = 0.84, 0.0
 """C and E of the magic formula nearest to the brush tyre up to 70 % of its grip, which holds the

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from racer.car.spec import GRAVITY, CarSpec
-from racer.proving import manoeuvres, references
 from racer.track import load_track
+from racer.validation import closed_forms, manoeuvres
 from racer.world import SUBSTEPS
 
 HEADINGS = np.deg2rad(np.tile([0.0, 15.0, 30.0, 45.0, 60.0, 90.0, 135.0, 200.0], 2))
@@ -78,7 +78,7 @@ def prove(spec: CarSpec) -> list[Check]:
         half_the_substep,
         same_bits,
     ]
-    if references.has_single_track_drift():
+    if closed_forms.has_single_track_drift():
         gates.insert(4, step_steer)
     return [check for gate in gates for check in gate(spec)]
 
@@ -98,7 +98,7 @@ def lateral_grip(spec: CarSpec) -> list[Check]:
     speed = manoeuvres.pace(spec)
     pad = manoeuvres.skid_pad(spec, HEADINGS, SIDES, speed)
     peak, ideal = float(pad.peak.mean()), spec.friction * GRAVITY
-    limit = references.lateral_limit(spec, pad.peak_steering)
+    limit = closed_forms.lateral_limit(spec, pad.peak_steering)
     where = f"skid pad at {speed:.1f} m/s"
     return [
         Check(2, f"{where}: peak against mu g", "m/s^2", ideal, peak, None),
@@ -121,8 +121,8 @@ def braking_and_coasting(spec: CarSpec) -> list[Check]:
     stop, coast = manoeuvres.full_stop(spec, speed), manoeuvres.coast_down(spec, speed)
     start, lost = coast.speed[0], float(coast.speed[0] - coast.speed[-1])
     square = float(stop.speed[0]) ** 2 / 2.0
-    ideal, shifted = square / spec.friction / GRAVITY, square / references.braking_limit(spec)
-    drag = float(start - references.coasting_speed(spec, start, coast.time[-1]))
+    ideal, shifted = square / spec.friction / GRAVITY, square / closed_forms.braking_limit(spec)
+    drag = float(start - closed_forms.coasting_speed(spec, start, coast.time[-1]))
     turned = np.array([0.0, 0.8, -0.8]) * spec.steering_limit
     drift, turn = manoeuvres.stand(spec, turned)
     unrest = manoeuvres.unrest(spec)
@@ -150,14 +150,14 @@ def steady_cornering(spec: CarSpec) -> list[Check]:
     """Gate 4: yaw-rate gain and understeer gradient up to 5 % of mu g, where tyres are linear."""
     pace, free, grip = manoeuvres.pace(spec), without_drag(spec), spec.friction * GRAVITY
     speeds = np.array([0.4, 0.7, 1.0]) * pace
-    angles = 0.03 * grip / speeds / references.yaw_gain(spec, speeds)
+    angles = 0.03 * grip / speeds / closed_forms.yaw_gain(spec, speeds)
     turns = manoeuvres.settled_turns(free, angles, speeds)
     checks = []
     for speed, measured in zip(turns.speed, turns.yaw_rate / angles):
-        ideal = float(references.yaw_gain(spec, speed))
+        ideal = float(closed_forms.yaw_gain(spec, speed))
         name = f"yaw-rate gain at {speed:.1f} m/s"
         checks.append(Check(4, name, "1/s", ideal, float(measured), 0.05))
-    ideal, measured = references.understeer_gradient(spec), understeer_of(free, pace)
+    ideal, measured = closed_forms.understeer_gradient(spec), understeer_of(free, pace)
     name = f"understeer gradient at {pace:.1f} m/s"
     checks.append(Check(4, name, "rad s^2/m", ideal, measured, 0.05))
     declared = understeer_of(spec, pace)
@@ -168,7 +168,7 @@ def steady_cornering(spec: CarSpec) -> list[Check]:
 def understeer_of(spec: CarSpec, speed: float) -> float:
     """Slope of the steering beyond L / R over lateral acceleration up to 5 % of mu g."""
     asked = np.linspace(0.01, 0.05, 5) * spec.friction * GRAVITY
-    angles = asked / speed / references.yaw_gain(spec, speed)
+    angles = asked / speed / closed_forms.yaw_gain(spec, speed)
     turns = manoeuvres.settled_turns(spec, angles, np.full(5, speed))
     beyond = angles - spec.wheelbase * turns.yaw_rate / turns.speed
     return float(np.polyfit(turns.lateral, beyond, 1)[0])
@@ -193,7 +193,7 @@ def step_steer(spec: CarSpec) -> list[Check]:
     """Gate 5: the answer to a step of the steering, against the STD model."""
     case = step_steer_case(spec)
     ours = manoeuvres.step_steer(*case)
-    theirs = references.single_track_drift(*case, ours.time[-1])
+    theirs = closed_forms.single_track_drift(*case, ours.time[-1])
     where = f"step steer at {case[1]:.1f} m/s:"
     # An overshoot of next to nothing cannot be compared with another but as a share of the rate.
     over = (theirs.overshoot, ours.overshoot)
@@ -230,7 +230,7 @@ def load_transfer(spec: CarSpec) -> list[Check]:
         moved = float(loads[2:].sum() * rear - loads[:2].sum() * front) / length
         ideal = float(spec.mass * rise * run.body[-25:, 2].mean() / length)
         checks.append(Check(6, f"load transfer, {name}: m a h / L", "N", ideal, moved, 0.02))
-    angle = 0.5 * spec.friction * GRAVITY / pace / float(references.yaw_gain(spec, pace))
+    angle = 0.5 * spec.friction * GRAVITY / pace / float(closed_forms.yaw_gain(spec, pace))
     turn, rows = manoeuvres.settled_turn(spec, angle, pace)
     loads = manoeuvres.wheel_loads(spec, rows).mean(axis=0)
     moved = float(loads[1] + loads[3] - loads[0] - loads[2]) / 2.0
@@ -254,7 +254,7 @@ def same_bits(spec: CarSpec) -> list[Check]:
     gap = float(np.abs(manoeuvres.trace(spec, mirror=-1.0) * signs - alone)[:, :2].max())
     program = (
         "import json, sys; from racer.car.spec import CarSpec;"
-        "from racer.proving.manoeuvres import digest, trace;"
+        "from racer.validation.manoeuvres import digest, trace;"
         "print(digest(trace(CarSpec(**json.loads(sys.argv[1])))))"
     )
     other = subprocess.run(

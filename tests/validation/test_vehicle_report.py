@@ -13,8 +13,8 @@ from rich.console import Console
 
 from racer import cli
 from racer.car.spec import PRESETS, car_named, deepracer
-from racer.proving import gates, plots, references, report
-from racer.proving.gates import Check
+from racer.validation import checks, closed_forms, manoeuvre_plots, vehicle_report
+from racer.validation.checks import Check
 
 SPEC = deepracer()
 
@@ -28,14 +28,14 @@ CHECKS = [
 def printed(checks: list[Check]) -> str:
     out = io.StringIO()
     console = Console(width=120, file=out)
-    console.print(report.table(SPEC, checks))
+    console.print(vehicle_report.table(SPEC, checks))
     return out.getvalue()
 
 
 @pytest.fixture
 def driven(monkeypatch):
     """Stand-ins for the gates, so that a report takes no time."""
-    monkeypatch.setattr(gates, "prove", lambda spec: CHECKS)
+    monkeypatch.setattr(checks, "prove", lambda spec: CHECKS)
 
 
 def test_a_row_shows_reference_measured_difference_gate_and_verdict():
@@ -59,7 +59,7 @@ def test_the_title_says_how_many_checks_hold_or_were_missed():
 
 def test_a_report_without_the_std_model_says_so_in_one_line(monkeypatch):
     assert "gate 5 left out" not in printed(CHECKS)
-    monkeypatch.setattr(references, "has_single_track_drift", lambda: False)
+    monkeypatch.setattr(closed_forms, "has_single_track_drift", lambda: False)
     assert "gate 5 left out: it wants commonroad-vehicle-models" in printed(CHECKS)
 
 
@@ -73,7 +73,7 @@ def test_the_command_prints_the_checks_as_json(capsys):
 
 
 def test_a_missed_gate_is_said_and_the_command_still_succeeds(capsys, monkeypatch):
-    monkeypatch.setattr(gates, "prove", lambda spec: [replace(CHECKS[0], limit=0.01)])
+    monkeypatch.setattr(checks, "prove", lambda spec: [replace(CHECKS[0], limit=0.01)])
     cli.main(["car", "report"])
     assert "1 of 1 checks MISSED" in capsys.readouterr().out
 
@@ -88,7 +88,7 @@ def test_an_unknown_car_is_refused_with_the_near_one(capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_plot_is_drawn(name, tmp_path):
-    paths = plots.draw(car_named(name), tmp_path / "new")
+    paths = manoeuvre_plots.draw(car_named(name), tmp_path / "new")
     assert [path.stem.removeprefix(f"{name}_") for path in paths] == [
         "skid_pad",
         "step_steer",
@@ -101,13 +101,13 @@ def test_every_plot_is_drawn(name, tmp_path):
         with Image.open(path) as picture:
             assert picture.format == "PNG"
             colours = picture.convert("RGB").getcolors(1 << 24) or []
-            assert tuple(int(plots.CAR[i : i + 2], 16) for i in (1, 3, 5)) in {
+            assert tuple(int(manoeuvre_plots.CAR[i : i + 2], 16) for i in (1, 3, 5)) in {
                 colour for _, colour in colours
             } or path.stem.endswith("ellipse")
 
 
 @pytest.mark.usefixtures("driven")
 def test_the_command_writes_the_plots_it_names(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(plots, "draw", lambda spec, folder: [folder / "a.png"])
+    monkeypatch.setattr(manoeuvre_plots, "draw", lambda spec, folder: [folder / "a.png"])
     cli.main(["car", "report", "--out", str(tmp_path)])
     assert f"plot: {tmp_path / 'a.png'}" in capsys.readouterr().out.replace("\n", "")

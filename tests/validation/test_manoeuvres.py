@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from racer.car.spec import deepracer
-from racer.proving import manoeuvres
-from racer.proving.manoeuvres import Response, ground
+from racer.validation import manoeuvres
+from racer.validation.manoeuvres import Response, ground
 
 SPEC = deepracer()
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from racer.car.spec import GRAVITY, PRESETS, CarSpec, car_named, deepracer
-from racer.proving import gates, manoeuvres, references
-from racer.proving.gates import Check
+from racer.validation import checks, closed_forms, manoeuvres
+from racer.validation.checks import Check
 
 SPEC = deepracer()
 
@@ -32,17 +32,19 @@ def named(checks: list[Check], word: str) -> Check:
 
 
 def test_a_slow_car_turns_on_the_kinematic_radius(spec):
-    assert_all_hold(gates.low_speed_turn(spec))
+    assert_all_hold(checks.low_speed_turn(spec))
 
 
 def test_grip_on_the_skid_pad_is_the_front_axles_limit_at_every_heading_and_side(spec):
-    assert_all_hold(gates.lateral_grip(spec))
+    assert_all_hold(checks.lateral_grip(spec))
 
 
 def test_the_default_cars_tyres_slide_within_its_lock():
     pad = manoeuvres.skid_pad(SPEC, np.zeros(1), np.ones(1), manoeuvres.pace(SPEC))
     assert pad.peak_steering < 0.5 * SPEC.steering_limit
-    assert pad.peak[0] == pytest.approx(references.lateral_limit(SPEC, pad.peak_steering), rel=0.01)
+    assert pad.peak[0] == pytest.approx(
+        closed_forms.lateral_limit(SPEC, pad.peak_steering), rel=0.01
+    )
     assert pad.peak[0] > 0.88 * SPEC.friction * GRAVITY
 
 
@@ -52,12 +54,12 @@ def test_stiff_tyres_on_a_low_car_corner_at_mu_g(friction):
     stiff = replace(
         SPEC, friction=friction, stiffness_front=30.0, stiffness_rear=33.0, mass_height=0.01
     )
-    pad = manoeuvres.skid_pad(stiff, gates.HEADINGS, gates.SIDES, manoeuvres.pace(stiff))
+    pad = manoeuvres.skid_pad(stiff, checks.HEADINGS, checks.SIDES, manoeuvres.pace(stiff))
     np.testing.assert_allclose(pad.peak, friction * GRAVITY, rtol=0.02)
 
 
 def test_the_car_stops_in_v2_over_2_mu_g_coasts_by_its_drag_and_never_creeps(spec):
-    assert_all_hold(gates.braking_and_coasting(spec))
+    assert_all_hold(checks.braking_and_coasting(spec))
 
 
 def test_a_car_with_more_friction_than_declared_is_still_quiet_at_low_speed(spec):
@@ -65,73 +67,73 @@ def test_a_car_with_more_friction_than_declared_is_still_quiet_at_low_speed(spec
 
 
 def test_tyres_too_stiff_for_the_substep_are_noticed():
-    checks = gates.braking_and_coasting(replace(SPEC, slip_speed=0.5))
+    checks = checks.braking_and_coasting(replace(SPEC, slip_speed=0.5))
     assert not named(checks, "unrest").is_passed
 
 
 def test_without_load_sensitivity_the_braking_limit_is_mu_g():
     flat = replace(SPEC, load_sensitivity=0.0)
-    assert references.braking_limit(flat) == pytest.approx(SPEC.friction * GRAVITY)
+    assert closed_forms.braking_limit(flat) == pytest.approx(SPEC.friction * GRAVITY)
     stop = manoeuvres.full_stop(flat, 3.0)
     ideal = stop.speed[0] ** 2 / (2 * SPEC.friction * GRAVITY)
     assert stop.distance[-1] == pytest.approx(ideal, rel=0.02)
 
 
 def test_yaw_gain_and_understeer_are_those_of_the_linear_single_track(spec):
-    assert_all_hold(gates.steady_cornering(spec))
+    assert_all_hold(checks.steady_cornering(spec))
 
 
 def test_a_step_of_the_steering_is_answered_as_by_the_std_model(spec):
-    assert_all_hold(gates.step_steer(spec))
+    assert_all_hold(checks.step_steer(spec))
 
 
 @pytest.mark.parametrize(
     "other", [{"inertia_z": 2.0}, {"stiffness_front": 1.3, "stiffness_rear": 1.3}]
 )
 def test_std_with_other_numbers_answers_otherwise(monkeypatch, spec, other):
-    real = references.single_track_drift
+    real = closed_forms.single_track_drift
 
     def changed(car: CarSpec, *how: float):
         return real(replace(car, **{key: k * getattr(car, key) for key, k in other.items()}), *how)
 
-    monkeypatch.setattr(references, "single_track_drift", changed)
-    assert not all(check.is_passed for check in gates.step_steer(spec))
+    monkeypatch.setattr(closed_forms, "single_track_drift", changed)
+    assert not all(check.is_passed for check in checks.step_steer(spec))
 
 
 def test_std_refuses_a_car_with_two_kinds_of_tyre():
     with pytest.raises(ValueError, match="same stiffness"):
-        references.single_track_drift(SPEC, 2.0, 0.1, 0.1)
+        closed_forms.single_track_drift(SPEC, 2.0, 0.1, 0.1)
 
 
 def test_load_moves_by_m_a_h_and_combined_slip_stays_in_the_friction_circle(spec):
-    assert_all_hold(gates.transfer_and_combined_slip(spec))
+    assert_all_hold(checks.transfer_and_combined_slip(spec))
 
 
 def test_a_lap_takes_the_same_time_with_half_the_substep(spec):
-    assert_all_hold(gates.half_the_substep(spec))
+    assert_all_hold(checks.half_the_substep(spec))
 
 
 @pytest.mark.slow
 def test_a_car_drives_the_same_bits_mirrored_reset_among_others_and_in_another_process(spec):
-    assert_all_hold(gates.same_bits(spec))
+    assert_all_hold(checks.same_bits(spec))
 
 
 def miscounted(monkeypatch, name: str, factor: float) -> None:
     """Let a reference say something else."""
-    real = getattr(references, name)
-    monkeypatch.setattr(references, name, lambda *args: real(*args) * factor)
+    real = getattr(closed_forms, name)
+    monkeypatch.setattr(closed_forms, name, lambda *args: real(*args) * factor)
 
 
 @pytest.mark.parametrize(
     ("gate", "reference", "factor", "word"),
     [
-        (gates.lateral_grip, "lateral_limit", 0.94, "front axle's limit"),
-        (gates.braking_and_coasting, "braking_limit", 1.04, "shifted loads"),
+        (checks.lateral_grip, "lateral_limit", 0.94, "front axle's limit"),
+        (checks.braking_and_coasting, "braking_limit", 1.04, "shifted loads"),
         pytest.param(
-            *(gates.braking_and_coasting, "coasting_speed", 1.02, "coasting"),
+            *(checks.braking_and_coasting, "coasting_speed", 1.02, "coasting"),
             marks=pytest.mark.slow,
         ),
-        (gates.steady_cornering, "understeer_gradient", 1.08, "gradient"),
+        (checks.steady_cornering, "understeer_gradient", 1.08, "gradient"),
     ],
 )
 def test_a_gate_is_missed_where_the_car_is_not_what_its_numbers_say(
@@ -143,13 +145,13 @@ def test_a_gate_is_missed_where_the_car_is_not_what_its_numbers_say(
 
 def test_without_the_std_model_every_other_gate_is_still_driven(monkeypatch):
     for name in ("low_speed_turn", "lateral_grip", "braking_and_coasting", "steady_cornering"):
-        monkeypatch.setattr(gates, name, lambda spec, name=name: [name])
+        monkeypatch.setattr(checks, name, lambda spec, name=name: [name])
     for name in ("transfer_and_combined_slip", "half_the_substep", "same_bits", "step_steer"):
-        monkeypatch.setattr(gates, name, lambda spec, name=name: [name])
-    assert "step_steer" in gates.prove(SPEC)
-    monkeypatch.setattr(references, "has_single_track_drift", lambda: False)
-    assert len(gates.prove(SPEC)) == 7
-    assert "step_steer" not in gates.prove(SPEC)
+        monkeypatch.setattr(checks, name, lambda spec, name=name: [name])
+    assert "step_steer" in checks.prove(SPEC)
+    monkeypatch.setattr(closed_forms, "has_single_track_drift", lambda: False)
+    assert len(checks.prove(SPEC)) == 7
+    assert "step_steer" not in checks.prove(SPEC)
 
 
 def test_a_difference_is_a_share_of_the_reference_or_a_plain_one():
