@@ -195,8 +195,8 @@ def write_entry(
         >>> racer.write_entry(q_network, "dqn.entry.zip", sensor="state", actions="discrete")
         >>> racer.drive("dqn.entry.zip", track="bowtie").lap_times_s
     """
-    from racer.policy.foreign import write_foreign_entry
-    from racer.policy.signing import read_key
+    from racer.entries.external_policy import write_foreign_entry
+    from racer.entries.signing import read_key
 
     path = Path(path)
     write_foreign_entry(
@@ -234,8 +234,8 @@ def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapRes
     from dataclasses import replace
 
     from racer.controllers import PILOTS
+    from racer.entries.package import read_entry
     from racer.judge import home_race, judge_entries, race_rules
-    from racer.policy.entry import read_entry
 
     racer = str(entry) if str(entry) in PILOTS else read_entry(entry)
     result = judge_entries([racer], track, race_rules(laps, like=home_race(racer)), seed)[0]

@@ -16,7 +16,7 @@ from racer.track.track_file import SETS, TrackFile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from racer.policy.entry import Entry
+    from racer.entries.package import Entry
 
 
 def tracks_of(chosen: str) -> list[str]:

@@ -10,7 +10,7 @@ from racer.board.many import run_season
 from racer.board.season import Season
 from racer.board.store import Store
 from racer.cli.output import progress
-from racer.policy.entry import read_entry, write_entry
+from racer.entries.package import read_entry, write_entry
 
 
 def main() -> None:

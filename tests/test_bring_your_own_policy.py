@@ -11,8 +11,8 @@ from torch import nn
 
 import racer
 from racer import cli
-from racer.policy.entry import read_entry
-from racer.policy.onnx_policy import OnnxPolicy
+from racer.entries.onnx_policy import OnnxPolicy
+from racer.entries.package import read_entry
 
 PAGE = Path(__file__).parents[1] / "docs" / "bring-your-own-policy.md"
 DQN, SAC, STEADY = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

@@ -195,7 +195,7 @@ def test_the_staircase_is_read_from_the_real_package(modules):
         ("racer.envs", "import pybullet as bullet", "only racer.world.pybullet_client"),
         ("racer.world", "import pybullet", "only racer.world.pybullet_client"),
         ("racer.judge", "def f():\n    import sqlite3", "only racer.board.store"),
-        ("racer.policy.net", "from stable_baselines3 import PPO", "only racer.training"),
+        ("racer.entries.net", "from stable_baselines3 import PPO", "only racer.training"),
     ],
 )
 def test_a_climb_is_noticed(module, source, word):
@@ -209,7 +209,7 @@ def test_a_climb_is_noticed(module, source, word):
     [
         ("racer.world.pybullet_client", "import pybullet\nfrom racer.car.spec import CarSpec"),
         ("racer.world.bullet", "from racer import __version__"),
-        ("racer.policy.entry", "from racer import __version__"),
+        ("racer.entries.package", "from racer import __version__"),
         (
             "racer.training.ppo",
             "from stable_baselines3 import PPO\nfrom racer.training import config",
@@ -236,9 +236,9 @@ def test_a_walk_down_is_allowed(module, source):
 def test_a_heavy_import_is_noticed_through_other_modules(inner, is_noticed):
     sources = {
         "racer": "",
-        "racer.cli": "from racer.policy import net",
-        "racer.policy": "",
-        "racer.policy.net": inner,
+        "racer.cli": "from racer.entries import net",
+        "racer.entries": "",
+        "racer.entries.net": inner,
     }
     modules = {name: imports(source, name) for name, source in sources.items()}
     assert bool(heavy_at_the_doors(modules, ("racer.cli",))) == is_noticed

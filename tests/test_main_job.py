@@ -6,7 +6,7 @@ import re
 import pytest
 
 from racer.cli import main
-from racer.policy.entry import read_entry
+from racer.entries.package import read_entry
 from tests.training.test_run import SMALL
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from racer.cli import main
+from racer.entries.package import read_entry, write_entry
 from racer.errors import EntryError
-from racer.policy.entry import read_entry, write_entry
-from tests.policy.test_entry import FIELDS, POLICY
+from tests.entries.test_package import FIELDS, POLICY
 
 NAMES = {
     "tracks generate": ("tracks", "generate", "--seed", "7", "--out"),

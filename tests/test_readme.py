@@ -56,7 +56,7 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
         return find("quick" if name == "imported/imported.yaml" else name, *rest)
 
     monkeypatch.setattr("racer.assets.find", found)
-    monkeypatch.setattr("racer.policy.entry.read_entry", stop)
+    monkeypatch.setattr("racer.entries.package.read_entry", stop)
     monkeypatch.setattr("racer.judge.judge_entries", stop)
     monkeypatch.setattr("racer.board.standing.rank", stop)
     monkeypatch.setattr("racer.reward.RewardSource.find", stop)

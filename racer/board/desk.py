@@ -15,9 +15,9 @@ from racer.board.season import Season
 from racer.board.standing import sentence
 from racer.board.store import Store
 from racer.board.trial import drive, refuse_misfit, refuse_other_roads
+from racer.entries.entry_check import check_entry
+from racer.entries.package import read_entry
 from racer.errors import BoardError, EntryError, RacerError
-from racer.policy.check import check_entry
-from racer.policy.entry import read_entry
 
 WAITING = 20
 """The most entries that wait at once."""

@@ -19,9 +19,9 @@ from racer.board.fingerprint import fingerprint
 from racer.board.season import Run, Season
 from racer.board.store import Store
 from racer.board.trial import drive, road_sha256
+from racer.entries.entry_check import check_entry
+from racer.entries.package import Entry, read_entry
 from racer.errors import BoardError, EntryError, RacerError
-from racer.policy.check import check_entry
-from racer.policy.entry import Entry, read_entry
 
 
 class Heat(NamedTuple):

@@ -19,8 +19,8 @@ from racer.board.record import Row, board_name
 from racer.board.season import Run, Season
 from racer.board.store import Store
 from racer.board.trial import refuse_misfit, refuse_other_roads
+from racer.entries.package import read_entry
 from racer.errors import BoardError, EntryError, RacerError
-from racer.policy.entry import read_entry
 
 Key = TypeVar("Key", bound=Hashable)
 Tell = Callable[[int, int], None]

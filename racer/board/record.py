@@ -6,8 +6,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
+from racer.entries.package import LABEL, is_label
 from racer.errors import BoardError
-from racer.policy.entry import LABEL, is_label
 
 
 @dataclass(frozen=True)

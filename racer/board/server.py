@@ -22,8 +22,8 @@ from racer.board.page import markup
 from racer.board.page.site import write_site
 from racer.board.season import Season
 from racer.board.store import Store
+from racer.entries.archive import MAX_BYTES
 from racer.errors import BoardError
-from racer.policy.archive import MAX_BYTES
 
 HAND_IN, QUEUE = "/entries", "/queue.json"
 SLOWEST = 60.0

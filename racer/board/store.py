@@ -21,8 +21,8 @@ from racer.board import schema
 from racer.board.chain import FIRST, Chain, canonical, chained, walk
 from racer.board.record import Record, Row, board_name, row_of, rows_of
 from racer.board.season import Season
+from racer.entries.package import Entry
 from racer.errors import BoardError
-from racer.policy.entry import Entry
 
 HOUSE = "house"
 """Stands for the digest of a pilot, which is a part of racer and has no package."""

@@ -14,10 +14,10 @@ from racer.board.replay import Replay, Verdict, compare, differing, pack, record
 from racer.board.season import Run, Season
 from racer.board.store import HOUSE, Row, Store
 from racer.controllers import PILOTS
+from racer.entries.package import Entry, read_entry
+from racer.entries.sandbox import BoxedPolicy
 from racer.errors import BoardError, EntryError, RacerError
 from racer.judge import LapResult
-from racer.policy.box import BoxedPolicy
-from racer.policy.entry import Entry, read_entry
 from racer.track import Place, load_track
 from racer.world import CarState
 

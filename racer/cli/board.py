@@ -38,7 +38,7 @@ def board_submit(
     from racer.board.store import Store
     from racer.board.trial import try_on
     from racer.cli.season import secret_of
-    from racer.policy.check import check_entry
+    from racer.entries.entry_check import check_entry
 
     racer, rules = racer_named(entry), load_season(season)
     package = None if isinstance(racer, str) else racer
@@ -231,7 +231,7 @@ def board_replay(
     from racer.board.store import Store
     from racer.board.trial import again
     from racer.cli.race import Shot
-    from racer.policy.entry import read_entry
+    from racer.entries.package import read_entry
     from racer.rendering.video_format import refuse_form, size_of
 
     if video is None:

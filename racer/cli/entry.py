@@ -9,7 +9,7 @@ from racer.cli.output import command, print_json
 from racer.errors import ConfigError, EntryError
 
 if TYPE_CHECKING:
-    from racer.policy.check import Checked
+    from racer.entries.entry_check import Checked
 
 
 def entry_write(
@@ -44,8 +44,8 @@ def entry_write(
         author: Who made it.
         key: Sign it with this private key, made by `racer board keygen`.
     """
-    from racer.policy.foreign import write_foreign_entry
-    from racer.policy.signing import read_key
+    from racer.entries.external_policy import write_foreign_entry
+    from racer.entries.signing import read_key
 
     path = out or Path(f"{policy.stem}.entry.zip")
     checked = write_foreign_entry(
@@ -86,8 +86,8 @@ def board_check(entry: Path, json: bool = False) -> None:
         entry: The entry, NAME.entry.zip.
         json: Print the outcome as JSON.
     """
-    from racer.policy.check import check_entry
-    from racer.policy.entry import read_entry
+    from racer.entries.entry_check import check_entry
+    from racer.entries.package import read_entry
 
     try:
         checked = check_entry(read_entry(entry))
@@ -121,7 +121,7 @@ def board_keygen(out: Path = Path("racer.key")) -> None:
     Args:
         out: The private key's file, which must not exist. Keep it to yourself.
     """
-    from racer.policy.signing import make_key
+    from racer.entries.signing import make_key
 
     public = make_key(out)
     print(f"private key: {out}")

@@ -13,8 +13,8 @@ from racer.errors import ConfigError, TrackError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from racer.entries.package import Entry
     from racer.judge import LapResult
-    from racer.policy.entry import Entry
     from racer.race import RaceConfig
     from racer.sensors import Sensors
 
@@ -123,7 +123,7 @@ def _check_home(track: str, name: str) -> None:
 def racer_named(word: str) -> Entry | str:
     """The entry whose package a word names, or the word itself where it names a pilot."""
     from racer.controllers import PILOTS
-    from racer.policy.entry import read_entry
+    from racer.entries.package import read_entry
 
     return word if word in PILOTS else read_entry(Path(word))
 

@@ -176,7 +176,7 @@ def export(
         int8: Quantize the policy to 8 bits, calibrated on what it sees in the race of the run's
             evaluations, and race it beside the float32 one.
     """
-    from racer.policy.signing import read_key
+    from racer.entries.signing import read_key
 
     own = f"{run.resolve().name}-int8" if int8 else run.resolve().name
     path, name = out or Path(f"{own}.entry.zip"), name or own

@@ -19,7 +19,7 @@ from racer.track import Track, load_track
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from racer.policy.entry import Entry
+    from racer.entries.package import Entry
 
 ACROSS = 24
 """Cells from border to border and a little beyond."""

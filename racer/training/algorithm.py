@@ -14,8 +14,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.errors import ConfigError
-from racer.policy.layers import OBSERVATION, Layers
-from racer.policy.networks import ACTIVATIONS, DeterministicActor, embedder
+from racer.networks.modules import ACTIVATIONS, DeterministicActor, embedder
+from racer.networks.network_config import OBSERVATION, Layers
 from racer.sensors import Observations
 from racer.training.config import RunConfig
 from racer.training.rollout import rollout_for

@@ -18,9 +18,9 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from racer.assets.atomic import write_own
 from racer.assets.terminal import command
+from racer.entries.interface import interface_of
 from racer.envs import RacerVectorEnv
 from racer.errors import RunError
-from racer.policy.interface import interface_of
 from racer.registration import ENV_IDS
 from racer.training.config import RunConfig
 from racer.training.folder import Run

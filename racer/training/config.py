@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from racer.assets.document import Document
 from racer.envs import EnvConfig, Tracks
-from racer.policy.layers import PRESETS, Filters, Layers
+from racer.networks.network_config import PRESETS, Filters, Layers
 
 
 def _several(value: Any) -> Any:

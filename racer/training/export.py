@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from racer.policy.entry import TrainedOn, write_entry
-from racer.policy.export import input_shapes, to_onnx
-from racer.policy.signing import PrivateKey
+from racer.entries.package import TrainedOn, write_entry
+from racer.entries.signing import PrivateKey
+from racer.networks.onnx_export import input_shapes, to_onnx
 from racer.registration import ENV_IDS
 from racer.track import load_track
 from racer.training.config import RunConfig

@@ -21,8 +21,8 @@ import yaml
 from racer.assets.atomic import write_atomically
 from racer.assets.document import parse, read, validate
 from racer.assets.notebook import Video, card
+from racer.entries.package import LABEL, is_label
 from racer.errors import RacerError, RunError
-from racer.policy.entry import LABEL, is_label
 from racer.reward.reward_file import RewardSource
 from racer.training.checkpoints import Checkpoints
 from racer.training.config import RunConfig

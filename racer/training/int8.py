@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from racer.entries.onnx_policy import OnnxPolicy
+from racer.entries.package import Entry, read_entry
+from racer.entries.signing import PrivateKey
 from racer.judge import LapResult, Policy, judge_entries, race_rules
-from racer.policy.entry import Entry, read_entry
-from racer.policy.onnx_policy import OnnxPolicy
-from racer.policy.quantize import quantize
-from racer.policy.signing import PrivateKey
+from racer.networks.quantize import quantize
 from racer.sensors import Observations
 from racer.tables import Column, FittedTable
 from racer.training.config import RunConfig
@@ -42,7 +42,7 @@ class Measured(NamedTuple):
 def export_int8(
     folder: Path, out: Path, name: str, key: PrivateKey | None = None
 ) -> tuple[Measured, Measured]:
-    """Write a run's best policy as an entry of 8-bit numbers; see `racer.policy.quantize`.
+    """Write a run's best policy as an entry of 8-bit numbers; see `racer.networks.quantize`.
 
     The float32 policy drives the race of the run's evaluations on their first track, and what it
     sees there is what the 8-bit one is calibrated on. Then that one drives the same race.

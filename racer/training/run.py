@@ -18,7 +18,7 @@ from tensorboard.compat.proto import event_pb2
 from racer.assets import terminal
 from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RunError
-from racer.policy.networks import DeterministicActor
+from racer.networks.modules import DeterministicActor
 from racer.reward.neighbour_files import files_beside
 from racer.reward.reward_file import RewardSource
 from racer.scrutiny.states import Case, states

@@ -12,7 +12,7 @@ from stable_baselines3.common.torch_layers import NatureCNN
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.errors import RunError
-from racer.policy.layers import PRESETS, Layers
+from racer.networks.network_config import PRESETS, Layers
 from racer.training.folder import Run
 from racer.training.run import learner
 

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from racer.errors import RunError
-from racer.policy.layers import OBSERVATION
+from racer.networks.network_config import OBSERVATION
 from racer.sensors import Observations
 
 ALIGNED = 64

@@ -19,8 +19,8 @@ from stable_baselines3.common.logger import Figure, Image, TensorBoardOutputForm
 from racer.car.spec import car_named
 from racer.judge import LapResult, judge, race_rules
 from racer.laptime import limit_of
-from racer.policy.layers import OBSERVATION
-from racer.policy.networks import Standardise
+from racer.networks.modules import Standardise
+from racer.networks.network_config import OBSERVATION
 from racer.race import Ending
 from racer.rendering.line_plots import driven_line
 from racer.rendering.race_video import film

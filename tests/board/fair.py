@@ -6,10 +6,10 @@ from racer.board.season import Season
 from racer.board.store import Store
 from racer.board.trial import try_on
 from racer.car.action_space import ActionSpace
-from racer.policy.entry import TrainedOn, read_entry, write_entry
+from racer.entries.package import TrainedOn, read_entry, write_entry
 from racer.sensors import StateConfig
 from racer.sensors.state_sensor import SIZE
-from tests.policy.test_onnx_policy import steady
+from tests.entries.test_onnx_policy import steady
 
 FAIR = Season(name="fair", tracks=("oval",), seeds=(0, 1), laps=2, time_limit=40, ranking="iqm")
 BITE = "</script><img src=x onerror=a()>\"'&"

@@ -5,7 +5,7 @@ from typing import Any
 
 from racer.board.season import Season
 from racer.car.action_space import ActionSpace
-from racer.policy.entry import TrainedOn, read_entry, write_entry
+from racer.entries.package import TrainedOn, read_entry, write_entry
 from racer.sensors.config import CameraConfig
 
 SPRING = Season(name="spring", tracks=("bowtie",), time_limit=60)

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from racer.car.action_space import ActionSpace
 from racer.cli import main
-from racer.policy.entry import TrainedOn, write_entry
-from racer.policy.signing import public_key, read_key
+from racer.entries.package import TrainedOn, write_entry
+from racer.entries.signing import public_key, read_key
 from racer.sensors.config import StateConfig
 from racer.sensors.state_sensor import SIZE
 

@@ -16,8 +16,8 @@ from racer.board.season import Season
 from racer.board.store import Store
 from racer.board.trial import try_on
 from racer.cli import main
+from racer.entries.package import read_entry
 from racer.errors import BoardError
-from racer.policy.entry import read_entry
 from tests.board.fair import LOOK, package
 
 QUICK = Season(name="quick", tracks=("oval",), seeds=(0, 1), laps=1, time_limit=4, ranking="iqm")

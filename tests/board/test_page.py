@@ -19,8 +19,8 @@ from racer.board.secret import commitment
 from racer.board.store import Store
 from racer.board.trial import again, try_on
 from racer.cli import main
+from racer.entries.package import read_entry
 from racer.errors import BoardError
-from racer.policy.entry import read_entry
 from racer.world import yaw_of
 from tests.board.fair import BITE, FAIR, LONG, fill
 from tests.board.given import forge

@@ -10,8 +10,8 @@ from racer import __version__
 from racer.board import schema
 from racer.board import store as room
 from racer.board.store import Row, Store
+from racer.entries.package import read_entry
 from racer.errors import BoardError
-from racer.policy.entry import read_entry
 from tests.board.given import RESULT, SPRING, make_entry, sql
 
 

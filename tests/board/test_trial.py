@@ -16,12 +16,12 @@ from racer.board.standing import rank
 from racer.board.store import _COLUMNS, Store
 from racer.board.trial import again, replay_of, try_on, verify
 from racer.car.action_space import ActionSpace
+from racer.entries.package import TrainedOn, read_entry, write_entry
 from racer.errors import BoardError
-from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.sensors import StateConfig
 from racer.sensors.state_sensor import SIZE
 from tests.board.given import forge, sql
-from tests.policy.test_onnx_policy import graph, steady
+from tests.entries.test_onnx_policy import graph, steady
 
 SEASON = Season(name="short", tracks=("oval",), seeds=(0, 1), laps=1, time_limit=20, ranking="iqm")
 SPACE = ActionSpace(speed=(1.0, 2.0))

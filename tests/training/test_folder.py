@@ -11,8 +11,8 @@ import torch
 
 from racer.assets.document import read
 from racer.cli import main
+from racer.entries.package import read_entry
 from racer.errors import RunError
-from racer.policy.entry import read_entry
 from racer.reward import RewardSource
 from racer.track import load_track
 from racer.training.config import RunConfig

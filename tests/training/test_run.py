@@ -15,11 +15,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from racer.assets.document import validate
 from racer.cli.train import STOPPED
+from racer.entries.entry_check import check_entry
+from racer.entries.package import read_entry
 from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
 from racer.judge import home_race, judge_entry, race_rules
-from racer.policy.check import check_entry
-from racer.policy.entry import read_entry
 from racer.reward.timeout import deadline
 from racer.training.algorithm import build
 from racer.training.config import RunConfig

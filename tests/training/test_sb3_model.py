@@ -17,10 +17,10 @@ from stable_baselines3.common.torch_layers import FlattenExtractor, NatureCNN
 
 import racer
 from racer.assets.document import validate
+from racer.entries.onnx_policy import OnnxPolicy
+from racer.entries.package import read_entry
 from racer.envs import RacerEnv
 from racer.errors import RunError
-from racer.policy.entry import read_entry
-from racer.policy.onnx_policy import OnnxPolicy
 from racer.sensors import Observations
 from racer.training.algorithm import SensorFeatures
 from racer.training.config import RunConfig

@@ -13,7 +13,7 @@ from racer.board.page.view import Film, View
 from racer.board.record import Record, Row, when
 from racer.board.score import OUTCOMES, score
 from racer.board.store import HOUSE
-from racer.policy.entry import Manifest, TrainedOn
+from racer.entries.package import Manifest, TrainedOn
 
 KINDS = {"submission": "handed in", "withdrawal": "withdrawn", "dispute": "disputed"}
 

@@ -22,8 +22,8 @@ from racer.board.season import Run, Season
 from racer.board.standing import every_entry
 from racer.board.store import HOUSE, Store
 from racer.board.trial import examine, replay_of
+from racer.entries.package import Manifest, read_entry
 from racer.errors import BoardError, RacerError
-from racer.policy.entry import Manifest, read_entry
 from racer.track import load_track
 
 SCRIPTS = ("replay.js", "desk.js")

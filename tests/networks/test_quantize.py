@@ -13,13 +13,13 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-from racer.policy.graph import check_graph
-from racer.policy.onnx_policy import OnnxPolicy, open_session
-from racer.policy.quantize import FRAMES, _Frames, quantize
+from racer.entries.onnx_check import check_graph
+from racer.entries.onnx_policy import OnnxPolicy, open_session
+from racer.networks.quantize import FRAMES, _Frames, quantize
 from racer.sensors.config import CameraConfig, LidarConfig
 from racer.sensors.state_sensor import SIZE
-from tests.policy.test_box import DISCRETE, entry, model
-from tests.policy.test_graph import refusal
+from tests.entries.test_onnx_check import refusal
+from tests.entries.test_sandbox import DISCRETE, entry, model
 
 FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
 DRAWS = np.random.default_rng(0)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from racer.policy.layers import PRESETS, Layers
-from racer.policy.networks import DeterministicActor, Standardise, embedder
+from racer.networks.modules import DeterministicActor, Standardise, embedder
+from racer.networks.network_config import PRESETS, Layers
 
 
 def described(part):

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from gymnasium import spaces
 
 from racer.assets.document import validate
+from racer.entries.entry_check import Checked, check_entry
+from racer.entries.io_spec import words
+from racer.entries.package import TrainedOn, write_entry
+from racer.entries.sandbox_worker import first_line
+from racer.entries.signing import PrivateKey
 from racer.envs import EnvConfig
 from racer.errors import EntryError
-from racer.policy.cell import first_line
-from racer.policy.check import Checked, check_entry
-from racer.policy.entry import TrainedOn, write_entry
-from racer.policy.export import input_shapes, module_to_onnx, zeros
-from racer.policy.signature import words
-from racer.policy.signing import PrivateKey
+from racer.networks.onnx_export import input_shapes, module_to_onnx, zeros
 from racer.registration import ARGUMENTS, ENV_IDS
 from racer.track import load_track
 
@@ -114,7 +114,7 @@ def _exported(
     """
     import torch
 
-    from racer.policy.networks import Acting
+    from racer.networks.modules import Acting
 
     if not isinstance(module, torch.nn.Module):
         raise EntryError(

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from racer.policy.layers import ACTION, OBSERVATION
+from racer.networks.network_config import ACTION, OBSERVATION
 from racer.sensors.config import Sensors
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from racer.policy.networks import DeterministicActor
+    from racer.networks.modules import DeterministicActor
 
 OPSET = 18
 _EXPORTING = threading.Lock()

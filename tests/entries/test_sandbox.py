@@ -13,13 +13,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from racer.car.action_space import ActionSpace
+from racer.entries import sandbox, sandbox_worker
+from racer.entries.entry_check import PERIOD, check_entry
+from racer.entries.onnx_policy import OnnxPolicy
+from racer.entries.package import Entry, Manifest, TrainedOn
+from racer.entries.sandbox import BoxedPolicy
 from racer.errors import EntryError
 from racer.judge import in_process, judge_entries, race_rules
-from racer.policy import box, cell
-from racer.policy.box import BoxedPolicy
-from racer.policy.check import PERIOD, check_entry
-from racer.policy.entry import Entry, Manifest, TrainedOn
-from racer.policy.onnx_policy import OnnxPolicy
 from racer.sensors.config import CameraConfig, LidarConfig, StateConfig
 from racer.sensors.state_sensor import SIZE
 
@@ -155,19 +155,19 @@ MULTIPLY = [("MatMul", [f"large{k}", f"large{k}"], [f"large{k + 1}"], ()) for k 
 def refusal(policy, observation=ZEROS, **changes):
     """What the box says of a policy, at once or on an observation; and its process is gone."""
     pids = []
-    start = box._start
+    start = sandbox._start
 
     def noted():
         process = start()
         pids.append(process.pid)
         return process
 
-    box._start = noted
+    sandbox._start = noted
     try:
         with pytest.raises(EntryError) as caught, BoxedPolicy(entry(policy), **changes) as boxed:
             boxed(observation)
     finally:
-        box._start = start
+        sandbox._start = start
     (pid,) = pids
     assert not is_there(pid)
     return caught.value
@@ -194,7 +194,7 @@ def behaving(tmp_path, monkeypatch):
         script = tmp_path / "cell.py"
         script.write_text(
             "import ctypes, os, signal, socket, sys, time\n"
-            f"sys.path.insert(0, {str(Path(cell.__file__).parent)!r})\n"
+            f"sys.path.insert(0, {str(Path(sandbox_worker.__file__).parent)!r})\n"
             "import cell\n"
             "calls = 0\n"
             f"{before}\n"
@@ -208,7 +208,7 @@ def behaving(tmp_path, monkeypatch):
             "cell.open_session = lambda graph: Session()\n"
             "cell.main()\n"
         )
-        monkeypatch.setattr(box, "CELL", script)
+        monkeypatch.setattr(sandbox, "CELL", script)
 
     return put
 
@@ -293,7 +293,7 @@ def test_a_closed_box_says_so_and_closing_twice_is_no_error():
 
 
 def test_a_graph_is_refused_before_there_is_a_process(monkeypatch):
-    monkeypatch.setattr(box, "_start", lambda: pytest.fail("a process was started"))
+    monkeypatch.setattr(sandbox, "_start", lambda: pytest.fail("a process was started"))
     with pytest.raises(EntryError) as caught:
         BoxedPolicy(entry(b"hello"))
     assert caught.value.code == "graph"
@@ -448,7 +448,7 @@ def test_the_largest_quantized_package_that_is_allowed_fits_into_the_box():
 def test_whatever_a_policy_does_is_an_entry_error(behaving, monkeypatch, run, code):
     behaving(run)
     if "sleep" in run or "STOP" in run:  # no processor time passes then
-        monkeypatch.setattr(box, "CALL", 0.2)
+        monkeypatch.setattr(sandbox, "CALL", 0.2)
     error = refusal(STEADY)
     assert error.code == code
     assert str(error).isprintable()
@@ -473,8 +473,8 @@ def test_a_box_that_failed_is_closed(behaving):
 )
 def test_a_process_that_is_no_box_is_not_blamed_on_the_entry(tmp_path, monkeypatch, program):
     (tmp_path / "cell.py").write_text(program)
-    monkeypatch.setattr(box, "CELL", tmp_path / "cell.py")
-    monkeypatch.setattr(box, "PATIENCE", 0.3)
+    monkeypatch.setattr(sandbox, "CELL", tmp_path / "cell.py")
+    monkeypatch.setattr(sandbox, "PATIENCE", 0.3)
     assert refusal(STEADY).code == "box"
 
 
@@ -537,7 +537,7 @@ if sys.argv[3] == "hang":
 def test_no_process_outlives_the_judge(behaving, how):
     behaving("time.sleep(60)")
     judge = subprocess.Popen(
-        [sys.executable, "-c", LEAVING, __file__, str(box.CELL), how], stdout=subprocess.PIPE
+        [sys.executable, "-c", LEAVING, __file__, str(sandbox.CELL), how], stdout=subprocess.PIPE
     )
     assert judge.stdout is not None
     pid = int(judge.stdout.readline())

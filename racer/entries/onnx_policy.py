@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from racer.entries.onnx_check import check_graph
+from racer.entries.package import Entry
+from racer.entries.sandbox_worker import first_line, open_session
 from racer.errors import EntryError
-from racer.policy.cell import first_line, open_session
-from racer.policy.entry import Entry
-from racer.policy.graph import check_graph
-from racer.policy.layers import ACTION
+from racer.networks.network_config import ACTION
 from racer.sensors import Observations
 
 

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from racer.car.action_space import ActionSpace
+from racer.entries import archive
+from racer.entries.package import TrainedOn, read_entry, write_entry
 from racer.errors import EntryError
-from racer.policy import archive
-from racer.policy.entry import TrainedOn, read_entry, write_entry
 from racer.sensors.config import CameraConfig, StateConfig
 
 POLICY = bytes(range(256)) * 8
@@ -179,7 +179,7 @@ def test_a_manifest_field_out_of_range_is_not_written(tmp_path, change):
 
 
 def test_a_policy_over_the_limit_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("racer.policy.entry.MAX_BYTES", 2000)
+    monkeypatch.setattr("racer.entries.package.MAX_BYTES", 2000)
     with pytest.raises(EntryError, match="over 2,000") as caught:
         write_entry(tmp_path / "e", POLICY, **FIELDS)
     assert caught.value.code == "too_big"

@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from racer.car.action_space import ActionSpace
+from racer.entries.onnx_policy import OnnxPolicy, open_session
+from racer.entries.package import Entry, Manifest, TrainedOn
 from racer.errors import EntryError
-from racer.policy.entry import Entry, Manifest, TrainedOn
-from racer.policy.onnx_policy import OnnxPolicy, open_session
 from racer.sensors.config import CameraConfig, StateConfig
 from racer.sensors.state_sensor import SIZE
 
@@ -270,7 +270,7 @@ def test_an_observation_that_is_not_the_sensors_is_a_bug_of_the_caller(observati
 def test_running_a_policy_imports_neither_torch_nor_onnx():
     code = (
         "import sys\n"
-        "from racer.policy.onnx_policy import open_session\n"
+        "from racer.entries.onnx_policy import open_session\n"
         "open_session(sys.stdin.buffer.read())\n"
         "print(sorted({'torch', 'onnx', 'stable_baselines3'} & set(sys.modules)))"
     )

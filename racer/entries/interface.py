@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from racer.assets.document import Document
 from racer.car.action_space import ActionSpace
-from racer.policy.layers import ACTION, OBSERVATION
+from racer.networks.network_config import ACTION, OBSERVATION
 from racer.sensors.config import (
     CameraConfig,
     DiscretizedSectorLidarConfig,

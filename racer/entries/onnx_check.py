@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from racer.entries.io_spec import Parts, Signature
+from racer.entries.package import Entry
+from racer.entries.protobuf import Budget, Field, WireError, read_message
 from racer.errors import EntryError
-from racer.policy.entry import Entry
-from racer.policy.signature import Parts, Signature
-from racer.policy.wire import Budget, Field, WireError, read_message
 
 _EXPORTED = "ArgMax Cast Clip Concat Conv Div Gemm Relu Reshape Tanh Transpose"
 """What racer's own networks become."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from racer.policy.layers import OBSERVATION
+from racer.networks.network_config import OBSERVATION
 from racer.sensors import Observations
 
 FRAMES = 256

@@ -7,8 +7,8 @@ import pytest
 
 from racer.assets.document import validate
 from racer.car.action_space import ActionSpace
+from racer.entries.interface import interface_of
 from racer.envs import EnvConfig, RacerEnv
-from racer.policy.interface import interface_of
 from racer.sensors.state_sensor import AHEAD, MEANINGS
 
 SENSORS = [

@@ -21,10 +21,10 @@ from racer.assets.document import Document, explain
 from racer.assets.terminal import command
 from racer.car.action_space import ActionSpace
 from racer.car.spec import CarName
+from racer.entries.archive import MANIFEST, MAX_BYTES, POLICY, SIGNATURE, open_members
+from racer.entries.interface import Interface, interface_of
+from racer.entries.signing import PrivateKey, sign, signer_of
 from racer.errors import EntryError
-from racer.policy.archive import MANIFEST, MAX_BYTES, POLICY, SIGNATURE, open_members
-from racer.policy.interface import Interface, interface_of
-from racer.policy.signing import PrivateKey, sign, signer_of
 from racer.sensors.config import Sensors
 
 LABEL = "up to 60 printable characters on one line, without spaces around them"
@@ -145,7 +145,7 @@ def write_entry(
         author: Who made it, up to 60 characters.
         racer_version: The racer that wrote the entry.
         quantization: What the graph was quantized to.
-        key: Signs the entry; see `racer.policy.signing`.
+        key: Signs the entry; see `racer.entries.signing`.
         check: Called with the entry before it is written; what it raises leaves nothing behind.
 
     Returns:

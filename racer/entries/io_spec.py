@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from racer.entries.package import Manifest
 from racer.errors import EntryError
-from racer.policy.entry import Manifest
-from racer.policy.layers import ACTION, OBSERVATION
+from racer.networks.network_config import ACTION, OBSERVATION
 from racer.sensors import Observations
 
 Parts = Sequence[tuple[str, tuple[Any, ...], str]]

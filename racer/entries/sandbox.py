@@ -14,12 +14,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from racer.entries import sandbox_worker
+from racer.entries.onnx_check import check_graph
+from racer.entries.onnx_policy import cannot_load, cannot_run
+from racer.entries.package import Entry
 from racer.errors import EntryError
-from racer.policy import cell
-from racer.policy.entry import Entry
-from racer.policy.graph import check_graph
-from racer.policy.layers import ACTION
-from racer.policy.onnx_policy import cannot_load, cannot_run
+from racer.networks.network_config import ACTION
 from racer.sensors import Observations
 
 MEMORY = 640_000_000
@@ -33,7 +33,7 @@ CPU = 3600
 MAX_REPLY = 1000
 """The most bytes of an answer; an action has 8."""
 
-CELL = Path(cell.__file__)
+CELL = Path(sandbox_worker.__file__)
 _SLICE_MS = 20
 _CPU_OF_PROCESS = 2  # how Linux names the clock of a process; see clock_getcpuclockid(3)
 _KEPT = ("LD_LIBRARY_PATH", "SYSTEMROOT")
@@ -69,7 +69,7 @@ class BoxedPolicy:
             self.strength = self._prepare(memory)
             self._send(entry.policy, LOAD, "loading the graph")
             kind, content = self._receive()
-            if kind != cell.READY:
+            if kind != sandbox_worker.READY:
                 self._fail(kind, content)
         except BaseException:
             self.close()
@@ -96,7 +96,7 @@ class BoxedPolicy:
         try:
             self._send(content, CALL, "an observation")
             kind, content = self._receive()
-            if kind != cell.ACTION:
+            if kind != sandbox_worker.ACTION:
                 self._fail(kind, content)
             shape, dtype = self._signature.done
             if len(content) != np.dtype(dtype).itemsize * np.prod(shape):
@@ -129,7 +129,10 @@ class BoxedPolicy:
         except EntryError as problem:
             raise _no_box(f"its process did not start: {problem}") from problem
         strength = content.decode(errors="replace")
-        if kind != cell.READY or strength not in (cell.NAMESPACES, cell.LIMITS_ONLY):
+        if kind != sandbox_worker.READY or strength not in (
+            sandbox_worker.NAMESPACES,
+            sandbox_worker.LIMITS_ONLY,
+        ):
             raise _no_box(f"its process said {strength!r:.80}")
         return strength
 
@@ -140,7 +143,7 @@ class BoxedPolicy:
         self._doing = doing
         assert self._process.stdin is not None
         pipe = self._process.stdin.fileno()
-        for part in (cell.LENGTH.pack(len(content)), content):
+        for part in (sandbox_worker.LENGTH.pack(len(content)), content):
             left = memoryview(part)
             while left:
                 self._wait(pipe, select.POLLOUT)
@@ -153,7 +156,7 @@ class BoxedPolicy:
 
     def _receive(self) -> tuple[bytes, bytes]:
         """Kind and content of an answer; what comes from there is not to be trusted."""
-        kind, size = cell.REPLY.unpack(self._read(cell.REPLY.size))
+        kind, size = sandbox_worker.REPLY.unpack(self._read(sandbox_worker.REPLY.size))
         if size > MAX_REPLY:
             self._crash("gave an answer that is none")
         return kind, self._read(size)
@@ -183,13 +186,13 @@ class BoxedPolicy:
     def _fail(self, kind: bytes, content: bytes) -> NoReturn:
         text = content.decode(errors="replace")
         why = "".join(one if one.isprintable() else "?" for one in text)[:300]
-        if kind == cell.GRAPH:
+        if kind == sandbox_worker.GRAPH:
             raise cannot_load(self.name, why)
-        if kind == cell.RUN:
+        if kind == sandbox_worker.RUN:
             raise cannot_run(self.name, why)
-        if kind == cell.WRONG:
+        if kind == sandbox_worker.WRONG:
             raise self._signature.refusal(why)
-        if kind == cell.MEMORY:
+        if kind == sandbox_worker.MEMORY:
             raise EntryError(
                 f"{self.name}: over {self._doing}, the policy asked for more memory than it may "
                 f"have: {why}; train a smaller network",

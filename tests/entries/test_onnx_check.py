@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from racer.car.action_space import ActionSpace
+from racer.entries.onnx_check import FLOW, OPERATORS, check_graph
+from racer.entries.package import Entry, Manifest, TrainedOn
+from racer.entries.protobuf import MAX_FIELDS, Budget, Field, WireError, read_message
 from racer.errors import EntryError
-from racer.policy.entry import Entry, Manifest, TrainedOn
-from racer.policy.graph import FLOW, OPERATORS, check_graph
-from racer.policy.wire import MAX_FIELDS, Budget, Field, WireError, read_message
 from racer.sensors.config import StateConfig
 from racer.sensors.state_sensor import SIZE
 
@@ -403,7 +403,7 @@ def test_the_budget_is_for_the_whole_document():
 
 @pytest.mark.slow
 def test_reading_a_graph_imports_neither_onnx_nor_onnxruntime():
-    code = "import sys, racer.policy.check, racer.policy.box\n" + (
+    code = "import sys, racer.entries.entry_check, racer.entries.sandbox\n" + (
         "print(sorted({'torch', 'onnx', 'onnxruntime', 'cryptography'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from racer.entries.package import Entry
+from racer.entries.sandbox import BoxedPolicy
 from racer.errors import EntryError
-from racer.policy.box import BoxedPolicy
-from racer.policy.entry import Entry
 from racer.sensors import Observations
 from racer.world import CONTROL_RATE
 

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from racer.car.action_space import ActionSpace
+from racer.entries.package import TrainedOn, read_entry, write_entry
+from racer.entries.signing import make_key, public_key, read_key, sign
 from racer.errors import EntryError
-from racer.policy.entry import TrainedOn, read_entry, write_entry
-from racer.policy.signing import make_key, public_key, read_key, sign
 from racer.sensors.config import StateConfig
 
 POLICY = bytes(range(256)) * 8

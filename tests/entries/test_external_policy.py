@@ -12,10 +12,10 @@ from torch import nn
 
 import racer
 from racer import cli
+from racer.entries.onnx_policy import OnnxPolicy
+from racer.entries.package import read_entry
 from racer.errors import ConfigError, EntryError, TrackError
 from racer.judge import home_race
-from racer.policy.entry import read_entry
-from racer.policy.onnx_policy import OnnxPolicy
 
 SMALL = {"kind": "camera", "width": 16, "height": 12}
 
@@ -40,14 +40,14 @@ g (float[1, 26] observation) => (float[1, 2] action)
 @pytest.fixture
 def no_box(monkeypatch):
     """Leave out the trial in the box, which the tests of `check_entry` are about."""
-    from racer.policy.check import Checked
-    from racer.policy.graph import check_graph
+    from racer.entries.entry_check import Checked
+    from racer.entries.onnx_check import check_graph
 
     def check(entry):
         check_graph(entry)
         return Checked(entry, "none", 0.0)
 
-    monkeypatch.setattr("racer.policy.foreign.check_entry", check)
+    monkeypatch.setattr("racer.entries.external_policy.check_entry", check)
 
 
 def manifest_of(path):

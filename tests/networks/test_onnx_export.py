@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from racer.assets.document import validate
+from racer.entries.onnx_policy import OnnxPolicy
+from racer.entries.package import TrainedOn, read_entry, write_entry
 from racer.envs import RacerVectorEnv
-from racer.policy.entry import TrainedOn, read_entry, write_entry
-from racer.policy.export import input_shapes, to_onnx
-from racer.policy.networks import Standardise
-from racer.policy.onnx_policy import OnnxPolicy
+from racer.networks.modules import Standardise
+from racer.networks.onnx_export import input_shapes, to_onnx
 from racer.sensors import of_car
 from racer.training.algorithm import TorchPolicy, actor, build
 from racer.training.config import RunConfig
