@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import nn
 
-    from racer.judge import LapResult
+    from racer.evaluation import LapResult
     from racer.training.callbacks import Callback
     from racer.training.config import RunConfig
     from racer.training.folder import Run
@@ -235,7 +235,7 @@ def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapRes
 
     from racer.controllers import PILOTS
     from racer.entries.package import read_entry
-    from racer.judge import home_race, judge_entries, race_rules
+    from racer.evaluation import home_race, judge_entries, race_rules
 
     racer = str(entry) if str(entry) in PILOTS else read_entry(entry)
     result = judge_entries([racer], track, race_rules(laps, like=home_race(racer)), seed)[0]

@@ -6,7 +6,7 @@ from itertools import product
 from racer import assets
 from racer.car.spec import PRESETS, car_named
 from racer.controllers import path_following
-from racer.judge import judge_pilot, race_rules
+from racer.evaluation import judge_pilot, race_rules
 from racer.laptime.lap_time_limit import digest_of
 from racer.track import load_track
 

@@ -194,7 +194,7 @@ def test_the_staircase_is_read_from_the_real_package(modules):
         ("racer.cli", "import racer.common", "in no room"),
         ("racer.envs", "import pybullet as bullet", "only racer.world.pybullet_client"),
         ("racer.world", "import pybullet", "only racer.world.pybullet_client"),
-        ("racer.judge", "def f():\n    import sqlite3", "only racer.board.store"),
+        ("racer.evaluation", "def f():\n    import sqlite3", "only racer.board.store"),
         ("racer.entries.net", "from stable_baselines3 import PPO", "only racer.training"),
     ],
 )

@@ -16,7 +16,7 @@ from matplotlib import pyplot
 import racer
 from racer.assets import notebook, terminal
 from racer.errors import RacerError, RunError
-from racer.judge import LapResult
+from racer.evaluation import LapResult
 from racer.track import load_track
 from racer.training.folder import Run
 from racer.training.log import has_bar

@@ -57,7 +57,7 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
 
     monkeypatch.setattr("racer.assets.find", found)
     monkeypatch.setattr("racer.entries.package.read_entry", stop)
-    monkeypatch.setattr("racer.judge.judge_entries", stop)
+    monkeypatch.setattr("racer.evaluation.judge_entries", stop)
     monkeypatch.setattr("racer.board.standing.rank", stop)
     monkeypatch.setattr("racer.reward.RewardSource.find", stop)
     with pytest.raises(Parsed):

@@ -11,7 +11,7 @@ from rich.console import Console
 import racer
 from racer.bench import table as bench_table
 from racer.car.spec import deepracer
-from racer.generalisation import table as tour_table
+from racer.evaluation.generalisation import table as tour_table
 from racer.tables import Column, FittedTable
 from racer.track.track_file import SETS
 from racer.training.history import evaluations

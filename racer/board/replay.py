@@ -14,7 +14,7 @@ from racer.board.chain import canonical
 from racer.board.fingerprint import fingerprint, is_same_platform
 from racer.car.action_space import ActionSpace
 from racer.errors import BoardError
-from racer.judge import LapResult
+from racer.evaluation import LapResult
 
 MAGIC = b"racer replay 1\n"
 EVERY = 15

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from racer import judge
+from racer import evaluation
 from racer.board.replay import Replay, Verdict, compare, differing, pack, record, unpack
 from racer.board.season import Run, Season
 from racer.board.store import HOUSE, Row, Store
@@ -17,7 +17,7 @@ from racer.controllers import PILOTS
 from racer.entries.package import Entry, read_entry
 from racer.entries.sandbox import BoxedPolicy
 from racer.errors import BoardError, EntryError, RacerError
-from racer.judge import LapResult
+from racer.evaluation import LapResult
 from racer.track import Place, load_track
 from racer.world import CarState
 
@@ -59,7 +59,7 @@ class Recorded:
         """See `racer.controllers.Pilot.command`; fails as the policy did where the recording ends."""
         step, self._step = self._step, self._step + 1
         if step >= len(self._replay.actions):
-            codes = {ending: code for code, ending in judge.FAILURES.items()}
+            codes = {ending: code for code, ending in evaluation.FAILURES.items()}
             ending = self._replay.score["ending"]
             raise EntryError("the recording ends here", codes.get(ending, "recording"))
         action = self._replay.actions[step]
@@ -127,7 +127,7 @@ def drive(season: Season, run: Run, racer: Entry | str) -> tuple[dict[str, Any],
 def simulate(season: Season, run: Run, replay: Replay) -> LapResult:
     """The race that a replay's actions make, in a world of its own."""
     race = season.race(run.direction)
-    return judge.judge_pilot(Recorded(replay), run.track, race, run.seed, season.car)
+    return evaluation.judge_pilot(Recorded(replay), run.track, race, run.seed, season.car)
 
 
 def examine(
@@ -236,7 +236,7 @@ def _racer(store: Store, row: Row) -> Entry | str:
 
 def _judge(season: Season, run: Run, racer: Entry | str) -> LapResult:
     rules = season.race(run.direction)
-    return judge.judge_entries(
+    return evaluation.judge_entries(
         [racer], run.track, rules, run.seed, season.car, policy_of=BoxedPolicy
     )[0]
 

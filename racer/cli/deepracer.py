@@ -12,7 +12,7 @@ from racer.errors import ConfigError
 if TYPE_CHECKING:
     from racer.car.action_space import ActionSpace
     from racer.entries.package import Manifest
-    from racer.judge import LapResult
+    from racer.evaluation import LapResult
 
 
 def import_deepracer(model: Path, name: str = "", out: Path | None = None) -> None:

@@ -12,7 +12,7 @@ from racer.assets.terminal import console as console
 from racer.errors import BoardError
 
 if TYPE_CHECKING:
-    from racer.judge import LapResult
+    from racer.evaluation import LapResult
 
 
 def sentence(result: LapResult) -> str:

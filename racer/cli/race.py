@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from racer.entries.package import Entry
-    from racer.judge import LapResult
+    from racer.evaluation import LapResult
     from racer.race import RaceConfig
     from racer.sensors import Sensors
 
@@ -59,7 +59,7 @@ def race(
         json: Print the result as JSON; a list of them where several race.
         deepracer_logs: Write the first entry's race into this folder as DeepRacer's tools read it.
     """
-    from racer.judge import home_race, judge_entries, race_rules
+    from racer.evaluation import home_race, judge_entries, race_rules
     from racer.rendering.video_format import told_apart
 
     racers = [racer_named(entry) for entry in entries]
@@ -191,7 +191,7 @@ def generalisation(entry: str, laps: int = 3, seed: int = 0, json: bool = False)
     """
     from rich.progress import track as shown
 
-    from racer.generalisation import summary, table, tour, tracks_of
+    from racer.evaluation.generalisation import summary, table, tour, tracks_of
     from racer.track.track_file import SETS
 
     count = sum(len(tracks_of(chosen)) for chosen in SETS)

@@ -28,7 +28,7 @@ ENDINGS = {
 
 
 class Driven(Protocol):
-    """What a judge records of one car; see `racer.judge.LapResult`."""
+    """What a judge records of one car; see `racer.evaluation.LapResult`."""
 
     @property
     def lap_times_s(self) -> list[float]: ...  # noqa: D102

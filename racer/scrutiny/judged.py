@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from racer.car.spec import car_named
-from racer.judge import LapResult
+from racer.evaluation import LapResult
 from racer.race import Ending, Others
 from racer.reward import Facts, ParamsBuilder
 from racer.track import Track

@@ -8,7 +8,7 @@ import numpy as np
 
 from racer.car.spec import deepracer
 from racer.errors import ConfigError
-from racer.judge import judge_entries, race_rules
+from racer.evaluation import judge_entries, race_rules
 from racer.race import Others, RaceConfig
 from racer.reward import Facts, ParamsBuilder, RewardSource
 from racer.scrutiny.drivers import payments

@@ -9,7 +9,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 
 from racer.errors import ConfigError
-from racer.judge import LapResult
+from racer.evaluation import LapResult
 from racer.training.folder import Run
 
 

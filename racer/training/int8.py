@@ -15,7 +15,7 @@ import numpy as np
 from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import Entry, read_entry
 from racer.entries.signing import PrivateKey
-from racer.judge import LapResult, Policy, judge_entries, race_rules
+from racer.evaluation import LapResult, Policy, judge_entries, race_rules
 from racer.networks.quantize import quantize
 from racer.sensors import Observations
 from racer.tables import Column, FittedTable

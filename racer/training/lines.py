@@ -11,7 +11,7 @@ import numpy as np
 
 from racer.assets.atomic import write_atomically
 from racer.errors import RewardError, RunError
-from racer.judge import LapResult
+from racer.evaluation import LapResult
 from racer.reward.reward_file import RewardSource
 from racer.scrutiny.drivers import payments
 from racer.scrutiny.judged import judged

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from racer.errors import RunError
-from racer.judge import LapResult
+from racer.evaluation import LapResult
 
 
 class TrainingLog:

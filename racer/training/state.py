@@ -13,7 +13,7 @@ from stable_baselines3 import PPO
 
 from racer import __version__
 from racer.errors import RunError
-from racer.judge import LapResult
+from racer.evaluation import LapResult
 from racer.laptime import Limit
 from racer.race import Ending
 

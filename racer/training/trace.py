@@ -9,7 +9,7 @@ import numpy as np
 from racer.deepracer.metadata import metadata_as_json
 from racer.deepracer.trace import ITERATION, STATUS, SimTrace, Step, action_of, describe, judged
 from racer.envs import RacerVectorEnv
-from racer.judge import LapResult
+from racer.evaluation import LapResult
 from racer.race import Ending
 from racer.reward.params import front
 from racer.training.config import RunConfig

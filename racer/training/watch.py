@@ -17,7 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure, Image, TensorBoardOutputFormat
 
 from racer.car.spec import car_named
-from racer.judge import LapResult, judge, race_rules
+from racer.evaluation import LapResult, judge, race_rules
 from racer.laptime import limit_of
 from racer.networks.modules import Standardise
 from racer.networks.network_config import OBSERVATION

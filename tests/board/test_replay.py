@@ -14,7 +14,7 @@ from racer.board.season import Season
 from racer.board.trial import simulate
 from racer.car.action_space import ActionSpace
 from racer.errors import BoardError
-from racer.judge import judge, judge_entries
+from racer.evaluation import judge, judge_entries
 from racer.sensors import StateConfig
 
 SEASON = Season(name="s", tracks=("oval",), laps=1, time_limit=20)

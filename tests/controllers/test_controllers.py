@@ -11,7 +11,7 @@ from racer.cli import main
 from racer.controllers import PILOTS, pilot_named
 from racer.controllers.path_following import SetUp, fast_lines, fastest, raceline
 from racer.errors import ConfigError
-from racer.judge import house_pilot, judge_entries, judge_pilot, race_rules
+from racer.evaluation import house_pilot, judge_entries, judge_pilot, race_rules
 from racer.race import RaceConfig
 from racer.track import load_track
 

@@ -15,7 +15,7 @@ from racer import cli
 from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import read_entry
 from racer.errors import ConfigError, EntryError, TrackError
-from racer.judge import home_race
+from racer.evaluation import home_race
 
 SMALL = {"kind": "camera", "width": 16, "height": 12}
 

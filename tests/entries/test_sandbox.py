@@ -19,7 +19,7 @@ from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import Entry, Manifest, TrainedOn
 from racer.entries.sandbox import BoxedPolicy
 from racer.errors import EntryError
-from racer.judge import in_process, judge_entries, race_rules
+from racer.evaluation import in_process, judge_entries, race_rules
 from racer.sensors.config import CameraConfig, LidarConfig, StateConfig
 from racer.sensors.state_sensor import SIZE
 

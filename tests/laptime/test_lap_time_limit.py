@@ -11,7 +11,7 @@ from racer.car.action_space import ActionSpace
 from racer.car.spec import GRAVITY, PRESETS, car_named, deepracer
 from racer.controllers.path_following import fast_lines, fastest
 from racer.errors import RacerError, TrackError
-from racer.judge import judge, judge_pilot, race_rules
+from racer.evaluation import judge, judge_pilot, race_rules
 from racer.laptime import limit_of, solve
 from racer.laptime.ggv_envelope import envelope_of
 from racer.laptime.minimum_time import flying_lap

@@ -9,7 +9,7 @@ from PIL import Image
 
 from racer.cli import main
 from racer.errors import ConfigError
-from racer.judge import house_pilot, judge_entries, judge_pilot, race_rules
+from racer.evaluation import house_pilot, judge_entries, judge_pilot, race_rules
 from racer.race import RaceConfig
 from racer.rendering.hud import Overlay
 from racer.rendering.race_video import HELD, Play, film
@@ -250,7 +250,7 @@ def test_another_suffix_is_refused(name):
     ],
 )
 def test_what_cannot_be_filmed_is_refused_before_the_race(monkeypatch, capsys, words, said):
-    monkeypatch.setattr("racer.judge.judge_entries", lambda *_: pytest.fail("it was driven"))
+    monkeypatch.setattr("racer.evaluation.judge_entries", lambda *_: pytest.fail("it was driven"))
     with pytest.raises(SystemExit, match="2"):
         main(["race", "raceline", "raceline", "--track", "oval", *words])
     assert said in capsys.readouterr().err

@@ -11,7 +11,7 @@ from rich.console import Console
 from racer.assets.document import validate
 from racer.cli import main
 from racer.errors import RunError
-from racer.judge import LapResult
+from racer.evaluation import LapResult
 from racer.rendering import svg
 from racer.reward.reward_file import RewardSource
 from racer.track import load_track

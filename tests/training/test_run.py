@@ -19,7 +19,7 @@ from racer.entries.entry_check import check_entry
 from racer.entries.package import read_entry
 from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
-from racer.judge import home_race, judge_entry, race_rules
+from racer.evaluation import home_race, judge_entry, race_rules
 from racer.reward.timeout import deadline
 from racer.training.algorithm import build
 from racer.training.config import RunConfig

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from racer.judge import LapResult
+from racer.evaluation import LapResult
 from racer.race import Ending
 from racer.track import Track
 from racer.world import CONTROL_RATE

@@ -5,7 +5,7 @@ import pytest
 
 from racer.car.action_space import ActionSpace
 from racer.errors import ConfigError, EntryError
-from racer.judge import Driver, judge, judge_together, race_rules
+from racer.evaluation import Driver, judge, judge_together, race_rules
 from racer.race import RaceConfig
 from racer.sensors import CameraConfig, StateConfig
 

@@ -11,8 +11,8 @@ from racer.controllers import Pilot, pilot_named
 from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import Entry
 from racer.errors import ConfigError
-from racer.judge.drive import Driver, Policy, drive, judge
-from racer.judge.result import LapResult
+from racer.evaluation.evaluate import Driver, Policy, drive, judge
+from racer.evaluation.lap_result import LapResult
 from racer.race import RaceConfig
 from racer.registration import ENV_IDS
 from racer.track import load_track

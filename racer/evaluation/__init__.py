@@ -1,7 +1,8 @@
 """Drives a policy over a track and says what it did. Training curves and the board share it."""
 
-from racer.judge.drive import FAILURES, Driver, Policy, judge, judge_together
-from racer.judge.entries import (
+from racer.evaluation.evaluate import FAILURES, Driver, Policy, judge, judge_together
+from racer.evaluation.lap_result import LapResult
+from racer.evaluation.race_entries import (
     home_race,
     house_pilot,
     in_process,
@@ -10,7 +11,6 @@ from racer.judge.entries import (
     judge_pilot,
     race_rules,
 )
-from racer.judge.result import LapResult
 
 __all__ = [
     "FAILURES",

@@ -12,7 +12,7 @@ from racer.car.spec import car_named
 from racer.controllers import Pilot
 from racer.envs import surroundings
 from racer.errors import ConfigError, EntryError
-from racer.judge.result import LapResult, Scene
+from racer.evaluation.lap_result import LapResult, Scene
 from racer.laptime import Limit, limit_of
 from racer.race import Ending, Race, RaceConfig
 from racer.sensors import Sensors, make_sensors, of_car

@@ -9,7 +9,7 @@ import numpy as np
 from racer import assets
 from racer.assets.document import read
 from racer.errors import TrackError
-from racer.judge import LapResult, home_race, judge_entries, race_rules
+from racer.evaluation import LapResult, home_race, judge_entries, race_rules
 from racer.tables import Column, FittedTable
 from racer.track.track_file import SETS, TrackFile
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from racer.generalisation import summary, table, tour, tracks_of
-from racer.judge import judge_entries, race_rules
+from racer.evaluation import judge_entries, race_rules
+from racer.evaluation.generalisation import summary, table, tour, tracks_of
 from racer.track.track_file import SETS
 
 
