@@ -21,7 +21,7 @@ def reward_check(file: str, track: str | None = None, json: bool = False) -> Non
     """
     from racer import assets
     from racer.reward import RewardSource
-    from racer.scrutiny import check
+    from racer.reward_check import check
     from racer.track import load_track
 
     source = RewardSource.find(file)
@@ -57,7 +57,7 @@ def reward_explain(
     """
     from racer.rendering.line_plots import save
     from racer.reward import RewardSource
-    from racer.scrutiny import explain
+    from racer.reward_check import explain
 
     source = RewardSource.find(file)
     who = racer_named(driver)

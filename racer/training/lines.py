@@ -13,8 +13,8 @@ from racer.assets.atomic import write_atomically
 from racer.errors import RewardError, RunError
 from racer.evaluation import LapResult
 from racer.reward.reward_file import RewardSource
-from racer.scrutiny.drivers import payments
-from racer.scrutiny.judged import judged
+from racer.reward_check.probes import payments
+from racer.reward_check.recorded_params import judged
 from racer.track import Track
 from racer.training.folder import Run
 

@@ -21,7 +21,7 @@ from racer.errors import ConfigError, RunError
 from racer.networks.modules import DeterministicActor
 from racer.reward.neighbour_files import files_beside
 from racer.reward.reward_file import RewardSource
-from racer.scrutiny.states import Case, states
+from racer.reward_check.param_cases import Case, states
 from racer.track import load_track
 from racer.training.algorithm import actor, build
 from racer.training.callbacks import Callback, sorted_callbacks

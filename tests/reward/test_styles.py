@@ -13,8 +13,8 @@ import pytest
 from racer.envs import RacerVectorEnv
 from racer.errors import RewardError
 from racer.reward import RewardSource
-from racer.scrutiny.drivers import fresh
-from racer.scrutiny.states import KINDS, Case, states
+from racer.reward_check.param_cases import KINDS, Case, states
+from racer.reward_check.probes import fresh
 from racer.track import load_track
 
 STYLES = sorted(Path(__file__).with_name("styles").glob("*.py"))

@@ -13,10 +13,10 @@ from racer.errors import ConfigError, RewardError
 from racer.reward import RewardSource
 from racer.reward.reward_file import PATIENCE
 from racer.reward.timeout import deadline
-from racer.scrutiny import check, explain
-from racer.scrutiny.drivers import try_tricks
-from racer.scrutiny.picture import surface
-from racer.scrutiny.states import COUNT, Case, cases, states
+from racer.reward_check import check, explain
+from racer.reward_check.param_cases import COUNT, Case, cases, states
+from racer.reward_check.probes import try_tricks
+from racer.reward_check.reward_map import surface
 from racer.track import load_track
 
 OVAL = load_track("oval")
@@ -29,7 +29,7 @@ def tried():
 
 @pytest.fixture(autouse=True)
 def tricks_of_the_oval_are_driven_once(monkeypatch, tried):
-    monkeypatch.setattr("racer.scrutiny.report.try_tricks", lambda track: tried)
+    monkeypatch.setattr("racer.reward_check.check.try_tricks", lambda track: tried)
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_method_of_the_same_name_does_not_hide_the_params(checked):
 
 
 def test_a_slow_a_noisy_and_a_constant_reward_are_told(checked, monkeypatch):
-    monkeypatch.setattr("racer.scrutiny.report.SLOW", 1e-4)
+    monkeypatch.setattr("racer.reward_check.check.SLOW", 1e-4)
     slow = checked("import time\n" + body("time.sleep(2e-4); return params['speed']"))
     assert "mine.py: a call takes 0." in slow["slow"]
     noisy = checked(body("print('at', params['steps']); return params['speed']"))

@@ -17,8 +17,8 @@ from racer.errors import RewardError
 from racer.race import Ending
 from racer.reward.reward_file import NAME, RewardSource
 from racer.reward.timeout import Overtime
-from racer.scrutiny.drivers import payments, try_tricks
-from racer.scrutiny.states import Case, cases, states
+from racer.reward_check.param_cases import Case, cases, states
+from racer.reward_check.probes import payments, try_tricks
 from racer.track import Track
 
 SLOW = 1e-3

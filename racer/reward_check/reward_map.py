@@ -11,9 +11,9 @@ from racer.errors import ConfigError
 from racer.evaluation import judge_entries, race_rules
 from racer.race import Others, RaceConfig
 from racer.reward import Facts, ParamsBuilder, RewardSource
-from racer.scrutiny.drivers import payments
-from racer.scrutiny.judged import judged
-from racer.scrutiny.states import PERIOD, Case, Kind, on_the_road
+from racer.reward_check.param_cases import PERIOD, Case, Kind, on_the_road
+from racer.reward_check.probes import payments
+from racer.reward_check.recorded_params import judged
 from racer.track import Track, load_track
 
 if TYPE_CHECKING:
