@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from racer.evaluation import LapResult
     from racer.training.callbacks import Callback
     from racer.training.config import RunConfig
-    from racer.training.folder import Run
+    from racer.training.run_dir import Run
     from racer.training.sb3_model import PPO, VecEnv
 
 __version__ = "0.1.0"
@@ -64,7 +64,7 @@ def train(
     from racer.assets.document import read
     from racer.assets.overrides import changed
     from racer.training.config import RunConfig
-    from racer.training.run import train as learn
+    from racer.training.train import train as learn
 
     name = "run"
     if not isinstance(config, RunConfig):
@@ -98,7 +98,7 @@ def export(
     own = f"{folder.name}-int8" if int8 else folder.name
     path = Path(path or f"{own}.entry.zip")
     if int8:
-        from racer.training.int8 import export_int8
+        from racer.training.int8_export import export_int8
 
         export_int8(folder, path, name or own)
     else:
@@ -134,7 +134,7 @@ def to_sb3(run: Run | Path | str, checkpoint: int | None = None, env: VecEnv | N
         >>> model = racer.to_sb3("runs/first")
         >>> action, _ = model.predict(observation, deterministic=True)
     """
-    from racer.training.folder import Run
+    from racer.training.run_dir import Run
     from racer.training.sb3_model import as_ppo
 
     return as_ppo(run if isinstance(run, Run) else Run.open(Path(run)), checkpoint, env)

@@ -21,7 +21,7 @@ from racer.cli import main
 from racer.cli.app import COMMANDS, GROUPS
 from racer.cli.options import fields, shown
 from racer.training.config import RunConfig
-from racer.training.folder import Run
+from racer.training.run_dir import Run
 
 
 def run(*words, **options):
@@ -332,7 +332,9 @@ def test_python_s_export_takes_a_run_or_its_folder(tmp_path, monkeypatch):
 
 def test_python_s_export_quantizes_where_it_is_asked_to(tmp_path, monkeypatch):
     exported = []
-    monkeypatch.setattr("racer.training.int8.export_int8", lambda *words: exported.append(words))
+    monkeypatch.setattr(
+        "racer.training.int8_export.export_int8", lambda *words: exported.append(words)
+    )
     assert racer.export(tmp_path / "first", int8=True) == Path("first-int8.entry.zip")
     assert racer.export(tmp_path / "first", "a.zip", "swift", int8=True) == Path("a.zip")
     assert [words[1:] for words in exported] == [

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import racer
-from racer.training.folder import Run
+from racer.training.run_dir import Run
 from racer.training.watch import Watch
 
 PAGE = Path(__file__).parents[1] / "docs/experiment-tracking.md"

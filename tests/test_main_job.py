@@ -7,7 +7,7 @@ import pytest
 
 from racer.cli import main
 from racer.entries.package import read_entry
-from tests.training.test_run import SMALL
+from tests.training.test_train import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def printed(capsys, *words):
 
 
 def test_overrides_reach_the_run(trained):
-    from racer.training.folder import Run
+    from racer.training.run_dir import Run
 
     config = Run.open(trained / "run").config()
     assert (config.cars, config.steps, config.ppo.learning_rate) == (16, 4096, 1e-3)

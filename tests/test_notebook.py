@@ -18,11 +18,11 @@ from racer.assets import notebook, terminal
 from racer.errors import RacerError, RunError
 from racer.evaluation import LapResult
 from racer.track import load_track
-from racer.training.folder import Run
-from racer.training.log import has_bar
-from racer.training.run import train
+from racer.training.run_dir import Run
+from racer.training.train import train
+from racer.training.training_log import has_bar
 from tests.training.test_resume import small
-from tests.training.test_run import QUIET
+from tests.training.test_train import QUIET
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(ROOT.glob("docs/notebooks/*.ipynb"))
@@ -140,7 +140,7 @@ def test_widgets_are_looked_for_where_modules_are(monkeypatch, tmp_path):
 
 
 def test_the_curve_s_points_are_means_of_as_many_episodes_each():
-    from racer.training.history import POINTS, curve
+    from racer.training.run_history import POINTS, curve
 
     episodes = [
         {"steps": k, "progress": 1.0 * k, "ending": "laps_complete" if k % 2 else "off_track"}

@@ -39,9 +39,9 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
     for name in (
         "racer.cli.train._train",
         "racer.training.export.export_run",
-        "racer.training.report.write_report",
+        "racer.training.training_report.write_report",
         "racer.training.importer.import_deepracer",
-        "racer.training.lines.best_line",
+        "racer.training.trajectories.best_line",
         "racer.deepracer.trace.write_json",
         "racer.board.page.site.write_site",
         "racer.board.server.BoardServer",

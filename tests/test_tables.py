@@ -9,13 +9,13 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import racer
-from racer.bench import table as bench_table
+from racer.benchmark import table as bench_table
 from racer.car.spec import deepracer
 from racer.evaluation.generalisation import table as tour_table
 from racer.tables import Column, FittedTable
 from racer.track.track_file import SETS
-from racer.training.history import evaluations
-from racer.training.history import table as runs_table
+from racer.training.run_history import evaluations
+from racer.training.run_history import table as runs_table
 from racer.validation.checks import Check
 from racer.validation.vehicle_report import table as car_table
 

@@ -56,7 +56,7 @@ def actions(
     from racer.deepracer.trace import write_json
 
     if like:
-        from racer.training.lines import best_line
+        from racer.training.trajectories import best_line
 
         line = best_line(like)
         space = from_line(line["steering"], line["speed"], count)
@@ -88,7 +88,7 @@ def analyze(run: Path, out: Path | None = None) -> None:
         run: The run's folder.
         out: The folder for report.html; the run's own where it is not given.
     """
-    from racer.training.report import write_report
+    from racer.training.training_report import write_report
 
     print(f"report: {write_report(run, out or run)}")
 

@@ -14,8 +14,8 @@ def bench(json: bool = False) -> None:
     Args:
         json: Print the figures as JSON.
     """
-    from racer.bench import bench as measure
-    from racer.bench import table
+    from racer.benchmark import bench as measure
+    from racer.benchmark import table
 
     figures = measure()
     if json:
@@ -34,8 +34,8 @@ def bench_train(config: str, seeds: tuple[int, ...] = (0, 1, 2, 3, 4), json: boo
     """
     from racer import assets
     from racer.assets.document import read
-    from racer.training.bench import bench, table
     from racer.training.config import RunConfig
+    from racer.training.time_to_clean_laps import bench, table
 
     chosen = read(assets.find(config, "configs"), RunConfig)
     figures = bench(chosen, seeds)

@@ -16,7 +16,7 @@ def runs_list(folder: Path = Path("runs"), json: bool = False) -> None:
         folder: Where they lie.
         json: Print them as JSON.
     """
-    from racer.training.history import runs_in, table
+    from racer.training.run_history import runs_in, table
 
     found = runs_in(folder)
     if json:
@@ -37,8 +37,8 @@ def runs_show(run: Path, json: bool = False) -> None:
         run: The run's folder.
         json: Print it as JSON.
     """
-    from racer.training.folder import Run
-    from racer.training.history import details, evaluations, table
+    from racer.training.run_dir import Run
+    from racer.training.run_history import details, evaluations, table
 
     one = details(Run.open(run))
     if json:
@@ -69,7 +69,7 @@ def card(run: Path, out: Path | None = None, episodes: int = 10) -> None:
         out: The card; README.md in the run's folder by default.
         episodes: Episodes that the mean reward is taken over.
     """
-    from racer.training.card import write_card
+    from racer.training.model_card import write_card
 
     path, (mean, spread, _) = write_card(run, out, episodes)
     print(f"card: {path}")

@@ -114,8 +114,8 @@ def _train(
     log: Path | None,
     name: str,
 ) -> None:
-    from racer.training.run import train as run
     from racer.training.shared_output import shared_output
+    from racer.training.train import train as run
 
     with shared_output():
         shown = console(quiet=quiet)
@@ -126,8 +126,8 @@ def _train(
 def _resume(
     run: Path, minutes: float | None, deepracer_logs: bool, quiet: bool, log: Path | None
 ) -> None:
-    from racer.training.run import resume
     from racer.training.shared_output import shared_output
+    from racer.training.train import resume
 
     with shared_output():
         watch = resume(run, console(quiet=quiet), minutes, deepracer_logs, log)
@@ -182,7 +182,7 @@ def export(
     path, name = out or Path(f"{own}.entry.zip"), name or own
     private = read_key(key) if key else None
     if int8:
-        from racer.training.int8 import export_int8, table
+        from racer.training.int8_export import export_int8, table
 
         measured = export_int8(run, path, name, private)
         digest = measured[-1].entry.sha256

@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from racer.errors import ConfigError
 from racer.evaluation import LapResult
-from racer.training.folder import Run
+from racer.training.run_dir import Run
 
 
 @dataclass(frozen=True)

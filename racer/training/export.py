@@ -12,8 +12,8 @@ from racer.networks.onnx_export import input_shapes, to_onnx
 from racer.registration import ENV_IDS
 from racer.track import load_track
 from racer.training.config import RunConfig
-from racer.training.folder import Run
-from racer.training.run import trained_actor
+from racer.training.run_dir import Run
+from racer.training.train import trained_actor
 
 
 class BestPolicy(NamedTuple):

@@ -13,8 +13,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.errors import RunError
 from racer.networks.network_config import PRESETS, Layers
-from racer.training.folder import Run
-from racer.training.run import learner
+from racer.training.run_dir import Run
+from racer.training.train import learner
 
 OURS = ("features_extractor_class", "features_extractor_kwargs")
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 from racer.envs import RacerVectorEnv, info_of
 from racer.envs.arguments import refuse_options
 from racer.sensors import Observations, of_car
-from racer.training.cars import Cars
+from racer.training.episodes import Cars
 from racer.training.workers import Workers
 
 

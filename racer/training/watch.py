@@ -27,14 +27,14 @@ from racer.rendering.race_video import film
 from racer.reward.reward_file import RewardSource
 from racer.sensors import of_car
 from racer.track import load_track
-from racer.training.algorithm import SensorFeatures, TorchPolicy, actor
 from racer.training.callbacks import Evaluation, EvaluationCallback
+from racer.training.checkpoint_content import chunk_seed, episode_of, pack, plain_episode, recalled
 from racer.training.config import RunConfig
-from racer.training.folder import Ended, Run
-from racer.training.lines import keep, rewards
-from racer.training.log import TrainingLog, has_bar, progress_line
-from racer.training.state import chunk_seed, episode_of, pack, plain_episode, recalled
+from racer.training.ppo import SensorFeatures, TorchPolicy, actor
+from racer.training.run_dir import Ended, Run
 from racer.training.trace import TrainingTrace
+from racer.training.training_log import TrainingLog, has_bar, progress_line
+from racer.training.trajectories import keep, rewards
 from racer.world import CONTROL_RATE
 
 WINDOW = 100

@@ -16,8 +16,8 @@ import numpy as np
 from racer.assets.library_logs import keep_libraries_quiet
 from racer.envs import RacerVectorEnv
 from racer.errors import RacerError
-from racer.training.cars import Cars
-from racer.training.shared import Layout, Scene, put, scene
+from racer.training.episodes import Cars
+from racer.training.shared_memory import Layout, Scene, put, scene
 from racer.training.shared_output import shared_output
 
 WHERE = signal.SIGUSR1

@@ -26,8 +26,8 @@ from racer.errors import RacerError, RunError
 from racer.reward.reward_file import LOADING, PATIENCE
 from racer.sensors import Observations, copied, make_sensors
 from racer.track import load_track
-from racer.training.cars import Driven
-from racer.training.shared import block, layout, scene
+from racer.training.episodes import Driven
+from racer.training.shared_memory import block, layout, scene
 from racer.training.worker import WHERE, Failure, Plan, work
 
 DEADLINE = 2 * PATIENCE

@@ -10,7 +10,7 @@ from rich.console import Console
 from racer.assets.document import validate
 from racer.deepracer.trace import HEADER, SimTrace, Step
 from racer.training.config import RunConfig
-from racer.training.run import train
+from racer.training.train import train
 
 pytestmark = pytest.mark.slow
 GRID = {"kind": "discrete", "choices": [[-30, 1.0], [0, 1.5], [30, 1.0]]}
@@ -113,7 +113,7 @@ def test_each_evaluation_has_its_file_with_rewards_and_metrics(folder):
 
 
 def test_a_run_without_the_option_writes_none_of_it(tmp_path):
-    from tests.training.test_run import config
+    from tests.training.test_train import config
 
     train(config(steps=512), tmp_path / "run", Console(file=io.StringIO()))
     assert not (tmp_path / "run" / "deepracer").exists()

@@ -15,8 +15,8 @@ from racer.envs import RacerVectorEnv
 from racer.networks.modules import Standardise
 from racer.networks.onnx_export import input_shapes, to_onnx
 from racer.sensors import of_car
-from racer.training.algorithm import TorchPolicy, actor, build
 from racer.training.config import RunConfig
+from racer.training.ppo import TorchPolicy, actor, build
 from racer.training.vec_env import CarsVecEnv
 
 CAMERA = {"kind": "camera", "width": 80, "height": 60}

@@ -12,13 +12,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 import racer
 from racer.errors import ConfigError
 from racer.training.callbacks import Evaluation
-from racer.training.folder import Run
-from racer.training.history import summary
-from racer.training.lines import load
-from racer.training.run import train
+from racer.training.run_dir import Run
+from racer.training.run_history import summary
+from racer.training.train import train
+from racer.training.trajectories import load
 from racer.training.watch import Watch
 from tests.training.test_resume import CHUNK, small
-from tests.training.test_run import QUIET
+from tests.training.test_train import QUIET
 
 
 @pytest.fixture(scope="module", autouse=True)

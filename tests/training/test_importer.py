@@ -16,7 +16,7 @@ from racer.errors import ConfigError, RewardError, TrackError
 from racer.reward import RewardSource
 from racer.training.config import RunConfig
 from racer.training.importer import import_deepracer
-from racer.training.run import train
+from racer.training.train import train
 from tests.track.real_files import NPY
 
 REWARD = (

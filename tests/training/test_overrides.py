@@ -19,7 +19,7 @@ from racer.errors import ConfigError, RacerError
 from racer.reward.reward_file import RewardSource
 from racer.sensors.config import LidarConfig
 from racer.training.config import RunConfig
-from racer.training.folder import Run
+from racer.training.run_dir import Run
 
 CONFIGS = ("state", "quick", "head_to_bot")
 NAMES = {
@@ -116,7 +116,7 @@ def begun():
         configs: list[RunConfig] = []
         patch.setattr("racer.cli.train._train", lambda config, *_: configs.append(config))
         patch.setattr(
-            "racer.training.run.train",
+            "racer.training.train.train",
             lambda config, *_, **__: configs.append(config) or _Nothing(),
         )
         yield configs

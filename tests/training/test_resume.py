@@ -14,12 +14,12 @@ from rich.console import Console
 
 from racer.cli import main
 from racer.errors import RunError
+from racer.training.checkpoint_content import recalled
 from racer.training.checkpoints import Checkpoints
-from racer.training.folder import Run
-from racer.training.run import resume, train
-from racer.training.state import recalled
+from racer.training.run_dir import Run
+from racer.training.train import resume, train
 from racer.training.watch import Watch, merit
-from tests.training.test_run import QUIET, config
+from tests.training.test_train import QUIET, config
 
 REWARD = (
     "import random\n"

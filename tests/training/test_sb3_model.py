@@ -22,10 +22,10 @@ from racer.entries.package import read_entry
 from racer.envs import RacerEnv
 from racer.errors import RunError
 from racer.sensors import Observations
-from racer.training.algorithm import SensorFeatures
 from racer.training.config import RunConfig
-from racer.training.folder import Run
-from racer.training.run import train
+from racer.training.ppo import SensorFeatures
+from racer.training.run_dir import Run
+from racer.training.train import train
 
 SMALL: dict[str, Any] = {
     "sensor": "state",

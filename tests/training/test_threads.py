@@ -22,7 +22,7 @@ def test_threads_without_work_soon_sleep_unless_the_user_says_otherwise(own):
     """OpenMP itself tells what it was loaded with."""
     given = {k: v for k, v in os.environ.items() if k != NAME} | {"OMP_DISPLAY_ENV": "VERBOSE"}
     told = subprocess.run(
-        [sys.executable, "-c", "import racer.cli.train, racer.training.run"],
+        [sys.executable, "-c", "import racer.cli.train, racer.training.train"],
         env=given | ({NAME: own} if own else {}),
         capture_output=True,
         text=True,

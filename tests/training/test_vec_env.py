@@ -8,8 +8,8 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from racer.assets.document import validate
 from racer.envs import RacerVectorEnv
 from racer.race import Ending
-from racer.training.algorithm import build
 from racer.training.config import RunConfig
+from racer.training.ppo import build
 from racer.training.vec_env import CarsVecEnv
 
 

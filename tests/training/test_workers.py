@@ -18,13 +18,13 @@ from racer.assets.document import validate
 from racer.envs import EnvConfig, RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
 from racer.sensors import of_car
-from racer.training.cars import Cars
 from racer.training.checkpoints import Checkpoints
-from racer.training.folder import Run
-from racer.training.run import resume, train
+from racer.training.episodes import Cars
+from racer.training.run_dir import Run
+from racer.training.train import resume, train
 from racer.training.workers import Workers, worker_count
 from tests.training.test_resume import CHUNK, assert_same, small, undrawn
-from tests.training.test_run import QUIET
+from tests.training.test_train import QUIET
 
 __all__ = ["undrawn"]
 SENSORS = [{"kind": "camera", "width": 24, "height": 18}, {"kind": "state"}]
@@ -239,7 +239,7 @@ def test_one_worker_starts_no_process(tmp_path, monkeypatch):
     def spawn(*args, **kwargs):
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr("racer.training.run.Workers", spawn)
+    monkeypatch.setattr("racer.training.train.Workers", spawn)
     train(small(workers=1, steps=CHUNK), tmp_path / "run", QUIET)
 
 

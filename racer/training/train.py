@@ -23,13 +23,19 @@ from racer.reward.neighbour_files import files_beside
 from racer.reward.reward_file import RewardSource
 from racer.reward_check.param_cases import Case, states
 from racer.track import load_track
-from racer.training.algorithm import actor, build
 from racer.training.callbacks import Callback, sorted_callbacks
+from racer.training.checkpoint_content import (
+    chunk_seed,
+    differing_versions,
+    put_in,
+    unpack,
+    wind_back,
+)
 from racer.training.config import RunConfig
-from racer.training.folder import Run, refuse_taken
-from racer.training.log import refuse_unwritable
-from racer.training.state import chunk_seed, differing_versions, put_in, unpack, wind_back
+from racer.training.ppo import actor, build
+from racer.training.run_dir import Run, refuse_taken
 from racer.training.trace import TrainingTrace
+from racer.training.training_log import refuse_unwritable
 from racer.training.vec_env import CarsVecEnv
 from racer.training.watch import Watch
 from racer.training.workers import STOPPING, Workers, worker_count

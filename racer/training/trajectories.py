@@ -16,7 +16,7 @@ from racer.reward.reward_file import RewardSource
 from racer.reward_check.probes import payments
 from racer.reward_check.recorded_params import judged
 from racer.track import Track
-from racer.training.folder import Run
+from racer.training.run_dir import Run
 
 
 def rewards(

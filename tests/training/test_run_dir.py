@@ -17,12 +17,12 @@ from racer.reward import RewardSource
 from racer.track import load_track
 from racer.training.config import RunConfig
 from racer.training.export import export_run
-from racer.training.folder import Run, refuse_taken
-from racer.training.history import details
-from racer.training.report import write_report
-from racer.training.run import resume, train
+from racer.training.run_dir import Run, refuse_taken
+from racer.training.run_history import details
+from racer.training.train import resume, train
+from racer.training.training_report import write_report
 from tests.training.test_resume import CHUNK, small
-from tests.training.test_run import QUIET, weights
+from tests.training.test_train import QUIET, weights
 
 REWARD = (
     "from pathlib import Path\n"
@@ -178,7 +178,7 @@ def test_runs_that_begin_in_one_second_get_folders_of_their_own(project, monkeyp
 
             return datetime(2026, 1, 2, 3, 4, 5)
 
-    monkeypatch.setattr("racer.training.folder.datetime", Frozen)
+    monkeypatch.setattr("racer.training.run_dir.datetime", Frozen)
     config, reward = read(project / "mine.yaml", RunConfig), RewardSource.read(project / "mine.py")
     runs = [Run.create(None, config, reward, {}, "mine").folder for _ in range(3)]
     name = "mine-20260102-030405"

@@ -18,7 +18,7 @@ from racer.networks.modules import ACTIVATIONS, DeterministicActor, embedder
 from racer.networks.network_config import OBSERVATION, Layers
 from racer.sensors import Observations
 from racer.training.config import RunConfig
-from racer.training.rollout import rollout_for
+from racer.training.rollout_buffer import rollout_for
 
 
 class SensorFeatures(BaseFeaturesExtractor):

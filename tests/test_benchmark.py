@@ -4,17 +4,17 @@ import json
 
 import pytest
 
-from racer import bench
+from racer import benchmark
 from racer.cli import main
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(bench, "ROUNDS", 1)
-    monkeypatch.setattr(bench, "ROUND_S", 0.01)
-    monkeypatch.setattr(bench, "keep_to_one_core", lambda: None)
+    monkeypatch.setattr(benchmark, "ROUNDS", 1)
+    monkeypatch.setattr(benchmark, "ROUND_S", 0.01)
+    monkeypatch.setattr(benchmark, "keep_to_one_core", lambda: None)
     peer = (lambda: None, 1, lambda: None)  # Box2D does not survive being loaded beside torch.
-    monkeypatch.setattr(bench, "_car_racing", lambda: peer)
+    monkeypatch.setattr(benchmark, "_car_racing", lambda: peer)
 
 
 def test_the_figures_have_their_keys_and_fit_together(capsys):

@@ -10,7 +10,7 @@ import numpy as np
 from racer.errors import RacerError, RunError
 from racer.tables import Column, FittedTable
 from racer.training.config import RunConfig
-from racer.training.folder import Run
+from racer.training.run_dir import Run
 
 POINTS = 60
 """Of a curve over training."""

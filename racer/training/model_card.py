@@ -22,11 +22,11 @@ from racer.entries.interface import interface_of
 from racer.envs import RacerVectorEnv
 from racer.errors import RunError
 from racer.registration import ENV_IDS
+from racer.training.checkpoint_content import unpack
 from racer.training.config import RunConfig
-from racer.training.folder import Run
-from racer.training.history import differences, flat
-from racer.training.run import learner
-from racer.training.state import unpack
+from racer.training.run_dir import Run
+from racer.training.run_history import differences, flat
+from racer.training.train import learner
 from racer.training.vec_env import CarsVecEnv
 
 Rewards = tuple[float, float, int]

@@ -16,10 +16,10 @@ from racer.rendering import svg
 from racer.reward.reward_file import RewardSource
 from racer.track import load_track
 from racer.training.config import RunConfig
-from racer.training.folder import Run
-from racer.training.lines import load, rewards
-from racer.training.report import write_report
-from racer.training.run import train
+from racer.training.run_dir import Run
+from racer.training.train import train
+from racer.training.training_report import write_report
+from racer.training.trajectories import load, rewards
 
 GRID = {"kind": "discrete", "choices": [[-30, 1.0], [0, 1.5], [30, 1.0]]}
 

@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 
-from racer.training.rollout import rollout_for
+from racer.training.rollout_buffer import rollout_for
 
 STEPS, CARS = 5, 3
 FRAME = spaces.Box(0, 255, (1, 4, 6), np.uint8)

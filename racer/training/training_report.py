@@ -16,9 +16,9 @@ from racer.errors import RunError
 from racer.rendering import svg
 from racer.track import Track, load_track
 from racer.training.config import RunConfig
-from racer.training.folder import Run
-from racer.training.history import curve
-from racer.training.lines import load
+from racer.training.run_dir import Run
+from racer.training.run_history import curve
+from racer.training.trajectories import load
 
 MARK = b'<meta name="generator" content="racer analyze">'
 """Tells a report from a page of somebody's own."""

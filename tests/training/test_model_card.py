@@ -10,10 +10,10 @@ from rich.console import Console
 from racer import cli
 from racer.assets.document import validate
 from racer.errors import RunError
-from racer.training.card import _fenced, front_matter, write_card
 from racer.training.config import RunConfig
-from racer.training.folder import Run
-from racer.training.run import train
+from racer.training.model_card import _fenced, front_matter, write_card
+from racer.training.run_dir import Run
+from racer.training.train import train
 from tests.training.test_sb3_model import SMALL
 
 JUDGED = {

@@ -9,10 +9,10 @@ import pytest
 
 from racer.cli import main
 from racer.training.config import RunConfig
-from racer.training.folder import Run
-from racer.training.history import differences
-from racer.training.run import train
-from tests.training.test_run import QUIET, config
+from racer.training.run_dir import Run
+from racer.training.run_history import differences
+from racer.training.train import train
+from tests.training.test_train import QUIET, config
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import pytest
 from rich.console import Console
 
 from racer.assets.document import validate
-from racer.training import bench as module
-from racer.training.bench import SHARES, bench, table, time_to_clean_laps
+from racer.training import time_to_clean_laps as module
 from racer.training.config import RunConfig
-from tests.training.test_run import SMALL
+from racer.training.time_to_clean_laps import SHARES, bench, table, time_to_clean_laps
+from tests.training.test_train import SMALL
 
 CONFIG = validate(SMALL | {"reward": "progress", "track": "oval"}, RunConfig, "test")
 

@@ -4,7 +4,7 @@ import pytest
 from gymnasium.spaces import Box
 
 from racer.errors import RunError
-from racer.training.shared import block, layout
+from racer.training.shared_memory import block, layout
 
 
 def test_a_machine_without_shared_memory_is_told_what_to_do():

@@ -26,7 +26,7 @@ from racer.errors import RacerError, RunError
 from racer.reward.reward_file import RewardSource
 from racer.training.checkpoints import Checkpoints
 from racer.training.config import RunConfig
-from racer.training.copies import REWARD, copy_files
+from racer.training.file_copies import REWARD, copy_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ class Run:
     hashes and `best.json` names the best, `run.json` tells of its beginning and its end, `log.txt`
     what was said meanwhile, `lock` is held while it trains, `evaluations.jsonl` holds a line an
     evaluation, `episodes.jsonl` one a training episode, `lines/step-N.npz` the line driven in an
-    evaluation (see `racer.training.lines`), `videos/step-N.mp4` a lap of some, and TensorBoard's
+    evaluation (see `racer.training.trajectories`), `videos/step-N.mp4` a lap of some, and TensorBoard's
     events lie beside them.
     """
 
@@ -56,7 +56,7 @@ class Run:
 
     def _repr_html_(self) -> str | None:
         from racer.rendering import svg
-        from racer.training.history import curve, summary
+        from racer.training.run_history import curve, summary
 
         try:
             told, episodes = summary(self), self.records("episodes")
@@ -85,7 +85,7 @@ class Run:
             RunError: The run holds no episode and no evaluation yet.
         """
         from racer.rendering.line_plots import learning_curve
-        from racer.training.history import curve
+        from racer.training.run_history import curve
 
         episodes, evaluations = self.records("episodes"), self.records("evaluations")
         if not episodes and not evaluations:

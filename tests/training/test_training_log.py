@@ -13,9 +13,9 @@ from rich.console import Console
 
 from racer.cli import main
 from racer.cli.train import STOPPED
-from racer.training.log import TrainingLog, duration
-from racer.training.run import train
 from racer.training.shared_output import shared_output
+from racer.training.train import train
+from racer.training.training_log import TrainingLog, duration
 from tests.training.test_resume import small
 
 SHORT = ("--cars", "8", "--ppo.batch-size", "128", "--evaluation.film", "0")

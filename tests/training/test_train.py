@@ -21,12 +21,12 @@ from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
 from racer.evaluation import home_race, judge_entry, race_rules
 from racer.reward.timeout import deadline
-from racer.training.algorithm import build
 from racer.training.config import RunConfig
 from racer.training.export import export_run
-from racer.training.folder import Run
-from racer.training.int8 import export_int8
-from racer.training.run import train
+from racer.training.int8_export import export_int8
+from racer.training.ppo import build
+from racer.training.run_dir import Run
+from racer.training.train import train
 from racer.training.vec_env import CarsVecEnv
 
 QUIET = Console(file=io.StringIO())

@@ -16,7 +16,7 @@ from racer.envs import RacerVectorEnv
 from racer.tables import Column, FittedTable
 from racer.training.callbacks import Evaluation
 from racer.training.config import RunConfig
-from racer.training.run import train
+from racer.training.train import train
 from racer.training.vec_env import CarsVecEnv
 from racer.training.watch import Watch
 
