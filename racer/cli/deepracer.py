@@ -24,7 +24,7 @@ def import_deepracer(model: Path, name: str = "", out: Path | None = None) -> No
         name: What the config is called; <model>-racer where it is not given.
         out: The folder to write into; one called as the config where it is not given.
     """
-    from racer.training.importer import import_deepracer as take_over
+    from racer.deepracer.importer import import_deepracer as take_over
 
     name = name or f"{model.resolve().name.partition('.')[0]}-racer"
     found = take_over(model, name, out or Path(name))
@@ -51,9 +51,9 @@ def actions(
         out: Write them as a model_metadata.json, which `actions:` in a config may name.
     """
     from racer.assets.atomic import write_new
-    from racer.deepracer.actions import from_line, grid
+    from racer.deepracer.action_lists import from_line, grid
     from racer.deepracer.metadata import metadata_as_json
-    from racer.deepracer.trace import write_json
+    from racer.deepracer.sim_trace import write_json
 
     if like:
         from racer.training.trajectories import best_line
@@ -101,7 +101,7 @@ def log_race(folder: Path, result: LapResult, track: str, manifest: Manifest) ->
 
     from racer.car.spec import car_named
     from racer.deepracer.metadata import metadata_as_json
-    from racer.deepracer.trace import SimTrace, judged, write_json
+    from racer.deepracer.sim_trace import SimTrace, judged, write_json
     from racer.reward.params import front
     from racer.track import load_track
 

@@ -16,6 +16,7 @@ from stable_baselines3.common.logger import TensorBoardOutputFormat, configure
 from tensorboard.compat.proto import event_pb2
 
 from racer.assets import terminal
+from racer.deepracer.training_log import TrainingTrace
 from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RunError
 from racer.networks.modules import DeterministicActor
@@ -34,7 +35,6 @@ from racer.training.checkpoint_content import (
 from racer.training.config import RunConfig
 from racer.training.ppo import actor, build
 from racer.training.run_dir import Run, refuse_taken
-from racer.training.trace import TrainingTrace
 from racer.training.training_log import refuse_unwritable
 from racer.training.vec_env import CarsVecEnv
 from racer.training.watch import Watch
@@ -58,7 +58,7 @@ def train(
     """Train as the config says and leave everything in `folder`, by default a new one in `runs/`.
 
     With `deepracer_logs` the folder `deepracer` in it holds what that world's tools read; see
-    `racer.deepracer.trace`. `name` is what the config is called, `callback` as in `racer.train`.
+    `racer.deepracer.sim_trace`. `name` is what the config is called, `callback` as in `racer.train`.
     A line an evaluation is added to `log.txt` in the folder and to the file `log`, and printed
     where the console is no terminal.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from racer.assets.atomic import write_own
 from racer.car.action_space import ActionSpace
-from racer.deepracer.trace import action_of
+from racer.deepracer.sim_trace import action_of
 from racer.errors import RunError
 from racer.rendering import svg
 from racer.track import Track, load_track

@@ -17,6 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure, Image, TensorBoardOutputFormat
 
 from racer.car.spec import car_named
+from racer.deepracer.training_log import TrainingTrace
 from racer.evaluation import LapResult, judge, race_rules
 from racer.laptime import limit_of
 from racer.networks.modules import Standardise
@@ -32,7 +33,6 @@ from racer.training.checkpoint_content import chunk_seed, episode_of, pack, plai
 from racer.training.config import RunConfig
 from racer.training.ppo import SensorFeatures, TorchPolicy, actor
 from racer.training.run_dir import Ended, Run
-from racer.training.trace import TrainingTrace
 from racer.training.training_log import TrainingLog, has_bar, progress_line
 from racer.training.trajectories import keep, rewards
 from racer.world import CONTROL_RATE

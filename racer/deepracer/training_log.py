@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from racer.deepracer.metadata import metadata_as_json
-from racer.deepracer.trace import ITERATION, STATUS, SimTrace, Step, action_of, describe, judged
+from racer.deepracer.sim_trace import ITERATION, STATUS, SimTrace, Step, action_of, describe, judged
 from racer.envs import RacerVectorEnv
 from racer.evaluation import LapResult
 from racer.race import Ending

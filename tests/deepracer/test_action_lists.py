@@ -8,9 +8,9 @@ import pytest
 from racer.assets.document import validate
 from racer.car.action_space import ActionSpace
 from racer.cli import main
-from racer.deepracer.actions import from_line, grid
+from racer.deepracer.action_lists import from_line, grid
 from racer.deepracer.metadata import action_space, actions_as_json
-from racer.deepracer.trace import action_of, write_json
+from racer.deepracer.sim_trace import action_of, write_json
 from racer.envs import EnvConfig
 from racer.errors import ConfigError
 

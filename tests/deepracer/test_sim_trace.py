@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from racer.assets.document import validate
-from racer.deepracer.trace import HEADER, SimTrace, Step
+from racer.deepracer.sim_trace import HEADER, SimTrace, Step
 from racer.training.config import RunConfig
 from racer.training.train import train
 

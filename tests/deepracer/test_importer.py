@@ -11,11 +11,11 @@ from numpy.testing import assert_allclose
 from rich.console import Console
 
 from racer.assets.document import read
+from racer.deepracer.importer import import_deepracer
 from racer.envs import RacerEnv
 from racer.errors import ConfigError, RewardError, TrackError
 from racer.reward import RewardSource
 from racer.training.config import RunConfig
-from racer.training.importer import import_deepracer
 from racer.training.train import train
 from tests.track.real_files import NPY
 
