@@ -6,11 +6,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from racer.board.many import run_season
-from racer.board.season import Season
-from racer.board.store import Store
 from racer.cli.output import progress
 from racer.entries.package import read_entry, write_entry
+from racer.leaderboard.batch import run_season
+from racer.leaderboard.season import Season
+from racer.leaderboard.store import Store
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from racer import assets
 from racer.assets.document import MAX_BYTES, Document, read, validate
-from racer.board.season import Season
 from racer.envs import EnvConfig
 from racer.errors import ConfigError, TrackError
+from racer.leaderboard.season import Season
 
 
 class Wheel(Document):

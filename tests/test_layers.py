@@ -46,7 +46,7 @@ STEP = {
 ONLY_IN = {
     "pettingzoo": ("racer.pettingzoo",),
     "pybullet": ("racer.world.pybullet_client",),
-    "sqlite3": ("racer.board.store",),
+    "sqlite3": ("racer.leaderboard.store",),
     "stable_baselines3": ("racer.training", "racer.sb3"),
 }
 """Packages that only these modules or rooms know."""
@@ -187,14 +187,18 @@ def test_the_staircase_is_read_from_the_real_package(modules):
         ("racer.track.geometry", "from racer import world", "only lower steps"),
         ("racer.track.geometry", "from ..world.bullet import World", "only lower steps"),
         ("racer.track.geometry", "import racer.car.spec", "only lower steps"),
-        ("racer.board.store", "def f():\n    from racer.training import ppo", "only lower steps"),
+        (
+            "racer.leaderboard.store",
+            "def f():\n    from racer.training import ppo",
+            "only lower steps",
+        ),
         ("racer.errors", "import racer.cli", "only lower steps"),
         ("racer", "from racer.envs import RacerEnv", "imports no room"),
         ("racer.common", "import math", "no step"),
         ("racer.cli", "import racer.common", "in no room"),
         ("racer.envs", "import pybullet as bullet", "only racer.world.pybullet_client"),
         ("racer.world", "import pybullet", "only racer.world.pybullet_client"),
-        ("racer.evaluation", "def f():\n    import sqlite3", "only racer.board.store"),
+        ("racer.evaluation", "def f():\n    import sqlite3", "only racer.leaderboard.store"),
         ("racer.entries.net", "from stable_baselines3 import PPO", "only racer.training"),
     ],
 )
@@ -214,7 +218,7 @@ def test_a_climb_is_noticed(module, source, word):
             "racer.training.ppo",
             "from stable_baselines3 import PPO\nfrom racer.training import config",
         ),
-        ("racer.board.store", "import sqlite3\nfrom . import season"),
+        ("racer.leaderboard.store", "import sqlite3\nfrom . import season"),
         ("racer", "register('x', entry_point='racer.envs:RacerEnv')"),
         ("racer", "def train():\n    from racer.training import run"),
     ],

@@ -43,9 +43,9 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
         "racer.deepracer.importer.import_deepracer",
         "racer.training.trajectories.best_line",
         "racer.deepracer.sim_trace.write_json",
-        "racer.board.page.site.write_site",
-        "racer.board.server.BoardServer",
-        "racer.board.many.run_season",
+        "racer.leaderboard.pages.site.write_site",
+        "racer.leaderboard.server.BoardServer",
+        "racer.leaderboard.batch.run_season",
         "racer.track.load_track",
         "racer.track.generator.draw",
     ):
@@ -58,7 +58,7 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
     monkeypatch.setattr("racer.assets.find", found)
     monkeypatch.setattr("racer.entries.package.read_entry", stop)
     monkeypatch.setattr("racer.evaluation.judge_entries", stop)
-    monkeypatch.setattr("racer.board.standing.rank", stop)
+    monkeypatch.setattr("racer.leaderboard.ranking.rank", stop)
     monkeypatch.setattr("racer.reward.RewardSource.find", stop)
     with pytest.raises(Parsed):
         cli.main(shlex.split(command)[1:])

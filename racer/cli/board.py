@@ -11,9 +11,9 @@ from racer.cli.race import racer_named
 from racer.errors import BoardError, ConfigError
 
 if TYPE_CHECKING:
-    from racer.board.record import Row
-    from racer.board.season import Season
-    from racer.board.store import Store
+    from racer.leaderboard.season import Season
+    from racer.leaderboard.store import Store
+    from racer.leaderboard.submissions import Row
 
 
 def board_submit(
@@ -31,14 +31,14 @@ def board_submit(
         season: A shipped season's name or a YAML file.
         json: Print the entry's row as JSON.
     """
-    from racer.board.placing import announced, placing
-    from racer.board.record import board_name
-    from racer.board.season import load_season
-    from racer.board.standing import sentence
-    from racer.board.store import Store
-    from racer.board.trial import try_on
     from racer.cli.season import secret_of
     from racer.entries.entry_check import check_entry
+    from racer.leaderboard.placement import announced, placing
+    from racer.leaderboard.ranking import sentence
+    from racer.leaderboard.season import load_season
+    from racer.leaderboard.store import Store
+    from racer.leaderboard.submissions import board_name
+    from racer.leaderboard.verification import try_on
 
     racer, rules = racer_named(entry), load_season(season)
     package = None if isinstance(racer, str) else racer
@@ -67,9 +67,9 @@ def board_show(season: str = "open", all: bool = False, json: bool = False) -> N
         all: Show every entry of each name, the others behind the best, without a rank.
         json: Print the rows as JSON.
     """
-    from racer.board.season import load_season
-    from racer.board.standing import every_entry, rank, table
-    from racer.board.store import Store
+    from racer.leaderboard.ranking import every_entry, rank, table
+    from racer.leaderboard.season import load_season
+    from racer.leaderboard.store import Store
 
     rules = load_season(season)
     rows = (every_entry if all else rank)(Store().rows(rules), rules)
@@ -88,8 +88,8 @@ def board_history(name: str, json: bool = False) -> None:
         name: What the board calls an entry.
         json: Print the records as JSON.
     """
-    from racer.board.record import when
-    from racer.board.store import Store
+    from racer.leaderboard.store import Store
+    from racer.leaderboard.submissions import when
 
     records = Store().history(name)
     if json:
@@ -116,8 +116,8 @@ def board_withdraw(id: int, why: str = "", yes: bool = False) -> None:
         why: The reason, which must be given.
         yes: Do not ask.
     """
-    from racer.board.placing import placing
-    from racer.board.store import Store
+    from racer.leaderboard.placement import placing
+    from racer.leaderboard.store import Store
 
     store = Store()
     row = store.refuse_remark(id, why)
@@ -139,7 +139,7 @@ def board_dispute(id: int, why: str = "", yes: bool = False) -> None:
         why: The reason, which must be given.
         yes: Do not ask.
     """
-    from racer.board.store import Store
+    from racer.leaderboard.store import Store
 
     store = Store()
     _print_row(store, store.refuse_remark(id, why))
@@ -149,7 +149,7 @@ def board_dispute(id: int, why: str = "", yes: bool = False) -> None:
 
 def _print_row(store: Store, row: Row) -> None:
     """Print which row a number means, before something is done with it."""
-    from racer.board.placing import described, placing
+    from racer.leaderboard.placement import described, placing
 
     rules = store.season(row.season_digest)
     print(described(rules, placing(store.rows(rules), rules, row)))
@@ -164,8 +164,8 @@ def board_verify(*ids: int, all: bool = False, policy: bool = True, json: bool =
         policy: Run the policies too, which takes as long as judging did.
         json: Print what was found as JSON.
     """
-    from racer.board.store import Store
-    from racer.board.trial import verify
+    from racer.leaderboard.store import Store
+    from racer.leaderboard.verification import verify
 
     if bool(ids) == all:
         raise ConfigError("racer board verify wants the ids of submissions, or --all")
@@ -196,7 +196,7 @@ def board_chain(head: str = "", json: bool = False) -> None:
         head: A hash that was noted down earlier; it must still be in the chain.
         json: Print the result as JSON.
     """
-    from racer.board.store import Store
+    from racer.leaderboard.store import Store
 
     chain = Store().chain()
     if json:
@@ -228,10 +228,10 @@ def board_replay(
             .gif.
         yes: Do not ask.
     """
-    from racer.board.store import Store
-    from racer.board.trial import again
     from racer.cli.race import Shot
     from racer.entries.package import read_entry
+    from racer.leaderboard.store import Store
+    from racer.leaderboard.verification import again
     from racer.rendering.video_format import refuse_form, size_of
 
     if video is None:
@@ -258,8 +258,8 @@ def board_backup(file: Path) -> None:
     Args:
         file: The file to write.
     """
-    from racer.board.backup import backup
-    from racer.board.store import Store
+    from racer.leaderboard.backup import backup
+    from racer.leaderboard.store import Store
 
     count = backup(Store(), file)
     print(f"backup: {file}, {count} submissions, {file.stat().st_size:,} bytes")
@@ -271,8 +271,8 @@ def board_restore(file: Path) -> None:
     Args:
         file: What `racer board backup` wrote.
     """
-    from racer.board.backup import restore
-    from racer.board.store import board_folder
+    from racer.leaderboard.backup import restore
+    from racer.leaderboard.store import board_folder
 
     store = restore(file, board_folder())
     print(f"board: {store.folder}, {len(store.every_row())} submissions")
@@ -280,7 +280,7 @@ def board_restore(file: Path) -> None:
 
 def secret_on(store: Store, season: Season) -> str | None:
     """The secret of a season on the board: revealed by the board or by racer, or kept here."""
-    from racer.board.secret import find_secret
+    from racer.leaderboard.season_secret import find_secret
 
     if not season.sealed:
         return None
@@ -290,8 +290,8 @@ def secret_on(store: Store, season: Season) -> str | None:
 def public_secret(store: Store, season: Season) -> str | None:
     """The secret of a sealed season, only where all may know it: the board or racer revealed it."""
     from racer import assets
-    from racer.board.season import load_season
     from racer.cli.season import secret_of
+    from racer.leaderboard.season import load_season
 
     if not season.sealed:
         return None

@@ -13,11 +13,11 @@ def board_page(out: Path = Path("pages"), season: str = "") -> None:
         out: The folder to write; open its index.html.
         season: A shipped season's name or a YAML file; every season of the board by default.
     """
-    from racer.board.page.site import seasons_of, write_site
-    from racer.board.season import load_season
-    from racer.board.store import Store
     from racer.cli.board import public_secret
     from racer.cli.output import progress
+    from racer.leaderboard.pages.site import seasons_of, write_site
+    from racer.leaderboard.season import load_season
+    from racer.leaderboard.store import Store
 
     store = Store()
     seasons = [load_season(season)] if season else seasons_of(store)
@@ -34,11 +34,11 @@ def board_serve(port: int = 8000, host: str = "127.0.0.1", season: str = "") -> 
         host: Where to listen; other than on this machine, anybody who reaches it can hand in.
         season: The season that takes entries; `open` and every season of the board by default.
     """
-    from racer.board.page.site import seasons_of
-    from racer.board.season import load_season
-    from racer.board.server import BoardServer
-    from racer.board.store import Store
     from racer.cli.board import public_secret, secret_on
+    from racer.leaderboard.pages.site import seasons_of
+    from racer.leaderboard.season import load_season
+    from racer.leaderboard.server import BoardServer
+    from racer.leaderboard.store import Store
 
     store = Store()
     seasons = [load_season(season)] if season else seasons_of(store)
@@ -86,12 +86,12 @@ def board_run_season(
         workers: Processes that judge; auto is one a processor.
         json: Print the summary as JSON.
     """
-    from racer.board.many import run_season
-    from racer.board.season import load_season
-    from racer.board.standing import rank
-    from racer.board.store import Store
     from racer.cli.output import print_json, progress
     from racer.cli.season import secret_of
+    from racer.leaderboard.batch import run_season
+    from racer.leaderboard.ranking import rank
+    from racer.leaderboard.season import load_season
+    from racer.leaderboard.store import Store
 
     store, rules = Store(), load_season(season)
     count = None if workers == "auto" else workers

@@ -9,7 +9,7 @@ from racer.cli.output import command, print_json
 from racer.errors import BoardError
 
 if TYPE_CHECKING:
-    from racer.board.season import Season
+    from racer.leaderboard.season import Season
 
 
 def season_new(
@@ -45,7 +45,7 @@ def season_new(
         description: One line of prose.
     """
     from racer.assets.document import validate
-    from racer.board.season import Season
+    from racer.leaderboard.season import Season
     from racer.registration import ENV_IDS
     from racer.track import load_track
 
@@ -86,9 +86,9 @@ def season_seal(name: str, tracks: int = 0, seeds: int = 1, only_drawn: bool = F
     """
     from racer import assets
     from racer.assets.document import parse, validate
-    from racer.board.season import Season, load_season, season_path
-    from racer.board.secret import commitment, make_secret
-    from racer.board.store import Store
+    from racer.leaderboard.season import Season, load_season, season_path
+    from racer.leaderboard.season_secret import commitment, make_secret
+    from racer.leaderboard.store import Store
 
     path, store = season_path(name), Store()
     if path.resolve().is_relative_to(assets.root() / "configs"):
@@ -116,9 +116,9 @@ def season_reveal(name: str) -> None:
     Args:
         name: The season's YAML file.
     """
-    from racer.board.season import load_season, season_path
-    from racer.board.secret import revealed_path, write_revealed
-    from racer.board.store import Store
+    from racer.leaderboard.season import load_season, season_path
+    from racer.leaderboard.season_secret import revealed_path, write_revealed
+    from racer.leaderboard.store import Store
 
     season = load_season(name)
     secret = secret_of(season, name)
@@ -137,8 +137,8 @@ def season_show(name: str, json: bool = False) -> None:
         name: A shipped season's name or a YAML file.
         json: Print them as JSON.
     """
-    from racer.board.season import load_season, season_path
-    from racer.board.secret import revealed_path
+    from racer.leaderboard.season import load_season, season_path
+    from racer.leaderboard.season_secret import revealed_path
 
     season = load_season(name)
     is_revealed = revealed_path(season_path(name)).is_file()
@@ -161,8 +161,8 @@ def season_show(name: str, json: bool = False) -> None:
 
 def secret_of(season: Season, name: str) -> str | None:
     """The secret of a sealed season whose file a person named; None where there is none here."""
-    from racer.board.season import season_path
-    from racer.board.secret import find_secret, revealed_path
+    from racer.leaderboard.season import season_path
+    from racer.leaderboard.season_secret import find_secret, revealed_path
 
     if not season.sealed:
         return None

@@ -1,0 +1,119 @@
+"""A whole board as one file, and a board again from it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+from racer.errors import BoardError
+from racer.leaderboard.store import HOUSE, Store
+
+DATABASE = "board.sqlite3"
+MAX_BYTES = 64_000_000_000
+"""The most bytes of a board that is restored."""
+_MEMBER = re.compile(r"entries/([0-9a-f]{64})\.entry\.zip|replays/([0-9a-f]{64})\.replay")
+
+
+def backup(store: Store, path: Path) -> int:
+    """Write a board into one file, whole or not at all, while others may go on adding.
+
+    Returns:
+        How many submissions it holds.
+
+    Raises:
+        BoardError: The file is there already or cannot be written, or a package is missing.
+    """
+    if path.exists():
+        raise BoardError(f"{path} is there already; name a new file")
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / DATABASE
+            store.snapshot(copy)
+            rows = Store(folder).every_row()
+            with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
+                archive.write(copy, DATABASE)
+                for kept in sorted(_kept(store, rows)):
+                    archive.write(kept, f"{kept.parent.name}/{kept.name}")
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as problem:
+        why = problem.strerror or problem
+        raise BoardError(f"{path}: the backup cannot be written: {why}") from problem
+    finally:
+        beside.unlink(missing_ok=True)
+    return len(rows)
+
+
+def restore(path: Path, folder: Path) -> Store:
+    """Make a board again from a backup, in a folder where no board is.
+
+    Every package and replay must have the digest that it is named by, and the chain must hold.
+
+    Raises:
+        BoardError: The file is no backup of a board or was changed, or a board is there already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise BoardError(f"{folder} is not empty; name an empty folder with RACER_BOARD")
+    beside = folder.resolve().with_name(f".{folder.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir(parents=True)
+        _unpack(path, beside)
+        _check(Store(beside), path)
+        if folder.exists():
+            folder.rmdir()
+        os.replace(beside, folder)
+    except (OSError, zipfile.BadZipFile, EOFError) as problem:
+        raise BoardError(f"{path}: cannot be restored: {problem}") from problem
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return Store(folder)
+
+
+def _kept(store: Store, rows: list) -> set[Path]:
+    """The packages and replays that rows speak of."""
+    entries = {row.entry_sha256 for row in rows} - {HOUSE}
+    replays = {run["replay"] for row in rows for run in row.runs if run.get("replay")}
+    return {store.entry_path(one) for one in entries} | {store.replay_path(one) for one in replays}
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+        if DATABASE not in archive.namelist() or sum(one.file_size for one in infos) > MAX_BYTES:
+            raise BoardError(f"{path}: no backup of a board; `racer board backup FILE` makes one")
+        for info in infos:
+            named = _MEMBER.fullmatch(info.filename)
+            if info.filename != DATABASE and not named:
+                raise BoardError(f"{path}: holds {info.filename!r}, which no backup of a board has")
+            place = folder / info.filename
+            place.parent.mkdir(exist_ok=True)
+            with archive.open(info) as packed, place.open("xb") as file:
+                shutil.copyfileobj(packed, file)
+            if named:
+                _check_digest(place, named[1] or named[2], path)
+
+
+def _check_digest(place: Path, digest: str, path: Path) -> None:
+    with place.open("rb") as file:
+        got = hashlib.sha256(file.read()).hexdigest()
+    if got != digest:
+        raise BoardError(
+            f"{path}: {place.parent.name}/{place.name} has the SHA-256 {got[:12]}...; the backup "
+            "was changed or is broken: take another"
+        )
+
+
+def _check(store: Store, path: Path) -> None:
+    if fault := store.chain().fault:
+        raise BoardError(f"{path}: {fault}; take another backup")
+    missing = [one for one in _kept(store, store.every_row()) if not one.is_file()]
+    if missing:
+        raise BoardError(f"{path}: {len(missing)} packages or replays are missing, as {missing[0]}")

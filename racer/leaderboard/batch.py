@@ -1,0 +1,291 @@
+"""Judges many entries on a season at once, on all processors; a second time it costs nothing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import unicodedata
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from racer.entries.package import read_entry
+from racer.errors import BoardError, EntryError, RacerError
+from racer.leaderboard import batch_worker
+from racer.leaderboard.batch_worker import Heat, Outcome, Results
+from racer.leaderboard.season import Run, Season
+from racer.leaderboard.store import Store
+from racer.leaderboard.submissions import Row, board_name
+from racer.leaderboard.verification import refuse_misfit, refuse_other_roads
+
+Key = TypeVar("Key", bound=Hashable)
+Tell = Callable[[int, int], None]
+SUFFIX = ".entry.zip"
+
+
+@dataclass
+class Summary:
+    """What a run over many entries came to.
+
+    Attributes:
+        added: The rows that were added, in the order of the files' names.
+        there: Files whose row is on the board already.
+        named: What the board calls the entry of each file that is named by its file.
+        refused: Code and sentence of each file that was refused, by its name.
+        races: Races that were judged now.
+        kept: Races whose results were kept from before.
+        workers: Processes that judged.
+        race_s: Time of the races that were judged now, each by itself, summed [s].
+        wall_s: Time until all was judged, from the start of the first process, checks too [s].
+    """
+
+    workers: int
+    added: list[Row] = field(default_factory=list)
+    there: list[str] = field(default_factory=list)
+    named: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, tuple[str, str]] = field(default_factory=dict)
+    races: int = 0
+    kept: int = 0
+    race_s: float = 0.0
+    wall_s: float = 0.0
+
+    @property
+    def ratio(self) -> float | None:
+        """Time taken over the ideal, in which the races alone fill all workers; None without."""
+        return self.wall_s * self.workers / self.race_s if self.race_s else None
+
+
+class _Racer(NamedTuple):
+    """A file that may race. The package itself is left on the disk."""
+
+    path: Path
+    name: str
+    sha256: str
+    signer: str
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_season(
+    store: Store,
+    season: Season,
+    folder: Path,
+    secret: str | None = None,
+    workers: int | None = None,
+    tell: Tell = lambda done, all: None,
+) -> Summary:
+    """Judge every entry of a folder on every run of a season, and add rows for them.
+
+    A row has the name in the entry's manifest. Where several entries of the folder have the same
+    one, or the season knows the file's name already, it has the file's: `ann` for ann.entry.zip.
+
+    Each finished race is kept at once, so that a run which was killed goes on where it was. An
+    entry that is refused is told in the summary, and stops nothing.
+
+    Args:
+        store: The board.
+        season: The season.
+        folder: Where the files NAME.entry.zip lie.
+        secret: Wanted where the season is sealed.
+        workers: Processes; as many as there are processors by default.
+        tell: Called as races are finished, with how many are and how many there are.
+
+    Raises:
+        BoardError: There is nothing to judge, the season cannot be judged here, a worker died, or
+            the board cannot be written.
+    """
+    season.refuse_other_physics()
+    store.refuse_closed(season)
+    runs = season.runs(secret)
+    if workers is not None and workers < 1:
+        raise BoardError(f"workers: {workers}; it must be 1 or more")
+    summary, results = Summary(workers or processors()), Results(store)
+    known = {row.name for row in store.rows(season)}
+    racers = _racers(folder, season, known, summary)
+    pool = _Pool(summary)
+    try:
+        boxes = _check(pool, results, racers, summary)
+        raced = _race(pool, results, [one for one in racers if one in boxes], season, runs, tell)
+    finally:
+        pool.close()
+    for racer in racers:
+        if racer in raced:
+            _add(store, season, racer, raced[racer], boxes[racer], summary)
+    return summary
+
+
+class _Pool:
+    """Processes that are started when the first work comes."""
+
+    def __init__(self, summary: Summary) -> None:
+        self.summary, self._began = summary, 0.0
+        self._pool: ProcessPoolExecutor | None = None
+
+    def each(
+        self,
+        work: Callable[..., Outcome],
+        given: dict[Key, tuple],
+        done: Callable[[Key, Outcome], Any],
+    ) -> None:
+        """Do all the work, and say of each piece as soon as it is done what came of it."""
+        if not given:
+            return
+        if self._pool is None:
+            self._began = time.perf_counter()
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(
+                self.summary.workers, mp_context=context, initializer=batch_worker.begin_worker
+            )
+        try:
+            futures: dict[Future[Outcome], Key] = {
+                self._pool.submit(work, *arguments): key for key, arguments in given.items()
+            }
+            for future in as_completed(futures):
+                outcome = future.result()
+                done(futures[future], outcome)
+        except BrokenProcessPool as problem:
+            raise BoardError(
+                "a process that judged was ended from outside, perhaps for want of memory; what "
+                "was finished is kept: run it again, with fewer --workers if need be"
+            ) from problem
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self.summary.wall_s = time.perf_counter() - self._began
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _racers(folder: Path, season: Season, known: set[str], summary: Summary) -> list[_Racer]:
+    """The files that hold an entry for the season; the others are refused."""
+    paths = sorted(folder.glob(f"*{SUFFIX}"))
+    if not paths:
+        raise BoardError(f"{folder}: no file there ends with .entry.zip; name a folder of entries")
+    found: dict[str, _Racer] = {}
+    for path in paths:
+        try:
+            entry = read_entry(path)
+            refuse_misfit(season, entry)
+            if entry.sha256 in found:
+                same = found[entry.sha256].path.name
+                raise EntryError(f"{path.name} holds the same bytes as {same}; keep one", "twice")
+        except RacerError as problem:
+            code = problem.code if isinstance(problem, EntryError | BoardError) else "board"
+            summary.refused[path.name] = (code, str(problem))
+            continue
+        signer = entry.signer or ""
+        found[entry.sha256] = _Racer(path, entry.manifest.name, entry.sha256, signer)
+    return _named(list(found.values()), known, summary)
+
+
+def _named(racers: list[_Racer], known: set[str], summary: Summary) -> list[_Racer]:
+    """The racers under the names that the board gives them; those whose name does not fit go."""
+    stems = {one: _composed(one.path.name.removesuffix(SUFFIX)) for one in racers}
+    names = {one: stems[one] if stems[one] in known else _composed(one.name) for one in racers}
+    while doubled := [
+        one
+        for one, name in names.items()
+        if name != stems[one] and list(names.values()).count(name) > 1
+    ]:
+        names |= {one: stems[one] for one in doubled}
+    named = []
+    for one, name in names.items():
+        try:
+            named.append(one._replace(name=board_name(name)))
+        except BoardError as problem:
+            summary.refused[one.path.name] = (problem.code, f"by its file: {problem}")
+            continue
+        if name != _composed(one.name):
+            summary.named[one.path.name] = name
+    return named
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _check(
+    pool: _Pool, results: Results, racers: list[_Racer], summary: Summary
+) -> dict[_Racer, str]:
+    """How strong the box of each entry is that passed the check."""
+    boxes = {}
+    for racer in racers:
+        if kept := results.find(batch_worker.check_key(racer.sha256)):
+            boxes[racer] = kept["box"]
+
+    def done(racer: _Racer, outcome: Outcome) -> None:
+        if outcome.code:
+            summary.refused[racer.path.name] = (outcome.code, outcome.said)
+            return
+        boxes[racer] = results.keep(batch_worker.check_key(racer.sha256), outcome)["box"]
+
+    todo = {one: (str(one.path), one.sha256) for one in racers if one not in boxes}
+    pool.each(batch_worker.check, todo, done)
+    return boxes
+
+
+def _race(
+    pool: _Pool,
+    results: Results,
+    racers: list[_Racer],
+    season: Season,
+    runs: list[Run],
+    tell: Tell,
+) -> dict[_Racer, list[dict[str, Any]]]:
+    """What each run came to of those entries of which none was refused."""
+    found: dict[tuple[_Racer, int], dict[str, Any]] = {}
+    todo: dict[tuple[_Racer, int], tuple[Heat]] = {}
+    for racer in racers:
+        for number, run in enumerate(runs):
+            heat = Heat(str(racer.path), racer.sha256, season, run, number)
+            if kept := results.find(heat.key):
+                found[racer, number] = kept
+            else:
+                todo[racer, number] = (heat,)
+    summary, all_ = pool.summary, len(racers) * len(runs)
+    summary.kept = len(found)
+    tell(len(found), all_)
+
+    def done(of: tuple[_Racer, int], outcome: Outcome) -> None:
+        summary.races += 1
+        summary.race_s += outcome.took
+        if outcome.code:
+            summary.refused[of[0].path.name] = (outcome.code, outcome.said)
+        else:
+            found[of] = results.keep(todo[of][0].key, outcome)
+        tell(summary.kept + summary.races, all_)
+
+    pool.each(batch_worker.race, todo, done)
+    return {
+        racer: [found[racer, number] for number in range(len(runs))]
+        for racer in racers
+        if racer.path.name not in summary.refused
+    }
+
+
+def _add(
+    store: Store,
+    season: Season,
+    racer: _Racer,
+    runs: list[dict[str, Any]],
+    box: str,
+    summary: Summary,
+) -> None:
+    same = (racer.name, racer.sha256)
+    if any((row.name, row.entry_sha256) == same and row.runs == runs for row in store.rows(season)):
+        summary.there.append(racer.path.name)
+        return
+    try:
+        refuse_other_roads(store, season, runs)
+        entry = read_entry(racer.path)
+        if entry.sha256 != racer.sha256:
+            raise EntryError(f"{racer.path}: it was changed meanwhile; judge it again", "hash")
+        summary.added.append(store.add(season, racer.name, entry, runs, box, racer.signer))
+    except EntryError as problem:
+        summary.refused[racer.path.name] = (problem.code, str(problem))

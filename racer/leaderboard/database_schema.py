@@ -1,0 +1,63 @@
+"""The board's tables as SQL, and what becomes of those of an older version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from racer.leaderboard.hash_chain import canonical
+
+VERSION = 2
+KINDS = ("submission", "withdrawal", "dispute", "opening", "reveal")
+
+_TABLES = """
+CREATE TABLE record (
+    id INTEGER PRIMARY KEY,
+    created TEXT NOT NULL,
+    kind TEXT NOT NULL
+        CHECK (kind IN ({kinds})),
+    season_digest TEXT NOT NULL REFERENCES season (digest),
+    name TEXT NOT NULL,
+    about INTEGER REFERENCES record (id),
+    body TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE
+);
+CREATE INDEX record_season ON record (season_digest);
+CREATE INDEX record_name ON record (name);
+CREATE TRIGGER record_next BEFORE INSERT ON record
+WHEN NEW.id IS NOT (SELECT coalesce(max(id), 0) + 1 FROM record)
+BEGIN SELECT RAISE(ABORT, 'a board is append-only: a record takes the next number'); END;
+"""
+_SEASONS = """
+CREATE TABLE season (
+    digest TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    fields TEXT NOT NULL
+);
+"""
+# An INSERT OR REPLACE deletes without the trigger for it, so it needs one of its own.
+_GUARDS = """
+CREATE TRIGGER {table}_keep BEFORE DELETE ON {table}
+BEGIN SELECT RAISE(ABORT, 'a board is append-only: no DELETE'); END;
+CREATE TRIGGER {table}_fix BEFORE UPDATE ON {table}
+BEGIN SELECT RAISE(ABORT, 'a board is append-only: no UPDATE'); END;
+CREATE TRIGGER {table}_new BEFORE INSERT ON {table}
+WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})
+BEGIN SELECT RAISE(ABORT, 'a board is append-only: no REPLACE'); END;
+"""
+_QUOTED = ", ".join(f"'{kind}'" for kind in KINDS)
+RECORDS = _TABLES.format(kinds=_QUOTED) + _GUARDS.format(table="record", key="id")
+"""What version 1 did not have; its seasons stay as they are."""
+ALL = _SEASONS + _GUARDS.format(table="season", key="digest") + RECORDS
+
+
+def as_version_2(result: dict[str, Any], entry_sha256: str, racer_version: str) -> str:
+    """The body of a submission that version 1 kept in columns of its own."""
+    return canonical(
+        {
+            "box": "none",
+            "entry_sha256": entry_sha256,
+            "racer_version": racer_version,
+            "runs": [result],
+            "signer": "",
+        }
+    )

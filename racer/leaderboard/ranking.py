@@ -1,0 +1,236 @@
+"""The standing of a season: who is ahead, by what, and who cannot be told apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from racer.leaderboard.scoring import Score, paired, score, strata_of
+from racer.leaderboard.season import Season
+from racer.leaderboard.submissions import Row, when
+from racer.tables import Column, FittedTable
+
+
+class _Scored(NamedTuple):
+    row: Row
+    score: Score
+    merit: tuple[float, float]
+
+
+def rank(rows: Iterable[Row], season: Season) -> list[dict[str, Any]]:
+    """A season's standing, the best first, by what the season ranks.
+
+    Who stands there is a name and the key that signed it: a name is shown once, with the best of
+    its entries, but signed by another key, or by none, it is somebody else's. Of entries of equal
+    merit the earlier counts, and an entry that was submitted again keeps its id and its place
+    unless its new score is better. What was withdrawn is left out.
+
+    Those of equal merit share a rank, and the ranks that they fill are left out: 1, 1, 3. Where
+    the interquartile mean ranks, so do entries that completed as many laps as the best of their
+    group and whose paired difference from it has an interval that contains 0. Of those who share
+    a rank the earlier stands first.
+
+    Args:
+        rows: Rows of the season.
+        season: Its rules.
+
+    Returns:
+        One dict a name and key, with the keys that docs/leaderboard.md lists.
+    """
+    return [line for line in every_entry(rows, season) if line["rank"] is not None]
+
+
+def every_entry(rows: Iterable[Row], season: Season) -> list[dict[str, Any]]:
+    """The standing of `rank`, and behind each line the other entries of that name and key.
+
+    Those have the rank None, the best stands first, and each entry is there once.
+    """
+    named = _by_name(rows, season)
+    order = sorted((some[0] for some in named.values()), key=_precedence)
+    lines: list[dict[str, Any]] = []
+    place = 1
+    while order:
+        group = [one for one in order if _is_level(season, one, order[0])]
+        level = {one.row.id for one in group}
+        order = [one for one in order if one.row.id not in level]
+        for one in sorted(group, key=lambda one: one.row.id):
+            others = named[one.row.competitor][1:]
+            lines.append(_line(place, season, one, len(others)))
+            lines += [_line(None, season, other, 0) for other in others]
+        place += len(group)
+    return lines
+
+
+def _by_name(rows: Iterable[Row], season: Season) -> dict[tuple[str, str], list[_Scored]]:
+    """Of each name and key its entries, the best first, each by the first of its best rows."""
+    best: dict[tuple[str, str, str, str], _Scored] = {}
+    for row in sorted(rows, key=lambda row: row.id):
+        if row.withdrawn is not None:
+            continue
+        scored = score(season, row.runs)
+        one = _Scored(row, scored, _merit(season, scored))
+        same = (*row.competitor, *row.entry)
+        if same not in best or one.merit < best[same].merit:
+            best[same] = one
+    named: dict[tuple[str, str], list[_Scored]] = {}
+    for one in sorted(best.values(), key=_precedence):
+        named.setdefault(one.row.competitor, []).append(one)
+    return named
+
+
+def _precedence(one: _Scored) -> tuple[tuple[float, float], int]:
+    return one.merit, one.row.id
+
+
+def _merit(season: Season, score: Score) -> tuple[float, float]:
+    """What is compared, the less the better."""
+    if season.ranking == "best":
+        return 0.0, math.inf if score.best_s is None else score.best_s
+    value = {"total": score.total_s, "average": score.average_s, "iqm": score.iqm_s}
+    time = value[season.ranking]
+    return -score.laps_completed, math.inf if time is None else time
+
+
+def _is_level(season: Season, one: _Scored, best: _Scored) -> bool:
+    if one.merit == best.merit:
+        return True
+    if season.ranking != "iqm" or one.merit[0] != best.merit[0]:
+        return False
+    strata = strata_of(best.row.runs)
+    if strata != strata_of(one.row.runs):
+        return False
+    low, high = paired(one.score.values, best.score.values, strata)
+    return low <= 0.0 <= high
+
+
+def line_of(row: Row, season: Season) -> dict[str, Any]:
+    """A row alone, with the keys of a line of `rank`, and no rank."""
+    scored = score(season, row.runs)
+    return _line(None, season, _Scored(row, scored, _merit(season, scored)), 0)
+
+
+def _line(rank: int | None, season: Season, one: _Scored, others: int) -> dict[str, Any]:
+    row, score = one.row, one.score
+    return {
+        "rank": rank,
+        "id": row.id,
+        "name": row.name,
+        "others": others,
+        "season": row.season,
+        "season_digest": row.season_digest,
+        "ranking": season.ranking,
+        "entry_sha256": row.entry_sha256,
+        "laps_completed": score.laps_completed,
+        "laps": score.laps,
+        "completion": score.completion,
+        "lap_times_s": score.lap_times_s,
+        "off_tracks": sum(run["off_tracks"] for run in row.runs),
+        "collisions": sum(run.get("collisions", 0) for run in row.runs),
+        "total_time_s": score.total_s,
+        "best_lap_s": min(score.lap_times_s, default=None),
+        "best_laps_s": score.best_s,
+        "average_lap_s": score.average_s,
+        "iqm_s": score.iqm_s,
+        "interval_s": list(score.interval_s),
+        "limit_s": score.limit_s,
+        "x_limit": score.x_limit,
+        "outcomes": score.outcomes,
+        "track": ", ".join(dict.fromkeys(run["track"] for run in row.runs)),
+        "runs": row.runs,
+        "created": row.created,
+        "racer_version": row.racer_version,
+        "box": row.box,
+        "signer": row.signer,
+        "disputes": list(row.disputes),
+        "hash": row.hash,
+    }
+
+
+def sentence(season: Season, row: Row) -> str:
+    """A row in one line: laps, times, and what went wrong."""
+    one = score(season, row.runs)
+    shown = ("total", one.total_s), ("best lap", min(one.lap_times_s, default=None))
+    times = [f"{what} {time:.3f} s" for what, time in shown if time is not None]
+    if season.ranking == "iqm":
+        low, high = one.interval_s
+        within = f" (95 %: {low:.3f}-{high:.3f})" if low < high else ""
+        times.append(f"mid mean {one.iqm_s:.3f} s{within}")
+    if one.x_limit:
+        times.append(f"{one.x_limit:.2f} x the limit")
+    ends = [f"{count} {outcome}" for outcome, count in one.outcomes.items()]
+    parts = [f"{one.laps_completed} of {one.laps} laps", *times, "runs: " + ", ".join(ends)]
+    return ", ".join(parts)
+
+
+def table(standing: list[dict[str, Any]]) -> FittedTable:
+    """What `rank` or `every_entry` gave; rank, name, key, ranking figure and id stay longest."""
+    first, *rest = ranked = RANKED[standing[0]["ranking"] if standing else "total"]
+    keys, has_all = short_keys(standing), any(line["rank"] is None for line in standing)
+    shown = FittedTable(
+        Column("rank"),
+        Column("name", "left", least=20),
+        *[Column("key", "left")] * bool(keys),
+        Column("laps", drop=1),
+        Column(first),
+        *(Column(heading, drop=2) for heading in rest),
+        Column("x limit", drop=4),
+        Column("off", drop=5),
+        Column("date (UTC)", "left", drop=3),
+        Column("entry", "left", drop=6),
+        Column("id"),
+        caption=_caption(standing, has_all),
+    )
+    for line in standing:
+        beside = f" +{line['others']}" if line["others"] and not has_all else ""
+        shown.add_row(
+            str(line["rank"] or ""),
+            (line["name"], beside + (" (disputed)" if line["disputes"] else "")),
+            *[keys.get(line["signer"], "-")] * bool(keys),
+            f"{line['laps_completed']}/{line['laps']}",
+            *(_shown(line[key]) for key in ranked.values()),
+            "-" if line["x_limit"] is None else f"{line['x_limit']:.2f}",
+            str(line["off_tracks"]),
+            when(line["created"]),
+            line["entry_sha256"][:8],
+            str(line["id"]),
+        )
+    return shown
+
+
+def _caption(standing: list[dict[str, Any]], has_all: bool) -> str:
+    others = max((line["others"] for line in standing), default=0)
+    if has_all:
+        return "times in seconds; without a rank: other entries of the name above"
+    if others:
+        told = f"+{others}: as many other entries have that name; `racer board show --all` shows"
+        return f"times in seconds; {told} them"
+    return "times in seconds"
+
+
+def short_keys(standing: list[dict[str, Any]]) -> dict[str, str]:
+    """The first digits of each key that signed, where one name stands there by several keys.
+
+    As many as tell the keys apart, at least 8; empty where every name has one key, or none.
+    """
+    people = {(line["name"], line["signer"]) for line in standing}
+    if len({name for name, _ in people}) == len(people):
+        return {}
+    keys = {signer for _, signer in people if signer}
+    count = next(n for n in range(8, 65) if len({key[:n] for key in keys}) == len(keys))
+    return {key: key[:count] for key in keys}
+
+
+RANKED = {
+    "total": {"total": "total_time_s", "best": "best_lap_s"},
+    "best": {"best laps": "best_laps_s", "total": "total_time_s"},
+    "average": {"average lap": "average_lap_s", "best": "best_lap_s"},
+    "iqm": {"iqm": "iqm_s", "95 %": "interval_s"},
+}
+"""The times that a season's table shows, by what it ranks; the first one ranks."""
+
+
+def _shown(time: float | list[float] | None) -> str:
+    if isinstance(time, list):
+        return f"{time[0]:.2f}-{time[1]:.2f}" if time[0] < time[1] else "-"
+    return "-" if time is None else f"{time:.3f}"

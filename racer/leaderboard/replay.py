@@ -1,0 +1,224 @@
+"""A judged run, small enough to keep: what the driver did, and a hash chain of what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from racer.car.action_space import ActionSpace
+from racer.errors import BoardError
+from racer.evaluation import LapResult
+from racer.leaderboard.fingerprint import fingerprint, is_same_platform
+from racer.leaderboard.hash_chain import canonical
+
+MAGIC = b"racer replay 1\n"
+EVERY = 15
+"""Control steps from one kept place to the next: a second."""
+MAX_BYTES = 64_000_000
+"""The most bytes of a replay before it was deflated."""
+NEAR = 0.1
+"""How far a place may lie from the kept one [m] where the platform is another."""
+CLOSE = 0.1
+"""How far a lap time may lie from the kept one [s] there."""
+_TYPES = {"command": "<f8", "continuous": "<f4", "discrete": "<i8"}
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What is kept of one run.
+
+    Attributes:
+        actions: What the policy answered at each control step, (T, 2) float32 within [-1, 1] or
+            indices (T,) int64; of a pilot its commands (T, 2) float64.
+        space: What the actions mean; None of a pilot.
+        start: Hash of the state before the first step, h_0, hexadecimal.
+        marks: The first four bytes of h_t = SHA-256(h_t-1 | state_t) after each step, (T,) uint32.
+        final: h_T, hexadecimal.
+        places: x and y [m] after every 15th step and the last, (K, 2) float32.
+        score: What the run came to, as in the row.
+        fingerprint: Where it was judged.
+    """
+
+    actions: np.ndarray
+    space: ActionSpace | None
+    start: str
+    marks: np.ndarray
+    final: str
+    places: np.ndarray
+    score: dict[str, Any]
+    fingerprint: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison of a replay with a race that was simulated again came to.
+
+    Attributes:
+        text: `bit-exact`, `within tolerance (another platform)`, `diverges at step k`, or what
+            else is wrong.
+        is_fine: Whether the replay holds.
+    """
+
+    text: str
+    is_fine: bool
+
+
+def record(result: LapResult, space: ActionSpace | None, score: dict[str, Any]) -> Replay:
+    """What is kept of a race.
+
+    Args:
+        result: The race.
+        space: What its actions mean; None of a pilot.
+        score: What it came to, plain values.
+    """
+    start, marks, final = trace(result)
+    return Replay(
+        actions=result.actions,
+        space=space,
+        start=start,
+        marks=marks,
+        final=final,
+        places=_places(result),
+        score=score,
+        fingerprint=fingerprint(),
+    )
+
+
+def trace(result: LapResult) -> tuple[str, np.ndarray, str]:
+    """The hash of a race's first state, the mark of each step (T,) uint32, and the last hash.
+
+    A state is, as little-endian float64: the body row (13), the wheels' angle, the race time, the
+    progress and what the car could meet (K x 10).
+    """
+    link = hashlib.sha256(result.start.astype("<f8").tobytes()).digest()
+    start, steps = link.hex(), len(result.time)
+    alone = np.column_stack([result.body, result.steering, result.time, result.progress])
+    met = result.boxes.reshape(steps, int(np.prod(result.boxes.shape[1:])))
+    states = np.hstack([alone, met]).astype("<f8")
+    marks = np.zeros(steps, dtype="<u4")
+    for step in range(steps):
+        link = hashlib.sha256(link + states[step].tobytes()).digest()
+        marks[step] = int.from_bytes(link[:4], "little")
+    return start, marks, link.hex()
+
+
+def compare(replay: Replay, result: LapResult, score: dict[str, Any]) -> Verdict:
+    """Hold a race that was simulated again from a replay's actions against the replay.
+
+    Args:
+        replay: What was kept.
+        result: The race, simulated again.
+        score: What it came to this time.
+    """
+    start, marks, final = trace(result)
+    kept = min(len(marks), len(replay.marks))
+    apart = np.flatnonzero(marks[:kept] != replay.marks[:kept])
+    if start != replay.start:
+        step = 0
+    elif len(apart):
+        step = int(apart[0]) + 1
+    elif len(marks) != len(replay.marks) or final != replay.final:
+        step = min(kept + 1, len(replay.marks))
+    elif score != replay.score:
+        return Verdict(differing(replay.score, score), False)
+    else:
+        return Verdict("bit-exact", True)
+    is_elsewhere = not is_same_platform(replay.fingerprint, fingerprint())
+    if is_elsewhere and _is_near(replay, result, score):
+        return Verdict("within tolerance (another platform)", True)
+    return Verdict(f"diverges at step {step}", False)
+
+
+def differing(kept: dict[str, Any], found: dict[str, Any]) -> str:
+    """Which figure of a score is not what was found, in words."""
+    for key in sorted({*kept, *found}):
+        if kept.get(key) != found.get(key):
+            return f"another {key}: {kept.get(key)!r:.80} was kept, {found.get(key)!r:.80} is found"
+    return "the same score"
+
+
+def is_close(kept: dict[str, Any], found: dict[str, Any]) -> bool:
+    """Whether two scores have the same laps and faults, and times that are about the same."""
+    counts = ("laps_completed", "off_tracks", "collisions", "resets", "ending")
+    if any(kept.get(key) != found.get(key) for key in counts):
+        return False
+    return bool(np.allclose(kept["lap_times_s"], found["lap_times_s"], rtol=0, atol=CLOSE))
+
+
+def pack(replay: Replay) -> bytes:
+    """A replay's file: `MAGIC`, then deflated a line of JSON, the actions, marks and places."""
+    head = {
+        "steps": len(replay.marks),
+        "places": len(replay.places),
+        "space": replay.space.model_dump(mode="json") if replay.space else None,
+        "start": replay.start,
+        "final": replay.final,
+        "score": replay.score,
+        "fingerprint": replay.fingerprint,
+    }
+    kind = replay.space.kind if replay.space else "command"
+    parts = (replay.actions.astype(_TYPES[kind]), replay.marks, replay.places.astype("<f4"))
+    body = b"".join(part.tobytes() for part in parts)
+    return MAGIC + zlib.compress(canonical(head).encode() + b"\n" + body, 9)
+
+
+def unpack(content: bytes) -> Replay:
+    """A replay from its file.
+
+    Raises:
+        BoardError: The file is no replay, or broken.
+    """
+    try:
+        if not content.startswith(MAGIC):
+            raise ValueError("it does not begin as a replay does")
+        inflated = zlib.decompressobj().decompress(content[len(MAGIC) :], MAX_BYTES)
+        line, _, body = inflated.partition(b"\n")
+        head = json.loads(line)
+        space = ActionSpace.model_validate(head["space"]) if head["space"] else None
+        kind, steps, places = space.kind if space else "command", head["steps"], head["places"]
+        wide = steps if kind == "discrete" else 2 * steps
+        actions, body = _taken(body, _TYPES[kind], wide)
+        marks, body = _taken(body, "<u4", steps)
+        xy, body = _taken(body, "<f4", 2 * places)
+        if body:
+            raise ValueError(f"{len(body)} bytes too many")
+        return Replay(
+            actions=actions if kind == "discrete" else actions.reshape(-1, 2),
+            space=space,
+            start=head["start"],
+            marks=marks,
+            final=head["final"],
+            places=xy.reshape(-1, 2),
+            score=head["score"],
+            fingerprint=head["fingerprint"],
+        )
+    except (zlib.error, ValueError, KeyError, TypeError) as problem:
+        raise BoardError(f"a broken replay: {problem}; take it from a backup") from problem
+
+
+def _taken(body: bytes, kind: str, count: int) -> tuple[np.ndarray, bytes]:
+    """The first `count` numbers of a kind, and what comes after them."""
+    size = count * np.dtype(kind).itemsize
+    if not 0 <= size <= len(body):
+        raise ValueError("it ends too soon")
+    return np.frombuffer(body[:size], dtype=kind), body[size:]
+
+
+def _places(result: LapResult) -> np.ndarray:
+    steps = len(result.time)
+    last = [steps - 1] if steps % EVERY else []
+    return result.body[[*range(EVERY - 1, steps, EVERY), *last], :2].astype("<f4")
+
+
+def _is_near(replay: Replay, result: LapResult, score: dict[str, Any]) -> bool:
+    """Whether the race went about the same way, to the same end."""
+    places = _places(result)
+    if len(places) != len(replay.places) or len(result.time) != len(replay.marks):
+        return False
+    apart = np.hypot(*(places - replay.places).T)
+    return bool((apart <= NEAR).all()) and is_close(replay.score, score)

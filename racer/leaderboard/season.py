@@ -1,0 +1,232 @@
+"""A season: the rules that make results comparable."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+
+from racer import assets
+from racer.assets.document import Document, read
+from racer.car.spec import CarName
+from racer.errors import BoardError
+from racer.leaderboard.hash_chain import canonical
+from racer.leaderboard.season_secret import derived, is_secret_of
+from racer.race import RaceConfig
+from racer.race.config import BotConfig, ObstacleConfig
+from racer.registration import ENV_IDS
+
+MOST = 500
+"""The most runs of a season."""
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+class Run(NamedTuple):
+    """One race of a season.
+
+    `track` and `seed` are what is driven; `label` and `number` are what the board shows of them,
+    which differ where a secret stands behind them.
+    """
+
+    track: str
+    direction: Literal["forward", "reverse"]
+    seed: int
+    label: str
+    number: int
+
+    @property
+    def stratum(self) -> str:
+        """What runs that differ only in their seeds have in common."""
+        return f"{self.label} {self.direction}"
+
+
+class Sealed(Document):
+    """What a season draws from a secret that nobody may know before it closes."""
+
+    sha256: Digest = Field(description="SHA-256 of the secret, published when the season opens")
+    tracks: int = Field(default=0, ge=0, le=20, description="generated tracks, 0-20")
+    seeds: int = Field(default=1, ge=1, le=100, description="seeds a track, 1-100")
+
+
+class Season(Document):
+    """What every entry of a season is asked to do. A change of any field is a new season.
+
+    In a file `track: oval` and `seed: 0` stand for a list of one.
+    """
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="lower case, digits and dashes, to 40"
+    )
+    description: str = Field(default="", max_length=500, description="one line of prose")
+    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = Field(
+        default="time_trial", description="an empty road, one with boxes, or one with bot cars"
+    )
+    tracks: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        default=(),
+        max_length=50,
+        validation_alias=AliasChoices("tracks", "track"),
+        description="shipped tracks' names, or files",
+    )
+    directions: Annotated[tuple[Literal["forward", "reverse"], ...], BeforeValidator(_listed)] = (
+        Field(default=("forward",), min_length=1, description="each track's own, against it")
+    )
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...], BeforeValidator(_listed)
+    ] = Field(
+        default=(0,),
+        max_length=100,
+        validation_alias=AliasChoices("seeds", "seed"),
+        description="of the environment; none where sealed",
+    )
+    laps: int = Field(default=3, ge=1, le=100, description="laps to complete in each run, 1-100")
+    faults: Literal["reset", "end"] = Field(
+        default="reset", description="a fault puts the car back at a penalty, or ends the run"
+    )
+    off_track_penalty: float = Field(
+        default=3.0, ge=0, le=60, description="seconds added for a fault that is no crash, 0-60"
+    )
+    collision_penalty: float = Field(
+        default=5.0, ge=0, le=60, description="seconds added for a crash, 0-60"
+    )
+    time_limit: float = Field(
+        gt=0, le=3600, description="simulated seconds for each run with penalties, to 3600"
+    )
+    walls: bool = Field(default=False, description="whether walls stand on both borders")
+    obstacles: ObstacleConfig = Field(
+        default=ObstacleConfig(), description="used where kind is object_avoidance"
+    )
+    bots: BotConfig = Field(default=BotConfig(), description="used where kind is head_to_bot")
+    car: CarName = Field(default="deepracer", description="the car that everybody drives")
+    physics: int = Field(default=0, ge=0, description="N of the environments' -vN")
+    scoring: Literal[1] = Field(default=1, description="version of the score")
+    ranking: Literal["total", "best", "average", "iqm"] = Field(
+        default="total",
+        description="total: laps, then the time of all; best: the sum of each track's best lap; "
+        "average: laps, then the mean lap; iqm: share of laps, then the interquartile mean",
+    )
+    sealed: Sealed | None = Field(default=None, description="what is drawn from a secret")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_sealed_one_has_no_seeds(cls, tree: Any) -> Any:
+        if not isinstance(tree, dict):
+            return tree
+        has_seeds = "seeds" in tree or "seed" in tree
+        return tree if has_seeds or not tree.get("sealed") else {**tree, "seeds": ()}
+
+    @model_validator(mode="after")
+    def _runs_are_there_once(self) -> Season:
+        drawn = self.sealed.tracks if self.sealed else 0
+        seeds = self.sealed.seeds if self.sealed else len(self.seeds)
+        if not self.tracks and not drawn:
+            raise ValueError("a season wants tracks: add `tracks: [bowtie]`")
+        if bool(self.seeds) == bool(self.sealed):
+            raise ValueError("a season wants seeds, but a sealed one draws them: leave them out")
+        for given in (self.tracks, self.directions, self.seeds):
+            if len(set(given)) < len(given):
+                raise ValueError(f"each once, got {list(given)}")
+        if (count := (len(self.tracks) + drawn) * len(self.directions) * seeds) > MOST:
+            raise ValueError(f"{count} runs; a season has up to {MOST}: take fewer tracks or seeds")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of all fields."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @property
+    def folder(self) -> str:
+        """What its pages' folder is called: two seasons of one name have two."""
+        return f"{self.name}-{self.digest[:8]}"
+
+    @property
+    def canonical(self) -> str:
+        """All fields as JSON that is the same for the same season."""
+        return canonical(self.model_dump(mode="json"))
+
+    def race(self, direction: Literal["forward", "reverse"]) -> RaceConfig:
+        """The rules of each run in a direction, from a standstill on the start line."""
+        return RaceConfig(
+            kind=self.kind,
+            laps=self.laps,
+            start="line",
+            direction=direction,
+            faults=self.faults,
+            off_track_penalty=self.off_track_penalty,
+            collision_penalty=self.collision_penalty,
+            time_limit=self.time_limit,
+            walls=self.walls,
+            obstacles=self.obstacles,
+            bots=self.bots,
+        )
+
+    def runs(self, secret: str | None = None) -> list[Run]:
+        """Every race of the season: each track, in each direction, with each seed.
+
+        Args:
+            secret: Wanted where the season is sealed.
+
+        Raises:
+            BoardError: The season is sealed, and the secret is missing or another.
+        """
+        roads = [(track, track) for track in self.tracks]
+        seeds = [(seed, seed) for seed in self.seeds]
+        if self.sealed:
+            if not secret or not is_secret_of(secret, self.sealed.sha256):
+                raise BoardError(
+                    f"season {self.name} is sealed, and its secret is not here; only who sealed "
+                    "it can judge until `racer board season reveal` publishes it"
+                )
+            for k in range(self.sealed.tracks):
+                number = derived(secret, self.digest, f"track {k}", 10**9)
+                roads.append((f"generated:{number}", f"sealed:{k}"))
+            for k in range(self.sealed.seeds):
+                seeds.append((derived(secret, self.digest, f"seed {k}", 2**31), k))
+        return [
+            Run(track, direction, seed, label, number)
+            for track, label in roads
+            for direction in self.directions
+            for seed, number in seeds
+        ]
+
+    def refuse_other_physics(self) -> None:
+        """Nothing, where this racer's physics are the season's.
+
+        Raises:
+            BoardError: The season was made for another version of the environments.
+        """
+        version = int(ENV_IDS[self.kind].rpartition("-v")[2])
+        if version != self.physics:
+            raise BoardError(
+                f"season {self.name} is for physics version {self.physics}, this racer has "
+                f"{version}; make a new season, or use the racer of that time"
+            )
+
+
+def season_path(name: str) -> Path:
+    """The file of the season that a person means: a path, a shipped name, or NAME.yaml here.
+
+    Raises:
+        ConfigError: There is no such season.
+    """
+    here = Path(f"{name}.yaml")
+    is_shipped = name in assets.names("configs/seasons")
+    if re.fullmatch(r"[a-z0-9-]+", name) and not is_shipped and here.is_file():
+        return here
+    return assets.find(name, "configs/seasons")
+
+
+def load_season(name: str) -> Season:
+    """The season that a person means; see `season_path`.
+
+    Raises:
+        ConfigError: There is no such season, or its file cannot be used.
+    """
+    return read(season_path(name), Season)

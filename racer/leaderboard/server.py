@@ -1,0 +1,343 @@
+"""The board's pages over HTTP, on this machine, with a place to hand in entries."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from racer.entries.archive import MAX_BYTES
+from racer.errors import BoardError
+from racer.leaderboard.network_addresses import is_address, machine_names, network_addresses, url_of
+from racer.leaderboard.pages import markup
+from racer.leaderboard.pages.site import write_site
+from racer.leaderboard.season import Season
+from racer.leaderboard.store import Store
+from racer.leaderboard.submission_queue import Desk
+
+HAND_IN, QUEUE = "/entries", "/queue.json"
+SLOWEST = 60.0
+"""How long a request may take to come in [s]."""
+PATIENCE = 10.0
+"""How long it may pause [s]."""
+CONNECTIONS = 32
+"""The most connections that are served at once."""
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
+STATUS = {"season": 404, "name": 400, "full": 503}
+"""The status of an upload that the desk does not take, by the code of its error."""
+HEADERS = {
+    "Content-Security-Policy": f"{markup.POLICY}; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Refusal(Exception):
+    """A request that is answered with an error: status, code and sentence."""
+
+    def __init__(self, status: int, code: str, said: str) -> None:
+        super().__init__(said)
+        self.status, self.code, self.said = status, code, said
+
+
+class BoardServer(ThreadingHTTPServer):
+    """Serves a board's pages and takes entries; `serve_forever` and `close` are its life.
+
+    Args:
+        store: The board.
+        seasons: The seasons to show, each of which takes entries.
+        secret_of: The secret with which a sealed season is judged.
+        public_of: The secret of a sealed season where all may know it.
+        host: Where it listens.
+        port: The port; 0 for a free one.
+        slowest: How long a request may take to come in [s].
+
+    Raises:
+        BoardError: It cannot listen there.
+    """
+
+    daemon_threads = True
+
+    def __init__(
+        self,
+        store: Store,
+        seasons: Sequence[Season],
+        secret_of: Callable[[Season], str | None],
+        public_of: Callable[[Season], str | None],
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        slowest: float = SLOWEST,
+    ) -> None:
+        self.host, self.slowest = host, slowest
+        self._store, self._seasons, self._public_of = store, list(seasons), public_of
+        self.names = {"localhost", host.lower(), *machine_names()}
+        self._room = threading.Semaphore(CONNECTIONS)
+        self._writing = threading.Lock()
+        self._written: list[tuple[int, int]] = []
+        if ":" in host:
+            self.address_family = socket.AF_INET6
+        try:
+            super().__init__((host, port), Handler)
+        except OSError as problem:
+            why = problem.strerror or problem
+            raise BoardError(f"{host}:{port}: {why}; name another with --port") from problem
+        self.folder = Path(tempfile.mkdtemp(prefix="racer-board-"))
+        self.site, self.uploads = self.folder / "site", self.folder / "uploads"
+        self.uploads.mkdir()
+        by_digest = {season.digest: season for season in seasons}
+        self.desk = Desk(store, by_digest, secret_of, self.write)
+
+    def write(self) -> None:
+        """Write the pages as the board stands now."""
+        with self._writing:
+            stamp = self._stamp()
+            write_site(self._store, self.site, self._seasons, self._public_of, is_served=True)
+            self._written = stamp
+
+    def close(self) -> None:
+        """Stop listening, finish the entry that is judged, and leave nothing behind."""
+        self.server_close()
+        self.desk.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it listens on every interface of this machine."""
+        return self.host in ("", "0.0.0.0", "::")
+
+    def addresses(self) -> list[str]:
+        """Where a browser finds the server: on this machine first, then from another."""
+        hosts = ["127.0.0.1", *network_addresses()] if self.is_open else [self.host]
+        return [url_of(host, self.server_port) for host in hosts]
+
+    def named_addresses(self) -> list[str]:
+        """The same by names of this machine, which another machine may or may not know."""
+        return [url_of(name, self.server_port) for name in machine_names() if self.is_open]
+
+    def page(self, path: str) -> Path | None:
+        """The file that a request's path names: only one of those that were written."""
+        named = path.lstrip("/") or "index.html"
+        if named.endswith(".html") and self._stamp() != self._written:
+            self.write()  # somebody else added to the board
+        known = {
+            one.relative_to(self.site).as_posix(): one
+            for one in self.site.rglob("*")
+            if one.is_file() and one.suffix in KINDS
+        }
+        return known.get(named)
+
+    def _stamp(self) -> list[tuple[int, int]]:
+        """What is another where something was added to the board."""
+        database = self._store.path
+        beside = database.with_name(f"{database.name}-wal")
+        found = [one.stat() for one in (database, beside) if one.is_file()]
+        return [(one.st_mtime_ns, one.st_size) for one in found if one.st_size]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """See `ThreadingHTTPServer`; a connection too many is closed at once."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """See `ThreadingHTTPServer`."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing: a connection that broke is its own affair."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request; the connection is closed after it."""
+
+    server: BoardServer  # pyright: ignore[reportIncompatibleVariableOverride]
+    server_version, sys_version = "racer", ""
+    timeout = PATIENCE
+
+    def setup(self) -> None:
+        """Begin to count how long the request takes to come in."""
+        super().setup()
+        self._until = time.monotonic() + self.server.slowest
+        self._alarm = threading.Timer(self.server.slowest + PATIENCE, self._cut)
+        self._alarm.daemon = True
+        self._alarm.start()
+
+    def finish(self) -> None:
+        """End the counting."""
+        self._alarm.cancel()
+        super().finish()
+
+    def do_GET(self) -> None:
+        """Answer with a page, or how the entries stand."""
+        self._answer(self._get)
+
+    def do_POST(self) -> None:
+        """Take an entry."""
+        self._answer(self._post)
+
+    def _refuse_method(self) -> None:
+        def refuse() -> None:
+            raise Refusal(405, "method", f"{self.command} is not known here; wanted is GET or POST")
+
+        self._answer(refuse)
+
+    do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = _refuse_method
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: what was handed in is told on the page."""
+
+    def _answer(self, work: Callable[[], None]) -> None:
+        try:
+            self._refuse_other_hosts()
+            work()
+        except Refusal as problem:
+            self._send_refusal(problem)
+            self._drain()
+        except TimeoutError:
+            self._send_json(408, {"code": "slow", "said": "the request came too slowly"})
+
+    def _refuse_other_hosts(self) -> None:
+        """A page elsewhere must not reach this one by a name that it lets point here."""
+        named = self.headers.get("Host", "")
+        try:
+            host = urlsplit(f"//{named}").hostname or ""
+        except ValueError:
+            host = ""
+        if self.path == "/board.css":
+            return  # so that the page which says so has its looks; it tells nothing
+        if host not in self.server.names and not is_address(host):
+            said = f"this server is not known as {named!r:.100}; open {self._reached()}"
+            raise Refusal(421, "host", said)
+
+    def _reached(self) -> str:
+        """The server's address as this very connection reached it."""
+        address, port = self.connection.getsockname()[:2]
+        return url_of(address.removeprefix("::ffff:"), port)
+
+    def _get(self) -> None:
+        path = urlsplit(self.path).path
+        if path == QUEUE:
+            self._send_json(200, self.server.desk.told())
+            return
+        if path == HAND_IN:
+            raise Refusal(405, "method", f"{HAND_IN} takes POST")
+        if (found := self.server.page(path)) is None:
+            raise Refusal(404, "missing", "there is no such page")
+        self._send(200, KINDS[found.suffix], found.read_bytes())
+
+    def _post(self) -> None:
+        asked = urlsplit(self.path)
+        origin = self.headers.get("Origin")
+        if origin is not None and origin != f"http://{self.headers.get('Host')}":
+            raise Refusal(403, "origin", "entries are taken from this server's own pages only")
+        if self.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            raise Refusal(403, "origin", "entries are taken from this server's own pages only")
+        if asked.path != HAND_IN:
+            status = 404 if self.server.page(asked.path) is None else 405
+            raise Refusal(status, "method", f"entries go to {HAND_IN}")
+        kind = self.headers.get_content_type()
+        if kind not in ("application/zip", "application/octet-stream"):
+            raise Refusal(415, "kind", f"wanted is application/zip, got {kind:.60}")
+        size = self._size()
+        given = parse_qs(asked.query, keep_blank_values=True)
+        season, name = (given.get(key, [""])[-1] for key in ("season", "name"))
+        with tempfile.NamedTemporaryFile(
+            dir=self.server.uploads, suffix=".entry.zip", delete=False
+        ) as file:
+            path = Path(file.name)
+            try:
+                self._receive(file, size)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+        try:
+            ticket = self.server.desk.hand_in(path, season, name.strip())
+        except BoardError as problem:
+            path.unlink(missing_ok=True)
+            raise Refusal(STATUS[problem.code], problem.code, str(problem)) from None
+        said = f"received as upload {ticket.number}, {ticket.ahead} before it; its place follows"
+        told = {"number": ticket.number, "ahead": ticket.ahead, "said": f"{said} in {QUEUE}"}
+        self._send_json(202, told)
+
+    def _size(self) -> int:
+        told = self.headers.get("Content-Length")
+        if told is None or "Transfer-Encoding" in self.headers:
+            raise Refusal(411, "length", "an entry comes with Content-Length, in one piece")
+        if not told.isascii() or not told.isdigit() or len(told) > 15:
+            raise Refusal(400, "length", f"Content-Length {told!r:.40} is no number")
+        if int(told) > MAX_BYTES:
+            raise Refusal(413, "too_big", f"{int(told):,} bytes; an entry has up to {MAX_BYTES:,}")
+        return int(told)
+
+    def _receive(self, file: Any, size: int) -> None:
+        left = size
+        while left:
+            if (rest := self._until - time.monotonic()) <= 0:
+                raise TimeoutError
+            self.connection.settimeout(min(PATIENCE, rest))
+            part = self.rfile.read1(min(left, 1 << 16))
+            if not part:
+                raise Refusal(400, "cut", f"{size:,} bytes were announced, {left:,} did not come")
+            file.write(part)
+            left -= len(part)
+
+    def _send_refusal(self, problem: Refusal) -> None:
+        """An error: as a page where a browser asks for one, else as JSON."""
+        if self.command == "GET" and "text/html" in self.headers.get("Accept", ""):
+            home = self._reached()
+            link = f'<p><a href="{escape(home)}">{escape(home)}</a></p>'
+            body = markup.header("Not here", note=f"{problem.said} ({problem.status})") + link
+            content = markup.page("Not here - racer", f"<main>{body}</main>", "/")
+            self._send(problem.status, KINDS[".html"], content)
+        else:
+            self._send_json(problem.status, {"code": problem.code, "said": problem.said})
+
+    def _send_json(self, status: int, value: Any) -> None:
+        self._send(status, "application/json", json.dumps(value).encode())
+
+    def _send(self, status: int, kind: str, content: bytes) -> None:
+        self.send_response(status)
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        if status == 405:
+            self.send_header("Allow", "GET, POST")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _drain(self) -> None:
+        """Read a little of what still comes, so that who sends it gets to read the answer."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(0.5)
+            for _ in range(64):
+                if not self.rfile.read1(1 << 16):
+                    break
+
+    def _cut(self) -> None:
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,187 @@
+"""Where entries are handed in: a queue, one worker that judges, and how far each one is."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from racer.entries.entry_check import check_entry
+from racer.entries.package import read_entry
+from racer.errors import BoardError, EntryError, RacerError
+from racer.leaderboard.placement import notes, placing
+from racer.leaderboard.ranking import sentence
+from racer.leaderboard.season import Season
+from racer.leaderboard.store import Store
+from racer.leaderboard.submissions import board_name
+from racer.leaderboard.verification import drive, refuse_misfit, refuse_other_roads
+
+WAITING = 20
+"""The most entries that wait at once."""
+KEPT = 50
+"""How many of the latest entries' outcomes are told."""
+
+
+@dataclass
+class Ticket:
+    """One entry that was handed in.
+
+    Attributes:
+        number: Its number, from 1 since the server was started.
+        season: The season's name.
+        state: How it stands.
+        name: What the board calls it: what was asked for, else the entry's own name once its
+            package was read.
+        ahead: How many entries were to be judged before it when it was handed in.
+        done: Races that were judged.
+        all: Races to judge; 0 until that is known.
+        code: Why it was refused, one word; see the codes in docs/leaderboard.md.
+        said: What it came to, or why it was refused.
+        row: The number of its row on the board.
+        place: The rank of its name in the season once it was judged; None until then.
+        of: How many stand in the season then.
+    """
+
+    number: int
+    season: str
+    state: Literal["waiting", "judging", "done", "refused"] = "waiting"
+    name: str = ""
+    ahead: int = 0
+    done: int = 0
+    all: int = 0
+    code: str = ""
+    said: str = ""
+    row: int | None = None
+    place: int | None = None
+    of: int = 0
+
+
+class Desk:
+    """Takes entries and judges one after the other, in a thread of its own.
+
+    Args:
+        store: The board.
+        seasons: The seasons that take entries, by their digests.
+        secret_of: The secret with which a sealed season is judged.
+        changed: Called after a row was added.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        seasons: dict[str, Season],
+        secret_of: Callable[[Season], str | None],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store, self._seasons = store, seasons
+        self._secret_of, self._changed = secret_of, changed
+        self._waiting: queue.Queue[tuple[Ticket, Path, Season] | None] = queue.Queue(WAITING)
+        self._tickets: list[Ticket] = []
+        self._count, self._lock = 0, threading.Lock()
+        self._worker = threading.Thread(target=self._work, name="judge", daemon=True)
+        self._worker.start()
+
+    def hand_in(self, path: Path, season: str, name: str = "") -> Ticket:
+        """Put an entry into the queue; its file is the desk's from then on, which removes it.
+
+        Args:
+            path: The package, not checked at all.
+            season: The season's digest or the beginning of it, its name, or its pages' folder.
+            name: What the board shall call the entry; its own name where it is empty.
+
+        Raises:
+            BoardError: There is no such season (code `season`), the name does not fit a board
+                (`name`), or too many are waiting (`full`).
+        """
+        rules = self._season(season)
+        called = board_name(name) if name else ""
+        with self._lock:
+            ahead = sum(one.state in ("waiting", "judging") for one in self._tickets)
+            ticket = Ticket(self._count + 1, rules.name, name=called, ahead=ahead)
+            try:
+                self._waiting.put_nowait((ticket, path, rules))
+            except queue.Full:
+                raise BoardError(
+                    f"{WAITING} entries wait already; try again later", "full"
+                ) from None
+            self._count += 1
+            self._tickets = [*self._tickets, ticket][-KEPT:]
+        return ticket
+
+    def _season(self, asked: str) -> Season:
+        """The season that is meant, where it is one alone."""
+        known = self._seasons.values()
+        found = [one for one in known if asked in (one.digest, one.folder, one.name)]
+        if not found and asked:
+            found = [one for one in known if one.digest.startswith(asked)]
+        if len(found) == 1:
+            return found[0]
+        told = "names several seasons" if found else "is no season that takes entries here"
+        names = ", ".join(one.folder for one in found or known)
+        raise BoardError(f"season={asked:.80} {told}; name one of: {names}", "season")
+
+    def told(self) -> list[dict[str, Any]]:
+        """How the latest entries stand, the latest first; plain values."""
+        with self._lock:
+            return [asdict(ticket) for ticket in reversed(self._tickets)]
+
+    def close(self) -> None:
+        """Let the entry that is judged be finished, and no other begin."""
+        while True:
+            try:
+                left = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if left:
+                left[1].unlink(missing_ok=True)
+        self._waiting.put(None)
+        self._worker.join()
+
+    def _work(self) -> None:
+        while work := self._waiting.get():
+            ticket, path, season = work
+            try:
+                self._judge(ticket, path, season)
+            except (EntryError, BoardError) as problem:
+                self._refuse(ticket, problem.code, str(problem), path)
+            except RacerError as problem:
+                self._refuse(ticket, "board", str(problem), path)
+            except Exception as problem:  # so that the next one is judged all the same
+                self._refuse(ticket, "bug", f"a fault of racer's: {problem!r}", path)
+            finally:
+                path.unlink(missing_ok=True)
+
+    def _judge(self, ticket: Ticket, path: Path, season: Season) -> None:
+        self._tell(ticket, state="judging")
+        entry = read_entry(path)
+        name = ticket.name or board_name(entry.manifest.name)
+        self._tell(ticket, name=name)
+        self._store.refuse_closed(season)
+        refuse_misfit(season, entry)
+        checked, races = check_entry(entry), season.runs(self._secret_of(season))
+        self._tell(ticket, all=len(races))
+        runs = []
+        for race in races:
+            figures, content = drive(season, race, entry)
+            runs.append(figures | {"replay": self._store.keep_replay(content)})
+            self._tell(ticket, done=len(runs))
+        refuse_other_roads(self._store, season, runs)
+        about = {"box": checked.box, "signer": entry.signer or ""}
+        row = self._store.add(season, name, entry, runs, **about)
+        one = placing(self._store.rows(season), season, row)
+        self._changed()
+        said = "; ".join([sentence(season, row), *notes(one)])
+        place = one.place["rank"] if one.place else None
+        self._tell(ticket, state="done", said=said, row=row.id, place=place, of=one.count)
+
+    def _refuse(self, ticket: Ticket, code: str, said: str, path: Path) -> None:
+        # The file has a name of the server's own, which tells the person nothing.
+        self._tell(ticket, state="refused", code=code, said=said.replace(str(path), "the entry"))
+
+    def _tell(self, ticket: Ticket, **news: Any) -> None:
+        with self._lock:
+            for key, value in news.items():
+                setattr(ticket, key, value)

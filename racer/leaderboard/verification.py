@@ -1,0 +1,280 @@
+"""An entry on trial: judged on each run of a season, and each run done again from its replay."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from racer import evaluation
+from racer.controllers import PILOTS
+from racer.entries.package import Entry, read_entry
+from racer.entries.sandbox import BoxedPolicy
+from racer.errors import BoardError, EntryError, RacerError
+from racer.evaluation import LapResult
+from racer.leaderboard.replay import Replay, Verdict, compare, differing, pack, record, unpack
+from racer.leaderboard.season import Run, Season
+from racer.leaderboard.store import HOUSE, Row, Store
+from racer.track import Place, load_track
+from racer.world import CarState
+
+NOTES = ("replay", "pilot", "failure")
+"""What a row says of a run beside what it came to."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the check of one run of a row came to.
+
+    Attributes:
+        id: The row's number.
+        name: What the board calls the entry.
+        run: Which run, from 0.
+        simulated: The race simulated again from the kept actions, against replay and row.
+        policy: The policy run again, against the kept actions; None where that was not asked for.
+    """
+
+    id: int
+    name: str
+    run: int
+    simulated: Verdict
+    policy: Verdict | None
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether the run holds in every way that was checked."""
+        return self.simulated.is_fine and (self.policy is None or self.policy.is_fine)
+
+
+class Recorded:
+    """A pilot that does again what a replay holds."""
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay, self._step = replay, 0
+
+    def command(self, state: CarState, place: Place, car: int) -> np.ndarray:
+        """See `racer.controllers.Pilot.command`; fails as the policy did where the recording ends."""
+        step, self._step = self._step, self._step + 1
+        if step >= len(self._replay.actions):
+            codes = {ending: code for code, ending in evaluation.FAILURES.items()}
+            ending = self._replay.score["ending"]
+            raise EntryError("the recording ends here", codes.get(ending, "recording"))
+        action = self._replay.actions[step]
+        space = self._replay.space
+        return space.command(action[None])[0] if space else action
+
+
+def try_on(store: Store, season: Season, racer: Entry | str, secret: str | None) -> list[dict]:
+    """Judge an entry, or a pilot by its name, on every run of a season.
+
+    Args:
+        store: Where each run's replay is kept.
+        season: The season.
+        racer: The entry or pilot.
+        secret: Wanted where the season is sealed.
+
+    Returns:
+        What each run came to, as a row keeps it.
+
+    Raises:
+        RacerError: The season cannot be judged here, or the entry does not fit it.
+    """
+    refuse_misfit(season, racer)
+    runs = []
+    for run in season.runs(secret):
+        figures, content = drive(season, run, racer)
+        runs.append(figures | {"replay": store.keep_replay(content)})
+    refuse_other_roads(store, season, runs)
+    return runs
+
+
+def refuse_misfit(season: Season, racer: Entry | str) -> None:
+    """Nothing, where this racer can judge the season, and the entry is for the season's car.
+
+    Raises:
+        BoardError: The season is for other physics, or for another car.
+    """
+    season.refuse_other_physics()
+    if not isinstance(racer, str) and racer.manifest.car != season.car:
+        raise BoardError(
+            f"{racer.manifest.name} drives the car {racer.manifest.car}; season {season.name} is "
+            f"for {season.car}: train for that car, or submit to another season"
+        )
+
+
+def drive(season: Season, run: Run, racer: Entry | str) -> tuple[dict[str, Any], bytes]:
+    """Judge an entry, or a pilot by its name, on one run.
+
+    Returns:
+        What it came to, as a row keeps it but for `replay`; and the replay's file.
+
+    Raises:
+        RacerError: The run cannot be judged here.
+    """
+    result = _judge(season, run, racer)
+    figures = _figures(run, result)
+    space = None if isinstance(racer, str) else racer.manifest.actions
+    content = pack(record(result, space, figures))
+    notes = {"pilot": racer} if isinstance(racer, str) else {}
+    if result.failure:
+        notes["failure"] = result.failure
+    return figures | notes, content
+
+
+def simulate(season: Season, run: Run, replay: Replay) -> LapResult:
+    """The race that a replay's actions make, in a world of its own."""
+    race = season.race(run.direction)
+    return evaluation.judge_pilot(Recorded(replay), run.track, race, run.seed, season.car)
+
+
+def examine(
+    season: Season, run: Run, replay: Replay, kept: dict[str, Any]
+) -> tuple[LapResult, Verdict]:
+    """A race simulated again from its replay, held against the replay and the row.
+
+    Args:
+        season: The season.
+        run: Which of its runs.
+        replay: What was kept of the race.
+        kept: What the row says of it.
+    """
+    result = simulate(season, run, replay)
+    verdict = compare(replay, result, _figures(run, result))
+    claimed = {key: value for key, value in kept.items() if key not in NOTES}
+    if verdict.is_fine and claimed != replay.score:
+        verdict = Verdict(f"the row has {differing(claimed, replay.score)}", False)
+    return result, verdict
+
+
+def again(
+    store: Store, row: Row, number: int, secret: str | None = None
+) -> tuple[Season, Run, LapResult]:
+    """A season, one run of it, and a row's race on that run simulated again from its replay.
+
+    Raises:
+        BoardError: There is no replay, or the season is sealed and the secret is not here.
+    """
+    season = store.season(row.season_digest)
+    replay = replay_of(store, row, number)
+    run = season.runs(secret)[number]
+    return season, run, simulate(season, run, replay)
+
+
+def replay_of(store: Store, row: Row, number: int) -> Replay:
+    """The kept replay of one run of a row.
+
+    Raises:
+        BoardError: There is none, or its bytes are not those that the row speaks of.
+    """
+    if not 0 <= number < len(row.runs):
+        raise BoardError(f"submission {row.id} has the runs 0 to {len(row.runs) - 1}, no {number}")
+    digest = row.runs[number].get("replay")
+    if not digest:
+        raise BoardError(f"submission {row.id} was judged by a racer that kept no replays")
+    try:
+        content = store.replay_path(digest).read_bytes()
+    except OSError as problem:
+        raise BoardError(f"the replay {digest[:12]}... is missing: {problem.strerror}") from problem
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise BoardError(f"the replay {digest[:12]}... was changed: its SHA-256 is another")
+    return unpack(content)
+
+
+def verify(
+    store: Store, row: Row, secret: str | None = None, is_policy_run: bool = True
+) -> Iterator[Finding]:
+    """Check each run of a row: simulated from its actions, and by its policy.
+
+    Args:
+        store: The board.
+        row: The row.
+        secret: Wanted where its season is sealed.
+        is_policy_run: Whether the policy is run again too.
+    """
+    season = store.season(row.season_digest)
+    for number, kept in enumerate(row.runs):
+        policy = None
+        try:
+            runs = season.runs(secret)
+            if len(runs) != len(row.runs):
+                raise BoardError(f"the row has {len(row.runs)} runs, its season {len(runs)}")
+            replay = replay_of(store, row, number)
+            _, simulated = examine(season, runs[number], replay, kept)
+            if is_policy_run:
+                policy = _driven(store, row, season, runs[number], replay)
+        except RacerError as problem:
+            simulated = Verdict(str(problem), False)
+        yield Finding(row.id, row.name, number, simulated, policy)
+
+
+def _driven(store: Store, row: Row, season: Season, run: Run, replay: Replay) -> Verdict:
+    """Whether the policy does again what the replay holds."""
+    again = _judge(season, run, _racer(store, row)).actions
+    pairs = zip(again, replay.actions)
+    kept = min(len(again), len(replay.actions))
+    step = next((k for k, (one, two) in enumerate(pairs) if np.any(one != two)), kept)
+    if step < max(len(again), len(replay.actions)):
+        return Verdict(f"the policy acts otherwise at step {step + 1}", False)
+    return Verdict("same actions", True)
+
+
+def _racer(store: Store, row: Row) -> Entry | str:
+    """The entry that a row is about, from its kept package, or the pilot's name."""
+    if row.entry_sha256 == HOUSE:
+        pilot = row.runs[0].get("pilot", row.name)
+        if pilot not in PILOTS:
+            raise BoardError(f"submission {row.id} is of a pilot that is not known: {pilot!r}")
+        return pilot
+    entry = read_entry(store.entry_path(row.entry_sha256))
+    if entry.sha256 != row.entry_sha256:
+        raise BoardError(f"the package {row.entry_sha256[:12]}... was changed: restore a backup")
+    return entry
+
+
+def _judge(season: Season, run: Run, racer: Entry | str) -> LapResult:
+    rules = season.race(run.direction)
+    return evaluation.judge_entries(
+        [racer], run.track, rules, run.seed, season.car, policy_of=BoxedPolicy
+    )[0]
+
+
+def _figures(run: Run, result: LapResult) -> dict[str, Any]:
+    """What a run came to, as a row keeps it; of a sealed track and seed only the number."""
+    return result.as_dict() | {
+        "track": run.label,
+        "direction": run.direction,
+        "seed": run.number,
+        "length_m": float(load_track(run.track).length),
+        "track_sha256": road_sha256(run.track),
+    }
+
+
+def road_sha256(track: str) -> str:
+    """SHA-256 of a track's rings, to a tenth of a millimetre.
+
+    The fit's last digits differ between machines.
+    """
+    road = load_track(track)
+    shape = np.rint(np.vstack([road.centre, road.left, road.right]) * 1e4).astype("<i8")
+    return hashlib.sha256(shape.tobytes()).hexdigest()
+
+
+def refuse_other_roads(store: Store, season: Season, runs: list[dict[str, Any]]) -> None:
+    """Nothing, where the tracks of new runs are those on which the season's rows were driven.
+
+    Raises:
+        BoardError: The file of a track was changed since.
+    """
+    before = {
+        run["track"]: run.get("track_sha256") for row in store.rows(season) for run in row.runs
+    }
+    for run in runs:
+        known = before.get(run["track"])
+        if known and known != run["track_sha256"]:
+            raise BoardError(
+                f"the track {run['track']} was changed since season {season.name} began; undo "
+                "that, or make a new season"
+            )

@@ -1,0 +1,16 @@
+"""Fixtures of the board's tests."""
+
+import pytest
+
+from racer.leaderboard.store import Store
+from tests.leaderboard.given import make_entry
+
+
+@pytest.fixture
+def entry(tmp_path):
+    return make_entry(tmp_path, b"a graph")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "deep" / "board")

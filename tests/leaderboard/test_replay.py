@@ -1,0 +1,211 @@
+"""A run is kept small, and any change of it, or of what came of it, is found."""
+
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from racer.car.action_space import ActionSpace
+from racer.errors import BoardError
+from racer.evaluation import judge, judge_entries
+from racer.leaderboard import fingerprint as prints
+from racer.leaderboard import replay as room
+from racer.leaderboard.fingerprint import fingerprint, is_same_platform
+from racer.leaderboard.replay import MAGIC, compare, pack, record, trace, unpack
+from racer.leaderboard.season import Season
+from racer.leaderboard.verification import simulate
+from racer.sensors import StateConfig
+
+SEASON = Season(name="s", tracks=("oval",), laps=1, time_limit=20)
+(RUN,) = SEASON.runs()
+SPACE = ActionSpace(speed=(1.0, 2.0))
+
+
+def steer(observation):
+    x, y = 4.0 * observation[0, 14], 4.0 * observation[0, 15]
+    angle = np.arctan2(2.0 * 0.164 * y, x * x + y * y)
+    return np.array([[angle / np.deg2rad(30.0), 0.5]], dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def driven():
+    return judge(steer, (StateConfig(),), SPACE, "oval", SEASON.race("forward"))
+
+
+@pytest.fixture(scope="module")
+def kept(driven):
+    return record(driven, SPACE, driven.as_dict())
+
+
+def again(replay):
+    result = simulate(SEASON, RUN, replay)
+    return compare(replay, result, result.as_dict())
+
+
+def test_what_is_unpacked_is_what_was_packed_bit_for_bit(kept):
+    other = unpack(pack(kept))
+    assert other.actions.dtype == np.float32
+    for name in ("actions", "marks", "places"):
+        assert getattr(other, name).tobytes() == getattr(kept, name).tobytes()
+    assert (other.space, other.start, other.final) == (kept.space, kept.start, kept.final)
+    assert (other.score, other.fingerprint) == (kept.score, kept.fingerprint)
+
+
+def test_the_actions_alone_make_the_same_race_bit_for_bit(kept, driven):
+    assert driven.ending == "laps_complete"
+    assert again(unpack(pack(kept))).text == "bit-exact"
+
+
+def test_a_pilots_commands_make_the_same_race_too():
+    race = judge_entries(["pure-pursuit"], "oval", SEASON.race("forward"))[0]
+    replay = unpack(pack(record(race, None, race.as_dict())))
+    assert replay.actions.dtype == np.float64
+    assert again(replay).text == "bit-exact"
+
+
+def test_an_index_of_a_choice_makes_the_same_race_too():
+    space = ActionSpace(kind="discrete", choices=((-20.0, 1.0), (0.0, 1.0), (20.0, 1.0)))
+
+    def left_and_right(observation):
+        return np.array([int(np.sign(observation[0, 15]) + 1)])
+
+    race = judge(left_and_right, (StateConfig(),), space, "oval", SEASON.race("forward"))
+    assert len(set(race.actions.tolist())) > 1
+    replay = unpack(pack(record(race, space, race.as_dict())))
+    assert replay.actions.dtype == np.int64
+    assert again(replay).text == "bit-exact"
+
+
+def test_the_chain_holds_every_state_before_it(driven):
+    """Reckoned again by another road: one hash of a hash and all the numbers of a state."""
+    import hashlib
+
+    start, marks, final = trace(driven)
+    link = hashlib.sha256(np.asarray(driven.start, "<f8").tobytes()).digest()
+    assert start == link.hex()
+    for t in range(len(driven.time)):
+        numbers = [*driven.body[t], driven.steering[t], driven.time[t], driven.progress[t]]
+        link = hashlib.sha256(link + np.array(numbers, "<f8").tobytes()).digest()
+        assert marks[t] == int.from_bytes(link[:4], "little")
+    assert final == link.hex()
+    moved = replace(driven, body=driven.body.copy())
+    moved.body[30, 0] = np.nextafter(moved.body[30, 0], 1e9)
+    assert (trace(moved)[1] != marks).argmax() == 30
+
+
+def test_one_action_changed_in_its_last_bit_diverges_at_its_step(kept):
+    actions = kept.actions.copy()
+    actions[41, 0] = np.nextafter(actions[41, 0], np.float32(1))
+    verdict = again(replace(kept, actions=actions))
+    assert (verdict.text, verdict.is_fine) == ("diverges at step 42", False)
+
+
+def test_one_hash_changed_is_found_at_its_step(kept):
+    marks = kept.marks.copy()
+    marks[17] ^= 1
+    assert again(replace(kept, marks=marks)).text == "diverges at step 18"
+    assert again(replace(kept, start="0" * 64)).text == "diverges at step 0"
+    last = len(kept.marks)
+    assert again(replace(kept, final="0" * 64)).text == f"diverges at step {last}"
+
+
+def test_one_figure_of_the_score_changed_is_named(kept):
+    score = kept.score | {"total_time_s": kept.score["total_time_s"] - 0.001}
+    verdict = again(replace(kept, score=score))
+    assert "another total_time_s" in verdict.text
+    assert not verdict.is_fine
+
+
+def test_a_tape_that_was_cut_short_or_made_longer_is_found(kept):
+    assert "step 99" in again(replace(kept, actions=kept.actions[:99], marks=kept.marks[:99])).text
+    more = np.concatenate([kept.marks, kept.marks[:5]])
+    assert not again(replace(kept, marks=more)).is_fine
+
+
+def elsewhere(kept, **more):
+    return replace(kept, fingerprint=kept.fingerprint | {"cpu_flags": "other"}, **more)
+
+
+def test_last_digits_that_differ_on_another_platform_are_within_tolerance(kept, driven):
+    body = driven.body.copy()
+    body[50:, :2] += 1e-9
+    near = replace(driven, body=body, lap_times_s=[driven.lap_times_s[0] + 1e-9])
+    verdict = compare(elsewhere(kept), near, near.as_dict())
+    assert (verdict.text, verdict.is_fine) == ("within tolerance (another platform)", True)
+    assert compare(kept, near, near.as_dict()).text == "diverges at step 51", "here they may not"
+
+
+@pytest.mark.parametrize(("shift", "late", "off"), [(0.2, 0.0, 0), (0.0, 0.2, 0), (0.0, 0.0, 1)])
+def test_another_way_or_another_score_is_not_within_tolerance_anywhere(
+    kept, driven, shift, late, off
+):
+    body = driven.body.copy()
+    body[50:, 0] += shift or 1e-12
+    other = replace(
+        driven,
+        body=body,
+        lap_times_s=[driven.lap_times_s[0] + late],
+        off_tracks=driven.off_tracks + off,
+    )
+    verdict = compare(elsewhere(kept), other, other.as_dict())
+    assert (verdict.text, verdict.is_fine) == ("diverges at step 51", False)
+
+
+def test_a_fingerprint_names_what_the_digits_depend_on():
+    here = fingerprint()
+    for key in ("racer", "python", "pybullet", "numpy", "numba", "system", "cpu", "cpu_flags"):
+        assert here[key]
+    assert is_same_platform(here, here | {"racer": "9.9"})
+    assert not is_same_platform(here, here | {"numba": "9.9"})
+    assert prints._version("no-such-package") == ""
+
+
+def test_three_laps_are_kept_in_less_than_200_kb():
+    season = SEASON.model_copy(update={"laps": 3, "time_limit": 180.0})
+    race = judge(steer, (StateConfig(),), SPACE, "bowtie", season.race("forward"))
+    assert race.laps_completed == 3
+    assert len(pack(record(race, SPACE, race.as_dict()))) < 20_000
+
+
+@pytest.mark.slow
+def test_three_minutes_of_noise_among_boxes_are_kept_in_less_than_200_kb():
+    random = np.random.default_rng(0)
+    season = SEASON.model_copy(
+        update={
+            "kind": "object_avoidance",
+            "laps": 3,
+            "time_limit": 180.0,
+            "off_track_penalty": 0.0,
+            "collision_penalty": 0.0,
+        }
+    )
+
+    def shake(observation):
+        return random.uniform(-1, 1, (1, 2)).astype(np.float32)
+
+    race = judge(shake, (StateConfig(),), SPACE, "comb", season.race("forward"))
+    assert len(race.time) > 1000
+    assert len(pack(record(race, SPACE, race.as_dict()))) < 200_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content[5:],
+        lambda content: content[:-20],
+        lambda content: MAGIC + zlib.compress(b"{}\n"),
+        lambda content: MAGIC + zlib.compress(b"[1]\n"),
+        lambda content: MAGIC + zlib.compress(zlib.decompress(content[len(MAGIC) :]) + b"x"),
+        lambda content: MAGIC + zlib.compress(zlib.decompress(content[len(MAGIC) :])[:-1]),
+    ],
+)
+def test_a_broken_replay_is_a_sentence(kept, change):
+    with pytest.raises(BoardError, match="a broken replay"):
+        unpack(change(pack(kept)))
+
+
+def test_a_replay_that_would_inflate_without_end_is_cut_off(kept, monkeypatch):
+    monkeypatch.setattr(room, "MAX_BYTES", 1000)
+    with pytest.raises(BoardError, match="a broken replay"):
+        unpack(pack(kept))
