@@ -194,7 +194,7 @@ def _machine() -> Iterator[Check]:
 
 def _sandbox() -> Iterator[Check]:
     """Whether a process may wall itself in, as the box for entries does."""
-    file = Path(__file__).parent / "policy" / "cell.py"
+    file = Path(__file__).parent / "entries" / "sandbox_worker.py"
     words = [sys.executable, "-I", "-S", "-c", _LEAVE, str(file)]
     done = subprocess.run(words, capture_output=True, check=False, timeout=20)
     is_fine = done.returncode == 0

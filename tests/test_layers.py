@@ -21,27 +21,31 @@ STEP = {
     "randomisation": 1,
     "track": 1,
     "car": 1,
-    "limit": 2,
+    "laptime": 2,
     "world": 2,
     "sensors": 3,
     "race": 3,
-    "pilot": 3,
+    "controllers": 3,
     "deepracer": 4,
     "reward": 4,
-    "view": 4,
-    "env": 5,
-    "proving": 5,
-    "policy": 6,
+    "rendering": 4,
+    "networks": 4,
+    "envs": 5,
+    "validation": 5,
+    "entries": 6,
     "pettingzoo": 6,
-    "judge": 7,
-    "scrutiny": 8,
-    "generalisation": 8,
-    "training": 9,
-    "board": 9,
-    "bench": 9,
-    "sb3": 10,
-    "cli": 10,
+    "evaluation": 7,
+    "reward_check": 8,
+    "training.config": 8,
+    "deepracer.importer": 9,
+    "deepracer.training_log": 9,
+    "training": 10,
+    "leaderboard": 10,
+    "benchmark": 10,
+    "sb3": 11,
+    "cli": 12,
 }
+"""The step of each room, and of a module that stands on another step than its room."""
 
 ONLY_IN = {
     "pettingzoo": ("racer.pettingzoo",),
@@ -102,11 +106,12 @@ def _walk(node: ast.AST, is_eager: bool) -> Iterator[tuple[ast.AST, bool]]:
 
 
 def room(name: str) -> str | None:
-    """The room that `racer.<room>...` lies in; None for `racer` itself and its attributes."""
+    """The entry of STEP that `racer.<room>...` belongs to; None for `racer` and its attributes."""
     parts = name.split(".")
     if parts[0] != "racer" or len(parts) < 2 or parts[1].startswith("__") or parts[1] in OWN:
         return None
-    return parts[1]
+    module = ".".join(parts[1:3])
+    return module if module in STEP else parts[1]
 
 
 def complaints(module: str, found: list[Import]) -> list[str]:

@@ -1,1 +1,1 @@
-"""Policies: their networks, their ONNX graphs, and the entry package that carries one."""
+"""Entries: the package that carries a policy, its checks, and the sandbox that runs it."""

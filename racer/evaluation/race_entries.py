@@ -19,7 +19,7 @@ from racer.track import load_track
 
 
 def house_pilot(name: str, track: str, race: RaceConfig, car: str = "deepracer") -> Pilot:
-    """A pilot by its name, on the track in the direction that it is raced; see `racer.controllers`."""
+    """Return the controller of that name for the track as it is raced; see `racer.controllers`."""
     road = load_track(track)
     road = road.reversed() if race.direction == "reverse" else road
     return pilot_named(name, road, car_named(car))

@@ -56,7 +56,7 @@ class Recorded:
         self._replay, self._step = replay, 0
 
     def command(self, state: CarState, place: Place, car: int) -> np.ndarray:
-        """See `racer.controllers.Pilot.command`; fails as the policy did where the recording ends."""
+        """See `racer.controllers.Pilot.command`; fail as the policy did where the tape ends."""
         step, self._step = self._step, self._step + 1
         if step >= len(self._replay.actions):
             codes = {ending: code for code, ending in evaluation.FAILURES.items()}

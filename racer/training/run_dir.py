@@ -45,8 +45,8 @@ class Run:
     hashes and `best.json` names the best, `run.json` tells of its beginning and its end, `log.txt`
     what was said meanwhile, `lock` is held while it trains, `evaluations.jsonl` holds a line an
     evaluation, `episodes.jsonl` one a training episode, `lines/step-N.npz` the line driven in an
-    evaluation (see `racer.training.trajectories`), `videos/step-N.mp4` a lap of some, and TensorBoard's
-    events lie beside them.
+    evaluation (see `racer.training.trajectories`), `videos/step-N.mp4` a lap of some, and
+    TensorBoard's events lie beside them.
     """
 
     folder: Path

@@ -58,8 +58,8 @@ def train(
     """Train as the config says and leave everything in `folder`, by default a new one in `runs/`.
 
     With `deepracer_logs` the folder `deepracer` in it holds what that world's tools read; see
-    `racer.deepracer.sim_trace`. `name` is what the config is called, `callback` as in `racer.train`.
-    A line an evaluation is added to `log.txt` in the folder and to the file `log`, and printed
+    `racer.deepracer.sim_trace`. `name` is what the config is called, `callback` as in
+    `racer.train`. A line an evaluation is added to `log.txt` in the folder and to the file `log`, and printed
     where the console is no terminal.
 
     SIGINT, SIGTERM and SIGHUP end the run at its next step, saved; a second SIGINT or SIGTERM ends

@@ -191,11 +191,11 @@ def behaving(tmp_path, monkeypatch):
     """Puts another program into the box: racer's own, whose graph does as the test says."""
 
     def put(run, before=""):
-        script = tmp_path / "cell.py"
+        script = tmp_path / "sandbox_worker.py"
         script.write_text(
             "import ctypes, os, signal, socket, sys, time\n"
             f"sys.path.insert(0, {str(Path(sandbox_worker.__file__).parent)!r})\n"
-            "import cell\n"
+            "import sandbox_worker\n"
             "calls = 0\n"
             f"{before}\n"
             "class Session:\n"
@@ -205,8 +205,8 @@ def behaving(tmp_path, monkeypatch):
             "        calls += 1\n"
             f"        {run}\n"
             "        return [np.zeros((1, 2), np.float32)]\n"
-            "cell.open_session = lambda graph: Session()\n"
-            "cell.main()\n"
+            "sandbox_worker.open_session = lambda graph: Session()\n"
+            "sandbox_worker.main()\n"
         )
         monkeypatch.setattr(sandbox, "CELL", script)
 
@@ -434,15 +434,15 @@ def test_the_largest_quantized_package_that_is_allowed_fits_into_the_box():
         ("return [np.zeros((2, 1), np.float32)]", "action"),
         ("return [np.zeros((1, 2))]", "action"),
         ("return [np.full((1, 2), np.nan, np.float32)]", "action"),
-        ("cell._packed = lambda *a: (b'a', bytes(4))", "crash"),
-        ("cell._packed = lambda *a: (b'z', b'')", "crash"),
-        ("cell._packed = lambda *a: (b'a', bytes(100_000_000))", "crash"),
+        ("sandbox_worker._packed = lambda *a: (b'a', bytes(4))", "crash"),
+        ("sandbox_worker._packed = lambda *a: (b'z', b'')", "crash"),
+        ("sandbox_worker._packed = lambda *a: (b'a', bytes(100_000_000))", "crash"),
         (
-            "size = cell.REPLY.pack(b'a', 2**32 - 1); "
-            "cell.REPLY = type('Lying', (), {'pack': staticmethod(lambda *a: size)})",
+            "size = sandbox_worker.REPLY.pack(b'a', 2**32 - 1); "
+            "sandbox_worker.REPLY = type('Lying', (), {'pack': staticmethod(lambda *a: size)})",
             "crash",
         ),
-        ("cell._packed = lambda *a: (b'r', b'\\xff\\x1b[31m')", "run"),
+        ("sandbox_worker._packed = lambda *a: (b'r', b'\\xff\\x1b[31m')", "run"),
     ],
 )
 def test_whatever_a_policy_does_is_an_entry_error(behaving, monkeypatch, run, code):
@@ -472,8 +472,8 @@ def test_a_box_that_failed_is_closed(behaving):
     ],
 )
 def test_a_process_that_is_no_box_is_not_blamed_on_the_entry(tmp_path, monkeypatch, program):
-    (tmp_path / "cell.py").write_text(program)
-    monkeypatch.setattr(sandbox, "CELL", tmp_path / "cell.py")
+    (tmp_path / "sandbox_worker.py").write_text(program)
+    monkeypatch.setattr(sandbox, "CELL", tmp_path / "sandbox_worker.py")
     monkeypatch.setattr(sandbox, "PATIENCE", 0.3)
     assert refusal(STEADY).code == "box"
 
@@ -489,7 +489,7 @@ REACH = {
 @pytest.mark.parametrize("is_walled", [True, False])
 @pytest.mark.parametrize("what", REACH)
 def test_a_policy_reaches_no_file_network_or_program(behaving, what, is_walled):
-    wall = "import subprocess\n" + ("" if is_walled else "cell._leave = lambda: False")
+    wall = "import subprocess\n" + ("" if is_walled else "sandbox_worker._leave = lambda: False")
     behaving(f"{REACH[what]}; return [np.ones((1, 2), np.float32)]", before=wall)
     assert refusal(STEADY).code == "run"
 
@@ -497,7 +497,7 @@ def test_a_policy_reaches_no_file_network_or_program(behaving, what, is_walled):
 @pytest.mark.parametrize("is_walled", [True, False])
 def test_the_box_says_how_strong_it_is(behaving, is_walled):
     look = "raise RuntimeError(str(os.path.exists('/etc')))"
-    behaving(look, before="" if is_walled else "cell._leave = lambda: False")
+    behaving(look, before="" if is_walled else "sandbox_worker._leave = lambda: False")
     with BoxedPolicy(entry(STEADY)) as boxed:
         assert boxed.strength in ("namespaces", "limits only")
         is_hidden = boxed.strength == "namespaces"

@@ -214,12 +214,12 @@ def test_what_was_withdrawn_is_not_shown_and_what_is_disputed_says_so():
 
 
 def test_each_ranking_shows_what_it_ranks_by():
-    for ranking, heading in (
+    for kind, heading in (
         ("best", "best laps"),
         ("average", "average lap"),
         ("iqm", "iqm"),
     ):
-        season = SEASON.model_copy(update={"ranking": ranking})
+        season = SEASON.model_copy(update={"ranking": kind})
         console = Console(width=120, color_system=None)
         with console.capture() as capture:
             console.print(table(rank([row(1)], season)))

@@ -67,8 +67,8 @@ def test_a_car_with_more_friction_than_declared_is_still_quiet_at_low_speed(spec
 
 
 def test_tyres_too_stiff_for_the_substep_are_noticed():
-    checks = checks.braking_and_coasting(replace(SPEC, slip_speed=0.5))
-    assert not named(checks, "unrest").is_passed
+    measured = checks.braking_and_coasting(replace(SPEC, slip_speed=0.5))
+    assert not named(measured, "unrest").is_passed
 
 
 def test_without_load_sensitivity_the_braking_limit_is_mu_g():
