@@ -24,10 +24,10 @@ __all__ = ["drive", "export", "to_sb3", "train", "write_entry"]
 
 
 def _set_up() -> None:
-    from racer.assets.caches import prepare
+    from racer.assets.caches import prepare_caches
     from racer.registration import register_environments
 
-    prepare()  # before anything of racer imports numba or matplotlib
+    prepare_caches()  # before anything of racer imports numba or matplotlib
     register_environments()
 
 
@@ -61,16 +61,16 @@ def train(
         RacerError: A config, track, reward or folder that cannot be used.
     """
     from racer import assets
-    from racer.assets.document import read
-    from racer.assets.overrides import changed
+    from racer.assets.document import read_document
+    from racer.assets.overrides import with_overrides
     from racer.training.config import RunConfig
-    from racer.training.train import train as learn
+    from racer.training.train import run_training as learn
 
     name = "run"
     if not isinstance(config, RunConfig):
-        path = assets.find(str(config), "configs")
-        config, name = read(path, RunConfig), path.stem
-    config = changed(config, changes, "racer.train")
+        path = assets.find_file(str(config), "configs")
+        config, name = read_document(path, RunConfig), path.stem
+    config = with_overrides(config, changes, "racer.train")
     where = None if folder is None else Path(folder)
     return learn(config, where, name=name, callback=callback).run
 
@@ -233,12 +233,14 @@ def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapRes
     """
     from dataclasses import replace
 
-    from racer.controllers import PILOTS
+    from racer.controllers import CONTROLLERS
     from racer.entries.package import read_entry
-    from racer.evaluation import home_race, judge_entries, race_rules
+    from racer.evaluation import evaluate_entries, make_race_rules, race_of_training
 
-    racer = str(entry) if str(entry) in PILOTS else read_entry(entry)
-    result = judge_entries([racer], track, race_rules(laps, like=home_race(racer)), seed)[0]
+    racer = str(entry) if str(entry) in CONTROLLERS else read_entry(entry)
+    result = evaluate_entries(
+        [racer], track, make_race_rules(laps, like=race_of_training(racer)), seed
+    )[0]
     assert result.scene
     name = racer if isinstance(racer, str) else racer.manifest.name
     return replace(result, scene=replace(result.scene, name=name))

@@ -12,19 +12,19 @@ import numpy as np
 
 from racer.car.spec import deepracer
 from racer.envs import RacerVectorEnv
-from racer.tables import Column, FittedTable
-from racer.world import CONTROL_RATE, SUBSTEPS, FreeBoxes
+from racer.tables import FittedTable, TableColumn
+from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, FreeBoxes
 
-MANY = 64
-ROUNDS = 5
-ROUND_S = 0.6
+MANY_CARS = 64
+TIMED_ROUNDS = 5
+ROUND_DURATION_S = 0.6
 """Length of one timed round [s]; the rounds of all subjects take turns."""
 
 Subject = tuple[Callable[[], None], int, Callable[[], None]]
 """What is timed: one step of all cars, how many those are, and how to close it."""
 
 
-SCENES: dict[str, dict[str, Any]] = {
+BENCHMARK_ENVS: dict[str, dict[str, Any]] = {
     "state": {"sensor": "state"},
     "camera 160x120": {"sensor": "camera"},
     "state, walls": {"sensor": "state", "race": {"walls": True}},
@@ -36,11 +36,11 @@ SCENES: dict[str, dict[str, Any]] = {
     "camera, sim2real": {"sensor": "camera", "randomisation": "sim2real"},
 }
 """What is timed with many cars; the first two with one car as well."""
-PEERED = "camera 160x120"
+PEER_ENV = "camera 160x120"
 """The scene that is set beside other simulators."""
 
 
-def bench() -> dict[str, Any]:
+def benchmark_simulator() -> dict[str, Any]:
     """Steps a second of the environment, and what Bullet alone would cost.
 
     Returns:
@@ -52,10 +52,10 @@ def bench() -> dict[str, Any]:
         steps a second of the camera and 64 cars over the peer's.
     """
     keep_to_one_core()
-    floors: dict[Any, Subject] = {n: _boxes(n) for n in (1, MANY)}
+    floors: dict[Any, Subject] = {n: _boxes(n) for n in (1, MANY_CARS)}
     scenes: dict[Any, Subject] = {}
-    for place, (scene, config) in enumerate(SCENES.items()):
-        for cars in (1, MANY) if place < 2 else (MANY,):
+    for place, (scene, config) in enumerate(BENCHMARK_ENVS.items()):
+        for cars in (1, MANY_CARS) if place < 2 else (MANY_CARS,):
             scenes[scene, cars] = _cars(config, cars)
     peers: dict[Any, Subject] = {}
     if peer := _car_racing():
@@ -69,16 +69,20 @@ def bench() -> dict[str, Any]:
             "steps_per_s": rates[scene, cars],
             "x_floor": 1e6 / rates[scene, cars] / floor[1],
             "x_floor_same_cars": 1e6 / rates[scene, cars] / floor[cars],
-            "x_real_time": rates[scene, cars] / CONTROL_RATE,
+            "x_real_time": rates[scene, cars] / CONTROL_RATE_HZ,
         }
         for scene, cars in scenes
     ]
     return {
         "floor_us_per_step": floor[1],
-        "floor_many_us_per_step": floor[MANY],
+        "floor_many_us_per_step": floor[MANY_CARS],
         "rows": rows,
         "peers": [
-            {"name": name, "steps_per_s": rates[name], "ratio": rates[PEERED, MANY] / rates[name]}
+            {
+                "name": name,
+                "steps_per_s": rates[name],
+                "ratio": rates[PEER_ENV, MANY_CARS] / rates[name],
+            }
             for name in peers
         ],
     }
@@ -94,7 +98,7 @@ def _boxes(n: int) -> Subject:
     boxes = FreeBoxes(deepracer(), n)
 
     def step() -> None:
-        for _ in range(SUBSTEPS):
+        for _ in range(SUBSTEPS_PER_CONTROL):
             boxes.step()
 
     return step, n, boxes.close
@@ -136,10 +140,10 @@ def _take_turns(subjects: dict[Any, Any]) -> dict[Any, float]:
     rates: dict[Any, list[float]] = {name: [] for name in subjects}
     for step, _, _ in subjects.values():
         step()
-    for _ in range(ROUNDS):
+    for _ in range(TIMED_ROUNDS):
         for name, (step, n, _) in subjects.items():
             began, count = time.perf_counter(), 0
-            while (spent := time.perf_counter() - began) < ROUND_S:
+            while (spent := time.perf_counter() - began) < ROUND_DURATION_S:
                 step()
                 count += n
             rates[name].append(count / spent)
@@ -148,20 +152,20 @@ def _take_turns(subjects: dict[Any, Any]) -> dict[Any, float]:
     return {name: median(some) for name, some in rates.items()}
 
 
-def table(figures: dict[str, Any]) -> FittedTable:
+def benchmark_table(figures: dict[str, Any]) -> FittedTable:
     """The figures for a person."""
     one, many = figures["floor_us_per_step"], figures["floor_many_us_per_step"]
     shown = FittedTable(
-        Column("scene", "left", least=16),
-        Column("cars"),
-        Column("steps/s"),
-        Column("x floor", drop=1),
-        Column("as many", drop=3),
-        Column("x real time", drop=2),
+        TableColumn("scene", "left", least=16),
+        TableColumn("cars"),
+        TableColumn("steps/s"),
+        TableColumn("x floor", drop=1),
+        TableColumn("as many", drop=3),
+        TableColumn("x real time", drop=2),
         title=f"Bullet's floor: {one:.0f} us a control step for one free box, "
-        f"{many:.0f} us a box for {MANY}",
+        f"{many:.0f} us a box for {MANY_CARS}",
         caption="\n".join(
-            f"camera, {MANY} cars: {peer['ratio']:.1f} x {peer['name']}'s "
+            f"camera, {MANY_CARS} cars: {peer['ratio']:.1f} x {peer['name']}'s "
             f"{peer['steps_per_s']:,.0f}"
             for peer in figures["peers"]
         ),

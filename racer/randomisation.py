@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from racer.assets import find
-from racer.assets.document import Document, read
+from racer.assets import find_file
+from racer.assets.document import Document, read_document
 
 Range = tuple[float, float]
 
@@ -65,18 +65,18 @@ class Randomisation(Document):
         return self
 
 
-NOTHING = Randomisation()
+NO_RANDOMISATION = Randomisation()
 """Every episode alike."""
-QUANTITIES = tuple(Randomisation.model_fields)
-DRAW = np.dtype([("seed", np.uint64), *((name, np.float64) for name in QUANTITIES)])
+DRAWN_QUANTITIES = tuple(Randomisation.model_fields)
+DRAW_DTYPE = np.dtype([("seed", np.uint64), *((name, np.float64) for name in DRAWN_QUANTITIES)])
 """A row a car: a seed for what is random within the episode, and a number a quantity."""
 
 
-def neutral(n: int) -> np.ndarray:
-    """N rows of `DRAW` in which nothing is random and nothing is changed; their seed is 0."""
-    rows = np.zeros(n, dtype=DRAW)
-    for name in QUANTITIES:
-        rows[name] = getattr(NOTHING, name)[0]
+def neutral_draws(n: int) -> np.ndarray:
+    """N rows of `DRAW_DTYPE` in which nothing is random and nothing is changed; their seed is 0."""
+    rows = np.zeros(n, dtype=DRAW_DTYPE)
+    for name in DRAWN_QUANTITIES:
+        rows[name] = getattr(NO_RANDOMISATION, name)[0]
     return rows
 
 
@@ -84,15 +84,15 @@ class Draws:
     """The rows that n cars have drawn for their episodes.
 
     Attributes:
-        rows: One row of `DRAW` a car, (n,). Before the first draw each is neutral, with seed 0.
-        is_neutral: Whether every draw leaves car and sensors as they are.
+        rows: One row of `DRAW_DTYPE` a car, (n,). Before the first draw each is neutral, with seed
+        0. is_neutral: Whether every draw leaves car and sensors as they are.
     """
 
     def __init__(self, config: Randomisation, n: int) -> None:
-        ranges = np.array([getattr(config, name) for name in QUANTITIES])
+        ranges = np.array([getattr(config, name) for name in DRAWN_QUANTITIES])
         self._low, self._high = ranges[:, 0].copy(), ranges[:, 1].copy()
-        self.is_neutral = config == NOTHING
-        self.rows = neutral(n)
+        self.is_neutral = config == NO_RANDOMISATION
+        self.rows = neutral_draws(n)
 
     def draw(self, cars: np.ndarray, generators: list[np.random.Generator]) -> None:
         """Draw anew for cars (k,), each from its own of the n generators."""
@@ -102,7 +102,7 @@ class Draws:
             if self.is_neutral:
                 continue
             row = generator.uniform(self._low, self._high)
-            k = QUANTITIES.index("latency")
+            k = DRAWN_QUANTITIES.index("latency")
             row[k] = generator.integers(int(self._low[k]), int(self._high[k]), endpoint=True)
             self.rows[car] = (self.rows["seed"][car], *row.tolist())
 
@@ -113,4 +113,4 @@ def load_randomisation(name: str) -> Randomisation:
     Raises:
         ConfigError: There is no such file, or a range in it is wrong.
     """
-    return read(find(name, "configs/randomisation"), Randomisation)
+    return read_document(find_file(name, "configs/randomisation"), Randomisation)

@@ -15,7 +15,13 @@ from racer.registration import ARGUMENTS
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
-IN_SB3_ALONE = ("start_index", "wrapper_class", "wrapper_kwargs", "vec_env_cls", "vec_env_kwargs")
+UNSUPPORTED_ARGUMENTS = (
+    "start_index",
+    "wrapper_class",
+    "wrapper_kwargs",
+    "vec_env_cls",
+    "vec_env_kwargs",
+)
 """Arguments of SB3's `make_vec_env` that tell how to wrap and run one environment a car."""
 
 
@@ -64,7 +70,7 @@ def make_vec_env(
         from racer.training.vec_env import RacerVecEnv
     except ModuleNotFoundError as problem:
         raise RacerError(f"{problem.name} is not installed; {how_to_install('train')}") from problem
-    foreign = [name for name in IN_SB3_ALONE if name in config]
+    foreign = [name for name in UNSUPPORTED_ARGUMENTS if name in config]
     if foreign:
         raise ConfigError(
             f"{foreign[0]}: the cars share one environment in this process; wrap what make_vec_env "

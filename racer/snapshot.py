@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 
-def taken(holder: Any, names: tuple[str, ...]) -> dict[str, Any]:
+def take_snapshot(holder: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """Return copies of an object's attributes, by name."""
     return {name: copy.deepcopy(getattr(holder, name)) for name in names}
 
 
-def put_back(holder: Any, values: dict[str, Any]) -> None:
+def restore_snapshot(holder: Any, values: dict[str, Any]) -> None:
     """Give an object copies of values for its attributes.
 
     An array is written to in place where it fits, because others may hold a view of it.

@@ -11,14 +11,14 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-GAP = 2
+COLUMN_GAP = 2
 """Spaces between two columns."""
-Cell = str | tuple[str, str]
+TableCell = str | tuple[str, str]
 """A text; or one that may be cut and what is kept behind it: `("a name", " (disputed)")`."""
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A column of a `FittedTable`.
 
     Attributes:
@@ -39,7 +39,7 @@ class Column:
 
 
 class _Row(NamedTuple):
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
     style: str
     ends_section: bool
 
@@ -57,7 +57,7 @@ class FittedTable:
         caption: A line below the table.
     """
 
-    def __init__(self, *columns: Column, title: str = "", caption: str = "") -> None:
+    def __init__(self, *columns: TableColumn, title: str = "", caption: str = "") -> None:
         self.columns, self.title, self.caption = columns, title, caption
         self._rows: list[_Row] = []
 
@@ -66,7 +66,7 @@ class FittedTable:
         """How many rows there are."""
         return len(self._rows)
 
-    def add_row(self, *cells: Cell, style: str = "") -> None:
+    def add_row(self, *cells: TableCell, style: str = "") -> None:
         """Add a row with a cell for each column."""
         if len(cells) != len(self.columns):
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
@@ -138,15 +138,15 @@ class FittedTable:
         return width
 
 
-def _parts(cell: Cell) -> tuple[str, str]:
+def _parts(cell: TableCell) -> tuple[str, str]:
     return (cell, "") if isinstance(cell, str) else cell
 
 
 def _total(widths: dict[int, int]) -> int:
-    return sum(widths.values()) + GAP * (len(widths) - 1)
+    return sum(widths.values()) + COLUMN_GAP * (len(widths) - 1)
 
 
-def _cut(cell: Cell, width: int) -> Text:
+def _cut(cell: TableCell, width: int) -> Text:
     text, kept = _parts(cell)
     room = width - cell_len(kept)
     if room < 1:

@@ -4,18 +4,18 @@ import json
 from dataclasses import asdict
 
 from racer import assets
-from racer.car.spec import PRESETS, car_named
-from racer.laptime import solve
-from racer.laptime.lap_time_limit import FILE
+from racer.car.spec import CAR_PRESETS, car_named
+from racer.laptime import solve_lap_time_limit
+from racer.laptime.lap_time_limit import LIMITS_FILE
 from racer.track import load_track
 
 
 def main() -> None:
     """Solve, print a table and write the file."""
     rows = []
-    for name in assets.names("tracks"):
-        for car in PRESETS:
-            limit = solve(load_track(name), car_named(car)).limit
+    for name in assets.shipped_names("tracks"):
+        for car in CAR_PRESETS:
+            limit = solve_lap_time_limit(load_track(name), car_named(car)).limit
             rows.append(asdict(limit))
             print(
                 f"{name:12} {car:10} flying {limit.flying:7.3f} s  standing {limit.standing:7.3f} s"
@@ -23,7 +23,7 @@ def main() -> None:
                 flush=True,
             )
     lines = ",\n".join(json.dumps(row) for row in rows)
-    (assets.root() / FILE).write_text(f"[\n{lines}\n]\n")
+    (assets.assets_root() / LIMITS_FILE).write_text(f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":

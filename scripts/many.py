@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 
 from racer.cli.output import progress
-from racer.entries.package import read_entry, write_entry
+from racer.entries.package import read_entry, save_entry
 from racer.leaderboard.batch import run_season
 from racer.leaderboard.season import Season
-from racer.leaderboard.store import Store
+from racer.leaderboard.store import BoardStore
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
         entries = Path(folder) / "entries"
         entries.mkdir()
         copy(asked.entry, entries, asked.entries)
-        store = Store(Path(folder) / "board")
+        store = BoardStore(Path(folder) / "board")
         for what in ("judging", "again"):
             with progress(what) as tell:
                 found = run_season(store, season, entries, workers=asked.workers, tell=tell)
@@ -48,7 +48,7 @@ def copy(path: Path, folder: Path, count: int) -> None:
     entry = read_entry(path)
     manifest = entry.manifest
     for k in range(count):
-        write_entry(
+        save_entry(
             folder / f"{k:03}.entry.zip",
             entry.policy,
             name=f"copy {k}",

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from racer.rendering.line_plots import BORDER, INK, PAPER, save
+from racer.rendering.line_plots import BORDER_COLOUR, INK_COLOUR, PAPER_COLOUR, save_figure
 from racer.track import load_track
 
 COLUMNS, ROWS = 8, 5
@@ -24,17 +24,17 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("generated.png"))
     options = parser.parse_args()
-    figure = Figure(figsize=(12, 8), facecolor=PAPER, layout="constrained")
+    figure = Figure(figsize=(12, 8), facecolor=PAPER_COLOUR, layout="constrained")
     FigureCanvasAgg(figure)
     for seed, axes in enumerate(np.ravel(figure.subplots(ROWS, COLUMNS)), options.first):
         track = load_track(f"generated:{seed}")
         for ring in (track.left, track.right):
-            axes.plot(*np.vstack([ring, ring[:1]]).T, color=BORDER, linewidth=0.8)
-        axes.plot(*np.stack([track.left[0], track.right[0]]).T, color=BORDER, linewidth=2)
-        axes.set_title(f"{seed}: {track.length:.0f} m", color=INK, fontsize=8)
+            axes.plot(*np.vstack([ring, ring[:1]]).T, color=BORDER_COLOUR, linewidth=0.8)
+        axes.plot(*np.stack([track.left[0], track.right[0]]).T, color=BORDER_COLOUR, linewidth=2)
+        axes.set_title(f"{seed}: {track.length:.0f} m", color=INK_COLOUR, fontsize=8)
         axes.set_aspect("equal")
         axes.axis("off")
-    save(figure, options.out)
+    save_figure(figure, options.out)
 
 
 if __name__ == "__main__":

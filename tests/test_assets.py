@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field
 
 from racer import assets
-from racer.assets.document import MAX_BYTES, Document, read, validate
+from racer.assets.document import MAX_CONFIG_BYTES, Document, read_document, validate_document
 from racer.envs import EnvConfig
 from racer.errors import ConfigError, TrackError
 from racer.leaderboard.season import Season
@@ -30,51 +30,51 @@ def refused(tmp_path, text: str, error: type[Exception] = ConfigError) -> str:
     path = tmp_path / "car.yaml"
     path.write_bytes(text.encode())
     with pytest.raises(error) as caught:
-        read(path, Car, error)
+        read_document(path, Car, error)
     return str(caught.value).replace(f"{tmp_path}/", "")
 
 
 def test_a_shipped_file_is_found_by_its_name_with_and_without_its_suffix():
-    path = assets.root() / "tracks/oval.yaml"
+    path = assets.assets_root() / "tracks/oval.yaml"
     for name in ("oval", "oval.yaml", "tracks/oval.yaml", str(path)):
-        assert assets.find(name, "tracks").samefile(path)
+        assert assets.find_file(name, "tracks").samefile(path)
 
 
 def test_a_path_comes_before_a_shipped_name(tmp_path, monkeypatch):
     (tmp_path / "oval").write_text("name: mine\n")
     monkeypatch.chdir(tmp_path)
-    assert assets.find("oval", "tracks").resolve() == tmp_path / "oval"
+    assert assets.find_file("oval", "tracks").resolve() == tmp_path / "oval"
 
 
 def test_a_folder_is_not_taken_for_a_file(tmp_path, monkeypatch):
     (tmp_path / "oval").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert assets.find("oval", "tracks") == assets.root() / "tracks/oval.yaml"
+    assert assets.find_file("oval", "tracks") == assets.assets_root() / "tracks/oval.yaml"
 
 
 def test_a_name_that_is_not_there_is_answered_with_those_that_are():
     with pytest.raises(TrackError, match=r"no file 'ovla', and tracks/ .*: bowtie, .*, zigzag"):
-        assets.find("ovla", "tracks", TrackError)
+        assets.find_file("ovla", "tracks", TrackError)
     with pytest.raises(ConfigError, match="shipped there: none"):
-        assets.find("ovla", "no-such-folder")
+        assets.find_file("ovla", "no-such-folder")
 
 
 def test_the_names_of_a_folder_are_its_yaml_files_in_order():
-    assert {"bowtie", "hairpin", "oval", "speedway"} <= set(assets.names("tracks"))
-    assert assets.names("tracks") == sorted(assets.names("tracks"))
-    assert "README" not in assets.names("tracks")
+    assert {"bowtie", "hairpin", "oval", "speedway"} <= set(assets.shipped_names("tracks"))
+    assert assets.shipped_names("tracks") == sorted(assets.shipped_names("tracks"))
+    assert "README" not in assets.shipped_names("tracks")
 
 
 def test_a_good_file_is_read_into_its_model(tmp_path):
     path = tmp_path / "car.yaml"
     path.write_text("speed: 2\nwheel:\n  radius: 0.04\nangles: [1, 2.5]\n")
-    assert read(path, Car) == Car(speed=2.0, wheel=Wheel(radius=0.04), angles=(1.0, 2.5))
+    assert read_document(path, Car) == Car(speed=2.0, wheel=Wheel(radius=0.04), angles=(1.0, 2.5))
 
 
 def test_an_empty_file_is_all_defaults(tmp_path):
     path = tmp_path / "car.yaml"
     path.write_text("# nothing yet\n")
-    assert read(path, Car) == Car()
+    assert read_document(path, Car) == Car()
 
 
 def test_an_unknown_key_says_its_line_and_the_key_that_was_meant(tmp_path):
@@ -153,9 +153,9 @@ def test_every_key_that_stands_twice_is_said_at_once(tmp_path):
 def test_a_key_may_say_otherwise_than_the_mapping_that_is_merged_in(tmp_path):
     path = tmp_path / "car.yaml"
     path.write_text("wheel: &w {radius: 0.04}\nname: a\n")
-    assert read(path, Car).wheel.radius == 0.04
+    assert read_document(path, Car).wheel.radius == 0.04
     path.write_text("wheel: {<<: {radius: 0.04}, radius: 0.05}\n")
-    assert read(path, Car).wheel.radius == 0.05
+    assert read_document(path, Car).wheel.radius == 0.05
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_name_that_yaml_takes_for_something_else_is_told_to_be_quoted(tmp_path
     assert said.startswith("car.yaml:1: name: ")
     assert said.endswith(f"{what}; put a name in quotes")
     with pytest.raises(ConfigError) as caught:
-        validate({"name": 7}, Car, "the command line")
+        validate_document({"name": 7}, Car, "the command line")
     assert "YAML" not in str(caught.value)
 
 
@@ -182,7 +182,7 @@ def test_a_track_named_without_quotes_is_told_to_be_quoted(tmp_path, model, valu
     path = tmp_path / "mine.yaml"
     path.write_text(f"track: {value}\n")
     with pytest.raises(ConfigError, match=r"mine\.yaml:1: track.*; put a name in quotes"):
-        read(path, model)
+        read_document(path, model)
 
 
 def test_a_date_that_there_is_not_names_its_line(tmp_path):
@@ -208,7 +208,7 @@ def test_a_file_without_end_is_refused(tmp_path, text):
 def test_a_file_is_read_in_whatever_encoding_its_editor_marked(tmp_path, encoding):
     path = tmp_path / "car.yaml"
     path.write_text("# \u00fcber\r\nname: gr\u00fcn\r\n", encoding=encoding)
-    assert read(path, Car) == Car(name="gr\u00fcn")
+    assert read_document(path, Car) == Car(name="gr\u00fcn")
 
 
 def test_a_file_without_keys_is_refused(tmp_path):
@@ -225,22 +225,22 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
     path = tmp_path / "car.yaml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"car\.yaml: cannot be read"):
-        read(path, Car)
+        read_document(path, Car)
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path):
-    said = refused(tmp_path, "#" * (MAX_BYTES + 1))
+    said = refused(tmp_path, "#" * (MAX_CONFIG_BYTES + 1))
     assert said == "car.yaml: over 10 MB; such a file is not read"
 
 
 def test_a_missing_file_is_refused_as_the_kind_of_error_that_was_asked_for(tmp_path):
     with pytest.raises(TrackError, match=r"cannot be read: .*No such file"):
-        read(tmp_path / "no.yaml", Car, TrackError)
+        read_document(tmp_path / "no.yaml", Car, TrackError)
 
 
 def test_values_that_come_from_no_file_name_their_source():
     with pytest.raises(ConfigError, match=r"^the command line: unknown key 'spede'; did you mean"):
-        validate({"spede": 1}, Car, "the command line")
+        validate_document({"spede": 1}, Car, "the command line")
 
 
 def test_a_document_cannot_be_changed():
@@ -271,5 +271,5 @@ def test_what_is_wrong_with_a_sensor_is_said_where_it_stands(tmp_path, text, sai
     path = tmp_path / "car.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        read(path, EnvConfig)
+        read_document(path, EnvConfig)
     assert re.fullmatch(said.replace("?", r"\?"), str(caught.value).removeprefix(f"{tmp_path}/"))

@@ -10,8 +10,8 @@ from racer.cli import main
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(benchmark, "ROUNDS", 1)
-    monkeypatch.setattr(benchmark, "ROUND_S", 0.01)
+    monkeypatch.setattr(benchmark, "TIMED_ROUNDS", 1)
+    monkeypatch.setattr(benchmark, "ROUND_DURATION_S", 0.01)
     monkeypatch.setattr(benchmark, "keep_to_one_core", lambda: None)
     peer = (lambda: None, 1, lambda: None)  # Box2D does not survive being loaded beside torch.
     monkeypatch.setattr(benchmark, "_car_racing", lambda: peer)

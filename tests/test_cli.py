@@ -16,10 +16,10 @@ import pytest
 
 import racer
 from racer import __version__, assets
-from racer.assets.document import read
+from racer.assets.document import read_document
 from racer.cli import main
-from racer.cli.app import COMMANDS, GROUPS
-from racer.cli.options import fields, shown
+from racer.cli.app import COMMANDS, GROUP_HELP
+from racer.cli.options import config_fields, format_value
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 
@@ -65,7 +65,7 @@ def helped(capsys, *words):
 
 def test_the_overview_and_the_groups_name_every_command_with_a_line_of_help(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    said = {group: helped(capsys, *group.split(), "--help") for group in ("", *GROUPS, "bench")}
+    said = {group: helped(capsys, *group.split(), "--help") for group in ("", *GROUP_HELP, "bench")}
     for path, function in ALL.items():
         above, _, name = path.rpartition(" ")
         about = (function.__doc__ or "").partition(".")[0].partition("\n")[0]
@@ -157,13 +157,13 @@ def test_options_of_train_stand_before_or_after_the_config(words, trained):
 
 def test_every_field_of_a_config_is_an_option_that_keeps_its_value(trained):
     """What the help shows as default is what the option takes, and changes nothing."""
-    config = read(assets.find("quick", "configs"), RunConfig)
+    config = read_document(assets.find_file("quick", "configs"), RunConfig)
     words = []
-    for field in fields(config):
+    for field in config_fields(config):
         if bool in (field.kind, *get_args(field.kind)):
             words += [field.option] if field.value else []
         elif field.value != ():
-            words += [field.option, *shown(field.value).split()]
+            words += [field.option, *format_value(field.value).split()]
     main(["train", "quick", *words])
     assert trained[0][0] == config
 

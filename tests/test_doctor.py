@@ -22,7 +22,7 @@ def without_torch(monkeypatch):
 
 
 def checked(name):
-    return next(one for one in doctor.examine() if one.name == name)
+    return next(one for one in doctor.check_machine() if one.name == name)
 
 
 def lack(monkeypatch, *names):
@@ -83,8 +83,8 @@ def test_what_cannot_be_looked_at_is_a_finding_and_no_crash(monkeypatch):
         raise ImportError("no imageio_ffmpeg")
         yield
 
-    monkeypatch.setattr("racer.doctor.LOOKS", (_programs, doctor._machine))
-    found = doctor.examine()
+    monkeypatch.setattr("racer.doctor.MACHINE_CHECKS", (_programs, doctor._machine))
+    found = doctor.check_machine()
     assert found[0].state == doctor.LACKING
     assert "no imageio_ffmpeg" in found[0].found
     assert len(found) > 1
@@ -98,5 +98,5 @@ def test_little_shared_memory_is_told(monkeypatch):
 def test_no_hint_of_racer_names_the_project_of_that_name_on_pypi():
     from racer import assets
 
-    for path in (assets.root() / "racer").rglob("*.py"):
+    for path in (assets.assets_root() / "racer").rglob("*.py"):
         assert "pip install 'racer" not in path.read_text(encoding="utf-8"), path

@@ -12,7 +12,7 @@ import pytest
 
 import racer
 from racer.assets import caches
-from racer.assets.caches import prepare
+from racer.assets.caches import prepare_caches
 
 CACHES = ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "XDG_CACHE_HOME")
 ROOT = Path(racer.__file__).parents[1]
@@ -25,15 +25,15 @@ def nowhere(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "before")  # so that what `prepare` sets is taken back
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", "/proc")
-    monkeypatch.setattr("racer.assets.caches.PACKAGE", Path("/proc/racer"))
+    monkeypatch.setattr("racer.assets.caches.PACKAGE_DIR", Path("/proc/racer"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.delitem(sys.modules, "numba", raising=False)
     return tmp_path
 
 
 def test_each_cache_gets_a_folder_of_this_user_alone_and_that_is_said_once(nowhere, capsys):
-    prepare()
-    prepare()
+    prepare_caches()
+    prepare_caches()
     assert capsys.readouterr().err.count("caches go to") == 1
     folder = nowhere / f"racer-{os.getuid()}"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -44,7 +44,7 @@ def test_each_cache_gets_a_folder_of_this_user_alone_and_that_is_said_once(nowhe
 
 def test_what_a_person_has_set_stays(nowhere, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/mine")
-    prepare()
+    prepare_caches()
     assert os.environ["NUMBA_CACHE_DIR"] == "/mine"
     assert "MPLCONFIGDIR" in os.environ
 
@@ -53,7 +53,7 @@ def test_a_numba_that_is_there_already_is_told(nowhere, monkeypatch):
     numba: Any = ModuleType("numba")
     numba.config = SimpleNamespace(CACHE_DIR="")
     monkeypatch.setitem(sys.modules, "numba", numba)
-    prepare()
+    prepare_caches()
     assert os.environ["NUMBA_CACHE_DIR"] == numba.config.CACHE_DIR
 
 
@@ -61,7 +61,7 @@ def test_a_folder_that_others_may_write_is_not_trusted(nowhere):
     theirs = nowhere / f"racer-{os.getuid()}"
     theirs.mkdir()
     theirs.chmod(0o777)
-    prepare()
+    prepare_caches()
     assert Path(os.environ["NUMBA_CACHE_DIR"]).parent != theirs
     assert not list(theirs.iterdir())
 
@@ -70,27 +70,27 @@ def test_a_link_to_a_folder_of_somebody_is_not_followed(nowhere):
     aim = nowhere / "aim"
     aim.mkdir(mode=0o700)
     (nowhere / f"racer-{os.getuid()}").symlink_to(aim)
-    prepare()
+    prepare_caches()
     assert not list(aim.iterdir())
 
 
 def test_on_an_ordinary_machine_nothing_is_set_and_nothing_said(nowhere, monkeypatch, capsys):
     monkeypatch.setenv("HOME", str(nowhere))
-    prepare()
+    prepare_caches()
     assert not [name for name in CACHES if name in os.environ]
     assert capsys.readouterr().err == ""
 
 
 def test_a_writable_package_keeps_its_kernels_beside_its_code(nowhere, monkeypatch):
-    monkeypatch.setattr("racer.assets.caches.PACKAGE", nowhere)
-    prepare()
+    monkeypatch.setattr("racer.assets.caches.PACKAGE_DIR", nowhere)
+    prepare_caches()
     assert "NUMBA_CACHE_DIR" not in os.environ
     assert "MPLCONFIGDIR" in os.environ
 
 
 def test_without_any_writable_folder_nothing_is_set(nowhere, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", "/proc")
-    prepare()
+    prepare_caches()
     assert not [name for name in CACHES if name in os.environ]
 
 

@@ -19,7 +19,7 @@ from racer.errors import RacerError, RunError
 from racer.evaluation import LapResult
 from racer.track import load_track
 from racer.training.run_dir import Run
-from racer.training.train import train
+from racer.training.train import run_training
 from racer.training.training_log import has_bar
 from tests.training.test_resume import small
 from tests.training.test_train import QUIET
@@ -42,7 +42,7 @@ def race() -> LapResult:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
-    return train(small(steps=256), tmp_path_factory.mktemp("runs") / "r", QUIET).run
+    return run_training(small(steps=256), tmp_path_factory.mktemp("runs") / "r", QUIET).run
 
 
 def test_a_track_is_a_line_of_text_and_a_table_with_a_picture():
@@ -125,7 +125,7 @@ def test_a_training_in_a_notebook_shows_a_bar_or_where_it_cannot_plain_lines(
     monkeypatch.setattr(terminal, "has_widgets", lambda: has_widgets)
     monkeypatch.setenv("FORCE_COLOR", "1")  # as a kernel does
     file = io.StringIO()
-    console = terminal.console(file=file)
+    console = terminal.make_console(file=file)
     assert has_bar(console) is has_widgets
     if not has_widgets:
         console.print("[bold]a line[/bold]")
@@ -140,18 +140,18 @@ def test_widgets_are_looked_for_where_modules_are(monkeypatch, tmp_path):
 
 
 def test_the_curve_s_points_are_means_of_as_many_episodes_each():
-    from racer.training.run_history import POINTS, curve
+    from racer.training.run_history import CURVE_POINTS, training_curve
 
     episodes = [
         {"steps": k, "progress": 1.0 * k, "ending": "laps_complete" if k % 2 else "off_track"}
         | {"reward": -1.0 * k}
-        for k in range(2 * POINTS)
+        for k in range(2 * CURVE_POINTS)
     ]
-    means = curve(episodes[::-1])
-    assert np.array_equal(means["steps"], 2 * np.arange(POINTS) + 0.5)
+    means = training_curve(episodes[::-1])
+    assert np.array_equal(means["steps"], 2 * np.arange(CURVE_POINTS) + 0.5)
     assert np.array_equal(means["reward"], -means["progress"])
-    assert np.array_equal(means["laps"], np.full(POINTS, 50.0))
-    assert all(len(values) == 0 for values in curve([]).values())
+    assert np.array_equal(means["laps"], np.full(CURVE_POINTS, 50.0))
+    assert all(len(values) == 0 for values in training_curve([]).values())
 
 
 def outputs(path):

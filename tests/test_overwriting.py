@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from racer.cli import main
-from racer.entries.package import read_entry, write_entry
+from racer.entries.package import read_entry, save_entry
 from racer.errors import EntryError
 from tests.entries.test_package import FIELDS, POLICY
 
@@ -43,9 +43,9 @@ def test_an_entry_replaces_an_entry_and_no_other_file(tmp_path):
     path = tmp_path / "mine.entry.zip"
     for name in ("first", "second"):
         fields: dict[str, Any] = FIELDS | {"name": name}
-        write_entry(path, POLICY, **fields)
+        save_entry(path, POLICY, **fields)
     assert read_entry(path).manifest.name == "second"
     (tmp_path / "reward.py").write_text("mine")
     with pytest.raises(EntryError, match="another file is there"):
-        write_entry(tmp_path / "reward.py", POLICY, **FIELDS)
+        save_entry(tmp_path / "reward.py", POLICY, **FIELDS)
     assert (tmp_path / "reward.py").read_text() == "mine"

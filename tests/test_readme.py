@@ -41,23 +41,23 @@ def test_a_racer_command_is_understood(command, monkeypatch, tmp_path):
         "racer.training.export.export_run",
         "racer.training.training_report.write_report",
         "racer.deepracer.importer.import_deepracer",
-        "racer.training.trajectories.best_line",
+        "racer.training.trajectories.best_trajectory",
         "racer.deepracer.sim_trace.write_json",
         "racer.leaderboard.pages.site.write_site",
         "racer.leaderboard.server.BoardServer",
         "racer.leaderboard.batch.run_season",
         "racer.track.load_track",
-        "racer.track.generator.draw",
+        "racer.track.generator.draw_track_file",
     ):
         monkeypatch.setattr(name, stop)
-    find = assets.find
+    find = assets.find_file
 
     def found(name, *rest):
         return find("quick" if name == "imported/imported.yaml" else name, *rest)
 
-    monkeypatch.setattr("racer.assets.find", found)
+    monkeypatch.setattr("racer.assets.find_file", found)
     monkeypatch.setattr("racer.entries.package.read_entry", stop)
-    monkeypatch.setattr("racer.evaluation.judge_entries", stop)
+    monkeypatch.setattr("racer.evaluation.evaluate_entries", stop)
     monkeypatch.setattr("racer.leaderboard.ranking.rank", stop)
     monkeypatch.setattr("racer.reward.RewardSource.find", stop)
     with pytest.raises(Parsed):

@@ -9,15 +9,15 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import racer
-from racer.benchmark import table as bench_table
+from racer.benchmark import benchmark_table as bench_table
 from racer.car.spec import deepracer
-from racer.evaluation.generalisation import table as tour_table
-from racer.tables import Column, FittedTable
-from racer.track.track_file import SETS
-from racer.training.run_history import evaluations
-from racer.training.run_history import table as runs_table
-from racer.validation.checks import Check
-from racer.validation.vehicle_report import table as car_table
+from racer.evaluation.generalisation import generalisation_table as tour_table
+from racer.tables import FittedTable, TableColumn
+from racer.track.track_file import TRACK_SETS
+from racer.training.run_history import evaluations_table
+from racer.training.run_history import runs_table as runs_table
+from racer.validation.checks import VehicleCheck
+from racer.validation.vehicle_report import vehicle_report_table as car_table
 
 
 def printed(table, width):
@@ -29,12 +29,12 @@ def printed(table, width):
 
 def given(rows):
     table = FittedTable(
-        Column("rank"),
-        Column("name", "left", least=8),
-        Column("total"),
-        Column("best", drop=2),
-        Column("laps", drop=1),
-        Column("id"),
+        TableColumn("rank"),
+        TableColumn("name", "left", least=8),
+        TableColumn("total"),
+        TableColumn("best", drop=2),
+        TableColumn("laps", drop=1),
+        TableColumn("id"),
     )
     for row in rows:
         table.add_row(*row)
@@ -65,7 +65,7 @@ def test_a_figure_is_whole_or_marked_or_not_there_at_any_width(width):
 
 
 def test_a_wide_character_counts_as_two_and_is_not_cut_where_there_is_room():
-    table = FittedTable(Column("name", "left", least=4), Column("id"))
+    table = FittedTable(TableColumn("name", "left", least=4), TableColumn("id"))
     table.add_row("赛车" * 5, "1500")
     assert "赛车" * 5 + "  1500" in printed(table, 26)
     assert "赛车" * 4 + " …  1500" in printed(table, 24)
@@ -73,19 +73,19 @@ def test_a_wide_character_counts_as_two_and_is_not_cut_where_there_is_room():
 
 
 def test_what_stands_behind_a_cell_is_kept_and_no_markup_is_read():
-    table = FittedTable(Column("name", "left", least=8), Column("id"))
+    table = FittedTable(TableColumn("name", "left", least=8), TableColumn("id"))
     table.add_row(("[red]" + "x" * 50, " (disputed)"), "7")
     assert re.search(r"\[red\]x+… \(disputed\)   7$", printed(table, 32), re.MULTILINE)
 
 
 def test_spare_room_goes_to_the_narrowest_text_that_is_cut():
-    table = FittedTable(Column("a", "left", least=4), Column("b", "left", least=4))
+    table = FittedTable(TableColumn("a", "left", least=4), TableColumn("b", "left", least=4))
     table.add_row("k" * 12, "m" * 30)
     assert printed(table, 32).splitlines()[2] == "k" * 12 + "  " + "m" * 17 + "…"
 
 
 def test_a_text_that_wraps_is_all_there():
-    table = FittedTable(Column("run", "left", least=10, wraps=True), Column("steps"))
+    table = FittedTable(TableColumn("run", "left", least=10, wraps=True), TableColumn("steps"))
     table.add_row("race-1125-133723 on bowtie", "98,304")
     lines = printed(table, 22).splitlines()[2:]
     assert lines[0].split() == ["race-1125-1337", "98,304"]
@@ -114,7 +114,7 @@ BENCH = {
          "x_floor": 1234.56, "x_floor_same_cars": 2345.67, "x_real_time": 345678.0}
     ],
 }  # fmt: skip
-CHECKS = [Check(12, "a quantity with a long name", "m/s^2", 1234.0, 2345.0, 0.125)]
+CHECKS = [VehicleCheck(12, "a quantity with a long name", "m/s^2", 1234.0, 2345.0, 0.125)]
 
 
 LAPS = SimpleNamespace(
@@ -128,10 +128,10 @@ LAPS = SimpleNamespace(
     "make",
     [
         lambda: runs_table([RUN]),
-        lambda: evaluations(RUN),
+        lambda: evaluations_table(RUN),
         lambda: bench_table(BENCH),
         lambda: car_table(deepracer(), CHECKS),
-        lambda: tour_table([(chosen, LAPS) for chosen in SETS]),  # pyright: ignore[reportArgumentType],
+        lambda: tour_table([(chosen, LAPS) for chosen in TRACK_SETS]),  # pyright: ignore[reportArgumentType],
     ],
     ids=["runs", "evaluations", "bench", "car", "generalisation"],
 )

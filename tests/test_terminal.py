@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from racer.assets.terminal import console
+from racer.assets.terminal import make_console
 from racer.cli import main
 from racer.training.shared_output import shared_output
 
@@ -47,10 +47,10 @@ def test_an_error_that_nobody_reads_keeps_its_exit_code():
 
 def test_work_that_prints_goes_on_when_its_reader_leaves():
     code = (
-        "import os, sys; from racer.assets.terminal import console\n"
+        "import os, sys; from racer.assets.terminal import make_console\n"
         "from racer.training.shared_output import shared_output\n"
         "with shared_output():\n"
-        "    for _ in range(3): print('x' * 100_000); console(stderr=True).print('y')\n"
+        "    for _ in range(3): print('x' * 100_000); make_console(stderr=True).print('y')\n"
         "os.write(int(sys.argv[1]), b'all done')"
     )
     reads, writes = os.pipe()
@@ -94,7 +94,7 @@ def test_no_color_leaves_no_escapes_on_a_terminal(command):
 
 def test_bold_is_left_out_too(monkeypatch, capsys):
     monkeypatch.setenv("NO_COLOR", "1")
-    console(force_terminal=True).print("[bold red]hot[/]")
+    make_console(force_terminal=True).print("[bold red]hot[/]")
     assert capsys.readouterr().out == "hot\n"
 
 

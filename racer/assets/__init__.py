@@ -7,17 +7,17 @@ from racer.errors import ConfigError
 _HERE = Path(__file__).resolve().parent
 
 
-def root() -> Path:
+def assets_root() -> Path:
     """The folder that holds `tracks/` and `configs/`."""
     return _HERE if (_HERE / "tracks").is_dir() else _HERE.parents[1]
 
 
-def names(folder: str) -> list[str]:
+def shipped_names(folder: str) -> list[str]:
     """The sorted names of the YAML files in a shipped folder, for example `tracks`."""
-    return sorted(path.stem for path in (root() / folder).glob("*.yaml"))
+    return sorted(path.stem for path in (assets_root() / folder).glob("*.yaml"))
 
 
-def find(name: str, folder: str, error: type[Exception] = ConfigError) -> Path:
+def find_file(name: str, folder: str, error: type[Exception] = ConfigError) -> Path:
     """The file that a person means by `name`: a path as it stands, or a shipped file's name.
 
     Args:
@@ -25,10 +25,10 @@ def find(name: str, folder: str, error: type[Exception] = ConfigError) -> Path:
         folder: The shipped folder to look in, for example `tracks`.
         error: What to raise where neither is a file.
     """
-    candidates = [Path(name), root() / name, root() / folder / name]
-    candidates.append(root() / folder / f"{name}.yaml")
+    candidates = [Path(name), assets_root() / name, assets_root() / folder / name]
+    candidates.append(assets_root() / folder / f"{name}.yaml")
     for path in candidates:
         if path.is_file():
             return path
-    known = ", ".join(names(folder)) or "none"
+    known = ", ".join(shipped_names(folder)) or "none"
     raise error(f"no file {name!r}, and {folder}/ has no such name; shipped there: {known}")

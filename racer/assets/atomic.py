@@ -8,7 +8,9 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-TAKEN = "another file is there, which is not written over; name a new one, or remove it"
+FILE_EXISTS_REMEDY = (
+    "another file is there, which is not written over; name a new one, or remove it"
+)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -63,5 +65,5 @@ def write_own(path: Path, content: bytes, is_ours: Callable[[bytes], bool]) -> N
         OSError: The file cannot be written.
     """
     if path.exists() and not (path.is_file() and is_ours(path.read_bytes())):
-        raise FileExistsError(errno.EEXIST, TAKEN, str(path))
+        raise FileExistsError(errno.EEXIST, FILE_EXISTS_REMEDY, str(path))
     write_atomically(path, content)

@@ -13,10 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE_DIR = Path(__file__).resolve().parents[1]
 
 
-def prepare() -> None:
+def prepare_caches() -> None:
     """Name a writable folder in the environment for each cache that would have none.
 
     What a person has set stays. Child processes inherit what is chosen here.
@@ -45,7 +45,7 @@ def _places() -> dict[str, bool]:
     can_cache = bool(home or "XDG_CACHE_HOME" in os.environ) and is_writable(cache)
     can_configure = bool(home or "XDG_CONFIG_HOME" in os.environ) and is_writable(config)
     return {
-        "NUMBA_CACHE_DIR": is_writable(PACKAGE / "track" / "__pycache__") or can_cache,
+        "NUMBA_CACHE_DIR": is_writable(PACKAGE_DIR / "track" / "__pycache__") or can_cache,
         "MPLCONFIGDIR": can_cache and can_configure,
         "XDG_CACHE_HOME": can_cache,
     }

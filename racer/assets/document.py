@@ -10,20 +10,25 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 
-from racer.assets.text import decoded
+from racer.assets.text import decode_text
 from racer.errors import ConfigError
 
-MAX_BYTES = 10_000_000
+MAX_CONFIG_BYTES = 10_000_000
 
-NAMES = ("string_type", "names")
+NAME_ERRORS = ("string_type", "names")
 """Kinds of errors of pydantic, and of our own, where a name is wanted."""
 
-PERHAPS = ("tuple_type", "list_type", "model_type", "model_attributes_type")
+NAME_OR_VALUE_ERRORS = ("tuple_type", "list_type", "model_type", "model_attributes_type")
 """Kinds of errors where a name may stand for what is wanted."""
 
-KINDS = {"bool": "a truth value", "int": "a number", "float": "a number", "timestamp": "a date"}
+YAML_KINDS = {
+    "bool": "a truth value",
+    "int": "a number",
+    "float": "a number",
+    "timestamp": "a date",
+}
 """What YAML calls values that are no text, and what we call them."""
 
 
@@ -33,7 +38,11 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-Model = TypeVar("Model", bound=Document)
+DocumentT = TypeVar("DocumentT", bound=Document)
+
+
+Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256 digest as 64 hexadecimal digits."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -51,18 +60,20 @@ def _date(loader: _Loader, node: yaml.ScalarNode) -> Any:
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _date)
 
 
-def read(path: Path, model: type[Model], error: type[Exception] = ConfigError) -> Model:
+def read_document(
+    path: Path, model: type[DocumentT], error: type[Exception] = ConfigError
+) -> DocumentT:
     """The file's content as a `model`.
 
     Raises:
         error: The file cannot be read, is not YAML, has an unknown key or a value out of range;
             the message names the file and the line.
     """
-    tree, lines = parse(path, error)
-    return validate(tree, model, str(path), lines, error, path.parent)
+    tree, lines = parse_yaml(path, error)
+    return validate_document(tree, model, str(path), lines, error, path.parent)
 
 
-def beside(name: str, info: ValidationInfo) -> str:
+def path_beside(name: str, info: ValidationInfo) -> str:
     """The path of a file that a document names, which lies in the document's own folder.
 
     A name that is no such file is returned as it is: a path from the current folder on, or the
@@ -73,7 +84,7 @@ def beside(name: str, info: ValidationInfo) -> str:
     return str(own) if own and os.path.isfile(own) else name
 
 
-def parse(
+def parse_yaml(
     path: Path, error: type[Exception] = ConfigError
 ) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int]]:
     """The file's mapping, and the line (from 1) on which each key or item stands.
@@ -82,9 +93,9 @@ def parse(
         error: The file cannot be read, is not YAML, has no keys, or has one of them twice.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise error(f"{path}: over {MAX_BYTES // 1_000_000} MB; such a file is not read")
-        text = decoded(path.read_bytes())
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise error(f"{path}: over {MAX_CONFIG_BYTES // 1_000_000} MB; such a file is not read")
+        text = decode_text(path.read_bytes())
         tree = yaml.load(text, Loader=_Loader)
         lines: dict[tuple[str | int, ...], int] = {}
         wrong = list(_mark_lines(yaml.compose(text, Loader=_Loader), (), lines))
@@ -107,25 +118,25 @@ def parse(
     return tree, lines
 
 
-def validate(
+def validate_document(
     tree: dict[str, Any],
-    model: type[Model],
+    model: type[DocumentT],
     source: str,
     lines: dict[tuple[str | int, ...], int] | None = None,
     error: type[Exception] = ConfigError,
     folder: Path | None = None,
-) -> Model:
+) -> DocumentT:
     """`tree` as a `model`; `source` and `lines` say where it came from in a message.
 
-    Where `folder` is given, the paths in it are looked for there first; see `beside`.
+    Where `folder` is given, the paths in it are looked for there first; see `path_beside`.
     """
     try:
         return model.model_validate(tree, context={"folder": folder})
     except ValidationError as problem:
-        raise error(explain(problem, model, source, lines, tree)) from problem
+        raise error(describe_errors(problem, model, source, lines, tree)) from problem
 
 
-def explain(
+def describe_errors(
     problem: ValidationError,
     model: type[BaseModel],
     source: str,
@@ -146,7 +157,10 @@ def _mark_lines(node: Any, at: tuple[str | int, ...], lines: dict) -> Iterator[s
         first: dict[str, int] = {}
         for key, value in node.value:
             place, line = (*at, key.value), key.start_mark.line + 1
-            name, kind = ".".join(str(part) for part in place), KINDS.get(key.tag.split(":")[-1])
+            name, kind = (
+                ".".join(str(part) for part in place),
+                YAML_KINDS.get(key.tag.split(":")[-1]),
+            )
             if kind:
                 yield f"{line}: the key {name!r} is {kind} to YAML; put it in quotes"
             elif key.value in first:
@@ -171,11 +185,11 @@ def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict, tree: 
     where = f"{source}:{line}" if line else source
     key = ".".join(str(part) for part in at)
     if one["type"] == "extra_forbidden":
-        return f"{where}: unknown key {key!r}; {hint(at[-1], _keys(model, loc[:-1]), ' keys')}"
+        return f"{where}: unknown key {key!r}; {hint_at(at[-1], _keys(model, loc[:-1]), ' keys')}"
     if one["type"] == "union_tag_invalid":
         got, known = one["ctx"]["tag"], one["ctx"]["expected_tags"]
         names = known.replace("'", "").split(", ")
-        return f"{where}: {key}: unknown {got!r}; {hint(got, names)}"
+        return f"{where}: {key}: unknown {got!r}; {hint_at(got, names)}"
     if one["type"] in ("missing", "union_tag_not_found"):
         return f"{where}: the key {key!r} is missing"
     message = one["msg"].removeprefix("Value error, ")
@@ -188,15 +202,17 @@ def _got(one: Any, lines: dict) -> str:
     """The value that is wrong, with a word on quotes where YAML took a name for something else."""
     value = one["input"]
     got = str(value) if isinstance(value, datetime.date) else f"{value!r:.200}"
-    kind = KINDS.get("timestamp" if isinstance(value, datetime.date) else type(value).__name__)
-    is_name = one["type"] in NAMES or (kind != "a number" and one["type"] in PERHAPS)
+    kind = YAML_KINDS.get("timestamp" if isinstance(value, datetime.date) else type(value).__name__)
+    is_name = one["type"] in NAME_ERRORS or (
+        kind != "a number" and one["type"] in NAME_OR_VALUE_ERRORS
+    )
     if not lines or not kind or not is_name:
         return got
     words = " (as no, off, yes and on are)" if isinstance(value, bool) else ""
     return f"{got}, which is {kind} to YAML{words}; put a name in quotes"
 
 
-def hint(word: object, known: Sequence[str], what: str = "") -> str:
+def hint_at(word: object, known: Sequence[str], what: str = "") -> str:
     """Return the known word that is near to an unknown one as a question, else all of them."""
     near = difflib.get_close_matches(str(word), known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known{what}: {', '.join(known)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from racer import assets
 
-EXTRAS = {
+PACKAGES_OF_EXTRA = {
     "train": (
         *("torch", "stable-baselines3", "tensorboard", "onnx", "onnxscript"),
         *("array-api-compat", "moviepy", "opencv-python-headless"),
@@ -19,7 +19,7 @@ EXTRAS = {
 def extra_of(module: str) -> str | None:
     """The extra that brings a module; None where racer always installs it, or never."""
     name = module.partition(".")[0].replace("_", "-")
-    return next((extra for extra, packages in EXTRAS.items() if name in packages), None)
+    return next((extra for extra, packages in PACKAGES_OF_EXTRA.items() if name in packages), None)
 
 
 def how_to_install(extra: str) -> str:
@@ -27,7 +27,7 @@ def how_to_install(extra: str) -> str:
 
     It never names racer itself: the `racer` on PyPI is another project.
     """
-    packages = f"pip install {' '.join(EXTRAS[extra])}"
-    if not (assets.root() / "pyproject.toml").is_file():
+    packages = f"pip install {' '.join(PACKAGES_OF_EXTRA[extra])}"
+    if not (assets.assets_root() / "pyproject.toml").is_file():
         return packages
-    return f"pip install -e '.[{extra}]' in {assets.root()}, or {packages}"
+    return f"pip install -e '.[{extra}]' in {assets.assets_root()}, or {packages}"

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import logging
 
-TALKATIVE = ("matplotlib", "numba", "PIL", "asyncio", "shapely", "tensorboard", "onnxscript")
+VERBOSE_LIBRARIES = (
+    "matplotlib",
+    "numba",
+    "PIL",
+    "asyncio",
+    "shapely",
+    "tensorboard",
+    "onnxscript",
+)
 """Libraries that write hundreds of lines each at the level DEBUG."""
 
 
@@ -12,5 +20,5 @@ def keep_libraries_quiet() -> None:
     """Let libraries log warnings only, so that `logging.basicConfig(level=DEBUG)` in a reward
     shows what the reward logs.
     """
-    for name in TALKATIVE:
+    for name in VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-LABEL = "color: inherit; text-align: left; opacity: .7; padding: 0 1.2em 0 0"
-VALUE = "color: inherit; text-align: left; padding: 0"
-PICTURE = "flex: 1; max-width: 360px; font: 22px system-ui, sans-serif"
-MIME = {".mp4": "video/mp4", ".gif": "image/gif", ".png": "image/png"}
+LABEL_STYLE = "color: inherit; text-align: left; opacity: .7; padding: 0 1.2em 0 0"
+VALUE_STYLE = "color: inherit; text-align: left; padding: 0"
+PICTURE_STYLE = "flex: 1; max-width: 360px; font: 22px system-ui, sans-serif"
+MIME_TYPES = {".mp4": "video/mp4", ".gif": "image/gif", ".png": "image/png"}
 
 
 def has_widgets() -> bool:
@@ -21,17 +21,17 @@ def has_widgets() -> bool:
     return find_spec("ipywidgets") is not None
 
 
-def card(title: str, rows: Mapping[str, Any], picture: str = "") -> str:
+def html_card(title: str, rows: Mapping[str, Any], picture: str = "") -> str:
     """Return HTML: a title, a table of two columns, and an SVG picture beside it.
 
     It takes its ink from the page around it, light or dark. Everything but the picture is escaped.
     """
     cells = "".join(
-        f'<tr style="background: none"><td style="{LABEL}">{escape(str(name))}</td>'
-        f'<td style="{VALUE}">{escape(str(value))}</td></tr>'
+        f'<tr style="background: none"><td style="{LABEL_STYLE}">{escape(str(name))}</td>'
+        f'<td style="{VALUE_STYLE}">{escape(str(value))}</td></tr>'
         for name, value in rows.items()
     )
-    drawn = f'<div style="{PICTURE}">{picture}</div>' if picture else ""
+    drawn = f'<div style="{PICTURE_STYLE}">{picture}</div>' if picture else ""
     return (
         '<div style="display: flex; flex-wrap: wrap; gap: 1.5em; align-items: center">'
         f"<div><b>{escape(title)}</b><table>{cells}</table></div>{drawn}</div>"
@@ -71,7 +71,7 @@ class Video:
         return f"<Video{where}: {self.suffix}, {len(self.content) / 1000:,.0f} kB>"
 
     def _repr_html_(self) -> str:
-        mime, data = MIME[self.suffix], b64encode(self.content).decode()
+        mime, data = MIME_TYPES[self.suffix], b64encode(self.content).decode()
         source = f'src="data:{mime};base64,{data}" style="max-width: 100%"'
         if mime.startswith("image/"):
             return f'<img alt="{escape(repr(self), quote=True)}" {source}>'

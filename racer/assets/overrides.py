@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from racer.assets.document import Document, validate
+from racer.assets.document import Document, validate_document
 from racer.errors import ConfigError
 
 Config = TypeVar("Config", bound=Document)
 
 
-def changed(config: Config, changes: Mapping[str, Any], source: str) -> Config:
+def with_overrides(config: Config, changes: Mapping[str, Any], source: str) -> Config:
     """Return the config with other values, each checked as in a file.
 
     Args:
@@ -28,7 +28,7 @@ def changed(config: Config, changes: Mapping[str, Any], source: str) -> Config:
     tree = config.model_dump()
     for place, value in changes.items():
         _change(tree, place.split("."), value, f"{source}: {place}")
-    return validate(tree, type(config), source)
+    return validate_document(tree, type(config), source)
 
 
 def _change(there: Any, path: list[str], value: Any, source: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def console(**options: Any) -> Console:
+def make_console(**options: Any) -> Console:
     """Return a rich console that writes no escapes for colour and weight where NO_COLOR is set.
 
     rich itself leaves the weight in. A reader who goes away is a BrokenPipeError, as with `print`.
@@ -38,7 +38,7 @@ def console(**options: Any) -> Console:
     return made
 
 
-def command(*words: str | Path) -> str:
+def shell_command(*words: str | Path) -> str:
     """A racer command as it can be pasted into a shell.
 
     A path that begins with a dash, which would read as an option, begins with `./` instead.
@@ -61,7 +61,7 @@ def has_no_reader(stream: Any) -> bool:
     return any(event & select.POLLERR for _, event in watched.poll(0))
 
 
-def mute(stream: Any) -> None:
+def discard_output(stream: Any) -> None:
     """Lead a stream whose reader went away into nowhere; what it still holds goes there too."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -13,7 +13,7 @@ _MARKS = (
 """Byte order marks and what they announce; UTF-32's begins with UTF-16's."""
 
 
-def decoded(data: bytes) -> str:
+def decode_text(data: bytes) -> str:
     """Return the text of a file's bytes: UTF-8, or what its byte order mark announces.
 
     Raises:

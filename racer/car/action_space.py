@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 
 from racer.assets.document import Document
 
-Range = tuple[float, float]
+Pair = tuple[float, float]
 
-GRID = tuple(
+DEFAULT_CHOICES = tuple(
     (steering, speed) for speed in (1.0, 2.0) for steering in (-30.0, -15.0, 0.0, 15.0, 30.0)
 )
 """Ten choices to begin with: five angles at two speeds."""
@@ -27,14 +27,15 @@ class ActionSpace(Document):
     kind: Literal["continuous", "discrete"] = Field(
         default="continuous", description="a Box of two numbers, or an index into `choices`"
     )
-    steering_deg: Range = Field(
+    steering_deg: Pair = Field(
         default=(-30.0, 30.0), description="continuous: right and left limit [deg], -30 to 30"
     )
-    speed: Range = Field(
+    speed: Pair = Field(
         default=(0.5, 4.0), description="continuous: slowest and fastest speed [m/s], 0.1-4"
     )
-    choices: tuple[Range, ...] = Field(
-        default=GRID, description="discrete: 2-30 pairs of steering [deg] and speed [m/s]"
+    choices: tuple[Pair, ...] = Field(
+        default=DEFAULT_CHOICES,
+        description="discrete: 2-30 pairs of steering [deg] and speed [m/s]",
     )
 
     @model_validator(mode="after")
@@ -77,7 +78,7 @@ class ActionSpace(Document):
         return self._table[0] + (unit + 1.0) * 0.5 * (self._table[1] - self._table[0])
 
     @property
-    def _pairs(self) -> tuple[Range, ...]:
+    def _pairs(self) -> tuple[Pair, ...]:
         if self.kind == "discrete":
             return self.choices
         return ((self.steering_deg[0], self.speed[0]), (self.steering_deg[1], self.speed[1]))

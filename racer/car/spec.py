@@ -194,7 +194,7 @@ def f1tenth() -> CarSpec:
     )
 
 
-PRESETS: dict[str, Callable[[], CarSpec]] = {"deepracer": deepracer, "f1tenth": f1tenth}
+CAR_PRESETS: dict[str, Callable[[], CarSpec]] = {"deepracer": deepracer, "f1tenth": f1tenth}
 """Every shipped car by its name; the first is the default."""
 
 
@@ -204,11 +204,11 @@ def car_named(name: str) -> CarSpec:
     Raises:
         ConfigError: No car has that name.
     """
-    if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(PRESETS)}"
+    if name not in CAR_PRESETS:
+        near = difflib.get_close_matches(name, CAR_PRESETS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(CAR_PRESETS)}"
         raise ConfigError(f"no car {name!r}{hint}")
-    return PRESETS[name]()
+    return CAR_PRESETS[name]()
 
 
 def _known(name: str) -> str:

@@ -15,12 +15,12 @@ from numba import njit
 
 from racer.car.spec import GRAVITY
 
-BODY = 13
+BODY_ROW_LENGTH = 13
 """Length of a body row."""
 
 
 @njit(cache=True)
-def wrench(cars, body, steering, command, dt, force, torque):
+def tyre_wrench(cars, body, steering, command, dt, force, torque):
     """Advance each servo by one substep and sum the forces on each car.
 
     Args:

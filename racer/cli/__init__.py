@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from racer.assets.extras import extra_of, how_to_install
-from racer.assets.terminal import has_no_reader, mute, write_any_text
+from racer.assets.terminal import discard_output, has_no_reader, write_any_text
 from racer.errors import RacerError
 
-BROKEN_PIPE = 141
+BROKEN_PIPE_EXIT_CODE = 141
 """Exit code where the reader of the output goes away: 128 + SIGPIPE, as shells count it."""
 
 
@@ -43,15 +43,15 @@ def _run(words: list[str]) -> None:
         if not left:
             raise  # another pipe than ours
         for stream in left:
-            mute(stream)
-        sys.exit(BROKEN_PIPE)
+            discard_output(stream)
+        sys.exit(BROKEN_PIPE_EXIT_CODE)
 
 
 def _end(why: str, code: int) -> NoReturn:
     try:
         print(f"racer: {why}", file=sys.stderr, flush=True)
     except BrokenPipeError:
-        mute(sys.stderr)
+        discard_output(sys.stderr)
     sys.exit(code)
 
 

@@ -16,7 +16,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.exceptions import UnusedCliTokensError
 
 from racer import __version__
-from racer.assets.terminal import console
+from racer.assets.terminal import make_console
 from racer.cli import (
     board,
     completion,
@@ -37,16 +37,16 @@ from racer.errors import UsageError
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Train": {
-        "train": as_command(train.train, None),
+        "train": as_command(train.cli_train, None),
         "runs list": runs.runs_list,
         "runs show": runs.runs_show,
-        "watch": runs.watch,
+        "watch": runs.cli_watch,
         "analyze": deepracer.analyze,
-        "export": train.export,
-        "card": runs.card,
+        "export": train.cli_export,
+        "card": runs.cli_card,
     },
     "Race": {
-        "race": race.race,
+        "race": race.cli_race,
         "generalisation": race.generalisation,
         "board submit": board.board_submit,
         "board show": board.board_show,
@@ -79,11 +79,11 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "reward check": reward.reward_check,
         "reward explain": reward.reward_explain,
         "actions": deepracer.actions,
-        "import-deepracer": deepracer.import_deepracer,
+        "import-deepracer": deepracer.cli_import_deepracer,
     },
     "Measure": {
-        "bench": measure.bench,
-        "bench train": measure.bench_train,
+        "bench": measure.cli_bench,
+        "bench train": measure.cli_bench_train,
         "car report": measure.car_report,
     },
     "Set up": {
@@ -93,7 +93,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
 }
 """Each command's function, under the heading that the overview gives its first word."""
 
-GROUPS = {
+GROUP_HELP = {
     "runs": "List runs, or show one.",
     "board": "Keep a leaderboard: judge entries, show the standing, publish and verify it.",
     "board season": "Make a season, seal and reveal it, or show one.",
@@ -104,7 +104,7 @@ GROUPS = {
 }
 """What a command that only holds others says about itself."""
 
-USAGE = {"train": "Usage: racer train CONFIG [OPTIONS], or racer train --resume RUN"}
+USAGE_LINES = {"train": "Usage: racer train CONFIG [OPTIONS], or racer train --resume RUN"}
 """How a command is called, where its parameters alone would not tell."""
 
 EPILOGUE = """\
@@ -127,7 +127,7 @@ def make_app(train_command: Callable[..., None] | None = None) -> App:
         group_parameters=options,
         version=f"racer {__version__}",
         default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
-        console=console(),
+        console=make_console(),
         result_action="return_value",
         print_error=False,
         exit_on_error=False,
@@ -170,7 +170,7 @@ def _add(apps: dict[str, App], path: str, function: Callable[..., None], group: 
     if above not in apps:
         _add_group(apps, above, group)
     about = {"version_flags": (), "help_epilogue": "", "sort_key": len(apps)}
-    apps[path] = App(name=name, group=() if above else group, usage=USAGE.get(path), **about)
+    apps[path] = App(name=name, group=() if above else group, usage=USAGE_LINES.get(path), **about)
     apps[path].default(_with_options(function))
     apps[above].command(apps[path])
 
@@ -178,7 +178,7 @@ def _add(apps: dict[str, App], path: str, function: Callable[..., None], group: 
 def _add_group(apps: dict[str, App], path: str, group: Group) -> None:
     above, _, name = path.rpartition(" ")
     about = {"version_flags": (), "help_epilogue": "", "sort_key": len(apps)}
-    apps[path] = App(name=name, group=() if above else group, help=GROUPS[path], **about)
+    apps[path] = App(name=name, group=() if above else group, help=GROUP_HELP[path], **about)
     apps[above].command(apps[path])
 
 

@@ -6,14 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from racer.cli.output import confirm, console, print_json
+from racer.cli.output import confirm, make_console, print_json
 from racer.cli.race import racer_named
 from racer.errors import BoardError, ConfigError
 
 if TYPE_CHECKING:
     from racer.leaderboard.season import Season
-    from racer.leaderboard.store import Store
-    from racer.leaderboard.submissions import Row
+    from racer.leaderboard.store import BoardStore
+    from racer.leaderboard.submissions import Submission
 
 
 def board_submit(
@@ -33,30 +33,30 @@ def board_submit(
     """
     from racer.cli.season import secret_of
     from racer.entries.entry_check import check_entry
-    from racer.leaderboard.placement import announced, placing
-    from racer.leaderboard.ranking import sentence
+    from racer.leaderboard.placement import announcement, placement_of
+    from racer.leaderboard.ranking import submission_line
     from racer.leaderboard.season import load_season
-    from racer.leaderboard.store import Store
+    from racer.leaderboard.store import BoardStore
     from racer.leaderboard.submissions import board_name
-    from racer.leaderboard.verification import try_on
+    from racer.leaderboard.verification import evaluate_season
 
     racer, rules = racer_named(entry), load_season(season)
     package = None if isinstance(racer, str) else racer
     about = {}
     if package:
         about = {"box": check_entry(package).box, "signer": package.signer or ""}
-    store = Store()
+    store = BoardStore()
     store.refuse_closed(rules)
     usual = package.manifest.name if package else entry
     label = board_name(usual if name is None else name)
-    runs = try_on(store, rules, racer, secret_of(rules, season))
+    runs = evaluate_season(store, rules, racer, secret_of(rules, season))
     added = store.add(rules, label, package, runs, **about)
-    one = placing(store.rows(rules), rules, added)
+    one = placement_of(store.rows(rules), rules, added)
     if json:
         print_json(one.line)
     else:
-        place, *notes = announced(rules, one)
-        print("\n".join([place, sentence(rules, added), *notes]))
+        place, *notes = announcement(rules, one)
+        print("\n".join([place, submission_line(rules, added), *notes]))
 
 
 def board_show(season: str = "open", all: bool = False, json: bool = False) -> None:
@@ -67,16 +67,16 @@ def board_show(season: str = "open", all: bool = False, json: bool = False) -> N
         all: Show every entry of each name, the others behind the best, without a rank.
         json: Print the rows as JSON.
     """
-    from racer.leaderboard.ranking import every_entry, rank, table
+    from racer.leaderboard.ranking import rank, rank_with_others, ranking_table
     from racer.leaderboard.season import load_season
-    from racer.leaderboard.store import Store
+    from racer.leaderboard.store import BoardStore
 
     rules = load_season(season)
-    rows = (every_entry if all else rank)(Store().rows(rules), rules)
+    rows = (rank_with_others if all else rank)(BoardStore().rows(rules), rules)
     if json:
         print_json(rows)
     elif rows:
-        console().print(table(rows))
+        make_console().print(ranking_table(rows))
     else:
         print(f"season {rules.name}: nobody stands there yet; next: racer board submit ENTRY")
 
@@ -88,10 +88,10 @@ def board_history(name: str, json: bool = False) -> None:
         name: What the board calls an entry.
         json: Print the records as JSON.
     """
-    from racer.leaderboard.store import Store
-    from racer.leaderboard.submissions import when
+    from racer.leaderboard.store import BoardStore
+    from racer.leaderboard.submissions import utc_minute
 
-    records = Store().history(name)
+    records = BoardStore().history(name)
     if json:
         print_json([asdict(record) for record in records])
         return
@@ -103,7 +103,9 @@ def board_history(name: str, json: bool = False) -> None:
         what = one.body.get("why") or f"{laps} of {of} laps"
         about = f" of {one.about}" if one.about else ""
         about += f" (key {one.body['signer'][:8]})" if one.body.get("signer") else ""
-        print(f"{one.id:>5}  {when(one.created)} UTC  {one.season}  {one.kind}{about}: {what}")
+        print(
+            f"{one.id:>5}  {utc_minute(one.created)} UTC  {one.season}  {one.kind}{about}: {what}"
+        )
 
 
 def board_withdraw(id: int, why: str = "", yes: bool = False) -> None:
@@ -116,16 +118,16 @@ def board_withdraw(id: int, why: str = "", yes: bool = False) -> None:
         why: The reason, which must be given.
         yes: Do not ask.
     """
-    from racer.leaderboard.placement import placing
-    from racer.leaderboard.store import Store
+    from racer.leaderboard.placement import placement_of
+    from racer.leaderboard.store import BoardStore
 
-    store = Store()
+    store = BoardStore()
     row = store.refuse_remark(id, why)
     _print_row(store, row)
     confirm(f"withdraw submission {id} for ever", yes)
     print(f"submission {id} is withdrawn: {store.withdraw(id, why).body['why']}")
     rules = store.season(row.season_digest)
-    if place := placing(store.rows(rules), rules, row).place:
+    if place := placement_of(store.rows(rules), rules, row).place:
         print(f"{row.name} stands there with id {place['id']} now, as number {place['rank']}")
 
 
@@ -139,20 +141,20 @@ def board_dispute(id: int, why: str = "", yes: bool = False) -> None:
         why: The reason, which must be given.
         yes: Do not ask.
     """
-    from racer.leaderboard.store import Store
+    from racer.leaderboard.store import BoardStore
 
-    store = Store()
+    store = BoardStore()
     _print_row(store, store.refuse_remark(id, why))
     confirm(f"dispute submission {id} for ever", yes)
     print(f"submission {id} is disputed: {store.dispute(id, why).body['why']}")
 
 
-def _print_row(store: Store, row: Row) -> None:
+def _print_row(store: BoardStore, row: Submission) -> None:
     """Print which row a number means, before something is done with it."""
-    from racer.leaderboard.placement import described, placing
+    from racer.leaderboard.placement import describe_submission, placement_of
 
     rules = store.season(row.season_digest)
-    print(described(rules, placing(store.rows(rules), rules, row)))
+    print(describe_submission(rules, placement_of(store.rows(rules), rules, row)))
 
 
 def board_verify(*ids: int, all: bool = False, policy: bool = True, json: bool = False) -> None:
@@ -164,12 +166,12 @@ def board_verify(*ids: int, all: bool = False, policy: bool = True, json: bool =
         policy: Run the policies too, which takes as long as judging did.
         json: Print what was found as JSON.
     """
-    from racer.leaderboard.store import Store
-    from racer.leaderboard.verification import verify
+    from racer.leaderboard.store import BoardStore
+    from racer.leaderboard.verification import verify_submission
 
     if bool(ids) == all:
         raise ConfigError("racer board verify wants the ids of submissions, or --all")
-    store = Store()
+    store = BoardStore()
     rows = store.every_row() if all else [store.row(id) for id in ids]
     fault = store.chain().fault
     if not json:
@@ -177,7 +179,7 @@ def board_verify(*ids: int, all: bool = False, policy: bool = True, json: bool =
     found = []
     for row in rows:
         secret = secret_on(store, store.season(row.season_digest))
-        for one in verify(store, row, secret, policy):
+        for one in verify_submission(store, row, secret, policy):
             found.append(one)
             if not json:
                 acts = f"; {one.policy.text}" if one.policy else ""
@@ -196,9 +198,9 @@ def board_chain(head: str = "", json: bool = False) -> None:
         head: A hash that was noted down earlier; it must still be in the chain.
         json: Print the result as JSON.
     """
-    from racer.leaderboard.store import Store
+    from racer.leaderboard.store import BoardStore
 
-    chain = Store().chain()
+    chain = BoardStore().chain()
     if json:
         print_json({"records": len(chain.hashes), "head": chain.head, "fault": chain.fault})
     if chain.fault:
@@ -230,19 +232,19 @@ def board_replay(
     """
     from racer.cli.race import Shot
     from racer.entries.package import read_entry
-    from racer.leaderboard.store import Store
-    from racer.leaderboard.verification import again
-    from racer.rendering.video_format import refuse_form, size_of
+    from racer.leaderboard.store import BoardStore
+    from racer.leaderboard.verification import resimulate_run
+    from racer.rendering.video_format import refuse_suffix, video_size
 
     if video is None:
         raise ConfigError("racer board replay wants a file to write: add --video FILE.mp4")
-    refuse_form(video)
-    pixels, store = size_of(size, video), Store()
+    refuse_suffix(video)
+    pixels, store = video_size(size, video), BoardStore()
     row = store.row(id)
     _print_row(store, row)
     if video.exists():
         confirm(f"write over {video}", yes)
-    season, driven, result = again(
+    season, driven, result = resimulate_run(
         store, row, run, secret_on(store, store.season(row.season_digest))
     )
     package = store.entry_path(row.entry_sha256)
@@ -258,10 +260,10 @@ def board_backup(file: Path) -> None:
     Args:
         file: The file to write.
     """
-    from racer.leaderboard.backup import backup
-    from racer.leaderboard.store import Store
+    from racer.leaderboard.backup import write_backup
+    from racer.leaderboard.store import BoardStore
 
-    count = backup(Store(), file)
+    count = write_backup(BoardStore(), file)
     print(f"backup: {file}, {count} submissions, {file.stat().st_size:,} bytes")
 
 
@@ -271,14 +273,14 @@ def board_restore(file: Path) -> None:
     Args:
         file: What `racer board backup` wrote.
     """
-    from racer.leaderboard.backup import restore
+    from racer.leaderboard.backup import restore_backup
     from racer.leaderboard.store import board_folder
 
-    store = restore(file, board_folder())
+    store = restore_backup(file, board_folder())
     print(f"board: {store.folder}, {len(store.every_row())} submissions")
 
 
-def secret_on(store: Store, season: Season) -> str | None:
+def secret_on(store: BoardStore, season: Season) -> str | None:
     """The secret of a season on the board: revealed by the board or by racer, or kept here."""
     from racer.leaderboard.season_secret import find_secret
 
@@ -287,7 +289,7 @@ def secret_on(store: Store, season: Season) -> str | None:
     return public_secret(store, season) or find_secret(season.sealed.sha256)
 
 
-def public_secret(store: Store, season: Season) -> str | None:
+def public_secret(store: BoardStore, season: Season) -> str | None:
     """The secret of a sealed season, only where all may know it: the board or racer revealed it."""
     from racer import assets
     from racer.cli.season import secret_of
@@ -297,6 +299,9 @@ def public_secret(store: Store, season: Season) -> str | None:
         return None
     if secret := store.revealed(season.digest):
         return secret
-    if season.name in assets.names("configs/seasons") and load_season(season.name) == season:
+    if (
+        season.name in assets.shipped_names("configs/seasons")
+        and load_season(season.name) == season
+    ):
         return secret_of(season, season.name)
     return None

@@ -22,10 +22,10 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
     """
     from racer.cli.app import make_app
     from racer.cli.options import as_command
-    from racer.cli.train import train
+    from racer.cli.train import cli_train
     from racer.training.config import RunConfig
 
-    script = make_app(as_command(train, RunConfig())).generate_completion(shell=shell)
+    script = make_app(as_command(cli_train, RunConfig())).generate_completion(shell=shell)
     print(_with_files(script, shell))
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from racer.cli.output import command, console
+from racer.cli.output import make_console, shell_command
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from racer.evaluation import LapResult
 
 
-def import_deepracer(model: Path, name: str = "", out: Path | None = None) -> None:
+def cli_import_deepracer(model: Path, name: str = "", out: Path | None = None) -> None:
     """Take over a model from the DeepRacer world: a run config, and copies of what it needs.
 
     Args:
@@ -31,7 +31,7 @@ def import_deepracer(model: Path, name: str = "", out: Path | None = None) -> No
     print(f"config: {found.config}")
     for note in found.notes:
         print(f"note: {note}")
-    print(f"next: {command('train', found.config)}")
+    print(f"next: {shell_command('train', found.config)}")
 
 
 def actions(
@@ -51,17 +51,17 @@ def actions(
         out: Write them as a model_metadata.json, which `actions:` in a config may name.
     """
     from racer.assets.atomic import write_new
-    from racer.deepracer.action_lists import from_line, grid
+    from racer.deepracer.action_lists import action_grid, actions_from_line
     from racer.deepracer.metadata import metadata_as_json
     from racer.deepracer.sim_trace import write_json
 
     if like:
-        from racer.training.trajectories import best_line
+        from racer.training.trajectories import best_trajectory
 
-        line = best_line(like)
-        space = from_line(line["steering"], line["speed"], count)
+        line = best_trajectory(like)
+        space = actions_from_line(line["steering"], line["speed"], count)
     else:
-        space = grid(steering, speeds)
+        space = action_grid(steering, speeds)
     _show(space)
     if out:
         write_json(out, metadata_as_json(space, ["camera"]), write_new)
@@ -69,13 +69,13 @@ def actions(
 
 
 def _show(space: ActionSpace) -> None:
-    from racer.tables import Column, FittedTable
+    from racer.tables import FittedTable, TableColumn
 
     headings = "index", "steering [deg]", "speed [m/s]"
-    table = FittedTable(*map(Column, headings), title=f"{len(space.choices)} actions")
+    table = FittedTable(*map(TableColumn, headings), title=f"{len(space.choices)} actions")
     for index, (angle, speed) in enumerate(space.choices):
         table.add_row(str(index), f"{angle:+.1f}", f"{speed:.2f}")
-    console().print(table)
+    make_console().print(table)
     print("actions:\n  kind: discrete\n  choices:")
     for angle, speed in space.choices:
         print(f"    - [{angle:g}, {speed:g}]")
@@ -101,8 +101,8 @@ def log_race(folder: Path, result: LapResult, track: str, manifest: Manifest) ->
 
     from racer.car.spec import car_named
     from racer.deepracer.metadata import metadata_as_json
-    from racer.deepracer.sim_trace import SimTrace, judged, write_json
-    from racer.reward.params import front
+    from racer.deepracer.sim_trace import SimTrace, episodes_of_race, write_json
+    from racer.reward.params import front_offset
     from racer.track import load_track
 
     described = folder / "model" / "model_metadata.json"
@@ -113,8 +113,8 @@ def log_race(folder: Path, result: LapResult, track: str, manifest: Manifest) ->
     if place.exists():
         raise ConfigError(f"{place} is there already; a race a second, please")
     log, unpaid = SimTrace(place, "evaluation"), np.zeros(len(result.time))
-    ahead = front(car_named(manifest.car))
-    for steps in judged(result, load_track(track), manifest.actions, unpaid, ahead):
+    ahead = front_offset(car_named(manifest.car))
+    for steps in episodes_of_race(result, load_track(track), manifest.actions, unpaid, ahead):
         log.episode(steps)
     log.close()
     print(f"logs: {place}", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from racer.cli.output import console, print_json
+from racer.cli.output import make_console, print_json
 
 
 def doctor(json: bool = False) -> None:
@@ -13,14 +13,14 @@ def doctor(json: bool = False) -> None:
     Args:
         json: Print the findings as JSON.
     """
-    from racer.doctor import examine, table
+    from racer.doctor import check_machine, doctor_table
 
-    found = examine()
+    found = check_machine()
     is_fit = all(one.is_fit for one in found)
     if json:
         print_json({"is_fit": is_fit, "checks": [one.as_dict() for one in found]})
     else:
-        console().print(table(found))
+        make_console().print(doctor_table(found))
         for one in found:
             if one.mend:
                 print(f"{one.name}: {one.mend}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from racer.cli.output import command, print_json
+from racer.cli.output import print_json, shell_command
 from racer.errors import ConfigError, EntryError
 
 if TYPE_CHECKING:
-    from racer.entries.entry_check import Checked
+    from racer.entries.entry_check import CheckedEntry
 
 
 def entry_write(
@@ -64,7 +64,7 @@ def entry_write(
     _accepted(checked)
     where = "" if track else " --track bowtie"
     print(f"entry: {path}")
-    print(f"next: {command('race', path)}{where}")
+    print(f"next: {shell_command('race', path)}{where}")
 
 
 def _yaml(word: str, option: str) -> Any:
@@ -103,7 +103,7 @@ def board_check(entry: Path, json: bool = False) -> None:
     _accepted(checked)
 
 
-def _accepted(checked: Checked) -> None:
+def _accepted(checked: CheckedEntry) -> None:
     """Say of an entry that a board takes whose it is and how it answered."""
     manifest = checked.entry.manifest
     by = f" by {manifest.author}" if manifest.author else ""

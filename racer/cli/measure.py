@@ -5,26 +5,28 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from racer.cli.output import console, print_json
+from racer.cli.output import make_console, print_json
 
 
-def bench(json: bool = False) -> None:
+def cli_bench(json: bool = False) -> None:
     """Time the simulator on one core of this machine, beside Bullet's own floor.
 
     Args:
         json: Print the figures as JSON.
     """
-    from racer.benchmark import bench as measure
-    from racer.benchmark import table
+    from racer.benchmark import benchmark_simulator as measure
+    from racer.benchmark import benchmark_table
 
     figures = measure()
     if json:
         print_json(figures)
     else:
-        console().print(table(figures))
+        make_console().print(benchmark_table(figures))
 
 
-def bench_train(config: str, seeds: tuple[int, ...] = (0, 1, 2, 3, 4), json: bool = False) -> None:
+def cli_bench_train(
+    config: str, seeds: tuple[int, ...] = (0, 1, 2, 3, 4), json: bool = False
+) -> None:
     """Train a config from several seeds until it drives clean laps, and tell how long that took.
 
     Args:
@@ -33,16 +35,16 @@ def bench_train(config: str, seeds: tuple[int, ...] = (0, 1, 2, 3, 4), json: boo
         json: Print the figures as JSON.
     """
     from racer import assets
-    from racer.assets.document import read
+    from racer.assets.document import read_document
     from racer.training.config import RunConfig
-    from racer.training.time_to_clean_laps import bench, table
+    from racer.training.time_to_clean_laps import time_all_seeds, time_to_clean_laps_table
 
-    chosen = read(assets.find(config, "configs"), RunConfig)
-    figures = bench(chosen, seeds)
+    chosen = read_document(assets.find_file(config, "configs"), RunConfig)
+    figures = time_all_seeds(chosen, seeds)
     if json:
         print_json(figures)
     else:
-        console().print(table(figures, chosen.evaluation.laps))
+        make_console().print(time_to_clean_laps_table(figures, chosen.evaluation.laps))
 
 
 def car_report(car: str = "deepracer", out: Path | None = None, json: bool = False) -> None:
@@ -54,17 +56,17 @@ def car_report(car: str = "deepracer", out: Path | None = None, json: bool = Fal
         json: Print the checks as JSON.
     """
     from racer.car.spec import car_named
-    from racer.validation.checks import prove
-    from racer.validation.vehicle_report import as_dict, table
+    from racer.validation.checks import run_vehicle_checks
+    from racer.validation.vehicle_report import vehicle_report_dict, vehicle_report_table
 
     spec = car_named(car)
-    checks = prove(spec)
+    checks = run_vehicle_checks(spec)
     if json:
-        print_json(as_dict(spec, checks))
+        print_json(vehicle_report_dict(spec, checks))
     else:
-        console().print(table(spec, checks))
+        make_console().print(vehicle_report_table(spec, checks))
     if out:
-        from racer.validation.manoeuvre_plots import draw
+        from racer.validation.manoeuvre_plots import plot_all_manoeuvres
 
-        for path in draw(spec, out):
+        for path in plot_all_manoeuvres(spec, out):
             print(f"plot: {path}", file=sys.stderr if json else sys.stdout)

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from racer.training.config import RunConfig
 
-Place = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 """Where a field stands in a config: `("ppo", "gamma")`, `("sensor", 0, "width")`."""
 
 
 @dataclass(frozen=True)
-class Field:
+class ConfigField:
     """One field of a config that holds no others."""
 
-    place: Place
+    place: FieldPath
     kind: Any
     value: Any
     help: str
@@ -48,19 +48,19 @@ class Field:
         return "__".join(map(str, self.place))
 
 
-def fields(model: BaseModel, at: Place = ()) -> Iterator[Field]:
+def config_fields(model: BaseModel, at: FieldPath = ()) -> Iterator[ConfigField]:
     """Walk through a config's fields, those of its parts too, with the values it gives them."""
     from pydantic import BaseModel
 
     for name, info in type(model).model_fields.items():
         value, place = getattr(model, name), (*at, name)
         if isinstance(value, BaseModel):
-            yield from fields(value, place)
+            yield from config_fields(value, place)
         elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
             for index, item in enumerate(value):
-                yield from fields(item, (*place, index))
+                yield from config_fields(item, (*place, index))
         else:
-            yield Field(place, info.annotation, value, info.description or "")
+            yield ConfigField(place, info.annotation, value, info.description or "")
 
 
 def as_command(function: Callable[..., None], config: RunConfig | None) -> Callable[..., None]:
@@ -71,7 +71,7 @@ def as_command(function: Callable[..., None], config: RunConfig | None) -> Calla
             such as `ppo.gamma`. A field of the config hides an option of its own of the same name.
         config: Whose values the help shows as defaults; None for no options but its own.
     """
-    found = list(fields(config)) if config else []
+    found = list(config_fields(config)) if config else []
     places = {field.key: ".".join(map(str, field.place)) for field in found}
 
     @functools.wraps(function)
@@ -143,7 +143,7 @@ def config_first(words: Sequence[str], command: Callable[..., None]) -> list[str
             return _first(words, index)
         elif values == 1:
             values = 0
-        elif word in assets.names("configs") or word.endswith((".yaml", ".yml")):
+        elif word in assets.shipped_names("configs") or word.endswith((".yaml", ".yml")):
             given_up = index
     return list(words) if given_up is None else _first(words, given_up)
 
@@ -178,14 +178,14 @@ def _is_annotated(parameter: inspect.Parameter) -> bool:
     return get_origin(parameter.annotation) is Annotated
 
 
-def _parameter(field: Field, sort_key: int) -> inspect.Parameter:
+def _parameter(field: ConfigField, sort_key: int) -> inspect.Parameter:
     """The option of a field, under its heading."""
     about = Parameter(
         name=field.option,
         help=field.help,
         converter=_or_null if NoneType in get_args(field.kind) else _whole,
         group=Group(field.heading, sort_key=sort_key),
-        show_default=shown,
+        show_default=format_value,
     )
     return inspect.Parameter(
         field.key,
@@ -195,10 +195,10 @@ def _parameter(field: Field, sort_key: int) -> inspect.Parameter:
     )
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as a person types it."""
     if isinstance(value, tuple):
-        return " ".join(map(shown, value))
+        return " ".join(map(format_value, value))
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from racer.assets.terminal import command as command
-from racer.assets.terminal import console as console
+from racer.assets.terminal import make_console as make_console
+from racer.assets.terminal import shell_command as shell_command
 from racer.errors import BoardError
 
 if TYPE_CHECKING:
     from racer.evaluation import LapResult
 
 
-def sentence(result: LapResult) -> str:
+def result_line(result: LapResult) -> str:
     """A race in one line: laps, times, and what went wrong."""
     return result.summary
 
@@ -58,7 +58,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     )
 
     columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    shown = console(stderr=True)
+    shown = make_console(stderr=True)
     with Progress(*columns, console=shown, disable=not shown.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, all: bar.update(task, completed=done, total=all)

@@ -17,9 +17,9 @@ def board_page(out: Path = Path("pages"), season: str = "") -> None:
     from racer.cli.output import progress
     from racer.leaderboard.pages.site import seasons_of, write_site
     from racer.leaderboard.season import load_season
-    from racer.leaderboard.store import Store
+    from racer.leaderboard.store import BoardStore
 
-    store = Store()
+    store = BoardStore()
     seasons = [load_season(season)] if season else seasons_of(store)
     with progress("simulating races") as tell:
         pages = write_site(store, out, seasons, lambda one: public_secret(store, one), tell=tell)
@@ -38,9 +38,9 @@ def board_serve(port: int = 8000, host: str = "127.0.0.1", season: str = "") -> 
     from racer.leaderboard.pages.site import seasons_of
     from racer.leaderboard.season import load_season
     from racer.leaderboard.server import BoardServer
-    from racer.leaderboard.store import Store
+    from racer.leaderboard.store import BoardStore
 
-    store = Store()
+    store = BoardStore()
     seasons = [load_season(season)] if season else seasons_of(store)
     if not season and load_season("open") not in seasons:
         seasons.append(load_season("open"))
@@ -91,9 +91,9 @@ def board_run_season(
     from racer.leaderboard.batch import run_season
     from racer.leaderboard.ranking import rank
     from racer.leaderboard.season import load_season
-    from racer.leaderboard.store import Store
+    from racer.leaderboard.store import BoardStore
 
-    store, rules = Store(), load_season(season)
+    store, rules = BoardStore(), load_season(season)
     count = None if workers == "auto" else workers
     with progress("judging races") as tell:
         found = run_season(store, rules, folder, secret_of(rules, season), count, tell)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from racer.assets.library_logs import keep_libraries_quiet
 from racer.cli import main
 
-GRACE_S = 1.0
+THREAD_GRACE_S = 1.0
 """So long may threads take to end after the command [s]."""
 
 
@@ -40,14 +40,14 @@ def command_line(argv: Sequence[str] | None = None) -> None:
 
 
 def threads_left() -> list[threading.Thread]:
-    """The threads that Python would wait for, and that do not end within `GRACE_S`.
+    """The threads that Python would wait for, and that do not end within `THREAD_GRACE_S`.
 
     A reward may start some; racer itself leaves none.
     """
     main_thread = threading.main_thread()
     waited_for = [one for one in threading.enumerate() if one is not main_thread]
     left = [one for one in waited_for if not one.daemon]
-    until = time.monotonic() + GRACE_S
+    until = time.monotonic() + THREAD_GRACE_S
     for thread in left:
         thread.join(max(0.0, until - time.monotonic()))
     return [one for one in left if one.is_alive()]

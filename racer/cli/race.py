@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from racer.cli.deepracer import log_race
-from racer.cli.output import console, print_json, progress, sentence
+from racer.cli.output import make_console, print_json, progress, result_line
 from racer.errors import ConfigError, TrackError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from racer.sensors import Sensors
 
 
-def race(
+def cli_race(
     *entries: str,
     track: str | None = None,
     car: str = "deepracer",
@@ -59,8 +59,8 @@ def race(
         json: Print the result as JSON; a list of them where several race.
         deepracer_logs: Write the first entry's race into this folder as DeepRacer's tools read it.
     """
-    from racer.evaluation import home_race, judge_entries, race_rules
-    from racer.rendering.video_format import told_apart
+    from racer.evaluation import evaluate_entries, make_race_rules, race_of_training
+    from racer.rendering.video_format import numbered_names
 
     racers = [racer_named(entry) for entry in entries]
     if not racers:
@@ -71,14 +71,14 @@ def race(
         raise ConfigError(f"racer race {entries[0]} wants a track: add --track NAME")
     asked = {"kind": kind, "walls": None if walls is None else walls == "on"}
     chosen = {name: value for name, value in asked.items() if value is not None}
-    rules = race_rules(laps, like=home_race(racers[0]).model_copy(update=chosen))
+    rules = make_race_rules(laps, like=race_of_training(racers[0]).model_copy(update=chosen))
     if not track and manifests:
         _check_home(road, manifests[0].name)
-    names = told_apart(
+    names = numbered_names(
         [racer if isinstance(racer, str) else racer.manifest.name for racer in racers]
     )
     shot = _shot(video, follow, size, racers, names)
-    results = judge_entries(racers, road, rules, seed, car)
+    results = evaluate_entries(racers, road, rules, seed, car)
     car = manifests[0].car if manifests else car
     if plot:
         _draw(results[0], road, names[0], plot)
@@ -93,7 +93,7 @@ def race(
         print_json(figures if len(figures) > 1 else figures[0])
         return
     for name, result in zip(names, results):
-        print(f"{name} on {result.track}{_among(rules)}: {sentence(result)}")
+        print(f"{name} on {result.track}{_among(rules)}: {result_line(result)}")
         if result.failure:
             print(f"{name} stopped: {result.failure}", file=sys.stderr)
     for label, path in (("video", video), ("driven line", plot)):
@@ -122,19 +122,19 @@ def _check_home(track: str, name: str) -> None:
 
 def racer_named(word: str) -> Entry | str:
     """The entry whose package a word names, or the word itself where it names a pilot."""
-    from racer.controllers import PILOTS
+    from racer.controllers import CONTROLLERS
     from racer.entries.package import read_entry
 
-    return word if word in PILOTS else read_entry(Path(word))
+    return word if word in CONTROLLERS else read_entry(Path(word))
 
 
 def _draw(result: LapResult, track: str, name: str, plot: Path) -> None:
-    from racer.rendering.line_plots import driven_line, save
+    from racer.rendering.line_plots import plot_driven_line, save_figure
     from racer.track import load_track
 
     road = load_track(track)
-    title = f"{name} on {road.name}: {sentence(result)}"
-    save(driven_line(road, result.xy, result.speed, title), plot)
+    title = f"{name} on {road.name}: {result_line(result)}"
+    save_figure(plot_driven_line(road, result.xy, result.speed, title), plot)
 
 
 class Shot(NamedTuple):
@@ -148,12 +148,12 @@ class Shot(NamedTuple):
 
     def film(self, results: Sequence[LapResult], track: str, rules: RaceConfig, car: str) -> None:
         """Write it; a terminal shows how far it is."""
-        from racer.rendering.race_video import film
+        from racer.rendering.race_video import write_race_video
         from racer.track import load_track
 
         chosen = self.names, self.follow, self.sensor, car, self.size
         with progress("filming") as told:
-            film(self.path, load_track(track), results, rules, *chosen, heard=told)
+            write_race_video(self.path, load_track(track), results, rules, *chosen, heard=told)
 
 
 def _shot(
@@ -164,20 +164,20 @@ def _shot(
     names: Sequence[str],
 ) -> Shot | None:
     """The film that the options ask for, refused before a race is driven for nothing."""
-    from racer.rendering.video_format import refuse_form, size_of
+    from racer.rendering.video_format import refuse_suffix, video_size
 
     if video is None:
         for option, value in (("--follow", follow), ("--size", size)):
             if value is not None:
                 raise ConfigError(f"{option} {value} says how to film: add --video FILE.mp4")
         return None
-    refuse_form(video)
+    refuse_suffix(video)
     if follow is not None and follow not in names:
         raise ConfigError(f"--follow {follow}: nobody races under this name; {', '.join(names)} do")
     followed = names.index(follow) if follow else 0
     racer = racers[followed]
     sensor = () if isinstance(racer, str) else racer.manifest.sensor
-    return Shot(video, size_of(size, video), names, followed, sensor)
+    return Shot(video, video_size(size, video), names, followed, sensor)
 
 
 def generalisation(entry: str, laps: int = 3, seed: int = 0, json: bool = False) -> None:
@@ -191,16 +191,21 @@ def generalisation(entry: str, laps: int = 3, seed: int = 0, json: bool = False)
     """
     from rich.progress import track as shown
 
-    from racer.evaluation.generalisation import summary, table, tour, tracks_of
-    from racer.track.track_file import SETS
+    from racer.evaluation.generalisation import (
+        evaluate_all_tracks,
+        generalisation_table,
+        summarize_by_set,
+        tracks_in_set,
+    )
+    from racer.track.track_file import TRACK_SETS
 
-    count = sum(len(tracks_of(chosen)) for chosen in SETS)
-    driven = tour(racer_named(entry), laps, seed)
+    count = sum(len(tracks_in_set(chosen)) for chosen in TRACK_SETS)
+    driven = evaluate_all_tracks(racer_named(entry), laps, seed)
     seen = list(
-        shown(driven, "racing", total=count, transient=True, disable=json, console=console())
+        shown(driven, "racing", total=count, transient=True, disable=json, console=make_console())
     )
     if json:
         races = [{"set": chosen, **result.as_dict()} for chosen, result in seen]
-        print_json({"sets": summary(seen), "tracks": races})
+        print_json({"sets": summarize_by_set(seen), "tracks": races})
     else:
-        console().print(table(seen))
+        make_console().print(generalisation_table(seen))

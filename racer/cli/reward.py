@@ -21,12 +21,12 @@ def reward_check(file: str, track: str | None = None, json: bool = False) -> Non
     """
     from racer import assets
     from racer.reward import RewardSource
-    from racer.reward_check import check
+    from racer.reward_check import check_reward
     from racer.track import load_track
 
     source = RewardSource.find(file)
-    names = [track] if track else assets.names("tracks")
-    report = check(source, [load_track(name) for name in names])
+    names = [track] if track else assets.shipped_names("tracks")
+    report = check_reward(source, [load_track(name) for name in names])
     if json:
         print_json(report.as_dict())
     else:
@@ -55,11 +55,11 @@ def reward_explain(
         reverse: Drive against the track's own direction.
         driver: A pilot, pure-pursuit or raceline, or an entry, NAME.entry.zip.
     """
-    from racer.rendering.line_plots import save
+    from racer.rendering.line_plots import save_figure
     from racer.reward import RewardSource
-    from racer.reward_check import explain
+    from racer.reward_check import explain_reward
 
     source = RewardSource.find(file)
     who = racer_named(driver)
-    save(explain(source, track, speed, heading, kind, reverse, who), out)
+    save_figure(explain_reward(source, track, speed, heading, kind, reverse, who), out)
     print(f"reward: {out}")

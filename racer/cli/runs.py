@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from racer.cli.output import command, console, print_json
+from racer.cli.output import make_console, print_json, shell_command
 from racer.errors import RunError
 
 
@@ -16,13 +16,13 @@ def runs_list(folder: Path = Path("runs"), json: bool = False) -> None:
         folder: Where they lie.
         json: Print them as JSON.
     """
-    from racer.training.run_history import runs_in, table
+    from racer.training.run_history import runs_in, runs_table
 
     found = runs_in(folder)
     if json:
         print_json(found)
         return
-    console().print(table(found))
+    make_console().print(runs_table(found))
     for one in found:
         if one.get("error"):
             print(f"{one['run']}: {one['error']}")
@@ -38,28 +38,28 @@ def runs_show(run: Path, json: bool = False) -> None:
         json: Print it as JSON.
     """
     from racer.training.run_dir import Run
-    from racer.training.run_history import details, evaluations, table
+    from racer.training.run_history import evaluations_table, run_details, runs_table
 
-    one = details(Run.open(run))
+    one = run_details(Run.open(run))
     if json:
         print_json(one)
         return
-    shown = console()
-    shown.print(table([one]))
+    shown = make_console()
+    shown.print(runs_table([one]))
     if one["error"]:
         print(f"error: {one['error']}")
     print(f"began: {one['began'] or 'unknown'}; differs from the defaults in:")
     for key, value in one["differences"].items():
         print(f"  {key}: {value}")
     if one["evaluations"]:
-        shown.print(evaluations(one))
+        shown.print(evaluations_table(one))
     if one["is_resumable"]:
-        print(f"next: {command('train', '--resume', run)}")
+        print(f"next: {shell_command('train', '--resume', run)}")
     elif one["state"] == "finished":
-        print(f"next: {command('export', run)}")
+        print(f"next: {shell_command('export', run)}")
 
 
-def card(run: Path, out: Path | None = None, episodes: int = 10) -> None:
+def cli_card(run: Path, out: Path | None = None, episodes: int = 10) -> None:
     """Write a run's model card, as Hugging Face's hub reads it.
 
     It writes over a card that racer wrote and nobody changed, and over no other file.
@@ -76,7 +76,7 @@ def card(run: Path, out: Path | None = None, episodes: int = 10) -> None:
     print(f"mean reward: {mean:.2f} +/- {spread:.2f} over {episodes} episodes")
 
 
-def watch(run: Path, port: int = 6006) -> None:
+def cli_watch(run: Path, port: int = 6006) -> None:
     """Open TensorBoard on a run, or on a folder of runs; Ctrl-C closes it.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from racer.cli.output import command, print_json
+from racer.cli.output import print_json, shell_command
 from racer.errors import BoardError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def season_new(
         ranking: What ranks; several seeds or tracks want iqm.
         description: One line of prose.
     """
-    from racer.assets.document import validate
+    from racer.assets.document import validate_document
     from racer.leaderboard.season import Season
     from racer.registration import ENV_IDS
     from racer.track import load_track
@@ -65,14 +65,14 @@ def season_new(
         "physics": int(ENV_IDS[kind].rpartition("-v")[2]),
         "ranking": ranking,
     }
-    season = validate(rules, Season, "season")
+    season = validate_document(rules, Season, "season")
     for track in season.tracks:
         load_track(track)
     path = Path(f"{name}.yaml")
     if path.exists():
         raise BoardError(f"{path} is there already, and a season does not change; take a new name")
     _write(path, rules)
-    print(f"season: {path}; next: {command('board', 'submit', 'ENTRY', '--season', path)}")
+    print(f"season: {path}; next: {shell_command('board', 'submit', 'ENTRY', '--season', path)}")
 
 
 def season_seal(name: str, tracks: int = 0, seeds: int = 1, only_drawn: bool = False) -> None:
@@ -85,23 +85,23 @@ def season_seal(name: str, tracks: int = 0, seeds: int = 1, only_drawn: bool = F
         only_drawn: Leave the season's own tracks out.
     """
     from racer import assets
-    from racer.assets.document import parse, validate
+    from racer.assets.document import parse_yaml, validate_document
     from racer.leaderboard.season import Season, load_season, season_path
     from racer.leaderboard.season_secret import commitment, make_secret
-    from racer.leaderboard.store import Store
+    from racer.leaderboard.store import BoardStore
 
-    path, store = season_path(name), Store()
-    if path.resolve().is_relative_to(assets.root() / "configs"):
+    path, store = season_path(name), BoardStore()
+    if path.resolve().is_relative_to(assets.assets_root() / "configs"):
         raise BoardError(f"{path} ships with racer; `racer board season new` makes one to seal")
     if load_season(str(path)).sealed:
         raise BoardError(f"{path} is sealed already; make a new season to seal another")
     if store.rows(load_season(str(path))):
         raise BoardError(f"{path} has submissions, and a season does not change; make a new one")
-    rules, _ = parse(path)
+    rules, _ = parse_yaml(path)
     dropped = ("seed", "seeds", *(("track", "tracks") if only_drawn else ()))
     rules = {key: value for key, value in rules.items() if key not in dropped}
     drawn = {"tracks": tracks, "seeds": seeds}
-    validate(rules | {"sealed": drawn | {"sha256": "0" * 64}}, Season, str(path))
+    validate_document(rules | {"sealed": drawn | {"sha256": "0" * 64}}, Season, str(path))
     rules["sealed"] = {"sha256": commitment(make_secret())} | drawn
     _write(path, rules)
     season = load_season(str(path))
@@ -118,7 +118,7 @@ def season_reveal(name: str) -> None:
     """
     from racer.leaderboard.season import load_season, season_path
     from racer.leaderboard.season_secret import revealed_path, write_revealed
-    from racer.leaderboard.store import Store
+    from racer.leaderboard.store import BoardStore
 
     season = load_season(name)
     secret = secret_of(season, name)
@@ -126,7 +126,7 @@ def season_reveal(name: str) -> None:
         raise BoardError(f"season {season.name} has no secret here to reveal")
     path = revealed_path(season_path(name))
     write_revealed(path, season.name, season.digest, secret)
-    Store().reveal(season, secret)
+    BoardStore().reveal(season, secret)
     print(f"revealed: {path}")
 
 

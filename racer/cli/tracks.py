@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from racer.cli.output import console
+from racer.cli.output import make_console
 from racer.errors import TrackError
 
 if TYPE_CHECKING:
@@ -21,31 +21,31 @@ def tracks_list(json: bool = False) -> None:
         json: Print them as JSON.
     """
     from racer import assets
-    from racer.assets.document import read
-    from racer.tables import Column, FittedTable
+    from racer.assets.document import read_document
+    from racer.tables import FittedTable, TableColumn
     from racer.track import load_track
-    from racer.track.track_file import SETS, TrackFile
+    from racer.track.track_file import TRACK_SETS, TrackFile
 
     rows = []
-    for name in assets.names("tracks"):
-        file = read(assets.find(name, "tracks", TrackError), TrackFile, TrackError)
+    for name in assets.shipped_names("tracks"):
+        file = read_document(assets.find_file(name, "tracks", TrackError), TrackFile, TrackError)
         rows.append({**_figures(load_track(name)), "set": file.set, "about": file.description})
-    rows.sort(key=lambda row: ((*SETS, None).index(row["set"]), row["length_m"]))
+    rows.sort(key=lambda row: ((*TRACK_SETS, None).index(row["set"]), row["length_m"]))
     if json:
         print(json_text.dumps(rows, indent=2))
         return
     table = FittedTable(
-        Column("name", "left", least=12),
-        Column("set", "left", drop=1),
-        Column("length"),
-        Column("width", drop=2),
-        Column("direction", "left", drop=3),
-        Column("about", "left", least=30, drop=4),
+        TableColumn("name", "left", least=12),
+        TableColumn("set", "left", drop=1),
+        TableColumn("length"),
+        TableColumn("width", drop=2),
+        TableColumn("direction", "left", drop=3),
+        TableColumn("about", "left", least=30, drop=4),
     )
     for row in rows:
         size = f"{row['length_m']:.2f} m", _width(row)
         table.add_row(row["name"], row["set"], *size, row["direction"], row["about"])
-    console().print(table)
+    make_console().print(table)
 
 
 def tracks_show(track: str, out: Path | None = None, json: bool = False) -> None:
@@ -66,9 +66,9 @@ def tracks_show(track: str, out: Path | None = None, json: bool = False) -> None
         print(f"{road.name}: {figures['length_m']:.2f} m x {_width(figures)}, ", end="")
         print(f"{figures['direction']}, smallest radius {figures['smallest_radius_m']:.2f} m")
     if out:
-        from racer.rendering.line_plots import save, track_picture
+        from racer.rendering.line_plots import save_figure, track_picture
 
-        save(track_picture(road), out)
+        save_figure(track_picture(road), out)
         if not json:
             print(f"picture: {out}")
 
@@ -86,9 +86,9 @@ def tracks_generate(
     """
     import yaml
 
-    from racer.track.generator import draw
+    from racer.track.generator import draw_track_file
 
-    file = draw(seed, length, width)
+    file = draw_track_file(seed, length, width)
     content = file.model_dump(exclude={"set"}, mode="json")
     path = out or Path(f"generated-{seed}.yaml")
     _write(path, yaml.safe_dump(content, sort_keys=False, default_flow_style=None).encode())
@@ -110,10 +110,10 @@ def tracks_import(
         width: Give it this width [m] instead of its own borders; a raceline needs one.
         out: The file; NAME.npy by default. Name it wherever a track is asked for.
     """
-    from racer.track.formats import READERS, as_npy, read_track
+    from racer.track.formats import TRACK_READERS, as_npy, read_track
 
-    if file.suffix.lower() not in READERS:
-        raise TrackError(f"{file}: the name must end with {' or '.join(READERS)}")
+    if file.suffix.lower() not in TRACK_READERS:
+        raise TrackError(f"{file}: the name must end with {' or '.join(TRACK_READERS)}")
     _write(out or Path(f"{name or file.stem}.npy"), as_npy(read_track(file, length, width)))
 
 
@@ -128,11 +128,11 @@ def tracks_export(
         out: The file; TRACK.npy or TRACK.csv by default.
     """
     from racer.track import load_track
-    from racer.track.formats import WRITERS
+    from racer.track.formats import TRACK_WRITERS
 
     road = load_track(track)
     path = out or Path(f"{road.name.replace(':', '-')}.{format}")
-    _write(path, WRITERS[format](road))
+    _write(path, TRACK_WRITERS[format](road))
 
 
 def tracks_limit(
@@ -149,25 +149,27 @@ def tracks_limit(
     from dataclasses import asdict
 
     from racer.car.spec import car_named
-    from racer.laptime import limit_of, solve
+    from racer.laptime import committed_limit, solve_lap_time_limit
     from racer.track import load_track
 
     road, spec = load_track(track), car_named(car)
-    limit, flying, _ = solve(road, spec)
+    limit, flying, _ = solve_lap_time_limit(road, spec)
     if json:
         print(json_text.dumps(asdict(limit), indent=2))
     else:
-        known = "as committed" if limit_of(road, spec) else "none is committed for this geometry"
+        known = (
+            "as committed" if committed_limit(road, spec) else "none is committed for this geometry"
+        )
         print(f"{limit.track}, {limit.car} ({known})")
         print(f"flying lap:       {limit.flying:8.3f} s")
         print(f"standing start:   {limit.standing:8.3f} s")
         print(f"quasi-steady lap: {limit.qss:8.3f} s, on the line of least curvature")
         print(f"refined grid:     {limit.margin:8.3%} away")
     if out:
-        from racer.rendering.line_plots import driven_line, save
+        from racer.rendering.line_plots import plot_driven_line, save_figure
 
         title = f"{limit.track}, {limit.car}: {limit.flying:.2f} s is the least for a flying lap"
-        save(driven_line(road, flying.xy, flying.speed, title), out)
+        save_figure(plot_driven_line(road, flying.xy, flying.speed, title), out)
         print(f"line: {out}", file=sys.stderr if json else sys.stdout)
 
 

@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from racer.assets.terminal import console
-from racer.cli.output import command, sentence
+from racer.assets.terminal import make_console
+from racer.cli.output import result_line, shell_command
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
     from racer.training.config import RunConfig
     from racer.training.watch import Watch
 
-STOPPED = 3
+STOPPED_EXIT_CODE = 3
 """Exit code of a training that a signal ended: saved, and to be resumed."""
 
 
-def train(
+def cli_train(
     config: str | None = None,
     /,
     *,
@@ -49,8 +49,8 @@ def train(
         changes: The values of the config's fields that differ, by place.
     """
     from racer import assets
-    from racer.assets.document import read
-    from racer.assets.overrides import changed
+    from racer.assets.document import read_document
+    from racer.assets.overrides import with_overrides
     from racer.training.config import RunConfig
 
     changes = changes or {}
@@ -62,13 +62,13 @@ def train(
         return
     if config is None:
         raise ConfigError(f"racer train wants a CONFIG: a YAML file, or one of {_shipped()}")
-    path = assets.find(config, "configs")
-    chosen = changed(read(path, RunConfig), changes, "command line")
+    path = assets.find_file(config, "configs")
+    chosen = with_overrides(read_document(path, RunConfig), changes, "command line")
     _train(chosen, run, deepracer_logs, quiet, log, path.stem)
 
 
 def train_command(words: Sequence[str]) -> tuple[Callable[..., None], list[str]]:
-    """Return `train` with the options of the config that its words name, and the words in order.
+    """Return `cli_train` with the options of the config that its words name, and the words.
 
     Raises:
         ConfigError: The config cannot be read.
@@ -76,22 +76,24 @@ def train_command(words: Sequence[str]) -> tuple[Callable[..., None], list[str]]
     from racer.cli.options import as_command, config_first
 
     if set(words) <= {"-h", "--help"}:
-        return as_command(train, None), ["--help"]
+        return as_command(cli_train, None), ["--help"]
     from racer import assets
-    from racer.assets.document import read
+    from racer.assets.document import read_document
     from racer.training.config import RunConfig
 
-    plain = as_command(train, RunConfig())
+    plain = as_command(cli_train, RunConfig())
     words = config_first(words, plain)
     if words[0].startswith("-"):
         return plain, words
-    return as_command(train, read(assets.find(words[0], "configs"), RunConfig)), words
+    return as_command(
+        cli_train, read_document(assets.find_file(words[0], "configs"), RunConfig)
+    ), words
 
 
 def _shipped() -> str:
     from racer import assets
 
-    return ", ".join(assets.names("configs"))
+    return ", ".join(assets.shipped_names("configs"))
 
 
 def _check_resumed(config: str | None, run: Path | None, changes: dict[str, Any]) -> None:
@@ -115,10 +117,10 @@ def _train(
     name: str,
 ) -> None:
     from racer.training.shared_output import shared_output
-    from racer.training.train import train as run
+    from racer.training.train import run_training as run
 
     with shared_output():
-        shown = console(quiet=quiet)
+        shown = make_console(quiet=quiet)
         watch = run(config, folder, shown, deepracer_logs=deepracer_logs, name=name, log=log)
         _tell(watch, quiet)
 
@@ -127,37 +129,37 @@ def _resume(
     run: Path, minutes: float | None, deepracer_logs: bool, quiet: bool, log: Path | None
 ) -> None:
     from racer.training.shared_output import shared_output
-    from racer.training.train import resume
+    from racer.training.train import resume_training
 
     with shared_output():
-        watch = resume(run, console(quiet=quiet), minutes, deepracer_logs, log)
+        watch = resume_training(run, make_console(quiet=quiet), minutes, deepracer_logs, log)
         _tell(watch, quiet)
 
 
 def _tell(watch: Watch, is_quiet: bool) -> None:
-    """Say what a training came to; one that a signal stopped exits with `STOPPED`."""
+    """Say what a training came to; one that a signal stopped exits with `STOPPED_EXIT_CODE`."""
     if not is_quiet:
         print("\n".join(_outcome(watch)))
     if watch.stop and not watch.is_out_of_time:
-        sys.exit(STOPPED)
+        sys.exit(STOPPED_EXIT_CODE)
 
 
 def _outcome(watch: Watch) -> Iterator[str]:
     folder = watch.run.folder
     yield f"run: {folder}"
     if watch.best is not None:
-        yield f"best: {sentence(watch.best)}"
+        yield f"best: {result_line(watch.best)}"
     if watch.stop:
         why = "its minutes were up" if watch.is_out_of_time else "it was stopped"
         yield f"training ended early because {why}; what it learnt is saved"
     if watch.stop and not watch.is_out_of_time:
-        yield f"next: {command('train', '--resume', folder)}"
+        yield f"next: {shell_command('train', '--resume', folder)}"
     else:
         entry = Path(f"{folder.resolve().name}.entry.zip")
-        yield f"next: {command('export', folder, '--out', entry)}"
+        yield f"next: {shell_command('export', folder, '--out', entry)}"
 
 
-def export(
+def cli_export(
     run: Path,
     out: Path | None = None,
     name: str = "",
@@ -182,11 +184,11 @@ def export(
     path, name = out or Path(f"{own}.entry.zip"), name or own
     private = read_key(key) if key else None
     if int8:
-        from racer.training.int8_export import export_int8, table
+        from racer.training.int8_export import export_int8, int8_table
 
         measured = export_int8(run, path, name, private)
         digest = measured[-1].entry.sha256
-        console().print(table(measured))
+        make_console().print(int8_table(measured))
     else:
         from racer.training.export import export_run
 

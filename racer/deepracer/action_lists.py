@@ -9,12 +9,12 @@ import numpy as np
 from racer.car.action_space import ActionSpace
 from racer.errors import ConfigError
 
-ROUNDS = 100
+KMEANS_ITERATIONS = 100
 STEERING, SPEED = 30.0, 4.0
 """What counts as equally far: the whole lock [deg], and the fastest speed [m/s]."""
 
 
-def grid(steering_deg: Sequence[float], speeds: Sequence[float]) -> ActionSpace:
+def action_grid(steering_deg: Sequence[float], speeds: Sequence[float]) -> ActionSpace:
     """Each angle [deg] at each speed [m/s], slow ones first, right to left.
 
     Raises:
@@ -24,7 +24,7 @@ def grid(steering_deg: Sequence[float], speeds: Sequence[float]) -> ActionSpace:
     return _space(pairs)
 
 
-def from_line(steering: np.ndarray, speed: np.ndarray, count: int) -> ActionSpace:
+def actions_from_line(steering: np.ndarray, speed: np.ndarray, count: int) -> ActionSpace:
     """The `count` pairs that lie nearest to what was driven: k-means, the same each time.
 
     Args:
@@ -54,7 +54,7 @@ def _k_means(points: np.ndarray, count: int) -> np.ndarray:
     while len(centres) < count:
         away = np.hypot(*(points[:, None] - centres).transpose(2, 0, 1)).min(axis=1)
         centres = np.vstack([centres, points[int(away.argmax())]])
-    for _ in range(ROUNDS):
+    for _ in range(KMEANS_ITERATIONS):
         nearest = np.hypot(*(points[:, None] - centres).transpose(2, 0, 1)).argmin(axis=1)
         moved = centres.copy()
         for k in np.unique(nearest):

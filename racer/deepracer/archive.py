@@ -11,16 +11,16 @@ from tempfile import TemporaryDirectory
 
 from racer.errors import ConfigError
 
-MAX_FILE_BYTES = 64_000_000
+MAX_MEMBER_BYTES = 64_000_000
 """Larger members are trained weights and videos, which an import does not need."""
-MAX_BYTES = 512_000_000
+MAX_ARCHIVE_BYTES = 512_000_000
 """An archive that unpacks to more than this is not a model's."""
-UNREADABLE = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError)
+ARCHIVE_ERRORS = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError)
 """What the two libraries raise for a broken, an encrypted or another file."""
 
 
 @contextmanager
-def model_folder(path: Path) -> Iterator[Path]:
+def open_model(path: Path) -> Iterator[Path]:
     """The folder of a model: `path` itself, or what an archive unpacks to for as long as needed.
 
     Where everything in an archive lies in one folder, it is that folder.
@@ -43,7 +43,7 @@ def model_folder(path: Path) -> Iterator[Path]:
         folder = Path(place)
         try:
             _unpack(path, folder)
-        except UNREADABLE as problem:
+        except ARCHIVE_ERRORS as problem:
             why = str(problem).partition("\n")[0].rstrip(":")  # tarfile tells of every method.
             raise ConfigError(f"{path}: cannot be read as .tar.gz or .zip: {why}") from problem
         inside = list(folder.iterdir())
@@ -56,8 +56,8 @@ def _unpack(path: Path, folder: Path) -> None:
     total = 0
     for name, content in _members(path):
         total += len(content)
-        if total > MAX_BYTES:
-            raise ConfigError(f"{path}: unpacks to more than {MAX_BYTES // 1_000_000} MB")
+        if total > MAX_ARCHIVE_BYTES:
+            raise ConfigError(f"{path}: unpacks to more than {MAX_ARCHIVE_BYTES // 1_000_000} MB")
         parts = PurePosixPath(name).parts
         if ".." in parts or name.startswith("/"):
             raise ConfigError(f"{path}: a member lies outside of the archive: {name!r:.100}")
@@ -70,11 +70,11 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for one in archive.infolist():
-                if not one.is_dir() and one.file_size <= MAX_FILE_BYTES:
+                if not one.is_dir() and one.file_size <= MAX_MEMBER_BYTES:
                     yield one.filename, archive.read(one)
         return
     with tarfile.open(path) as archive:
         for one in archive:
-            if one.isreg() and one.size <= MAX_FILE_BYTES:
+            if one.isreg() and one.size <= MAX_MEMBER_BYTES:
                 file = archive.extractfile(one)
                 yield one.name, file.read() if file else b""

@@ -11,23 +11,29 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field
 
-from racer.assets.document import validate
-from racer.deepracer.archive import model_folder
-from racer.deepracer.metadata import NETWORKS, Metadata, Tolerant, read_json, read_metadata
+from racer.assets.document import validate_document
+from racer.deepracer.archive import open_model
+from racer.deepracer.metadata import (
+    NETWORK_PRESET_NAMES,
+    Metadata,
+    ModelFileBase,
+    read_json,
+    read_metadata,
+)
 from racer.errors import ConfigError, RacerError
 from racer.reward.neighbour_files import files_beside
 from racer.reward.reward_file import RewardSource
 from racer.track import load_track
 from racer.training.config import RunConfig
 
-EPISODE = 150
+STEPS_PER_EPISODE = 150
 """Steps that we take for one of their episodes: ten seconds at 15 Hz, most of a lap or of a try."""
-STEPS = 1_000_000
+MAX_IMPORTED_TIMESTEPS = 1_000_000
 """Control steps in all where the files set no number of episodes."""
-ENDLESS = 10_000
+ENDLESS_EPISODES = 10_000
 """So many episodes or more are that stack's way to say: until it is stopped."""
 
-NO_COUNTERPART = {
+IGNORED_HYPERPARAMETERS = {
     "exploration_type": "PPO explores by its own noise or by its choices' probabilities",
     "e_greedy_value": "PPO explores without epsilon-greedy",
     "epsilon_steps": "PPO explores without epsilon-greedy",
@@ -36,7 +42,7 @@ NO_COUNTERPART = {
 }
 
 
-class Hyperparameters(Tolerant):
+class Hyperparameters(ModelFileBase):
     """What a `hyperparameters.json` says; the defaults are that stack's."""
 
     batch_size: int = Field(default=64, ge=2, le=65_536)
@@ -51,7 +57,7 @@ class Hyperparameters(Tolerant):
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedModel:
     """What an import wrote.
 
     Attributes:
@@ -63,7 +69,7 @@ class Imported:
     notes: list[str]
 
 
-def import_deepracer(model: Path, name: str, out: Path) -> Imported:
+def import_deepracer(model: Path, name: str, out: Path) -> ImportedModel:
     """Write `<out>/<name>.yaml` and, beside it, copies of the reward function and the track.
 
     `model` is a folder, or an archive of one (see `racer.deepracer.archive`). It holds
@@ -89,7 +95,7 @@ between updates: about an episode, and so many that the batches fill |
         RewardError: The reward function cannot be used.
         TrackError: The track cannot be driven.
     """
-    with model_folder(model) as folder:
+    with open_model(model) as folder:
         try:
             return _take_over(folder, name, out, model.resolve().name)
         except RacerError as problem:
@@ -97,7 +103,7 @@ between updates: about an episode, and so many that the batches fill |
             raise type(problem)(said) from problem
 
 
-def _take_over(folder: Path, name: str, out: Path, called: str) -> Imported:
+def _take_over(folder: Path, name: str, out: Path, called: str) -> ImportedModel:
     metadata_path = _find(folder, "model_metadata.json", "model")
     metadata = read_metadata(metadata_path)
     if metadata.training_algorithm == "sac":
@@ -114,7 +120,7 @@ def _take_over(folder: Path, name: str, out: Path, called: str) -> Imported:
         if (out / written).exists():
             raise ConfigError(f"{out / written} is there already; choose another --name or --out")
     tree = _tree(metadata, hyper, f"{name}.py", f"{name}.npy" if track else None)
-    validate(tree, RunConfig, str(folder))
+    validate_document(tree, RunConfig, str(folder))
     config = out / f"{name}.yaml"
     try:
         for copy, source in kept.items():
@@ -124,7 +130,7 @@ def _take_over(folder: Path, name: str, out: Path, called: str) -> Imported:
         config.write_text(f"# Imported from the DeepRacer files in {called}.\n{text}")
     except OSError as problem:
         raise ConfigError(f"{out}: cannot be written: {problem}") from problem
-    return Imported(config, _notes(metadata, hyper, track))
+    return ImportedModel(config, _notes(metadata, hyper, track))
 
 
 def _find(folder: Path, name: str, below: str) -> Path:
@@ -159,7 +165,7 @@ def _tree(metadata: Metadata, hyper: Hyperparameters, reward: str, track: str | 
         "actions": metadata.actions(),
         "cars": cars,
         "steps": min(_steps(hyper), 2**31 - 1),
-        "network": {"preset": NETWORKS[metadata.neural_network]},
+        "network": {"preset": NETWORK_PRESET_NAMES[metadata.neural_network]},
         "ppo": {
             "learning_rate": hyper.lr,
             "n_steps": _rollout(cars, hyper.batch_size),
@@ -176,14 +182,14 @@ def _tree(metadata: Metadata, hyper: Hyperparameters, reward: str, track: str | 
 
 
 def _rollout(cars: int, batch: int) -> int:
-    """Steps a car between updates: `EPISODE`, or the next number with which the batches fill."""
+    """Return the steps a car between updates: `STEPS_PER_EPISODE`, or more until batches fill."""
     fill = batch // math.gcd(batch, cars)
-    return fill * math.ceil(EPISODE / fill)
+    return fill * math.ceil(STEPS_PER_EPISODE / fill)
 
 
 def _steps(hyper: Hyperparameters) -> int:
     episodes = hyper.term_cond_max_episodes
-    return STEPS if episodes >= ENDLESS else episodes * EPISODE
+    return MAX_IMPORTED_TIMESTEPS if episodes >= ENDLESS_EPISODES else episodes * STEPS_PER_EPISODE
 
 
 def _notes(metadata: Metadata, hyper: Hyperparameters, track: Path | None) -> list[str]:
@@ -191,7 +197,7 @@ def _notes(metadata: Metadata, hyper: Hyperparameters, track: Path | None) -> li
     if track is None:
         notes.append("there is no track .npy: track is bowtie; change it or give --track")
     for key, value in (hyper.model_extra or {}).items():
-        why = NO_COUNTERPART.get(key, "racer knows no such key")
+        why = IGNORED_HYPERPARAMETERS.get(key, "racer knows no such key")
         notes.append(f"hyperparameters.json: {key} {value!r} has no counterpart: {why}")
     for key, value in (metadata.model_extra or {}).items():
         notes.append(f"model_metadata.json: {key} {value!r:.80} has no counterpart")
@@ -203,6 +209,9 @@ def _notes(metadata: Metadata, hyper: Hyperparameters, track: Path | None) -> li
         f"at once, {_rollout(hyper.num_episodes_between_training, hyper.batch_size)} steps each "
         "between updates"
     )
-    if hyper.term_cond_max_episodes >= ENDLESS:
-        notes.append(f"training ends after {STEPS:,} steps or an hour; see --steps and --minutes")
+    if hyper.term_cond_max_episodes >= ENDLESS_EPISODES:
+        notes.append(
+            f"training ends after {MAX_IMPORTED_TIMESTEPS:,} steps or an hour; see --steps and "
+            "--minutes"
+        )
     return notes

@@ -16,12 +16,12 @@ from pydantic import (
     ValidationError,
 )
 
-from racer.assets.document import explain
-from racer.assets.text import decoded
+from racer.assets.document import describe_errors
+from racer.assets.text import decode_text
 from racer.car.action_space import ActionSpace
 from racer.errors import ConfigError
 
-SENSORS = {
+SENSOR_KINDS = {
     "FRONT_FACING_CAMERA": "camera",
     "STEREO_CAMERAS": "stereo",
     "LEFT_CAMERA": "left_camera",
@@ -30,29 +30,29 @@ SENSORS = {
     "DISCRETIZED_SECTOR_LIDAR": "discretized_sector_lidar",
 }
 """Their names for what a policy sees, and the kinds of our sensors."""
-NETWORKS = {
+NETWORK_PRESET_NAMES = {
     "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW": "shallow",
     "DEEP_CONVOLUTIONAL_NETWORK": "standard",
     "DEEP_CONVOLUTIONAL_NETWORK_DEEP": "deep",
 }
 """Their names for networks, and the presets of ours."""
-VERSION = "5"
+METADATA_VERSION = "5"
 """Of the format: the first that knows continuous actions and the sectors of a lidar."""
 
 Steering = Annotated[float, Field(ge=-30, le=30)]
 Speed = Annotated[float, Field(ge=0.1, le=4)]
 
 
-class Tolerant(BaseModel):
+class ModelFileBase(BaseModel):
     """A file that others wrote: what is not known is kept aside, not refused."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
-File = TypeVar("File", bound=Tolerant)
+ModelFile = TypeVar("ModelFile", bound=ModelFileBase)
 
 
-class Choice(Tolerant):
+class ActionChoice(ModelFileBase):
     """One of a discrete space's actions."""
 
     steering_angle: Steering = Field(description="degrees, positive to the left")
@@ -60,28 +60,28 @@ class Choice(Tolerant):
     index: int | None = Field(default=None, ge=0)
 
 
-class SteeringRange(Tolerant):
+class SteeringRange(ModelFileBase):
     """Degrees."""
 
     high: Steering
     low: Steering
 
 
-class SpeedRange(Tolerant):
+class SpeedRange(ModelFileBase):
     """Metres a second."""
 
     high: Speed
     low: Speed
 
 
-class Limits(Tolerant):
+class ActionLimits(ModelFileBase):
     """A continuous space."""
 
     steering_angle: SteeringRange
     speed: SpeedRange
 
 
-class LidarFigures(Tolerant):
+class LidarFigures(ModelFileBase):
     """How a discretised sector lidar is cut up."""
 
     num_sectors: int = Field(default=8, ge=1, le=64)
@@ -95,12 +95,12 @@ def _is_list(value: Any) -> Any:
     return value
 
 
-class Metadata(Tolerant):
+class Metadata(ModelFileBase):
     """What a `model_metadata.json` says; what it leaves out is as in the first models."""
 
     action_space: Annotated[
         Annotated[
-            Annotated[list[Choice], Tag("list")] | Annotated[Limits, Tag("dict")],
+            Annotated[list[ActionChoice], Tag("list")] | Annotated[ActionLimits, Tag("dict")],
             Discriminator(lambda value: "list" if isinstance(value, list) else "dict"),
         ],
         BeforeValidator(_is_list),
@@ -129,7 +129,7 @@ class Metadata(Tolerant):
     def actions(self) -> dict[str, Any]:
         """The fields of an `ActionSpace`, in the order of the file."""
         space = self.action_space
-        if isinstance(space, Limits):
+        if isinstance(space, ActionLimits):
             return {
                 "kind": "continuous",
                 "steering_deg": [space.steering_angle.low, space.steering_angle.high],
@@ -142,7 +142,7 @@ class Metadata(Tolerant):
         """The fields of each sensor's config; `observation` is the first models' camera."""
         found: list[dict[str, Any]] = []
         for name in self.sensor:
-            one: dict[str, Any] = {"kind": SENSORS.get(name, "camera")}
+            one: dict[str, Any] = {"kind": SENSOR_KINDS.get(name, "camera")}
             if name == "DISCRETIZED_SECTOR_LIDAR":
                 figures = self.lidar_config
                 one |= {
@@ -154,7 +154,7 @@ class Metadata(Tolerant):
         return found
 
 
-def read_json(path: Path, model: type[File]) -> File:
+def read_json(path: Path, model: type[ModelFile]) -> ModelFile:
     """A JSON file of that world.
 
     Raises:
@@ -162,7 +162,7 @@ def read_json(path: Path, model: type[File]) -> File:
             key, what was got and what is allowed.
     """
     try:
-        tree = json.loads(decoded(path.read_bytes()), object_pairs_hook=_once)
+        tree = json.loads(decode_text(path.read_bytes()), object_pairs_hook=_once)
     except (OSError, UnicodeDecodeError) as problem:
         raise ConfigError(f"{path}: cannot be read: {problem}") from problem
     except json.JSONDecodeError as problem:
@@ -178,7 +178,7 @@ def read_json(path: Path, model: type[File]) -> File:
     try:
         return model.model_validate(tree)
     except ValidationError as problem:
-        raise ConfigError(explain(problem, model, str(path), tree=tree)) from problem
+        raise ConfigError(describe_errors(problem, model, str(path), tree=tree)) from problem
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -200,9 +200,11 @@ def read_metadata(path: Path) -> Metadata:
     """
     found = read_json(path, Metadata)
     space = found.action_space
-    if isinstance(space, Limits) != (found.action_space_type == "continuous"):
+    if isinstance(space, ActionLimits) != (found.action_space_type == "continuous"):
         got = (
-            "the limits of a continuous" if isinstance(space, Limits) else "the list of a discrete"
+            "the limits of a continuous"
+            if isinstance(space, ActionLimits)
+            else "the list of a discrete"
         )
         raise ConfigError(
             f"{path}: action_space: {got} space; action_space_type is {found.action_space_type!r}: "
@@ -210,7 +212,7 @@ def read_metadata(path: Path) -> Metadata:
         )
     if isinstance(space, list) and not 2 <= len(space) <= 30:
         raise ConfigError(f"{path}: action_space: 2-30 actions are allowed; got {len(space)}")
-    if isinstance(space, Limits):
+    if isinstance(space, ActionLimits):
         for name, ends in (("steering_angle", space.steering_angle), ("speed", space.speed)):
             if ends.low >= ends.high:
                 raise ConfigError(
@@ -220,7 +222,7 @@ def read_metadata(path: Path) -> Metadata:
     return found
 
 
-def action_space(path: Path) -> ActionSpace:
+def read_action_space(path: Path) -> ActionSpace:
     """The actions alone out of a `model_metadata.json`.
 
     Raises:
@@ -255,11 +257,11 @@ def metadata_as_json(
         kinds: Kinds of its sensors; one that world does not know stands under our name.
         preset: Of the network; one that world does not know stands as its shallow one.
     """
-    sensors = {ours: theirs for theirs, ours in SENSORS.items()}
-    networks = {ours: theirs for theirs, ours in NETWORKS.items()}
+    sensors = {ours: theirs for theirs, ours in SENSOR_KINDS.items()}
+    networks = {ours: theirs for theirs, ours in NETWORK_PRESET_NAMES.items()}
     return actions_as_json(actions) | {
         "sensor": [sensors.get(kind, kind) for kind in kinds],
         "neural_network": networks.get(preset, networks["shallow"]),
         "training_algorithm": "clipped_ppo",
-        "version": VERSION,
+        "version": METADATA_VERSION,
     }

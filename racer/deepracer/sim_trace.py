@@ -31,10 +31,10 @@ from racer.car.action_space import ActionSpace
 from racer.errors import RacerError
 from racer.race import Ending
 from racer.track import Track
-from racer.world import CONTROL_RATE
+from racer.world import CONTROL_RATE_HZ
 from racer.world.car_state import yaw_of
 
-FIELDS = (
+TRACE_FIELDS = (
     ("episode", "%d"),
     ("steps", "%d"),
     ("X", "%.4f"),
@@ -55,12 +55,12 @@ FIELDS = (
     ("obstacle_crash_counter", "%d"),
     ("wall_clock", "%.4f"),
 )
-HEADER = ",".join(name for name, _ in FIELDS)
-LINE = ",".join(form for _, form in FIELDS)
-ITERATION = 20
+TRACE_HEADER = ",".join(name for name, _ in TRACE_FIELDS)
+TRACE_LINE = ",".join(form for _, form in TRACE_FIELDS)
+EPISODES_PER_FILE = 20
 """Episodes in one CSV of the training; the tools want as many in each."""
 
-STATUS = {
+EPISODE_STATUS = {
     "running": "in_progress",
     "laps_complete": "lap_complete",
     "off_track": "off_track",
@@ -70,7 +70,7 @@ STATUS = {
     "time_up": "time_up",
 }
 """The names of our endings in lower case, and theirs."""
-COUNTS = {
+METRICS_COUNTS = {
     "crash_count": "crashed",
     "immobilized_count": "immobilized",
     "off_track_count": "off_track",
@@ -78,7 +78,7 @@ COUNTS = {
 }
 
 
-class Step(NamedTuple):
+class TraceStep(NamedTuple):
     """What one car did in one control step."""
 
     steps: int
@@ -101,7 +101,7 @@ class Step(NamedTuple):
     def line(self, episode: int, wall: float) -> str:
         """The step in the format of SIM_TRACE_LOG."""
         act = self.action if isinstance(self.action, int) else "[{:g} {:g}]".format(*self.action)
-        return LINE % (
+        return TRACE_LINE % (
             episode,
             *self[:6],
             act,
@@ -114,7 +114,7 @@ class Step(NamedTuple):
         )
 
 
-class Driven(Protocol):
+class DrivenCar(Protocol):
     """What a judge records of one car, (T, ...)."""
 
     @property
@@ -131,9 +131,9 @@ class Driven(Protocol):
     def fault(self) -> np.ndarray: ...  # noqa: D102
 
 
-def judged(
-    result: Driven, track: Track, actions: ActionSpace, rewards: np.ndarray, ahead: float
-) -> list[list[Step]]:
+def episodes_of_race(
+    result: DrivenCar, track: Track, actions: ActionSpace, rewards: np.ndarray, ahead: float
+) -> list[list[TraceStep]]:
     """A judged race as episodes, a lap each.
 
     Args:
@@ -146,23 +146,23 @@ def judged(
     body, yaw = result.body, yaw_of(result.body)
     x, y = body[:, 0] + ahead * np.cos(yaw), body[:, 1] + ahead * np.sin(yaw)
     waypoint = track.locate(body[:, :2]).segment
-    episodes: list[list[Step]] = [[]]
+    episodes: list[list[TraceStep]] = [[]]
     crashes, final = 0, len(body) - 1
     for t in range(len(body)):
         is_lap, fault = bool(result.progress[t] >= 100.0), Ending(int(result.fault[t]))
         crashes += fault == Ending.CRASHED
-        status = "lap_complete" if is_lap else STATUS[fault.name.lower()]
+        status = "lap_complete" if is_lap else EPISODE_STATUS[fault.name.lower()]
         if t == final and status == "in_progress":
             status = "time_up"
         steering, speed = result.command[t].tolist()
-        step = Step(
+        step = TraceStep(
             steps=len(episodes[-1]) + 1,
             x=float(x[t]),
             y=float(y[t]),
             yaw_deg=float(np.rad2deg(yaw[t])),
             steering_deg=float(np.rad2deg(steering)),
             speed=speed,
-            action=action_of(actions, steering, speed),
+            action=action_index(actions, steering, speed),
             reward=float(rewards[t]),
             is_done=is_lap or t == final,
             all_wheels_on_track=bool(result.wheels_on_road[t] == 4),
@@ -179,7 +179,7 @@ def judged(
     return episodes
 
 
-def action_of(actions: ActionSpace, steering: float, speed: float) -> int | tuple[float, float]:
+def action_index(actions: ActionSpace, steering: float, speed: float) -> int | tuple[float, float]:
     """The index of a command [rad], [m/s] in a discrete space, else degrees and speed."""
     pair = float(np.rad2deg(steering)), speed
     if actions.kind == "discrete":
@@ -203,24 +203,24 @@ class SimTrace:
     _episodes: int = field(default=0, init=False)
     _metrics: list[dict[str, Any]] = field(default_factory=list, init=False)
 
-    def episode(self, driven: list[Step]) -> None:
+    def episode(self, driven: list[TraceStep]) -> None:
         """Write one whole episode, whose steps count from 1.
 
         Raises:
             RacerError: The folder cannot be written.
         """
         first = driven[0]
-        before = first.time - 1.0 / CONTROL_RATE
+        before = first.time - 1.0 / CONTROL_RATE_HZ
         ready = first._replace(reward=0.0, is_done=False, time=before, status="prepare")
         steps = [ready, *(step._replace(steps=step.steps + 1) for step in driven)]
         number, last, wall = self._episodes, steps[-1], time.time()
         self._episodes += 1
-        csv = self.iteration + (number // ITERATION if self.phase == "training" else 0)
+        csv = self.iteration + (number // EPISODES_PER_FILE if self.phase == "training" else 0)
         lines = [step.line(number, wall) for step in steps]
         try:
             with self._opened(f"{self.phase}-simtrace/{csv}-iteration.csv") as file:
                 if file.tell() == 0:
-                    file.write(HEADER + "\n")
+                    file.write(TRACE_HEADER + "\n")
                 file.writelines(line + "\n" for line in lines)
             with self._opened(f"logs/{self.phase}/racer-robomaker.log") as file:
                 file.writelines(f"SIM_TRACE_LOG:{line}\n" for line in lines)
@@ -233,7 +233,7 @@ class SimTrace:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("a", encoding="utf-8")
 
-    def _figures(self, steps: list[Step], last: Step) -> dict[str, Any]:
+    def _figures(self, steps: list[TraceStep], last: TraceStep) -> dict[str, Any]:
         """The episode's record; times in whole milliseconds, as that stack counts them."""
         number = len(self._metrics)
         start = round(1000 * steps[0].time)
@@ -249,11 +249,11 @@ class SimTrace:
             return record | {
                 "reward_score": round(sum(step.reward for step in steps)),
                 "episode": number + 1,
-                "trial": number % ITERATION + 1,
+                "trial": number % EPISODES_PER_FILE + 1,
                 "phase": "training",
             }
         seen = [step.status for step in steps]
-        counts = {key: seen.count(status) for key, status in COUNTS.items()}
+        counts = {key: seen.count(status) for key, status in METRICS_COUNTS.items()}
         return (
             record | counts | {"reset_count": sum(counts.values()), "trial": len(self._metrics) + 1}
         )
@@ -265,7 +265,9 @@ class SimTrace:
         write_json(self.folder / "metrics" / f"{name}.json", tree)
 
 
-def describe(folder: Path, metadata: dict[str, Any], hyperparameters: dict[str, Any]) -> None:
+def write_model_files(
+    folder: Path, metadata: dict[str, Any], hyperparameters: dict[str, Any]
+) -> None:
     """Write what was trained where the tools look for it, and at the head of the log."""
     write_json(folder / "model" / "model_metadata.json", metadata)
     write_json(folder / "ip" / "hyperparameters.json", hyperparameters)

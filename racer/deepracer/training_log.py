@@ -7,19 +7,27 @@ from pathlib import Path
 import numpy as np
 
 from racer.deepracer.metadata import metadata_as_json
-from racer.deepracer.sim_trace import ITERATION, STATUS, SimTrace, Step, action_of, describe, judged
+from racer.deepracer.sim_trace import (
+    EPISODE_STATUS,
+    EPISODES_PER_FILE,
+    SimTrace,
+    TraceStep,
+    action_index,
+    episodes_of_race,
+    write_model_files,
+)
 from racer.envs import RacerVectorEnv
 from racer.evaluation import LapResult
 from racer.race import Ending
-from racer.reward.params import front
+from racer.reward.params import front_offset
 from racer.training.config import RunConfig
-from racer.world import CONTROL_RATE
+from racer.world import CONTROL_RATE_HZ
 
-FOLDER = "deepracer"
+LOG_DIR = "deepracer"
 """In a run's folder."""
 
 
-class TrainingTrace:
+class DeepRacerTrainingLog:
     """Keeps each car's steps until its episode ends, then writes them.
 
     Args:
@@ -32,7 +40,7 @@ class TrainingTrace:
     def __init__(
         self, folder: Path, config: RunConfig, cars: RacerVectorEnv, steps: int = 0
     ) -> None:
-        self._folder = folder / (f"{FOLDER}-{steps}" if steps else FOLDER)
+        self._folder = folder / (f"{LOG_DIR}-{steps}" if steps else LOG_DIR)
         self._actions, self._cars = config.actions, cars
         kinds = [sensor.name for sensor in config.sensor]
         ppo = config.ppo
@@ -42,20 +50,20 @@ class TrainingTrace:
             "discount_factor": ppo.gamma,
             "loss_type": "huber" if ppo.value_loss == "huber" else "mean squared error",
             "lr": ppo.learning_rate,
-            "num_episodes_between_training": ITERATION,
+            "num_episodes_between_training": EPISODES_PER_FILE,
             "num_epochs": ppo.n_epochs,
         }
         metadata = metadata_as_json(config.actions, kinds, config.network.preset)
-        describe(self._folder, metadata, hyperparameters)
+        write_model_files(self._folder, metadata, hyperparameters)
         self._log = SimTrace(self._folder, "training")
         self._evaluations = 0
-        self._ahead = front(cars.car)
-        self._steps: list[list[Step]] = [[] for _ in range(cars.num_envs)]
+        self._ahead = front_offset(cars.car)
+        self._steps: list[list[TraceStep]] = [[] for _ in range(cars.num_envs)]
         self._clock = np.zeros(cars.num_envs)
 
     def add(self, rewards: np.ndarray, done: np.ndarray) -> None:
         """Log the control step that all cars just drove; `done` (n,) are not yet started anew."""
-        self._clock += 1.0 / CONTROL_RATE
+        self._clock += 1.0 / CONTROL_RATE_HZ
         for car in range(self._cars.num_envs):
             self._steps[car].append(self._step(car, float(rewards[car]), bool(done[car])))
             if done[car]:
@@ -66,21 +74,21 @@ class TrainingTrace:
         """Leave out the episodes that are under way; every car starts anew."""
         self._steps = [[] for _ in range(self._cars.num_envs)]
 
-    def _step(self, car: int, reward: float, is_done: bool) -> Step:
+    def _step(self, car: int, reward: float, is_done: bool) -> TraceStep:
         race = self._cars.race
         state = race.world.state
         x, y = state.xy[car].tolist()
         yaw = float(state.yaw[car])
         steering, speed = state.command[car].tolist()
         ending = race.ending[car] if is_done else race.fault[car]
-        return Step(
+        return TraceStep(
             steps=int(race.steps[car]),
             x=x + self._ahead * np.cos(yaw),
             y=y + self._ahead * np.sin(yaw),
             yaw_deg=float(np.rad2deg(yaw)),
             steering_deg=float(np.rad2deg(steering)),
             speed=speed,
-            action=action_of(self._actions, steering, speed),
+            action=action_index(self._actions, steering, speed),
             reward=reward,
             is_done=is_done,
             all_wheels_on_track=bool(race.wheels_on_road[car] == 4),
@@ -88,7 +96,7 @@ class TrainingTrace:
             closest_waypoint=int(race.place.segment[car]),
             track_length=float(race.roads.length[race.road[car]]),
             time=float(self._clock[car]),
-            status=STATUS[Ending(int(ending)).name.lower()],
+            status=EPISODE_STATUS[Ending(int(ending)).name.lower()],
             crashes=int(race.collisions[car]),
         )
 
@@ -96,7 +104,7 @@ class TrainingTrace:
         """Log the judge's look at the policy, and the metrics so far."""
         road = self._cars.race.roads.lines[self._cars.config.race.direction == "reverse"]
         log = SimTrace(self._folder, "evaluation", self._evaluations)
-        for steps in judged(result, road, self._actions, rewards, self._ahead):
+        for steps in episodes_of_race(result, road, self._actions, rewards, self._ahead):
             log.episode(steps)
         self._evaluations += 1
         log.close()

@@ -11,17 +11,17 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from racer.errors import EntryError
 
-MANIFEST = "manifest.json"
-POLICY = "policy.onnx"
-SIGNATURE = "signature.json"
+MANIFEST_FILE = "manifest.json"
+POLICY_FILE = "policy.onnx"
+SIGNATURE_FILE = "signature.json"
 """Only in a signed entry."""
-MAX_BYTES = 64_000_000
+MAX_PACKAGE_BYTES = 64_000_000
 """The most bytes of a package, and of the graph in it."""
-LIMITS = {MANIFEST: 64_000, POLICY: MAX_BYTES, SIGNATURE: 1000}
-MAX_DIRECTORY = 64_000
+MAX_MEMBER_SIZES = {MANIFEST_FILE: 64_000, POLICY_FILE: MAX_PACKAGE_BYTES, SIGNATURE_FILE: 1000}
+MAX_DIRECTORY_BYTES = 64_000
 """The most bytes of the zip's directory; three members need about 200."""
 
-_MEMBERS = f"{MANIFEST}, {POLICY} and, where it is signed, {SIGNATURE}"
+_MEMBERS = f"{MANIFEST_FILE}, {POLICY_FILE} and, where it is signed, {SIGNATURE_FILE}"
 _END = struct.Struct("<4s4H2LH")
 _ENCRYPTED = 0x1
 # What zipfile, struct and zlib raise over broken bytes.
@@ -36,7 +36,7 @@ _BROKEN = (
 )
 
 
-def open_members(content: bytes, source: str) -> dict[str, bytes]:
+def read_members(content: bytes, source: str) -> dict[str, bytes]:
     """The manifest's and the policy's bytes by name, and the signature's where there is one.
 
     Args:
@@ -74,7 +74,7 @@ def _check_directory(content: bytes, source: str) -> None:
         )
     size = _END.unpack(tail)[5]
     is_zip64 = content[-_END.size - 20 :].startswith(b"PK\x06\x07")
-    if size > MAX_DIRECTORY or is_zip64:
+    if size > MAX_DIRECTORY_BYTES or is_zip64:
         what = "is in the zip64 format" if is_zip64 else f"takes {size:,} bytes"
         raise EntryError(
             f"{source}: the zip's directory {what}; an entry has {_MEMBERS}: export it again",
@@ -97,7 +97,7 @@ def _check_names(names: list[str], source: str) -> None:
             f"{source}: has {twice[0]!r} more than once; each member stands once: export it again",
             "duplicate",
         )
-    if {*names, SIGNATURE} != set(LIMITS):
+    if {*names, SIGNATURE_FILE} != set(MAX_MEMBER_SIZES):
         got = ", ".join(repr(name) for name in names[:8]) or "nothing"
         raise EntryError(
             f"{source}: holds {got}; an entry holds {_MEMBERS}: "
@@ -118,9 +118,10 @@ def _check_member(info: zipfile.ZipInfo, source: str) -> None:
             f"{what} is compressed by method {info.compress_type}; stored or deflated is read",
             "compression",
         )
-    if info.file_size > LIMITS[info.filename]:
+    if info.file_size > MAX_MEMBER_SIZES[info.filename]:
         raise EntryError(
-            f"{what} would be {info.file_size:,} bytes; {LIMITS[info.filename]:,} at most",
+            f"{what} would be {info.file_size:,} bytes; "
+            f"{MAX_MEMBER_SIZES[info.filename]:,} at most",
             "too_big",
         )
 

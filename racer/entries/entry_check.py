@@ -10,24 +10,22 @@ from typing import Any
 import numpy as np
 
 from racer.entries.package import Entry
-from racer.entries.sandbox import BoxedPolicy
+from racer.entries.sandbox import SandboxedPolicy
 from racer.errors import EntryError
 from racer.sensors import Observations
-from racer.world import CONTROL_RATE
+from racer.world import CONTROL_PERIOD_S
 
-TRIALS = 9
+TRIAL_OBSERVATIONS = 9
 """Observations that a policy is tried on."""
-PERIOD = 1.0 / CONTROL_RATE
-"""How often the judge asks for an action [s]."""
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedEntry:
     """An entry that a board may judge.
 
     Attributes:
         entry: The entry.
-        box: How strong the box was that it ran in; see `BoxedPolicy.strength`.
+        box: How strong the box was that it ran in; see `SandboxedPolicy.strength`.
         answer_s: Median processor time of an answer, the box included [s].
     """
 
@@ -54,38 +52,39 @@ class Checked:
         }
 
 
-def check_entry(entry: Entry) -> Checked:
+def check_entry(entry: Entry) -> CheckedEntry:
     """Check an entry's graph, then try it in the box.
 
     Args:
         entry: A checked package.
 
     Raises:
-        EntryError: What `BoxedPolicy` refuses, and `slow` where half of the answers or more took
+        EntryError: What `SandboxedPolicy` refuses, and `slow` where half of the answers or more
+        took
             longer than the judge waits between two. Processor time counts, so that a busy machine
             makes no policy slow.
     """
-    with BoxedPolicy(entry) as policy:
+    with SandboxedPolicy(entry) as policy:
         times: list[float] = []
         for observation in _observations(entry):
             before = policy.cpu_s
             policy(observation)
             times.append(policy.cpu_s - before)
             # The first one warms up. No more is asked than decides the median.
-            if sum(one > PERIOD for one in times[1:]) > TRIALS // 2:
+            if sum(one > CONTROL_PERIOD_S for one in times[1:]) > TRIAL_OBSERVATIONS // 2:
                 raise EntryError(
                     f"{entry.manifest.name}: an answer takes {median(times[1:]):.3f} s, and a car "
-                    f"wants one each {PERIOD:.3f} s; train a smaller network",
+                    f"wants one each {CONTROL_PERIOD_S:.3f} s; train a smaller network",
                     "slow",
                 )
-        return Checked(entry, policy.strength, median(times[1:]))
+        return CheckedEntry(entry, policy.strength, median(times[1:]))
 
 
 def _observations(entry: Entry) -> Iterator[Observations]:
     """The least and the largest numbers that the sensors give, then some between, always alike."""
     draws = np.random.default_rng(0)
     sensors = entry.manifest.sensor
-    for trial in range(TRIALS + 1):
+    for trial in range(TRIAL_OBSERVATIONS + 1):
         seen = {}
         for sensor in sensors:
             low, high = sensor.space.low, sensor.space.high

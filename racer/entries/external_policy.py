@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
 
-from racer.assets.document import validate
-from racer.entries.entry_check import Checked, check_entry
-from racer.entries.io_spec import words
-from racer.entries.package import TrainedOn, write_entry
+from racer.assets.document import validate_document
+from racer.entries.entry_check import CheckedEntry, check_entry
+from racer.entries.io_spec import describe_array
+from racer.entries.package import TrainedOn, save_entry
 from racer.entries.sandbox_worker import first_line
 from racer.entries.signing import PrivateKey
 from racer.envs import EnvConfig
 from racer.errors import EntryError
-from racer.networks.onnx_export import input_shapes, module_to_onnx, zeros
+from racer.networks.onnx_export import input_shapes, module_to_onnx, zero_observation
 from racer.registration import ARGUMENTS, ENV_IDS
 from racer.track import load_track
 
@@ -37,7 +37,7 @@ def write_foreign_entry(
     car: str = "deepracer",
     author: str = "",
     key: PrivateKey | None = None,
-) -> Checked:
+) -> CheckedEntry:
     """Write an entry of a policy that racer did not train, once a board would take it.
 
     See `racer.write_entry` for what is not told here.
@@ -67,7 +67,7 @@ def write_foreign_entry(
     if sensor is None:
         sensor = arguments.get("sensor", "camera")
     about = {"sensor": sensor, "actions": actions, "car": car}
-    chosen = validate(about, EnvConfig, "write_entry")
+    chosen = validate_document(about, EnvConfig, "write_entry")
     road = load_track(track).name if track else None
     if isinstance(policy, (str, Path)):
         graph = _read(Path(policy))
@@ -75,8 +75,8 @@ def write_foreign_entry(
         graph = policy
     else:
         graph = _exported(policy, name, input_shapes(chosen.sensor), chosen.actions.space())
-    checked: list[Checked] = []
-    write_entry(
+    checked: list[CheckedEntry] = []
+    save_entry(
         path,
         graph,
         name=name,
@@ -114,7 +114,7 @@ def _exported(
     """
     import torch
 
-    from racer.networks.modules import Acting
+    from racer.networks.modules import ExternalActor
 
     if not isinstance(module, torch.nn.Module):
         raise EntryError(
@@ -123,7 +123,7 @@ def _exported(
             "graph",
         )
     module = copy.deepcopy(module).to("cpu").eval()
-    seen = zeros(shapes)
+    seen = zero_observation(shapes)
     given = ", ".join(f"{part} {_words(one)}" for part, one in zip(shapes, seen))
     try:
         with torch.no_grad():
@@ -143,7 +143,7 @@ def _exported(
             "signature",
         )
     try:
-        return module_to_onnx(Acting(module, isinstance(space, spaces.Discrete)), shapes)
+        return module_to_onnx(ExternalActor(module, isinstance(space, spaces.Discrete)), shapes)
     except Exception as problem:  # torch's errors have no common base below this one
         cause = problem.__cause__ if isinstance(problem.__cause__, Exception) else problem
         raise EntryError(
@@ -174,5 +174,5 @@ def _words(value: Any) -> str:
     import torch
 
     if isinstance(value, torch.Tensor):
-        return words(tuple(value.shape), str(value.dtype).removeprefix("torch."))
+        return describe_array(tuple(value.shape), str(value.dtype).removeprefix("torch."))
     return f"a {type(value).__name__}"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from racer.assets.document import Document
 from racer.car.action_space import ActionSpace
-from racer.networks.network_config import ACTION, OBSERVATION
+from racer.networks.network_config import ACTION_OUTPUT, OBSERVATION_INPUT
 from racer.sensors.config import (
     CameraConfig,
     DiscretizedSectorLidarConfig,
@@ -18,8 +18,8 @@ from racer.sensors.config import (
     SectorLidarConfig,
     SensorConfig,
 )
-from racer.sensors.state_sensor import MEANINGS
-from racer.world import CONTROL_RATE
+from racer.sensors.state_sensor import STATE_MEANINGS
+from racer.world import CONTROL_RATE_HZ
 
 
 def _line(text: str) -> str:
@@ -28,24 +28,28 @@ def _line(text: str) -> str:
     return text
 
 
-Line = Annotated[str, AfterValidator(_line)]
+OneLine = Annotated[str, AfterValidator(_line)]
 
 
 class Interface(Document):
     """A graph's inputs and output, in words; racer itself goes by `sensor` and `actions`."""
 
     control_rate_hz: float = Field(gt=0, le=1000, description="answers a second [Hz]")
-    inputs: dict[Line, Line] = Field(max_length=16, description="what each input is, by its name")
-    output: dict[Line, Line] = Field(max_length=1, description="what the output is, by its name")
+    inputs: dict[OneLine, OneLine] = Field(
+        max_length=16, description="what each input is, by its name"
+    )
+    output: dict[OneLine, OneLine] = Field(
+        max_length=1, description="what the output is, by its name"
+    )
 
 
 def interface_of(sensors: Sequence[SensorConfig], actions: ActionSpace) -> Interface:
     """Return the interface of a policy that sees these sensors and has these actions."""
-    names = [one.name for one in sensors] if len(sensors) > 1 else [OBSERVATION]
+    names = [one.name for one in sensors] if len(sensors) > 1 else [OBSERVATION_INPUT]
     return Interface(
-        control_rate_hz=CONTROL_RATE,
+        control_rate_hz=CONTROL_RATE_HZ,
         inputs={name: _seen(one) for name, one in zip(names, sensors)},
-        output={ACTION: _done(actions)},
+        output={ACTION_OUTPUT: _done(actions)},
     )
 
 
@@ -76,7 +80,7 @@ def _meaning(sensor: SensorConfig) -> str:
         )
     if sensor.kind == "stereo":
         return "two grey frames, 0 to 255, the left camera's plane first, the top row first"
-    return "; ".join(f"{index}: {meaning}" for index, meaning in enumerate(MEANINGS))
+    return "; ".join(f"{index}: {meaning}" for index, meaning in enumerate(STATE_MEANINGS))
 
 
 def _fan(lidar: LidarConfig | SectorLidarConfig | DiscretizedSectorLidarConfig) -> str:

@@ -11,17 +11,17 @@ from gymnasium import spaces
 
 from racer.entries.package import Manifest
 from racer.errors import EntryError
-from racer.networks.network_config import ACTION, OBSERVATION
+from racer.networks.network_config import ACTION_OUTPUT, OBSERVATION_INPUT
 from racer.sensors import Observations
 
-Parts = Sequence[tuple[str, tuple[Any, ...], str]]
+Arrays = Sequence[tuple[str, tuple[Any, ...], str]]
 """Name, shape and type of each input or output of a graph."""
-Array = tuple[tuple[int, ...], str]
+ArraySpec = tuple[tuple[int, ...], str]
 """Shape and type of an array."""
 
 
 @dataclass(frozen=True)
-class Signature:
+class IOSpec:
     """The arrays that go into a policy and the one that comes out.
 
     Attributes:
@@ -32,15 +32,15 @@ class Signature:
     """
 
     name: str
-    seen: dict[str, Array]
-    done: Array
+    seen: dict[str, ArraySpec]
+    done: ArraySpec
     space: spaces.Box | spaces.Discrete
 
     @classmethod
-    def of(cls, manifest: Manifest) -> Signature:
+    def of(cls, manifest: Manifest) -> IOSpec:
         """What a manifest asks for."""
         sensors = manifest.sensor
-        names = [one.name for one in sensors] if len(sensors) > 1 else [OBSERVATION]
+        names = [one.name for one in sensors] if len(sensors) > 1 else [OBSERVATION_INPUT]
         seen = {
             name: ((1, *one.space.shape), str(one.space.dtype)) for name, one in zip(names, sensors)
         }
@@ -48,7 +48,7 @@ class Signature:
         done = ((1,), "int64") if isinstance(space, spaces.Discrete) else ((1, 2), "float32")
         return cls(manifest.name, seen, done, space)
 
-    def check(self, side: str, parts: Parts) -> None:
+    def check(self, side: str, parts: Arrays) -> None:
         """Refuse a graph whose inputs or outputs are not these.
 
         Args:
@@ -58,11 +58,11 @@ class Signature:
         Raises:
             EntryError: `dynamic_shape` where a size is not fixed, else `signature`.
         """
-        wanted = self.seen if side == "input" else {ACTION: self.done}
+        wanted = self.seen if side == "input" else {ACTION_OUTPUT: self.done}
         if sorted(parts, key=str) == sorted(((n, *a) for n, a in wanted.items()), key=str):
             return
-        listed = ", ".join(f"{n!r:.40} {words(s, t)}" for n, s, t in parts[:4]) or "none"
-        asked = ", ".join(f"{n!r} {words(*array)}" for n, array in wanted.items())
+        listed = ", ".join(f"{n!r:.40} {describe_array(s, t)}" for n, s, t in parts[:4]) or "none"
+        asked = ", ".join(f"{n!r} {describe_array(*array)}" for n, array in wanted.items())
         is_dynamic = any(isinstance(size, str) for _, shape, _ in parts for size in shape)
         raise EntryError(
             f"{self.name}: the graph's {side} is {listed}; the manifest asks for {asked}: "
@@ -76,7 +76,7 @@ class Signature:
         Raises:
             ValueError: It is not what the manifest's sensors give.
         """
-        given = observation if isinstance(observation, dict) else {OBSERVATION: observation}
+        given = observation if isinstance(observation, dict) else {OBSERVATION_INPUT: observation}
         got = {name: (one.shape, one.dtype.name) for name, one in given.items()}
         if got != self.seen:
             raise ValueError(f"{_listed(got)}; {self.name} sees {_listed(self.seen)}")
@@ -89,7 +89,7 @@ class Signature:
             EntryError: `action` where it is not finite or not in the space.
         """
         if (action.shape, action.dtype.name) != self.done:
-            raise self.refusal(words(action.shape, action.dtype.name))
+            raise self.refusal(describe_array(action.shape, action.dtype.name))
         if isinstance(self.space, spaces.Discrete):
             if not 0 <= action[0] < self.space.n:
                 raise self.refusal(f"the index {action[0]}")
@@ -111,7 +111,7 @@ class Signature:
         return "two numbers within [-1, 1]"
 
 
-def _remedy(side: str, parts: Parts, wanted: dict[str, Array]) -> str:
+def _remedy(side: str, parts: Arrays, wanted: dict[str, ArraySpec]) -> str:
     """What to do about a graph whose inputs or outputs are not those that are wanted."""
     got, asked = [(shape, dtype) for _, shape, dtype in parts], list(wanted.values())
     if any(isinstance(size, str) for shape, _ in got for size in shape):
@@ -129,11 +129,11 @@ def _remedy(side: str, parts: Parts, wanted: dict[str, Array]) -> str:
     return "export the policy with the sensor and actions it was trained with"
 
 
-def words(shape: tuple[Any, ...], dtype: str) -> str:
+def describe_array(shape: tuple[Any, ...], dtype: str) -> str:
     """An array's type and shape for a message; a hostile size is cut short."""
     sizes = ", ".join(f"{size!r:.40}" for size in shape[:8])
     return f"{dtype} ({sizes}{', ...' if len(shape) > 8 else ''})"
 
 
-def _listed(parts: dict[str, Array]) -> str:
-    return ", ".join(f"{name} {words(*part)}" for name, part in parts.items()) or "none"
+def _listed(parts: dict[str, ArraySpec]) -> str:
+    return ", ".join(f"{name} {describe_array(*part)}" for name, part in parts.items()) or "none"

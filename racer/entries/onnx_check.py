@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from racer.entries.io_spec import Parts, Signature
+from racer.entries.io_spec import Arrays, IOSpec
 from racer.entries.package import Entry
-from racer.entries.protobuf import Budget, Field, WireError, read_message
+from racer.entries.protobuf import FieldBudget, ProtobufError, ProtobufField, read_message
 from racer.errors import EntryError
 
 _EXPORTED = "ArgMax Cast Clip Concat Conv Div Gemm Relu Reshape Tanh Transpose"
@@ -28,11 +28,11 @@ _QUANTISED = """
     QuantizeLinear
 """
 """ONNX's own of those that a quantiser puts in."""
-OPERATORS = frozenset((_EXPORTED + _USUAL + _SCRIPTED + _QUANTISED).split())
+ALLOWED_OPERATORS = frozenset((_EXPORTED + _USUAL + _SCRIPTED + _QUANTISED).split())
 """Operators of ONNX's own domain that a policy may use."""
-FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+CONTROL_FLOW_OPERATORS = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 """Operators that run another graph."""
-DOMAINS = ("", "ai.onnx")
+ONNX_DOMAINS = ("", "ai.onnx")
 """ONNX's own domain, by its two names."""
 _CONTRIB = "com.microsoft"
 """The domain of onnxruntime's own operators, which its quantiser may put in."""
@@ -42,10 +42,10 @@ _TYPES |= {9: "bool", 10: "float16", 11: "float64"}
 """The types that weights, inputs and outputs may have, by their numbers in ONNX."""
 
 
-def _known(fields: str) -> dict[int, Field]:
+def _known(fields: str) -> dict[int, ProtobufField]:
     """Fields from `number name kind` words."""
     words = [line.split() for line in fields.strip().splitlines()]
-    return {int(number): Field(name, kind) for number, name, kind in words}
+    return {int(number): ProtobufField(name, kind) for number, name, kind in words}
 
 
 # The messages of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto that a policy may hold.
@@ -141,7 +141,7 @@ _PROPERTY = _known("""
 """)
 
 
-def check_graph(entry: Entry) -> Signature:
+def check_graph(entry: Entry) -> IOSpec:
     """What the entry's graph takes and gives, after its structure is checked; nothing is run.
 
     Args:
@@ -154,10 +154,10 @@ def check_graph(entry: Entry) -> Signature:
             `dynamic_shape` for an input or output without a fixed shape, and `signature` where
             they are not the manifest's.
     """
-    name, signature = entry.manifest.name, Signature.of(entry.manifest)
+    name, signature = entry.manifest.name, IOSpec.of(entry.manifest)
     try:
         inputs, outputs = _check(entry.policy, name)
-    except WireError as problem:
+    except ProtobufError as problem:
         raise EntryError(
             f"{name}: policy.onnx cannot be read as an ONNX model: {problem}; "
             "export the policy again",
@@ -168,13 +168,13 @@ def check_graph(entry: Entry) -> Signature:
     return signature
 
 
-def _check(policy: bytes, name: str) -> tuple[Parts, Parts]:
+def _check(policy: bytes, name: str) -> tuple[Arrays, Arrays]:
     """The inputs and outputs of a graph that holds nothing forbidden."""
-    budget = Budget()
+    budget = FieldBudget()
     model = _read(memoryview(policy), _MODEL, budget)
     for part in ("graph", "opset_import", "ir_version"):
         if part not in model:
-            raise WireError(f"it has no {part}")
+            raise ProtobufError(f"it has no {part}")
     opsets = [read_message(one, _OPSET, budget) for one in model.get("opset_import", ())]
     for opset in opsets:
         _check_domain(opset.get("domain", ""), name)
@@ -197,7 +197,9 @@ def _check(policy: bytes, name: str) -> tuple[Parts, Parts]:
     return inputs, [_part(one, budget) for one in graph.get("output", ())]
 
 
-def _read(content: memoryview, known: Mapping[int, Field], budget: Budget) -> dict[str, Any]:
+def _read(
+    content: memoryview, known: Mapping[int, ProtobufField], budget: FieldBudget
+) -> dict[str, Any]:
     """A message's fields, after its metadata is read too."""
     found = read_message(content, known, budget)
     for one in found.get("metadata_props", ()):
@@ -206,7 +208,7 @@ def _read(content: memoryview, known: Mapping[int, Field], budget: Budget) -> di
 
 
 def _check_domain(domain: str, name: str) -> None:
-    if domain not in DOMAINS:
+    if domain not in ONNX_DOMAINS:
         remedy = "export it without custom ones"
         if domain == _CONTRIB:
             remedy = "quantize it by quantize_static with QuantFormat.QDQ and types of 8 bits"
@@ -217,20 +219,22 @@ def _check_domain(domain: str, name: str) -> None:
         )
 
 
-def _check_node(node: dict[str, Any], name: str, budget: Budget) -> None:
+def _check_node(node: dict[str, Any], name: str, budget: FieldBudget) -> None:
     operator = node.get("op_type", "")
     _check_domain(node.get("domain", ""), name)
     attributes = [read_message(one, _ATTRIBUTE, budget) for one in node.get("attribute", ())]
-    if operator in FLOW or any("g" in one or "graphs" in one for one in attributes):
+    if operator in CONTROL_FLOW_OPERATORS or any(
+        "g" in one or "graphs" in one for one in attributes
+    ):
         raise EntryError(
             f"{name}: the graph has the operator {operator!r:.80}, which runs another graph; a "
             "policy takes the same steps each time: export it without branches and loops",
             "control_flow",
         )
-    if operator not in OPERATORS:
+    if operator not in ALLOWED_OPERATORS:
         raise EntryError(
             f"{name}: the graph has the operator {operator!r:.80}, which is not among those that "
-            f"a policy may use: {', '.join(sorted(OPERATORS))}",
+            f"a policy may use: {', '.join(sorted(ALLOWED_OPERATORS))}",
             "operator",
         )
     for one in attributes:
@@ -238,7 +242,7 @@ def _check_node(node: dict[str, Any], name: str, budget: Budget) -> None:
             _check_tensor(one["t"], name, budget)
 
 
-def _check_tensor(content: memoryview, name: str, budget: Budget) -> dict[str, Any]:
+def _check_tensor(content: memoryview, name: str, budget: FieldBudget) -> dict[str, Any]:
     tensor = _read(content, _TENSOR, budget)
     if "external_data" in tensor or tensor.get("data_location"):  # 0 is inside
         raise EntryError(
@@ -256,7 +260,7 @@ def _check_tensor(content: memoryview, name: str, budget: Budget) -> dict[str, A
     return tensor
 
 
-def _part(content: memoryview, budget: Budget) -> tuple[str, tuple[Any, ...], str]:
+def _part(content: memoryview, budget: FieldBudget) -> tuple[str, tuple[Any, ...], str]:
     """Name, shape and type of an input or output; a size that is not fixed is its word."""
     value = _read(content, _VALUE, budget)
     kind = read_message(value.get("type", memoryview(b"")), _TYPE, budget)
@@ -265,6 +269,6 @@ def _part(content: memoryview, budget: Budget) -> tuple[str, tuple[Any, ...], st
     shape = read_message(array.get("shape", memoryview(b"")), _SHAPE, budget)
     sizes = [read_message(one, _DIM, budget) for one in shape.get("dim", ())]
     if any("value" in size and "param" in size for size in sizes):
-        raise WireError("a size is given twice")
+        raise ProtobufError("a size is given twice")
     named = tuple(size.get("value", size.get("param") or "?") for size in sizes)
     return value.get("name", ""), named, _TYPES.get(code, f"type {code}")

@@ -8,7 +8,7 @@ from racer.entries.onnx_check import check_graph
 from racer.entries.package import Entry
 from racer.entries.sandbox_worker import first_line, open_session
 from racer.errors import EntryError
-from racer.networks.network_config import ACTION
+from racer.networks.network_config import ACTION_OUTPUT
 from racer.sensors import Observations
 
 
@@ -49,7 +49,7 @@ class OnnxPolicy:
         """
         given = self._signature.given(observation)
         try:
-            (action,) = self._session.run([ACTION], given)
+            (action,) = self._session.run([ACTION_OUTPUT], given)
         except Exception as problem:  # onnxruntime's errors have no common base below this one
             raise cannot_run(self.name, first_line(problem)) from problem
         return self._signature.checked(action)

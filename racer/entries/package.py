@@ -17,32 +17,37 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from racer import __version__
 from racer.assets.atomic import write_own
-from racer.assets.document import Document, explain
-from racer.assets.terminal import command
+from racer.assets.document import Document, Sha256Hex, describe_errors
+from racer.assets.terminal import shell_command
 from racer.car.action_space import ActionSpace
 from racer.car.spec import CarName
-from racer.entries.archive import MANIFEST, MAX_BYTES, POLICY, SIGNATURE, open_members
+from racer.entries.archive import (
+    MANIFEST_FILE,
+    MAX_PACKAGE_BYTES,
+    POLICY_FILE,
+    SIGNATURE_FILE,
+    read_members,
+)
 from racer.entries.interface import Interface, interface_of
-from racer.entries.signing import PrivateKey, sign, signer_of
+from racer.entries.signing import PrivateKey, sign_manifest, signer_of
 from racer.errors import EntryError
 from racer.sensors.config import Sensors
 
-LABEL = "up to 60 printable characters on one line, without spaces around them"
+LABEL_RULE = "up to 60 printable characters on one line, without spaces around them"
 
 
 def is_label(text: str) -> bool:
-    """Whether a text is what `LABEL` says, and so cannot forge a line or hide in a terminal."""
+    """Return whether a text obeys `LABEL_RULE`, so it cannot forge a line or hide in a terminal."""
     return len(text) <= 60 and text.isprintable() and text == text.strip()
 
 
 def _label(text: str) -> str:
     if not is_label(text):
-        raise ValueError(f"wanted are {LABEL}")
+        raise ValueError(f"wanted are {LABEL_RULE}")
     return text
 
 
 Label = Annotated[str, AfterValidator(_label)]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class TrainedOn(Document):
@@ -53,15 +58,15 @@ class TrainedOn(Document):
 
     track: Label | None = Field(default=None, description="the track's name")
     walls: bool = Field(default=False, description="whether walls stood on its borders")
-    config_sha256: Digest | None = Field(
+    config_sha256: Sha256Hex | None = Field(
         default=None, description="SHA-256 of the run's resolved config"
     )
-    reward_sha256: Digest | None = Field(default=None, description="SHA-256 of the reward file")
+    reward_sha256: Sha256Hex | None = Field(default=None, description="SHA-256 of the reward file")
     steps: int | None = Field(default=None, ge=0, description="control steps over all cars")
     seed: int | None = Field(default=None, ge=0, description="the run's seed, from 0")
 
 
-UNKNOWN = TrainedOn()
+UNKNOWN_ORIGIN = TrainedOn()
 """The origin of a policy of which nothing is said."""
 
 
@@ -84,11 +89,11 @@ class Manifest(Document):
     interface: Interface | None = Field(
         default=None, description="what the graph's numbers mean, in words"
     )
-    trained_on: TrainedOn = Field(default=UNKNOWN, description="where the policy comes from")
+    trained_on: TrainedOn = Field(default=UNKNOWN_ORIGIN, description="where the policy comes from")
     quantization: Literal["int8"] | None = Field(
         default=None, description="what the graph was quantized to; not given: nothing"
     )
-    files: dict[Literal["policy.onnx"], Digest] = Field(
+    files: dict[Literal["policy.onnx"], Sha256Hex] = Field(
         min_length=1, description="SHA-256 of each member but the manifest"
     )
 
@@ -114,7 +119,7 @@ class Entry:
     signer: str | None = None
 
 
-def write_entry(
+def save_entry(
     path: Path | str,
     policy: bytes,
     *,
@@ -122,7 +127,7 @@ def write_entry(
     env: str,
     sensor: Sensors,
     actions: ActionSpace,
-    trained_on: TrainedOn = UNKNOWN,
+    trained_on: TrainedOn = UNKNOWN_ORIGIN,
     car: str = "deepracer",
     author: str = "",
     racer_version: str = __version__,
@@ -165,12 +170,12 @@ def write_entry(
         "interface": interface_of(sensor, actions),
         "trained_on": trained_on,
         "quantization": quantization,
-        "files": {POLICY: hashlib.sha256(policy).hexdigest()},
+        "files": {POLICY_FILE: hashlib.sha256(policy).hexdigest()},
     }
     try:
         manifest = Manifest.model_validate(fields)
     except ValidationError as problem:
-        text = explain(problem, Manifest, "manifest", tree=fields)
+        text = describe_errors(problem, Manifest, "manifest", tree=fields)
         raise EntryError(text, "manifest") from problem
     content = _pack(policy, manifest, key)
     if check:
@@ -191,8 +196,8 @@ def read_entry(path: Path | str) -> Entry:
 
 def _opened(content: bytes, path: Path) -> Entry:
     """The entry that a package's bytes hold."""
-    members = open_members(content, str(path))
-    manifest = _manifest(members[MANIFEST], f"{path}: {MANIFEST}")
+    members = read_members(content, str(path))
+    manifest = _manifest(members[MANIFEST_FILE], f"{path}: {MANIFEST_FILE}")
     known = sorted(name for name in registry if name.startswith("racer/"))
     if manifest.env not in known:
         raise EntryError(
@@ -200,30 +205,32 @@ def _opened(content: bytes, path: Path) -> Entry:
             f"racer {manifest.racer_version}, which wrote it, or train it again",
             "env",
         )
-    got = hashlib.sha256(members[POLICY]).hexdigest()
-    if got != manifest.files[POLICY]:
+    got = hashlib.sha256(members[POLICY_FILE]).hexdigest()
+    if got != manifest.files[POLICY_FILE]:
         raise EntryError(
-            f"{path}: {POLICY} has the SHA-256 {got[:12]}..., the manifest says "
-            f"{manifest.files[POLICY][:12]}...; the package was changed: export it again",
+            f"{path}: {POLICY_FILE} has the SHA-256 {got[:12]}..., the manifest says "
+            f"{manifest.files[POLICY_FILE][:12]}...; the package was changed: export it again",
             "hash",
         )
     digest, signer = hashlib.sha256(content).hexdigest(), None
-    if SIGNATURE in members:
-        signer = signer_of(members[SIGNATURE], members[MANIFEST], f"{path}: {SIGNATURE}")
-    return Entry(manifest, members[POLICY], digest, path, content, signer)
+    if SIGNATURE_FILE in members:
+        signer = signer_of(
+            members[SIGNATURE_FILE], members[MANIFEST_FILE], f"{path}: {SIGNATURE_FILE}"
+        )
+    return Entry(manifest, members[POLICY_FILE], digest, path, content, signer)
 
 
 def _pack(policy: bytes, manifest: Manifest, key: PrivateKey | None) -> bytes:
     """The package's bytes. Stored, because what zlib deflates to differs from build to build."""
     unused = {"continuous": {"choices"}, "discrete": {"steering_deg", "speed"}}
     absent: dict[str, Any] = {"actions": unused[manifest.actions.kind]}
-    if manifest.trained_on == UNKNOWN:
+    if manifest.trained_on == UNKNOWN_ORIGIN:
         absent["trained_on"] = True
     tree: dict[str, Any] = manifest.model_dump(mode="json", exclude=absent, exclude_none=True)
     text = (json.dumps(tree, indent=2, ensure_ascii=False) + "\n").encode()
-    members = {MANIFEST: text, POLICY: policy}
+    members = {MANIFEST_FILE: text, POLICY_FILE: policy}
     if key:
-        members[SIGNATURE] = sign(text, key)
+        members[SIGNATURE_FILE] = sign_manifest(text, key)
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in members.items():
@@ -238,15 +245,15 @@ def _is_package(content: bytes) -> bool:
     """Whether it is an entry, of any version, or what is left of one."""
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
-            return MANIFEST in archive.namelist()
+            return MANIFEST_FILE in archive.namelist()
     except zipfile.BadZipFile:
         return False
 
 
 def _write(path: Path, content: bytes) -> None:
-    if len(content) > MAX_BYTES:
+    if len(content) > MAX_PACKAGE_BYTES:
         raise EntryError(
-            f"{path}: the package would be {len(content):,} bytes, over {MAX_BYTES:,}; "
+            f"{path}: the package would be {len(content):,} bytes, over {MAX_PACKAGE_BYTES:,}; "
             "train a smaller network",
             "too_big",
         )
@@ -263,24 +270,24 @@ def _write(path: Path, content: bytes) -> None:
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(MAX_PACKAGE_BYTES + 1)
     except FileNotFoundError:
         raise EntryError(
             f"no entry {str(path)!r}; make one with "
-            f"`{command('export', 'RUN', '--out', path.name)}`",
+            f"`{shell_command('export', 'RUN', '--out', path.name)}`",
             "missing",
         ) from None
     except IsADirectoryError:
         raise EntryError(
             f"{path} is a folder, not an entry; if it is a run, "
-            f"`{command('export', path)}` makes one",
+            f"`{shell_command('export', path)}` makes one",
             "unreadable",
         ) from None
     except (OSError, ValueError) as problem:
         raise EntryError(f"{path}: cannot be read: {problem}", "unreadable") from problem
-    if len(content) > MAX_BYTES:
+    if len(content) > MAX_PACKAGE_BYTES:
         raise EntryError(
-            f"{path}: over {MAX_BYTES:,} bytes, the most an entry may have; "
+            f"{path}: over {MAX_PACKAGE_BYTES:,} bytes, the most an entry may have; "
             "train a smaller network",
             "too_big",
         )
@@ -291,4 +298,4 @@ def _manifest(content: bytes, source: str) -> Manifest:
     try:
         return Manifest.model_validate_json(content, strict=True)
     except ValidationError as problem:
-        raise EntryError(explain(problem, Manifest, source), "manifest") from problem
+        raise EntryError(describe_errors(problem, Manifest, source), "manifest") from problem

@@ -32,11 +32,11 @@ _TOO_LONG = re.compile(rb"[\x80-\xff]{10}")
 """In packed numbers: one of more than ten bytes."""
 
 
-class WireError(ValueError):
+class ProtobufError(ValueError):
     """The bytes are not a message of the fields that are known."""
 
 
-class Field(NamedTuple):
+class ProtobufField(NamedTuple):
     """One field that a message may have.
 
     Attributes:
@@ -49,7 +49,7 @@ class Field(NamedTuple):
     kind: str
 
 
-class Budget:
+class FieldBudget:
     """How many fields may still be read."""
 
     def __init__(self, fields: int = MAX_FIELDS) -> None:
@@ -63,10 +63,12 @@ class Budget:
         """
         self._left -= 1
         if self._left < 0:
-            raise WireError("it has too many parts")
+            raise ProtobufError("it has too many parts")
 
 
-def read_message(content: memoryview, known: Mapping[int, Field], budget: Budget) -> dict[str, Any]:
+def read_message(
+    content: memoryview, known: Mapping[int, ProtobufField], budget: FieldBudget
+) -> dict[str, Any]:
     """A message's fields by name: the value, or a list of them where a field may be repeated.
 
     Stricter than protobuf: a field that is not known, of another type, or that stands twice where
@@ -85,7 +87,7 @@ def read_message(content: memoryview, known: Mapping[int, Field], budget: Budget
     for number, wire, value in _fields(content, budget):
         field = known.get(number)
         if field is None or wire not in _KINDS[field.kind]:
-            raise WireError(f"it has a field {number} of type {wire}, which is not known")
+            raise ProtobufError(f"it has a field {number} of type {wire}, which is not known")
         if field.kind in ("text", "texts"):
             value = _text(value)
         elif wire != _KINDS[field.kind][0]:
@@ -93,13 +95,13 @@ def read_message(content: memoryview, known: Mapping[int, Field], budget: Budget
         if field.kind in _REPEATED:
             found.setdefault(field.name, []).append(value)
         elif field.name in found:
-            raise WireError(f"{field.name} stands twice")
+            raise ProtobufError(f"{field.name} stands twice")
         else:
             found[field.name] = value
     return found
 
 
-def _fields(content: memoryview, budget: Budget) -> Iterator[tuple[int, int, Any]]:
+def _fields(content: memoryview, budget: FieldBudget) -> Iterator[tuple[int, int, Any]]:
     at, end = 0, len(content)
     while at < end:
         budget.spend()
@@ -113,9 +115,9 @@ def _fields(content: memoryview, budget: Budget) -> Iterator[tuple[int, int, Any
         if wire == _BYTES:
             size, at = _varint(content, at)
         if size is None:
-            raise WireError(f"it has a field {number} of type {wire}, which is not known")
+            raise ProtobufError(f"it has a field {number} of type {wire}, which is not known")
         if size > end - at:
-            raise WireError("it ends too soon")
+            raise ProtobufError("it ends too soon")
         yield number, wire, content[at : at + size]
         at += size
 
@@ -125,7 +127,7 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 64, 7):
         if at >= len(content):
-            raise WireError("it ends too soon")
+            raise ProtobufError("it ends too soon")
         byte = content[at]
         at += 1
         value |= (byte & 0x7F) << shift
@@ -133,10 +135,10 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
             return value, at
     if at < len(content) and content[at] == 1:  # the tenth byte of a negative number
         return value | 1 << 63, at + 1
-    raise WireError("it has a number of more than 64 bits")
+    raise ProtobufError("it has a number of more than 64 bits")
 
 
-def _check_packed(field: Field, value: memoryview) -> None:
+def _check_packed(field: ProtobufField, value: memoryview) -> None:
     """That the numbers which stand in one field of bytes are whole."""
     size = _SIZES.get(_KINDS[field.kind][0])
     if size:
@@ -144,11 +146,11 @@ def _check_packed(field: Field, value: memoryview) -> None:
     else:
         is_whole = not len(value) or (value[-1] < 0x80 and not _TOO_LONG.search(value))
     if not is_whole:
-        raise WireError(f"its {field.name} do not end where their field does")
+        raise ProtobufError(f"its {field.name} do not end where their field does")
 
 
 def _text(value: memoryview) -> str:
     try:
         return bytes(value).decode()
     except UnicodeDecodeError:
-        raise WireError("it has a text that is not UTF-8") from None
+        raise ProtobufError("it has a text that is not UTF-8") from None

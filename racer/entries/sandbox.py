@@ -19,27 +19,27 @@ from racer.entries.onnx_check import check_graph
 from racer.entries.onnx_policy import cannot_load, cannot_run
 from racer.entries.package import Entry
 from racer.errors import EntryError
-from racer.networks.network_config import ACTION
+from racer.networks.network_config import ACTION_OUTPUT
 from racer.sensors import Observations
 
-MEMORY = 640_000_000
+SANDBOX_MEMORY_BYTES = 640_000_000
 """Bytes that a graph and its work may take; ten times the largest package."""
 START, LOAD, CALL = 8.0, 3.0, 1.0
 """Processor time that the process, a graph and one action may take [s]; one is due in 1/15 s."""
-PATIENCE = 8.0
+WALL_CLOCK_FACTOR = 8.0
 """How many times as long each may take by the clock, since others may keep the machine busy."""
-CPU = 3600
+SANDBOX_CPU_LIMIT_S = 3600
 """Processor time of one box [s], should nobody be left to end it."""
-MAX_REPLY = 1000
+MAX_REPLY_BYTES = 1000
 """The most bytes of an answer; an action has 8."""
 
-CELL = Path(sandbox_worker.__file__)
+WORKER_SCRIPT = Path(sandbox_worker.__file__)
 _SLICE_MS = 20
 _CPU_OF_PROCESS = 2  # how Linux names the clock of a process; see clock_getcpuclockid(3)
 _KEPT = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
-class BoxedPolicy:
+class SandboxedPolicy:
     """A policy as `OnnxPolicy` is one, in a process of its own; a context manager.
 
     The process has no network and no files, bounded memory and processor time, and a deadline for
@@ -59,7 +59,7 @@ class BoxedPolicy:
             `crash` or `memory` where loading ends that way, and `box` where there is no process.
     """
 
-    def __init__(self, entry: Entry, memory: int = MEMORY) -> None:
+    def __init__(self, entry: Entry, memory: int = SANDBOX_MEMORY_BYTES) -> None:
         self.name = entry.manifest.name
         self._signature = check_graph(entry)
         self._process = _start()
@@ -75,7 +75,7 @@ class BoxedPolicy:
             self.close()
             raise
 
-    def __enter__(self) -> BoxedPolicy:
+    def __enter__(self) -> SandboxedPolicy:
         return self
 
     def __exit__(self, *problem: object) -> None:
@@ -118,10 +118,10 @@ class BoxedPolicy:
         """Tell the process what to expect, and hear how well it could wall itself in."""
         setup = {
             "inputs": [[n, dtype, shape] for n, (shape, dtype) in self._signature.seen.items()],
-            "output": ACTION,
+            "output": ACTION_OUTPUT,
             "action": self._signature.done,
             "memory": memory,
-            "cpu_s": CPU,
+            "cpu_s": SANDBOX_CPU_LIMIT_S,
         }
         try:
             self._send(json.dumps(setup).encode(), START, "starting")
@@ -138,12 +138,12 @@ class BoxedPolicy:
 
     def _send(self, content: bytes, seconds: float, doing: str) -> None:
         """Write a message, which with its answer may take so long."""
-        self._until = time.monotonic() + PATIENCE * seconds
+        self._until = time.monotonic() + WALL_CLOCK_FACTOR * seconds
         self._cpu_until = self.cpu_s + seconds
         self._doing = doing
         assert self._process.stdin is not None
         pipe = self._process.stdin.fileno()
-        for part in (sandbox_worker.LENGTH.pack(len(content)), content):
+        for part in (sandbox_worker.LENGTH_FORMAT.pack(len(content)), content):
             left = memoryview(part)
             while left:
                 self._wait(pipe, select.POLLOUT)
@@ -156,8 +156,10 @@ class BoxedPolicy:
 
     def _receive(self) -> tuple[bytes, bytes]:
         """Kind and content of an answer; what comes from there is not to be trusted."""
-        kind, size = sandbox_worker.REPLY.unpack(self._read(sandbox_worker.REPLY.size))
-        if size > MAX_REPLY:
+        kind, size = sandbox_worker.REPLY_FORMAT.unpack(
+            self._read(sandbox_worker.REPLY_FORMAT.size)
+        )
+        if size > MAX_REPLY_BYTES:
             self._crash("gave an answer that is none")
         return kind, self._read(size)
 
@@ -215,7 +217,7 @@ def _start() -> subprocess.Popen[bytes]:
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     try:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", str(CELL), *path],
+            [sys.executable, "-I", "-S", "-B", str(WORKER_SCRIPT), *path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -23,15 +23,15 @@ NAMESPACES = "namespaces"
 """No network, no files and no rights over the machine; and the limits."""
 LIMITS_ONLY = "limits only"
 """Memory, processor time and open files are bounded, in the system that all share."""
-LENGTH = struct.Struct("<I")
-REPLY = struct.Struct("<cI")
+LENGTH_FORMAT = struct.Struct("<I")
+REPLY_FORMAT = struct.Struct("<cI")
 """Kind and length of what follows."""
 READY, ACTION, WRONG, MEMORY, GRAPH, RUN = b"o", b"a", b"w", b"m", b"g", b"r"
 """Kinds of a reply: all is well; an action; an array that is none; and what went wrong."""
 
-SILENT = 4
+FATAL_LOG_SEVERITY = 4
 """onnxruntime's log severity `fatal`: what goes wrong comes back as an error instead."""
-NOWHERE = "/dev/null"
+NO_WEIGHTS_DIR = "/dev/null"
 """Where a graph may look for weights outside itself: below a file there is no other file."""
 
 # linux/sched.h: mounts, host name, shared memory, users, network.
@@ -54,13 +54,13 @@ def open_session(graph: bytes) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
-    options.log_severity_level = SILENT
+    options.log_severity_level = FATAL_LOG_SEVERITY
     # Sums of 8-bit products are exact on every processor; without this, one that lacks VNNI
     # computes them with 16 bits, which saturate.
     options.add_session_config_entry("session.x64quantprecision", "1")
     # Without this, a graph loaded from bytes reads weights below the working directory.
     options.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", NOWHERE
+        "session.model_external_initializers_file_folder_path", NO_WEIGHTS_DIR
     )
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
@@ -70,7 +70,7 @@ def first_line(problem: Exception) -> str:
     return (str(problem).splitlines() or [type(problem).__name__])[0][:300]
 
 
-def main() -> None:
+def serve_policy() -> None:
     """Wall this process in, then answer until the pipe ends."""
     sys.path[:] = sys.argv[1:]
     asks, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
@@ -126,10 +126,10 @@ def _trouble(kind: bytes, problem: Exception) -> tuple[bytes, bytes]:
 
 def _read(asks: BinaryIO) -> bytes:
     """The next message; the end of the pipe ends this process."""
-    head = asks.read(LENGTH.size)
-    if len(head) < LENGTH.size:
+    head = asks.read(LENGTH_FORMAT.size)
+    if len(head) < LENGTH_FORMAT.size:
         os._exit(0)
-    (size,) = LENGTH.unpack(head)
+    (size,) = LENGTH_FORMAT.unpack(head)
     content = asks.read(size)
     if len(content) < size:
         os._exit(0)
@@ -138,7 +138,7 @@ def _read(asks: BinaryIO) -> bytes:
 
 def _reply(answers: Any, kind: bytes, content: bytes) -> None:
     try:
-        answers.write(REPLY.pack(kind, len(content)) + content)
+        answers.write(REPLY_FORMAT.pack(kind, len(content)) + content)
     except BrokenPipeError:
         os._exit(0)
 
@@ -217,4 +217,4 @@ def _libc() -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    serve_policy()

@@ -97,7 +97,7 @@ def public_key(key: PrivateKey) -> str:
     return key.public_key().public_bytes_raw().hex()
 
 
-def sign(manifest: bytes, key: PrivateKey) -> bytes:
+def sign_manifest(manifest: bytes, key: PrivateKey) -> bytes:
     """The content of `signature.json`; the same for the same manifest and key."""
     fields = {
         "public_key": public_key(key),

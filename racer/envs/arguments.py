@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from racer.assets.document import hint
+from racer.assets.document import hint_at
 from racer.envs.config import EnvConfig
 from racer.errors import ConfigError, UnexpectedKeywordError
 from racer.race import RaceConfig
@@ -26,7 +26,7 @@ def refuse_unknown(config: Mapping[str, Any], environment: type) -> None:
         if name not in known:
             raise UnexpectedKeywordError(
                 f"{environment.__name__}() got an unexpected keyword argument {name!r}; "
-                f"{hint(name, known)}"
+                f"{hint_at(name, known)}"
             )
 
 

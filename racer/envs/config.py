@@ -8,26 +8,26 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from racer.assets.document import Document, beside
+from racer.assets.document import Document, path_beside
 from racer.car.action_space import ActionSpace
-from racer.car.spec import PRESETS, CarName
-from racer.deepracer.metadata import action_space
+from racer.car.spec import CAR_PRESETS, CarName
+from racer.deepracer.metadata import read_action_space
 from racer.race import RaceConfig
 from racer.randomisation import Randomisation, load_randomisation
 from racer.sensors import CameraConfig, Sensors
 
-POOL = 16
+GENERATED_TRACKS = 16
 """Tracks that `generated` stands for; they are all made before the first episode."""
 
 
 def _several(value: Any, info: ValidationInfo) -> Any:
-    """Names as a tuple, in which `generated` stands for `POOL` tracks."""
+    """Names as a tuple, in which `generated` stands for `GENERATED_TRACKS` tracks."""
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, list | tuple):
         raise PydanticCustomError("names", "a track's name, or a list of names, is wanted")
-    pool = [f"generated:{seed}" for seed in range(POOL)]
+    pool = [f"generated:{seed}" for seed in range(GENERATED_TRACKS)]
     names = [one for name in names for one in (pool if name == "generated" else [name])]
-    return [beside(name, info) if isinstance(name, str) else name for name in names]
+    return [path_beside(name, info) if isinstance(name, str) else name for name in names]
 
 
 Tracks = Annotated[tuple[str, ...], BeforeValidator(_several)]
@@ -43,7 +43,7 @@ class EnvConfig(Document):
         description="a shipped track's name, a file, generated:SEED, or generated for 16 of "
         "them; of several each episode draws one",
     )
-    car: CarName = Field(default="deepracer", description=f"the car: {' or '.join(PRESETS)}")
+    car: CarName = Field(default="deepracer", description=f"the car: {' or '.join(CAR_PRESETS)}")
     sensor: Sensors = Field(default=(CameraConfig(),), description="what the policy sees")
     actions: ActionSpace = Field(
         default=ActionSpace(), description="what the policy may do; or a model_metadata.json"
@@ -65,15 +65,15 @@ class EnvConfig(Document):
     @classmethod
     def _a_name_is_a_kind_of_space(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str) and value.endswith(".json"):
-            return action_space(Path(beside(value, info)))
+            return read_action_space(Path(path_beside(value, info)))
         return {"kind": value} if isinstance(value, str) else value
 
     @field_validator("randomisation", mode="before")
     @classmethod
     def _a_name_is_a_preset(cls, value: Any, info: ValidationInfo) -> Any:
-        return load_randomisation(beside(value, info)) if isinstance(value, str) else value
+        return load_randomisation(path_beside(value, info)) if isinstance(value, str) else value
 
     @field_validator("reward")
     @classmethod
     def _a_reward_may_lie_beside(cls, value: str | None, info: ValidationInfo) -> str | None:
-        return beside(value, info) if value else value
+        return path_beside(value, info) if value else value

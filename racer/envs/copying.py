@@ -12,7 +12,7 @@ from racer.errors import ConfigError
 from racer.registration import ARGUMENTS
 
 
-class Rebuilt:
+class CopiedByState:
     """An environment that is copied and pickled as its arguments and its state."""
 
     _arguments: dict[str, Any]

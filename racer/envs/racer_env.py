@@ -9,12 +9,12 @@ import numpy as np
 
 from racer.envs.arguments import refuse_options, refuse_unknown
 from racer.envs.config import EnvConfig
-from racer.envs.copying import Rebuilt
-from racer.envs.racer_vector_env import METADATA, RacerVectorEnv, info_of
-from racer.sensors import Observations, of_car
+from racer.envs.copying import CopiedByState
+from racer.envs.racer_vector_env import RENDER_METADATA, RacerVectorEnv, info_of
+from racer.sensors import Observations, observation_of_car
 
 
-class RacerEnv(Rebuilt, gymnasium.Env):  # pyright: ignore[reportIncompatibleVariableOverride]
+class RacerEnv(CopiedByState, gymnasium.Env):  # pyright: ignore[reportIncompatibleVariableOverride]
     """One car on a track: `RacerVectorEnv` with n = 1 and Gymnasium's single-env interface.
 
     Observation, action, endings and info are those of `RacerVectorEnv` without the leading axis.
@@ -39,7 +39,7 @@ class RacerEnv(Rebuilt, gymnasium.Env):  # pyright: ignore[reportIncompatibleVar
         >>> env.close()
     """
 
-    metadata = METADATA
+    metadata = RENDER_METADATA
 
     def __init__(
         self, render_mode: str | None = None, kind: str | None = None, **config: Any
@@ -92,12 +92,12 @@ class RacerEnv(Rebuilt, gymnasium.Env):  # pyright: ignore[reportIncompatibleVar
         if seed is not None:
             self.vector.race.rewind(0)
         obs, _ = self.vector.reset()
-        return of_car(obs, 0), self._info()
+        return observation_of_car(obs, 0), self._info()
 
     def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
         """Drive for one control period."""
         rewards, terminated, truncated = self.vector.advance(np.asarray(action)[None])
-        obs = of_car(self.vector.observations, 0)
+        obs = observation_of_car(self.vector.observations, 0)
         if self.render_mode == "human":
             self.render()
         return obs, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), self._info()

@@ -13,7 +13,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from racer.assets.document import validate
+from racer.assets.document import validate_document
 from racer.car.spec import car_named
 from racer.envs.arguments import (
     autoreset_mode_of,
@@ -24,31 +24,38 @@ from racer.envs.arguments import (
     with_kind,
 )
 from racer.envs.config import EnvConfig
-from racer.envs.copying import Rebuilt
+from racer.envs.copying import CopiedByState
 from racer.errors import ConfigError
 from racer.race import Ending, Race
-from racer.randomisation import QUANTITIES
-from racer.reward.params import Facts, ParamsBuilder, some
+from racer.randomisation import DRAWN_QUANTITIES
+from racer.reward.params import ParamsBuilder, StepFacts, facts_of_cars
 from racer.reward.reward_file import RewardSource
-from racer.sensors import Observations, Suite, Surroundings, copied, make_sensors, of_car
+from racer.sensors import (
+    Observations,
+    SensorInput,
+    SensorSuite,
+    copy_observations,
+    make_sensors,
+    observation_of_car,
+)
 from racer.track import load_track
-from racer.world import CONTROL_RATE, has_display
+from racer.world import CONTROL_RATE_HZ, has_display
 
-METADATA: dict[str, Any] = {
+RENDER_METADATA: dict[str, Any] = {
     "render_modes": ["rgb_array", "human"] if has_display() else ["rgb_array"],
-    "render_fps": CONTROL_RATE,
+    "render_fps": CONTROL_RATE_HZ,
 }
-ALIKE = ("track", "car", "sensor", "race", "randomisation")
+SHARED_CONFIG_FIELDS = ("track", "car", "sensor", "race", "randomisation")
 """What two environments must have in common to take over a state from each other."""
 
 
-def surroundings(race: Race) -> Surroundings:
+def sensor_input(race: Race) -> SensorInput:
     """What the cars of a race could perceive now."""
     world = race.world
-    return Surroundings(world.state, race.place, race.is_reversed, world.boxes, race.colours)
+    return SensorInput(world.state, race.place, race.is_reversed, world.boxes, race.colours)
 
 
-class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleVariableOverride]
+class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompatibleVariableOverride]
     """n cars that race alone in one PyBullet world, stepped together at 15 Hz.
 
     A car behaves the same, bit for bit, alone and among others, and car i of `reset(seed=k)` is
@@ -93,7 +100,7 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
         >>> envs.close()
     """
 
-    metadata = METADATA | {"autoreset_mode": AutoresetMode.SAME_STEP}
+    metadata = RENDER_METADATA | {"autoreset_mode": AutoresetMode.SAME_STEP}
     is_together = False
     """Whether the cars race each other on one road; see `Race`."""
 
@@ -118,10 +125,10 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
         if render_mode not in (None, "rgb_array", "human"):
             raise ConfigError(f"render_mode {render_mode!r}; known: rgb_array, human, None")
         self.autoreset_mode = autoreset_mode_of(autoreset_mode)
-        self.metadata = METADATA | {"autoreset_mode": self.autoreset_mode}
+        self.metadata = RENDER_METADATA | {"autoreset_mode": self.autoreset_mode}
         refuse_below_one("num_envs", num_envs)
         refuse_below_one("max_episode_steps", 1 if max_episode_steps is None else max_episode_steps)
-        self.config = validate(with_kind(config, kind), EnvConfig, "racer environment")
+        self.config = validate_document(with_kind(config, kind), EnvConfig, "racer environment")
         self.num_envs, self.render_mode = num_envs, render_mode
         self.tracks = [load_track(name) for name in self.config.track]
         self.car = car_named(self.config.car)
@@ -292,7 +299,7 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
         driven = time.perf_counter()
         rewards = self._pay(np.flatnonzero(is_running))
         paid = time.perf_counter()
-        self.race.put_back(self.generators)
+        self.race.reset_to_track(self.generators)
         self._look(self._everyone)
         self.spent["physics"] += driven - began
         self.spent["reward"] += paid - driven
@@ -309,11 +316,11 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
         rewards = np.zeros(self.num_envs)
         if self._reward is None:
             return rewards
-        facts, driven = Facts.of(self.race), self.race.road
+        facts, driven = StepFacts.of(self.race), self.race.road
         with self._reward.watched():
             for road in np.unique(driven[cars]):
                 mine = cars[driven[cars] == road]
-                chosen = facts if len(mine) == self.num_envs else some(facts, mine)
+                chosen = facts if len(mine) == self.num_envs else facts_of_cars(facts, mine)
                 for car, params in zip(mine.tolist(), self._params[road].build_all(chosen)):
                     rewards[car] = self._reward.call(self._functions[car], params)
         return rewards
@@ -325,12 +332,14 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
 
     def _look(self, cars: np.ndarray) -> None:
         is_part = len(cars) < self.num_envs
-        self._obs = copied(self._obs) if is_part else self._sensors[0].buffer(self.num_envs)
-        around = surroundings(self.race)
+        self._obs = (
+            copy_observations(self._obs) if is_part else self._sensors[0].buffer(self.num_envs)
+        )
+        around = sensor_input(self.race)
         for sensors, mine in self._by_track(cars):
             sensors.observe(around, mine, self._obs)
 
-    def _by_track(self, cars: np.ndarray) -> Iterator[tuple[Suite, np.ndarray]]:
+    def _by_track(self, cars: np.ndarray) -> Iterator[tuple[SensorSuite, np.ndarray]]:
         """The sensors for each track, and which of cars (k,) race there."""
         if len(self.tracks) == 1:
             yield self._sensors[0], cars
@@ -360,7 +369,7 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
         if mask is None:
             mask = np.ones(self.num_envs, dtype=bool)
         if not race.draws.is_neutral:
-            drawn = {name: race.draws.rows[name].copy() for name in QUANTITIES}
+            drawn = {name: race.draws.rows[name].copy() for name in DRAWN_QUANTITIES}
             values["drawn"] = _masked(drawn, mask)
         return _masked(values, mask)
 
@@ -383,7 +392,7 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             "seeds": self.first_seeds,
             "reward": reward and [reward.remembered(one) for one in self._functions],
             "reward_sha256": reward and reward.sha256,
-            "observations": copied(self._obs),
+            "observations": copy_observations(self._obs),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -416,10 +425,10 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             self._functions = [self._reward.remember(*pair) for pair in memories]
         self.generators = copy.deepcopy(state["generators"])
         self.first_seeds = state["seeds"]
-        self._obs = copied(state["observations"])
+        self._obs = copy_observations(state["observations"])
 
     def _alike(self) -> dict[str, Any]:
-        own = self.config.model_dump(mode="json", include=set(ALIKE))
+        own = self.config.model_dump(mode="json", include=set(SHARED_CONFIG_FIELDS))
         return {"num_envs": self.num_envs, **own}
 
     def render(self) -> tuple[np.ndarray, ...] | None:
@@ -427,7 +436,7 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
         self._refuse_closed()
         if self.render_mode == "human":
             self.world.follow(0)
-            time.sleep(max(0.0, self._shown + 1.0 / CONTROL_RATE - time.perf_counter()))
+            time.sleep(max(0.0, self._shown + 1.0 / CONTROL_RATE_HZ - time.perf_counter()))
             self._shown = time.perf_counter()
         if self.render_mode != "rgb_array":
             return None
@@ -436,7 +445,7 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
     def picture(self, car: int) -> np.ndarray:
         """Return a chase view of one car and of all that it meets, (480, 640, 3) uint8."""
         from racer.rendering.car_model import livery
-        from racer.rendering.chase_view import Actor, ChaseView, bots
+        from racer.rendering.chase_view import ChaseView, DrawnCar, drawn_bots
 
         race, state, waiting = self.race, self.world.state, self.race.is_waiting
         track = int(race.road[car]) // 2
@@ -448,13 +457,13 @@ class RacerVectorEnv(Rebuilt, VectorEnv):  # pyright: ignore[reportIncompatibleV
             paint = [livery(i) for i in range(self.num_envs)]
             shown = np.union1d(shown, np.flatnonzero(race.ending == Ending.RUNNING))
         cars = [
-            Actor(state.body[i], float(state.steering[i]), paint[i], is_ghost=bool(waiting[i]))
+            DrawnCar(state.body[i], float(state.steering[i]), paint[i], is_ghost=bool(waiting[i]))
             for i in shown.tolist()
         ]
         count = race.objects.count
         boxes, colours = self.world.boxes[car, :count], race.colours[car, :count]
         if race.objects.is_moving:
-            cars += bots(boxes, self.car, before=len(set(paint)))
+            cars += drawn_bots(boxes, self.car, before=len(set(paint)))
             boxes, colours = boxes[:0], colours[:0]
         picture = self._views[track].frame(state.body[car], cars, boxes, colours)
         return np.ascontiguousarray(picture[..., :3])
@@ -491,5 +500,5 @@ def _each(observations: Observations, chosen: np.ndarray) -> np.ndarray:
     """The observations of some cars, as `SyncVectorEnv` gives them: (n,) objects, else None."""
     each = np.full(len(chosen), None, dtype=object)
     for car in np.flatnonzero(chosen).tolist():
-        each[car] = of_car(observations, car)
+        each[car] = observation_of_car(observations, car)
     return each

@@ -1,29 +1,35 @@
 """Drives a policy over a track and says what it did. Training curves and the board share it."""
 
-from racer.evaluation.evaluate import FAILURES, Driver, Policy, judge, judge_together
+from racer.evaluation.evaluate import (
+    POLICY_FAILURES,
+    Driver,
+    Policy,
+    evaluate_alone,
+    evaluate_together,
+)
 from racer.evaluation.lap_result import LapResult
 from racer.evaluation.race_entries import (
-    home_race,
-    house_pilot,
-    in_process,
-    judge_entries,
+    controller_for,
+    evaluate_controller,
+    evaluate_entries,
     judge_entry,
-    judge_pilot,
-    race_rules,
+    make_race_rules,
+    policy_in_process,
+    race_of_training,
 )
 
 __all__ = [
-    "FAILURES",
+    "POLICY_FAILURES",
     "Driver",
     "LapResult",
     "Policy",
-    "home_race",
-    "house_pilot",
-    "in_process",
-    "judge",
-    "judge_entries",
+    "controller_for",
+    "evaluate_alone",
+    "evaluate_controller",
+    "evaluate_entries",
+    "evaluate_together",
     "judge_entry",
-    "judge_pilot",
-    "judge_together",
-    "race_rules",
+    "make_race_rules",
+    "policy_in_process",
+    "race_of_training",
 ]

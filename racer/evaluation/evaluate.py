@@ -9,18 +9,18 @@ import numpy as np
 
 from racer.car.action_space import ActionSpace
 from racer.car.spec import car_named
-from racer.controllers import Pilot
-from racer.envs import surroundings
+from racer.controllers import Controller
+from racer.envs import sensor_input
 from racer.errors import ConfigError, EntryError
-from racer.evaluation.lap_result import LapResult, Scene
-from racer.laptime import Limit, limit_of
+from racer.evaluation.lap_result import LapResult, RaceScene
+from racer.laptime import LapTimeLimit, committed_limit
 from racer.race import Ending, Race, RaceConfig
-from racer.sensors import Sensors, make_sensors, of_car
+from racer.sensors import Sensors, make_sensors, observation_of_car
 from racer.track import load_track
 
 Policy = Callable[[Any], np.ndarray]
 """Observations (1, ...), of several sensors a dict of them, to actions (1, ...)."""
-FAILURES = {"hang": "policy_hang", "memory": "policy_memory"}
+POLICY_FAILURES = {"hang": "policy_hang", "memory": "policy_memory"}
 """How a race ends where its policy fails with a code of `EntryError`; others: policy_crash."""
 
 
@@ -32,7 +32,7 @@ class Driver(NamedTuple):
     actions: ActionSpace
 
 
-def judge(
+def evaluate_alone(
     policy: Policy,
     sensor: Sensors,
     actions: ActionSpace,
@@ -55,11 +55,11 @@ def judge(
     Raises:
         RacerError: A track, car or number that cannot be used.
     """
-    return drive([Driver(policy, sensor, actions)], track, race, seed, car)[0]
+    return evaluate_drivers([Driver(policy, sensor, actions)], track, race, seed, car)[0]
 
 
-def judge_together(
-    drivers: Sequence[Driver | Pilot],
+def evaluate_together(
+    drivers: Sequence[Driver | Controller],
     track: str,
     race: RaceConfig,
     seed: int = 0,
@@ -79,18 +79,18 @@ def judge_together(
     Raises:
         RacerError: A track, car or number that cannot be used.
     """
-    return drive(drivers, track, race, seed, car, is_together=True)
+    return evaluate_drivers(drivers, track, race, seed, car, is_together=True)
 
 
-def drive(
-    drivers: Sequence[Driver | Pilot],
+def evaluate_drivers(
+    drivers: Sequence[Driver | Controller],
     track: str,
     rules: RaceConfig,
     seed: int,
     car: str,
     is_together: bool = False,
 ) -> list[LapResult]:
-    """Drive one race of one driver, or of several as `judge_together` does; see there."""
+    """Drive one race of one driver, or of several as `evaluate_together` does; see there."""
     if seed < 0:
         raise ConfigError(f"seed: {seed}; it must be 0 or more")
     road, spec, n = load_track(track), car_named(car), len(drivers)
@@ -106,22 +106,22 @@ def drive(
         seen = [suite.buffer(n) for suite in sensors]
         command, tapes = np.zeros((n, 2)), [_Tape(race, i) for i in range(n)]
         while (racing := np.flatnonzero(race.ending == Ending.RUNNING)).size:
-            around = surroundings(race)
+            around = sensor_input(race)
             for i in racing.tolist():
                 sensors[i].observe(around, np.array([i]), seen[i])
-                sight = of_car(seen[i], np.array([i]))
+                sight = observation_of_car(seen[i], np.array([i]))
                 try:
                     command[i] = tapes[i].command(drivers[i], sight, race, i)
                 except EntryError as problem:
                     tapes[i].failure = problem
                     race.ending[i] = Ending.IMMOBILISED  # so that its race ends here
             reached = race.step(command, generators).body.copy()
-            race.put_back(generators)
+            race.reset_to_track(generators)
             for i in racing.tolist():
                 tapes[i].add(race, i, reached[i])
         is_alone = not is_together and rules.start == "line" and rules.start_offset == 0.0
-        limit = limit_of(road, spec) if is_alone and rules.direction == "forward" else None
-        scenes = [None if is_together else Scene(road, rules, sees, car) for sees in carried]
+        limit = committed_limit(road, spec) if is_alone and rules.direction == "forward" else None
+        scenes = [None if is_together else RaceScene(road, rules, sees, car) for sees in carried]
         return [
             tape.result(race, i, seed + i, limit, scene)
             for i, (tape, scene) in enumerate(zip(tapes, scenes))
@@ -146,7 +146,7 @@ class _Tape:
         self._judged: list[tuple[float, int, int]] = []
         self._boxes: list[np.ndarray] = []
 
-    def command(self, driver: Driver | Pilot, sight: Any, race: Race, car: int) -> np.ndarray:
+    def command(self, driver: Driver | Controller, sight: Any, race: Race, car: int) -> np.ndarray:
         """What the driver asks for now, (2,); it is kept as the driver said it."""
         if not isinstance(driver, Driver):
             self._actions.append(driver.command(race.world.state, race.place, car))
@@ -178,7 +178,7 @@ class _Tape:
         self._boxes.append(race.world.boxes[car].copy())
 
     def result(
-        self, race: Race, car: int, seed: int, limit: Limit | None, scene: Scene | None
+        self, race: Race, car: int, seed: int, limit: LapTimeLimit | None, scene: RaceScene | None
     ) -> LapResult:
         progress, wheels, fault = np.array(self._judged).reshape(-1, 3).T
         return LapResult(
@@ -213,5 +213,5 @@ class _Tape:
 
     def _ending(self, race: Race, car: int) -> str:
         if self.failure:
-            return FAILURES.get(self.failure.code, "policy_crash")
+            return POLICY_FAILURES.get(self.failure.code, "policy_crash")
         return Ending(int(race.ending[car])).name.lower()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from racer import assets
-from racer.assets.document import read
+from racer.assets.document import read_document
 from racer.errors import TrackError
-from racer.evaluation import LapResult, home_race, judge_entries, race_rules
-from racer.tables import Column, FittedTable
-from racer.track.track_file import SETS, TrackFile
+from racer.evaluation import LapResult, evaluate_entries, make_race_rules, race_of_training
+from racer.tables import FittedTable, TableColumn
+from racer.track.track_file import TRACK_SETS, TrackFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,16 +19,19 @@ if TYPE_CHECKING:
     from racer.entries.package import Entry
 
 
-def tracks_of(chosen: str) -> list[str]:
+def tracks_in_set(chosen: str) -> list[str]:
     """Names of the shipped tracks of a set."""
     return [
         name
-        for name in assets.names("tracks")
-        if read(assets.find(name, "tracks", TrackError), TrackFile, TrackError).set == chosen
+        for name in assets.shipped_names("tracks")
+        if read_document(assets.find_file(name, "tracks", TrackError), TrackFile, TrackError).set
+        == chosen
     ]
 
 
-def tour(entry: Entry | str, laps: int = 3, seed: int = 0) -> Iterator[tuple[str, LapResult]]:
+def evaluate_all_tracks(
+    entry: Entry | str, laps: int = 3, seed: int = 0
+) -> Iterator[tuple[str, LapResult]]:
     """Each shipped track's set and what the judge saw there, one after another.
 
     An entry drives in the race that it was trained in, a pilot on an empty road.
@@ -38,13 +41,13 @@ def tour(entry: Entry | str, laps: int = 3, seed: int = 0) -> Iterator[tuple[str
         laps: Laps to drive on each track.
         seed: Seed of the environment.
     """
-    rules = race_rules(laps, like=home_race(entry))
-    for chosen in SETS:
-        for track in tracks_of(chosen):
-            yield chosen, judge_entries([entry], track, rules, seed)[0]
+    rules = make_race_rules(laps, like=race_of_training(entry))
+    for chosen in TRACK_SETS:
+        for track in tracks_in_set(chosen):
+            yield chosen, evaluate_entries([entry], track, rules, seed)[0]
 
 
-def summary(seen: list[tuple[str, LapResult]]) -> list[dict[str, Any]]:
+def summarize_by_set(seen: list[tuple[str, LapResult]]) -> list[dict[str, Any]]:
     """A set a row: its name, its `tracks`, the share of laps completed, and the `x_limit`.
 
     `completion` is the share of laps that were driven, `clean` the share of tracks on which the
@@ -52,7 +55,7 @@ def summary(seen: list[tuple[str, LapResult]]) -> list[dict[str, Any]]:
     None where there is none.
     """
     rows = []
-    for chosen in SETS:
+    for chosen in TRACK_SETS:
         results = [result for its_set, result in seen if its_set == chosen]
         known = [result.x_limit for result in results if result.x_limit]
         rows.append(
@@ -67,15 +70,15 @@ def summary(seen: list[tuple[str, LapResult]]) -> list[dict[str, Any]]:
     return rows
 
 
-def table(seen: list[tuple[str, LapResult]]) -> FittedTable:
+def generalisation_table(seen: list[tuple[str, LapResult]]) -> FittedTable:
     """Every track and, in bold, every set, for a person."""
     shown = FittedTable(
-        Column("set", "left", drop=1),
-        Column("track", "left", least=12),
-        *(Column(heading) for heading in ("laps", "x limit", "put back")),
+        TableColumn("set", "left", drop=1),
+        TableColumn("track", "left", least=12),
+        *(TableColumn(heading) for heading in ("laps", "x limit", "put back")),
         title=f"{seen[0][1].laps} laps of each track from a standing start",
     )
-    for row in summary(seen):
+    for row in summarize_by_set(seen):
         results = [result for its_set, result in seen if its_set == row["set"]]
         for result in results:
             laps = f"{result.laps_completed}/{result.laps}"

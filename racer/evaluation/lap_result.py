@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from racer.assets.notebook import Video, card
+from racer.assets.notebook import Video, html_card
 from racer.errors import RacerError
-from racer.laptime import Limit
+from racer.laptime import LapTimeLimit
 from racer.race import RaceConfig
 from racer.sensors import Sensors
 from racer.track import Track
@@ -19,11 +19,11 @@ from racer.track import Track
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CLEAN = "never off the road"
+CLEAN_WORDS = "never off the road"
 
 
 @dataclass(frozen=True)
-class Scene:
+class RaceScene:
     """What a picture or a film of a race shows beside what the car did.
 
     Attributes:
@@ -105,9 +105,9 @@ class LapResult:
     fault: np.ndarray
     boxes: np.ndarray
     colours: np.ndarray
-    limit: Limit | None = None
+    limit: LapTimeLimit | None = None
     failure: str = ""
-    scene: Scene | None = field(default=None, compare=False)
+    scene: RaceScene | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"<LapResult {self.track}: {self.summary}>"
@@ -125,10 +125,12 @@ class LapResult:
             **({"failure": self.failure} if self.failure else {}),
         }
         if self.scene is None or not len(self.time):
-            return card(self.track, rows)
+            return html_card(self.track, rows)
         picture = RoadMap(self._road)
         picture.line(self.xy, self.speed, *np.percentile(self.speed, [5, 95]).tolist())
-        return card(" on ".join(filter(None, [self.scene.name, self.track])), rows, picture.svg())
+        return html_card(
+            " on ".join(filter(None, [self.scene.name, self.track])), rows, picture.svg()
+        )
 
     @property
     def summary(self) -> str:
@@ -146,7 +148,9 @@ class LapResult:
             )
             if count > 0
         ]
-        return f"{self.laps_completed} of {self.laps} laps{times}, {', '.join(faults) or CLEAN}"
+        return (
+            f"{self.laps_completed} of {self.laps} laps{times}, {', '.join(faults) or CLEAN_WORDS}"
+        )
 
     def plot(self) -> Figure:
         """Return a picture of the driven line, coloured by speed, which a notebook shows.
@@ -154,10 +158,10 @@ class LapResult:
         Raises:
             RacerError: The result has no scene.
         """
-        from racer.rendering.line_plots import driven_line
+        from racer.rendering.line_plots import plot_driven_line
 
         title = " on ".join(filter(None, [self._shown.name, self.track]))
-        return driven_line(self._road, self.xy, self.speed, f"{title}: {self.summary}")
+        return plot_driven_line(self._road, self.xy, self.speed, f"{title}: {self.summary}")
 
     def video(
         self, path: Path | str | None = None, size: str | None = None, rate: float = 25.0
@@ -172,15 +176,15 @@ class LapResult:
         Raises:
             RacerError: The result has no scene, a value cannot be used, or the file not written.
         """
-        from racer.rendering.race_video import film
-        from racer.rendering.video_format import size_of
+        from racer.rendering.race_video import write_race_video
+        from racer.rendering.video_format import video_size
 
         scene = self._shown
         with tempfile.TemporaryDirectory() as folder:
             to = Path(folder) / "race.mp4" if path is None else Path(path)
             names = [scene.name] if scene.name else []
-            pixels = size_of(size, to)
-            film(
+            pixels = video_size(size, to)
+            write_race_video(
                 to,
                 scene.track,
                 [self],
@@ -195,7 +199,7 @@ class LapResult:
         return shown if path is not None else Video(shown.content)
 
     @property
-    def _shown(self) -> Scene:
+    def _shown(self) -> RaceScene:
         if self.scene is None:
             raise RacerError(
                 "this result holds no scene to draw: it is one of a race of several cars, or was "

@@ -1,5 +1,5 @@
 """The least lap time of a track for a car: a bound to stand beside every lap time."""
 
-from racer.laptime.lap_time_limit import Limit, limit_of, solve
+from racer.laptime.lap_time_limit import LapTimeLimit, committed_limit, solve_lap_time_limit
 
-__all__ = ["Limit", "limit_of", "solve"]
+__all__ = ["LapTimeLimit", "committed_limit", "solve_lap_time_limit"]

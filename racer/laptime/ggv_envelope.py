@@ -11,7 +11,7 @@ from racer.car.spec import GRAVITY, CarSpec
 
 
 @dataclass(frozen=True)
-class Envelope:
+class GGVEnvelope:
     """The accelerations that a car can reach, so that no car of `car.forces` leaves them.
 
     Grip: friction falls with load, so moving load between the wheels only costs; the tyres
@@ -69,10 +69,10 @@ class Envelope:
         return self.speed_limit * (1.0 + self.drift * need**6)
 
 
-def envelope_of(spec: CarSpec) -> Envelope:
+def ggv_envelope(spec: CarSpec) -> GGVEnvelope:
     """The envelope that bounds every drive of a car."""
     grip = spec.friction * GRAVITY
-    return Envelope(
+    return GGVEnvelope(
         grip=grip,
         drive=spec.drive_acceleration,
         brake=grip,
@@ -85,8 +85,8 @@ def envelope_of(spec: CarSpec) -> Envelope:
     )
 
 
-def careful(spec: CarSpec, share: float, braking: float) -> Envelope:
+def scaled_envelope(spec: CarSpec, share: float, braking: float) -> GGVEnvelope:
     """What a driver asks who keeps to a share of grip and drive, and another of the brakes."""
-    whole = envelope_of(spec)
+    whole = ggv_envelope(spec)
     brake = min(spec.brake_acceleration, whole.grip)
     return replace(whole, grip=share * whole.grip, brake=braking * brake, drive=share * whole.drive)

@@ -12,22 +12,28 @@ import numpy as np
 
 from racer import assets
 from racer.car.spec import CarSpec
-from racer.laptime.ggv_envelope import envelope_of
-from racer.laptime.minimum_time import Lap, flying_lap, standing_lap
-from racer.laptime.racing_line import corridor, gates, reach, resampled, smooth_line
-from racer.laptime.speed_profile import lap_time, profile
+from racer.laptime.ggv_envelope import ggv_envelope
+from racer.laptime.minimum_time import FastestLap, flying_lap, standing_lap
+from racer.laptime.racing_line import (
+    border_overhang,
+    drivable_corridor,
+    make_gates,
+    resample_line,
+    smooth_line,
+)
+from racer.laptime.speed_profile import lap_time, speed_profile
 from racer.track import Track
 
-SPACING = 0.05
+GATE_SPACING_M = 0.05
 """From gate to gate [m], about; the margin is the change from twice of it."""
-FILE = "tracks/limits.json"
+LIMITS_FILE = "tracks/limits.json"
 """Where the limits of the shipped tracks are, written by `scripts/limits.py`."""
-VERSION = 1
+LIMITS_VERSION = 1
 """Raised with every change of the model, so that older limits are stale."""
 
 
 @dataclass(frozen=True)
-class Limit:
+class LapTimeLimit:
     """The least times of a point mass in the car's friction circle, on any line it may take.
 
     Attributes:
@@ -53,71 +59,71 @@ class Limit:
         return self.standing + (laps - 1) * self.flying
 
 
-class Solution(NamedTuple):
+class LapTimeSolution(NamedTuple):
     """A limit and the laps that it was taken from."""
 
-    limit: Limit
-    flying: Lap
-    standing: Lap
+    limit: LapTimeLimit
+    flying: FastestLap
+    standing: FastestLap
 
 
-def solve(track: Track, spec: CarSpec) -> Solution:
+def solve_lap_time_limit(track: Track, spec: CarSpec) -> LapTimeSolution:
     """The limit of any track for a car, in seconds; wants CasADi.
 
     Raises:
         RacerError: CasADi is missing, or the road is too narrow or too folded for the car.
     """
-    envelope, room = envelope_of(spec), corridor(track, reach(spec))
+    envelope, room = ggv_envelope(spec), drivable_corridor(track, border_overhang(spec))
     line = smooth_line(track, room)
-    qss, speed = quasi_steady(line, spec)
+    qss, speed = quasi_steady_lap(line, spec)
     laps = []
-    for spacing in (2 * SPACING, SPACING):
-        across = gates(track, room, line, spacing)
+    for spacing in (2 * GATE_SPACING_M, GATE_SPACING_M):
+        across = make_gates(track, room, line, spacing)
         share = np.arange(len(across.middle)) / len(across.middle)
         begin = 0.9 * np.interp(share, np.arange(len(speed)) / len(speed), speed)
         laps += [flying_lap(across, envelope, begin), standing_lap(track, across, envelope, begin)]
     *coarse, flying, standing = laps
     changes = [abs(a.time / b.time - 1.0) for a, b in zip(coarse, (flying, standing))]
-    return Solution(
-        Limit(
+    return LapTimeSolution(
+        LapTimeLimit(
             track=track.name,
             car=spec.name,
             flying=round(flying.time, 4),
             standing=round(standing.time, 4),
             qss=round(qss, 4),
             margin=round(max(changes), 5),
-            digest=digest_of(track, spec),
+            digest=limit_digest(track, spec),
         ),
         flying,
         standing,
     )
 
 
-def quasi_steady(line: np.ndarray, spec: CarSpec) -> tuple[float, np.ndarray]:
+def quasi_steady_lap(line: np.ndarray, spec: CarSpec) -> tuple[float, np.ndarray]:
     """A flying lap's time [s] on a closed line (M, 2), and the speeds (N,) [m/s] of even points."""
-    xy, _, bend = resampled(line, SPACING)
+    xy, _, bend = resample_line(line, GATE_SPACING_M)
     step = float(np.hypot(*(xy[1] - xy[0])))
-    speed = profile(bend, step, envelope_of(spec))
+    speed = speed_profile(bend, step, ggv_envelope(spec))
     return lap_time(speed, step), speed
 
 
-def digest_of(track: Track, spec: CarSpec) -> str:
+def limit_digest(track: Track, spec: CarSpec) -> str:
     """What changes with the road, with what the car can do or with the model: 16 digits."""
     rings = [track.centre, track.left, track.right]
-    text = json.dumps([VERSION, asdict(envelope_of(spec)), reach(spec)])
+    text = json.dumps([LIMITS_VERSION, asdict(ggv_envelope(spec)), border_overhang(spec)])
     # To a tenth of a millimetre: the fit's last digits differ between machines.
     shape = np.rint(np.vstack(rings) * 1e4).astype(np.int64).tobytes()
     return hashlib.sha256(text.encode() + shape).hexdigest()[:16]
 
 
-def limit_of(track: Track, spec: CarSpec) -> Limit | None:
+def committed_limit(track: Track, spec: CarSpec) -> LapTimeLimit | None:
     """The committed limit, at once; None where there is none, or the track or car has changed."""
     row = _committed().get((track.name, spec.name))
-    return row if row and row.digest == digest_of(track, spec) else None
+    return row if row and row.digest == limit_digest(track, spec) else None
 
 
 @lru_cache(maxsize=1)
-def _committed() -> dict[tuple[str, str], Limit]:
-    path = assets.root() / FILE
+def _committed() -> dict[tuple[str, str], LapTimeLimit]:
+    path = assets.assets_root() / LIMITS_FILE
     rows: list[dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else []
-    return {(row["track"], row["car"]): Limit(**row) for row in rows}
+    return {(row["track"], row["car"]): LapTimeLimit(**row) for row in rows}

@@ -9,19 +9,19 @@ from scipy.ndimage import maximum_filter1d
 
 from racer.assets.extras import how_to_install
 from racer.errors import RacerError
-from racer.laptime.ggv_envelope import Envelope
+from racer.laptime.ggv_envelope import GGVEnvelope
 from racer.laptime.racing_line import Gates
 from racer.track import Track
 
-SLOWEST = 0.05
+MIN_GATE_SPEED = 0.05
 """Least speed at a gate [m/s], for the solver alone."""
-STEEPEST = 10.0
+MAX_CURVATURE = 10.0
 """Sharpest bend of the line [1/m], for the solver alone."""
-NEAR = 1.0
+SLIDE_RANGE_M = 1.0
 """How far from a bend [m] a car may still slide as in it."""
 
 
-class Lap(NamedTuple):
+class FastestLap(NamedTuple):
     """The fastest lap that was found."""
 
     time: float
@@ -32,7 +32,7 @@ class Lap(NamedTuple):
     """How fast [m/s], (N + 1,)."""
 
 
-def flying_lap(across: Gates, envelope: Envelope, speed: np.ndarray) -> Lap:
+def flying_lap(across: Gates, envelope: GGVEnvelope, speed: np.ndarray) -> FastestLap:
     """The fastest lap after a lap of run-up, whatever comes after it.
 
     A lap that must end as it began would be slower than the last one of a race, which need not
@@ -47,7 +47,9 @@ def flying_lap(across: Gates, envelope: Envelope, speed: np.ndarray) -> Lap:
     return problem.solve(np.concatenate([speed, speed, speed[:1]]))
 
 
-def standing_lap(track: Track, across: Gates, envelope: Envelope, speed: np.ndarray) -> Lap:
+def standing_lap(
+    track: Track, across: Gates, envelope: GGVEnvelope, speed: np.ndarray
+) -> FastestLap:
     """The fastest lap from rest on the start line, on the centre line and along it.
 
     Args:
@@ -84,7 +86,7 @@ class _Problem:
     are Cartesian, so there are no coordinates along a line that could fold.
     """
 
-    def __init__(self, across: Gates, envelope: Envelope, run_up: int = 0) -> None:
+    def __init__(self, across: Gates, envelope: GGVEnvelope, run_up: int = 0) -> None:
         self._ca = ca = _casadi()
         self.across, self.envelope, self._run_up = across, envelope, run_up
         count = len(across.middle)
@@ -96,11 +98,17 @@ class _Problem:
         self._first = [across.angle, across.bend, chord]
         wide = np.full(count, np.pi)
         fast = np.full(count, 1.0)
-        self._low = [across.low, across.angle - wide, -STEEPEST * fast, SLOWEST * fast, 0.2 * chord]
+        self._low = [
+            across.low,
+            across.angle - wide,
+            -MAX_CURVATURE * fast,
+            MIN_GATE_SPEED * fast,
+            0.2 * chord,
+        ]
         self._high = [
             across.high,
             across.angle + wide,
-            STEEPEST * fast,
+            MAX_CURVATURE * fast,
             envelope.no_load * fast,
             5.0 * chord,
         ]
@@ -112,7 +120,7 @@ class _Problem:
             bound[1] = np.concatenate([[heading], bound[1][1:]])
             bound[3] = np.concatenate([[0.0], bound[3][1:]])
 
-    def solve(self, v: np.ndarray) -> Lap:
+    def solve(self, v: np.ndarray) -> FastestLap:
         """The optimum found from driving the middles at v [m/s]."""
         ca, (time, equal, held) = self._ca, self._written()
         problem = {
@@ -134,7 +142,7 @@ class _Problem:
         speed, leg = x[3 * count : 4 * count], x[4 * count :]
         spent = 2.0 * leg / (speed[1:] + speed[:-1])
         lap = slice(self._run_up, None)
-        return Lap(float(spent[lap].sum()), self.across.at(x[:count])[lap], speed[lap])
+        return FastestLap(float(spent[lap].sum()), self.across.at(x[:count])[lap], speed[lap])
 
     def _written(self) -> tuple[Any, Any, Any]:
         """The time [s], what must be 0, and what must not be above 0.
@@ -170,9 +178,9 @@ class _Problem:
 
 
 def _widest(across: Gates) -> np.ndarray:
-    """The sharpest bend of the middles within `NEAR` of each gate [1/m], (N,)."""
+    """The sharpest bend of the middles within `SLIDE_RANGE_M` of each gate [1/m], (N,)."""
     step = np.hypot(*(across.middle[1] - across.middle[0]))
-    size = 2 * int(np.ceil(NEAR / step)) + 1
+    size = 2 * int(np.ceil(SLIDE_RANGE_M / step)) + 1
     return maximum_filter1d(np.abs(across.bend), size, mode="wrap")
 
 

@@ -15,13 +15,13 @@ from racer.car.spec import CarSpec
 from racer.errors import TrackError
 from racer.track import Track
 
-COARSE = 0.2
+COARSE_GATE_SPACING_M = 0.2
 """From gate to gate [m], about, where the line of least curvature is sought."""
-ROUNDS = 4
+LINE_ITERATIONS = 4
 """Times that line is sought, each time across gates square to the last."""
-BLEND = 0.7
+GATE_BLEND_M = 0.7
 """Way [m] on which the gates turn from the start line to square to the line."""
-ROOM = 0.95
+GATE_RADIUS_SHARE = 0.95
 """Largest way along a gate as a share of the line's radius, so that gates do not cross."""
 
 
@@ -50,12 +50,12 @@ class Gates:
         return self.middle + n[:, None] * self.across
 
 
-def reach(spec: CarSpec) -> float:
+def border_overhang(spec: CarSpec) -> float:
     """How far beyond the border the centre of mass may be with a wheel centre on the road [m]."""
     return float(np.hypot(max(spec.to_front_axle, spec.to_rear_axle), spec.tread / 2))
 
 
-def corridor(track: Track, beyond: float) -> Polygon:
+def drivable_corridor(track: Track, beyond: float) -> Polygon:
     """All points within `beyond` [m] of the road; of those that far inside where it is below 0."""
     rings = sorted((Polygon(track.left), Polygon(track.right)), key=lambda ring: ring.area)
     wide = Polygon(rings[1].exterior, [rings[0].exterior]).buffer(beyond, quad_segs=32)
@@ -67,7 +67,7 @@ def corridor(track: Track, beyond: float) -> Polygon:
     return wide
 
 
-def gates(track: Track, room: Polygon, line: np.ndarray, spacing: float) -> Gates:
+def make_gates(track: Track, room: Polygon, line: np.ndarray, spacing: float) -> Gates:
     """Gates about every `spacing` [m], square to a closed line (M, 2) that the car could take.
 
     Args:
@@ -86,11 +86,11 @@ def gates(track: Track, room: Polygon, line: np.ndarray, spacing: float) -> Gate
     ahead, behind = track.heading[0], track.heading[-1]
     start = behind + 0.5 * _wrapped(ahead - behind)
     away = np.minimum(at, s[-1] - at)
-    turned = angle + _wrapped(start - angle[0]) * np.exp(-((away / BLEND) ** 2))
+    turned = angle + _wrapped(start - angle[0]) * np.exp(-((away / GATE_BLEND_M) ** 2))
     across = np.stack([-np.sin(turned), np.cos(turned)], axis=1)
     low, high = _ends(room, middle, across)
     widest = float(track.width.max()) + 2.0
-    radius = ROOM / np.maximum(np.abs(bend), ROOM / widest)
+    radius = GATE_RADIUS_SHARE / np.maximum(np.abs(bend), GATE_RADIUS_SHARE / widest)
     low = np.maximum(low, np.where(bend < 0.0, -radius, -widest))
     high = np.minimum(high, np.where(bend > 0.0, radius, widest))
     return Gates(middle, across, low, high, np.unwrap(angle), bend)
@@ -143,8 +143,8 @@ def smooth_line(track: Track, room: Polygon, pull: float = 0.0) -> np.ndarray:
             suit a car that its top speed holds back.
     """
     line = track.centre
-    for _ in range(ROUNDS):
-        across = gates(track, room, line, COARSE)
+    for _ in range(LINE_ITERATIONS):
+        across = make_gates(track, room, line, COARSE_GATE_SPACING_M)
         count = len(across.middle)
         step = np.hypot(*(across.middle[1] - across.middle[0]))
         ahead = sparse.csr_array(np.roll(np.eye(count), 1, axis=1))
@@ -186,7 +186,7 @@ def _boxed(
     return x
 
 
-def resampled(line: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def resample_line(line: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Even points about every `spacing` [m] along a closed line (M, 2).
 
     Returns:

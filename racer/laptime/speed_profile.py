@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from racer.laptime.ggv_envelope import Envelope
+from racer.laptime.ggv_envelope import GGVEnvelope
 
 
-def profile(curvature: np.ndarray, step: float, envelope: Envelope) -> np.ndarray:
+def speed_profile(curvature: np.ndarray, step: float, envelope: GGVEnvelope) -> np.ndarray:
     """Highest speed [m/s] at each of N even points of a closed line, lap after lap, (N,).
 
     A point's speed is what grip and motor allow in its bend, what can be reached from the point
@@ -33,7 +33,7 @@ def profile(curvature: np.ndarray, step: float, envelope: Envelope) -> np.ndarra
     return speed
 
 
-def _ceiling(curvature: np.ndarray, envelope: Envelope) -> np.ndarray:
+def _ceiling(curvature: np.ndarray, envelope: GGVEnvelope) -> np.ndarray:
     """What a bend alone allows [m/s], (N,)."""
     bend = np.maximum(np.abs(curvature), 1e-9)
     return np.minimum(np.sqrt(envelope.grip / bend), envelope.top_speed(bend))

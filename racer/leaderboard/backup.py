@@ -11,15 +11,15 @@ import zipfile
 from pathlib import Path
 
 from racer.errors import BoardError
-from racer.leaderboard.store import HOUSE, Store
+from racer.leaderboard.store import HOUSE_DIGEST, BoardStore
 
-DATABASE = "board.sqlite3"
-MAX_BYTES = 64_000_000_000
+DATABASE_FILE = "board.sqlite3"
+MAX_BACKUP_BYTES = 64_000_000_000
 """The most bytes of a board that is restored."""
 _MEMBER = re.compile(r"entries/([0-9a-f]{64})\.entry\.zip|replays/([0-9a-f]{64})\.replay")
 
 
-def backup(store: Store, path: Path) -> int:
+def write_backup(store: BoardStore, path: Path) -> int:
     """Write a board into one file, whole or not at all, while others may go on adding.
 
     Returns:
@@ -33,11 +33,11 @@ def backup(store: Store, path: Path) -> int:
     beside = path.with_name(f".{path.name}.part")
     try:
         with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / DATABASE
+            copy = Path(folder) / DATABASE_FILE
             store.snapshot(copy)
-            rows = Store(folder).every_row()
+            rows = BoardStore(folder).every_row()
             with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
-                archive.write(copy, DATABASE)
+                archive.write(copy, DATABASE_FILE)
                 for kept in sorted(_kept(store, rows)):
                     archive.write(kept, f"{kept.parent.name}/{kept.name}")
         with beside.open("rb") as file:
@@ -51,7 +51,7 @@ def backup(store: Store, path: Path) -> int:
     return len(rows)
 
 
-def restore(path: Path, folder: Path) -> Store:
+def restore_backup(path: Path, folder: Path) -> BoardStore:
     """Make a board again from a backup, in a folder where no board is.
 
     Every package and replay must have the digest that it is named by, and the chain must hold.
@@ -66,7 +66,7 @@ def restore(path: Path, folder: Path) -> Store:
     try:
         beside.mkdir(parents=True)
         _unpack(path, beside)
-        _check(Store(beside), path)
+        _check(BoardStore(beside), path)
         if folder.exists():
             folder.rmdir()
         os.replace(beside, folder)
@@ -74,12 +74,12 @@ def restore(path: Path, folder: Path) -> Store:
         raise BoardError(f"{path}: cannot be restored: {problem}") from problem
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return Store(folder)
+    return BoardStore(folder)
 
 
-def _kept(store: Store, rows: list) -> set[Path]:
+def _kept(store: BoardStore, rows: list) -> set[Path]:
     """The packages and replays that rows speak of."""
-    entries = {row.entry_sha256 for row in rows} - {HOUSE}
+    entries = {row.entry_sha256 for row in rows} - {HOUSE_DIGEST}
     replays = {run["replay"] for row in rows for run in row.runs if run.get("replay")}
     return {store.entry_path(one) for one in entries} | {store.replay_path(one) for one in replays}
 
@@ -87,11 +87,14 @@ def _kept(store: Store, rows: list) -> set[Path]:
 def _unpack(path: Path, folder: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
-        if DATABASE not in archive.namelist() or sum(one.file_size for one in infos) > MAX_BYTES:
+        if (
+            DATABASE_FILE not in archive.namelist()
+            or sum(one.file_size for one in infos) > MAX_BACKUP_BYTES
+        ):
             raise BoardError(f"{path}: no backup of a board; `racer board backup FILE` makes one")
         for info in infos:
             named = _MEMBER.fullmatch(info.filename)
-            if info.filename != DATABASE and not named:
+            if info.filename != DATABASE_FILE and not named:
                 raise BoardError(f"{path}: holds {info.filename!r}, which no backup of a board has")
             place = folder / info.filename
             place.parent.mkdir(exist_ok=True)
@@ -111,7 +114,7 @@ def _check_digest(place: Path, digest: str, path: Path) -> None:
         )
 
 
-def _check(store: Store, path: Path) -> None:
+def _check(store: BoardStore, path: Path) -> None:
     if fault := store.chain().fault:
         raise BoardError(f"{path}: {fault}; take another backup")
     missing = [one for one in _kept(store, store.every_row()) if not one.is_file()]

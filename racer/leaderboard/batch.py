@@ -16,19 +16,19 @@ from typing import Any, NamedTuple, TypeVar
 from racer.entries.package import read_entry
 from racer.errors import BoardError, EntryError, RacerError
 from racer.leaderboard import batch_worker
-from racer.leaderboard.batch_worker import Heat, Outcome, Results
-from racer.leaderboard.season import Run, Season
-from racer.leaderboard.store import Store
-from racer.leaderboard.submissions import Row, board_name
+from racer.leaderboard.batch_worker import JobOutcome, RaceJob, ResultCache
+from racer.leaderboard.season import Season, SeasonRun
+from racer.leaderboard.store import BoardStore
+from racer.leaderboard.submissions import Submission, board_name
 from racer.leaderboard.verification import refuse_misfit, refuse_other_roads
 
 Key = TypeVar("Key", bound=Hashable)
-Tell = Callable[[int, int], None]
-SUFFIX = ".entry.zip"
+ProgressCallback = Callable[[int, int], None]
+ENTRY_SUFFIX = ".entry.zip"
 
 
 @dataclass
-class Summary:
+class BatchSummary:
     """What a run over many entries came to.
 
     Attributes:
@@ -44,7 +44,7 @@ class Summary:
     """
 
     workers: int
-    added: list[Row] = field(default_factory=list)
+    added: list[Submission] = field(default_factory=list)
     there: list[str] = field(default_factory=list)
     named: dict[str, str] = field(default_factory=dict)
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -74,13 +74,13 @@ def processors() -> int:
 
 
 def run_season(
-    store: Store,
+    store: BoardStore,
     season: Season,
     folder: Path,
     secret: str | None = None,
     workers: int | None = None,
-    tell: Tell = lambda done, all: None,
-) -> Summary:
+    tell: ProgressCallback = lambda done, all: None,
+) -> BatchSummary:
     """Judge every entry of a folder on every run of a season, and add rows for them.
 
     A row has the name in the entry's manifest. Where several entries of the folder have the same
@@ -106,7 +106,7 @@ def run_season(
     runs = season.runs(secret)
     if workers is not None and workers < 1:
         raise BoardError(f"workers: {workers}; it must be 1 or more")
-    summary, results = Summary(workers or processors()), Results(store)
+    summary, results = BatchSummary(workers or processors()), ResultCache(store)
     known = {row.name for row in store.rows(season)}
     racers = _racers(folder, season, known, summary)
     pool = _Pool(summary)
@@ -124,15 +124,15 @@ def run_season(
 class _Pool:
     """Processes that are started when the first work comes."""
 
-    def __init__(self, summary: Summary) -> None:
+    def __init__(self, summary: BatchSummary) -> None:
         self.summary, self._began = summary, 0.0
         self._pool: ProcessPoolExecutor | None = None
 
     def each(
         self,
-        work: Callable[..., Outcome],
+        work: Callable[..., JobOutcome],
         given: dict[Key, tuple],
-        done: Callable[[Key, Outcome], Any],
+        done: Callable[[Key, JobOutcome], Any],
     ) -> None:
         """Do all the work, and say of each piece as soon as it is done what came of it."""
         if not given:
@@ -144,7 +144,7 @@ class _Pool:
                 self.summary.workers, mp_context=context, initializer=batch_worker.begin_worker
             )
         try:
-            futures: dict[Future[Outcome], Key] = {
+            futures: dict[Future[JobOutcome], Key] = {
                 self._pool.submit(work, *arguments): key for key, arguments in given.items()
             }
             for future in as_completed(futures):
@@ -162,9 +162,9 @@ class _Pool:
             self._pool.shutdown(cancel_futures=True)
 
 
-def _racers(folder: Path, season: Season, known: set[str], summary: Summary) -> list[_Racer]:
+def _racers(folder: Path, season: Season, known: set[str], summary: BatchSummary) -> list[_Racer]:
     """The files that hold an entry for the season; the others are refused."""
-    paths = sorted(folder.glob(f"*{SUFFIX}"))
+    paths = sorted(folder.glob(f"*{ENTRY_SUFFIX}"))
     if not paths:
         raise BoardError(f"{folder}: no file there ends with .entry.zip; name a folder of entries")
     found: dict[str, _Racer] = {}
@@ -184,9 +184,9 @@ def _racers(folder: Path, season: Season, known: set[str], summary: Summary) -> 
     return _named(list(found.values()), known, summary)
 
 
-def _named(racers: list[_Racer], known: set[str], summary: Summary) -> list[_Racer]:
+def _named(racers: list[_Racer], known: set[str], summary: BatchSummary) -> list[_Racer]:
     """The racers under the names that the board gives them; those whose name does not fit go."""
-    stems = {one: _composed(one.path.name.removesuffix(SUFFIX)) for one in racers}
+    stems = {one: _composed(one.path.name.removesuffix(ENTRY_SUFFIX)) for one in racers}
     names = {one: stems[one] if stems[one] in known else _composed(one.name) for one in racers}
     while doubled := [
         one
@@ -211,7 +211,7 @@ def _composed(name: str) -> str:
 
 
 def _check(
-    pool: _Pool, results: Results, racers: list[_Racer], summary: Summary
+    pool: _Pool, results: ResultCache, racers: list[_Racer], summary: BatchSummary
 ) -> dict[_Racer, str]:
     """How strong the box of each entry is that passed the check."""
     boxes = {}
@@ -219,31 +219,31 @@ def _check(
         if kept := results.find(batch_worker.check_key(racer.sha256)):
             boxes[racer] = kept["box"]
 
-    def done(racer: _Racer, outcome: Outcome) -> None:
+    def done(racer: _Racer, outcome: JobOutcome) -> None:
         if outcome.code:
             summary.refused[racer.path.name] = (outcome.code, outcome.said)
             return
         boxes[racer] = results.keep(batch_worker.check_key(racer.sha256), outcome)["box"]
 
     todo = {one: (str(one.path), one.sha256) for one in racers if one not in boxes}
-    pool.each(batch_worker.check, todo, done)
+    pool.each(batch_worker.run_check_job, todo, done)
     return boxes
 
 
 def _race(
     pool: _Pool,
-    results: Results,
+    results: ResultCache,
     racers: list[_Racer],
     season: Season,
-    runs: list[Run],
-    tell: Tell,
+    runs: list[SeasonRun],
+    tell: ProgressCallback,
 ) -> dict[_Racer, list[dict[str, Any]]]:
     """What each run came to of those entries of which none was refused."""
     found: dict[tuple[_Racer, int], dict[str, Any]] = {}
-    todo: dict[tuple[_Racer, int], tuple[Heat]] = {}
+    todo: dict[tuple[_Racer, int], tuple[RaceJob]] = {}
     for racer in racers:
         for number, run in enumerate(runs):
-            heat = Heat(str(racer.path), racer.sha256, season, run, number)
+            heat = RaceJob(str(racer.path), racer.sha256, season, run, number)
             if kept := results.find(heat.key):
                 found[racer, number] = kept
             else:
@@ -252,7 +252,7 @@ def _race(
     summary.kept = len(found)
     tell(len(found), all_)
 
-    def done(of: tuple[_Racer, int], outcome: Outcome) -> None:
+    def done(of: tuple[_Racer, int], outcome: JobOutcome) -> None:
         summary.races += 1
         summary.race_s += outcome.took
         if outcome.code:
@@ -261,7 +261,7 @@ def _race(
             found[of] = results.keep(todo[of][0].key, outcome)
         tell(summary.kept + summary.races, all_)
 
-    pool.each(batch_worker.race, todo, done)
+    pool.each(batch_worker.run_race_job, todo, done)
     return {
         racer: [found[racer, number] for number in range(len(runs))]
         for racer in racers
@@ -270,12 +270,12 @@ def _race(
 
 
 def _add(
-    store: Store,
+    store: BoardStore,
     season: Season,
     racer: _Racer,
     runs: list[dict[str, Any]],
     box: str,
-    summary: Summary,
+    summary: BatchSummary,
 ) -> None:
     same = (racer.name, racer.sha256)
     if any((row.name, row.entry_sha256) == same and row.runs == runs for row in store.rows(season)):

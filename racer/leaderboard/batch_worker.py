@@ -17,31 +17,31 @@ from racer.assets.atomic import write_atomically
 from racer.entries.entry_check import check_entry
 from racer.entries.package import Entry, read_entry
 from racer.errors import BoardError, EntryError, RacerError
-from racer.leaderboard.fingerprint import fingerprint
-from racer.leaderboard.hash_chain import canonical
-from racer.leaderboard.season import Run, Season
-from racer.leaderboard.store import Store
-from racer.leaderboard.verification import drive, road_sha256
+from racer.leaderboard.fingerprint import platform_fingerprint
+from racer.leaderboard.hash_chain import canonical_json
+from racer.leaderboard.season import Season, SeasonRun
+from racer.leaderboard.store import BoardStore
+from racer.leaderboard.verification import evaluate_run, road_sha256
 
 
-class Heat(NamedTuple):
+class RaceJob(NamedTuple):
     """One race of one entry: what a worker is told, all of it."""
 
     path: str
     sha256: str
     season: Season
-    run: Run
+    run: SeasonRun
     number: int
 
     @property
     def key(self) -> str:
         """SHA-256 of all that the result depends on: entry, season, run, road and platform."""
         told = [self.sha256, self.season.digest, self.number, self.run.seed]
-        told += [_road_sha256(self.run.track), fingerprint()]
-        return hashlib.sha256(canonical(told).encode()).hexdigest()
+        told += [_road_sha256(self.run.track), platform_fingerprint()]
+        return hashlib.sha256(canonical_json(told).encode()).hexdigest()
 
 
-class Outcome(NamedTuple):
+class JobOutcome(NamedTuple):
     """What came of a piece of work, in plain values, which pass between processes.
 
     `code` is empty where it went well; else `said` tells why it was refused. `took` is its time
@@ -55,14 +55,14 @@ class Outcome(NamedTuple):
     content: bytes = b""
 
 
-class Results:
+class ResultCache:
     """What finished races came to, in files that are named by what they depend on.
 
     Args:
         store: The board, in whose folder they lie.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: BoardStore) -> None:
         self._store, self._folder = store, store.folder / "results"
         try:
             self._folder.mkdir(exist_ok=True)
@@ -80,13 +80,13 @@ class Results:
             return None
         return kept
 
-    def keep(self, key: str, outcome: Outcome) -> dict[str, Any]:
+    def keep(self, key: str, outcome: JobOutcome) -> dict[str, Any]:
         """Keep what came of a race, its replay first, and return it as a row keeps it."""
         value = outcome.value
         if outcome.content:
             value = value | {"replay": self._store.keep_replay(outcome.content)}
         try:
-            write_atomically(self._folder / f"{key}.json", canonical(value).encode())
+            write_atomically(self._folder / f"{key}.json", canonical_json(value).encode())
         except OSError as problem:
             raise BoardError(f"{self._folder}: cannot be written: {problem.strerror}") from problem
         return value
@@ -94,7 +94,9 @@ class Results:
 
 def check_key(sha256: str) -> str:
     """The key under which the check of an entry is kept."""
-    return hashlib.sha256(canonical(["check", sha256, fingerprint()]).encode()).hexdigest()
+    return hashlib.sha256(
+        canonical_json(["check", sha256, platform_fingerprint()]).encode()
+    ).hexdigest()
 
 
 def begin_worker() -> None:
@@ -110,29 +112,29 @@ def begin_worker() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def race(heat: Heat) -> Outcome:
+def run_race_job(heat: RaceJob) -> JobOutcome:
     """Judge one race, in a worker."""
     began = time.perf_counter()
     try:
-        figures, content = drive(heat.season, heat.run, _entry(heat.path, heat.sha256))
+        figures, content = evaluate_run(heat.season, heat.run, _entry(heat.path, heat.sha256))
     except RacerError as problem:
         return _refusal(problem, began)
-    return Outcome("", "", time.perf_counter() - began, figures, content)
+    return JobOutcome("", "", time.perf_counter() - began, figures, content)
 
 
-def check(path: str, sha256: str) -> Outcome:
+def run_check_job(path: str, sha256: str) -> JobOutcome:
     """Check an entry as `racer board check` does, in a worker."""
     began = time.perf_counter()
     try:
         box = check_entry(_entry(path, sha256)).box
     except RacerError as problem:
         return _refusal(problem, began)
-    return Outcome("", "", time.perf_counter() - began, {"box": box})
+    return JobOutcome("", "", time.perf_counter() - began, {"box": box})
 
 
-def _refusal(problem: RacerError, began: float) -> Outcome:
+def _refusal(problem: RacerError, began: float) -> JobOutcome:
     code = problem.code if isinstance(problem, EntryError | BoardError) else "board"
-    return Outcome(code, str(problem), time.perf_counter() - began, {})
+    return JobOutcome(code, str(problem), time.perf_counter() - began, {})
 
 
 @lru_cache(maxsize=2)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from racer.leaderboard.hash_chain import canonical
+from racer.leaderboard.hash_chain import canonical_json
 
-VERSION = 2
-KINDS = ("submission", "withdrawal", "dispute", "opening", "reveal")
+SCHEMA_VERSION = 2
+RECORD_KINDS = ("submission", "withdrawal", "dispute", "opening", "reveal")
 
 _TABLES = """
 CREATE TABLE record (
@@ -44,15 +44,15 @@ CREATE TRIGGER {table}_new BEFORE INSERT ON {table}
 WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})
 BEGIN SELECT RAISE(ABORT, 'a board is append-only: no REPLACE'); END;
 """
-_QUOTED = ", ".join(f"'{kind}'" for kind in KINDS)
-RECORDS = _TABLES.format(kinds=_QUOTED) + _GUARDS.format(table="record", key="id")
+_QUOTED = ", ".join(f"'{kind}'" for kind in RECORD_KINDS)
+CREATE_RECORDS = _TABLES.format(kinds=_QUOTED) + _GUARDS.format(table="record", key="id")
 """What version 1 did not have; its seasons stay as they are."""
-ALL = _SEASONS + _GUARDS.format(table="season", key="digest") + RECORDS
+CREATE_ALL = _SEASONS + _GUARDS.format(table="season", key="digest") + CREATE_RECORDS
 
 
-def as_version_2(result: dict[str, Any], entry_sha256: str, racer_version: str) -> str:
+def migrate_body_to_version_2(result: dict[str, Any], entry_sha256: str, racer_version: str) -> str:
     """The body of a submission that version 1 kept in columns of its own."""
-    return canonical(
+    return canonical_json(
         {
             "box": "none",
             "entry_sha256": entry_sha256,

@@ -10,18 +10,18 @@ from pathlib import Path
 
 from racer import __version__
 
-PACKAGES = ("pybullet", "numpy", "numba", "scipy", "onnxruntime")
+FINGERPRINT_PACKAGES = ("pybullet", "numpy", "numba", "scipy", "onnxruntime")
 _SHOWN = {"sse4_2", "avx", "avx2", "fma", "avx512f", "asimd", "sve"}
 
 
 @lru_cache(maxsize=1)
-def fingerprint() -> dict[str, str]:
+def platform_fingerprint() -> dict[str, str]:
     """The versions of racer, Python and what computes, and what the processor can do."""
     flags = _flags()
     return {
         "racer": __version__,
         "python": platform.python_version(),
-        **{package: _version(package) for package in PACKAGES},
+        **{package: _version(package) for package in FINGERPRINT_PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": " ".join(sorted(_SHOWN & flags)),
         "cpu_flags": hashlib.sha256(" ".join(sorted(flags)).encode()).hexdigest()[:16],

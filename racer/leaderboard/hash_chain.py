@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-FIRST = "0" * 64
+GENESIS_HASH = "0" * 64
 """Stands for the hash before the first record."""
 
 
 @dataclass(frozen=True)
-class Chain:
+class ChainReport:
     """What a walk along the chain found.
 
     Attributes:
@@ -27,20 +27,20 @@ class Chain:
     @property
     def head(self) -> str:
         """The last hash that holds. Whoever noted it down can tell if the board was rewritten."""
-        return self.hashes[-1] if self.hashes else FIRST
+        return self.hashes[-1] if self.hashes else GENESIS_HASH
 
 
-def chained(previous: str, record: dict[str, Any]) -> str:
+def chain_hash(previous: str, record: dict[str, Any]) -> str:
     """SHA-256 of the hash before it and a record's canonical JSON.
 
     Args:
-        previous: The hash of the record before, or `FIRST`.
+        previous: The hash of the record before, or `GENESIS_HASH`.
         record: Every column but the hash: id, created, kind, season_digest, name, about, body.
     """
-    return hashlib.sha256((previous + canonical(record)).encode()).hexdigest()
+    return hashlib.sha256((previous + canonical_json(record)).encode()).hexdigest()
 
 
-def canonical(value: Any) -> str:
+def canonical_json(value: Any) -> str:
     """JSON that is the same for the same value.
 
     Raises:
@@ -49,21 +49,23 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def walk(records: Iterable[tuple[dict[str, Any], str]], seasons: Mapping[str, str]) -> Chain:
+def check_chain(
+    records: Iterable[tuple[dict[str, Any], str]], seasons: Mapping[str, str]
+) -> ChainReport:
     """Check every hash, number and season's digest along the chain.
 
     Args:
-        records: Each record without its hash, as for `chained`, and its hash; in order.
+        records: Each record without its hash, as for `chain_hash`, and its hash; in order.
         seasons: The fields of each season as canonical JSON, by its digest.
     """
     hashes: list[str] = []
     for number, (record, kept) in enumerate(records, start=1):
         fields = seasons.get(record["season_digest"], "")
         if record["id"] != number:
-            return Chain(hashes, f"record {number} is missing")
+            return ChainReport(hashes, f"record {number} is missing")
         if hashlib.sha256(fields.encode()).hexdigest() != record["season_digest"]:
-            return Chain(hashes, f"the season of record {number} is not what its digest says")
-        if kept != chained(hashes[-1] if hashes else FIRST, record):
-            return Chain(hashes, f"record {number} was changed: its hash is another")
+            return ChainReport(hashes, f"the season of record {number} is not what its digest says")
+        if kept != chain_hash(hashes[-1] if hashes else GENESIS_HASH, record):
+            return ChainReport(hashes, f"record {number} was changed: its hash is another")
         hashes.append(kept)
-    return Chain(hashes, None)
+    return ChainReport(hashes, None)

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 SIOCGIFADDR = 0x8915
 """Linux's request for the IPv4 address of an interface (netdevice(7))."""
-ELSEWHERE = "192.0.2.1"
+OUTSIDE_ADDRESS = "192.0.2.1"
 """An address that is nobody's (RFC 5737), to ask which interface leads out of this machine."""
 
 
@@ -23,7 +23,7 @@ def network_addresses() -> list[str]:
                 asked = struct.pack("256s", name.encode()[:15])
                 found.append(socket.inet_ntoa(fcntl.ioctl(probe, SIOCGIFADDR, asked)[20:24]))
         with suppress(OSError):
-            probe.connect((ELSEWHERE, 9))  # sends nothing
+            probe.connect((OUTSIDE_ADDRESS, 9))  # sends nothing
             found.insert(0, probe.getsockname()[0])
     return [one for one in dict.fromkeys(found) if not ipaddress.ip_address(one).is_loopback]
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from racer.leaderboard.ranking import RANKED, every_entry, line_of
+from racer.leaderboard.ranking import TABLE_TIME_COLUMNS, rank_with_others, unranked_line
 from racer.leaderboard.season import Season
-from racer.leaderboard.submissions import Row, when
+from racer.leaderboard.submissions import Submission, utc_minute
 
 
 @dataclass(frozen=True)
-class Placing:
+class Placement:
     """Where a submission stands.
 
     Attributes:
@@ -24,7 +24,7 @@ class Placing:
         strangers: How many others have that name and another key, or none.
     """
 
-    row: Row
+    row: Submission
     place: dict[str, Any] | None
     line: dict[str, Any] | None
     count: int
@@ -32,14 +32,14 @@ class Placing:
     strangers: int
 
 
-def placing(rows: Sequence[Row], season: Season, row: Row) -> Placing:
+def placement_of(rows: Sequence[Submission], season: Season, row: Submission) -> Placement:
     """Where a submission stands among the rows of its season."""
-    lines = every_entry(rows, season)
+    lines = rank_with_others(rows, season)
     entries = {one.id: one.entry for one in rows}
     mine = [line for line in lines if (line["name"], line["signer"]) == row.competitor]
     standing = [line for line in lines if line["rank"] is not None]
     place = mine[0] if mine else None
-    return Placing(
+    return Placement(
         row=row,
         place=place,
         line=next((line for line in mine if entries[line["id"]] == row.entry), None),
@@ -51,17 +51,17 @@ def placing(rows: Sequence[Row], season: Season, row: Row) -> Placing:
     )
 
 
-def announced(season: Season, one: Placing) -> list[str]:
+def announcement(season: Season, one: Placement) -> list[str]:
     """What to say of a submission that was just added: its place, and who else has its name."""
     place, row = one.place, one.row
     if place is None or one.line is None:  # withdrawn by somebody else at this moment
         return [f"season {season.name}: {row.name} does not stand there; id {row.id}"]
     shared = f", shared with {one.shared}" if one.shared else ""
     said = f"season {season.name}: {row.name} is number {place['rank']} of {one.count}{shared}"
-    return [f"{said}, id {place['id']}", *notes(one)]
+    return [f"{said}, id {place['id']}", *submitter_notes(one)]
 
 
-def notes(one: Placing) -> list[str]:
+def submitter_notes(one: Placement) -> list[str]:
     """What else its submitter is to know: which entry counts, and who else has the name."""
     name, place, line, said = one.row.name, one.place, one.line, []
     if place is None or line is None:
@@ -82,16 +82,20 @@ def notes(one: Placing) -> list[str]:
     return said
 
 
-def described(season: Season, one: Placing) -> str:
+def describe_submission(season: Season, one: Placement) -> str:
     """A submission in one line: number, name, place, what it is ranked by, and when it came."""
     row = one.row
     key = f" (key {row.signer[:8]})" if row.signer else ""
-    parts = [f"id {row.id}: {row.name}{key}", _stands(season, one), _figure(line_of(row, season))]
+    parts = [
+        f"id {row.id}: {row.name}{key}",
+        _stands(season, one),
+        _figure(unranked_line(row, season)),
+    ]
     parts += [f"disputed: {why}" for why in row.disputes]
-    return ", ".join([*parts, f"submitted {when(row.created)} UTC"])
+    return ", ".join([*parts, f"submitted {utc_minute(row.created)} UTC"])
 
 
-def _stands(season: Season, one: Placing) -> str:
+def _stands(season: Season, one: Placement) -> str:
     if one.row.withdrawn is not None:
         return f"withdrawn from season {season.name} ({one.row.withdrawn})"
     assert one.place is not None and one.line is not None
@@ -105,7 +109,7 @@ def _stands(season: Season, one: Placing) -> str:
 
 def _figure(line: dict[str, Any]) -> str:
     """What a line is ranked by: `total 18.361 s`, or how many laps where it has no time."""
-    heading, key = next(iter(RANKED[line["ranking"]].items()))
+    heading, key = next(iter(TABLE_TIME_COLUMNS[line["ranking"]].items()))
     time = line[key]
     laps = f"{line['laps_completed']} of {line['laps']} laps"
     return laps if time is None else f"{laps}, {heading} {time:.3f} s"

@@ -6,19 +6,19 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from racer.leaderboard.scoring import Score, paired, score, strata_of
+from racer.leaderboard.scoring import SeasonScore, paired_interval, season_score, strata_of
 from racer.leaderboard.season import Season
-from racer.leaderboard.submissions import Row, when
-from racer.tables import Column, FittedTable
+from racer.leaderboard.submissions import Submission, utc_minute
+from racer.tables import FittedTable, TableColumn
 
 
 class _Scored(NamedTuple):
-    row: Row
-    score: Score
+    row: Submission
+    score: SeasonScore
     merit: tuple[float, float]
 
 
-def rank(rows: Iterable[Row], season: Season) -> list[dict[str, Any]]:
+def rank(rows: Iterable[Submission], season: Season) -> list[dict[str, Any]]:
     """A season's standing, the best first, by what the season ranks.
 
     Who stands there is a name and the key that signed it: a name is shown once, with the best of
@@ -38,10 +38,10 @@ def rank(rows: Iterable[Row], season: Season) -> list[dict[str, Any]]:
     Returns:
         One dict a name and key, with the keys that docs/leaderboard.md lists.
     """
-    return [line for line in every_entry(rows, season) if line["rank"] is not None]
+    return [line for line in rank_with_others(rows, season) if line["rank"] is not None]
 
 
-def every_entry(rows: Iterable[Row], season: Season) -> list[dict[str, Any]]:
+def rank_with_others(rows: Iterable[Submission], season: Season) -> list[dict[str, Any]]:
     """The standing of `rank`, and behind each line the other entries of that name and key.
 
     Those have the rank None, the best stands first, and each entry is there once.
@@ -62,13 +62,13 @@ def every_entry(rows: Iterable[Row], season: Season) -> list[dict[str, Any]]:
     return lines
 
 
-def _by_name(rows: Iterable[Row], season: Season) -> dict[tuple[str, str], list[_Scored]]:
+def _by_name(rows: Iterable[Submission], season: Season) -> dict[tuple[str, str], list[_Scored]]:
     """Of each name and key its entries, the best first, each by the first of its best rows."""
     best: dict[tuple[str, str, str, str], _Scored] = {}
     for row in sorted(rows, key=lambda row: row.id):
         if row.withdrawn is not None:
             continue
-        scored = score(season, row.runs)
+        scored = season_score(season, row.runs)
         one = _Scored(row, scored, _merit(season, scored))
         same = (*row.competitor, *row.entry)
         if same not in best or one.merit < best[same].merit:
@@ -83,7 +83,7 @@ def _precedence(one: _Scored) -> tuple[tuple[float, float], int]:
     return one.merit, one.row.id
 
 
-def _merit(season: Season, score: Score) -> tuple[float, float]:
+def _merit(season: Season, score: SeasonScore) -> tuple[float, float]:
     """What is compared, the less the better."""
     if season.ranking == "best":
         return 0.0, math.inf if score.best_s is None else score.best_s
@@ -100,13 +100,13 @@ def _is_level(season: Season, one: _Scored, best: _Scored) -> bool:
     strata = strata_of(best.row.runs)
     if strata != strata_of(one.row.runs):
         return False
-    low, high = paired(one.score.values, best.score.values, strata)
+    low, high = paired_interval(one.score.values, best.score.values, strata)
     return low <= 0.0 <= high
 
 
-def line_of(row: Row, season: Season) -> dict[str, Any]:
+def unranked_line(row: Submission, season: Season) -> dict[str, Any]:
     """A row alone, with the keys of a line of `rank`, and no rank."""
-    scored = score(season, row.runs)
+    scored = season_score(season, row.runs)
     return _line(None, season, _Scored(row, scored, _merit(season, scored)), 0)
 
 
@@ -147,9 +147,9 @@ def _line(rank: int | None, season: Season, one: _Scored, others: int) -> dict[s
     }
 
 
-def sentence(season: Season, row: Row) -> str:
+def submission_line(season: Season, row: Submission) -> str:
     """A row in one line: laps, times, and what went wrong."""
-    one = score(season, row.runs)
+    one = season_score(season, row.runs)
     shown = ("total", one.total_s), ("best lap", min(one.lap_times_s, default=None))
     times = [f"{what} {time:.3f} s" for what, time in shown if time is not None]
     if season.ranking == "iqm":
@@ -163,22 +163,25 @@ def sentence(season: Season, row: Row) -> str:
     return ", ".join(parts)
 
 
-def table(standing: list[dict[str, Any]]) -> FittedTable:
-    """What `rank` or `every_entry` gave; rank, name, key, ranking figure and id stay longest."""
-    first, *rest = ranked = RANKED[standing[0]["ranking"] if standing else "total"]
+def ranking_table(standing: list[dict[str, Any]]) -> FittedTable:
+    """Return the table of what `rank` or `rank_with_others` gave.
+
+    Rank, name, key, ranking figure and id are left out last where the terminal is narrow.
+    """
+    first, *rest = ranked = TABLE_TIME_COLUMNS[standing[0]["ranking"] if standing else "total"]
     keys, has_all = short_keys(standing), any(line["rank"] is None for line in standing)
     shown = FittedTable(
-        Column("rank"),
-        Column("name", "left", least=20),
-        *[Column("key", "left")] * bool(keys),
-        Column("laps", drop=1),
-        Column(first),
-        *(Column(heading, drop=2) for heading in rest),
-        Column("x limit", drop=4),
-        Column("off", drop=5),
-        Column("date (UTC)", "left", drop=3),
-        Column("entry", "left", drop=6),
-        Column("id"),
+        TableColumn("rank"),
+        TableColumn("name", "left", least=20),
+        *[TableColumn("key", "left")] * bool(keys),
+        TableColumn("laps", drop=1),
+        TableColumn(first),
+        *(TableColumn(heading, drop=2) for heading in rest),
+        TableColumn("x limit", drop=4),
+        TableColumn("off", drop=5),
+        TableColumn("date (UTC)", "left", drop=3),
+        TableColumn("entry", "left", drop=6),
+        TableColumn("id"),
         caption=_caption(standing, has_all),
     )
     for line in standing:
@@ -191,7 +194,7 @@ def table(standing: list[dict[str, Any]]) -> FittedTable:
             *(_shown(line[key]) for key in ranked.values()),
             "-" if line["x_limit"] is None else f"{line['x_limit']:.2f}",
             str(line["off_tracks"]),
-            when(line["created"]),
+            utc_minute(line["created"]),
             line["entry_sha256"][:8],
             str(line["id"]),
         )
@@ -221,7 +224,7 @@ def short_keys(standing: list[dict[str, Any]]) -> dict[str, str]:
     return {key: key[:count] for key in keys}
 
 
-RANKED = {
+TABLE_TIME_COLUMNS = {
     "total": {"total": "total_time_s", "best": "best_lap_s"},
     "best": {"best laps": "best_laps_s", "total": "total_time_s"},
     "average": {"average lap": "average_lap_s", "best": "best_lap_s"},

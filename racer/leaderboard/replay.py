@@ -13,17 +13,17 @@ import numpy as np
 from racer.car.action_space import ActionSpace
 from racer.errors import BoardError
 from racer.evaluation import LapResult
-from racer.leaderboard.fingerprint import fingerprint, is_same_platform
-from racer.leaderboard.hash_chain import canonical
+from racer.leaderboard.fingerprint import is_same_platform, platform_fingerprint
+from racer.leaderboard.hash_chain import canonical_json
 
-MAGIC = b"racer replay 1\n"
-EVERY = 15
+REPLAY_MAGIC = b"racer replay 1\n"
+STEPS_PER_KEPT_POSE = 15
 """Control steps from one kept place to the next: a second."""
-MAX_BYTES = 64_000_000
+MAX_REPLAY_FILE_BYTES = 64_000_000
 """The most bytes of a replay before it was deflated."""
-NEAR = 0.1
+POSITION_TOLERANCE_M = 0.1
 """How far a place may lie from the kept one [m] where the platform is another."""
-CLOSE = 0.1
+TIME_TOLERANCE_S = 0.1
 """How far a lap time may lie from the kept one [s] there."""
 _TYPES = {"command": "<f8", "continuous": "<f4", "discrete": "<i8"}
 
@@ -55,7 +55,7 @@ class Replay:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReplayComparison:
     """What a comparison of a replay with a race that was simulated again came to.
 
     Attributes:
@@ -68,7 +68,7 @@ class Verdict:
     is_fine: bool
 
 
-def record(result: LapResult, space: ActionSpace | None, score: dict[str, Any]) -> Replay:
+def record_replay(result: LapResult, space: ActionSpace | None, score: dict[str, Any]) -> Replay:
     """What is kept of a race.
 
     Args:
@@ -76,7 +76,7 @@ def record(result: LapResult, space: ActionSpace | None, score: dict[str, Any]) 
         space: What its actions mean; None of a pilot.
         score: What it came to, plain values.
     """
-    start, marks, final = trace(result)
+    start, marks, final = state_hashes(result)
     return Replay(
         actions=result.actions,
         space=space,
@@ -85,11 +85,11 @@ def record(result: LapResult, space: ActionSpace | None, score: dict[str, Any]) 
         final=final,
         places=_places(result),
         score=score,
-        fingerprint=fingerprint(),
+        fingerprint=platform_fingerprint(),
     )
 
 
-def trace(result: LapResult) -> tuple[str, np.ndarray, str]:
+def state_hashes(result: LapResult) -> tuple[str, np.ndarray, str]:
     """The hash of a race's first state, the mark of each step (T,) uint32, and the last hash.
 
     A state is, as little-endian float64: the body row (13), the wheels' angle, the race time, the
@@ -107,7 +107,7 @@ def trace(result: LapResult) -> tuple[str, np.ndarray, str]:
     return start, marks, link.hex()
 
 
-def compare(replay: Replay, result: LapResult, score: dict[str, Any]) -> Verdict:
+def compare_replay(replay: Replay, result: LapResult, score: dict[str, Any]) -> ReplayComparison:
     """Hold a race that was simulated again from a replay's actions against the replay.
 
     Args:
@@ -115,7 +115,7 @@ def compare(replay: Replay, result: LapResult, score: dict[str, Any]) -> Verdict
         result: The race, simulated again.
         score: What it came to this time.
     """
-    start, marks, final = trace(result)
+    start, marks, final = state_hashes(result)
     kept = min(len(marks), len(replay.marks))
     apart = np.flatnonzero(marks[:kept] != replay.marks[:kept])
     if start != replay.start:
@@ -125,16 +125,16 @@ def compare(replay: Replay, result: LapResult, score: dict[str, Any]) -> Verdict
     elif len(marks) != len(replay.marks) or final != replay.final:
         step = min(kept + 1, len(replay.marks))
     elif score != replay.score:
-        return Verdict(differing(replay.score, score), False)
+        return ReplayComparison(score_difference(replay.score, score), False)
     else:
-        return Verdict("bit-exact", True)
-    is_elsewhere = not is_same_platform(replay.fingerprint, fingerprint())
+        return ReplayComparison("bit-exact", True)
+    is_elsewhere = not is_same_platform(replay.fingerprint, platform_fingerprint())
     if is_elsewhere and _is_near(replay, result, score):
-        return Verdict("within tolerance (another platform)", True)
-    return Verdict(f"diverges at step {step}", False)
+        return ReplayComparison("within tolerance (another platform)", True)
+    return ReplayComparison(f"diverges at step {step}", False)
 
 
-def differing(kept: dict[str, Any], found: dict[str, Any]) -> str:
+def score_difference(kept: dict[str, Any], found: dict[str, Any]) -> str:
     """Which figure of a score is not what was found, in words."""
     for key in sorted({*kept, *found}):
         if kept.get(key) != found.get(key):
@@ -142,16 +142,18 @@ def differing(kept: dict[str, Any], found: dict[str, Any]) -> str:
     return "the same score"
 
 
-def is_close(kept: dict[str, Any], found: dict[str, Any]) -> bool:
+def is_close_score(kept: dict[str, Any], found: dict[str, Any]) -> bool:
     """Whether two scores have the same laps and faults, and times that are about the same."""
     counts = ("laps_completed", "off_tracks", "collisions", "resets", "ending")
     if any(kept.get(key) != found.get(key) for key in counts):
         return False
-    return bool(np.allclose(kept["lap_times_s"], found["lap_times_s"], rtol=0, atol=CLOSE))
+    return bool(
+        np.allclose(kept["lap_times_s"], found["lap_times_s"], rtol=0, atol=TIME_TOLERANCE_S)
+    )
 
 
-def pack(replay: Replay) -> bytes:
-    """A replay's file: `MAGIC`, then deflated a line of JSON, the actions, marks and places."""
+def pack_replay(replay: Replay) -> bytes:
+    """Return a replay's file: `REPLAY_MAGIC`, then deflated JSON, actions, marks and places."""
     head = {
         "steps": len(replay.marks),
         "places": len(replay.places),
@@ -164,19 +166,21 @@ def pack(replay: Replay) -> bytes:
     kind = replay.space.kind if replay.space else "command"
     parts = (replay.actions.astype(_TYPES[kind]), replay.marks, replay.places.astype("<f4"))
     body = b"".join(part.tobytes() for part in parts)
-    return MAGIC + zlib.compress(canonical(head).encode() + b"\n" + body, 9)
+    return REPLAY_MAGIC + zlib.compress(canonical_json(head).encode() + b"\n" + body, 9)
 
 
-def unpack(content: bytes) -> Replay:
+def unpack_replay(content: bytes) -> Replay:
     """A replay from its file.
 
     Raises:
         BoardError: The file is no replay, or broken.
     """
     try:
-        if not content.startswith(MAGIC):
+        if not content.startswith(REPLAY_MAGIC):
             raise ValueError("it does not begin as a replay does")
-        inflated = zlib.decompressobj().decompress(content[len(MAGIC) :], MAX_BYTES)
+        inflated = zlib.decompressobj().decompress(
+            content[len(REPLAY_MAGIC) :], MAX_REPLAY_FILE_BYTES
+        )
         line, _, body = inflated.partition(b"\n")
         head = json.loads(line)
         space = ActionSpace.model_validate(head["space"]) if head["space"] else None
@@ -211,8 +215,10 @@ def _taken(body: bytes, kind: str, count: int) -> tuple[np.ndarray, bytes]:
 
 def _places(result: LapResult) -> np.ndarray:
     steps = len(result.time)
-    last = [steps - 1] if steps % EVERY else []
-    return result.body[[*range(EVERY - 1, steps, EVERY), *last], :2].astype("<f4")
+    last = [steps - 1] if steps % STEPS_PER_KEPT_POSE else []
+    return result.body[
+        [*range(STEPS_PER_KEPT_POSE - 1, steps, STEPS_PER_KEPT_POSE), *last], :2
+    ].astype("<f4")
 
 
 def _is_near(replay: Replay, result: LapResult, score: dict[str, Any]) -> bool:
@@ -221,4 +227,4 @@ def _is_near(replay: Replay, result: LapResult, score: dict[str, Any]) -> bool:
     if len(places) != len(replay.places) or len(result.time) != len(replay.marks):
         return False
     apart = np.hypot(*(places - replay.places).T)
-    return bool((apart <= NEAR).all()) and is_close(replay.score, score)
+    return bool((apart <= POSITION_TOLERANCE_M).all()) and is_close_score(replay.score, score)

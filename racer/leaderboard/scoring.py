@@ -12,15 +12,15 @@ import numpy as np
 
 from racer.leaderboard.season import Season
 
-RESAMPLES = 2000
+BOOTSTRAP_RESAMPLES = 2000
 """Of the bootstrap, from a fixed seed: the same runs have the same interval each time."""
-LEVEL = 0.95
-OUTCOMES = {"laps_complete": "finished", "time_up": "time_out"}
+CONFIDENCE_LEVEL = 0.95
+RUN_OUTCOMES = {"laps_complete": "finished", "time_up": "time_out"}
 """What the board calls these endings of a run; the others keep their names."""
 
 
 @dataclass(frozen=True)
-class Score:
+class SeasonScore:
     """What an entry's runs of a season come to.
 
     Attributes:
@@ -60,7 +60,7 @@ class Score:
         return self.laps_completed / self.laps
 
 
-def score(season: Season, runs: Sequence[dict[str, Any]]) -> Score:
+def season_score(season: Season, runs: Sequence[dict[str, Any]]) -> SeasonScore:
     """What runs come to, each as the board keeps it, in the season's order."""
     laps = [time for run in runs for time in run["lap_times_s"]]
     completed = sum(run["laps_completed"] for run in runs)
@@ -74,7 +74,7 @@ def score(season: Season, runs: Sequence[dict[str, Any]]) -> Score:
     ratios = [run["x_limit"] for run in runs if run.get("x_limit") is not None]
     limits = [run["limit_s"] for run in runs if run.get("limit_s") is not None]
     endings = [str(run["ending"]) for run in runs]
-    return Score(
+    return SeasonScore(
         laps=season.laps * len(runs),
         laps_completed=completed,
         lap_times_s=laps,
@@ -82,11 +82,11 @@ def score(season: Season, runs: Sequence[dict[str, Any]]) -> Score:
         best_s=sum(best.values()) if len(best) == len(set(strata)) else None,
         average_s=sum(laps) / len(laps) if laps else None,
         iqm_s=float(interquartile_mean(values)),
-        interval_s=interval(values, strata),
+        interval_s=bootstrap_interval(values, strata),
         values=values,
         x_limit=float(np.mean(ratios)) if len(ratios) == len(runs) else None,
         limit_s=float(sum(limits)) if len(limits) == len(runs) else None,
-        outcomes=dict(Counter(OUTCOMES.get(ending, ending) for ending in endings)),
+        outcomes=dict(Counter(RUN_OUTCOMES.get(ending, ending) for ending in endings)),
     )
 
 
@@ -116,7 +116,7 @@ def interquartile_mean(values: np.ndarray) -> np.ndarray:
     return np.sort(values, axis=-1) @ inside / (n / 2)
 
 
-def interval(values: np.ndarray, strata: Sequence[str]) -> tuple[float, float]:
+def bootstrap_interval(values: np.ndarray, strata: Sequence[str]) -> tuple[float, float]:
     """The 95 % interval of the interquartile mean by a bootstrap within each stratum.
 
     Runs on one track in one direction are drawn again from among themselves. A stratum of k runs
@@ -130,7 +130,9 @@ def interval(values: np.ndarray, strata: Sequence[str]) -> tuple[float, float]:
     return _between(interquartile_mean(_resampled(values, strata)))
 
 
-def paired(ours: np.ndarray, theirs: np.ndarray, strata: Sequence[str]) -> tuple[float, float]:
+def paired_interval(
+    ours: np.ndarray, theirs: np.ndarray, strata: Sequence[str]
+) -> tuple[float, float]:
     """The 95 % interval of the difference of two interquartile means over the same runs.
 
     Each resample takes the same runs of both, so that what a seed does to everybody cancels out.
@@ -140,7 +142,7 @@ def paired(ours: np.ndarray, theirs: np.ndarray, strata: Sequence[str]) -> tuple
 
 
 def _between(draws: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(draws, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    low, high = np.quantile(draws, ((1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2))
     return float(low), float(high)
 
 
@@ -159,8 +161,8 @@ def _resampled(values: np.ndarray, strata: Sequence[str]) -> np.ndarray:
 def _draws(strata: tuple[str, ...]) -> np.ndarray:
     """Which runs each resample takes, (RESAMPLES, n)."""
     generator = np.random.default_rng(0)
-    names, index = np.array(strata), np.zeros((RESAMPLES, len(strata)), dtype=np.int64)
+    names, index = np.array(strata), np.zeros((BOOTSTRAP_RESAMPLES, len(strata)), dtype=np.int64)
     for one in dict.fromkeys(strata):
         mine = np.flatnonzero(names == one)
-        index[:, mine] = mine[generator.integers(len(mine), size=(RESAMPLES, len(mine)))]
+        index[:, mine] = mine[generator.integers(len(mine), size=(BOOTSTRAP_RESAMPLES, len(mine)))]
     return index

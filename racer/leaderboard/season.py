@@ -10,25 +10,24 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from racer import assets
-from racer.assets.document import Document, read
+from racer.assets.document import Document, Sha256Hex, read_document
 from racer.car.spec import CarName
 from racer.errors import BoardError
-from racer.leaderboard.hash_chain import canonical
-from racer.leaderboard.season_secret import derived, is_secret_of
+from racer.leaderboard.hash_chain import canonical_json
+from racer.leaderboard.season_secret import derive_number, is_secret_of
 from racer.race import RaceConfig
 from racer.race.config import BotConfig, ObstacleConfig
 from racer.registration import ENV_IDS
 
-MOST = 500
+MAX_RUNS = 500
 """The most runs of a season."""
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def _listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-class Run(NamedTuple):
+class SeasonRun(NamedTuple):
     """One race of a season.
 
     `track` and `seed` are what is driven; `label` and `number` are what the board shows of them,
@@ -47,10 +46,10 @@ class Run(NamedTuple):
         return f"{self.label} {self.direction}"
 
 
-class Sealed(Document):
+class SealedDraws(Document):
     """What a season draws from a secret that nobody may know before it closes."""
 
-    sha256: Digest = Field(description="SHA-256 of the secret, published when the season opens")
+    sha256: Sha256Hex = Field(description="SHA-256 of the secret, published when the season opens")
     tracks: int = Field(default=0, ge=0, le=20, description="generated tracks, 0-20")
     seeds: int = Field(default=1, ge=1, le=100, description="seeds a track, 1-100")
 
@@ -111,7 +110,7 @@ class Season(Document):
         description="total: laps, then the time of all; best: the sum of each track's best lap; "
         "average: laps, then the mean lap; iqm: share of laps, then the interquartile mean",
     )
-    sealed: Sealed | None = Field(default=None, description="what is drawn from a secret")
+    sealed: SealedDraws | None = Field(default=None, description="what is drawn from a secret")
 
     @model_validator(mode="before")
     @classmethod
@@ -132,8 +131,10 @@ class Season(Document):
         for given in (self.tracks, self.directions, self.seeds):
             if len(set(given)) < len(given):
                 raise ValueError(f"each once, got {list(given)}")
-        if (count := (len(self.tracks) + drawn) * len(self.directions) * seeds) > MOST:
-            raise ValueError(f"{count} runs; a season has up to {MOST}: take fewer tracks or seeds")
+        if (count := (len(self.tracks) + drawn) * len(self.directions) * seeds) > MAX_RUNS:
+            raise ValueError(
+                f"{count} runs; a season has up to {MAX_RUNS}: take fewer tracks or seeds"
+            )
         return self
 
     @property
@@ -149,7 +150,7 @@ class Season(Document):
     @property
     def canonical(self) -> str:
         """All fields as JSON that is the same for the same season."""
-        return canonical(self.model_dump(mode="json"))
+        return canonical_json(self.model_dump(mode="json"))
 
     def race(self, direction: Literal["forward", "reverse"]) -> RaceConfig:
         """The rules of each run in a direction, from a standstill on the start line."""
@@ -167,7 +168,7 @@ class Season(Document):
             bots=self.bots,
         )
 
-    def runs(self, secret: str | None = None) -> list[Run]:
+    def runs(self, secret: str | None = None) -> list[SeasonRun]:
         """Every race of the season: each track, in each direction, with each seed.
 
         Args:
@@ -185,12 +186,12 @@ class Season(Document):
                     "it can judge until `racer board season reveal` publishes it"
                 )
             for k in range(self.sealed.tracks):
-                number = derived(secret, self.digest, f"track {k}", 10**9)
+                number = derive_number(secret, self.digest, f"track {k}", 10**9)
                 roads.append((f"generated:{number}", f"sealed:{k}"))
             for k in range(self.sealed.seeds):
-                seeds.append((derived(secret, self.digest, f"seed {k}", 2**31), k))
+                seeds.append((derive_number(secret, self.digest, f"seed {k}", 2**31), k))
         return [
-            Run(track, direction, seed, label, number)
+            SeasonRun(track, direction, seed, label, number)
             for track, label in roads
             for direction in self.directions
             for seed, number in seeds
@@ -217,10 +218,10 @@ def season_path(name: str) -> Path:
         ConfigError: There is no such season.
     """
     here = Path(f"{name}.yaml")
-    is_shipped = name in assets.names("configs/seasons")
+    is_shipped = name in assets.shipped_names("configs/seasons")
     if re.fullmatch(r"[a-z0-9-]+", name) and not is_shipped and here.is_file():
         return here
-    return assets.find(name, "configs/seasons")
+    return assets.find_file(name, "configs/seasons")
 
 
 def load_season(name: str) -> Season:
@@ -229,4 +230,4 @@ def load_season(name: str) -> Season:
     Raises:
         ConfigError: There is no such season, or its file cannot be used.
     """
-    return read(season_path(name), Season)
+    return read_document(season_path(name), Season)

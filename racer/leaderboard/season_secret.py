@@ -13,7 +13,7 @@ from pathlib import Path
 from racer.assets.atomic import write_atomically
 from racer.errors import BoardError
 
-BYTES = 32
+SECRET_BYTES = 32
 _PRIVATE = 0o600
 
 
@@ -31,12 +31,12 @@ def commitment(secret: str) -> str:
 def is_secret_of(secret: str, sha256: str) -> bool:
     """Whether a text is the secret that a digest was published for."""
     try:
-        return len(secret) == 2 * BYTES and commitment(secret) == sha256
+        return len(secret) == 2 * SECRET_BYTES and commitment(secret) == sha256
     except ValueError:
         return False
 
 
-def derived(secret: str, season: str, what: str, below: int) -> int:
+def derive_number(secret: str, season: str, what: str, below: int) -> int:
     """A number from 0 to below, drawn from a secret for one purpose in one season.
 
     It is the first 16 bytes of HMAC-SHA256 over `SEASON_DIGEST WHAT`, with the secret's 32 bytes
@@ -52,7 +52,7 @@ def make_secret() -> str:
     Raises:
         BoardError: It cannot be kept.
     """
-    secret = secrets.token_hex(BYTES)
+    secret = secrets.token_hex(SECRET_BYTES)
     path = _path(commitment(secret))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -16,30 +16,30 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from racer.entries.archive import MAX_BYTES
+from racer.entries.archive import MAX_PACKAGE_BYTES
 from racer.errors import BoardError
 from racer.leaderboard.network_addresses import is_address, machine_names, network_addresses, url_of
 from racer.leaderboard.pages import markup
 from racer.leaderboard.pages.site import write_site
 from racer.leaderboard.season import Season
-from racer.leaderboard.store import Store
-from racer.leaderboard.submission_queue import Desk
+from racer.leaderboard.store import BoardStore
+from racer.leaderboard.submission_queue import SubmissionQueue
 
 HAND_IN, QUEUE = "/entries", "/queue.json"
-SLOWEST = 60.0
+REQUEST_TIMEOUT_S = 60.0
 """How long a request may take to come in [s]."""
-PATIENCE = 10.0
+IDLE_TIMEOUT_S = 10.0
 """How long it may pause [s]."""
-CONNECTIONS = 32
+MAX_CONNECTIONS = 32
 """The most connections that are served at once."""
-KINDS = {
+CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-STATUS = {"season": 404, "name": 400, "full": 503}
+UPLOAD_STATUS = {"season": 404, "name": 400, "full": 503}
 """The status of an upload that the desk does not take, by the code of its error."""
-HEADERS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": f"{markup.POLICY}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -78,24 +78,24 @@ class BoardServer(ThreadingHTTPServer):
 
     def __init__(
         self,
-        store: Store,
+        store: BoardStore,
         seasons: Sequence[Season],
         secret_of: Callable[[Season], str | None],
         public_of: Callable[[Season], str | None],
         host: str = "127.0.0.1",
         port: int = 8000,
-        slowest: float = SLOWEST,
+        slowest: float = REQUEST_TIMEOUT_S,
     ) -> None:
         self.host, self.slowest = host, slowest
         self._store, self._seasons, self._public_of = store, list(seasons), public_of
         self.names = {"localhost", host.lower(), *machine_names()}
-        self._room = threading.Semaphore(CONNECTIONS)
+        self._room = threading.Semaphore(MAX_CONNECTIONS)
         self._writing = threading.Lock()
         self._written: list[tuple[int, int]] = []
         if ":" in host:
             self.address_family = socket.AF_INET6
         try:
-            super().__init__((host, port), Handler)
+            super().__init__((host, port), BoardRequestHandler)
         except OSError as problem:
             why = problem.strerror or problem
             raise BoardError(f"{host}:{port}: {why}; name another with --port") from problem
@@ -103,7 +103,7 @@ class BoardServer(ThreadingHTTPServer):
         self.site, self.uploads = self.folder / "site", self.folder / "uploads"
         self.uploads.mkdir()
         by_digest = {season.digest: season for season in seasons}
-        self.desk = Desk(store, by_digest, secret_of, self.write)
+        self.desk = SubmissionQueue(store, by_digest, secret_of, self.write)
 
     def write(self) -> None:
         """Write the pages as the board stands now."""
@@ -140,7 +140,7 @@ class BoardServer(ThreadingHTTPServer):
         known = {
             one.relative_to(self.site).as_posix(): one
             for one in self.site.rglob("*")
-            if one.is_file() and one.suffix in KINDS
+            if one.is_file() and one.suffix in CONTENT_TYPES
         }
         return known.get(named)
 
@@ -169,18 +169,18 @@ class BoardServer(ThreadingHTTPServer):
         """Nothing: a connection that broke is its own affair."""
 
 
-class Handler(BaseHTTPRequestHandler):
+class BoardRequestHandler(BaseHTTPRequestHandler):
     """Answers one request; the connection is closed after it."""
 
     server: BoardServer  # pyright: ignore[reportIncompatibleVariableOverride]
     server_version, sys_version = "racer", ""
-    timeout = PATIENCE
+    timeout = IDLE_TIMEOUT_S
 
     def setup(self) -> None:
         """Begin to count how long the request takes to come in."""
         super().setup()
         self._until = time.monotonic() + self.server.slowest
-        self._alarm = threading.Timer(self.server.slowest + PATIENCE, self._cut)
+        self._alarm = threading.Timer(self.server.slowest + IDLE_TIMEOUT_S, self._cut)
         self._alarm.daemon = True
         self._alarm.start()
 
@@ -245,7 +245,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Refusal(405, "method", f"{HAND_IN} takes POST")
         if (found := self.server.page(path)) is None:
             raise Refusal(404, "missing", "there is no such page")
-        self._send(200, KINDS[found.suffix], found.read_bytes())
+        self._send(200, CONTENT_TYPES[found.suffix], found.read_bytes())
 
     def _post(self) -> None:
         asked = urlsplit(self.path)
@@ -276,7 +276,7 @@ class Handler(BaseHTTPRequestHandler):
             ticket = self.server.desk.hand_in(path, season, name.strip())
         except BoardError as problem:
             path.unlink(missing_ok=True)
-            raise Refusal(STATUS[problem.code], problem.code, str(problem)) from None
+            raise Refusal(UPLOAD_STATUS[problem.code], problem.code, str(problem)) from None
         said = f"received as upload {ticket.number}, {ticket.ahead} before it; its place follows"
         told = {"number": ticket.number, "ahead": ticket.ahead, "said": f"{said} in {QUEUE}"}
         self._send_json(202, told)
@@ -287,8 +287,10 @@ class Handler(BaseHTTPRequestHandler):
             raise Refusal(411, "length", "an entry comes with Content-Length, in one piece")
         if not told.isascii() or not told.isdigit() or len(told) > 15:
             raise Refusal(400, "length", f"Content-Length {told!r:.40} is no number")
-        if int(told) > MAX_BYTES:
-            raise Refusal(413, "too_big", f"{int(told):,} bytes; an entry has up to {MAX_BYTES:,}")
+        if int(told) > MAX_PACKAGE_BYTES:
+            raise Refusal(
+                413, "too_big", f"{int(told):,} bytes; an entry has up to {MAX_PACKAGE_BYTES:,}"
+            )
         return int(told)
 
     def _receive(self, file: Any, size: int) -> None:
@@ -296,7 +298,7 @@ class Handler(BaseHTTPRequestHandler):
         while left:
             if (rest := self._until - time.monotonic()) <= 0:
                 raise TimeoutError
-            self.connection.settimeout(min(PATIENCE, rest))
+            self.connection.settimeout(min(IDLE_TIMEOUT_S, rest))
             part = self.rfile.read1(min(left, 1 << 16))
             if not part:
                 raise Refusal(400, "cut", f"{size:,} bytes were announced, {left:,} did not come")
@@ -310,7 +312,7 @@ class Handler(BaseHTTPRequestHandler):
             link = f'<p><a href="{escape(home)}">{escape(home)}</a></p>'
             body = markup.header("Not here", note=f"{problem.said} ({problem.status})") + link
             content = markup.page("Not here - racer", f"<main>{body}</main>", "/")
-            self._send(problem.status, KINDS[".html"], content)
+            self._send(problem.status, CONTENT_TYPES[".html"], content)
         else:
             self._send_json(problem.status, {"code": problem.code, "said": problem.said})
 
@@ -319,7 +321,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, kind: str, content: bytes) -> None:
         self.send_response(status)
-        for name, value in HEADERS.items():
+        for name, value in SECURITY_HEADERS.items():
             self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))

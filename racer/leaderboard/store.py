@@ -19,14 +19,31 @@ from racer import __version__
 from racer.assets.atomic import write_atomically
 from racer.entries.package import Entry
 from racer.errors import BoardError
-from racer.leaderboard import database_schema
-from racer.leaderboard.hash_chain import FIRST, Chain, canonical, chained, walk
+from racer.leaderboard.database_schema import (
+    CREATE_ALL,
+    CREATE_RECORDS,
+    SCHEMA_VERSION,
+    migrate_body_to_version_2,
+)
+from racer.leaderboard.hash_chain import (
+    GENESIS_HASH,
+    ChainReport,
+    canonical_json,
+    chain_hash,
+    check_chain,
+)
 from racer.leaderboard.season import Season
-from racer.leaderboard.submissions import Record, Row, board_name, row_of, rows_of
+from racer.leaderboard.submissions import (
+    ChainRecord,
+    Submission,
+    board_name,
+    submission_in,
+    submissions_in,
+)
 
-HOUSE = "house"
+HOUSE_DIGEST = "house"
 """Stands for the digest of a pilot, which is a part of racer and has no package."""
-WAIT = 30.0
+WRITE_LOCK_TIMEOUT_S = 30.0
 """How long one writer waits for another [s]."""
 _COLUMNS: tuple[str, ...] = "id", "created", "kind", "season_digest", "name", "about", "body"
 
@@ -36,7 +53,7 @@ def board_folder() -> Path:
     return Path(os.environ.get("RACER_BOARD") or "board")
 
 
-class Store:
+class BoardStore:
     """A board's records, in `board.sqlite3`; each package in `entries/`, each run in `replays/`.
 
     Safe for several processes at once. No connection outlives a call.
@@ -67,7 +84,7 @@ class Store:
         runs: Sequence[dict[str, Any]],
         box: str = "none",
         signer: str = "",
-    ) -> Row:
+    ) -> Submission:
         """Append what the judge found, after the entry's package is safely kept.
 
         Args:
@@ -87,19 +104,19 @@ class Store:
         name = board_name(name)
         body = {
             "box": box,
-            "entry_sha256": entry.sha256 if entry else HOUSE,
+            "entry_sha256": entry.sha256 if entry else HOUSE_DIGEST,
             "racer_version": __version__,
             "runs": list(runs),
             "signer": signer,
         }
-        canonical(body)  # refused before anything is written
+        canonical_json(body)  # refused before anything is written
         if entry:
             self._keep(self.entry_path(entry.sha256), entry.content)
         with self._adding() as database:
             _refuse_closed(database, season)
-            return row_of(self._append(database, "submission", season, name, None, body))
+            return submission_in(self._append(database, "submission", season, name, None, body))
 
-    def withdraw(self, id: int, why: str) -> Record:
+    def withdraw(self, id: int, why: str) -> ChainRecord:
         """Take a submission out of the standing; its row stays.
 
         Raises:
@@ -107,7 +124,7 @@ class Store:
         """
         return self._remark("withdrawal", id, why)
 
-    def dispute(self, id: int, why: str) -> Record:
+    def dispute(self, id: int, why: str) -> ChainRecord:
         """Put a doubt beside a submission, which stays in the standing.
 
         Raises:
@@ -115,7 +132,7 @@ class Store:
         """
         return self._remark("dispute", id, why)
 
-    def refuse_remark(self, id: int, why: str) -> Row:
+    def refuse_remark(self, id: int, why: str) -> Submission:
         """The submission that a withdrawal or a dispute is about, while it can be.
 
         Raises:
@@ -130,13 +147,13 @@ class Store:
             raise _withdrawn_before(id, row.withdrawn)
         return row
 
-    def open(self, season: Season) -> Record:
+    def open(self, season: Season) -> ChainRecord:
         """Publish a sealed season: from here on its secret's digest stands in the chain."""
         with self._adding() as database:
             body = {"sha256": season.sealed.sha256 if season.sealed else None}
             return self._append(database, "opening", season, "", None, body)
 
-    def reveal(self, season: Season, secret: str) -> Record:
+    def reveal(self, season: Season, secret: str) -> ChainRecord:
         """Publish a sealed season's secret, which closes the season."""
         with self._adding() as database:
             if found := _in_season(database, season.digest, "reveal"):
@@ -158,7 +175,7 @@ class Store:
         with self._connect() as database:
             _refuse_closed(database, season)
 
-    def rows(self, season: Season) -> list[Row]:
+    def rows(self, season: Season) -> list[Submission]:
         """All submissions of a season, in the order in which they were added.
 
         Those too that were added when the same season was written with fewer fields.
@@ -169,14 +186,14 @@ class Store:
             )
             same = [digest for digest, fields in known.fetchall() if _is_same(fields, season)]
             marks = ", ".join("?" for _ in same)
-            return rows_of(_records(database, f"season_digest IN ({marks})", *same))
+            return submissions_in(_records(database, f"season_digest IN ({marks})", *same))
 
-    def every_row(self) -> list[Row]:
+    def every_row(self) -> list[Submission]:
         """All submissions of the board, in the order in which they were added."""
         with self._connect() as database:
-            return rows_of(_records(database, "1"))
+            return submissions_in(_records(database, "1"))
 
-    def row(self, id: int) -> Row:
+    def row(self, id: int) -> Submission:
         """One submission.
 
         Raises:
@@ -194,7 +211,7 @@ class Store:
             "`racer board history NAME` tell the ids"
         )
 
-    def history(self, name: str) -> list[Record]:
+    def history(self, name: str) -> list[ChainRecord]:
         """All that happened to a name over all seasons, in its order."""
         with self._connect() as database:
             return _records(database, "record.name = ?", name)
@@ -213,14 +230,14 @@ class Store:
             raise BoardError(f"{self.path}: no season {digest[:12]}...")
         return Season.model_validate_json(found[0])
 
-    def chain(self) -> Chain:
+    def chain(self) -> ChainReport:
         """Walk along all records and check every hash, number and season's digest."""
         with self._connect() as database:
             columns = ", ".join(_COLUMNS)
             found = database.execute(f"SELECT {columns}, hash FROM record ORDER BY id").fetchall()
             seasons = dict(database.execute("SELECT digest, fields FROM season").fetchall())
         records = [(dict(zip(_COLUMNS, values)), kept) for *values, kept in found]
-        return walk(records, seasons)
+        return check_chain(records, seasons)
 
     def entry_path(self, sha256: str) -> Path:
         """Where the package with that digest is kept."""
@@ -246,7 +263,7 @@ class Store:
             finally:
                 copy.close()
 
-    def _remark(self, kind: str, id: int, why: str) -> Record:
+    def _remark(self, kind: str, id: int, why: str) -> ChainRecord:
         row = self.refuse_remark(id, why)
         with self._adding() as database:
             if gone := _about(database, id, "withdrawal"):
@@ -262,7 +279,7 @@ class Store:
         name: str,
         about: int | None,
         body: dict[str, Any],
-    ) -> Record:
+    ) -> ChainRecord:
         """Add a record to the chain; called within a transaction."""
         if isinstance(season, Season):
             database.execute(
@@ -275,10 +292,10 @@ class Store:
         # Taken inside the transaction, so that the clock's order is the records' order.
         created = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         last = database.execute("SELECT id, hash FROM record ORDER BY id DESC LIMIT 1").fetchone()
-        id, previous = (last[0] + 1, last[1]) if last else (1, FIRST)
-        text = canonical(body)
+        id, previous = (last[0] + 1, last[1]) if last else (1, GENESIS_HASH)
+        text = canonical_json(body)
         hash = _insert(database, previous, (id, created, kind, digest, name, about, text))
-        return Record(id, created, kind, called, digest, name, about, json.loads(text), hash)
+        return ChainRecord(id, created, kind, called, digest, name, about, json.loads(text), hash)
 
     def _keep(self, path: Path, content: bytes) -> None:
         try:
@@ -298,7 +315,9 @@ class Store:
     def _connect(self) -> Iterator[sqlite3.Connection]:
         """A connection for one call; closing it rolls back what was not committed."""
         try:
-            database = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
+            database = sqlite3.connect(
+                self.path, timeout=WRITE_LOCK_TIMEOUT_S, isolation_level=None
+            )
             try:
                 database.execute("PRAGMA foreign_keys = ON")
                 database.execute("PRAGMA synchronous = FULL")
@@ -313,9 +332,9 @@ class Store:
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version > database_schema.VERSION:
+        if version > SCHEMA_VERSION:
             raise BoardError(
-                f"{self.path}: schema {version} is newer than this racer's {database_schema.VERSION}; "
+                f"{self.path}: schema {version} is newer than this racer's {SCHEMA_VERSION}; "
                 "update racer, or name another folder with RACER_BOARD"
             )
         if version:
@@ -330,7 +349,7 @@ class Store:
             )
         database.execute("PRAGMA journal_mode = WAL")
         database.executescript(
-            f"BEGIN IMMEDIATE; {database_schema.ALL} PRAGMA user_version = {database_schema.VERSION}; COMMIT;"
+            f"BEGIN IMMEDIATE; {CREATE_ALL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
 
     def _unwritable(self, problem: OSError) -> BoardError:
@@ -341,7 +360,7 @@ class Store:
 
 
 def _insert(database: sqlite3.Connection, previous: str, values: tuple[Any, ...]) -> str:
-    hash = chained(previous, dict(zip(_COLUMNS, values)))
+    hash = chain_hash(previous, dict(zip(_COLUMNS, values)))
     marks = ", ".join("?" for _ in (*_COLUMNS, "hash"))
     columns = ", ".join(_COLUMNS)
     database.execute(f"INSERT INTO record ({columns}, hash) VALUES ({marks})", (*values, hash))
@@ -350,31 +369,31 @@ def _insert(database: sqlite3.Connection, previous: str, values: tuple[Any, ...]
 
 def _migrate(database: sqlite3.Connection) -> None:
     """Make a board of version 1 one of version 2, all or nothing: its rows become the chain."""
-    database.executescript(f"BEGIN IMMEDIATE; {database_schema.RECORDS}")
+    database.executescript(f"BEGIN IMMEDIATE; {CREATE_RECORDS}")
     old = database.execute(
         "SELECT created, season_digest, name, result, entry_sha256, racer_version "
         "FROM submission ORDER BY id"
     ).fetchall()
-    previous = FIRST
+    previous = GENESIS_HASH
     for id, (created, digest, name, result, *rest) in enumerate(old, start=1):
-        body = database_schema.as_version_2(json.loads(result), *rest)
+        body = migrate_body_to_version_2(json.loads(result), *rest)
         values = (id, created, "submission", digest, name, None, body)
         previous = _insert(database, previous, values)
     database.execute("DROP TABLE submission")
-    database.execute(f"PRAGMA user_version = {database_schema.VERSION}")
+    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     database.execute("COMMIT")
 
 
-def _records(database: sqlite3.Connection, where: str, *values: Any) -> list[Record]:
+def _records(database: sqlite3.Connection, where: str, *values: Any) -> list[ChainRecord]:
     found = database.execute(
         "SELECT id, created, kind, season.name, season_digest, record.name, about, body, hash "
         f"FROM record JOIN season ON digest = season_digest WHERE {where} ORDER BY id",
         values,
     ).fetchall()
-    return [Record(*head, body=json.loads(body), hash=hash) for *head, body, hash in found]
+    return [ChainRecord(*head, body=json.loads(body), hash=hash) for *head, body, hash in found]
 
 
-def _in_season(database: sqlite3.Connection, digest: str, kind: str) -> list[Record]:
+def _in_season(database: sqlite3.Connection, digest: str, kind: str) -> list[ChainRecord]:
     return _records(database, "season_digest = ? AND kind = ?", digest, kind)
 
 
@@ -397,7 +416,7 @@ def _withdrawn_before(id: int, why: str) -> BoardError:
     return BoardError(f"submission {id} was withdrawn before ({why}); nothing is left to do")
 
 
-def _about(database: sqlite3.Connection, id: int, kind: str) -> list[Record]:
+def _about(database: sqlite3.Connection, id: int, kind: str) -> list[ChainRecord]:
     return _records(database, "about = ? AND kind = ?", id, kind)
 
 

@@ -12,21 +12,21 @@ from typing import Any, Literal
 from racer.entries.entry_check import check_entry
 from racer.entries.package import read_entry
 from racer.errors import BoardError, EntryError, RacerError
-from racer.leaderboard.placement import notes, placing
-from racer.leaderboard.ranking import sentence
+from racer.leaderboard.placement import placement_of, submitter_notes
+from racer.leaderboard.ranking import submission_line
 from racer.leaderboard.season import Season
-from racer.leaderboard.store import Store
+from racer.leaderboard.store import BoardStore
 from racer.leaderboard.submissions import board_name
-from racer.leaderboard.verification import drive, refuse_misfit, refuse_other_roads
+from racer.leaderboard.verification import evaluate_run, refuse_misfit, refuse_other_roads
 
-WAITING = 20
+MAX_WAITING = 20
 """The most entries that wait at once."""
-KEPT = 50
+OUTCOMES_KEPT = 50
 """How many of the latest entries' outcomes are told."""
 
 
 @dataclass
-class Ticket:
+class SubmissionJob:
     """One entry that was handed in.
 
     Attributes:
@@ -59,7 +59,7 @@ class Ticket:
     of: int = 0
 
 
-class Desk:
+class SubmissionQueue:
     """Takes entries and judges one after the other, in a thread of its own.
 
     Args:
@@ -71,20 +71,22 @@ class Desk:
 
     def __init__(
         self,
-        store: Store,
+        store: BoardStore,
         seasons: dict[str, Season],
         secret_of: Callable[[Season], str | None],
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._seasons = store, seasons
         self._secret_of, self._changed = secret_of, changed
-        self._waiting: queue.Queue[tuple[Ticket, Path, Season] | None] = queue.Queue(WAITING)
-        self._tickets: list[Ticket] = []
+        self._waiting: queue.Queue[tuple[SubmissionJob, Path, Season] | None] = queue.Queue(
+            MAX_WAITING
+        )
+        self._tickets: list[SubmissionJob] = []
         self._count, self._lock = 0, threading.Lock()
         self._worker = threading.Thread(target=self._work, name="judge", daemon=True)
         self._worker.start()
 
-    def hand_in(self, path: Path, season: str, name: str = "") -> Ticket:
+    def hand_in(self, path: Path, season: str, name: str = "") -> SubmissionJob:
         """Put an entry into the queue; its file is the desk's from then on, which removes it.
 
         Args:
@@ -100,15 +102,15 @@ class Desk:
         called = board_name(name) if name else ""
         with self._lock:
             ahead = sum(one.state in ("waiting", "judging") for one in self._tickets)
-            ticket = Ticket(self._count + 1, rules.name, name=called, ahead=ahead)
+            ticket = SubmissionJob(self._count + 1, rules.name, name=called, ahead=ahead)
             try:
                 self._waiting.put_nowait((ticket, path, rules))
             except queue.Full:
                 raise BoardError(
-                    f"{WAITING} entries wait already; try again later", "full"
+                    f"{MAX_WAITING} entries wait already; try again later", "full"
                 ) from None
             self._count += 1
-            self._tickets = [*self._tickets, ticket][-KEPT:]
+            self._tickets = [*self._tickets, ticket][-OUTCOMES_KEPT:]
         return ticket
 
     def _season(self, asked: str) -> Season:
@@ -154,7 +156,7 @@ class Desk:
             finally:
                 path.unlink(missing_ok=True)
 
-    def _judge(self, ticket: Ticket, path: Path, season: Season) -> None:
+    def _judge(self, ticket: SubmissionJob, path: Path, season: Season) -> None:
         self._tell(ticket, state="judging")
         entry = read_entry(path)
         name = ticket.name or board_name(entry.manifest.name)
@@ -165,23 +167,23 @@ class Desk:
         self._tell(ticket, all=len(races))
         runs = []
         for race in races:
-            figures, content = drive(season, race, entry)
+            figures, content = evaluate_run(season, race, entry)
             runs.append(figures | {"replay": self._store.keep_replay(content)})
             self._tell(ticket, done=len(runs))
         refuse_other_roads(self._store, season, runs)
         about = {"box": checked.box, "signer": entry.signer or ""}
         row = self._store.add(season, name, entry, runs, **about)
-        one = placing(self._store.rows(season), season, row)
+        one = placement_of(self._store.rows(season), season, row)
         self._changed()
-        said = "; ".join([sentence(season, row), *notes(one)])
+        said = "; ".join([submission_line(season, row), *submitter_notes(one)])
         place = one.place["rank"] if one.place else None
         self._tell(ticket, state="done", said=said, row=row.id, place=place, of=one.count)
 
-    def _refuse(self, ticket: Ticket, code: str, said: str, path: Path) -> None:
+    def _refuse(self, ticket: SubmissionJob, code: str, said: str, path: Path) -> None:
         # The file has a name of the server's own, which tells the person nothing.
         self._tell(ticket, state="refused", code=code, said=said.replace(str(path), "the entry"))
 
-    def _tell(self, ticket: Ticket, **news: Any) -> None:
+    def _tell(self, ticket: SubmissionJob, **news: Any) -> None:
         with self._lock:
             for key, value in news.items():
                 setattr(ticket, key, value)

@@ -6,12 +6,12 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from racer.entries.package import LABEL, is_label
+from racer.entries.package import LABEL_RULE, is_label
 from racer.errors import BoardError
 
 
 @dataclass(frozen=True)
-class Record:
+class ChainRecord:
     """One link of the board's chain, of whatever kind.
 
     Attributes:
@@ -38,7 +38,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Row:
+class Submission:
     """One judged submission.
 
     Attributes:
@@ -90,16 +90,18 @@ def board_name(name: str) -> str:
     """
     name = unicodedata.normalize("NFC", name)
     if not name or not is_label(name):
-        raise BoardError(f"the name {name!r:.200} does not fit a board; wanted are {LABEL}", "name")
+        raise BoardError(
+            f"the name {name!r:.200} does not fit a board; wanted are {LABEL_RULE}", "name"
+        )
     return name
 
 
-def when(created: str) -> str:
+def utc_minute(created: str) -> str:
     """A record's date and time in UTC, for a person: `2026-11-25 13:37`."""
     return created[:16].replace("T", " ")
 
 
-def rows_of(records: list[Record]) -> list[Row]:
+def submissions_in(records: list[ChainRecord]) -> list[Submission]:
     """The submissions among records, each with what was said about it."""
     withdrawn = {one.about: one.body["why"] for one in records if one.kind == "withdrawal"}
     disputes: dict[int | None, tuple[str, ...]] = {}
@@ -107,16 +109,18 @@ def rows_of(records: list[Record]) -> list[Row]:
         if one.kind == "dispute":
             disputes[one.about] = (*disputes.get(one.about, ()), one.body["why"])
     return [
-        row_of(one, withdrawn.get(one.id), disputes.get(one.id, ()))
+        submission_in(one, withdrawn.get(one.id), disputes.get(one.id, ()))
         for one in records
         if one.kind == "submission"
     ]
 
 
-def row_of(record: Record, withdrawn: str | None = None, disputes: tuple[str, ...] = ()) -> Row:
+def submission_in(
+    record: ChainRecord, withdrawn: str | None = None, disputes: tuple[str, ...] = ()
+) -> Submission:
     """The submission that a record of that kind holds, with what was said about it."""
     body = record.body
-    return Row(
+    return Submission(
         id=record.id,
         created=record.created,
         season=record.season,

@@ -10,23 +10,31 @@ from typing import Any
 import numpy as np
 
 from racer import evaluation
-from racer.controllers import PILOTS
+from racer.controllers import CONTROLLERS
 from racer.entries.package import Entry, read_entry
-from racer.entries.sandbox import BoxedPolicy
+from racer.entries.sandbox import SandboxedPolicy
 from racer.errors import BoardError, EntryError, RacerError
 from racer.evaluation import LapResult
-from racer.leaderboard.replay import Replay, Verdict, compare, differing, pack, record, unpack
-from racer.leaderboard.season import Run, Season
-from racer.leaderboard.store import HOUSE, Row, Store
-from racer.track import Place, load_track
+from racer.leaderboard.replay import (
+    Replay,
+    ReplayComparison,
+    compare_replay,
+    pack_replay,
+    record_replay,
+    score_difference,
+    unpack_replay,
+)
+from racer.leaderboard.season import Season, SeasonRun
+from racer.leaderboard.store import HOUSE_DIGEST, BoardStore, Submission
+from racer.track import TrackPosition, load_track
 from racer.world import CarState
 
-NOTES = ("replay", "pilot", "failure")
+RUN_NOTES = ("replay", "pilot", "failure")
 """What a row says of a run beside what it came to."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class RunVerification:
     """What the check of one run of a row came to.
 
     Attributes:
@@ -40,8 +48,8 @@ class Finding:
     id: int
     name: str
     run: int
-    simulated: Verdict
-    policy: Verdict | None
+    simulated: ReplayComparison
+    policy: ReplayComparison | None
 
     @property
     def is_fine(self) -> bool:
@@ -49,17 +57,17 @@ class Finding:
         return self.simulated.is_fine and (self.policy is None or self.policy.is_fine)
 
 
-class Recorded:
+class ReplayController:
     """A pilot that does again what a replay holds."""
 
     def __init__(self, replay: Replay) -> None:
         self._replay, self._step = replay, 0
 
-    def command(self, state: CarState, place: Place, car: int) -> np.ndarray:
-        """See `racer.controllers.Pilot.command`; fail as the policy did where the tape ends."""
+    def command(self, state: CarState, place: TrackPosition, car: int) -> np.ndarray:
+        """See `Controller.command`; fail as the policy did where the recording ends."""
         step, self._step = self._step, self._step + 1
         if step >= len(self._replay.actions):
-            codes = {ending: code for code, ending in evaluation.FAILURES.items()}
+            codes = {ending: code for code, ending in evaluation.POLICY_FAILURES.items()}
             ending = self._replay.score["ending"]
             raise EntryError("the recording ends here", codes.get(ending, "recording"))
         action = self._replay.actions[step]
@@ -67,7 +75,9 @@ class Recorded:
         return space.command(action[None])[0] if space else action
 
 
-def try_on(store: Store, season: Season, racer: Entry | str, secret: str | None) -> list[dict]:
+def evaluate_season(
+    store: BoardStore, season: Season, racer: Entry | str, secret: str | None
+) -> list[dict]:
     """Judge an entry, or a pilot by its name, on every run of a season.
 
     Args:
@@ -85,7 +95,7 @@ def try_on(store: Store, season: Season, racer: Entry | str, secret: str | None)
     refuse_misfit(season, racer)
     runs = []
     for run in season.runs(secret):
-        figures, content = drive(season, run, racer)
+        figures, content = evaluate_run(season, run, racer)
         runs.append(figures | {"replay": store.keep_replay(content)})
     refuse_other_roads(store, season, runs)
     return runs
@@ -105,7 +115,9 @@ def refuse_misfit(season: Season, racer: Entry | str) -> None:
         )
 
 
-def drive(season: Season, run: Run, racer: Entry | str) -> tuple[dict[str, Any], bytes]:
+def evaluate_run(
+    season: Season, run: SeasonRun, racer: Entry | str
+) -> tuple[dict[str, Any], bytes]:
     """Judge an entry, or a pilot by its name, on one run.
 
     Returns:
@@ -117,22 +129,24 @@ def drive(season: Season, run: Run, racer: Entry | str) -> tuple[dict[str, Any],
     result = _judge(season, run, racer)
     figures = _figures(run, result)
     space = None if isinstance(racer, str) else racer.manifest.actions
-    content = pack(record(result, space, figures))
+    content = pack_replay(record_replay(result, space, figures))
     notes = {"pilot": racer} if isinstance(racer, str) else {}
     if result.failure:
         notes["failure"] = result.failure
     return figures | notes, content
 
 
-def simulate(season: Season, run: Run, replay: Replay) -> LapResult:
+def simulate_replay(season: Season, run: SeasonRun, replay: Replay) -> LapResult:
     """The race that a replay's actions make, in a world of its own."""
     race = season.race(run.direction)
-    return evaluation.judge_pilot(Recorded(replay), run.track, race, run.seed, season.car)
+    return evaluation.evaluate_controller(
+        ReplayController(replay), run.track, race, run.seed, season.car
+    )
 
 
-def examine(
-    season: Season, run: Run, replay: Replay, kept: dict[str, Any]
-) -> tuple[LapResult, Verdict]:
+def verify_run(
+    season: Season, run: SeasonRun, replay: Replay, kept: dict[str, Any]
+) -> tuple[LapResult, ReplayComparison]:
     """A race simulated again from its replay, held against the replay and the row.
 
     Args:
@@ -141,17 +155,17 @@ def examine(
         replay: What was kept of the race.
         kept: What the row says of it.
     """
-    result = simulate(season, run, replay)
-    verdict = compare(replay, result, _figures(run, result))
-    claimed = {key: value for key, value in kept.items() if key not in NOTES}
+    result = simulate_replay(season, run, replay)
+    verdict = compare_replay(replay, result, _figures(run, result))
+    claimed = {key: value for key, value in kept.items() if key not in RUN_NOTES}
     if verdict.is_fine and claimed != replay.score:
-        verdict = Verdict(f"the row has {differing(claimed, replay.score)}", False)
+        verdict = ReplayComparison(f"the row has {score_difference(claimed, replay.score)}", False)
     return result, verdict
 
 
-def again(
-    store: Store, row: Row, number: int, secret: str | None = None
-) -> tuple[Season, Run, LapResult]:
+def resimulate_run(
+    store: BoardStore, row: Submission, number: int, secret: str | None = None
+) -> tuple[Season, SeasonRun, LapResult]:
     """A season, one run of it, and a row's race on that run simulated again from its replay.
 
     Raises:
@@ -160,10 +174,10 @@ def again(
     season = store.season(row.season_digest)
     replay = replay_of(store, row, number)
     run = season.runs(secret)[number]
-    return season, run, simulate(season, run, replay)
+    return season, run, simulate_replay(season, run, replay)
 
 
-def replay_of(store: Store, row: Row, number: int) -> Replay:
+def replay_of(store: BoardStore, row: Submission, number: int) -> Replay:
     """The kept replay of one run of a row.
 
     Raises:
@@ -180,12 +194,12 @@ def replay_of(store: Store, row: Row, number: int) -> Replay:
         raise BoardError(f"the replay {digest[:12]}... is missing: {problem.strerror}") from problem
     if hashlib.sha256(content).hexdigest() != digest:
         raise BoardError(f"the replay {digest[:12]}... was changed: its SHA-256 is another")
-    return unpack(content)
+    return unpack_replay(content)
 
 
-def verify(
-    store: Store, row: Row, secret: str | None = None, is_policy_run: bool = True
-) -> Iterator[Finding]:
+def verify_submission(
+    store: BoardStore, row: Submission, secret: str | None = None, is_policy_run: bool = True
+) -> Iterator[RunVerification]:
     """Check each run of a row: simulated from its actions, and by its policy.
 
     Args:
@@ -202,30 +216,32 @@ def verify(
             if len(runs) != len(row.runs):
                 raise BoardError(f"the row has {len(row.runs)} runs, its season {len(runs)}")
             replay = replay_of(store, row, number)
-            _, simulated = examine(season, runs[number], replay, kept)
+            _, simulated = verify_run(season, runs[number], replay, kept)
             if is_policy_run:
                 policy = _driven(store, row, season, runs[number], replay)
         except RacerError as problem:
-            simulated = Verdict(str(problem), False)
-        yield Finding(row.id, row.name, number, simulated, policy)
+            simulated = ReplayComparison(str(problem), False)
+        yield RunVerification(row.id, row.name, number, simulated, policy)
 
 
-def _driven(store: Store, row: Row, season: Season, run: Run, replay: Replay) -> Verdict:
+def _driven(
+    store: BoardStore, row: Submission, season: Season, run: SeasonRun, replay: Replay
+) -> ReplayComparison:
     """Whether the policy does again what the replay holds."""
     again = _judge(season, run, _racer(store, row)).actions
     pairs = zip(again, replay.actions)
     kept = min(len(again), len(replay.actions))
     step = next((k for k, (one, two) in enumerate(pairs) if np.any(one != two)), kept)
     if step < max(len(again), len(replay.actions)):
-        return Verdict(f"the policy acts otherwise at step {step + 1}", False)
-    return Verdict("same actions", True)
+        return ReplayComparison(f"the policy acts otherwise at step {step + 1}", False)
+    return ReplayComparison("same actions", True)
 
 
-def _racer(store: Store, row: Row) -> Entry | str:
+def _racer(store: BoardStore, row: Submission) -> Entry | str:
     """The entry that a row is about, from its kept package, or the pilot's name."""
-    if row.entry_sha256 == HOUSE:
+    if row.entry_sha256 == HOUSE_DIGEST:
         pilot = row.runs[0].get("pilot", row.name)
-        if pilot not in PILOTS:
+        if pilot not in CONTROLLERS:
             raise BoardError(f"submission {row.id} is of a pilot that is not known: {pilot!r}")
         return pilot
     entry = read_entry(store.entry_path(row.entry_sha256))
@@ -234,14 +250,14 @@ def _racer(store: Store, row: Row) -> Entry | str:
     return entry
 
 
-def _judge(season: Season, run: Run, racer: Entry | str) -> LapResult:
+def _judge(season: Season, run: SeasonRun, racer: Entry | str) -> LapResult:
     rules = season.race(run.direction)
-    return evaluation.judge_entries(
-        [racer], run.track, rules, run.seed, season.car, policy_of=BoxedPolicy
+    return evaluation.evaluate_entries(
+        [racer], run.track, rules, run.seed, season.car, policy_of=SandboxedPolicy
     )[0]
 
 
-def _figures(run: Run, result: LapResult) -> dict[str, Any]:
+def _figures(run: SeasonRun, result: LapResult) -> dict[str, Any]:
     """What a run came to, as a row keeps it; of a sealed track and seed only the number."""
     return result.as_dict() | {
         "track": run.label,
@@ -262,7 +278,7 @@ def road_sha256(track: str) -> str:
     return hashlib.sha256(shape.tobytes()).hexdigest()
 
 
-def refuse_other_roads(store: Store, season: Season, runs: list[dict[str, Any]]) -> None:
+def refuse_other_roads(store: BoardStore, season: Season, runs: list[dict[str, Any]]) -> None:
     """Nothing, where the tracks of new runs are those on which the season's rows were driven.
 
     Raises:

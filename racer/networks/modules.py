@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from racer.networks.network_config import Layers
+from racer.networks.network_config import NetworkLayers
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
-def embedder(shape: tuple[int, ...], layers: Layers) -> tuple[nn.Sequential, int]:
+def sensor_encoder(shape: tuple[int, ...], layers: NetworkLayers) -> tuple[nn.Sequential, int]:
     """The layers for one sensor and the width of what they give.
 
     Args:
@@ -23,13 +23,13 @@ def embedder(shape: tuple[int, ...], layers: Layers) -> tuple[nn.Sequential, int
         ValueError: The image is too small for the filters.
     """
     if len(shape) == 3:
-        return convolutions((shape[0], shape[1], shape[2]), layers), layers.features[-1]
-    first = [Standardise(shape[0])] if layers.standardise else []
+        return image_encoder((shape[0], shape[1], shape[2]), layers), layers.features[-1]
+    first = [NormalizeObs(shape[0])] if layers.standardise else []
     dense = _dense(shape[0], layers.vectors, layers.activation)
     return nn.Sequential(nn.Flatten(), *first, *dense), (shape[0], *layers.vectors)[-1]
 
 
-class Standardise(nn.Module):
+class NormalizeObs(nn.Module):
     """Brings numbers (n, k) to mean 0 and variance 1, as far as `take_in` has seen of them.
 
     What it knows is a part of the weights, so it is saved and exported with them.
@@ -63,7 +63,7 @@ class Standardise(nn.Module):
         self.mean += off * n / self.count
 
 
-def convolutions(shape: tuple[int, int, int], layers: Layers) -> nn.Sequential:
+def image_encoder(shape: tuple[int, int, int], layers: NetworkLayers) -> nn.Sequential:
     """Convolutions, then dense layers: images (n, C, H, W) to features (n, layers.features[-1]).
 
     Args:
@@ -139,7 +139,7 @@ def _scaled(observation: torch.Tensor) -> torch.Tensor:
     return observation
 
 
-class Acting(nn.Module):
+class ExternalActor(nn.Module):
     """Somebody's module with its answer made an action, ready for export.
 
     Output: two numbers (1, 2) as float32 within [-1, 1], as the environments clip them; or, where

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-OBSERVATION = "observation"
+OBSERVATION_INPUT = "observation"
 """The name of a graph's input where it has one; of several each is called as its sensor."""
-ACTION = "action"
+ACTION_OUTPUT = "action"
 """The name of a graph's output."""
 
-Filters = tuple[tuple[int, int, int], ...]
+ConvFilters = tuple[tuple[int, int, int], ...]
 
 
-class Layers(NamedTuple):
+class NetworkLayers(NamedTuple):
     """The layers between what a policy sees and its heads."""
 
-    filters: Filters
+    filters: ConvFilters
     """An image's convolutions as number of filters, kernel and stride."""
     features: tuple[int, ...]
     """Widths of the dense layers after them."""
@@ -33,25 +33,25 @@ class Layers(NamedTuple):
     """Whether a lidar's and other numbers are brought to mean 0 and variance 1 first."""
 
 
-PRESETS = {
-    "small": Layers(
+NETWORK_PRESETS = {
+    "small": NetworkLayers(
         filters=((16, 8, 4), (32, 4, 2), (32, 3, 2)),
         features=(128,),
         hidden=(128,),
     ),
-    "shallow": Layers(
+    "shallow": NetworkLayers(
         filters=((32, 8, 4), (64, 4, 2), (64, 3, 1)),
         features=(512,),
         vectors=(256, 256),
     ),
-    "standard": Layers(
+    "standard": NetworkLayers(
         filters=((32, 5, 2), (32, 3, 1), (64, 3, 2), (64, 3, 1)),
         features=(64,),
         vectors=(256, 256),
         hidden=(512,),
         activation="tanh",
     ),
-    "deep": Layers(
+    "deep": NetworkLayers(
         filters=((32, 8, 4), (32, 4, 2), (64, 4, 2), (64, 3, 1)),
         features=(512, 512),
         vectors=(256, 256),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from racer.networks.network_config import ACTION, OBSERVATION
+from racer.networks.network_config import ACTION_OUTPUT, OBSERVATION_INPUT
 from racer.sensors.config import Sensors
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from racer.networks.modules import DeterministicActor
 
-OPSET = 18
+ONNX_OPSET = 18
 _EXPORTING = threading.Lock()
 """torch's exporter is not thread-safe, nor is silencing its log and warnings."""
 
 
-def to_onnx(actor: DeterministicActor, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+def actor_to_onnx(actor: DeterministicActor, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
     """The graph of an actor; see `module_to_onnx`.
 
     Args:
@@ -33,7 +33,7 @@ def to_onnx(actor: DeterministicActor, shapes: Mapping[str, tuple[int, ...]]) ->
     return module_to_onnx(actor, {name: shapes[name] for name in actor.names})
 
 
-def zeros(shapes: Mapping[str, tuple[int, ...]]) -> tuple[torch.Tensor, ...]:
+def zero_observation(shapes: Mapping[str, tuple[int, ...]]) -> tuple[torch.Tensor, ...]:
     """A batch of one observation, all zeros: a tensor for each of the shapes."""
     import torch
 
@@ -61,10 +61,10 @@ def module_to_onnx(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> 
     with _EXPORTING, _silence():
         program = torch.onnx.export(
             module,
-            zeros(shapes),
+            zero_observation(shapes),
             input_names=list(shapes),
-            output_names=[ACTION],
-            opset_version=OPSET,
+            output_names=[ACTION_OUTPUT],
+            opset_version=ONNX_OPSET,
             dynamo=True,
             verbose=False,
         )
@@ -90,7 +90,7 @@ def _silence() -> Iterator[None]:
 def input_shapes(sensors: Sensors) -> dict[str, tuple[int, ...]]:
     """The shape of one observation of each sensor, by the name of the graph's input for it."""
     if len(sensors) == 1:
-        return {OBSERVATION: sensors[0].space.shape}
+        return {OBSERVATION_INPUT: sensors[0].space.shape}
     return {sensor.name: sensor.space.shape for sensor in sensors}
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from racer.networks.network_config import OBSERVATION
+from racer.networks.network_config import OBSERVATION_INPUT
 from racer.sensors import Observations
 
-FRAMES = 256
+CALIBRATION_OBSERVATIONS = 256
 """Observations that the ranges of the activations are calibrated on, at most."""
 
 
-def quantize(graph: bytes, observations: Sequence[Observations]) -> bytes:
+def quantize_graph(graph: bytes, observations: Sequence[Observations]) -> bytes:
     """Return a graph whose layers compute with 8-bit numbers, of ONNX's own operators alone.
 
     Static quantization with QuantizeLinear and DequantizeLinear pairs (QDQ). Activations are uint8
@@ -28,7 +28,8 @@ def quantize(graph: bytes, observations: Sequence[Observations]) -> bytes:
     Args:
         graph: A graph that `to_onnx` made.
         observations: What the policy sees while it drives, each as it is given to it: an array
-            (1, ...), of several sensors a dict of them. `FRAMES` are taken, evenly spaced.
+            (1, ...), of several sensors a dict of them. `CALIBRATION_OBSERVATIONS` are taken,
+            evenly spaced.
 
     Returns:
         The graph; the same bytes for the same observations on the same machine.
@@ -65,11 +66,11 @@ class _Frames:
     """Evenly spaced observations, one after the other: a `CalibrationDataReader` by its method."""
 
     def __init__(self, observations: Sequence[Observations]) -> None:
-        count = min(FRAMES, len(observations))
+        count = min(CALIBRATION_OBSERVATIONS, len(observations))
         picked = np.linspace(0, len(observations) - 1, count).round().astype(int)
         self._left = iter([observations[k] for k in picked])
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """The next observation by the names of the graph's inputs; None behind the last."""
         seen = next(self._left, None)
-        return seen if seen is None or isinstance(seen, dict) else {OBSERVATION: seen}
+        return seen if seen is None or isinstance(seen, dict) else {OBSERVATION_INPUT: seen}

@@ -26,15 +26,15 @@ from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
-from racer.assets.document import validate
+from racer.assets.document import validate_document
 from racer.envs import EnvConfig, RacerVectorEnv, info_of
 from racer.envs.arguments import refuse_below_one, refuse_unknown
-from racer.envs.racer_vector_env import METADATA
+from racer.envs.racer_vector_env import RENDER_METADATA
 from racer.errors import ConfigError
 from racer.race import Ending, RaceConfig
-from racer.race.race import GRID
-from racer.sensors import Observations, of_car
-from racer.world import CONTROL_RATE
+from racer.race.race import GRID_SPACING_M
+from racer.sensors import Observations, observation_of_car
+from racer.world import CONTROL_RATE_HZ
 
 
 def env(**kwargs: Any) -> AECEnv:
@@ -81,7 +81,7 @@ class parallel_env(ParallelEnv[str, Observations, Any]):
         >>> env.close()
     """
 
-    metadata: dict[str, Any] = {**METADATA, "name": "race_v0", "is_parallelizable": True}
+    metadata: dict[str, Any] = {**RENDER_METADATA, "name": "race_v0", "is_parallelizable": True}
 
     def __init__(
         self,
@@ -162,7 +162,10 @@ class parallel_env(ParallelEnv[str, Observations, Any]):
         return seen, rewards, terminations, truncations, infos
 
     def _seen(self, agents: list[str]) -> dict[str, Observations]:
-        return {agent: of_car(self._cars.observations, self._numbers[agent]) for agent in agents}
+        return {
+            agent: observation_of_car(self._cars.observations, self._numbers[agent])
+            for agent in agents
+        }
 
     def _infos(self, agents: list[str]) -> dict[str, dict[str, Any]]:
         info = self._cars.info()
@@ -188,11 +191,11 @@ class parallel_env(ParallelEnv[str, Observations, Any]):
 
     def _refuse_too_many(self, n_cars: int) -> None:
         track = self._cars.tracks[0]
-        most = int(track.length / GRID)
+        most = int(track.length / GRID_SPACING_M)
         if n_cars > most:
             self.close()
             raise ConfigError(
-                f"n_cars: got {n_cars}; at most {most} stand {GRID} m apart on the "
+                f"n_cars: got {n_cars}; at most {most} stand {GRID_SPACING_M} m apart on the "
                 f"{track.length:.0f} m of {track.name}"
             )
 
@@ -203,8 +206,8 @@ class _Cars(RacerVectorEnv):
 
 def _rules(max_cycles: int | None, config: dict[str, Any]) -> RaceConfig:
     """The race that a config says, over after `max_cycles` control steps if given."""
-    race = validate(config, EnvConfig, "racer environment").race
+    race = validate_document(config, EnvConfig, "racer environment").race
     if max_cycles is None:
         return race
     refuse_below_one("max_cycles", max_cycles)
-    return race.model_copy(update={"time_limit": max_cycles / CONTROL_RATE})
+    return race.model_copy(update={"time_limit": max_cycles / CONTROL_RATE_HZ})

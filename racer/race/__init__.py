@@ -1,6 +1,6 @@
 """The rules of a race: where it starts, what counts as a lap, and how it ends."""
 
 from racer.race.config import BotConfig, Ending, ObstacleConfig, RaceConfig
-from racer.race.race import Others, Race
+from racer.race.race import OtherCars, Race
 
-__all__ = ["BotConfig", "Ending", "ObstacleConfig", "Others", "Race", "RaceConfig"]
+__all__ = ["BotConfig", "Ending", "ObstacleConfig", "OtherCars", "Race", "RaceConfig"]

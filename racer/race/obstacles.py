@@ -9,20 +9,20 @@ import numpy as np
 from racer.car.spec import CarSpec
 from racer.race.config import RaceConfig
 from racer.race.roads import Roads
-from racer.snapshot import put_back, taken
+from racer.snapshot import restore_snapshot, take_snapshot
 
-BOX = (0.4, 0.3, 0.25)
+OBSTACLE_SIZE_M = (0.4, 0.3, 0.25)
 """Length, width and height of an obstacle [m] (DeepRacer's box)."""
 FIRST, LAST, APART = 0.07, 0.90, 0.13
 """Shares of the lap: where random boxes lie ahead of the start, and how far apart at least."""
-CHANGE = 1.0
+LANE_CHANGE_DISTANCE_M = 1.0
 """Way on which a bot moves from one lane to the other [m]."""
-NOWHERE = np.empty(0)
-CHANGING = ("s", "d", "pose", "_road", "_lane", "_left_lane", "_into", "_wait")
+NO_DISTANCES = np.empty(0)
+OBSTACLE_STATE = ("s", "d", "pose", "_road", "_lane", "_left_lane", "_into", "_wait")
 CARDBOARD, BOT = (176, 128, 82), (38, 92, 204)
 
 
-class Objects:
+class Obstacles:
     """k boxes or bots on the road of each car, or one set of them for cars that race together.
 
     Every array has leading axes (groups, k); a group is one car, or all cars together.
@@ -44,7 +44,7 @@ class Objects:
         if self.is_moving:
             k, self.size = config.bots.count, (spec.body_length, spec.body_width, spec.shell_height)
         else:
-            k, self.size = len(places) or config.obstacles.count, BOX
+            k, self.size = len(places) or config.obstacles.count, OBSTACLE_SIZE_M
         k = self.count = 0 if config.kind == "time_trial" else k
         self.colours = np.tile(np.array(BOT if self.is_moving else CARDBOARD, np.uint8), (k, 1))
         self.speed = config.bots.speed if self.is_moving and k else 0.0
@@ -57,7 +57,7 @@ class Objects:
     def fixed(self, road: int) -> np.ndarray:
         """Where the config says that objects stand, along a road [m]; maybe none."""
         if self._config.kind != "object_avoidance" or not self._config.obstacles.places:
-            return NOWHERE
+            return NO_DISTANCES
         shares = np.array([share for share, _ in self._config.obstacles.places])
         return (-shares % 1.0 if road % 2 else shares) * self._roads.length[road]
 
@@ -81,7 +81,7 @@ class Objects:
             self.s[group] = (start + ahead * length) % length
             self._lane[group] = generator.choice((-1.0, 1.0), k)
         self._left_lane[group] = self._lane[group]
-        self._into[group] = CHANGE
+        self._into[group] = LANE_CHANGE_DISTANCE_M
         if self.is_moving:
             self._wait[group] = generator.uniform(*self._config.bots.every, k)
         self._pose()
@@ -95,10 +95,10 @@ class Objects:
         way = self.speed * seconds
         length = self._roads.length[self._road[groups], None]
         self.s[groups] = (self.s[groups] + way) % length
-        self._into[groups] = np.minimum(self._into[groups] + way, CHANGE)
+        self._into[groups] = np.minimum(self._into[groups] + way, LANE_CHANGE_DISTANCE_M)
         if self._config.bots.changes_lanes:
             self._wait[groups] -= seconds
-            is_due = (self._wait[groups] <= 0.0) & (self._into[groups] >= CHANGE)
+            is_due = (self._wait[groups] <= 0.0) & (self._into[groups] >= LANE_CHANGE_DISTANCE_M)
             for row, k in np.argwhere(is_due):
                 group = groups[row]
                 self._left_lane[group, k] = self._lane[group, k]
@@ -109,14 +109,14 @@ class Objects:
 
     def get_state(self) -> dict[str, Any]:
         """Return where the objects are and what they are about to do."""
-        return taken(self, CHANGING)
+        return take_snapshot(self, OBSTACLE_STATE)
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from a state of the same kind of race."""
-        put_back(self, state)
+        restore_snapshot(self, state)
 
     def _pose(self) -> None:
-        part = self._into / CHANGE
+        part = self._into / LANE_CHANGE_DISTANCE_M
         lane = self._left_lane + (self._lane - self._left_lane) * part * part * (3.0 - 2.0 * part)
         self.d, xy, yaw = self._roads.on_lane(self._road, self.s, lane)
         self.pose[..., :2], self.pose[..., 2] = xy, yaw

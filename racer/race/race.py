@@ -10,34 +10,34 @@ import numpy as np
 
 from racer.car.spec import CarSpec
 from racer.race.config import Ending, RaceConfig
-from racer.race.obstacles import Objects
+from racer.race.obstacles import Obstacles
 from racer.race.roads import Roads
-from racer.randomisation import NOTHING, Draws, Randomisation
-from racer.snapshot import put_back, taken
-from racer.track import Place, Track
-from racer.world import CONTROL_RATE, ROOM, CarState, Contact, World
+from racer.randomisation import NO_RANDOMISATION, Draws, Randomisation
+from racer.snapshot import restore_snapshot, take_snapshot
+from racer.track import Track, TrackPosition
+from racer.world import CONTROL_RATE_HZ, WORLD_RADIUS_M, CarState, Contact, World
 
-SECTORS = 3
+LAP_SECTORS = 3
 """Equal parts of the lap that are timed."""
-STILL = 0.0003
+STANDSTILL_STEP_M = 0.0003
 """A car that moves no further than this a step [m] stands still (DeepRacer's rule)."""
-PATIENCE = 15
+FAULT_STEPS = 15
 """Steps in a row of standing still or of falling progress that are a fault."""
 CRASH_TILT = 0.3
 """Below this vertical part of the body's z axis a car lies on its side or roof."""
-ROUND_ROBIN = 0.05
+ROUND_ROBIN_LAP_SHARE = 0.05
 """Share of the lap from one round-robin start to the next."""
-GRID = 0.75
+GRID_SPACING_M = 0.75
 """From one car of a starting grid to the next, along the line [m]."""
 BEHIND, CLEAR = 1.0, 0.5
 """A car is put back so far behind what stands ahead, and not so near before what follows [m]."""
-CHANGING = (
+RACE_STATE = (
     *("road", "place", "distance", "time", "steps", "laps", "wheels_on_road", "off_tracks"),
     *("collisions", "resets", "ending", "fault", "lap_times", "sector_times", "_lap_began"),
     *("_laps_before", "_xy", "_still", "_falling", "_wait", "_episode", "_sectors", "_grid"),
 )
 """What a step or a start changes."""
-PAINT = (
+CAR_COLOURS = (
     (226, 61, 40),
     (38, 92, 204),
     (246, 196, 38),
@@ -48,7 +48,7 @@ PAINT = (
 """Colours of the cars of one race, in their order, over and over."""
 
 
-class Others(NamedTuple):
+class OtherCars(NamedTuple):
     """What each of n cars shares the road with: K boxes, bots and cars; arrays (n, K)."""
 
     s: np.ndarray
@@ -100,7 +100,7 @@ class Race:
         ending: `Ending` of the episode, (n,).
         fault: `Ending` that the last step's fault stands for, else RUNNING, (n,).
         lap_times: The times of the completed laps [s], a list a car.
-        sector_times: The times of the completed sectors [s], up to `SECTORS` a lap, a list of
+        sector_times: The times of the completed sectors [s], up to `LAP_SECTORS` a lap, a list of
             lists a car.
     """
 
@@ -112,27 +112,27 @@ class Race:
         n: int,
         gui: bool = False,
         is_together: bool = False,
-        randomisation: Randomisation = NOTHING,
-        rate: int = CONTROL_RATE,
+        randomisation: Randomisation = NO_RANDOMISATION,
+        rate: int = CONTROL_RATE_HZ,
         max_steps: int | None = None,
     ) -> None:
         self.config, self.n, self.is_together = config, n, is_together
         self.tracks, self.roads = list(tracks), Roads(tracks)
-        self.objects = Objects(config, self.roads, spec, 1 if is_together else n)
+        self.objects = Obstacles(config, self.roads, spec, 1 if is_together else n)
         walls = [(track.left, track.right) for track in tracks] if config.walls else []
         boxes = self.objects.count, self.objects.size
         self.world = World(spec, n, gui, walls, *boxes, is_together, rate)
         self._period = 1.0 / rate
         self._step_limit = max_steps or np.inf
         self.draws = Draws(randomisation, n)
-        paint = [PAINT[i % len(PAINT)] for i in range(n * is_together)]
+        paint = [CAR_COLOURS[i % len(CAR_COLOURS)] for i in range(n * is_together)]
         colours = np.vstack([self.objects.colours, np.array(paint, np.uint8).reshape(-1, 3)])
         self.colours = np.tile(colours, (n, 1, 1))
         half = spec.tread / 2
         front, rear = spec.to_front_axle, -spec.to_rear_axle
         self._wheels = np.array([[front, half], [front, -half], [rear, half], [rear, -half]])
         self.road = np.zeros(n, dtype=np.int64)
-        self.place = Place(np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64))
+        self.place = TrackPosition(np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64))
         self.distance, self.time, self._lap_began = np.zeros((3, n))
         self.steps, self.laps, self._laps_before = np.zeros((3, n), dtype=np.int64)
         self.off_tracks, self.collisions, self.resets = np.zeros((3, n), dtype=np.int64)
@@ -148,7 +148,7 @@ class Race:
     def get_state(self) -> dict[str, Any]:
         """Return all that steps and starts change, but for the generators; it can be pickled."""
         return {
-            "race": taken(self, CHANGING),
+            "race": take_snapshot(self, RACE_STATE),
             "draws": self.draws.rows.copy(),
             "objects": self.objects.get_state(),
             "world": self.world.get_state(),
@@ -160,7 +160,7 @@ class Race:
         What follows is the same to the last bit, unless a car touched something in the step before:
         Bullet also remembers how hard it pressed, and cannot be told.
         """
-        put_back(self, state["race"])
+        restore_snapshot(self, state["race"])
         self.draws.rows[:] = state["draws"]
         self.objects.set_state(state["objects"])
         self.world.set_state(state["world"])
@@ -194,7 +194,7 @@ class Race:
             self.lap_times[car], self.sector_times[car] = [], []
             if len(self.tracks) > 1 and not self.is_together:
                 self.road[car] += 2 * int(generators[car].integers(len(self.tracks)))
-                self.world.wall_in(car, int(self.road[car]) // 2)
+                self.world.set_walls(car, int(self.road[car]) // 2)
             s[row], d[row], skew[row] = self._draw_start(car, generators[car])
             if not self.is_together or car == 0:
                 self.objects.place(car, generators[car], float(s[row]), int(self.road[car]))
@@ -214,11 +214,11 @@ class Race:
             s += share * length
             aside, skew = 0.2 * aside - 0.1, 0.2 * skew - 0.1
         elif self.config.start == "round_robin":
-            s += ROUND_ROBIN * int(self._episode[car]) * length
+            s += ROUND_ROBIN_LAP_SHARE * int(self._episode[car]) * length
         if self.is_together:
             self._grid = s if car == 0 else self._grid
-            self.distance[car] = -GRID * car
-            return self._grid - GRID * car, width / 4 * (-1.0) ** car, 0.0
+            self.distance[car] = -GRID_SPACING_M * car
+            return self._grid - GRID_SPACING_M * car, width / 4 * (-1.0) ** car, 0.0
         return self._behind(s, self.objects.fixed(road), length), aside * width, skew
 
     def _put(self, cars: np.ndarray, s: np.ndarray, lane: np.ndarray, skew: np.ndarray) -> None:
@@ -262,19 +262,19 @@ class Race:
         return self._is_lifted & (self.ending == Ending.RUNNING)
 
     @property
-    def others(self) -> Others:
+    def others(self) -> OtherCars:
         """What each car shares the road with: its boxes or bots, then the other cars."""
         objects, n = self.objects, self.n
         if not self.is_together:
             speed = np.full(objects.s.shape, objects.speed)
-            return Others(objects.s, objects.d, objects.pose, speed)
+            return OtherCars(objects.s, objects.d, objects.pose, speed)
         s, d = (np.tile(values, (n, 1)) for values in (objects.s, objects.d))
         state = self.world.state
         own = np.column_stack([state.xy, state.yaw])
         own[self._is_lifted, :2] = np.inf
         speed = np.hypot(*state.velocity[:, :2].T)
         cars = [np.delete(np.arange(n), i) for i in range(n)]
-        return Others(
+        return OtherCars(
             np.hstack([s, self.place.s[cars]]),
             np.hstack([d, self.place.d[cars]]),
             np.concatenate([np.tile(objects.pose, (n, 1, 1)), own[cars]], axis=1),
@@ -315,7 +315,7 @@ class Race:
         self._count_wheels(state)
         moved = np.hypot(*(state.xy - self._xy).T)
         self._xy[:] = state.xy
-        self._still = np.where(is_racing & (moved <= STILL), self._still + 1, 0)
+        self._still = np.where(is_racing & (moved <= STANDSTILL_STEP_M), self._still + 1, 0)
         self._falling = np.where(gained < 0.0, self._falling + 1, 0)
         self._end(state, contact, is_running, is_racing)
 
@@ -336,16 +336,16 @@ class Race:
     def _count_laps(self, before: np.ndarray, gained: np.ndarray) -> None:
         """Time sectors where their ends are first crossed, inside the control step, and laps."""
         self._laps_before[:] = self.laps
-        ends = (self._sectors + 1) * self.roads.length[self.road] / SECTORS
+        ends = (self._sectors + 1) * self.roads.length[self.road] / LAP_SECTORS
         for car in np.flatnonzero(self.distance >= ends).tolist():
             into = (ends[car] - before[car]) / gained[car]
             crossed = self.time[car] - self._period * (1.0 - into)
-            if self._sectors[car] % SECTORS == 0:
+            if self._sectors[car] % LAP_SECTORS == 0:
                 self.sector_times[car].append([])
             times = self.sector_times[car][-1]
             times.append(float(crossed - self._lap_began[car] - sum(times)))
             self._sectors[car] += 1
-            if self._sectors[car] % SECTORS == 0:
+            if self._sectors[car] % LAP_SECTORS == 0:
                 self.lap_times[car].append(float(crossed - self._lap_began[car]))
                 self._lap_began[car] = crossed
                 self.laps[car] += 1
@@ -357,12 +357,12 @@ class Race:
         is_running: np.ndarray,
         is_racing: np.ndarray,
     ) -> None:
-        toppled = (state.up < CRASH_TILT) | (np.abs(state.body[:, :3]) > ROOM).any(axis=1)
+        toppled = (state.up < CRASH_TILT) | (np.abs(state.body[:, :3]) > WORLD_RADIUS_M).any(axis=1)
         crashed = is_racing & (toppled | self._is_to_blame(state, contact))
         off = is_racing & (self.wheels_on_road == 0)
         faults = [
-            (self._falling >= PATIENCE, Ending.REVERSED),
-            (self._still >= PATIENCE, Ending.IMMOBILISED),
+            (self._falling >= FAULT_STEPS, Ending.REVERSED),
+            (self._still >= FAULT_STEPS, Ending.IMMOBILISED),
             (off, Ending.OFF_TRACK),
             (crashed, Ending.CRASHED),
         ]
@@ -390,7 +390,7 @@ class Race:
             blame[car] = np.cos(yaw) * other[0] + np.sin(yaw) * other[1] > 0.0
         return blame
 
-    def put_back(self, generators: list[np.random.Generator]) -> None:
+    def reset_to_track(self, generators: list[np.random.Generator]) -> None:
         """Charge the cars that made a fault and go on, and set them back on the road."""
         cars = np.flatnonzero((self.fault > 0) & (self.ending == Ending.RUNNING))
         rules = self.config
@@ -421,7 +421,7 @@ class Race:
         self._wait[cars] = np.maximum(np.round(penalty[cars] / self._period), 1)
         leaving = np.flatnonzero(self._is_lifted)
         if len(leaving):
-            self.world.lift(leaving)
+            self.world.hold(leaving)
 
     def _set_down(self, car: int) -> None:
         """Put one car back on its nearer lane, where it was or behind what stands there."""

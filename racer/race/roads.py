@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from racer.track import Place, Track
+from racer.track import Track, TrackPosition
 
 
 class Roads:
@@ -36,10 +36,12 @@ class Roads:
         for one in np.unique(road):
             yield self.lines[one], road == one
 
-    def locate(self, road: np.ndarray, xy: np.ndarray, near: np.ndarray | None = None) -> Place:
+    def locate(
+        self, road: np.ndarray, xy: np.ndarray, near: np.ndarray | None = None
+    ) -> TrackPosition:
         """Where points (k, 2) are, each on its own road (k,); see `Track.locate`."""
         k = len(road)
-        found = Place(np.empty(k), np.empty(k), np.empty(k, dtype=np.int64))
+        found = TrackPosition(np.empty(k), np.empty(k), np.empty(k, dtype=np.int64))
         for line, mine in self.each(road):
             part = line.locate(xy[mine], None if near is None else near[mine])
             for values, some in zip(found, part):

@@ -13,20 +13,20 @@ import numpy as np
 from numba import njit
 from PIL import Image, ImageFilter
 
-from racer.sensors.camera_ground import LEVELS, Pyramid, Scene
-from racer.sensors.camera_objects import Panels, draw_face, easel, sketch
+from racer.sensors.camera_ground import PYRAMID_LEVELS, GroundTexture, TexturePyramid
+from racer.sensors.camera_objects import WallSegments, draw_depth, draw_face, make_z_buffer
 
-FARTHEST = 500.0
+CANVAS_HORIZON_M = 500.0
 """The ground ends this far ahead [m], just under the horizon."""
-SHARPNESS = 1.5
+TEXELS_PER_SAMPLE = 1.5
 """A halving is taken while a sample's patch of ground is at most this many of its texels."""
-SMOOTH = 0.8
+EDGE_SMOOTHING_TEXELS = 0.8
 """How far the edges of the finest picture are smeared [texels], which from near are stairs."""
-BLOCK = 320
+ROW_BLOCK_PX = 320
 """So many pixels of a row are drawn at a time, that all their numbers stay near the processor."""
-STEEP = 5.0
+ANISOTROPY_PER_SAMPLE = 5.0
 """A pixel's patch of ground is sampled once for each so many times that it is longer than wide."""
-TAPS = 4
+MAX_SAMPLES = 4
 """The most samples of one pixel."""
 SHADE, SOFT = 0.62, 0.25
 """How much of the light a shadow takes, and over which share of its size it fades."""
@@ -53,10 +53,10 @@ class Pinhole(NamedTuple):
         return (points - self.eye) @ self.axes.T
 
 
-def ground_of(scene: Scene) -> Pyramid:
+def ground_of(scene: GroundTexture) -> TexturePyramid:
     """A scene's ground, ready to be laid: red in a texel's lowest byte, green, blue."""
     packed = []
-    finest = Image.fromarray(scene.rgb).filter(ImageFilter.GaussianBlur(SMOOTH))
+    finest = Image.fromarray(scene.rgb).filter(ImageFilter.GaussianBlur(EDGE_SMOOTHING_TEXELS))
     for level in (np.asarray(finest), *scene.levels[1:]):
         texels = np.zeros((*level.shape[:2], 4), dtype=np.uint8)
         texels[..., :3] = level
@@ -74,18 +74,18 @@ class Canvas:
 
     def __init__(self, width: int, height: int) -> None:
         self.size = (width, height)
-        self._back = easel(height, width)
-        self._solid, self._ghost = (easel(2 * height, 2 * width) for _ in range(2))
+        self._back = make_z_buffer(height, width)
+        self._solid, self._ghost = (make_z_buffer(2 * height, 2 * width) for _ in range(2))
         self._nothing = np.zeros(width, dtype=np.float32)
         self._has_ghosts = False
 
     def backdrop(
         self,
         camera: Pinhole,
-        ground: Pyramid,
+        ground: TexturePyramid,
         boxes: np.ndarray,
         colours: np.ndarray,
-        panels: Panels,
+        panels: WallSegments,
         picture: np.ndarray,
     ) -> None:
         """Draw all that stands still; above the horizon the sky stays.
@@ -101,7 +101,7 @@ class Canvas:
         _clear(self._back)
         pixels = picture.view(np.uint32)[..., 0]
         _lay(ground, camera.eye, camera.axes, camera.focal, pixels)
-        sketch(*camera, boxes, colours, panels, self._back, 3)
+        draw_depth(*camera, boxes, colours, panels, self._back, 3)
         _show(self._back, pixels)
 
     def shade(
@@ -154,7 +154,7 @@ class Canvas:
         self._has_ghosts = False
 
 
-def blend(layer: np.ndarray, corner: tuple[int, int], picture: np.ndarray) -> None:
+def blend_over(layer: np.ndarray, corner: tuple[int, int], picture: np.ndarray) -> None:
     """Lay a layer (h, w, 4) uint8 with its opacity over a picture, its corner at column, row."""
     (left, top), (high, wide) = corner, picture.shape[:2]
     rows = slice(max(-top, 0), max(min(layer.shape[0], high - top), 0))
@@ -169,26 +169,29 @@ def blend(layer: np.ndarray, corner: tuple[int, int], picture: np.ndarray) -> No
 def _lay(ground, eye, axes, focal, out):
     """Draw the ground into pixels (H, W) uint32; in loops that each suit the processor."""
     height, width = out.shape
-    index, weight = np.empty(BLOCK, dtype=np.int32), np.empty(BLOCK, dtype=np.uint32)
-    quads, sums = np.empty((4, BLOCK), dtype=np.uint32), np.empty((2, BLOCK), dtype=np.uint32)
+    index, weight = np.empty(ROW_BLOCK_PX, dtype=np.int32), np.empty(ROW_BLOCK_PX, dtype=np.uint32)
+    quads, sums = (
+        np.empty((4, ROW_BLOCK_PX), dtype=np.uint32),
+        np.empty((2, ROW_BLOCK_PX), dtype=np.uint32),
+    )
     opaque, pair, byte = np.uint32(0xFF000000), np.uint32(0x00FF00FF), np.uint32(0xFF)
     eight = np.uint32(8)
     for i in range(height):
         down = (i + 0.5 - 0.5 * height) / focal
         drop = -axes[0, 2] - down * axes[2, 2]
-        if drop <= eye[2] / FARTHEST:
+        if drop <= eye[2] / CANVAS_HORIZON_M:
             continue
         stretch = np.sqrt(1.0 + down * down) / drop
         halvings = 0
-        while 1 << halvings < TAPS and stretch > STEEP * (1 << halvings):
+        while 1 << halvings < MAX_SAMPLES and stretch > ANISOTROPY_PER_SAMPLE * (1 << halvings):
             halvings += 1
         taps = 1 << halvings
         patch = eye[2] / (drop * focal * ground.resolution) * np.sqrt(max(stretch / taps, 1.0))
         level = 0
-        while patch > SHARPNESS and level < LEVELS - 1:
+        while patch > TEXELS_PER_SAMPLE and level < PYRAMID_LEVELS - 1:
             patch *= 0.5
             level += 1
-        for begin in range(0, width, BLOCK):
+        for begin in range(0, width, ROW_BLOCK_PX):
             sums[:] = 0
             for tap in range(taps):
                 row = (i + (tap + 0.5) / taps - 0.5 * height) / focal
@@ -199,7 +202,7 @@ def _lay(ground, eye, axes, focal, out):
                     _mix(quads[0], quads[1], quads[2], quads[3], weight, 8 * k, sums[k])
             shift = np.uint32(halvings)
             red_blue, green, line = sums[0], sums[1], out[i, begin:]
-            for j in range(min(BLOCK, line.shape[0])):
+            for j in range(min(ROW_BLOCK_PX, line.shape[0])):
                 rb = np.uint32(np.uint32(red_blue[j] >> shift) & pair)
                 g = np.uint32(np.uint32(green[j] >> shift) & byte)
                 line[j] = np.uint32(np.uint32(rb | np.uint32(g << eight)) | opaque)
@@ -208,7 +211,7 @@ def _lay(ground, eye, axes, focal, out):
 @njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
 def _aim(ground, level, eye, axes, focal, row, across, index, weight):
     """Which texel each pixel of a row sees, and how far past its centre, x and y, 8 bits each."""
-    depth = eye[2] / max(-axes[0, 2] - row * axes[2, 2], eye[2] / FARTHEST)
+    depth = eye[2] / max(-axes[0, 2] - row * axes[2, 2], eye[2] / CANVAS_HORIZON_M)
     scale = 256.0 / (ground.resolution * (1 << level))
     x = eye[0] + depth * (axes[0, 0] + row * axes[2, 0] + across * axes[1, 0]) - ground.origin[0]
     y = eye[1] + depth * (axes[0, 1] + row * axes[2, 1] + across * axes[1, 1]) - ground.origin[1]
@@ -395,7 +398,7 @@ def _blend(layer, out):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def planes_of(picture, out):
+def to_yuv420p(picture, out):
     """Fill `out` (H * 3 // 2, W) with a picture (H, W) uint32 as yuv420p, after ITU-R BT.601."""
     height, width = picture.shape
     byte, eight, sixteen = np.int32(255), np.int32(8), np.int32(16)

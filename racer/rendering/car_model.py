@@ -11,11 +11,11 @@ from racer.car.spec import CarSpec
 
 GLASS, TYRE, RIM = (32, 40, 52), (28, 28, 30), (188, 192, 198)
 WING, LAMP, HEADLIGHT = (30, 32, 38), (255, 70, 60), (250, 246, 220)
-LIGHT = np.array([0.35, 0.45, 0.82])
-AMBIENT = 0.66
+CAR_LIGHT_DIRECTION = np.array([0.35, 0.45, 0.82])
+CAR_AMBIENT_SHARE = 0.66
 """A face turned away from the light keeps this share of its colour."""
 
-PAINT = (
+LIVERY_COLOURS = (
     (226, 61, 40),
     (66, 170, 238),
     (246, 214, 50),
@@ -26,12 +26,12 @@ PAINT = (
     (110, 8, 40),
 )
 """Body colours that differ to a colour-blind eye too, the first ones the most."""
-STRIPES = ((245, 240, 230), (24, 26, 30), (246, 150, 20))
+STRIPE_COLOURS = ((245, 240, 230), (24, 26, 30), (246, 150, 20))
 """Colours of the stripe; with the second and third of them the body colours come again."""
 
 # Side view of the body in shares of its length (x) and in heights over the road [m] (z), with the
 # half width there in shares of its width, from the nose over the roof to the tail.
-PROFILE = (
+BODY_PROFILE = (
     (0.50, 0.040, 0.36),
     (0.49, 0.062, 0.38),
     (0.20, 0.088, 0.42),
@@ -41,9 +41,9 @@ PROFILE = (
     (-0.49, 0.094, 0.41),
     (-0.50, 0.040, 0.38),
 )
-FLOOR = 0.040
+FLOOR_HEIGHT_M = 0.040
 """Height of the body's lower edge over the road [m]."""
-SPOKES = 14
+WHEEL_CORNERS = 14
 """Corners of a wheel's disc."""
 
 Colour = tuple[int, int, int]
@@ -58,12 +58,12 @@ class Livery(NamedTuple):
 
 def livery(number: int) -> Livery:
     """The colours of a race's car by its number, from 0; the first 24 all differ."""
-    again, place = divmod(number, len(PAINT))
-    is_pale = sum(PAINT[place]) > 700  # A pale stripe would not be seen on it.
-    return Livery(PAINT[place], STRIPES[(again + is_pale) % len(STRIPES)])
+    again, place = divmod(number, len(LIVERY_COLOURS))
+    is_pale = sum(LIVERY_COLOURS[place]) > 700  # A pale stripe would not be seen on it.
+    return Livery(LIVERY_COLOURS[place], STRIPE_COLOURS[(again + is_pale) % len(STRIPE_COLOURS)])
 
 
-class Model:
+class CarModel:
     """A car's faces, turned, placed and lit.
 
     Args:
@@ -77,7 +77,7 @@ class Model:
             for x in (-spec.to_rear_axle, spec.to_front_axle)
             for y in (spec.tread / 2, -spec.tread / 2)
         ]
-        middle = np.array([0.0, 0.0, (PROFILE[0][1] + PROFILE[4][1]) / 2])
+        middle = np.array([0.0, 0.0, (BODY_PROFILE[0][1] + BODY_PROFILE[4][1]) / 2])
         parts = [(_body(spec, colours), middle), *((_wheel(hub), hub) for hub in wheels)]
         shapes = [
             (_outward(corners, hub), colour) for part, hub in parts for corners, colour in part
@@ -115,7 +115,9 @@ class Model:
         towards = np.sum(normals * (eye - world[:, 0]), axis=1)
         normals[self._is_flat] *= np.sign(towards[self._is_flat, None])
         seen = (towards > 0.0) | self._is_flat
-        shade = AMBIENT + (1.0 - AMBIENT) * np.maximum(normals[seen] @ LIGHT, 0.0)
+        shade = CAR_AMBIENT_SHARE + (1.0 - CAR_AMBIENT_SHARE) * np.maximum(
+            normals[seen] @ CAR_LIGHT_DIRECTION, 0.0
+        )
         red, green, blue = np.rint(shade[:, None] * self._paint[seen]).astype(np.int32).T
         return world[seen], red | (green << 8) | (blue << 16)
 
@@ -136,7 +138,7 @@ def _outward(corners: np.ndarray, middle: np.ndarray) -> np.ndarray:
 
 
 def _body(spec: CarSpec, colours: Livery) -> list[Shape]:
-    x, z, w = np.array(PROFILE).T
+    x, z, w = np.array(BODY_PROFILE).T
     x, w = x * spec.body_length, w * spec.body_width
     sides = [np.stack([x, side * w, z], axis=1) for side in (1.0, -1.0)]
     shapes: list[Shape] = []
@@ -148,7 +150,7 @@ def _body(spec: CarSpec, colours: Livery) -> list[Shape]:
             band[:, 2] += 0.002
             shapes.append((band, colours.stripe))
         for side in sides:
-            low = side[[i + 1, i]] * (1.0, 1.0, 0.0) + (0.0, 0.0, FLOOR)
+            low = side[[i + 1, i]] * (1.0, 1.0, 0.0) + (0.0, 0.0, FLOOR_HEIGHT_M)
             shapes.append((np.array([side[i], side[i + 1], *low]), colours.body))
     for sign in (1.0, -1.0):
         window = ((0.14, 0.417, 0.094), (0.05, 0.327, 0.121), (-0.19, 0.322, 0.124))
@@ -179,16 +181,16 @@ def _wing(spec: CarSpec) -> list[Shape]:
 
 def _wheel(centre: np.ndarray) -> list[Shape]:
     """A wheel that stands on the road: its radius is the height of its centre."""
-    turn = np.linspace(0, 2 * np.pi, SPOKES + 1)[:-1]
+    turn = np.linspace(0, 2 * np.pi, WHEEL_CORNERS + 1)[:-1]
     ring = np.stack([np.cos(turn), np.zeros_like(turn), np.sin(turn)], axis=1)
     out, radius = np.array([0.0, np.sign(centre[1]), 0.0]), centre[2]
     rims = [centre + radius * ring + 0.016 * side * out for side in (-1, 1)]
-    after = np.roll(np.arange(SPOKES), -1)
+    after = np.roll(np.arange(WHEEL_CORNERS), -1)
     shapes: list[Shape] = [
         (np.array([rims[0][i], rims[0][j], rims[1][j], rims[1][i]]), TYRE)
         for i, j in enumerate(after)
     ]
     hub = centre + 0.55 * radius * ring + 0.018 * out
     for disc, colour in ((rims[0], TYRE), (rims[1], TYRE), (hub, RIM)):
-        shapes += [(disc[[0, i, i + 1, i + 2]], colour) for i in range(1, SPOKES - 2, 2)]
+        shapes += [(disc[[0, i, i + 1, i + 2]], colour) for i in range(1, WHEEL_CORNERS - 2, 2)]
     return shapes

@@ -9,28 +9,28 @@ import numpy as np
 
 from racer.car.spec import CarSpec
 from racer.rendering.canvas import Canvas, Pinhole, ground_of
-from racer.rendering.car_model import Livery, Model, livery
-from racer.rendering.hud import Tag
-from racer.sensors.camera_ground import scene_of
-from racer.sensors.camera_objects import panels_of
+from racer.rendering.car_model import CarModel, Livery, livery
+from racer.rendering.hud import NameTag
+from racer.sensors.camera_ground import ground_texture
+from racer.sensors.camera_objects import wall_segments
 from racer.track import Track
 from racer.world import yaw_of
 
 BEHIND, ABOVE, AHEAD = 0.80, 0.42, 0.9
 """Where the camera stands behind and above the car, and how far ahead of it it looks [m]."""
-FOV = 1.15
+CHASE_FOV_RAD = 1.15
 """Horizontal field of view of a picture of 4 to 3 [rad]; a wider one shows more at its sides."""
-WIDER = 0.5
+WIDE_PICTURE_GAIN = 0.5
 """How much of a wider picture's extra width its sides gain; its height gives the rest."""
-TALL = 0.19
+NAME_HEIGHT_M = 0.19
 """Where a name stands over the road [m]."""
 ZENITH, HAZE = np.array([96, 150, 214]), np.array([222, 232, 240])
 
-RED = livery(0)
+DEFAULT_LIVERY = livery(0)
 
 
 @dataclass(frozen=True)
-class Actor:
+class DrawnCar:
     """A car in a picture.
 
     Attributes:
@@ -43,12 +43,12 @@ class Actor:
 
     body: np.ndarray
     steering: float
-    livery: Livery = RED
+    livery: Livery = DEFAULT_LIVERY
     name: str = ""
     is_ghost: bool = False
 
 
-def bots(rows: np.ndarray, spec: CarSpec, before: int = 1) -> list[Actor]:
+def drawn_bots(rows: np.ndarray, spec: CarSpec, before: int = 1) -> list[DrawnCar]:
     """Bot cars, with names, in the liveries after those of the cars that race.
 
     Args:
@@ -61,7 +61,7 @@ def bots(rows: np.ndarray, spec: CarSpec, before: int = 1) -> list[Actor]:
         body = np.zeros(13)
         body[:7] = row[:7]
         body[2] = spec.mass_height
-        actors.append(Actor(body, 0.0, livery(before + number - 1), f"bot {number}"))
+        actors.append(DrawnCar(body, 0.0, livery(before + number - 1), f"bot {number}"))
     return actors
 
 
@@ -85,17 +85,19 @@ class ChaseView:
         walls: bool = False,
     ) -> None:
         self.size = (width, height)
-        self._panels, self._canvas = panels_of(track if walls else None), Canvas(width, height)
-        self.spec, self._ground = spec, ground_of(scene_of(track))
+        self._panels, self._canvas = wall_segments(track if walls else None), Canvas(width, height)
+        self.spec, self._ground = spec, ground_of(ground_texture(track))
         usual = height * 4 / 3
-        self._focal = usual * (max(width / usual, 1.0) ** WIDER) / 2 / np.tan(FOV / 2)
-        self._models: dict[Livery, Model] = {}
+        self._focal = (
+            usual * (max(width / usual, 1.0) ** WIDE_PICTURE_GAIN) / 2 / np.tan(CHASE_FOV_RAD / 2)
+        )
+        self._models: dict[Livery, CarModel] = {}
         self._still, self._last = self._sky(), ()
 
     def frame(
         self,
         body: np.ndarray,
-        cars: Sequence[Actor],
+        cars: Sequence[DrawnCar],
         boxes: np.ndarray | None = None,
         colours: np.ndarray | None = None,
         yaw: float | None = None,
@@ -124,15 +126,19 @@ class ChaseView:
         self._canvas.finish(picture)
         return picture
 
-    def tags(self, body: np.ndarray, cars: Sequence[Actor], yaw: float | None) -> tuple[Tag, ...]:
+    def tags(
+        self, body: np.ndarray, cars: Sequence[DrawnCar], yaw: float | None
+    ) -> tuple[NameTag, ...]:
         """Where the names of cars stand in the picture that `frame` makes."""
         named = [car for car in cars if car.name]
         if not named:
             return ()
-        above = np.array([car.body[:3] * (1.0, 1.0, 0.0) + (0.0, 0.0, TALL) for car in named])
+        above = np.array(
+            [car.body[:3] * (1.0, 1.0, 0.0) + (0.0, 0.0, NAME_HEIGHT_M) for car in named]
+        )
         pixels, depths = self.camera(body, yaw).project(above, self.size)
         return tuple(
-            Tag(pixel, float(depth), car.name, car.livery.body)
+            NameTag(pixel, float(depth), car.name, car.livery.body)
             for pixel, depth, car in zip(pixels, depths, named)
         )
 
@@ -167,12 +173,12 @@ class ChaseView:
         sky[..., :3] = (ZENITH * (1 - share) + HAZE * share)[:, None]
         return sky
 
-    def _model(self, colours: Livery) -> Model:
+    def _model(self, colours: Livery) -> CarModel:
         if colours not in self._models:
-            self._models[colours] = Model(self.spec, colours)
+            self._models[colours] = CarModel(self.spec, colours)
         return self._models[colours]
 
-    def _is_near(self, camera: Pinhole, car: Actor) -> bool:
+    def _is_near(self, camera: Pinhole, car: DrawnCar) -> bool:
         ahead, right, _ = camera.seen(car.body[:3])
         reach = self.spec.body_length
         return ahead > -reach and abs(right) < ahead * self.size[0] / 2 / self._focal + 2 * reach

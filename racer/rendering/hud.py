@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from racer.rendering.canvas import blend
+from racer.rendering.canvas import blend_over
 from racer.rendering.car_model import Colour
 from racer.track import Track
 
@@ -20,17 +20,17 @@ EDGE, PAD, ROUND = 20, 16, 12
 """Margins of the picture and of a card, and a card's round corners, at a height of 720 pixels."""
 LARGE, MEDIUM, SMALL = 46, 26, 21
 """Heights of letters, at a height of 720 pixels."""
-LEAST = 9
+MIN_FONT_PX = 9
 """No letter is smaller than this [pixels]."""
-LONGEST = 18
+MAX_NAME_LETTERS = 18
 """Longer names end in three dots."""
-FINE = 4
+SUPERSAMPLING_FACTOR = 4
 """Round things are drawn this many times as large, then averaged."""
-FAR = 12.0
+NAME_TAG_RANGE_M = 12.0
 """A car further away than this [m] has no name tag."""
 
 
-class Scale(NamedTuple):
+class HudScale(NamedTuple):
     """How large everything is drawn; 1 at a height of 720 pixels."""
 
     value: float
@@ -41,14 +41,14 @@ class Scale(NamedTuple):
 
     def font(self, size: int) -> ImageFont.FreeTypeFont:
         """Letters of a height."""
-        return _font(max(round(size * self.value), LEAST))
+        return _font(max(round(size * self.value), MIN_FONT_PX))
 
     def line(self, size: int) -> int:
         """From one line of them to the next [pixels]."""
-        return round(1.3 * max(size * self.value, LEAST))
+        return round(1.3 * max(size * self.value, MIN_FONT_PX))
 
 
-class Dot(NamedTuple):
+class MapDot(NamedTuple):
     """A car on the map."""
 
     xy: np.ndarray
@@ -56,7 +56,7 @@ class Dot(NamedTuple):
     is_waiting: bool
 
 
-class Tag(NamedTuple):
+class NameTag(NamedTuple):
     """A name over a car."""
 
     pixel: np.ndarray
@@ -65,7 +65,7 @@ class Tag(NamedTuple):
     colour: Colour
 
 
-class Standing(NamedTuple):
+class StandingLine(NamedTuple):
     """A line of the standing."""
 
     place: int
@@ -75,7 +75,7 @@ class Standing(NamedTuple):
     is_followed: bool
 
 
-class Notice(NamedTuple):
+class HudNotice(NamedTuple):
     """What has happened to the car, in large letters and in small ones."""
 
     words: str
@@ -84,7 +84,7 @@ class Notice(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Hud:
+class HudContent:
     """What is written on a picture.
 
     Attributes:
@@ -114,14 +114,14 @@ class Hud:
     best: float | None
     speed: float
     way: int = 0
-    dots: tuple[Dot, ...] = ()
-    tags: tuple[Tag, ...] = ()
-    standing: tuple[Standing, ...] = ()
-    notice: Notice | None = None
+    dots: tuple[MapDot, ...] = ()
+    tags: tuple[NameTag, ...] = ()
+    standing: tuple[StandingLine, ...] = ()
+    notice: HudNotice | None = None
     camera: np.ndarray | None = None
 
 
-class Overlay:
+class HudOverlay:
     """Writes over pictures of one size; all it writes grows with them.
 
     Args:
@@ -136,7 +136,7 @@ class Overlay:
         self, track: Track, width: int, height: int, legs: np.ndarray, speeds: np.ndarray
     ) -> None:
         self._width, self._height = width, height
-        self._at = Scale(min(height / 720, width / 1080))
+        self._at = HudScale(min(height / 720, width / 1080))
         self._legs, self._speeds = legs, speeds
         self._top = max(float(speeds.max(initial=0.0)), 0.1)
         corners = np.vstack([track.left, track.right])
@@ -149,7 +149,7 @@ class Overlay:
         self._draw_borders(track)
         self._road = self._way.copy()
 
-    def write(self, picture: np.ndarray, hud: Hud) -> None:
+    def write(self, picture: np.ndarray, hud: HudContent) -> None:
         """Write over a picture (height, width, 4) uint8."""
         for tag in sorted(hud.tags, key=lambda tag: -tag.depth):
             self._tag(picture, tag)
@@ -163,7 +163,7 @@ class Overlay:
         if hud.notice is not None:
             self._announce(picture, hud.notice)
 
-    def _clock(self, picture: np.ndarray, hud: Hud) -> None:
+    def _clock(self, picture: np.ndarray, hud: HudContent) -> None:
         lines = [(f"{hud.time:.2f} s", LARGE, INK)]
         if hud.laps > 1:
             lines.append((f"lap {hud.lap} of {hud.laps}    {hud.lap_time:.2f} s", SMALL, DIM))
@@ -175,18 +175,18 @@ class Overlay:
         pen, x, y = ImageDraw.Draw(card), self._at.px(PAD), self._at.px(PAD)
         dot, name = _dot(self._at.px(16), hud.colour, False), self._at.font(SMALL)
         card.alpha_composite(dot, (x, y + self._at.px(6)))
-        pen.text((x + self._at.px(26), y), short(hud.name), font=name, fill=INK)
+        pen.text((x + self._at.px(26), y), shortened_name(hud.name), font=name, fill=INK)
         y += self._at.line(SMALL)
         for words, size, ink in lines:
             pen.text((x, y), words, font=self._at.font(size), fill=ink)
             y += self._at.line(size)
-        blend(np.asarray(card), (self._at.px(EDGE), self._at.px(EDGE)), picture)
+        blend_over(np.asarray(card), (self._at.px(EDGE), self._at.px(EDGE)), picture)
 
-    def _speed(self, picture: np.ndarray, hud: Hud) -> None:
+    def _speed(self, picture: np.ndarray, hud: HudContent) -> None:
         wide, high = self._at.px(220), self._at.line(LARGE) + self._at.px(PAD)
         words, font = f"{hud.speed:.1f} m/s", self._at.font(LARGE)
         card = _plate(words, font, wide, high, self._at.px(ROUND), PAPER, INK)
-        blend(card, (self._at.px(EDGE), self._height - self._at.px(EDGE) - high), picture)
+        blend_over(card, (self._at.px(EDGE), self._height - self._at.px(EDGE) - high), picture)
 
     def _on_map(self, xy: np.ndarray) -> np.ndarray:
         x, y = ((xy - self._low) * self._metre + self._at.px(PAD)).T
@@ -194,17 +194,20 @@ class Overlay:
 
     def _draw_borders(self, track: Track) -> None:
         """Both borders and the start line, smooth."""
-        size = self._way.width * FINE, self._way.height * FINE
+        size = self._way.width * SUPERSAMPLING_FACTOR, self._way.height * SUPERSAMPLING_FACTOR
         lines = Image.new("RGBA", size, (235, 235, 235, 0))
-        pen, width = ImageDraw.Draw(lines), max(self._at.px(1.6 * FINE), FINE)
+        pen, width = (
+            ImageDraw.Draw(lines),
+            max(self._at.px(1.6 * SUPERSAMPLING_FACTOR), SUPERSAMPLING_FACTOR),
+        )
         for ring in (track.left, track.right):
-            closed = self._on_map(np.vstack([ring, ring[:1]])) * FINE
+            closed = self._on_map(np.vstack([ring, ring[:1]])) * SUPERSAMPLING_FACTOR
             pen.line(closed.ravel().tolist(), fill=(235, 235, 235, 210), width=width)
-        start = self._on_map(np.stack([track.left[0], track.right[0]])) * FINE
+        start = self._on_map(np.stack([track.left[0], track.right[0]])) * SUPERSAMPLING_FACTOR
         pen.line(start.ravel().tolist(), fill=(255, 255, 255, 255), width=2 * width)
-        self._way.alpha_composite(lines.reduce(FINE))
+        self._way.alpha_composite(lines.reduce(SUPERSAMPLING_FACTOR))
 
-    def _show_map(self, picture: np.ndarray, hud: Hud) -> int:
+    def _show_map(self, picture: np.ndarray, hud: HudContent) -> int:
         """Draw the map with the line so far and the cars; the row under it."""
         if hud.way < self._drawn:
             self._way, self._drawn = self._road.copy(), 0
@@ -216,15 +219,15 @@ class Overlay:
             pen.line(ends, fill=(*colour, 255), width=width)
         self._drawn = hud.way
         left, top = self._width - self._map.shape[1] - self._at.px(EDGE), self._at.px(EDGE)
-        blend(np.asarray(self._way), (left, top), picture)
+        blend_over(np.asarray(self._way), (left, top), picture)
         for number, dot in enumerate(hud.dots, 1):
             side = self._at.px(18 if number == len(hud.dots) else 14)
             x, y = self._on_map(dot.xy[None])[0]
             corner = round(left + x - side / 2), round(top + y - side / 2)
-            blend(np.asarray(_dot(side, dot.colour, dot.is_waiting)), corner, picture)
+            blend_over(np.asarray(_dot(side, dot.colour, dot.is_waiting)), corner, picture)
         return top + self._map.shape[0]
 
-    def _stand(self, picture: np.ndarray, hud: Hud, below: int) -> None:
+    def _stand(self, picture: np.ndarray, hud: HudContent, below: int) -> None:
         wide, line = self._at.px(300), self._at.line(SMALL)
         top = below + self._at.px(PAD) // 2
         taken = self._at.px(240) if hud.camera is not None else 0
@@ -233,7 +236,7 @@ class Overlay:
         if not any(one.is_followed for one in lines):
             lines = (*lines[:-1], *(one for one in hud.standing if one.is_followed))
         card = _standing(lines, wide, self._at)
-        blend(card, (self._width - wide - self._at.px(EDGE), top), picture)
+        blend_over(card, (self._width - wide - self._at.px(EDGE), top), picture)
 
     def _inset(self, picture: np.ndarray, camera: np.ndarray) -> None:
         """The car's own picture in the lower right corner, in a thin frame."""
@@ -246,29 +249,31 @@ class Overlay:
         picture[bottom - high - rim : bottom + rim, right - wide - rim : right + rim] = 235
         picture[bottom - high : bottom, right - wide : right, :3] = shown
 
-    def _tag(self, picture: np.ndarray, tag: Tag) -> None:
+    def _tag(self, picture: np.ndarray, tag: NameTag) -> None:
         x, y = tag.pixel
-        if not (0.2 < tag.depth < FAR and 0 <= x < self._width and 0 <= y < self._height):
+        if not (
+            0.2 < tag.depth < NAME_TAG_RANGE_M and 0 <= x < self._width and 0 <= y < self._height
+        ):
             return
         font = self._at.font(SMALL)
         wide = round(font.getlength(tag.words)) + self._at.px(PAD)
         high, pointer = self._at.line(SMALL) + self._at.px(4), self._at.px(5)
         plate = _plate(tag.words, font, wide, high, self._at.px(6), PAPER, INK)
         left, top = round(x - wide / 2), round(y - high - pointer)
-        blend(plate, (left, top), picture)
+        blend_over(plate, (left, top), picture)
         first, last = max(left, 0), min(left + wide, self._width)
         bar = slice(max(top + high, 0), max(top + high + self._at.px(3), 0))
         picture[bar, first:last, :3] = tag.colour
 
-    def _announce(self, picture: np.ndarray, notice: Notice) -> None:
+    def _announce(self, picture: np.ndarray, notice: HudNotice) -> None:
         card = _banner(notice, self._at)
         left = (self._width - card.shape[1]) // 2
-        blend(card, (left, self._at.px(EDGE)), picture)
+        blend_over(card, (left, self._at.px(EDGE)), picture)
 
 
-def short(name: str) -> str:
+def shortened_name(name: str) -> str:
     """A name that fits a card."""
-    return name if len(name) <= LONGEST else name[: LONGEST - 3] + "..."
+    return name if len(name) <= MAX_NAME_LETTERS else name[: MAX_NAME_LETTERS - 3] + "..."
 
 
 @lru_cache(maxsize=32)
@@ -281,10 +286,12 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 @lru_cache(maxsize=64)
 def _card(wide: int, high: int, radius: int, fill: tuple[int, ...]) -> Image.Image:
     """An empty card with round corners."""
-    card = Image.new("RGBA", (wide * FINE, high * FINE), (*fill[:3], 0))
-    box = (0, 0, wide * FINE - 1, high * FINE - 1)
-    ImageDraw.Draw(card).rounded_rectangle(box, radius * FINE, fill=fill)
-    return card.reduce(FINE)
+    card = Image.new(
+        "RGBA", (wide * SUPERSAMPLING_FACTOR, high * SUPERSAMPLING_FACTOR), (*fill[:3], 0)
+    )
+    box = (0, 0, wide * SUPERSAMPLING_FACTOR - 1, high * SUPERSAMPLING_FACTOR - 1)
+    ImageDraw.Draw(card).rounded_rectangle(box, radius * SUPERSAMPLING_FACTOR, fill=fill)
+    return card.reduce(SUPERSAMPLING_FACTOR)
 
 
 @lru_cache(maxsize=256)
@@ -306,17 +313,19 @@ def _plate(
 @lru_cache(maxsize=256)
 def _dot(side: int, colour: Colour, is_hollow: bool) -> Image.Image:
     """A round mark with a white rim; only the rim where it is hollow."""
-    dot = Image.new("RGBA", (side * FINE, side * FINE), (255, 255, 255, 0))
-    pen, rim = ImageDraw.Draw(dot), max(side * FINE // 8, 1)
-    box = (0, 0, side * FINE - 1, side * FINE - 1)
+    dot = Image.new(
+        "RGBA", (side * SUPERSAMPLING_FACTOR, side * SUPERSAMPLING_FACTOR), (255, 255, 255, 0)
+    )
+    pen, rim = ImageDraw.Draw(dot), max(side * SUPERSAMPLING_FACTOR // 8, 1)
+    box = (0, 0, side * SUPERSAMPLING_FACTOR - 1, side * SUPERSAMPLING_FACTOR - 1)
     fill = (12, 16, 22, 255) if is_hollow else (*colour, 255)
     outline = (*colour, 255) if is_hollow else (255, 255, 255, 255)
     pen.ellipse(box, fill=fill, outline=outline, width=2 * rim if is_hollow else rim)
-    return dot.reduce(FINE)
+    return dot.reduce(SUPERSAMPLING_FACTOR)
 
 
 @lru_cache(maxsize=8)
-def _standing(lines: tuple[Standing, ...], wide: int, at: Scale) -> np.ndarray:
+def _standing(lines: tuple[StandingLine, ...], wide: int, at: HudScale) -> np.ndarray:
     """The standing on a card."""
     line = at.line(SMALL)
     high = len(lines) * line + at.px(PAD)
@@ -327,7 +336,7 @@ def _standing(lines: tuple[Standing, ...], wide: int, at: Scale) -> np.ndarray:
         pen.text((x, y), str(place), font=font, fill=ink)
         card.alpha_composite(_dot(at.px(15), colour, False), (x + line, y + line // 4))
         room = wide - 3 * x - 2 * line - (font.getlength(note) if note else 0)
-        words = short(name)
+        words = shortened_name(name)
         while words and font.getlength(words) > room:
             words = words[:-4] + "..." if len(words) > 4 else ""
         pen.text((x + 2 * line, y), words, font=font, fill=ink)
@@ -338,7 +347,7 @@ def _standing(lines: tuple[Standing, ...], wide: int, at: Scale) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _banner(notice: Notice, at: Scale) -> np.ndarray:
+def _banner(notice: HudNotice, at: HudScale) -> np.ndarray:
     """A notice on a card."""
     large, small = at.font(LARGE), at.font(MEDIUM)
     wide = round(max(large.getlength(notice.words), small.getlength(notice.more)))

@@ -12,35 +12,49 @@ from racer.car.spec import car_named
 from racer.errors import RacerError
 from racer.race import RaceConfig
 from racer.rendering.car_model import livery
-from racer.rendering.chase_view import Actor, ChaseView, bots
-from racer.rendering.hud import Dot, Hud, Notice, Overlay, Standing, short
-from racer.rendering.timeline import Driven, Fault, Leg, Moment, Things, Timeline
-from racer.rendering.video_format import SIZES, refuse_form
+from racer.rendering.chase_view import ChaseView, DrawnCar, drawn_bots
+from racer.rendering.hud import (
+    HudContent,
+    HudNotice,
+    HudOverlay,
+    MapDot,
+    StandingLine,
+    shortened_name,
+)
+from racer.rendering.timeline import (
+    ObstacleTimeline,
+    RecordedRace,
+    Timeline,
+    TimelineFault,
+    TimelineLeg,
+    TimelineMoment,
+)
+from racer.rendering.video_format import VIDEO_SIZES, refuse_suffix
 from racer.rendering.video_writer import GifWriter, VideoWriter
-from racer.sensors import Sensor, Sensors, Surroundings, make_sensor
-from racer.track import Place, Track
+from racer.sensors import Sensor, SensorInput, Sensors, make_sensor
+from racer.track import Track, TrackPosition
 from racer.world import CarState, yaw_of
 
 RATE, GIF_RATE = 25.0, 12.5
 """Pictures a second; a GIF counts in hundredths."""
-HELD = 1.0
+END_HOLD_S = 1.0
 """The end of a race stays for so long [s]."""
-TRAILING = 0.12
+CAMERA_LAG_S = 0.12
 """Time in which the camera turns all but 1/e of the way to the car's heading [s]."""
 NEAR, WIDE = 4.0, 0.6
 """A still likes cars and boxes that are no further ahead [m] or aside [rad] of the camera."""
 
 
-def film(
+def write_race_video(
     path: Path,
     track: Track,
-    driven: Sequence[Driven],
+    driven: Sequence[RecordedRace],
     rules: RaceConfig,
     names: Sequence[str] = (),
     follow: int = 0,
     sensor: Sensors = (),
     car: str = "deepracer",
-    size: tuple[int, int] = SIZES["480p"],
+    size: tuple[int, int] = VIDEO_SIZES["480p"],
     rate: float = RATE,
     until: float | None = None,
     heard: Callable[[int, int], None] | None = None,
@@ -69,9 +83,9 @@ def film(
         ConfigError: The suffix is not known.
         RacerError: The file cannot be written.
     """
-    refuse_form(path)
+    refuse_suffix(path)
     form = path.suffix.lower()
-    play = Play(track, driven, rules, names, follow, sensor, car, size)
+    play = RacePlayback(track, driven, rules, names, follow, sensor, car, size)
     if form == ".png":
         _save(play.picture(play.telling_time()), path)
         return
@@ -86,12 +100,12 @@ def film(
                 video.again()
             if heard:
                 heard(done, len(times))
-        for _ in range(round(HELD * rate) * (end == play.end)):
+        for _ in range(round(END_HOLD_S * rate) * (end == play.end)):
             video.again()
 
 
-class Play:
-    """A race that can be looked at, at any race time; see `film` for what it takes.
+class RacePlayback:
+    """A race that can be looked at, at any race time; see `write_race_video` for what it takes.
 
     Attributes:
         end: When the followed car's race ended [s].
@@ -100,13 +114,13 @@ class Play:
     def __init__(
         self,
         track: Track,
-        driven: Sequence[Driven],
+        driven: Sequence[RecordedRace],
         rules: RaceConfig,
         names: Sequence[str] = (),
         follow: int = 0,
         sensor: Sensors = (),
         car: str = "deepracer",
-        size: tuple[int, int] = SIZES["480p"],
+        size: tuple[int, int] = VIDEO_SIZES["480p"],
     ) -> None:
         spec = car_named(car)
         self._names = list(names) or [f"car {k}" for k in range(1, len(driven) + 1)]
@@ -118,13 +132,13 @@ class Play:
         self._has_bots = rules.kind == "head_to_bot"
         line = track.reversed() if rules.direction == "reverse" else track
         speed = rules.bots.speed if self._has_bots else 0.0
-        self._things = Things(driven[follow], count, speed, line)
+        self._things = ObstacleTimeline(driven[follow], count, speed, line)
         self._view = ChaseView(track, spec, *size, walls=rules.walls)
         legs = [leg for leg in self._own.legs if not leg.is_waiting]
         ends = np.array([(leg.first[:2], leg.last[:2]) for leg in legs])
         speeds = np.array([np.hypot(*leg.last[7:9]) for leg in legs])
         self._driven_at = np.array([leg.end for leg in legs])
-        self._overlay = Overlay(track, *size, ends, speeds)
+        self._overlay = HudOverlay(track, *size, ends, speeds)
         self._camera = _camera(sensor, spec, track, rules.walls)
         self._shown: tuple[int, np.ndarray | None] = -1, None
         self._heading: float | None = None
@@ -148,7 +162,7 @@ class Play:
         laps, is_over = self._own.driven.laps, time >= self.end
         lap = min(done, laps - 1)
         times = self._own.driven.lap_times_s
-        hud = Hud(
+        hud = HudContent(
             name=self._names[self._follow],
             colour=livery(self._follow).body,
             time=min(time, self.end),
@@ -172,14 +186,14 @@ class Play:
         return self._own.at(time).is_waiting
 
     def telling_time(self) -> float:
-        """The race time of a picture that shows much [s]; see `film`."""
+        """The race time of a picture that shows much [s]; see `write_race_video`."""
         legs = [leg for leg in self._own.legs if not leg.is_waiting and leg.begin > 0.5]
         if not legs:
             return self.end
         merits = [self._merit(leg) for leg in legs]
         return legs[int(np.argmax(merits))].begin
 
-    def _merit(self, leg: Leg) -> float:
+    def _merit(self, leg: TimelineLeg) -> float:
         """How much is seen ahead, most of it near; if nothing, how hard the car corners."""
         yaw = float(yaw_of(leg.first))
         bots, boxes, _ = self._met(leg.begin)
@@ -192,7 +206,7 @@ class Play:
         pull = abs(float(leg.last[12])) * float(np.hypot(*leg.last[7:9]))
         return float(np.sum(1.0 + 1.0 / ahead[is_seen])) + min(pull / 100.0, 0.99)
 
-    def _turned(self, own: Moment, since: float | None) -> float:
+    def _turned(self, own: TimelineMoment, since: float | None) -> float:
         """Where the camera looks [rad]: it trails the car, and is at once with one put back."""
         yaw, before = float(yaw_of(own.body)), self._heading
         is_set_down = self._was_waiting and not own.is_waiting
@@ -200,12 +214,12 @@ class Play:
         if before is None or since is None or is_set_down:
             self._heading = yaw
             return yaw
-        share = 0.0 if own.is_waiting else 1.0 - float(np.exp(-since / TRAILING))
+        share = 0.0 if own.is_waiting else 1.0 - float(np.exp(-since / CAMERA_LAG_S))
         turn = yaw - before
         self._heading = before + share * float(np.arctan2(np.sin(turn), np.cos(turn)))
         return self._heading
 
-    def _racing(self, time: float) -> list[tuple[int, Moment]]:
+    def _racing(self, time: float) -> list[tuple[int, TimelineMoment]]:
         """The cars on the road, the followed one last, and what they do."""
         there = [
             (k, car.at(time))
@@ -214,32 +228,32 @@ class Play:
         ]
         return [*there, (self._follow, self._own.at(time))]
 
-    def _actors(self, time: float) -> list[Actor]:
+    def _actors(self, time: float) -> list[DrawnCar]:
         is_named = len(self._cars) > 1
         actors = []
         for k, moment in self._racing(time):
-            name = short(self._names[k]) if is_named else ""
+            name = shortened_name(self._names[k]) if is_named else ""
             fault = self._cars[k].fault_at(time) if moment.is_waiting else None
             if fault and is_named:
                 name = f"{name}  {_penalty(fault)}"
             body, steering, is_ghost = moment.body, moment.steering, moment.is_waiting
-            actors.append(Actor(body, steering, livery(k), name, is_ghost))
+            actors.append(DrawnCar(body, steering, livery(k), name, is_ghost))
         return actors
 
-    def _met(self, time: float) -> tuple[list[Actor], np.ndarray, np.ndarray]:
+    def _met(self, time: float) -> tuple[list[DrawnCar], np.ndarray, np.ndarray]:
         """Bots as cars; or boxes and their colours."""
         rows, colours = self._things.at(time), self._things.colours
         if not self._has_bots:
             return [], rows, colours
-        actors = bots(rows, self._view.spec, len(self._cars))
+        actors = drawn_bots(rows, self._view.spec, len(self._cars))
         return actors, rows[:0], colours[:0]
 
-    def _dots(self, time: float, bots: list[Actor]) -> tuple[Dot, ...]:
+    def _dots(self, time: float, bots: list[DrawnCar]) -> tuple[MapDot, ...]:
         there = [
-            Dot(moment.body[:2], livery(k).body, moment.is_waiting)
+            MapDot(moment.body[:2], livery(k).body, moment.is_waiting)
             for k, moment in self._racing(time)
         ]
-        return (*(Dot(bot.body[:2], bot.livery.body, False) for bot in bots), *there)
+        return (*(MapDot(bot.body[:2], bot.livery.body, False) for bot in bots), *there)
 
     def _order(self, time: float) -> list[int]:
         """The cars by their place in the race: the finished by their times, then by way made."""
@@ -251,7 +265,7 @@ class Play:
 
         return sorted(range(len(self._cars)), key=key)
 
-    def _standing(self, time: float) -> tuple[Standing, ...]:
+    def _standing(self, time: float) -> tuple[StandingLine, ...]:
         lines = []
         for place, k in enumerate(self._order(time), 1):
             car, note = self._cars[k], ""
@@ -260,18 +274,18 @@ class Play:
             elif car.at(time).is_waiting and (fault := car.fault_at(time)):
                 note = _penalty(fault)
             who = self._names[k], livery(k).body
-            lines.append(Standing(place, *who, note, k == self._follow))
+            lines.append(StandingLine(place, *who, note, k == self._follow))
         return tuple(lines)
 
-    def _outcome(self, done: int, laps: int) -> Notice:
+    def _outcome(self, done: int, laps: int) -> HudNotice:
         car = self._own
         if not car.is_finished:
-            return Notice(f"did not finish: {car.verdict}", f"{done} of {laps} laps")
+            return HudNotice(f"did not finish: {car.verdict}", f"{done} of {laps} laps")
         more = f"best lap {min(car.driven.lap_times_s):.2f} s" if laps > 1 else ""
         if len(self._cars) > 1:
             place = self._order(self.end).index(self._follow) + 1
             more = f"{_ordinal(place)} of {len(self._cars)}" + f", {more}" * bool(more)
-        return Notice(car.verdict, more, is_good=True)
+        return HudNotice(car.verdict, more, is_good=True)
 
     def _seen(self, leg: int) -> np.ndarray | None:
         """What the followed car's camera saw at the beginning of a leg."""
@@ -284,15 +298,15 @@ class Play:
         return self._shown[1]
 
 
-def _notice(car: Timeline, time: float) -> Notice | None:
+def _notice(car: Timeline, time: float) -> HudNotice | None:
     fault = car.fault_at(time)
     if fault is None:
         return None
     left = fault.end - time
-    return Notice(fault.words, f"goes on in {left:.1f} s" if left > 0.05 else "")
+    return HudNotice(fault.words, f"goes on in {left:.1f} s" if left > 0.05 else "")
 
 
-def _penalty(fault: Fault) -> str:
+def _penalty(fault: TimelineFault) -> str:
     return fault.words.rpartition("  ")[2]
 
 
@@ -321,7 +335,7 @@ def _look(
 ) -> np.ndarray:
     frame = np.empty((1, *camera.space.shape), dtype=np.uint8)
     state = CarState(row[None], np.array([steering]), np.zeros((1, 2)))
-    nowhere = Place(np.zeros(1), np.zeros(1), np.zeros(1, dtype=np.int64))
-    around = Surroundings(state, nowhere, np.zeros(1, dtype=bool), boxes[None], colours[None])
+    nowhere = TrackPosition(np.zeros(1), np.zeros(1), np.zeros(1, dtype=np.int64))
+    around = SensorInput(state, nowhere, np.zeros(1, dtype=bool), boxes[None], colours[None])
     camera.observe(around, np.arange(1), frame)
     return frame[0]

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from racer.rendering.line_plots import BORDER, INK, PAPER
+from racer.rendering.line_plots import BORDER_COLOUR, INK_COLOUR, PAPER_COLOUR
 from racer.track import Track
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = "RdYlGn"
-ALONG = "#f0a020"
+REWARD_COLOURMAP = "RdYlGn"
+LAP_CURVE_COLOUR = "#f0a020"
 
 
-def reward_picture(
+def plot_reward(
     track: Track,
     corners: np.ndarray,
     paid: np.ndarray,
@@ -45,18 +45,20 @@ def reward_picture(
 
     span = np.ptp(corners.reshape(-1, 2), axis=0)
     height = float(np.clip(10.0 * span[1] / span[0] * 0.85, 3.0, 10.0))
-    figure = NotebookFigure(figsize=(10.0, height + 3.0), facecolor=PAPER, layout="constrained")
+    figure = NotebookFigure(
+        figsize=(10.0, height + 3.0), facecolor=PAPER_COLOUR, layout="constrained"
+    )
     FigureCanvasAgg(figure)
     road, lap = figure.subplots(2, 1, height_ratios=[height, 2.2])
     _paint(road, track, corners, paid, objects)
-    road.set_title(title, color=INK, fontsize=12, loc="left", pad=10)
-    lap.plot(way, along, color=ALONG, linewidth=1.4)
-    lap.axhline(0.0, color=INK, linewidth=0.5, alpha=0.6)
-    lap.set_title(lap_title, color=INK, fontsize=11, loc="left")
-    lap.set_xlabel("way from the start [m]", color=INK)
-    lap.set_ylabel("reward of a step", color=INK)
+    road.set_title(title, color=INK_COLOUR, fontsize=12, loc="left", pad=10)
+    lap.plot(way, along, color=LAP_CURVE_COLOUR, linewidth=1.4)
+    lap.axhline(0.0, color=INK_COLOUR, linewidth=0.5, alpha=0.6)
+    lap.set_title(lap_title, color=INK_COLOUR, fontsize=11, loc="left")
+    lap.set_xlabel("way from the start [m]", color=INK_COLOUR)
+    lap.set_ylabel("reward of a step", color=INK_COLOUR)
     for axes in (road, lap):
-        axes.set_facecolor(PAPER)
+        axes.set_facecolor(PAPER_COLOUR)
         axes.tick_params(colors="#6b7480")
         for spine in axes.spines.values():
             spine.set_visible(False)
@@ -72,16 +74,18 @@ def _paint(
     axes.set_aspect("equal")
     least, most = min(float(paid.min()), -1e-9), max(float(np.percentile(paid, 99)), 1e-9)
     scale = TwoSlopeNorm(0.0, least, most)
-    mesh = axes.pcolormesh(*np.moveaxis(corners, 2, 0), paid, cmap=COLOURS, norm=scale)
+    mesh = axes.pcolormesh(*np.moveaxis(corners, 2, 0), paid, cmap=REWARD_COLOURMAP, norm=scale)
     for ring in (track.left, track.right):
-        axes.plot(*np.vstack([ring, ring[:1]]).T, color=BORDER, linewidth=1.2)
-    axes.plot(*np.stack([track.left[0], track.right[0]]).T, color=BORDER, linewidth=4)
+        axes.plot(*np.vstack([ring, ring[:1]]).T, color=BORDER_COLOUR, linewidth=1.2)
+    axes.plot(*np.stack([track.left[0], track.right[0]]).T, color=BORDER_COLOUR, linewidth=4)
     if objects is not None:
-        axes.plot(*objects[:, :2].T, "s", color=PAPER, markersize=7, markeredgecolor=BORDER)
+        axes.plot(
+            *objects[:, :2].T, "s", color=PAPER_COLOUR, markersize=7, markeredgecolor=BORDER_COLOUR
+        )
     figure = axes.get_figure()
     assert figure is not None
     bar = figure.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02, format="%.2g")
     bar.set_ticks([least, least / 2, 0.0, most / 2, most])
-    bar.set_label("reward of a step", color=INK)
-    bar.ax.tick_params(colors=INK)
+    bar.set_label("reward of a step", color=INK_COLOUR)
+    bar.ax.tick_params(colors=INK_COLOUR)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]

@@ -8,18 +8,17 @@ import numpy as np
 
 from racer.race import Ending, RaceConfig
 from racer.track import Track
-from racer.world import CONTROL_RATE
+from racer.world import CONTROL_PERIOD_S
 
-PERIOD = 1.0 / CONTROL_RATE
-SHOWN = 1.0
+FAULT_NOTICE_S = 1.0
 """A fault is told for so long at least [s]."""
-FAULTS = {
+FAULT_WORDS = {
     Ending.CRASHED: "crashed",
     Ending.OFF_TRACK: "off track",
     Ending.IMMOBILISED: "stopped",
     Ending.REVERSED: "wrong way",
 }
-ENDINGS = {
+ENDING_WORDS = {
     "time_up": "time is up",
     "policy_crash": "the policy failed",
     "policy_hang": "the policy hung",
@@ -27,7 +26,7 @@ ENDINGS = {
 }
 
 
-class Driven(Protocol):
+class RecordedRace(Protocol):
     """What a judge records of one car; see `racer.evaluation.LapResult`."""
 
     @property
@@ -58,7 +57,7 @@ class Driven(Protocol):
     def colours(self) -> np.ndarray: ...  # noqa: D102
 
 
-class Leg(NamedTuple):
+class TimelineLeg(NamedTuple):
     """What a car does from one race time to another: it drives, or it waits."""
 
     begin: float
@@ -74,7 +73,7 @@ class Leg(NamedTuple):
     is_waiting: bool
 
 
-class Fault(NamedTuple):
+class TimelineFault(NamedTuple):
     """A fault and its penalty."""
 
     begin: float
@@ -85,7 +84,7 @@ class Fault(NamedTuple):
     """What it was and what it costs."""
 
 
-class Moment(NamedTuple):
+class TimelineMoment(NamedTuple):
     """What a car does at one race time."""
 
     body: np.ndarray
@@ -113,7 +112,7 @@ class Timeline:
         finishes: Race time at the end of each completed lap [s].
     """
 
-    def __init__(self, driven: Driven, rules: RaceConfig) -> None:
+    def __init__(self, driven: RecordedRace, rules: RaceConfig) -> None:
         self.driven = driven
         self.finishes = np.cumsum(driven.lap_times_s)
         self.is_finished = len(self.finishes) == driven.laps
@@ -126,7 +125,7 @@ class Timeline:
         done = np.searchsorted(self.finishes, before, side="right")
         self._laps = done + driven.progress / 100.0
 
-    def at(self, time: float) -> Moment:
+    def at(self, time: float) -> TimelineMoment:
         """The car at a race time; at its race's end where that is later."""
         k = max(int(np.searchsorted(self._begins, time, side="right")) - 1, 0)
         leg = self.legs[k]
@@ -136,7 +135,7 @@ class Timeline:
         body[3:7] = (1.0 - share) * leg.first[3:7] + share * turn
         body[3:7] /= np.linalg.norm(body[3:7])
         steering = (1.0 - share) * leg.steering[0] + share * leg.steering[1]
-        return Moment(body, steering, leg.is_waiting, k)
+        return TimelineMoment(body, steering, leg.is_waiting, k)
 
     def laps_at(self, time: float) -> float:
         """Way made good at a race time, in laps."""
@@ -149,11 +148,11 @@ class Timeline:
         done = int(np.searchsorted(self.finishes, time, side="right"))
         return done, float(self.finishes[done - 1]) if done else 0.0
 
-    def fault_at(self, time: float) -> Fault | None:
+    def fault_at(self, time: float) -> TimelineFault | None:
         """The fault that is told of at a race time."""
         for fault in reversed(self.faults):
             if fault.begin <= time:
-                return fault if time < max(fault.end, fault.begin + SHOWN) else None
+                return fault if time < max(fault.end, fault.begin + FAULT_NOTICE_S) else None
         return None
 
     @property
@@ -161,11 +160,11 @@ class Timeline:
         """How the race ended, in words."""
         if self.is_finished:
             return f"finished in {self.end:.2f} s"
-        known = {ending.name.lower(): words for ending, words in FAULTS.items()} | ENDINGS
+        known = {ending.name.lower(): words for ending, words in FAULT_WORDS.items()} | ENDING_WORDS
         return known.get(self.driven.ending, self.driven.ending.replace("_", " "))
 
 
-class Things:
+class ObstacleTimeline:
     """The boxes or bots of a race by race time.
 
     Args:
@@ -175,7 +174,7 @@ class Things:
         line: The track in the direction in which it is driven.
     """
 
-    def __init__(self, driven: Driven, count: int, speed: float, line: Track) -> None:
+    def __init__(self, driven: RecordedRace, count: int, speed: float, line: Track) -> None:
         self._time, self._boxes = driven.time, driven.boxes[:, :count]
         self._speed, self._line = speed, line
         self.colours = driven.colours[:count]
@@ -190,7 +189,7 @@ class Things:
         first, last = self._boxes[after - 1], self._boxes[after]
         whole = float(self._time[after] - self._time[after - 1])
         share = (time - float(self._time[after - 1])) / whole
-        if whole > 1.5 * PERIOD and self._speed > 0.0:
+        if whole > 1.5 * CONTROL_PERIOD_S and self._speed > 0.0:
             return self._along(first, last, share, whole)
         rows = (1.0 - share) * first + share * last
         is_turned = np.sum(first[:, 3:7] * last[:, 3:7], axis=1) < 0.0
@@ -215,42 +214,42 @@ class Things:
         return rows
 
 
-def _legs(driven: Driven) -> list[Leg]:
-    legs: list[Leg] = []
+def _legs(driven: RecordedRace) -> list[TimelineLeg]:
+    legs: list[TimelineLeg] = []
     row, angle, before = driven.start, 0.0, 0.0
     is_waiting = False
     for k in range(len(driven.time)):
         now, reached, turned = float(driven.time[k]), driven.reached[k], float(driven.steering[k])
         if is_waiting:
-            legs.append(Leg(before, now, row, row, (angle, angle), k, True))
+            legs.append(TimelineLeg(before, now, row, row, (angle, angle), k, True))
         else:
-            end = min(before + PERIOD, now)
-            legs.append(Leg(before, end, row, reached, (angle, turned), k, False))
+            end = min(before + CONTROL_PERIOD_S, now)
+            legs.append(TimelineLeg(before, end, row, reached, (angle, turned), k, False))
             row, angle = reached, turned
-            if now - end > 0.5 * PERIOD:
-                legs.append(Leg(end, now, row, row, (angle, angle), k, True))
+            if now - end > 0.5 * CONTROL_PERIOD_S:
+                legs.append(TimelineLeg(end, now, row, row, (angle, angle), k, True))
         is_waiting = bool(driven.waiting[k])
         if not is_waiting:
             row, angle = driven.body[k], turned
         before = now
     if not legs:
-        legs.append(Leg(0.0, 0.0, row, row, (0.0, 0.0), 0, False))
+        legs.append(TimelineLeg(0.0, 0.0, row, row, (0.0, 0.0), 0, False))
     return legs
 
 
-def _faults(driven: Driven, rules: RaceConfig) -> list[Fault]:
+def _faults(driven: RecordedRace, rules: RaceConfig) -> list[TimelineFault]:
     """The faults at which a car was put back."""
     found = []
     for k in np.flatnonzero(driven.fault).tolist():
         before = float(driven.time[k - 1]) if k else 0.0
-        begin, after = before + PERIOD, k
+        begin, after = before + CONTROL_PERIOD_S, k
         while after + 1 < len(driven.time) and driven.waiting[after]:
             after += 1
         end = float(driven.time[after])
-        if k == len(driven.time) - 1 and end - begin < 0.5 * PERIOD:
+        if k == len(driven.time) - 1 and end - begin < 0.5 * CONTROL_PERIOD_S:
             continue  # The race was over, and nothing was charged.
         ending = Ending(int(driven.fault[k]))
         is_crash = ending == Ending.CRASHED
         penalty = rules.collision_penalty if is_crash else rules.off_track_penalty
-        found.append(Fault(begin, end, f"{FAULTS[ending]}  +{penalty:g} s"))
+        found.append(TimelineFault(begin, end, f"{FAULT_WORDS[ending]}  +{penalty:g} s"))
     return found

@@ -9,15 +9,24 @@ from types import TracebackType
 import numpy as np
 
 from racer.errors import RacerError
-from racer.rendering.canvas import planes_of
+from racer.rendering.canvas import to_yuv420p
 
-FAST = "cabac=1:no-deblock=0"
-MP4 = ("-crf", "23", "-preset", "ultrafast", "-x264-params", FAST, "-movflags", "+faststart")
+FAST_X264_PARAMS = "cabac=1:no-deblock=0"
+MP4_OPTIONS = (
+    "-crf",
+    "23",
+    "-preset",
+    "ultrafast",
+    "-x264-params",
+    FAST_X264_PARAMS,
+    "-movflags",
+    "+faststart",
+)
 """A third of the time of the preset `veryfast`, for twice its bytes."""
-DRAFT = ("-crf", "8", "-preset", "ultrafast")
+GIF_DRAFT_OPTIONS = ("-crf", "8", "-preset", "ultrafast")
 """What a GIF is made from."""
-PALETTE = "palettegen=stats_mode=full"
-DITHER = "paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
+GIF_PALETTE_FILTER = "palettegen=stats_mode=full"
+GIF_DITHER_FILTER = "paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
 
 
 class VideoWriter:
@@ -32,7 +41,7 @@ class VideoWriter:
         RacerError: The file cannot be written.
     """
 
-    options = MP4
+    options = MP4_OPTIONS
 
     def __init__(self, path: Path, size: tuple[int, int], fps: float) -> None:
         import imageio_ffmpeg
@@ -60,7 +69,7 @@ class VideoWriter:
 
     def add(self, frame: np.ndarray) -> None:
         """Append a picture, (height, width, 4) uint8: red, green, blue, and what is not used."""
-        planes_of(np.ascontiguousarray(frame).view(np.uint32)[..., 0], self._planes)
+        to_yuv420p(np.ascontiguousarray(frame).view(np.uint32)[..., 0], self._planes)
         self.again()
 
     def again(self) -> None:
@@ -93,14 +102,14 @@ class VideoWriter:
 class GifWriter(VideoWriter):
     """An animated GIF with a palette of its own pictures; otherwise as `VideoWriter`."""
 
-    options = DRAFT
+    options = GIF_DRAFT_OPTIONS
 
     def _publish(self) -> None:
         palette = self._path.with_name(f".{self._path.name}.png")
         whole = self._path.with_name(f".{self._path.name}.gif")
         try:
-            self._ffmpeg("-vf", PALETTE, str(palette))
-            self._ffmpeg("-i", str(palette), "-lavfi", DITHER, "-loop", "0", str(whole))
+            self._ffmpeg("-vf", GIF_PALETTE_FILTER, str(palette))
+            self._ffmpeg("-i", str(palette), "-lavfi", GIF_DITHER_FILTER, "-loop", "0", str(whole))
             whole.replace(self._path)
         finally:
             palette.unlink(missing_ok=True)

@@ -14,16 +14,16 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from racer.reward.neighbour_modules import Siblings
+from racer.reward.neighbour_modules import NeighbourModules
 from racer.reward.reward_file import RewardSource
 
 MAX_FOLDER_FILES = 1000
 """A folder that a reward's code names is taken whole, unless it holds more files than this."""
 MAX_FOLDER_BYTES = 64_000_000
 """Or more bytes than this."""
-NOT_DATA = (".py", ".pyc", ".so")
+CODE_SUFFIXES = (".py", ".pyc", ".so")
 """Suffixes of what Python itself opens; the modules are found by the imports."""
-FOREIGN = ("__pycache__", "site-packages", "dist-packages")
+FOREIGN_DIRS = ("__pycache__", "site-packages", "dist-packages")
 """Folders of installed packages and caches."""
 
 
@@ -48,7 +48,7 @@ def files_beside(source: RewardSource, try_out: Callable[[], Any]) -> dict[str, 
     found: dict[str, Path] = dict(modules)
     for path in [*opened, *(path for code in codes for path in _named(*code, folder))]:
         name = _name_of(path, folder)
-        if name and os.path.isfile(path) and not name.endswith(NOT_DATA):
+        if name and os.path.isfile(path) and not name.endswith(CODE_SUFFIXES):
             found.setdefault(name, Path(path).absolute())
     return {Path(name).as_posix(): path for name, path in sorted(found.items())}
 
@@ -62,13 +62,13 @@ def _name_of(path: str, folder: str) -> str:
     if os.path.isabs(path) or name.startswith(os.pardir):
         name = os.path.relpath(path, folder)
     parts = Path(name).parts
-    is_foreign = any(part.startswith(".") or part in FOREIGN for part in parts)
+    is_foreign = any(part.startswith(".") or part in FOREIGN_DIRS for part in parts)
     return "" if is_foreign or not parts else name
 
 
 def _imported(source: RewardSource, folder: str) -> dict[str, Path]:
     """The sibling modules that a reward and its siblings import, by their relative paths."""
-    siblings = Siblings(Path(folder))
+    siblings = NeighbourModules(Path(folder))
     found: dict[str, Path] = {}
     waiting: list[tuple[bytes, tuple[str, ...]]] = [(source.content, ())]
     while waiting:
@@ -125,7 +125,9 @@ def _inside(folder: str) -> list[str]:
     """The files of a folder; none where it is too large to be a reward's data."""
     paths, size = [], 0
     for at, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in FOREIGN]
+        folders[:] = [
+            name for name in folders if not name.startswith(".") and name not in FOREIGN_DIRS
+        ]
         paths += [os.path.join(at, name) for name in files]
         size += sum(os.path.getsize(os.path.join(at, name)) for name in files)
         if len(paths) > MAX_FOLDER_FILES or size > MAX_FOLDER_BYTES:

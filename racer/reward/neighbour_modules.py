@@ -15,7 +15,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 
-class Siblings:
+class NeighbourModules:
     """Let a reward file import what lies beside it, such as `from helper import LINE`.
 
     Python would import a sibling once and share it, so that the cars would share its globals, and
@@ -114,18 +114,18 @@ class Siblings:
         return self._codes[path]
 
 
-_owners: weakref.WeakValueDictionary[str, Siblings] = weakref.WeakValueDictionary()
+_owners: weakref.WeakValueDictionary[str, NeighbourModules] = weakref.WeakValueDictionary()
 """The siblings of each package that is a run of a reward file."""
 
 
-def forget(names: Iterable[str]) -> None:
+def forget_modules(names: Iterable[str]) -> None:
     """Drop modules from `sys.modules`."""
     for name in names:
         sys.modules.pop(name, None)
 
 
 class _Loader(SourceFileLoader):
-    def __init__(self, name: str, path: str, siblings: Siblings) -> None:
+    def __init__(self, name: str, path: str, siblings: NeighbourModules) -> None:
         super().__init__(name, path)
         self._siblings = siblings
 

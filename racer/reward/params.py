@@ -64,21 +64,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.race import Others, Race
-from racer.track import Place, Track
+from racer.race import OtherCars, Race
+from racer.track import Track, TrackPosition
 
-FRONT = 0.14
+FRONT_OFFSET_M = 0.14
 """From the middle between the axles to the point that x, y mean [m] (DeepRacer's source)."""
-VIEW = 1.13
+FIELD_OF_VIEW_RAD = 1.13
 """Horizontal field of view of DeepRacer's camera [rad], which stands near that point."""
 
 
-def front(spec: CarSpec) -> float:
+def front_offset(spec: CarSpec) -> float:
     """From the centre of mass to the point that x, y mean [m]."""
-    return FRONT + (spec.to_front_axle - spec.to_rear_axle) / 2
+    return FRONT_OFFSET_M + (spec.to_front_axle - spec.to_rear_axle) / 2
 
 
-class Facts(NamedTuple):
+class StepFacts(NamedTuple):
     """What happened to n cars in one control step; every array has a leading axis of n."""
 
     xy: np.ndarray
@@ -101,11 +101,11 @@ class Facts(NamedTuple):
     """(n,) bool."""
     time: np.ndarray
     """Race time [s], (n,)."""
-    objects: Others | None = None
+    objects: OtherCars | None = None
     """What shares the road with each car, if anything."""
 
     @classmethod
-    def of(cls, race: Race) -> Facts:
+    def of(cls, race: Race) -> StepFacts:
         """What the last step of a race was."""
         state = race.world.state
         return cls(
@@ -140,13 +140,13 @@ class ParamsBuilder:
         self._track, self._width, self._length = track, track.width, track.length
         self._waypoints = [(x, y) for x, y in track.centre.tolist()]
         self._waypoints.append(self._waypoints[0])
-        self.ahead = front(spec)
+        self.ahead = front_offset(spec)
 
-    def build(self, facts: Facts, i: int) -> dict[str, Any]:
+    def build(self, facts: StepFacts, i: int) -> dict[str, Any]:
         """The params of car i: a fresh dict of plain Python values."""
-        return self.build_all(some(facts, np.array([i])))[0]
+        return self.build_all(facts_of_cars(facts, np.array([i])))[0]
 
-    def build_all(self, facts: Facts) -> list[dict[str, Any]]:
+    def build_all(self, facts: StepFacts) -> list[dict[str, Any]]:
         """The params of all n cars; for more than one car faster than `build`."""
         front = facts.xy + self.ahead * np.stack([np.cos(facts.yaw), np.sin(facts.yaw)], axis=1)
         place = self._track.locate(front, near=facts.segment)
@@ -175,7 +175,7 @@ class ParamsBuilder:
         return every
 
     def _objects(
-        self, facts: Facts, objects: Others, front: np.ndarray, place: Place
+        self, facts: StepFacts, objects: OtherCars, front: np.ndarray, place: TrackPosition
     ) -> Iterator[dict[str, Any]]:
         """The keys about objects, a dict a car; without those of cars that are off the road."""
         is_there = np.isfinite(objects.pose[..., 0])
@@ -186,19 +186,19 @@ class ParamsBuilder:
             if not there.any():
                 yield {}
                 continue
-            left = Others(*(values[i : i + 1, there] for values in objects))
+            left = OtherCars(*(values[i : i + 1, there] for values in objects))
             one = slice(i, i + 1)
             yield from self._seen(facts.yaw[one], left, front[one], place.s[one])
 
     def _seen(
-        self, yaw: np.ndarray, objects: Others, front: np.ndarray, s: np.ndarray
+        self, yaw: np.ndarray, objects: OtherCars, front: np.ndarray, s: np.ndarray
     ) -> Iterator[dict[str, Any]]:
         cars = np.arange(len(front))
         behind = (s[:, None] - objects.s) % self._length
         previous, following = behind.argmin(axis=1), behind.argmax(axis=1)
         away = objects.pose[cars, following, :2] - front
         bearing = np.arctan2(away[:, 1], away[:, 0]) - yaw
-        is_seen = np.cos(bearing) > np.cos(VIEW / 2)
+        is_seen = np.cos(bearing) > np.cos(FIELD_OF_VIEW_RAD / 2)
         moving = objects.speed > 0.0
         for i in cars.tolist():
             yield {
@@ -262,11 +262,11 @@ class ParamsBuilder:
         }
 
 
-def some(facts: Facts, cars: np.ndarray) -> Facts:
+def facts_of_cars(facts: StepFacts, cars: np.ndarray) -> StepFacts:
     """The facts of cars (k,) alone."""
     chosen: dict[str, Any] = {
         name: values[cars] for name, values in facts._asdict().items() if name != "objects"
     }
     if facts.objects is not None:
-        chosen["objects"] = Others(*(values[cars] for values in facts.objects))
-    return Facts(**chosen)
+        chosen["objects"] = OtherCars(*(values[cars] for values in facts.objects))
+    return StepFacts(**chosen)

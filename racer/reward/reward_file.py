@@ -24,21 +24,21 @@ import numpy as np
 
 from racer import assets
 from racer.errors import RewardError
-from racer.reward.neighbour_modules import Siblings, forget
+from racer.reward.neighbour_modules import NeighbourModules, forget_modules
 from racer.reward.process_exits import exits_raised
-from racer.reward.reward_memory import remember, remembered
-from racer.reward.timeout import Overtime, deadline
+from racer.reward.reward_memory import restore_memory, take_memory
+from racer.reward.timeout import TimeoutExceeded, timeout_after
 
-NAME = "reward_function"
-LIMIT = 1e5
+FUNCTION_NAME = "reward_function"
+MAX_ABS_REWARD = 1e5
 """Largest absolute reward; beyond it DeepRacer, too, takes a reward for a mistake."""
-PATIENCE = 10.0
+CALLS_TIMEOUT_S = 10.0
 """So long may one control step's calls take for all cars together [s]."""
-LOADING = 60.0
+LOADING_TIMEOUT_S = 60.0
 """So long may a file take to be run for all cars [s]; what it imports may be large."""
-NUMBERS = (int, float, np.integer, np.floating, np.bool_)
-SHIPPED = "configs/rewards"
-KEPT = "files.json"
+NUMBER_TYPES = (int, float, np.integer, np.floating, np.bool_)
+SHIPPED_REWARDS = "configs/rewards"
+FILES_RECORD = "files.json"
 """Beside a reward that a run keeps together with its files: their SHA-256 by their names."""
 
 RewardFunction = Callable[[dict[str, Any]], Any]
@@ -65,7 +65,7 @@ class RewardSource:
         self.path, self.content, self._file = path, content, str(path.absolute())
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.converted: list[str] = []
-        self._siblings = Siblings(path.absolute().parent)
+        self._siblings = NeighbourModules(path.absolute().parent)
         self._runs: dict[int, tuple[RewardFunction, list[str]]] = {}
         self._home = _home(path)
         try:
@@ -85,13 +85,13 @@ class RewardSource:
         Raises:
             RewardError: There is no such file, or `read` refuses it.
         """
-        folder = assets.root() / SHIPPED
-        for path in (Path(name), assets.root() / name, folder / name, folder / f"{name}.py"):
+        folder = assets.assets_root() / SHIPPED_REWARDS
+        for path in (Path(name), assets.assets_root() / name, folder / name, folder / f"{name}.py"):
             if path.is_file():
                 return cls.read(path)
         shipped = ", ".join(sorted(path.stem for path in folder.glob("*.py"))) or "none"
         raise RewardError(
-            f"no file {name!r}, and {SHIPPED}/ has no such name; shipped there: {shipped}"
+            f"no file {name!r}, and {SHIPPED_REWARDS}/ has no such name; shipped there: {shipped}"
         )
 
     @classmethod
@@ -119,7 +119,7 @@ class RewardSource:
         Raises:
             RewardError: The file raises or hangs while it runs, or has no such function.
         """
-        with self.watched(LOADING):
+        with self.watched(LOADING_TIMEOUT_S):
             return [self._run() for _ in range(n)]
 
     def call(self, function: RewardFunction, params: dict[str, Any]) -> float:
@@ -132,12 +132,12 @@ class RewardSource:
             reward = function(params)
         except (Exception, SystemExit) as problem:
             raise self._raised(problem, params) from problem
-        if type(reward) is float and -LIMIT <= reward <= LIMIT:
+        if type(reward) is float and -MAX_ABS_REWARD <= reward <= MAX_ABS_REWARD:
             return reward
         number = _number(reward)
-        if number is None or not -LIMIT <= number <= LIMIT:
+        if number is None or not -MAX_ABS_REWARD <= number <= MAX_ABS_REWARD:
             raise self._refused(function, reward)
-        if not isinstance(reward, NUMBERS) and not self.converted:
+        if not isinstance(reward, NUMBER_TYPES) and not self.converted:
             self.converted.append(f"{reward!r:.60} ({type(reward).__name__})")
         return number
 
@@ -148,7 +148,7 @@ class RewardSource:
             RewardError: It keeps something that cannot be saved.
         """
         try:
-            return remembered(self._runs[id(function)][1])
+            return take_memory(self._runs[id(function)][1])
         except ValueError as problem:
             what = "it cannot be copied with the environment; make it inside the function"
             raise RewardError(f"{self.path}: {problem}; {what}") from problem
@@ -160,13 +160,13 @@ class RewardSource:
             The function from now on: another one where it is an object with a memory of its own.
         """
         names = self._runs.pop(id(function))[1]
-        remember(names, memory)
-        function = getattr(sys.modules[names[0]], NAME)
+        restore_memory(names, memory)
+        function = getattr(sys.modules[names[0]], FUNCTION_NAME)
         self._runs[id(function)] = function, names
         return function
 
     @contextmanager
-    def watched(self, seconds: float = PATIENCE) -> Iterator[None]:
+    def watched(self, seconds: float = CALLS_TIMEOUT_S) -> Iterator[None]:
         """A deadline for the calls inside; it works in the main thread, see `deadline`.
 
         A call of the file's that would end the process is an error of the file. Files that a run
@@ -176,26 +176,30 @@ class RewardSource:
             RewardError: They still run after so many seconds; the message names the line.
         """
         try:
-            with deadline(seconds), exits_raised(), self._at_home():
+            with timeout_after(seconds), exits_raised(), self._at_home():
                 yield
-        except Overtime as problem:
+        except TimeoutExceeded as problem:
             what = f"still running after {seconds:g} s; a loop that does not end?"
             raise self._error(*self._place(problem), what) from problem
 
     def _run(self) -> RewardFunction:
-        module = ModuleType(f"{NAME}_{next(_numbers)}")
+        module = ModuleType(f"{FUNCTION_NAME}_{next(_numbers)}")
         module.__file__ = self._file
         sys.modules[module.__name__] = module
         names = self._siblings.adopt(module)
-        weakref.finalize(self, forget, names).atexit = False
+        weakref.finalize(self, forget_modules, names).atexit = False
         try:
             exec(self._code, module.__dict__)
         except (Exception, SystemExit) as problem:
             raise self._raised(problem, {}) from problem
-        function = getattr(module, NAME, None)
+        function = getattr(module, FUNCTION_NAME, None)
         if not callable(function):
-            got = f"{NAME} = {function!r:.100}" if hasattr(module, NAME) else "there is none"
-            raise RewardError(f"{self.path}: must define `def {NAME}(params):`; {got}")
+            got = (
+                f"{FUNCTION_NAME} = {function!r:.100}"
+                if hasattr(module, FUNCTION_NAME)
+                else "there is none"
+            )
+            raise RewardError(f"{self.path}: must define `def {FUNCTION_NAME}(params):`; {got}")
         self._runs[id(function)] = function, names
         return function
 
@@ -216,8 +220,10 @@ class RewardSource:
     def _refused(self, function: RewardFunction, reward: Any) -> RewardError:
         code = _code(function)
         line = code.co_firstlineno if code and code.co_filename == str(self.path) else None
-        what = f"{NAME} returned {reward!r:.100} ({type(reward).__name__})"
-        wanted = f"it must return a finite number from {-LIMIT:.0f} to {LIMIT:.0f}"
+        what = f"{FUNCTION_NAME} returned {reward!r:.100} ({type(reward).__name__})"
+        wanted = (
+            f"it must return a finite number from {-MAX_ABS_REWARD:.0f} to {MAX_ABS_REWARD:.0f}"
+        )
         return self._error(str(self.path), line, f"{what}; {wanted}")
 
     def _error(self, path: str, line: int | None, message: str) -> RewardError:
@@ -244,7 +250,7 @@ class RewardSource:
 def _home(path: Path) -> Path | None:
     """The folder that relative paths of a reward start from, where a run keeps its files."""
     try:
-        kept = json.loads((path.parent / KEPT).read_bytes())
+        kept = json.loads((path.parent / FILES_RECORD).read_bytes())
         return path.absolute().parent if path.name in kept else None
     except (OSError, ValueError, TypeError):
         return None

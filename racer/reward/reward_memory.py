@@ -19,15 +19,15 @@ from enum import EnumMeta
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
+CODE_TYPES = (ModuleType, FunctionType, BuiltinFunctionType, type)
 """What is no memory, but may have attributes that are."""
-CELL = "enclosed "
+ENCLOSED_PREFIX = "enclosed "
 """Begins the name of what a function encloses, before its number."""
-Variable = tuple[int, str, str]
+MemoryVariable = tuple[int, str, str]
 """Which of a run's modules, the class or function in it (or nothing), and the attribute."""
 
 
-def remembered(names: Sequence[str]) -> bytes:
+def take_memory(names: Sequence[str]) -> bytes:
     """Return what the modules of one run of a reward file remember.
 
     Args:
@@ -49,32 +49,32 @@ def remembered(names: Sequence[str]) -> bytes:
         raise
 
 
-def remember(names: Sequence[str], memory: bytes) -> None:
+def restore_memory(names: Sequence[str], memory: bytes) -> None:
     """Let the modules of a run remember what another run did, and nothing else.
 
     Args:
         names: The modules in `sys.modules`; those that the other run imported later are missing.
-        memory: What `remembered` returned.
+        memory: What `take_memory` returned.
     """
-    variables: dict[Variable, Any] = _Unpickler(io.BytesIO(memory), names).load()
+    variables: dict[MemoryVariable, Any] = _Unpickler(io.BytesIO(memory), names).load()
     for module, owner, name in [place for place, _ in _variables(names) if place not in variables]:
-        if not name.startswith(CELL):
+        if not name.startswith(ENCLOSED_PREFIX):
             delattr(_owner(names[module], owner), name)
     for (module, owner, name), value in variables.items():
         if module >= len(names):
             continue
         holder = _owner(names[module], owner)
-        if name.startswith(CELL):
-            holder.__closure__[int(name.removeprefix(CELL))].cell_contents = value
+        if name.startswith(ENCLOSED_PREFIX):
+            holder.__closure__[int(name.removeprefix(ENCLOSED_PREFIX))].cell_contents = value
         else:
             setattr(holder, name, value)
 
 
-def _variables(names: Sequence[str]) -> Iterator[tuple[Variable, Any]]:
+def _variables(names: Sequence[str]) -> Iterator[tuple[MemoryVariable, Any]]:
     """Every variable of a run's modules that is no code."""
     for number, module in enumerate(names):
         for name, value in list(vars(sys.modules[module]).items()):
-            if isinstance(value, CODE):
+            if isinstance(value, CODE_TYPES):
                 if getattr(value, "__module__", None) == module:
                     for attribute, held in _attributes(value):
                         yield (number, name, attribute), held
@@ -88,12 +88,14 @@ def _attributes(code: Any) -> Iterator[tuple[str, Any]]:
         return  # its members are constants, and cannot be set
     for name, value in list(vars(code).items()):
         # Properties, methods and slots have `__get__`; what a step changes does not.
-        if not (isinstance(value, CODE) or hasattr(type(value), "__get__") or _is_python_s(name)):
+        if not (
+            isinstance(value, CODE_TYPES) or hasattr(type(value), "__get__") or _is_python_s(name)
+        ):
             yield name, value
     for number, cell in enumerate(getattr(code, "__closure__", None) or ()):
         with contextlib.suppress(ValueError):  # nothing is in it yet
-            if not isinstance(cell.cell_contents, CODE):
-                yield f"{CELL}{number}", cell.cell_contents
+            if not isinstance(cell.cell_contents, CODE_TYPES):
+                yield f"{ENCLOSED_PREFIX}{number}", cell.cell_contents
 
 
 def _is_python_s(name: str) -> bool:

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Overtime(BaseException):
+class TimeoutExceeded(BaseException):
     """Raised in the midst of what takes too long; no `except Exception` swallows it."""
 
 
 @contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """Raise `Overtime` where the block still is after so many seconds.
+def timeout_after(seconds: float) -> Iterator[None]:
+    """Raise `TimeoutExceeded` where the block still is after so many seconds.
 
     The process's alarm clock (`signal.setitimer`) is set on entry and stopped on exit: some ten
     microseconds a block, and nothing for the code inside. Python looks at it between two of its
@@ -40,4 +40,4 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 def _ring(number: int, frame: FrameType | None) -> None:
-    raise Overtime
+    raise TimeoutExceeded

@@ -15,18 +15,18 @@ import numpy as np
 
 from racer.errors import RewardError
 from racer.race import Ending
-from racer.reward.reward_file import NAME, RewardSource
-from racer.reward.timeout import Overtime
-from racer.reward_check.param_cases import Case, cases, states
-from racer.reward_check.probes import payments, try_tricks
+from racer.reward.reward_file import FUNCTION_NAME, RewardSource
+from racer.reward.timeout import TimeoutExceeded
+from racer.reward_check.param_cases import ParamCase, case_params, param_cases
+from racer.reward_check.probes import rewards_of_tape, run_probes
 from racer.track import Track
 
-SLOW = 1e-3
+SLOW_CALL_S = 1e-3
 """A call longer than this [s] costs more than a car's share of physics and camera."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class RewardFinding:
     """One thing to look at.
 
     Attributes:
@@ -39,7 +39,7 @@ class Finding:
 
 
 @dataclass
-class Report:
+class RewardReport:
     """What a reward did while it was looked over.
 
     Attributes:
@@ -66,7 +66,7 @@ class Report:
     most: float = 0.0
     clean_lap: float | None = None
     tricks: dict[str, float] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[RewardFinding] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as documented for `--json`; plain values only."""
@@ -83,7 +83,7 @@ class Report:
         return lines if self.findings else [*lines, "nothing wrong was found"]
 
 
-def check(source: RewardSource, tracks: list[Track]) -> Report:
+def check_reward(source: RewardSource, tracks: list[Track]) -> RewardReport:
     """Drive a reward through the states of every kind of race on some tracks.
 
     The tricks are tried on the first track.
@@ -91,41 +91,41 @@ def check(source: RewardSource, tracks: list[Track]) -> Report:
     Raises:
         RewardError: It cannot be used in any of them; the message names the line.
     """
-    report = Report(str(source.path), source.sha256, [track.name for track in tracks])
-    every = cases(tracks)
+    report = RewardReport(str(source.path), source.sha256, [track.name for track in tracks])
+    every = param_cases(tracks)
     printed = io.StringIO()
     with redirect_stdout(printed):
-        report.findings += _unknown_keys(source, set(states(every[0])[0]))
+        report.findings += _unknown_keys(source, set(case_params(every[0])[0]))
         _drive_through(source, every, report)
         _try_tricks(source, tracks[0], report)
     if source.converted:
         said = f"{source.path}: it returned {source.converted[0]}, which is taken as a number, as "
         said += "DeepRacer does; return float(...) to be sure of what is meant"
-        report.findings.append(Finding("converted", said))
+        report.findings.append(RewardFinding("converted", said))
     if printed.tell():
         line = printed.getvalue().partition("\n")[0]
         report.findings.append(
-            Finding(
+            RewardFinding(
                 "prints", f"it prints while it is called; with many cars that is slow: {line!r}"
             )
         )
     return report
 
 
-def _drive_through(source: RewardSource, every: list[Case], report: Report) -> None:
+def _drive_through(source: RewardSource, every: list[ParamCase], report: RewardReport) -> None:
     """Call the reward in the states of each case, and note what fails where."""
-    failures: dict[str, list[Case]] = {}
+    failures: dict[str, list[ParamCase]] = {}
     paid, spent = [], []
     for case in every:
         try:
             function = source.functions(1)[0]
-            for params in states(case):
+            for params in case_params(case):
                 with source.watched():
                     began = time.perf_counter()
                     paid.append(source.call(function, params))
                     spent.append(time.perf_counter() - began)
         except RewardError as problem:
-            if isinstance(problem.__cause__, Overtime):
+            if isinstance(problem.__cause__, TimeoutExceeded):
                 raise  # It would hang in the other races, too, as long each time.
             failures.setdefault(str(problem), []).append(case)
     if sum(map(len, failures.values())) == len(every):
@@ -136,39 +136,41 @@ def _drive_through(source: RewardSource, every: list[Case], report: Report) -> N
     report.least, report.most = min(paid), max(paid)
     for message, where in failures.items():
         places = f"{where[0]}" + (f" and {len(where) - 1} more" if len(where) > 1 else "")
-        report.findings.append(Finding("error", f"{message}\n  on {places}"))
-    if report.call_us > SLOW * 1e6:
+        report.findings.append(RewardFinding("error", f"{message}\n  on {places}"))
+    if report.call_us > SLOW_CALL_S * 1e6:
         said = f"{source.path}: a call takes {report.call_us / 1000:.1f} ms; training waits for it"
-        report.findings.append(Finding("slow", said))
+        report.findings.append(RewardFinding("slow", said))
     if report.least == report.most:
         said = f"{source.path}: it pays {report.least:g} whatever the car does"
-        report.findings.append(Finding("constant", said))
+        report.findings.append(RewardFinding("constant", said))
 
 
-def _try_tricks(source: RewardSource, track: Track, report: Report) -> None:
+def _try_tricks(source: RewardSource, track: Track, report: RewardReport) -> None:
     """Compare what tricks earn with what an honest lap does."""
-    honest, tried = try_tricks(track)
+    honest, tried = run_probes(track)
     if honest.ending != Ending.LAPS_COMPLETE:
         return
     try:
-        report.clean_lap = sum(payments(source, honest.params))
-        report.tricks = {name: sum(payments(source, tape.params)) for name, tape in tried.items()}
+        report.clean_lap = sum(rewards_of_tape(source, honest.params))
+        report.tricks = {
+            name: sum(rewards_of_tape(source, tape.params)) for name, tape in tried.items()
+        }
     except RewardError:
         return  # Noted already: it cannot be used on an empty road.
     for name, earned in report.tricks.items():
         if earned >= report.clean_lap:
             said = f"{name} earns {earned:.4g} and a clean lap {report.clean_lap:.4g}"
-            report.findings.append(Finding("trick", f"{source.path}: {said} on {track.name}"))
+            report.findings.append(RewardFinding("trick", f"{source.path}: {said} on {track.name}"))
 
 
-def _unknown_keys(source: RewardSource, known: set[str]) -> list[Finding]:
+def _unknown_keys(source: RewardSource, known: set[str]) -> list[RewardFinding]:
     """Keys that the file asks its params for and that these never have."""
     tree = ast.parse(source.content)
     asked, own = {}, set(known)
     names = {"params"} | {
         node.args.args[0].arg
         for node in tree.body
-        if isinstance(node, ast.FunctionDef) and node.name == NAME and node.args.args
+        if isinstance(node, ast.FunctionDef) and node.name == FUNCTION_NAME and node.args.args
     }
     for key, line, is_stored in _keys(tree, names):
         if is_stored:
@@ -181,7 +183,7 @@ def _unknown_keys(source: RewardSource, known: set[str]) -> list[Finding]:
             near = get_close_matches(key, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
             said = f"{source.path}:{line}: params has no key {key!r}; {hint}"
-            found.append(Finding("unknown key", said))
+            found.append(RewardFinding("unknown key", said))
     return found
 
 

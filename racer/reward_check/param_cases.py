@@ -7,23 +7,22 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from racer.car.spec import deepracer
-from racer.race import Others, RaceConfig
-from racer.race.obstacles import Objects
+from racer.race import OtherCars, RaceConfig
+from racer.race.obstacles import Obstacles
 from racer.race.roads import Roads
-from racer.reward import Facts, ParamsBuilder
+from racer.reward import ParamsBuilder, StepFacts
 from racer.track import Track
+from racer.world import CONTROL_PERIOD_S
 
 Kind = Literal["time_trial", "object_avoidance", "head_to_bot"]
 KINDS: tuple[Kind, ...] = ("time_trial", "object_avoidance", "head_to_bot")
-COUNT = 96
+STATES_PER_CASE = 96
 """States a case."""
-PERIOD = 1 / 15
-"""Of a control step [s]."""
-MARGIN = 0.12
+BORDER_MARGIN_M = 0.12
 """So far beside a border the first or the last wheel crosses it, roughly [m]."""
 
 
-class Case(NamedTuple):
+class ParamCase(NamedTuple):
     """A track, the way round, and what stands on the road."""
 
     track: Track
@@ -36,52 +35,59 @@ class Case(NamedTuple):
         return f"{self.track.name} {way} {what.get(self.kind, 'with bots')}"
 
 
-def cases(tracks: list[Track]) -> list[Case]:
+def param_cases(tracks: list[Track]) -> list[ParamCase]:
     """Every kind of race both ways round each track."""
     ways = (False, True)
-    return [Case(track, way, kind) for track in tracks for kind in KINDS for way in ways]
+    return [ParamCase(track, way, kind) for track in tracks for kind in KINDS for way in ways]
 
 
-def states(case: Case) -> list[dict[str, Any]]:
-    """An episode of `COUNT` steps from just behind the start line to a complete lap.
+def case_params(case: ParamCase) -> list[dict[str, Any]]:
+    """An episode of `STATES_PER_CASE` steps from just behind the start line to a complete lap.
 
     On its way the car swings over the road and beyond both borders, looks in every direction,
     steers and speeds as it likes, and crashes near the end.
     """
-    rng, steps = np.random.default_rng(0), np.arange(1, COUNT + 1)
+    rng, steps = np.random.default_rng(0), np.arange(1, STATES_PER_CASE + 1)
     line = case.track.reversed() if case.is_reversed else case.track
     builder = ParamsBuilder(line, deepracer(), case.is_reversed)
-    way = np.linspace(-0.02, line.length, COUNT)
+    way = np.linspace(-0.02, line.length, STATES_PER_CASE)
     centre, along = line.at(way)
     segment = line.locate(centre).segment
     half = line.width[segment] / 2
     aside = 1.4 * half * np.sin(steps / 3) * np.sin(steps / 11)
     aside[0] = 0.0
-    skew = np.where(steps % 8 == 0, rng.uniform(-np.pi, np.pi, COUNT), rng.normal(0, 0.3, COUNT))
+    skew = np.where(
+        steps % 8 == 0,
+        rng.uniform(-np.pi, np.pi, STATES_PER_CASE),
+        rng.normal(0, 0.3, STATES_PER_CASE),
+    )
     yaw = along + skew * (steps > 1)
     front = centre + aside[:, None] * np.stack([-np.sin(along), np.cos(along)], axis=1)
-    facts = Facts(
+    facts = StepFacts(
         xy=front - builder.ahead * np.stack([np.cos(yaw), np.sin(yaw)], axis=1),
         yaw=yaw,
-        command=np.stack([rng.uniform(-0.52, 0.52, COUNT), rng.uniform(0.1, 4.0, COUNT)], axis=1),
+        command=np.stack(
+            [rng.uniform(-0.52, 0.52, STATES_PER_CASE), rng.uniform(0.1, 4.0, STATES_PER_CASE)],
+            axis=1,
+        ),
         segment=segment,
         progress=np.minimum(100 * way / line.length, 100.0),
         steps=steps,
-        all_wheels_on_track=np.abs(aside) < half - MARGIN,
-        is_offtrack=np.abs(aside) > half + MARGIN,
-        is_crashed=steps == COUNT - 1,
-        time=steps * PERIOD,
-        objects=on_the_road(case, COUNT),
+        all_wheels_on_track=np.abs(aside) < half - BORDER_MARGIN_M,
+        is_offtrack=np.abs(aside) > half + BORDER_MARGIN_M,
+        is_crashed=steps == STATES_PER_CASE - 1,
+        time=steps * CONTROL_PERIOD_S,
+        objects=objects_of_case(case, STATES_PER_CASE),
     )
     return builder.build_all(facts)
 
 
-def on_the_road(case: Case, n: int) -> Others | None:
+def objects_of_case(case: ParamCase, n: int) -> OtherCars | None:
     """What stands or drives on a case's road, the same for n states; None on an empty one."""
     if case.kind == "time_trial":
         return None
     roads = Roads([case.track])
-    objects = Objects(RaceConfig(kind=case.kind), roads, deepracer(), 1)
+    objects = Obstacles(RaceConfig(kind=case.kind), roads, deepracer(), 1)
     objects.place(0, np.random.default_rng(0), 0.0, int(case.is_reversed))
     s, d = (np.tile(values, (n, 1)) for values in (objects.s, objects.d))
-    return Others(s, d, np.tile(objects.pose, (n, 1, 1)), np.full(s.shape, objects.speed))
+    return OtherCars(s, d, np.tile(objects.pose, (n, 1, 1)), np.full(s.shape, objects.speed))

@@ -9,29 +9,29 @@ import numpy as np
 
 from racer.car.spec import deepracer
 from racer.race import Ending, Race, RaceConfig
-from racer.reward import Facts, ParamsBuilder, RewardSource
+from racer.reward import ParamsBuilder, RewardSource, StepFacts
 from racer.track import Track
 
-REACH = 0.75
+AIM_DISTANCE_M = 0.75
 """How far ahead along the line a driver aims [m]."""
-HONEST = 1.4
+HONEST_SPEED = 1.4
 """Speed of the clean lap that tricks are measured against [m/s]."""
-LOCK = np.deg2rad(30.0)
+FULL_LOCK_RAD = np.deg2rad(30.0)
 
-Driver = Callable[[Race, int], tuple[float, float]]
+ProbeDriver = Callable[[Race, int], tuple[float, float]]
 """The race of one car and the number of the step to steering [rad] and speed [m/s]."""
 
 
-class Tape(NamedTuple):
+class ProbeTape(NamedTuple):
     """What a reward would have been told of one episode."""
 
     params: list[dict[str, Any]]
     ending: Ending
 
 
-def drive(
-    driver: Driver, track: Track, rules: RaceConfig | None = None, is_backwards: bool = False
-) -> Tape:
+def drive_probe(
+    driver: ProbeDriver, track: Track, rules: RaceConfig | None = None, is_backwards: bool = False
+) -> ProbeTape:
     """One episode in the real physics, from the start line.
 
     Args:
@@ -52,13 +52,13 @@ def drive(
         builder, heard = ParamsBuilder(line, spec, is_reversed=road == 1), []
         while race.ending[0] == Ending.RUNNING:
             race.step(np.array([driver(race, len(heard))]), generators)
-            heard += builder.build_all(Facts.of(race))
-        return Tape(heard, Ending(int(race.ending[0])))
+            heard += builder.build_all(StepFacts.of(race))
+        return ProbeTape(heard, Ending(int(race.ending[0])))
     finally:
         race.world.close()
 
 
-def payments(source: RewardSource, told: list[dict[str, Any]]) -> list[float]:
+def rewards_of_tape(source: RewardSource, told: list[dict[str, Any]]) -> list[float]:
     """What a reward pays for each step of an episode; what it changes in its params is a copy.
 
     Raises:
@@ -66,77 +66,77 @@ def payments(source: RewardSource, told: list[dict[str, Any]]) -> list[float]:
     """
     function = source.functions(1)[0]
     with source.watched():
-        return [source.call(function, fresh(params)) for params in told]
+        return [source.call(function, copied_params(params)) for params in told]
 
 
-def fresh(params: dict[str, Any]) -> dict[str, Any]:
+def copied_params(params: dict[str, Any]) -> dict[str, Any]:
     """The same params in a dict and lists of their own."""
     return {key: list(v) if type(v) is list else v for key, v in params.items()}
 
 
-def pursue(race: Race, aside: float = 0.0) -> float:
-    """Steering [rad] to the point of the line `REACH` ahead, moved to its left by `aside` [m]."""
+def steer_towards_line(race: Race, aside: float = 0.0) -> float:
+    """Return the steering [rad] to a point `AIM_DISTANCE_M` ahead, `aside` [m] left of the line."""
     line, state = race.roads.lines[race.road[0]], race.world.state
-    point, heading = line.at(float(race.place.s[0]) + REACH)
+    point, heading = line.at(float(race.place.s[0]) + AIM_DISTANCE_M)
     away = point + aside * np.array([-np.sin(heading), np.cos(heading)]) - state.xy[0]
     bearing = np.arctan2(away[1], away[0]) - state.yaw[0]
     wheelbase = deepracer().to_front_axle + deepracer().to_rear_axle
     return float(np.arctan2(2.0 * wheelbase * np.sin(bearing), np.hypot(*away)))
 
 
-def at_speed(speed: float) -> Driver:
+def follow_at_speed(speed: float) -> ProbeDriver:
     """A driver that follows the centre line at a speed [m/s]."""
-    return lambda race, step: (pursue(race), speed)
+    return lambda race, step: (steer_towards_line(race), speed)
 
 
-def standing(race: Race, step: int) -> tuple[float, float]:
+def stand_still(race: Race, step: int) -> tuple[float, float]:
     """Asks for nothing."""
     return 0.0, 0.0
 
 
-def crawling(race: Race, step: int) -> tuple[float, float]:
+def crawl(race: Race, step: int) -> tuple[float, float]:
     """Lives as long as the clock allows."""
-    return pursue(race), 0.1
+    return steer_towards_line(race), 0.1
 
 
-def weaving(race: Race, step: int) -> tuple[float, float]:
+def weave(race: Race, step: int) -> tuple[float, float]:
     """Swings from border to border."""
-    return pursue(race, aside=0.35 * np.sin(step / 4)), HONEST
+    return steer_towards_line(race, aside=0.35 * np.sin(step / 4)), HONEST_SPEED
 
 
-def cutting(race: Race, step: int) -> tuple[float, float]:
+def cut_infield(race: Race, step: int) -> tuple[float, float]:
     """Leaves the road for the infield."""
-    return (pursue(race) if step < 15 else LOCK), 2.0
+    return (steer_towards_line(race) if step < 15 else FULL_LOCK_RAD), 2.0
 
 
-def circling(race: Race, step: int) -> tuple[float, float]:
+def circle(race: Race, step: int) -> tuple[float, float]:
     """Turns on the spot as tightly as the car can, over the same metres again and again."""
-    return LOCK, 0.5
+    return FULL_LOCK_RAD, 0.5
 
 
-def reversing(race: Race, step: int) -> tuple[float, float]:
+def drive_backwards(race: Race, step: int) -> tuple[float, float]:
     """Follows the line the wrong way round, from where it was put."""
     line, state = race.roads.lines[race.road[0]], race.world.state
-    point, _ = line.at(float(race.place.s[0]) - REACH)
+    point, _ = line.at(float(race.place.s[0]) - AIM_DISTANCE_M)
     away = point - state.xy[0]
     bearing = np.arctan2(away[1], away[0]) - state.yaw[0]
     return float(np.arctan2(2.0 * 0.164 * np.sin(bearing), np.hypot(*away))), 1.0
 
 
-TRICKS: dict[str, Driver] = {
-    "standing still": standing,
-    "crawling": crawling,
-    "weaving": weaving,
-    "cutting across the infield": cutting,
-    "turning on the spot": circling,
-    "driving the wrong way": reversing,
+PROBES: dict[str, ProbeDriver] = {
+    "standing still": stand_still,
+    "crawling": crawl,
+    "weaving": weave,
+    "cutting across the infield": cut_infield,
+    "turning on the spot": circle,
+    "driving the wrong way": drive_backwards,
 }
 
 
-def try_tricks(track: Track) -> tuple[Tape, dict[str, Tape]]:
+def run_probes(track: Track) -> tuple[ProbeTape, dict[str, ProbeTape]]:
     """An honest lap of a track, and each trick tried there."""
     tried = {
-        name: drive(driver, track, is_backwards=driver is reversing)
-        for name, driver in TRICKS.items()
+        name: drive_probe(driver, track, is_backwards=driver is drive_backwards)
+        for name, driver in PROBES.items()
     }
-    return drive(at_speed(HONEST), track), tried
+    return drive_probe(follow_at_speed(HONEST_SPEED), track), tried

@@ -8,13 +8,15 @@ import numpy as np
 
 from racer.car.spec import car_named
 from racer.evaluation import LapResult
-from racer.race import Ending, Others
-from racer.reward import Facts, ParamsBuilder
+from racer.race import Ending, OtherCars
+from racer.reward import ParamsBuilder, StepFacts
 from racer.track import Track
 from racer.world.car_state import yaw_of
 
 
-def judged(result: LapResult, track: Track, car: str, is_reversed: bool) -> list[dict[str, Any]]:
+def params_of_race(
+    result: LapResult, track: Track, car: str, is_reversed: bool
+) -> list[dict[str, Any]]:
     """The params of each control step of a judged race.
 
     Args:
@@ -24,7 +26,7 @@ def judged(result: LapResult, track: Track, car: str, is_reversed: bool) -> list
         is_reversed: Whether that is against the track's own direction.
     """
     body = result.body
-    facts = Facts(
+    facts = StepFacts(
         xy=body[:, :2],
         yaw=yaw_of(body),
         command=result.command,
@@ -40,7 +42,7 @@ def judged(result: LapResult, track: Track, car: str, is_reversed: bool) -> list
     return ParamsBuilder(track, car_named(car), is_reversed).build_all(facts)
 
 
-def _objects(result: LapResult, track: Track) -> Others | None:
+def _objects(result: LapResult, track: Track) -> OtherCars | None:
     """What stood on the road, as the params tell of it; its speed is not recorded."""
     boxes = result.boxes
     if not boxes.shape[1]:
@@ -49,4 +51,4 @@ def _objects(result: LapResult, track: Track) -> Others | None:
     shape = boxes.shape[:2]
     yaw = yaw_of(boxes.reshape(-1, 10)).reshape(shape)
     pose = np.concatenate([boxes[..., :2], yaw[..., None]], axis=2)
-    return Others(there.s.reshape(shape), there.d.reshape(shape), pose, np.zeros(shape))
+    return OtherCars(there.s.reshape(shape), there.d.reshape(shape), pose, np.zeros(shape))

@@ -8,12 +8,12 @@ import numpy as np
 
 from racer.car.spec import deepracer
 from racer.errors import ConfigError
-from racer.evaluation import judge_entries, race_rules
-from racer.race import Others, RaceConfig
-from racer.reward import Facts, ParamsBuilder, RewardSource
-from racer.reward_check.param_cases import PERIOD, Case, Kind, on_the_road
-from racer.reward_check.probes import payments
-from racer.reward_check.recorded_params import judged
+from racer.evaluation import evaluate_entries, make_race_rules
+from racer.race import OtherCars, RaceConfig
+from racer.reward import ParamsBuilder, RewardSource, StepFacts
+from racer.reward_check.param_cases import CONTROL_PERIOD_S, Kind, ParamCase, objects_of_case
+from racer.reward_check.probes import rewards_of_tape
+from racer.reward_check.recorded_params import params_of_race
 from racer.track import Track, load_track
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from racer.entries.package import Entry
 
-ACROSS = 24
+CELLS_ACROSS = 24
 """Cells from border to border and a little beyond."""
-BEYOND = 0.2
+BEYOND_BORDER_WIDTHS = 0.2
 """How far the picture reaches beyond each border, in widths of the road."""
 
 
-class Surface(NamedTuple):
+class RewardSurface(NamedTuple):
     """A reward over a road of N centre-line segments."""
 
     corners: np.ndarray
@@ -36,7 +36,7 @@ class Surface(NamedTuple):
     """What a step that ends in a cell pays, (N, ACROSS)."""
 
 
-def explain(
+def explain_reward(
     source: RewardSource,
     track: str,
     speed: float = 1.4,
@@ -59,24 +59,26 @@ def explain(
     Raises:
         RacerError: The reward cannot be used there, no such driver, or the speed is none.
     """
-    from racer.rendering.reward_plot import reward_picture
+    from racer.rendering.reward_plot import plot_reward
 
     if not 0.1 <= speed <= 4.0:
         raise ConfigError(f"speed: {speed:g} m/s; it must be from 0.1 to 4")
     road = load_track(track)
-    case = Case(road, is_reversed, kind)
-    objects = on_the_road(case, 1)
-    painted = surface(source, case, speed, np.deg2rad(heading))
+    case = ParamCase(road, is_reversed, kind)
+    objects = objects_of_case(case, 1)
+    painted = reward_surface(source, case, speed, np.deg2rad(heading))
     like = RaceConfig(direction="reverse" if is_reversed else "forward", kind=kind)
-    rules = race_rules(1, like.off_track_penalty, 60.0, like=like)
-    lap = judge_entries([driver], track, rules)[0]
+    rules = make_race_rules(1, like.off_track_penalty, 60.0, like=like)
+    lap = evaluate_entries([driver], track, rules)[0]
     car = "deepracer" if isinstance(driver, str) else driver.manifest.car
-    paid = payments(source, judged(lap, road.reversed() if is_reversed else road, car, is_reversed))
+    paid = rewards_of_tape(
+        source, params_of_race(lap, road.reversed() if is_reversed else road, car, is_reversed)
+    )
     name = driver if isinstance(driver, str) else driver.manifest.name
     done = f"a lap in {lap.lap_times_s[0]:.2f} s" if lap.lap_times_s else "no lap"
     faults = f", {lap.resets} times put back" if lap.resets else ""
     looking = f"{heading:g}° left of the road" if heading else "along the road"
-    return reward_picture(
+    return plot_reward(
         road,
         *painted,
         lap.progress / 100.0 * road.length,
@@ -87,7 +89,9 @@ def explain(
     )
 
 
-def surface(source: RewardSource, case: Case, speed: float, heading: float) -> Surface:
+def reward_surface(
+    source: RewardSource, case: ParamCase, speed: float, heading: float
+) -> RewardSurface:
     """What a reward pays for a step that ends anywhere on a road.
 
     The car has come from the start line at this speed: the reward is called for the first step
@@ -104,31 +108,33 @@ def surface(source: RewardSource, case: Case, speed: float, heading: float) -> S
         RewardError: The reward cannot be used there.
     """
     line = case.track.reversed() if case.is_reversed else case.track
-    share = np.linspace(-BEYOND, 1.0 + BEYOND, ACROSS + 1)[:, None]
+    share = np.linspace(-BEYOND_BORDER_WIDTHS, 1.0 + BEYOND_BORDER_WIDTHS, CELLS_ACROSS + 1)[
+        :, None
+    ]
     rings = [np.vstack([ring, ring[:1]])[:, None] for ring in (line.right, line.left)]
     corners = rings[0] + share * (rings[1] - rings[0])
     middles = (corners[1:, 1:] + corners[1:, :-1] + corners[:-1, 1:] + corners[:-1, :-1]) / 4
     n = len(line.centre)
-    segment = np.repeat(np.arange(n), ACROSS)
-    yaw = np.repeat(line.heading, ACROSS) + heading
+    segment = np.repeat(np.arange(n), CELLS_ACROSS)
+    yaw = np.repeat(line.heading, CELLS_ACROSS) + heading
     builder = ParamsBuilder(line, deepracer(), case.is_reversed)
     front = np.stack([np.cos(yaw), np.sin(yaw)], axis=1)
     xy = middles.reshape(-1, 2) - builder.ahead * front
-    objects = on_the_road(case, n * ACROSS)
+    objects = objects_of_case(case, n * CELLS_ACROSS)
     now, before = (
         builder.build_all(_facts(line, xy - back * front, yaw, segment, speed, back, objects))
-        for back in (0.0, speed * PERIOD)
+        for back in (0.0, speed * CONTROL_PERIOD_S)
     )
     first = builder.build_all(
-        _facts(line, xy[:1], yaw[:1], segment[:1], speed, 0.0, on_the_road(case, 1))
+        _facts(line, xy[:1], yaw[:1], segment[:1], speed, 0.0, objects_of_case(case, 1))
     )[0] | {"steps": 1, "progress": 0.0}
     function = source.functions(1)[0]
-    paid = np.empty(n * ACROSS)
+    paid = np.empty(n * CELLS_ACROSS)
     with source.watched(60.0):
         source.call(function, first)
         for cell, pair in enumerate(zip(before, now)):
             paid[cell] = [source.call(function, params) for params in pair][1]
-    return Surface(corners, paid.reshape(n, ACROSS))
+    return RewardSurface(corners, paid.reshape(n, CELLS_ACROSS))
 
 
 def _facts(
@@ -138,8 +144,8 @@ def _facts(
     segment: np.ndarray,
     speed: float,
     back: float,
-    objects: Others | None,
-) -> Facts:
+    objects: OtherCars | None,
+) -> StepFacts:
     """Cars that came from the start line to xy at one speed; `back` metres before a cell."""
     spec, n = deepracer(), len(xy)
     side = spec.tread / 2
@@ -148,8 +154,10 @@ def _facts(
     wheels = line.on_road(xy[:, None] + np.array(ends) @ turn).sum(axis=1)
     toward = np.cos(yaw - line.heading[segment])
     way = line.s[segment] - back * toward
-    steps = np.maximum(np.round(line.s[segment] / (speed * PERIOD)), 1.0) + (2 if back == 0 else 1)
-    return Facts(
+    steps = np.maximum(np.round(line.s[segment] / (speed * CONTROL_PERIOD_S)), 1.0) + (
+        2 if back == 0 else 1
+    )
+    return StepFacts(
         xy=xy,
         yaw=yaw,
         command=np.tile([0.0, speed], (n, 1)),
@@ -159,6 +167,6 @@ def _facts(
         all_wheels_on_track=wheels == 4,
         is_offtrack=wheels == 0,
         is_crashed=np.zeros(n, dtype=bool),
-        time=steps * PERIOD,
+        time=steps * CONTROL_PERIOD_S,
         objects=objects,
     )

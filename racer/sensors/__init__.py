@@ -11,14 +11,14 @@ from racer.sensors.config import (
     StateConfig,
     StereoConfig,
 )
-from racer.sensors.sensor_input import Sensor, Surroundings, empty_road
+from racer.sensors.sensor_input import Sensor, SensorInput, empty_road_input
 from racer.sensors.sensor_suite import (
     Observations,
-    Suite,
-    copied,
+    SensorSuite,
+    copy_observations,
     make_sensor,
     make_sensors,
-    of_car,
+    observation_of_car,
 )
 
 __all__ = [
@@ -30,14 +30,14 @@ __all__ = [
     "SectorLidarConfig",
     "Sensor",
     "SensorConfig",
+    "SensorInput",
+    "SensorSuite",
     "Sensors",
     "StateConfig",
     "StereoConfig",
-    "Suite",
-    "Surroundings",
-    "copied",
-    "empty_road",
+    "copy_observations",
+    "empty_road_input",
     "make_sensor",
     "make_sensors",
-    "of_car",
+    "observation_of_car",
 ]

@@ -12,21 +12,21 @@ import numpy as np
 from numba import njit
 
 from racer.car.spec import CarSpec
-from racer.randomisation import neutral
-from racer.sensors.camera_ground import LEVELS, scene_of
-from racer.sensors.camera_noise import Lens, grey
-from racer.sensors.camera_objects import easel, panels_of, stand
+from racer.randomisation import neutral_draws
+from racer.sensors.camera_ground import PYRAMID_LEVELS, ground_texture
+from racer.sensors.camera_noise import CameraNoise, to_grey
+from racer.sensors.camera_objects import draw_objects, make_z_buffer, wall_segments
 from racer.sensors.config import CameraConfig, LeftCameraConfig, StereoConfig
-from racer.sensors.sensor_input import Surroundings
+from racer.sensors.sensor_input import SensorInput
 from racer.track import Track
 
-FARTHEST = 2000.0
+CAMERA_HORIZON_M = 2000.0
 """The ground ends this far ahead [m], just under the horizon."""
-LOWEST = 0.01
+MIN_CAMERA_HEIGHT_M = 0.01
 """A camera under the ground, in a car on its roof, looks from this height [m]."""
-WIDEST = 3.0
+MAX_FIELD_OF_VIEW_RAD = 3.0
 """No field of view, however drawn, is wider [rad]."""
-SHARPNESS = 1.5
+TEXELS_PER_PIXEL = 1.5
 """A level is taken while a pixel's patch of ground is at most this many of its texels."""
 
 
@@ -46,7 +46,7 @@ class Camera:
         n: int,
         walls: bool = False,
     ) -> None:
-        self._config, self._scene = config, scene_of(track)
+        self._config, self._scene = config, ground_texture(track)
         self._is_rgb = isinstance(config, CameraConfig) and config.colour == "rgb"
         middle = (spec.to_front_axle - spec.to_rear_axle) / 2
         if isinstance(config, StereoConfig):
@@ -58,11 +58,11 @@ class Camera:
         )
         self._offset, self._turn, self._focal = np.zeros((n, 3)), np.zeros((n, 3, 3)), np.zeros(n)
         self._eyes, self._axes = np.zeros((n, 3)), np.zeros((n, 3, 3))
-        self._panels = panels_of(track if walls else None)
-        self._easel = easel(config.height, config.width)
-        self._lens = Lens(n, config.height, config.channels)
+        self._panels = wall_segments(track if walls else None)
+        self._easel = make_z_buffer(config.height, config.width)
+        self._lens = CameraNoise(n, config.height, config.channels)
         self.space = config.model_copy(update={"stack": 1}).space
-        self.start(np.arange(n), neutral(n))
+        self.start(np.arange(n), neutral_draws(n))
 
     def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
         """See `Sensor.start`."""
@@ -71,7 +71,7 @@ class Camera:
             self._offset[cars, axis] = rows[name]
         pitch = np.deg2rad(config.pitch_deg) + rows["camera_pitch"]
         self._turn[cars] = _turned(rows["camera_yaw"], pitch, rows["camera_roll"])
-        fov = np.minimum(config.fov * rows["field_of_view"], WIDEST)
+        fov = np.minimum(config.fov * rows["field_of_view"], MAX_FIELD_OF_VIEW_RAD)
         self._focal[cars] = config.width / 2 / np.tan(fov / 2)
         self._lens.start(cars, draws)
 
@@ -83,7 +83,7 @@ class Camera:
         """See `Reader.set_state`."""
 
     def read(
-        self, around: Surroundings, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
+        self, around: SensorInput, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
     ) -> None:
         """Fill rows `cars` (k,) of `out` (n, H, W, C) uint8 with what those cars see."""
         count = 3 if self._is_rgb else 1
@@ -100,12 +100,12 @@ class Camera:
                     self._draw(around, np.arange(1), slice(car, car + 1), True, frames, 0)
                 self._lens.tint(car, frames[0])
                 if not self._is_rgb:
-                    grey(frames[0], out[car, ..., eye])
+                    to_grey(frames[0], out[car, ..., eye])
         self._lens.develop(cars, frame, out)
 
     def _draw(
         self,
-        around: Surroundings,
+        around: SensorInput,
         cars: np.ndarray,
         rows: slice,
         is_rgb: bool,
@@ -118,7 +118,7 @@ class Camera:
         for k, ground in enumerate(grounds):
             _observe(ground, *view, out[..., channel + k])
         solids = (around.boxes[rows], around.colours[rows], self._panels, self._easel)
-        stand(*view, *solids, out, channel, len(grounds))
+        draw_objects(*view, *solids, out, channel, len(grounds))
 
 
 def _turned(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
@@ -193,7 +193,7 @@ def _span(ground, eye, axes, focal, i, out, first, index, weight, quad, total):
     drop = -axes[0, 2] - down * axes[2, 2] - across * axes[1, 2]
     length = np.sqrt(1.0 + down * down + across * across)
     texel = length / (focal * ground.resolution)
-    above = max(eye[2], LOWEST)
+    above = max(eye[2], MIN_CAMERA_HEIGHT_M)
     level, taps = _filter(max(drop, 0.2 / focal), length, above, texel)
     total[:] = 0
     for tap in range(taps):
@@ -225,7 +225,7 @@ def _filter(drop, length, above, texels):
     taps = 1 if stretch < 6.0 else 2
     patch = texels * above / drop * np.sqrt(stretch / taps)
     level = 0
-    while patch > SHARPNESS and level < LEVELS - 1:
+    while patch > TEXELS_PER_PIXEL and level < PYRAMID_LEVELS - 1:
         patch *= 0.5
         level += 1
     return level, taps
@@ -247,8 +247,8 @@ def _aim(ground, level, eye, axes, focal, row, column, index, weight):
     scale = 256.0 / (ground.resolution * (1 << level))
     x0 = np.float32((eye[0] - ground.origin[0]) * scale - 128.0)
     y0 = np.float32((eye[1] - ground.origin[1]) * scale - 128.0)
-    above = np.float32(max(eye[2], LOWEST) * scale)
-    least = np.float32(max(eye[2], LOWEST) / FARTHEST)
+    above = np.float32(max(eye[2], MIN_CAMERA_HEIGHT_M) * scale)
+    least = np.float32(max(eye[2], MIN_CAMERA_HEIGHT_M) / CAMERA_HORIZON_M)
     zero, eight, byte = np.int32(0), np.int32(8), np.int32(255)
     stride = np.int32(ground.columns[level])
     last_column, last_row = np.int32(stride - 1), np.int32(ground.rows[level] - 1)

@@ -13,38 +13,38 @@ from PIL import Image, ImageDraw
 
 from racer.track import Track
 
-TEXEL = 0.005
+TEXEL_SIZE_M = 0.005
 """Size of a texel of the finest level [m], where the track is small enough for it."""
-SIDE = 4096
+MAX_TEXTURE_TEXELS = 4096
 """No texture is longer than this [texels]; a larger track gets larger texels."""
-LEVELS = 7
+PYRAMID_LEVELS = 7
 """Levels of the pyramid; each halves the one before."""
 SUPERSAMPLING = 2
 """Edges are painted this many times as fine, then averaged."""
-MARGIN = 1.5
+GRASS_MARGIN_WIDTHS = 1.5
 """Grass around the road, in road widths. Beyond it the grass is plain."""
 
-ASPHALT = (56, 58, 63)
-WHITE = (240, 240, 236)
-CENTRE = (250, 170, 28)
-GRASS = (66, 122, 58)
-SKY = (158, 196, 230)
-KERB = ((206, 44, 40), (236, 234, 228))
+ASPHALT_COLOUR = (56, 58, 63)
+WHITE_COLOUR = (240, 240, 236)
+CENTRE_LINE_COLOUR = (250, 170, 28)
+GRASS_COLOUR = (66, 122, 58)
+SKY_COLOUR = (158, 196, 230)
+WALL_COLOURS = ((206, 44, 40), (236, 234, 228))
 """The two colours of the walls on the borders, by turns."""
 
-BORDER_LINE = 0.055
+BORDER_LINE_SHARE = 0.055
 """Widths of lines and lengths of dashes are shares of the median road width: an 0.8 m road has
 border lines of 44 mm, and a road of any other size looks the same."""
-CENTRE_LINE = 0.035
-DASH = 0.25
-START_SQUARE = 0.09
-STRIPE = 0.9
+CENTRE_LINE_SHARE = 0.035
+DASH_SHARE = 0.25
+START_SQUARE_SHARE = 0.09
+START_STRIPE_SHARE = 0.9
 
-LUMA = np.array([0.2989, 0.587, 0.114])
+LUMA_WEIGHTS = np.array([0.2989, 0.587, 0.114])
 """Shares of red, green and blue in grey."""
 
 
-class Pyramid(NamedTuple):
+class TexturePyramid(NamedTuple):
     """A texture and its halvings, as kernels read it: what its texels of four bytes hold, they say.
 
     For `sensors.camera` it has one channel, and a texel holds its own byte, its right, its upper
@@ -67,7 +67,7 @@ class Pyramid(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Scene:
+class GroundTexture:
     """The ground z = 0 as a picture; its outermost texels are plain grass, as is all beyond.
 
     Attributes:
@@ -81,14 +81,14 @@ class Scene:
     rgb: np.ndarray
 
     @cached_property
-    def grey(self) -> Pyramid:
+    def grey(self) -> TexturePyramid:
         """What a grey camera samples."""
-        return self._pyramid(luma(self.rgb), int(luma(np.array(SKY))))
+        return self._pyramid(luma(self.rgb), int(luma(np.array(SKY_COLOUR))))
 
     @cached_property
-    def colours(self) -> tuple[Pyramid, Pyramid, Pyramid]:
+    def colours(self) -> tuple[TexturePyramid, TexturePyramid, TexturePyramid]:
         """What a colour camera samples: red, green and blue."""
-        red, green, blue = (self._pyramid(self.rgb[..., k], SKY[k]) for k in range(3))
+        red, green, blue = (self._pyramid(self.rgb[..., k], SKY_COLOUR[k]) for k in range(3))
         return red, green, blue
 
     @cached_property
@@ -96,12 +96,12 @@ class Scene:
         """The picture and its halvings, each texel the mean of four, (rows, columns, 3) uint8."""
         return _halvings(self.rgb)
 
-    def _pyramid(self, finest: np.ndarray, sky: int) -> Pyramid:
+    def _pyramid(self, finest: np.ndarray, sky: int) -> TexturePyramid:
         levels = _halvings(finest)
         plain = np.array([sky * 0x01010101], dtype=np.uint32)
         return self.stacked([_quads(level) for level in levels], plain)
 
-    def stacked(self, levels: Sequence[np.ndarray], *rest: np.ndarray) -> Pyramid:
+    def stacked(self, levels: Sequence[np.ndarray], *rest: np.ndarray) -> TexturePyramid:
         """Texels of this ground and its halvings, one level after the other.
 
         Args:
@@ -111,18 +111,18 @@ class Scene:
         start = np.concatenate([[0], np.cumsum([level.size for level in levels[:-1]])])
         rows, columns = np.array([level.shape for level in levels], dtype=np.int32).T.copy()
         flat = np.concatenate([*(level.ravel() for level in levels), *rest])
-        return Pyramid(flat, start, rows, columns, self.origin, self.resolution)
+        return TexturePyramid(flat, start, rows, columns, self.origin, self.resolution)
 
 
-_painted: list[tuple[weakref.ref[Track], Scene]] = []
+_painted: list[tuple[weakref.ref[Track], GroundTexture]] = []
 
 
-def scene_of(track: Track) -> Scene:
+def ground_texture(track: Track) -> GroundTexture:
     """The track's painted ground; the last four tracks painted are remembered while they live."""
     for owner, scene in _painted:
         if owner() is track:
             return scene
-    scene = paint(track)
+    scene = paint_ground(track)
     alive = [entry for entry in _painted if entry[0]() is not None]
     _painted[:] = [(weakref.ref(track), scene), *alive[:3]]
     return scene
@@ -130,21 +130,24 @@ def scene_of(track: Track) -> Scene:
 
 def luma(rgb: np.ndarray) -> np.ndarray:
     """Grey of RGB bytes (..., 3) as bytes (...), rounded."""
-    return (rgb.astype(np.float32) @ LUMA.astype(np.float32) + 0.5).astype(np.uint8)
+    return (rgb.astype(np.float32) @ LUMA_WEIGHTS.astype(np.float32) + 0.5).astype(np.uint8)
 
 
-def paint(track: Track) -> Scene:
+def paint_ground(track: Track) -> GroundTexture:
     """The ground around a track: grass, road, borders, dashed centre line and start line."""
     width = float(np.median(track.width))
     border = np.concatenate([track.left, track.right])
-    low, high = border.min(axis=0) - MARGIN * width, border.max(axis=0) + MARGIN * width
-    resolution = max(TEXEL, float((high - low).max()) / SIDE)
-    coarsest = 1 << (LEVELS - 1)
+    low, high = (
+        border.min(axis=0) - GRASS_MARGIN_WIDTHS * width,
+        border.max(axis=0) + GRASS_MARGIN_WIDTHS * width,
+    )
+    resolution = max(TEXEL_SIZE_M, float((high - low).max()) / MAX_TEXTURE_TEXELS)
+    coarsest = 1 << (PYRAMID_LEVELS - 1)
     columns, rows = (np.ceil((high - low) / resolution / coarsest) * coarsest).astype(int)
     origin = (low + high - np.array([columns, rows]) * resolution) / 2
 
     size = (int(columns), int(rows))
-    ground = _grass(size, round(STRIPE * width / resolution), round(width / resolution))
+    ground = _grass(size, round(START_STRIPE_SHARE * width / resolution), round(width / resolution))
     scale = SUPERSAMPLING / resolution
 
     def brush(polygons: list[tuple[np.ndarray, bool]]) -> Image.Image:
@@ -154,14 +157,14 @@ def paint(track: Track) -> Scene:
             draw.polygon(((polygon - origin) * scale - 0.5).ravel().tolist(), 255 * filled)
         return mask.reduce(SUPERSAMPLING)
 
-    ground.paste(_speckle(size, ASPHALT), mask=brush(_between(track, 0.0, 1.0)))
-    for side in (0.0, 1.0 - BORDER_LINE):
-        ground.paste(WHITE, mask=brush(_between(track, side, side + BORDER_LINE)))
-    ground.paste(CENTRE, mask=brush([(dash, True) for dash in _dashes(track, width)]))
+    ground.paste(_speckle(size, ASPHALT_COLOUR), mask=brush(_between(track, 0.0, 1.0)))
+    for side in (0.0, 1.0 - BORDER_LINE_SHARE):
+        ground.paste(WHITE_COLOUR, mask=brush(_between(track, side, side + BORDER_LINE_SHARE)))
+    ground.paste(CENTRE_LINE_COLOUR, mask=brush([(dash, True) for dash in _dashes(track, width)]))
     whites, blacks = _start_line(track, width)
-    ground.paste(WHITE, mask=brush([(square, True) for square in whites]))
+    ground.paste(WHITE_COLOUR, mask=brush([(square, True) for square in whites]))
     ground.paste((24, 24, 26), mask=brush([(square, True) for square in blacks]))
-    return Scene(origin, resolution, np.asarray(ground))
+    return GroundTexture(origin, resolution, np.asarray(ground))
 
 
 def _between(track: Track, first: float, last: float) -> list[tuple[np.ndarray, bool]]:
@@ -173,12 +176,12 @@ def _between(track: Track, first: float, last: float) -> list[tuple[np.ndarray, 
 
 def _dashes(track: Track, width: float) -> list[np.ndarray]:
     """Polygons of the centre line's dashes, as many as fit the lap evenly."""
-    count = max(round(track.length / (2 * DASH * width)), 1)
+    count = max(round(track.length / (2 * DASH_SHARE * width)), 1)
     period = track.length / count
     s = (np.arange(count)[:, None] + np.linspace(0.25, 0.75, 9)) * period
     loop = np.vstack([track.centre, track.centre[:1]])
     across = (track.left - track.right) / track.width[:, None]
-    across = np.vstack([across, across[:1]]) * (CENTRE_LINE * width / 2)
+    across = np.vstack([across, across[:1]]) * (CENTRE_LINE_SHARE * width / 2)
     left, right = (
         np.stack([np.interp(s, track.s, ring[:, axis]) for axis in (0, 1)], axis=-1)
         for ring in (loop + across, loop - across)
@@ -189,7 +192,7 @@ def _dashes(track: Track, width: float) -> list[np.ndarray]:
 def _start_line(track: Track, width: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """White and black squares, two rows of them, centred on the start line."""
     left, right = track.left[0], track.right[0]
-    count = max(round(float(track.width[0]) / (START_SQUARE * width)), 2)
+    count = max(round(float(track.width[0]) / (START_SQUARE_SHARE * width)), 2)
     step = (right - left) / count
     ahead = np.array([-step[1], step[0]])
     squares: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
@@ -205,13 +208,13 @@ def _grass(size: tuple[int, int], stripe: int, margin: int) -> Image.Image:
     """Mown stripes that fade to plain grass before the edge."""
     columns, rows = size
     across = np.add.outer(0.35 * np.arange(rows), np.arange(columns))
-    light = _speckle(size, tuple(round(1.07 * value) for value in GRASS))
-    ground = _speckle(size, tuple(round(0.95 * value) for value in GRASS))
+    light = _speckle(size, tuple(round(1.07 * value) for value in GRASS_COLOUR))
+    ground = _speckle(size, tuple(round(0.95 * value) for value in GRASS_COLOUR))
     stripes = ((across // max(stripe, 1)) % 2 == 0).astype(np.uint8) * 255
     ground.paste(light, mask=Image.fromarray(stripes))
     rim = [np.minimum(np.arange(n), np.arange(n)[::-1]) for n in (rows, columns)]
     fade = np.clip(np.minimum.outer(*rim) / max(margin, 1) - 0.25, 0.0, 0.5) * 2 * 255
-    plain = Image.new("RGB", size, GRASS)
+    plain = Image.new("RGB", size, GRASS_COLOUR)
     plain.paste(ground, mask=Image.fromarray(fade.astype(np.uint8)))
     return plain
 
@@ -229,7 +232,7 @@ def _halvings(level: np.ndarray) -> list[np.ndarray]:
     """A picture and its repeated halvings, each texel the mean of four."""
     picture = Image.fromarray(np.ascontiguousarray(level))
     levels = [level]
-    for _ in range(LEVELS - 1):
+    for _ in range(PYRAMID_LEVELS - 1):
         picture = picture.reduce(2)
         levels.append(np.asarray(picture))
     return levels

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from racer.randomisation import neutral
-from racer.sensors.camera_ground import LUMA
-from racer.sensors.counter_rng import PLACES, offsets
+from racer.randomisation import neutral_draws
+from racer.sensors.camera_ground import LUMA_WEIGHTS
+from racer.sensors.counter_rng import OFFSET_RANGE, draw_offsets
 
-NORMALS = np.random.default_rng(11).standard_normal(PLACES + 1920, dtype=np.float32)
+NORMAL_NUMBERS = np.random.default_rng(11).standard_normal(OFFSET_RANGE + 1920, dtype=np.float32)
 """Normal numbers; a row of pixels, of which the widest has 1920, reads from a hashed place on."""
-MIDDLE = 127.5
+MIDDLE_GREY = 127.5
 """Middle grey, which contrast leaves as it is."""
-COLOURS = ("red", "green", "blue")
-LOOKS = ("blur", "contrast", "brightness", "pixel_noise")
+COLOUR_CHANNELS = ("red", "green", "blue")
+PIXEL_EFFECTS = ("blur", "contrast", "brightness", "pixel_noise")
 
 
-class Lens:
+class CameraNoise:
     """What n cars' frames go through; a car that has drawn nothing keeps every byte.
 
     Args:
@@ -28,19 +28,19 @@ class Lens:
 
     def __init__(self, n: int, height: int, channels: int) -> None:
         self._seeds = np.zeros(n, dtype=np.uint64)
-        self._gains, self._looks = np.ones((n, 3)), np.zeros((n, len(LOOKS)))
+        self._gains, self._looks = np.ones((n, 3)), np.zeros((n, len(PIXEL_EFFECTS)))
         self._is_tinted, self._is_changed = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         self._places = np.zeros((n, height * channels), dtype=np.int64)
         self._tints = self._changes = False
-        plain = neutral(1)
-        self._plain = np.array([plain[name][0] for name in LOOKS])
+        plain = neutral_draws(1)
+        self._plain = np.array([plain[name][0] for name in PIXEL_EFFECTS])
 
     def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
         """See `Sensor.start`."""
         self._seeds[cars] = draws["seed"][cars]
-        for column, name in enumerate(COLOURS):
+        for column, name in enumerate(COLOUR_CHANNELS):
             self._gains[cars, column] = draws[name][cars]
-        for column, name in enumerate(LOOKS):
+        for column, name in enumerate(PIXEL_EFFECTS):
             self._looks[cars, column] = draws[name][cars]
         self._is_tinted[cars] = (self._gains[cars] != 1.0).any(axis=1)
         self._is_changed[cars] = (self._looks[cars] != self._plain).any(axis=1)
@@ -59,8 +59,8 @@ class Lens:
         if not self._changes:
             return
         some = cars[self._is_changed[cars]]
-        offsets(some, self._seeds, frame, self._places)
-        _develop(some, self._looks, self._places, NORMALS, out)
+        draw_offsets(some, self._seeds, frame, self._places)
+        _develop(some, self._looks, self._places, NORMAL_NUMBERS, out)
 
 
 @njit(cache=True, error_model="numpy")
@@ -74,9 +74,13 @@ def _tint(frame, gains):
 
 
 @njit(cache=True, error_model="numpy")
-def grey(frame, out):
+def to_grey(frame, out):
     """Fill (H, W) with the luma of a colour frame (H, W, 3), both uint8."""
-    red, green, blue = np.float32(LUMA[0]), np.float32(LUMA[1]), np.float32(LUMA[2])
+    red, green, blue = (
+        np.float32(LUMA_WEIGHTS[0]),
+        np.float32(LUMA_WEIGHTS[1]),
+        np.float32(LUMA_WEIGHTS[2]),
+    )
     for i in range(frame.shape[0]):
         for j in range(frame.shape[1]):
             r, g, b = frame[i, j, 0], frame[i, j, 1], frame[i, j, 2]
@@ -88,10 +92,10 @@ def grey(frame, out):
 def _develop(cars, looks, places, normals, out):
     _, height, width, channels = out.shape
     padded = np.empty((height + 2, width + 2), dtype=np.float32)
-    top, middle, half = np.float32(255.0), np.float32(MIDDLE), np.float32(0.5)
+    top, middle, half = np.float32(255.0), np.float32(MIDDLE_GREY), np.float32(0.5)
     for k in cars:
         blur, contrast = np.float32(looks[k, 0]), np.float32(looks[k, 1])
-        light, noise = np.float32(looks[k, 2] + MIDDLE), np.float32(looks[k, 3])
+        light, noise = np.float32(looks[k, 2] + MIDDLE_GREY), np.float32(looks[k, 3])
         own, share = np.float32(1.0) - blur, np.float32(0.25) * blur
         for c in range(channels):
             for i in range(height + 2):

@@ -12,24 +12,24 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from racer.sensors.camera_ground import KERB, LUMA
+from racer.sensors.camera_ground import LUMA_WEIGHTS, WALL_COLOURS
 from racer.track import Track
-from racer.world import WALL_HEIGHT
+from racer.world import WALL_HEIGHT_M
 
-STRIPE = 0.35
+WALL_STRIPE_M = 0.35
 """About how long a wall keeps one colour [m]; each colour comes equally often."""
-NEAR = 0.01
+NEAR_PLANE_M = 0.01
 """What is nearer to the pinhole than this, along the camera's axis [m], is not seen."""
-LIGHT = np.array([0.36, 0.48, 0.8])
-"""Unit vector towards the light; a face turned away from it keeps `AMBIENT` of its colour."""
-AMBIENT = 0.7
-CHUNK = 8
+LIGHT_DIRECTION = np.array([0.36, 0.48, 0.8])
+"""Unit vector towards the light; a face turned away from it keeps `AMBIENT_SHARE` of its colour."""
+AMBIENT_SHARE = 0.7
+SEGMENTS_PER_CHUNK = 8
 """Panels of a wall that are left out together where none of them can be in the picture."""
-CORNERS = 8
+MAX_CLIPPED_CORNERS = 8
 """A quadrilateral cut by the near plane has five."""
 
 
-class Panels(NamedTuple):
+class WallSegments(NamedTuple):
     """Walls as upright rectangles on the ground."""
 
     ends: np.ndarray
@@ -37,10 +37,10 @@ class Panels(NamedTuple):
     colours: np.ndarray
     """Red, green and blue, (m, 3) uint8."""
     bounds: np.ndarray
-    """Centre x y and radius of a circle around each `CHUNK` panels [m], (-(-m // CHUNK), 3)."""
+    """Centre x, y and radius [m] of a circle around each `SEGMENTS_PER_CHUNK` panels, (k, 3)."""
 
 
-class Easel(NamedTuple):
+class ZBuffer(NamedTuple):
     """What one frame is drawn with, made once for many frames."""
 
     nearness: np.ndarray
@@ -61,40 +61,42 @@ class Easel(NamedTuple):
     """From a box's centre to the middles of three of its faces, as `face`, (3, 3)."""
 
 
-def easel(height: int, width: int) -> Easel:
+def make_z_buffer(height: int, width: int) -> ZBuffer:
     """An easel for frames of a size."""
-    return Easel(
+    return ZBuffer(
         np.zeros((height, width), dtype=np.float32),
         np.zeros((height, width), dtype=np.int32),
         np.full(height, width, dtype=np.int64),
         np.zeros(height, dtype=np.int64),
         np.full(height, np.inf),
         np.full(height, -np.inf),
-        np.zeros((CORNERS, 3)),
-        np.zeros((CORNERS, 3)),
+        np.zeros((MAX_CLIPPED_CORNERS, 3)),
+        np.zeros((MAX_CLIPPED_CORNERS, 3)),
         np.zeros((3, 3)),
     )
 
 
-def panels_of(track: Track | None) -> Panels:
+def wall_segments(track: Track | None) -> WallSegments:
     """The walls on both borders of a track; none where there is no track."""
     sides = [] if track is None else [_panels(ring) for ring in (track.left, track.right)]
     ends = np.concatenate([side[0] for side in sides] or [np.zeros((0, 4))])
     colours = np.concatenate([side[1] for side in sides] or [np.zeros((0, 3), dtype=np.uint8)])
-    bounds = [_bound(ends[k : k + CHUNK]) for k in range(0, len(ends), CHUNK)]
-    return Panels(ends, colours, np.array(bounds).reshape(-1, 3))
+    bounds = [
+        _bound(ends[k : k + SEGMENTS_PER_CHUNK]) for k in range(0, len(ends), SEGMENTS_PER_CHUNK)
+    ]
+    return WallSegments(ends, colours, np.array(bounds).reshape(-1, 3))
 
 
 def _panels(ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A ring cut at its points and where its colour changes: ends (m, 4), colours (m, 3)."""
     loop = np.vstack([ring, ring[:1]])
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(loop, axis=0).T))])
-    count = 2 * max(round(along[-1] / (2 * STRIPE)), 1)
+    count = 2 * max(round(along[-1] / (2 * WALL_STRIPE_M)), 1)
     cuts = np.unique(np.concatenate([along, np.linspace(0.0, along[-1], count + 1)]))
     points = np.stack([np.interp(cuts, along, loop[:, axis]) for axis in (0, 1)], axis=1)
     middles = (cuts[1:] + cuts[:-1]) / 2
     stripe = (middles / along[-1] * count).astype(int) % 2
-    return np.hstack([points[:-1], points[1:]]), np.array(KERB, dtype=np.uint8)[stripe]
+    return np.hstack([points[:-1], points[1:]]), np.array(WALL_COLOURS, dtype=np.uint8)[stripe]
 
 
 def _bound(ends: np.ndarray) -> tuple[float, float, float]:
@@ -104,7 +106,7 @@ def _bound(ends: np.ndarray) -> tuple[float, float, float]:
 
 
 @njit(cache=True, error_model="numpy")
-def stand(cars, eyes, axes, focal, boxes, colours, panels, easel, out, channel, channels):
+def draw_objects(cars, eyes, axes, focal, boxes, colours, panels, easel, out, channel, channels):
     """Draw what each of the cars sees standing over its frame of the ground.
 
     Args:
@@ -121,13 +123,13 @@ def stand(cars, eyes, axes, focal, boxes, colours, panels, easel, out, channel, 
         channels: 1 for grey, 3 for colour.
     """
     for k in cars:
-        sketch(eyes[k], axes[k], focal[k], boxes[k], colours[k], panels, easel, channels)
+        draw_depth(eyes[k], axes[k], focal[k], boxes[k], colours[k], panels, easel, channels)
         _show(easel, out[k], channel, channels)
 
 
 @njit(cache=True, error_model="numpy")
-def sketch(eye, axes, focal, boxes, colours, panels, easel, channels):
-    """Draw boxes and walls on the easel alone, for one of the cars of `stand`."""
+def draw_depth(eye, axes, focal, boxes, colours, panels, easel, channels):
+    """Draw boxes and walls on the easel alone, for one of the cars of `draw_objects`."""
     for box in range(boxes.shape[0]):
         if boxes[box, 7] > 0.0 and boxes[box, 8] > 0.0 and boxes[box, 9] > 0.0:
             _box(eye, axes, focal, boxes[box], colours[box], easel, channels)
@@ -141,7 +143,7 @@ def _is_out(easel, focal, ahead, right, down, radius):
     height, width = easel.paint.shape
     wide, high = 0.5 * width / focal, 0.5 * height / focal
     return (
-        ahead + radius < NEAR
+        ahead + radius < NEAR_PLANE_M
         or abs(right) - wide * ahead > radius * np.sqrt(1.0 + wide * wide)
         or abs(down) - high * ahead > radius * np.sqrt(1.0 + high * high)
     )
@@ -183,14 +185,18 @@ def _box(eye, axes, focal, box, colour, easel, channels):
             face[1, i] = middle + seen[p, i] - seen[q, i]
             face[2, i] = middle - seen[p, i] - seen[q, i]
             face[3, i] = middle - seen[p, i] + seen[q, i]
-        lit = side * (own[m][0] * LIGHT[0] + own[m][1] * LIGHT[1] + own[m][2] * LIGHT[2])
+        lit = side * (
+            own[m][0] * LIGHT_DIRECTION[0]
+            + own[m][1] * LIGHT_DIRECTION[1]
+            + own[m][2] * LIGHT_DIRECTION[2]
+        )
         draw_face(easel, focal, _mix(colour, lit, channels))
 
 
 @njit(cache=True, error_model="numpy")
 def _walls(eye, axes, focal, panels, chunk, easel, channels):
     """Draw one chunk of panels."""
-    bound, middle = panels.bounds[chunk], 0.5 * WALL_HEIGHT
+    bound, middle = panels.bounds[chunk], 0.5 * WALL_HEIGHT_M
     dx, dy, dz = bound[0] - eye[0], bound[1] - eye[1], middle - eye[2]
     ahead = axes[0, 0] * dx + axes[0, 1] * dy + axes[0, 2] * dz
     right = axes[1, 0] * dx + axes[1, 1] * dy + axes[1, 2] * dz
@@ -198,19 +204,23 @@ def _walls(eye, axes, focal, panels, chunk, easel, channels):
     if _is_out(easel, focal, ahead, right, down, np.sqrt(bound[2] * bound[2] + middle * middle)):
         return
     face = easel.face
-    for panel in range(chunk * CHUNK, min((chunk + 1) * CHUNK, panels.ends.shape[0])):
+    for panel in range(
+        chunk * SEGMENTS_PER_CHUNK, min((chunk + 1) * SEGMENTS_PER_CHUNK, panels.ends.shape[0])
+    ):
         x0, y0, x1, y1 = panels.ends[panel]
         for i in range(3):
             base = -axes[i, 2] * eye[2]
             a = axes[i, 0] * (x0 - eye[0]) + axes[i, 1] * (y0 - eye[1]) + base
             b = axes[i, 0] * (x1 - eye[0]) + axes[i, 1] * (y1 - eye[1]) + base
-            rise = axes[i, 2] * WALL_HEIGHT
+            rise = axes[i, 2] * WALL_HEIGHT_M
             face[0, i], face[1, i], face[2, i], face[3, i] = a, b, b + rise, a + rise
         if _is_beside(face, focal, easel.paint.shape[1]):
             continue
         ex, ey = x1 - x0, y1 - y0
         side = 1.0 if ex * (eye[1] - y0) - ey * (eye[0] - x0) > 0.0 else -1.0
-        lit = side * (-ey * LIGHT[0] + ex * LIGHT[1]) / np.sqrt(ex * ex + ey * ey)
+        lit = (
+            side * (-ey * LIGHT_DIRECTION[0] + ex * LIGHT_DIRECTION[1]) / np.sqrt(ex * ex + ey * ey)
+        )
         draw_face(easel, focal, _mix(panels.colours[panel], lit, channels))
 
 
@@ -220,7 +230,7 @@ def _is_beside(face, focal, width):
     wide = 0.5 * width / focal
     behind, left, right = True, True, True
     for c in range(4):
-        behind &= face[c, 0] < NEAR
+        behind &= face[c, 0] < NEAR_PLANE_M
         left &= face[c, 1] < -wide * face[c, 0]
         right &= face[c, 1] > wide * face[c, 0]
     return behind or left or right
@@ -229,10 +239,12 @@ def _is_beside(face, focal, width):
 @njit(cache=True, error_model="numpy")
 def _mix(colour, lit, channels):
     """A face's colour in this light, packed; grey in the lowest byte where that is wanted."""
-    share = AMBIENT + (1.0 - AMBIENT) * max(lit, 0.0)
+    share = AMBIENT_SHARE + (1.0 - AMBIENT_SHARE) * max(lit, 0.0)
     red, green, blue = share * colour[0], share * colour[1], share * colour[2]
     if channels == 1:
-        return np.int32(LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue + 0.5)
+        return np.int32(
+            LUMA_WEIGHTS[0] * red + LUMA_WEIGHTS[1] * green + LUMA_WEIGHTS[2] * blue + 0.5
+        )
     return np.int32(
         np.int32(red + 0.5) | (np.int32(green + 0.5) << 8) | (np.int32(blue + 0.5) << 16)
     )
@@ -266,15 +278,15 @@ def _clip(face, cut):
     for a in range(4):
         b = (a + 1) & 3
         depth, after = face[a, 0], face[b, 0]
-        if depth >= NEAR:
+        if depth >= NEAR_PLANE_M:
             for i in range(3):
                 cut[count, i] = face[a, i]
             count += 1
-        if (depth >= NEAR) != (after >= NEAR):
+        if (depth >= NEAR_PLANE_M) != (after >= NEAR_PLANE_M):
             # From the nearer end, so that two faces with this edge cut it at the same point.
             near, far = (a, b) if depth < after else (b, a)
-            t = (NEAR - face[near, 0]) / (face[far, 0] - face[near, 0])
-            cut[count, 0] = NEAR
+            t = (NEAR_PLANE_M - face[near, 0]) / (face[far, 0] - face[near, 0])
+            cut[count, 0] = NEAR_PLANE_M
             for i in range(1, 3):
                 cut[count, i] = face[near, i] + t * (face[far, i] - face[near, i])
             count += 1

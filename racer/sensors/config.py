@@ -9,7 +9,7 @@ from gymnasium import spaces
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from racer.assets.document import Document
-from racer.sensors.state_sensor import SIZE
+from racer.sensors.state_sensor import STATE_SIZE
 
 
 class _Stacked(Document):
@@ -95,7 +95,7 @@ class StateConfig(_Stacked):
     @property
     def space(self) -> spaces.Box:
         """Numbers (26 x stack,), the oldest first."""
-        return spaces.Box(-10.0, 10.0, (SIZE * self.stack,), np.float32)
+        return spaces.Box(-10.0, 10.0, (STATE_SIZE * self.stack,), np.float32)
 
 
 class _Lidar(_Stacked):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN_RATIO_64 = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-ROOM = np.uint64(32)
+FRAME_COUNTER_BITS = np.uint64(32)
 """A frame has room for two to this power of numbers."""
-PLACES = 1 << 16
-"""How many places `offsets` tells apart."""
+OFFSET_RANGE = 1 << 16
+"""How many places `draw_offsets` tells apart."""
 DROP, PIXEL, BEAM = np.uint64(1 << 61), np.uint64(2 << 61), np.uint64(3 << 61)
 """Offsets that keep the kinds of numbers of one episode apart."""
 
@@ -22,8 +22,8 @@ DROP, PIXEL, BEAM = np.uint64(1 << 61), np.uint64(2 << 61), np.uint64(3 << 61)
 @njit(cache=True)
 def _hash(seed, frame, place):
     """64 bits for a place in a frame of an episode."""
-    counter = np.uint64(np.uint64(np.uint64(frame) << ROOM) + np.uint64(place))
-    z = np.uint64(seed + np.uint64(counter + np.uint64(1)) * GOLDEN)
+    counter = np.uint64(np.uint64(np.uint64(frame) << FRAME_COUNTER_BITS) + np.uint64(place))
+    z = np.uint64(seed + np.uint64(counter + np.uint64(1)) * GOLDEN_RATIO_64)
     z = np.uint64(np.uint64(z ^ np.uint64(z >> np.uint64(30))) * FIRST)
     z = np.uint64(np.uint64(z ^ np.uint64(z >> np.uint64(27))) * SECOND)
     return np.uint64(z ^ np.uint64(z >> np.uint64(31)))
@@ -36,15 +36,15 @@ def _uniform(seed, frame, place):
 
 
 @njit(cache=True)
-def happens(cars, seeds, frames, place, chance, out):
+def draw_events(cars, seeds, frames, place, chance, out):
     """Whether something with a chance each frame happens to cars (k,) in this one; fills (n,)."""
     for k in cars:
         out[k] = _uniform(seeds[k] + DROP, frames[k], place) <= chance[k]
 
 
 @njit(cache=True)
-def offsets(cars, seeds, frames, out):
-    """Numbers from 0 to `PLACES` - 1 for cars (k,), as many each as a row of `out` (n, m) holds."""
+def draw_offsets(cars, seeds, frames, out):
+    """Fill rows of `out` (n, m) for cars (k,) with numbers from 0 to `OFFSET_RANGE` - 1."""
     for k in cars:
         for row in range(out.shape[1]):
             out[k, row] = np.int64(_hash(seeds[k] + PIXEL, frames[k], row) >> np.uint64(48))

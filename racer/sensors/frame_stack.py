@@ -8,14 +8,14 @@ from zlib import crc32
 import numpy as np
 from gymnasium import spaces
 
-from racer.sensors.counter_rng import happens
-from racer.sensors.sensor_input import Reader, Surroundings
-from racer.snapshot import put_back, taken
+from racer.sensors.counter_rng import draw_events
+from racer.sensors.sensor_input import FrameReader, SensorInput
+from racer.snapshot import restore_snapshot, take_snapshot
 
-CHANGING = ("_frame", "_new", "_last")
+FRAME_STACK_STATE = ("_frame", "_new", "_last")
 
 
-class Frames:
+class FrameStack:
     """A sensor that shows the last `stack` frames of a reader, the oldest first.
 
     Frames (H, W, C) are joined along their channels, vectors end to end. Before a car's first
@@ -29,7 +29,7 @@ class Frames:
         n: How many cars.
     """
 
-    def __init__(self, reader: Reader, name: str, stack: int, n: int) -> None:
+    def __init__(self, reader: FrameReader, name: str, stack: int, n: int) -> None:
         self._reader, self._stack = reader, stack
         self._place = crc32(name.encode())
         self._frame, self._seed = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.uint64)
@@ -51,15 +51,18 @@ class Frames:
 
     def get_state(self) -> dict[str, Any]:
         """See `Sensor.get_state`."""
-        return {"frames": taken(self, CHANGING), "reader": self._reader.get_state()}
+        return {
+            "frames": take_snapshot(self, FRAME_STACK_STATE),
+            "reader": self._reader.get_state(),
+        }
 
     def set_state(self, state: dict[str, Any], draws: np.ndarray) -> None:
         """See `Sensor.set_state`."""
         self.start(np.arange(len(self._frame)), draws)
-        put_back(self, state["frames"])
+        restore_snapshot(self, state["frames"])
         self._reader.set_state(state["reader"])
 
-    def observe(self, around: Surroundings, cars: np.ndarray, out: np.ndarray) -> None:
+    def observe(self, around: SensorInput, cars: np.ndarray, out: np.ndarray) -> None:
         """See `Sensor.observe`."""
         if self._stack == 1 and not self._drops:
             self._reader.read(around, cars, self._frame, out)
@@ -67,12 +70,12 @@ class Frames:
             self._remember(around, cars, out)
         self._frame[cars] += 1
 
-    def _remember(self, around: Surroundings, cars: np.ndarray, out: np.ndarray) -> None:
+    def _remember(self, around: SensorInput, cars: np.ndarray, out: np.ndarray) -> None:
         space = self._reader.space
         if not self._new.size:
             self._new = np.zeros((len(self._frame), *space.shape), dtype=space.dtype)
             self._last = np.zeros((len(self._frame), self._stack, *space.shape), dtype=space.dtype)
-        happens(cars, self._seed, self._frame, self._place, self._chance, self._is_dropped)
+        draw_events(cars, self._seed, self._frame, self._place, self._chance, self._is_dropped)
         fresh = cars[~self._is_dropped[cars] | (self._frame[cars] == 0)]
         if len(fresh):
             self._reader.read(around, fresh, self._frame, self._new)

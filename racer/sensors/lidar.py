@@ -10,20 +10,20 @@ from numba import njit
 from racer.car.spec import CarSpec
 from racer.sensors.config import DiscretizedSectorLidarConfig, LidarConfig, SectorLidarConfig
 from racer.sensors.counter_rng import add_noise
-from racer.sensors.sensor_input import Surroundings
+from racer.sensors.sensor_input import SensorInput
 from racer.track import Track
-from racer.world import CONTROL_RATE, WALL_HEIGHT
+from racer.world import CONTROL_RATE_HZ, WALL_HEIGHT_M
 
-CELL = 0.2
+WALL_GRID_CELL_M = 0.2
 """Side of a cell of the walls' grid [m]; about two of a fitted track's segments fit in one."""
-PAD = 1e-6
+CELL_PADDING_M = 1e-6
 """A segment counts as in a cell that it misses by this [m], so that rounding opens no gap."""
-DEEPEST = 10.0
+MAX_NOISE_DEVIATIONS = 10.0
 """No noise is further from its mean than this, in standard deviations: Box and Muller's reach is
 the root of 2 ln 2^53 = 8.6."""
 
 
-class Grid(NamedTuple):
+class WallGrid(NamedTuple):
     """The walls' feet, sorted into square cells."""
 
     segments: np.ndarray
@@ -36,16 +36,16 @@ class Grid(NamedTuple):
     columns: int
 
 
-def grid_of(track: Track | None) -> Grid:
+def wall_grid(track: Track | None) -> WallGrid:
     """The walls on both borders of a track; none where there is no track."""
     if track is None:
-        return Grid(np.zeros((0, 4)), np.zeros(1, dtype=np.int64), np.zeros(2), 0, 0)
+        return WallGrid(np.zeros((0, 4)), np.zeros(1, dtype=np.int64), np.zeros(2), 0, 0)
     rings = (track.left, track.right)
     segments = np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])
     ends = segments.reshape(-1, 2, 2)
-    origin = ends.min(axis=(0, 1)) - CELL
-    low = np.floor((ends.min(axis=1) - origin - PAD) / CELL).astype(int)
-    high = np.floor((ends.max(axis=1) - origin + PAD) / CELL).astype(int)
+    origin = ends.min(axis=(0, 1)) - WALL_GRID_CELL_M
+    low = np.floor((ends.min(axis=1) - origin - CELL_PADDING_M) / WALL_GRID_CELL_M).astype(int)
+    high = np.floor((ends.max(axis=1) - origin + CELL_PADDING_M) / WALL_GRID_CELL_M).astype(int)
     columns, rows = (high.max(axis=0) + 2).tolist()
     cells: list[list[int]] = [[] for _ in range(rows * columns)]
     for k, ((x0, y0), (x1, y1)) in enumerate(zip(low, high)):
@@ -54,7 +54,7 @@ def grid_of(track: Track | None) -> Grid:
                 cells[row * columns + column].append(k)
     start = np.concatenate([[0], np.cumsum([len(cell) for cell in cells])])
     flat = segments[np.array([k for cell in cells for k in cell], dtype=int)]
-    return Grid(flat, start, origin, rows, columns)
+    return WallGrid(flat, start, origin, rows, columns)
 
 
 class Lidar:
@@ -81,7 +81,7 @@ class Lidar:
         half = config.span_deg / 2
         angles = np.deg2rad(config.yaw_deg + np.linspace(-half, half, config.beams))
         self._beams = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        self._grid = grid_of(track if walls else None)
+        self._grid = wall_grid(track if walls else None)
         self._seeds, self._sigma = np.zeros(n, dtype=np.uint64), np.full(n, config.noise)
         self._ranges = np.full((n, config.beams), config.far)
         self.space = config.model_copy(update={"stack": 1}).space
@@ -100,19 +100,21 @@ class Lidar:
         self._ranges[:] = state["ranges"]
 
     def read(
-        self, around: Surroundings, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
+        self, around: SensorInput, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
     ) -> None:
         """Fill rows `cars` (k,) of `out` (n, ...); between two scans the last one is held."""
         config = self._config
         due = cars
-        if config.rate < CONTROL_RATE:
-            share = config.rate / CONTROL_RATE
+        if config.rate < CONTROL_RATE_HZ:
+            share = config.rate / CONTROL_RATE_HZ
             count = frame[cars]
             due = cars[(count == 0) | (np.floor(count * share) > np.floor((count - 1) * share))]
         # What lies further than noise can bring within the clip reads as clipped either way.
-        reach = np.minimum(config.far, config.clip + DEEPEST * self._sigma)
+        reach = np.minimum(config.far, config.clip + MAX_NOISE_DEVIATIONS * self._sigma)
         body, boxes, ranges = around.state.body, around.boxes, self._ranges
-        scan(due, body, self._mount, self._beams, self._grid, boxes, reach, config.far, ranges)
+        cast_beams(
+            due, body, self._mount, self._beams, self._grid, boxes, reach, config.far, ranges
+        )
         add_noise(due, self._seeds, frame, self._sigma, config.far, ranges)
         if isinstance(config, LidarConfig):
             out[cars] = np.clip(ranges[cars], config.near, config.clip)
@@ -127,7 +129,7 @@ class Lidar:
 
 
 @njit(cache=True, error_model="numpy")
-def scan(cars, body, mount, beams, grid, boxes, reach, far, ranges):
+def cast_beams(cars, body, mount, beams, grid, boxes, reach, far, ranges):
     """Cast every beam of each of the cars.
 
     Args:
@@ -136,7 +138,7 @@ def scan(cars, body, mount, beams, grid, boxes, reach, far, ranges):
         mount: Where the lidar is in the car's own frame [m], (3,).
         beams: Unit vectors in the car's own frame, (beams, 2).
         grid: The walls.
-        boxes: As in `Surroundings`, (n, m, 10).
+        boxes: As in `SensorInput`, (n, m, 10).
         reach: How far is looked [m], (n,); not further than `far`.
         far: The range where nothing is hit [m].
         ranges: Filled [m], (n, beams).
@@ -149,7 +151,7 @@ def scan(cars, body, mount, beams, grid, boxes, reach, far, ranges):
         ez = body[k, 2] + mount[0] * 2 * (x * z - y * w) + mount[2] * (1 - 2 * (x * x + y * y))
         level = np.sqrt(cos * cos + sin * sin)
         cos, sin = (cos / level, sin / level) if level > 0.0 else (1.0, 0.0)
-        sees_walls = grid.rows > 0 and 0.0 <= ez <= WALL_HEIGHT
+        sees_walls = grid.rows > 0 and 0.0 <= ez <= WALL_HEIGHT_M
         for j in range(beams.shape[0]):
             dx = cos * beams[j, 0] - sin * beams[j, 1]
             dy = sin * beams[j, 0] + cos * beams[j, 1]
@@ -169,7 +171,7 @@ def _to_wall(grid, x, y, dx, dy, reach):
     """How far it is to the nearest wall along a ray, cell by cell; `reach` where that is less."""
     ix, iy = 1.0 / dx, 1.0 / dy
     ox, oy = x - grid.origin[0], y - grid.origin[1]
-    wide, high = grid.columns * CELL, grid.rows * CELL
+    wide, high = grid.columns * WALL_GRID_CELL_M, grid.rows * WALL_GRID_CELL_M
     t = 0.0
     if not (0.0 <= ox < wide and 0.0 <= oy < high):
         # Begin where the ray enters the grid, if it does.
@@ -177,13 +179,13 @@ def _to_wall(grid, x, y, dx, dy, reach):
         t = max(min(ax, bx), min(ay, by), 0.0)
         if not t <= min(max(ax, bx), max(ay, by)):
             return reach
-    column = min(max(int(np.floor((ox + t * dx) / CELL)), 0), grid.columns - 1)
-    row = min(max(int(np.floor((oy + t * dy) / CELL)), 0), grid.rows - 1)
+    column = min(max(int(np.floor((ox + t * dx) / WALL_GRID_CELL_M)), 0), grid.columns - 1)
+    row = min(max(int(np.floor((oy + t * dy) / WALL_GRID_CELL_M)), 0), grid.rows - 1)
     right, up = 1 if dx > 0.0 else -1, 1 if dy > 0.0 else -1
-    next_x = ((column + (right > 0)) * CELL - ox) * ix if dx != 0.0 else np.inf
-    next_y = ((row + (up > 0)) * CELL - oy) * iy if dy != 0.0 else np.inf
+    next_x = ((column + (right > 0)) * WALL_GRID_CELL_M - ox) * ix if dx != 0.0 else np.inf
+    next_y = ((row + (up > 0)) * WALL_GRID_CELL_M - oy) * iy if dy != 0.0 else np.inf
     segments, start, columns = grid.segments, grid.start, grid.columns
-    step_x, step_y = CELL * abs(ix), CELL * abs(iy)
+    step_x, step_y = WALL_GRID_CELL_M * abs(ix), WALL_GRID_CELL_M * abs(iy)
     best = reach
     while t < best:
         cell = row * columns + column

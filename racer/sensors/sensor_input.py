@@ -7,16 +7,16 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from gymnasium import spaces
 
-from racer.track import Place
+from racer.track import TrackPosition
 from racer.world import CarState
 
 
-class Surroundings(NamedTuple):
+class SensorInput(NamedTuple):
     """What n cars could perceive; each car sees its own row of boxes."""
 
     state: CarState
     """Of all n cars."""
-    place: Place
+    place: TrackPosition
     """Of all n cars, relative to the track in the direction that each drives it."""
     is_reversed: np.ndarray
     """Whether a car drives the track against its own direction, (n,) bool."""
@@ -29,11 +29,11 @@ class Surroundings(NamedTuple):
     """Red, green and blue of each box, (n, k, 3) uint8."""
 
 
-def empty_road(state: CarState, place: Place) -> Surroundings:
+def empty_road_input(state: CarState, place: TrackPosition) -> SensorInput:
     """The surroundings of cars that drive the track its own way and meet nothing."""
     n = len(state.body)
     boxes, colours = np.zeros((n, 0, 10)), np.zeros((n, 0, 3), dtype=np.uint8)
-    return Surroundings(state, place, np.zeros(n, dtype=bool), boxes, colours)
+    return SensorInput(state, place, np.zeros(n, dtype=bool), boxes, colours)
 
 
 class Sensor(Protocol):
@@ -49,7 +49,7 @@ class Sensor(Protocol):
 
         Args:
             cars: Indices of the cars that begin one, (k,).
-            draws: What all n cars have drawn, rows of `randomisation.DRAW`, (n,).
+            draws: What all n cars have drawn, rows of `randomisation.DRAW_DTYPE`, (n,).
         """
         ...
 
@@ -61,7 +61,7 @@ class Sensor(Protocol):
         """Go on from such a state of cars that have drawn `draws`; see `start`."""
         ...
 
-    def observe(self, around: Surroundings, cars: np.ndarray, out: np.ndarray) -> None:
+    def observe(self, around: SensorInput, cars: np.ndarray, out: np.ndarray) -> None:
         """Perceive once; each call is a frame.
 
         Args:
@@ -72,7 +72,7 @@ class Sensor(Protocol):
         ...
 
 
-class Reader(Protocol):
+class FrameReader(Protocol):
     """Takes single frames; `sensors.frames` makes a `Sensor` of it."""
 
     @property
@@ -93,7 +93,7 @@ class Reader(Protocol):
         ...
 
     def read(
-        self, around: Surroundings, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
+        self, around: SensorInput, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
     ) -> None:
         """Fill rows `cars` (k,) of `out`; `frame` (n,) counts each car's frames, 0 the first."""
         ...

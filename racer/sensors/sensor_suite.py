@@ -17,9 +17,9 @@ from racer.sensors.config import (
     SensorConfig,
     StateConfig,
 )
-from racer.sensors.frame_stack import Frames
+from racer.sensors.frame_stack import FrameStack
 from racer.sensors.lidar import Lidar
-from racer.sensors.sensor_input import Reader, Sensor, Surroundings
+from racer.sensors.sensor_input import FrameReader, Sensor, SensorInput
 from racer.sensors.state_sensor import StateSensor
 from racer.track import Track
 
@@ -32,10 +32,10 @@ def make_sensor(
 ) -> Sensor:
     """The sensor that a config describes, on each of n cars; `walls`: the borders carry walls."""
     reader = _reader(config, spec, track, n, walls)
-    return Frames(reader, config.name, config.stack, n)
+    return FrameStack(reader, config.name, config.stack, n)
 
 
-def _reader(config: SensorConfig, spec: CarSpec, track: Track, n: int, walls: bool) -> Reader:
+def _reader(config: SensorConfig, spec: CarSpec, track: Track, n: int, walls: bool) -> FrameReader:
     if isinstance(config, StateConfig):
         return StateSensor(spec, track)
     if isinstance(config, LidarConfig | SectorLidarConfig | DiscretizedSectorLidarConfig):
@@ -43,7 +43,7 @@ def _reader(config: SensorConfig, spec: CarSpec, track: Track, n: int, walls: bo
     return Camera(config, spec, track, n, walls)
 
 
-class Suite:
+class SensorSuite:
     """The sensors that each of n cars carries.
 
     Attributes:
@@ -63,7 +63,7 @@ class Suite:
         for sensor in self._sensors.values():
             sensor.start(cars, draws)
 
-    def observe(self, around: Surroundings, cars: np.ndarray, out: Observations) -> None:
+    def observe(self, around: SensorInput, cars: np.ndarray, out: Observations) -> None:
         """Fill rows `cars` of each array of `out` and leave the others; see `Sensor.observe`."""
         if self._only:
             self._only.observe(around, cars, out)
@@ -89,19 +89,21 @@ class Suite:
 
 def make_sensors(
     configs: Sequence[SensorConfig], spec: CarSpec, track: Track, n: int, walls: bool = False
-) -> Suite:
+) -> SensorSuite:
     """The sensors that configs describe, on each of n cars; see `make_sensor`."""
-    return Suite({config.name: make_sensor(config, spec, track, n, walls) for config in configs})
+    return SensorSuite(
+        {config.name: make_sensor(config, spec, track, n, walls) for config in configs}
+    )
 
 
-def copied(observations: Observations) -> Observations:
+def copy_observations(observations: Observations) -> Observations:
     """The same values in new arrays."""
     if isinstance(observations, dict):
         return {name: values.copy() for name, values in observations.items()}
     return observations.copy()
 
 
-def of_car(observations: Observations, car: int | np.ndarray) -> Observations:
+def observation_of_car(observations: Observations, car: int | np.ndarray) -> Observations:
     """One car's observation out of those of n; of several, where `car` is an array (k,)."""
     if isinstance(observations, dict):
         return {name: values[car] for name, values in observations.items()}

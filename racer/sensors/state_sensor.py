@@ -9,12 +9,12 @@ from gymnasium import spaces
 from numba import njit
 
 from racer.car.spec import CarSpec
-from racer.sensors.sensor_input import Surroundings
+from racer.sensors.sensor_input import SensorInput
 from racer.track import Track
 
-AHEAD = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+LOOKAHEAD_DISTANCES_M = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Distances along the centre line [m] at which the road ahead is seen."""
-MEANINGS = (
+STATE_MEANINGS = (
     "forward velocity / 4 m/s",
     "leftward velocity / 4 m/s",
     "yaw rate / 5 rad/s, positive to the left",
@@ -27,16 +27,16 @@ MEANINGS = (
     "half the road's width / 1 m",
     *(
         f"the centre line's point {distance:g} m ahead: {side} of the car / 4 m"
-        for distance in AHEAD
+        for distance in LOOKAHEAD_DISTANCES_M
         for side in ("forward", "left")
     ),
 )
 """What each of the numbers is, in their order."""
-OWN = 10
-SIZE = OWN + 2 * len(AHEAD)
+CAR_NUMBERS = 10
+STATE_SIZE = CAR_NUMBERS + 2 * len(LOOKAHEAD_DISTANCES_M)
 
 
-class Road(NamedTuple):
+class RoadArrays(NamedTuple):
     """`Track`'s arrays, first in its own direction and then in the other one."""
 
     centre: np.ndarray
@@ -57,17 +57,17 @@ class StateSensor:
     | 6 | distance left of the centre line | half the width |
     | 7, 8 | sine and cosine of the heading relative to the road | |
     | 9 | half the road's width | 1 m |
-    | 10-25 | x and y of the centre line at each distance of `AHEAD`, from the car | 4 m |
+    | 10-25 | x and y of the centre line at each of `LOOKAHEAD_DISTANCES_M`, from the car | 4 m |
     """
 
     def __init__(self, spec: CarSpec, track: Track) -> None:
         ways = (track, track.reversed())
         self._spec = spec
-        self._road = Road(
-            *(np.stack([getattr(way, name) for way in ways]) for name in Road._fields)
+        self._road = RoadArrays(
+            *(np.stack([getattr(way, name) for way in ways]) for name in RoadArrays._fields)
         )
-        self._ahead = np.array(AHEAD)
-        self.space = spaces.Box(-10.0, 10.0, (SIZE,), np.float32)
+        self._ahead = np.array(LOOKAHEAD_DISTANCES_M)
+        self.space = spaces.Box(-10.0, 10.0, (STATE_SIZE,), np.float32)
 
     def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
         """Nothing about the car or the road is uncertain."""
@@ -80,7 +80,7 @@ class StateSensor:
         """See `Reader.set_state`."""
 
     def read(
-        self, around: Surroundings, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
+        self, around: SensorInput, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
     ) -> None:
         """Fill the rows `cars` (k,) of `out` (n, 26)."""
         state, place, limit = around.state, around.place, self._spec.steering_limit
@@ -117,7 +117,7 @@ def _fill(cars, body, yaw, steering, command, s, d, segment, way, road, ahead, o
             i1 = (i + 1) % n
             x = centre[i, 0] + t * (centre[i1, 0] - centre[i, 0]) - body[k, 0]
             y = centre[i, 1] + t * (centre[i1, 1] - centre[i, 1]) - body[k, 1]
-            out[k, OWN + 2 * j] = (x * cos + y * sin) / 4.0
-            out[k, OWN + 2 * j + 1] = (-x * sin + y * cos) / 4.0
+            out[k, CAR_NUMBERS + 2 * j] = (x * cos + y * sin) / 4.0
+            out[k, CAR_NUMBERS + 2 * j + 1] = (-x * sin + y * cos) / 4.0
         for j in range(out.shape[1]):
             out[k, j] = min(max(out[k, j], -10.0), 10.0)

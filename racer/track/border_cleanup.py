@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from shapely.geometry import LinearRing
 
-from racer.track.borders import steps
+from racer.track.borders import step_lengths
 from racer.track.geometry import signed_area
 
-LOOP = 3.0
+MAX_LOOP_WIDTHS = 3.0
 """A border's loop of up to so many widths of the road round is a bend's, not another part of it."""
 
-KNOT = 0.5
+MAX_KNOT_WIDTHS = 0.5
 """And so long it is none whichever way it goes: its points were drawn in a wrong order."""
 
 
-def unfolded(ring: np.ndarray, turn: int, width: float) -> np.ndarray:
+def clean_border(ring: np.ndarray, turn: int, width: float) -> np.ndarray:
     """Return a border without the small loops that it has inside a tight bend.
 
     A loop shrinks to the point where it begins and ends, so the points stay as many as they were
@@ -33,19 +33,19 @@ def unfolded(ring: np.ndarray, turn: int, width: float) -> np.ndarray:
     if LinearRing(ring).is_simple:
         return ring
     ring, n = _without_spikes(ring), len(ring)
-    along = np.concatenate([[0.0], np.cumsum(np.tile(steps(ring), 2))])
+    along = np.concatenate([[0.0], np.cumsum(np.tile(step_lengths(ring), 2))])
     here = np.arange(n)
-    most = int((np.searchsorted(along, along[1 : n + 1] + LOOP * width) - here).max())
+    most = int((np.searchsorted(along, along[1 : n + 1] + MAX_LOOP_WIDTHS * width) - here).max())
     for apart in range(min(most, n // 2), 1, -1):
         length = along[here + apart] - along[here + 1]
-        near = here[length <= LOOP * width]
+        near = here[length <= MAX_LOOP_WIDTHS * width]
         for i in near[_crosses(ring, near, apart)]:
             inside = (i + 1 + np.arange(apart)) % n
             meet = _crossing(ring, i, apart)
             if meet is None:
                 continue
             area = signed_area(np.vstack([meet, ring[inside]]))
-            if turn * area > 0.0 or length[i] <= KNOT * width:
+            if turn * area > 0.0 or length[i] <= MAX_KNOT_WIDTHS * width:
                 ring[inside] = meet
     return ring
 

@@ -12,31 +12,31 @@ from shapely.geometry import LinearRing, Polygon
 from racer.errors import TrackError
 from racer.track.geometry import Track, signed_area
 
-WIDTHS = (0.2, 20.0)
+WIDTH_RANGE_M = (0.2, 20.0)
 """Least and greatest width of a road [m]."""
 
-REACH = 90.0
+MAX_COORDINATE_M = 90.0
 """Farthest a point of a line may lie from the origin along either axis [m]."""
 
-TOUCH = 1e-6
+SAME_POINT_STEP_SHARE = 1e-6
 """Points nearer to each other than this share of the usual step are one point."""
 
-NEAR = 0.01
+SHORT_STEP_SHARE = 0.01
 """A step of less than this share of the usual one is too short to say where the line goes."""
 
 
-def steps(line: np.ndarray) -> np.ndarray:
+def step_lengths(line: np.ndarray) -> np.ndarray:
     """Distance from each point of a closed line (N, 2) to the next, (N,)."""
     return np.hypot(*(np.roll(line, -1, axis=0) - line).T)
 
 
-def periodic(line: np.ndarray, values: np.ndarray) -> CubicSpline:
+def periodic_spline(line: np.ndarray, values: np.ndarray) -> CubicSpline:
     """A periodic cubic spline of values (N, ...) over the distance along a closed line's chords."""
-    knots = np.concatenate([[0.0], np.cumsum(steps(line))])
+    knots = np.concatenate([[0.0], np.cumsum(step_lengths(line))])
     return CubicSpline(knots, np.concatenate([values, values[:1]]), bc_type="periodic")
 
 
-def distinct(line: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
+def distinct_points(line: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
     """Return which points of a closed line say something new.
 
     A point that repeats the one before is left out, as DeepRacer's loader does, and so are points
@@ -52,15 +52,15 @@ def distinct(line: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
     Raises:
         TrackError: Two points are almost one, and the line turns back between them.
     """
-    step = np.roll(steps(line), 1)
+    step = np.roll(step_lengths(line), 1)
     moves = step[step > 0.0]
     if not moves.size:
         return np.zeros(1, dtype=int)
     usual = float(np.median(moves))
-    is_new = step > TOUCH * usual
+    is_new = step > SAME_POINT_STEP_SHARE * usual
     is_new[0] = True
     kept = np.flatnonzero(is_new)
-    while len(kept) > 1 and np.hypot(*(line[kept[-1]] - line[0])) <= NEAR * usual:
+    while len(kept) > 1 and np.hypot(*(line[kept[-1]] - line[0])) <= SHORT_STEP_SHARE * usual:
         kept = kept[:-1]
     _refuse_turning_back(line, kept, usual, place)
     return kept
@@ -75,7 +75,7 @@ def _refuse_turning_back(
     around = np.roll(ring, -2, axis=0) - np.roll(ring, 1, axis=0)
     length, span = np.hypot(*way.T), np.hypot(*around.T)
     is_back = (way * around).sum(axis=1) < 0.5 * length * span
-    for i in np.flatnonzero((length < NEAR * usual) & is_back)[:1]:
+    for i in np.flatnonzero((length < SHORT_STEP_SHARE * usual) & is_back)[:1]:
         x, y = ring[i]
         pair = f"{place(int(kept[i]))} and {place(int(kept[(i + 1) % len(kept)]))}"
         raise TrackError(
@@ -84,7 +84,7 @@ def _refuse_turning_back(
         )
 
 
-def borders(
+def borders_of_line(
     line: CubicSpline, u: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The two borders beside a smooth line.
@@ -105,7 +105,7 @@ def borders(
 
 
 def refuse_a_fold(line: CubicSpline, u: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
-    """Raise TrackError where `borders` of the same arguments would have a loop."""
+    """Raise TrackError where `borders_of_line` of the same arguments would have a loop."""
     tangent, second = line(u, 1), line(u, 2)
     speed = np.hypot(*tangent.T)
     curvature = (tangent[:, 0] * second[:, 1] - tangent[:, 1] * second[:, 0]) / speed**3
@@ -119,7 +119,7 @@ def refuse_a_fold(line: CubicSpline, u: np.ndarray, left: np.ndarray, right: np.
         )
 
 
-def checked(track: Track) -> Track:
+def check_track(track: Track) -> Track:
     """The track itself, where it is a road.
 
     Raises:
@@ -128,12 +128,13 @@ def checked(track: Track) -> Track:
     rings = {"centre line": track.centre, "left border": track.left, "right border": track.right}
     _refuse_distance(rings)
     for at in (int(track.width.argmin()), int(track.width.argmax())):
-        if not WIDTHS[0] - 1e-6 <= track.width[at] <= WIDTHS[1] + 1e-6:
+        if not WIDTH_RANGE_M[0] - 1e-6 <= track.width[at] <= WIDTH_RANGE_M[1] + 1e-6:
             x, y = track.centre[at]
             raise TrackError(
                 f"its road is {track.width[at]:.3g} m wide at ({x:.2f}, {y:.2f}); "
-                f"{WIDTHS[0]:g}-{WIDTHS[1]:g} m is allowed: `racer tracks import FILE` gives it "
-                "another width with --width METRES, or another scale with --length METRES"
+                f"{WIDTH_RANGE_M[0]:g}-{WIDTH_RANGE_M[1]:g} m is allowed: `racer tracks import "
+                "FILE` gives it another width with --width METRES, or another scale with "
+                "--length METRES"
             )
     centre, left, right = (LinearRing(ring) for ring in rings.values())
     for what, ring in zip(rings, (centre, left, right)):
@@ -155,7 +156,7 @@ def checked(track: Track) -> Track:
 def _refuse_distance(rings: dict[str, np.ndarray]) -> None:
     for what, ring in rings.items():
         farthest = float(np.abs(ring).max())
-        allowed = REACH if what == "centre line" else REACH + WIDTHS[1]
+        allowed = MAX_COORDINATE_M if what == "centre line" else MAX_COORDINATE_M + WIDTH_RANGE_M[1]
         if farthest > allowed:
             raise TrackError(
                 f"its {what} goes {farthest:,.0f} m from the origin along an axis; {allowed:g} m "

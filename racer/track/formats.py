@@ -12,40 +12,40 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from racer.assets.document import MAX_BYTES
-from racer.assets.text import decoded
+from racer.assets.document import MAX_CONFIG_BYTES
+from racer.assets.text import decode_text
 from racer.errors import TrackError
-from racer.track.border_cleanup import unfolded
+from racer.track.border_cleanup import clean_border
 from racer.track.borders import (
-    NEAR,
-    WIDTHS,
-    borders,
-    checked,
-    distinct,
-    periodic,
-    steps,
+    SHORT_STEP_SHARE,
+    WIDTH_RANGE_M,
+    borders_of_line,
+    check_track,
+    distinct_points,
+    periodic_spline,
+    step_lengths,
 )
 from racer.track.geometry import Track, signed_area
-from racer.track.text_columns import Table, read_table
+from racer.track.text_columns import NumberTable, read_number_table
 
-LENGTHS = (5.0, 500.0)
+LENGTH_RANGE_M = (5.0, 500.0)
 """Least and greatest length that a track may be scaled to [m]."""
 
-FARTHEST = 1e8
+LARGEST_NUMBER_M = 1e8
 """Greatest number in a file [m], before it is scaled."""
 
-GAP = 2.0
+MAX_CLOSING_GAP_RATIO = 2.0
 """The way from the last row to the first may be so many times the longest between two rows."""
 
-CENTRELINE = "# x_m,y_m,w_tr_right_m,w_tr_left_m"
+CENTRELINE_HEADER = "# x_m,y_m,w_tr_right_m,w_tr_left_m"
 """Of TUM's race-track database and of F1TENTH; no row is repeated, commas.
 https://github.com/TUMFTM/racetrack-database"""
 
-RACELINE = "# s_m; x_m; y_m; psi_rad; kappa_radpm; vx_mps; ax_mps2"
+RACELINE_HEADER = "# s_m; x_m; y_m; psi_rad; kappa_radpm; vx_mps; ax_mps2"
 """Of TUM's and F1TENTH's racing lines: semicolons, after three lines of comment.
 https://github.com/f1tenth/f1tenth_racetracks"""
 
-COLUMNS = {
+COLUMN_NAMES = {
     "x": ("x_m", "x_ref_m", "x"),
     "y": ("y_m", "y_ref_m", "y"),
     "right": ("w_tr_right_m", "width_right_m", "w_right_m", "w_tr_right", "width_right", "right"),
@@ -53,13 +53,17 @@ COLUMNS = {
 }
 """What headers call the columns; those of TUM and F1TENTH come first."""
 
-BY_COUNT = {2: {"x": 0, "y": 1}, 4: {"x": 0, "y": 1, "right": 2, "left": 3}, 7: {"x": 1, "y": 2}}
+COLUMNS_BY_COUNT = {
+    2: {"x": 0, "y": 1},
+    4: {"x": 0, "y": 1, "right": 2, "left": 3},
+    7: {"x": 1, "y": 2},
+}
 """Which columns mean what where no header says so, by their number."""
 
-ONE_ARRAY = "a track is one array of numbers, saved with numpy.save"
+ONE_ARRAY_RULE = "a track is one array of numbers, saved with numpy.save"
 
 
-class Sides(NamedTuple):
+class LeftRight(NamedTuple):
     """Something for the left and for the right of a line."""
 
     left: np.ndarray
@@ -67,7 +71,7 @@ class Sides(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lines:
+class RoadLines:
     """What a file says of a road.
 
     Attributes:
@@ -77,25 +81,25 @@ class Lines:
     """
 
     centre: np.ndarray
-    borders: Sides | None = None
-    half: Sides | None = None
+    borders: LeftRight | None = None
+    half: LeftRight | None = None
 
-    def scaled(self, length: float) -> Lines:
+    def scaled(self, length: float) -> RoadLines:
         """The same road at another length [m], its middle at the origin."""
-        factor = length / float(steps(self.centre).sum())
+        factor = length / float(step_lengths(self.centre).sum())
         middle = (self.centre.min(axis=0) + self.centre.max(axis=0)) / 2
-        return Lines(
+        return RoadLines(
             (self.centre - middle) * factor,
-            self.borders and Sides(*((ring - middle) * factor for ring in self.borders)),
-            self.half and Sides(*(half * factor for half in self.half)),
+            self.borders and LeftRight(*((ring - middle) * factor for ring in self.borders)),
+            self.half and LeftRight(*(half * factor for half in self.half)),
         )
 
-    def at(self, rows: np.ndarray) -> Lines:
+    def at(self, rows: np.ndarray) -> RoadLines:
         """Some of the rows (M,) alone."""
-        return Lines(
+        return RoadLines(
             self.centre[rows],
-            self.borders and Sides(*(ring[rows] for ring in self.borders)),
-            self.half and Sides(*(half[rows] for half in self.half)),
+            self.borders and LeftRight(*(ring[rows] for ring in self.borders)),
+            self.half and LeftRight(*(half[rows] for half in self.half)),
         )
 
     def road(self, name: str) -> Track:
@@ -109,11 +113,11 @@ class Lines:
                 raise TrackError(
                     "a line without widths; `racer tracks import FILE --width METRES` gives it one"
                 )
-            line = periodic(self.centre, self.centre)
-            sides = borders(line, line.x[:-1], *self.half)
+            line = periodic_spline(self.centre, self.centre)
+            sides = borders_of_line(line, line.x[:-1], *self.half)
         width = float(np.median(np.hypot(*np.subtract(*sides).T)))
-        rings = (unfolded(ring, turn, width) for ring, turn in zip(sides, (-1, 1)))
-        return checked(Track(name, "", self.centre, *rings))
+        rings = (clean_border(ring, turn, width) for ring, turn in zip(sides, (-1, 1)))
+        return check_track(Track(name, "", self.centre, *rings))
 
 
 def read_track(path: Path, length: float | None = None, width: float | None = None) -> Track:
@@ -128,15 +132,18 @@ def read_track(path: Path, length: float | None = None, width: float | None = No
         TrackError: The file is not of that format, or no road; the message names it and says why.
     """
     try:
-        for what, value, (low, high) in (("length", length, LENGTHS), ("width", width, WIDTHS)):
+        for what, value, (low, high) in (
+            ("length", length, LENGTH_RANGE_M),
+            ("width", width, WIDTH_RANGE_M),
+        ):
             if value is not None and not low <= value <= high:
                 raise TrackError(f"{what} must be {low:g}-{high:g} m; got {value:g}")
-        lines = READERS[path.suffix.lower()](_bytes(path))
+        lines = TRACK_READERS[path.suffix.lower()](_bytes(path))
         if length is not None:
             lines = lines.scaled(length)
         if width is not None:
             half = np.full(len(lines.centre), width / 2)
-            lines = replace(lines, borders=None, half=Sides(half, half))
+            lines = replace(lines, borders=None, half=LeftRight(half, half))
         return lines.road(path.stem[:60])
     except TrackError as problem:
         raise TrackError(f"{path}: {problem}") from None
@@ -145,28 +152,28 @@ def read_track(path: Path, length: float | None = None, width: float | None = No
 def _bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(MAX_CONFIG_BYTES + 1)
     except OSError as problem:
         raise TrackError(f"cannot be read: {problem}") from None
-    if len(data) > MAX_BYTES:
-        raise TrackError(f"over {MAX_BYTES // 1_000_000} MB; such a file is not read")
+    if len(data) > MAX_CONFIG_BYTES:
+        raise TrackError(f"over {MAX_CONFIG_BYTES // 1_000_000} MB; such a file is not read")
     if not data:
         raise TrackError("the file is empty")
     return data
 
 
-def _closed(lines: Lines, place: Callable[[int], str]) -> Lines:
+def _closed(lines: RoadLines, place: Callable[[int], str]) -> RoadLines:
     """The lines without rows that repeat the one before or, at the end, the first.
 
     Raises:
         TrackError: Too few rows are left, or they do not make a loop.
     """
-    kept = distinct(lines.centre, place)
+    kept = distinct_points(lines.centre, place)
     if len(kept) < 4:
         raise TrackError(f"a closed line needs at least 4 different points; got {len(kept)}")
-    step = steps(lines.centre[kept])
+    step = step_lengths(lines.centre[kept])
     gap = float(np.hypot(*(lines.centre[-1] - lines.centre[0])))
-    if gap > NEAR * np.median(step) and gap > GAP * step[:-1].max():
+    if gap > SHORT_STEP_SHARE * np.median(step) and gap > MAX_CLOSING_GAP_RATIO * step[:-1].max():
         raise TrackError(
             f"its line is open and does not close: {gap:.3g} m from the last point to the first, "
             f"and no more than {step[:-1].max():.3g} m between any other two; a track is a loop, "
@@ -175,7 +182,7 @@ def _closed(lines: Lines, place: Callable[[int], str]) -> Lines:
     return lines.at(kept)
 
 
-def _npy(data: bytes) -> Lines:
+def _npy(data: bytes) -> RoadLines:
     rows = _array(data)
     if rows.ndim == 2 and rows.shape[0] == 6 < rows.shape[1]:
         raise TrackError(f"an array of shape {rows.shape}; transpose it: (N, 6) is wanted")
@@ -190,15 +197,15 @@ def _npy(data: bytes) -> Lines:
     if abs(signed_area(inner)) > abs(signed_area(outer)):
         inner, outer = outer, inner
     is_left_inner = signed_area(centre) > 0.0
-    sides = Sides(inner, outer) if is_left_inner else Sides(outer, inner)
-    return _closed(Lines(centre, sides), lambda row: f"row {row}")
+    sides = LeftRight(inner, outer) if is_left_inner else LeftRight(outer, inner)
+    return _closed(RoadLines(centre, sides), lambda row: f"row {row}")
 
 
 def _array(data: bytes) -> np.ndarray:
     """The array of a .npy file. Its header is believed only where the data bears it out."""
     for start, what in ((b"PK", "an .npz archive or another zip"), (b"\x80", "a pickle")):
         if data.startswith(start):
-            raise TrackError(f"not a .npy file but {what}; {ONE_ARRAY}")
+            raise TrackError(f"not a .npy file but {what}; {ONE_ARRAY_RULE}")
     file = io.BytesIO(data)
     try:
         version = npy.read_magic(file)
@@ -207,9 +214,11 @@ def _array(data: bytes) -> np.ndarray:
     except Exception as problem:  # numpy parses the header as Python, which fails in many ways
         raise TrackError(f"not a .npy file: {problem!s:.200}") from None
     if dtype.hasobject:
-        raise TrackError(f"an array of Python objects, which are not read from a .npy; {ONE_ARRAY}")
+        raise TrackError(
+            f"an array of Python objects, which are not read from a .npy; {ONE_ARRAY_RULE}"
+        )
     if dtype.kind not in "fiu":
-        raise TrackError(f"an array of {dtype.name or dtype.kind}; {ONE_ARRAY}")
+        raise TrackError(f"an array of {dtype.name or dtype.kind}; {ONE_ARRAY_RULE}")
     wanted, there = math.prod(shape) * dtype.itemsize, len(data) - file.tell()
     if wanted != there or min(shape, default=1) < 0:
         raise TrackError(f"{there:,} bytes of numbers, where the header's {shape} needs {wanted:,}")
@@ -218,8 +227,8 @@ def _array(data: bytes) -> np.ndarray:
         return flat.reshape(shape, order="F" if is_fortran else "C").astype(np.float64)
 
 
-def _csv(data: bytes) -> Lines:
-    table = read_table(_text(data))
+def _csv(data: bytes) -> RoadLines:
+    table = read_number_table(_text(data))
     at = _columns(table)
 
     def place(row: int) -> str:
@@ -228,31 +237,34 @@ def _csv(data: bytes) -> Lines:
     numbers = table.numbers(list(at.values()))
     _refuse_numbers(numbers, place, list(at.values()))
     found = dict(zip(at, numbers.T))
-    half = Sides(found["left"], found["right"]) if "left" in found else None
-    return _closed(Lines(np.stack([found["x"], found["y"]], axis=1), half=half), place)
+    half = LeftRight(found["left"], found["right"]) if "left" in found else None
+    return _closed(RoadLines(np.stack([found["x"], found["y"]], axis=1), half=half), place)
 
 
 def _text(data: bytes) -> str:
     try:
-        return decoded(data)
+        return decode_text(data)
     except UnicodeDecodeError as problem:
         if b"\0" in data:
             raise TrackError(f"not a text file: {problem}") from None
         return data.decode("latin-1")  # Only a comment can hold the letters that differ.
 
 
-def _columns(table: Table) -> dict[str, int]:
+def _columns(table: NumberTable) -> dict[str, int]:
     """Where x, y and, unless it is a raceline, the widths to the right and left stand."""
     count = len(table.rows[0].cells)
     found = _named(table.names)
     has_line, has_widths = {"x", "y"} <= found.keys(), {"left", "right"} <= found.keys()
-    is_prose = table.is_comment and not has_widths and count in BY_COUNT
+    is_prose = table.is_comment and not has_widths and count in COLUMNS_BY_COUNT
     if has_line and not is_prose and (has_widths or not {"left", "right"} & found.keys()):
         return found
     is_bare = table.is_comment or not table.names
-    if is_bare and count in BY_COUNT:
-        return BY_COUNT[count]
-    wanted = f"wanted are {CENTRELINE[2:]} for a centre line, or {RACELINE[2:]} for a raceline"
+    if is_bare and count in COLUMNS_BY_COUNT:
+        return COLUMNS_BY_COUNT[count]
+    wanted = (
+        f"wanted are {CENTRELINE_HEADER[2:]} for a centre line, or {RACELINE_HEADER[2:]} for a "
+        "raceline"
+    )
     if is_bare:
         line = table.rows[0].number
         raise TrackError(f"line {line}: {count} columns without known names; {wanted}")
@@ -262,22 +274,24 @@ def _columns(table: Table) -> dict[str, int]:
 
 def _named(names: list[str]) -> dict[str, int]:
     """The columns of known names."""
-    known = {what: [name for name in wanted if name in names] for what, wanted in COLUMNS.items()}
+    known = {
+        what: [name for name in wanted if name in names] for what, wanted in COLUMN_NAMES.items()
+    }
     return {what: names.index(same[0]) for what, same in known.items() if same}
 
 
 def _refuse_numbers(rows: np.ndarray, place: Callable[[int], str], columns: Sequence[int]) -> None:
     """Refuse numbers that are not finite or too large; `columns` are theirs in the file."""
-    is_bad = ~(np.abs(rows) <= FARTHEST)
+    is_bad = ~(np.abs(rows) <= LARGEST_NUMBER_M)
     if is_bad.any():
         row, k = np.argwhere(is_bad)[0]
         raise TrackError(
             f"{place(int(row))}, column {columns[k] + 1}: {rows[row, k]:g}; a finite number "
-            f"within {FARTHEST:,.0f} is wanted"
+            f"within {LARGEST_NUMBER_M:,.0f} is wanted"
         )
 
 
-READERS: dict[str, Callable[[bytes], Lines]] = {".npy": _npy, ".csv": _csv}
+TRACK_READERS: dict[str, Callable[[bytes], RoadLines]] = {".npy": _npy, ".csv": _csv}
 """By the ending of a file's name."""
 
 
@@ -298,8 +312,8 @@ def as_csv(track: Track) -> bytes:
     right, left = (np.hypot(*(ring - track.centre).T) for ring in (track.right, track.left))
     rows = np.column_stack([track.centre, right, left])
     lines = [",".join(repr(float(value)) for value in row) for row in rows]
-    return "\n".join([CENTRELINE, *lines, ""]).encode()
+    return "\n".join([CENTRELINE_HEADER, *lines, ""]).encode()
 
 
-WRITERS: dict[str, Callable[[Track], bytes]] = {"npy": as_npy, "csv": as_csv}
+TRACK_WRITERS: dict[str, Callable[[Track], bytes]] = {"npy": as_npy, "csv": as_csv}
 """By the ending of the file that they write."""

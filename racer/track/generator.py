@@ -11,9 +11,9 @@ import numpy as np
 
 from racer.errors import TrackError
 from racer.track.geometry import Track
-from racer.track.track_file import TrackFile, fit
+from racer.track.track_file import TrackFile, fit_track
 
-PREFIX = "generated:"
+GENERATED_PREFIX = "generated:"
 """Before a seed it is a track's name."""
 
 LENGTHS, WIDTHS = (15.0, 120.0), (0.4, 1.5)
@@ -26,19 +26,19 @@ ROOM, GAP = 1.25, 0.3
 """A drawn track stays a road when it is so many times as wide and so much wider [m]: half its width
 times its curvature is below 1 / ROOM, and as much as GAP lies between two of its parts."""
 
-POINT_SPACING = 0.6
+CONTROL_POINT_SPACING_M = 0.6
 """Distance between control points [m], about."""
 
-ROUND = 0.5523
+CIRCLE_HANDLE_RATIO = 0.5523
 """Handles of a cubic Bezier curve that is nearest to a quarter of a circle, in its radii."""
 
-ATTEMPTS = 200
+MAX_ATTEMPTS = 200
 
-STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
-Cell = tuple[int, int]
+GRID_STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
+GridCell = tuple[int, int]
 
 
-def generate(seed: int, length: float | None = None, width: float | None = None) -> Track:
+def generate_track(seed: int, length: float | None = None, width: float | None = None) -> Track:
     """A track drawn from a seed, the same on every machine.
 
     Args:
@@ -49,11 +49,13 @@ def generate(seed: int, length: float | None = None, width: float | None = None)
     Raises:
         TrackError: A number is out of range.
     """
-    return fit(draw(seed, length, width))
+    return fit_track(draw_track_file(seed, length, width))
 
 
-def draw(seed: int, length: float | None = None, width: float | None = None) -> TrackFile:
-    """The file of the track that `generate` returns for the same numbers."""
+def draw_track_file(
+    seed: int, length: float | None = None, width: float | None = None
+) -> TrackFile:
+    """The file of the track that `generate_track` returns for the same numbers."""
     if seed < 0:
         raise TrackError(f"a seed is a whole number from 0 on; got {seed}")
     random = np.random.default_rng(seed)
@@ -62,12 +64,12 @@ def draw(seed: int, length: float | None = None, width: float | None = None) -> 
     width = _within("width", width, WIDTHS, DRAWN_WIDTHS, drawn_width, 2)
     if length < 10.0 * width:
         raise TrackError(f"a road {width:g} m wide must be {10 * width:g} m long; got {length:g}")
-    for attempt in range(ATTEMPTS):
-        share = (1.0 - attempt / ATTEMPTS) * (0.4 + 0.6 * random.random())
+    for attempt in range(MAX_ATTEMPTS):
+        share = (1.0 - attempt / MAX_ATTEMPTS) * (0.4 + 0.6 * random.random())
         cells = 1 + int(share * length / (4.0 * (ROOM * width + GAP)))
         points = _scaled(_rounded(_corners(random, cells), random), length)
         file = TrackFile(
-            name=f"{PREFIX}{seed}",
+            name=f"{GENERATED_PREFIX}{seed}",
             description=f"drawn from seed {seed}",
             direction="clockwise" if random.random() < 0.5 else "counterclockwise",
             width=width,
@@ -95,7 +97,7 @@ def _within(
 
 def _has_room(file: TrackFile, width: float) -> bool:
     try:
-        fit(file.model_copy(update={"width": max(ROOM * width, width + GAP)}))
+        fit_track(file.model_copy(update={"width": max(ROOM * width, width + GAP)}))
     except TrackError:
         return False
     return True
@@ -116,14 +118,14 @@ def _corners(random: np.random.Generator, cells: int) -> np.ndarray:
     return corners @ turn / (1.0 + tilt * tilt)
 
 
-def _tree(random: np.random.Generator, count: int) -> list[tuple[Cell, Cell]]:
+def _tree(random: np.random.Generator, count: int) -> list[tuple[GridCell, GridCell]]:
     """Links between neighbouring cells that make a tree of `count` of them, often a snake."""
-    cells: list[Cell] = [(0, 0)]
-    links: list[tuple[Cell, Cell]] = []
+    cells: list[GridCell] = [(0, 0)]
+    links: list[tuple[GridCell, GridCell]] = []
     snake = random.random()
     while len(cells) < count:
         at = len(cells) - 1 if random.random() < snake else int(random.random() * len(cells))
-        (x, y), (dx, dy) = cells[at], STEPS[int(4 * random.random())]
+        (x, y), (dx, dy) = cells[at], GRID_STEPS[int(4 * random.random())]
         there = (x + dx, y + dy)
         if there not in cells:
             cells.append(there)
@@ -131,10 +133,10 @@ def _tree(random: np.random.Generator, count: int) -> list[tuple[Cell, Cell]]:
     return links
 
 
-def _around(links: list[tuple[Cell, Cell]]) -> list[Cell]:
+def _around(links: list[tuple[GridCell, GridCell]]) -> list[GridCell]:
     """The points of a grid twice as fine on the way around a tree of cells, counter-clockwise."""
     cells = {cell for link in links for cell in link} or {(0, 0)}
-    after: dict[Cell, Cell] = {}
+    after: dict[GridCell, GridCell] = {}
     for x, y in cells:
         ring = [(2 * x, 2 * y), (2 * x + 1, 2 * y), (2 * x + 1, 2 * y + 1), (2 * x, 2 * y + 1)]
         after |= {ring[i]: ring[(i + 1) % 4] for i in range(4)}
@@ -160,7 +162,7 @@ def _rounded(corners: np.ndarray, random: np.random.Generator) -> np.ndarray:
     cut = np.minimum(leg, next_leg) * (0.35 + 0.15 * random.random(len(corners)))
     back, ahead = (edge * (cut / n)[:, None] for edge, n in ((back, leg), (ahead, next_leg)))
     t = np.linspace(0.0, 1.0, 17)[:, None, None]
-    hold = 1.0 - ROUND
+    hold = 1.0 - CIRCLE_HANDLE_RATIO
     curve = corners + back * ((1 - t) ** 3 + 3 * (1 - t) ** 2 * t * hold)
     curve = curve + ahead * (t**3 + 3 * (1 - t) * t**2 * hold)
     straight = next_leg - cut - np.roll(cut, -1)
@@ -175,7 +177,7 @@ def _scaled(line: np.ndarray, length: float) -> np.ndarray:
     loop = np.vstack([line, line[:1]])
     edge = np.diff(loop, axis=0)
     s = np.concatenate([[0.0], np.cumsum(np.sqrt((edge * edge).sum(axis=1)))])
-    count = round(length / POINT_SPACING)
+    count = round(length / CONTROL_POINT_SPACING_M)
     at = np.arange(count) * s[-1] / count
     points = np.stack([np.interp(at, s, axis) for axis in loop.T], axis=1) * (length / s[-1])
     middle = (points.min(axis=0) + points.max(axis=0)) / 2

@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from shapely.geometry import LinearRing
 
-from racer.assets.notebook import card
-from racer.track.nearest_point import between, boxes_over, nearest_along, nearest_of_all
+from racer.assets.notebook import html_card
+from racer.track.nearest_point import (
+    between_rings,
+    nearest_on_line,
+    nearest_on_stretch,
+    segment_boxes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WINDOW = 1.0
+LOCATE_WINDOW_M = 1.0
 """How far from the last segment [m] along the line `locate(near=...)` looks, each way."""
 
 
-class Place(NamedTuple):
+class TrackPosition(NamedTuple):
     """Where points lie relative to the centre line; every field has the points' batch shape."""
 
     s: np.ndarray
@@ -63,12 +68,12 @@ class Track:
         return least if least == most else f"{least} to {most}"
 
     def _repr_html_(self) -> str:
-        from racer.track.picture import svg
+        from racer.track.picture import road_svg
 
         way = "clockwise" if self.is_clockwise else "counter-clockwise"
         rows = {"length": f"{self.length:.1f} m", "width": f"{self._wide} m", "direction": way}
         said = {"about": self.description} if self.description else {}
-        return card(self.name, rows | said, svg(self))
+        return html_card(self.name, rows | said, road_svg(self))
 
     def plot(self) -> Figure:
         """Return a picture of the road from above, which a notebook shows."""
@@ -116,7 +121,7 @@ class Track:
             self.name, self.description, self.centre[flip], self.right[flip], self.left[flip]
         )
 
-    def locate(self, xy: np.ndarray, near: np.ndarray | None = None) -> Place:
+    def locate(self, xy: np.ndarray, near: np.ndarray | None = None) -> TrackPosition:
         """Where points lie along the centre line; exact for the line through its points.
 
         Args:
@@ -133,16 +138,16 @@ class Track:
         m = len(flat)
         found = np.empty(m), np.empty(m), np.empty(m, dtype=np.int64)
         if near is None:
-            nearest_of_all(self.centre, self._boxes, self.s, flat, *found)
+            nearest_on_line(self.centre, self._boxes, self.s, flat, *found)
         else:
             last = np.ascontiguousarray(near, dtype=np.int64).reshape(-1)
-            nearest_along(self.centre, self.s, flat, last, WINDOW, *found)
+            nearest_on_stretch(self.centre, self.s, flat, last, LOCATE_WINDOW_M, *found)
         s, d, segment = (values.reshape(xy.shape[:-1]) for values in found)
-        return Place(s, d, segment)
+        return TrackPosition(s, d, segment)
 
     @cached_property
     def _boxes(self) -> np.ndarray:
-        return boxes_over(self.centre)
+        return segment_boxes(self.centre)
 
     def on_road(self, xy: np.ndarray) -> np.ndarray:
         """Whether points lie between the two borders, exact for both polygons.
@@ -155,7 +160,7 @@ class Track:
         """
         xy = np.asarray(xy, dtype=np.float64)
         out = np.empty(xy.reshape(-1, 2).shape[0], dtype=np.bool_)
-        between(self.left, self.right, np.ascontiguousarray(xy.reshape(-1, 2)), out)
+        between_rings(self.left, self.right, np.ascontiguousarray(xy.reshape(-1, 2)), out)
         return out.reshape(xy.shape[:-1])
 
     def at(self, s: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:

@@ -6,12 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from racer import assets
-from racer.assets.document import read
+from racer.assets.document import read_document
 from racer.errors import TrackError
-from racer.track.formats import ONE_ARRAY, READERS, read_track
-from racer.track.generator import PREFIX, generate
+from racer.track.formats import ONE_ARRAY_RULE, TRACK_READERS, read_track
+from racer.track.generator import GENERATED_PREFIX, generate_track
 from racer.track.geometry import Track
-from racer.track.track_file import TrackFile, fit
+from racer.track.track_file import TrackFile, fit_track
 
 
 def load_track(name: str) -> Track:
@@ -24,28 +24,30 @@ def load_track(name: str) -> Track:
     Raises:
         TrackError: There is no such track, or it cannot be driven; the message says why.
     """
-    if name.startswith(PREFIX):
+    if name.startswith(GENERATED_PREFIX):
         return _drawn(name)
-    path = assets.find(name, "tracks", TrackError)
+    path = assets.find_file(name, "tracks", TrackError)
     return _load(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
 def _load(path: Path, _changed: int) -> Track:
-    if path.suffix.lower() in READERS:
+    if path.suffix.lower() in TRACK_READERS:
         return read_track(path)
     if path.suffix.lower() == ".npz":
-        raise TrackError(f"{path}: an .npz archive; {ONE_ARRAY}")
-    file = read(path, TrackFile, TrackError)
+        raise TrackError(f"{path}: an .npz archive; {ONE_ARRAY_RULE}")
+    file = read_document(path, TrackFile, TrackError)
     try:
-        return fit(file)
+        return fit_track(file)
     except TrackError as problem:
         raise TrackError(f"{path}: {problem}") from None
 
 
 @lru_cache(maxsize=64)
 def _drawn(name: str) -> Track:
-    seed = name.removeprefix(PREFIX)
+    seed = name.removeprefix(GENERATED_PREFIX)
     if not (seed.isascii() and seed.isdigit()) or len(seed) > 18:
-        raise TrackError(f"{name!r}: after {PREFIX!r} comes a seed, a whole number from 0 on")
-    return generate(int(seed))
+        raise TrackError(
+            f"{name!r}: after {GENERATED_PREFIX!r} comes a seed, a whole number from 0 on"
+        )
+    return generate_track(int(seed))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-LEAF = 4
+SEGMENTS_PER_LEAF = 4
 """Segments in a box of the lowest level; the fastest of 2, 4, 8 and 16 on lines of 170-600."""
 
-SLACK = 1e-9
+BOX_SLACK = 1e-9
 """A box is passed over only where it is farther than the best so far by this share and, squared,
 by this distance [m]. Rounding is a million times finer, so nothing nearer is ever passed over."""
 
 
-def boxes_over(line: np.ndarray) -> np.ndarray:
+def segment_boxes(line: np.ndarray) -> np.ndarray:
     """The boxes around runs of a closed line's segments, as a binary tree.
 
     Args:
@@ -26,14 +26,14 @@ def boxes_over(line: np.ndarray) -> np.ndarray:
     """
     after = np.roll(line, -1, axis=0)
     leaves = 1
-    while leaves * LEAF < len(line):
+    while leaves * SEGMENTS_PER_LEAF < len(line):
         leaves *= 2
-    padding = ((0, leaves * LEAF - len(line)), (0, 0))
+    padding = ((0, leaves * SEGMENTS_PER_LEAF - len(line)), (0, 0))
     low = np.pad(np.minimum(line, after), padding, constant_values=np.inf)
     high = np.pad(np.maximum(line, after), padding, constant_values=-np.inf)
     boxes = np.empty((2 * leaves, 4))
-    boxes[leaves:, :2] = low.reshape(leaves, LEAF, 2).min(axis=1)
-    boxes[leaves:, 2:] = high.reshape(leaves, LEAF, 2).max(axis=1)
+    boxes[leaves:, :2] = low.reshape(leaves, SEGMENTS_PER_LEAF, 2).min(axis=1)
+    boxes[leaves:, 2:] = high.reshape(leaves, SEGMENTS_PER_LEAF, 2).max(axis=1)
     level = leaves
     while level > 1:
         halves = boxes[level : 2 * level].reshape(-1, 2, 4)
@@ -65,7 +65,7 @@ def _gap(boxes, k, x, y):
 
 
 @njit(cache=True)
-def nearest_of_all(line, boxes, along, xy, s, d, segment):
+def nearest_on_line(line, boxes, along, xy, s, d, segment):
     """Fill s, d and segment, each (M,), for points xy (M, 2); of equals the first segment."""
     n, leaves = line.shape[0], boxes.shape[0] // 2
     waiting, gaps = np.empty(64, dtype=np.int64), np.empty(64)
@@ -77,7 +77,7 @@ def nearest_of_all(line, boxes, along, xy, s, d, segment):
         while count > 0:
             count -= 1
             node = waiting[count]
-            if gaps[count] > best * (1.0 + SLACK) + SLACK * SLACK:
+            if gaps[count] > best * (1.0 + BOX_SLACK) + BOX_SLACK * BOX_SLACK:
                 continue
             if node < leaves:
                 near, far = 2 * node, 2 * node + 1
@@ -88,8 +88,8 @@ def nearest_of_all(line, boxes, along, xy, s, d, segment):
                 waiting[count + 1], gaps[count + 1] = near, gap
                 count += 2
                 continue
-            first = (node - leaves) * LEAF
-            for i in range(first, min(first + LEAF, n)):
+            first = (node - leaves) * SEGMENTS_PER_LEAF
+            for i in range(first, min(first + SEGMENTS_PER_LEAF, n)):
                 q, t, side = _foot(line, i, x, y)
                 if q < best or (q == best and i < segment[k]):
                     best = q
@@ -118,8 +118,8 @@ def _stretch(along, middle, reach):
 
 
 @njit(cache=True)
-def nearest_along(line, along, xy, near, reach, s, d, segment):
-    """As `nearest_of_all`, but on the segments within `reach` [m] along the line of `near` (M,).
+def nearest_on_stretch(line, along, xy, near, reach, s, d, segment):
+    """As `nearest_on_line`, but on the segments within `reach` [m] along the line of `near` (M,).
 
     Where the nearest of them is the first or the last, the search goes on from there, so that a
     car that makes more way than that in a step is not lost.
@@ -163,7 +163,7 @@ def _inside(ring, x, y):
 
 
 @njit(cache=True)
-def between(left, right, xy, out):
+def between_rings(left, right, xy, out):
     """Fill booleans (M,): whether points xy (M, 2) lie between two rings."""
     for k in range(xy.shape[0]):
         x, y = xy[k, 0], xy[k, 1]

@@ -16,7 +16,7 @@ _UNIT = re.compile(r"\s*[\[(].*")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(e[-+]?\d+)?", re.IGNORECASE)
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """A line of a text that is neither empty nor a comment."""
 
     number: int
@@ -25,7 +25,7 @@ class Line(NamedTuple):
     """What stands between the separators, without quotes and blanks around it."""
 
 
-class Table(NamedTuple):
+class NumberTable(NamedTuple):
     """The rows of a text.
 
     Attributes:
@@ -36,7 +36,7 @@ class Table(NamedTuple):
         separator: What stands between the cells; None for blanks.
     """
 
-    rows: list[Line]
+    rows: list[TextLine]
     names: list[str]
     header: int
     is_comment: bool
@@ -50,7 +50,7 @@ class Table(NamedTuple):
         """
         return np.array([[self._number(row, k) for k in columns] for row in self.rows])
 
-    def _number(self, row: Line, column: int) -> float:
+    def _number(self, row: TextLine, column: int) -> float:
         cell = row.cells[column]
         try:
             return _number(cell, self.separator)
@@ -59,7 +59,7 @@ class Table(NamedTuple):
             raise TrackError(f"line {row.number}, column {column + 1}: {got}") from None
 
 
-def read_table(text: str) -> Table:
+def read_number_table(text: str) -> NumberTable:
     """Return the rows of a text.
 
     Columns are separated by `;`, tabs, commas or blanks; a decimal comma is read where the comma
@@ -75,12 +75,12 @@ def read_table(text: str) -> Table:
     if not content:
         raise TrackError("no row of numbers in it")
     sign = _separator(content[0][1])
-    rows = [Line(number, _cells(line, sign)) for number, line in content]
+    rows = [TextLine(number, _cells(line, sign)) for number, line in content]
     if any(_is_number(cell, sign) for cell in rows[0].cells):
         header = _comment(written[: rows[0].number - 1], sign, len(rows[0].cells))
-        table = Table(rows, header.cells, header.number, header.number > 0, sign)
+        table = NumberTable(rows, header.cells, header.number, header.number > 0, sign)
     else:
-        table = Table(rows[1:], rows[0].cells, rows[0].number, False, sign)
+        table = NumberTable(rows[1:], rows[0].cells, rows[0].number, False, sign)
     if not table.rows:
         raise TrackError(f"no row of numbers after its header in line {table.header}")
     for row in rows:
@@ -112,12 +112,12 @@ def _cells(line: str, sign: str | None) -> list[str]:
     return cells
 
 
-def _comment(written: list[tuple[int, str]], sign: str | None, columns: int) -> Line:
+def _comment(written: list[tuple[int, str]], sign: str | None, columns: int) -> TextLine:
     """The last comment, where it can be a header; else no cells in line 0."""
-    comments = [Line(n, _cells(line.strip(" #"), sign)) for n, line in written if "#" in line]
-    last = comments[-1] if comments else Line(0, [])
+    comments = [TextLine(n, _cells(line.strip(" #"), sign)) for n, line in written if "#" in line]
+    last = comments[-1] if comments else TextLine(0, [])
     is_header = len(last.cells) == columns and not any(_is_number(c, sign) for c in last.cells)
-    return last if is_header else Line(0, [])
+    return last if is_header else TextLine(0, [])
 
 
 def _number(cell: str, sign: str | None) -> float:

@@ -11,23 +11,23 @@ from scipy.interpolate import CubicSpline
 from racer.assets.document import Document
 from racer.errors import TrackError
 from racer.track.borders import (
-    REACH,
-    WIDTHS,
-    borders,
-    checked,
-    distinct,
-    periodic,
+    MAX_COORDINATE_M,
+    WIDTH_RANGE_M,
+    borders_of_line,
+    check_track,
+    distinct_points,
+    periodic_spline,
     refuse_a_fold,
 )
 from racer.track.geometry import Track, signed_area
 
-SPACING = 0.1
+TRACK_POINT_SPACING_M = 0.1
 """Distance between the points of a fitted track [m], about."""
 
-Point = tuple[float, float]
+ControlPoint = tuple[float, float]
 
-Set = Literal["train", "validation", "held-out"]
-SETS: tuple[Set, ...] = get_args(Set)
+TrackSet = Literal["train", "validation", "held-out"]
+TRACK_SETS: tuple[TrackSet, ...] = get_args(TrackSet)
 """What a shipped track is for, in the order in which a policy should meet them."""
 
 
@@ -36,21 +36,21 @@ class TrackFile(Document):
 
     name: str = Field(description="what the track is called", min_length=1, max_length=60)
     description: str = Field(default="", description="one line of prose")
-    set: Set | None = Field(
+    set: TrackSet | None = Field(
         default=None, description="what a shipped track is for; nothing is tuned on held-out ones"
     )
     direction: Literal["counterclockwise", "clockwise"] = Field(
         default="counterclockwise", description="how it is driven; the points may run either way"
     )
     width: float | list[float] = Field(description="road width [m], 0.2-20, or one a control point")
-    control_points: list[Point] = Field(
+    control_points: list[ControlPoint] = Field(
         min_length=4, description="points [m] a smooth line goes through; the first is the start"
     )
 
     @field_validator("width", mode="before")
     @classmethod
     def _width_is_drivable(cls, width: object) -> object:
-        low, high = WIDTHS
+        low, high = WIDTH_RANGE_M
         widths = width if isinstance(width, list) else [width]
         if not widths or not all(isinstance(w, (int, float)) and low <= w <= high for w in widths):
             raise ValueError(f"each width must be a number in {low:g}-{high:g} m")
@@ -58,16 +58,16 @@ class TrackFile(Document):
 
     @field_validator("control_points")
     @classmethod
-    def _points_are_in_reach(cls, points: list[Point]) -> list[Point]:
-        if any(abs(x) > REACH or abs(y) > REACH for x, y in points):
+    def _points_are_in_reach(cls, points: list[ControlPoint]) -> list[ControlPoint]:
+        if any(abs(x) > MAX_COORDINATE_M or abs(y) > MAX_COORDINATE_M for x, y in points):
             raise ValueError(
-                f"each point must lie within {REACH:g} m of the origin along x and y; move the "
-                "points, or multiply them and the width by one factor"
+                f"each point must lie within {MAX_COORDINATE_M:g} m of the origin along x and y; "
+                "move the points, or multiply them and the width by one factor"
             )
         return points
 
 
-def fit(file: TrackFile) -> Track:
+def fit_track(file: TrackFile) -> Track:
     """A periodic cubic spline through the control points, resampled evenly, with its borders.
 
     A control point that repeats the one before, or at the end the first, is left out.
@@ -81,23 +81,23 @@ def fit(file: TrackFile) -> Track:
         raise TrackError(
             f"{widths.size} widths for {len(points)} control points; give one, or one a point"
         )
-    kept = distinct(points, lambda i: f"control point {i + 1}")
+    kept = distinct_points(points, lambda i: f"control point {i + 1}")
     if len(kept) < 4:
         raise TrackError(f"at least 4 different control points are wanted; got {len(kept)}")
     points, widths = points[kept], np.broadcast_to(widths, len(points))[kept]
     if (signed_area(points) < 0) != (file.direction == "clockwise"):
         order = np.concatenate([[0], np.arange(len(points) - 1, 0, -1)])
         points, widths = points[order], widths[order]
-    line, half = periodic(points, points), periodic(points, widths / 2)
+    line, half = periodic_spline(points, points), periodic_spline(points, widths / 2)
     u = _even(line)
     refuse_a_fold(line, u, half(u), half(u))
-    left, right = borders(line, u, half(u), half(u))
-    return checked(Track(file.name, file.description, line(u), left, right))
+    left, right = borders_of_line(line, u, half(u), half(u))
+    return check_track(Track(file.name, file.description, line(u), left, right))
 
 
 def _even(line: CubicSpline) -> np.ndarray:
     """Parameters of the points that lie evenly along the line."""
     fine = np.linspace(0.0, line.x[-1], 20_001)
     s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line(fine), axis=0).T))])
-    count = max(round(s[-1] / SPACING), 16)
+    count = max(round(s[-1] / TRACK_POINT_SPACING_M), 16)
     return np.interp(np.arange(count) * s[-1] / count, s, fine)

@@ -14,10 +14,10 @@ from stable_baselines3 import PPO
 from racer import __version__
 from racer.errors import RunError
 from racer.evaluation import LapResult
-from racer.laptime import Limit
+from racer.laptime import LapTimeLimit
 from racer.race import Ending
 
-FORMAT = 1
+CHECKPOINT_FORMAT = 1
 
 
 def chunk_seed(seed: int, steps: int) -> int:
@@ -27,7 +27,7 @@ def chunk_seed(seed: int, steps: int) -> int:
     return int(np.random.SeedSequence((seed, steps)).generate_state(1)[0])
 
 
-def pack(model: PPO, progress: dict[str, Any]) -> bytes:
+def pack_checkpoint(model: PPO, progress: dict[str, Any]) -> bytes:
     """A learner with the state of every generator it draws from, and the `progress` of its run.
 
     Args:
@@ -36,7 +36,7 @@ def pack(model: PPO, progress: dict[str, Any]) -> bytes:
     """
     buffer = io.BytesIO()
     state = {
-        "format": FORMAT,
+        "format": CHECKPOINT_FORMAT,
         "versions": _versions(),
         "policy": model.policy.state_dict(),
         "optimizer": model.policy.optimizer.state_dict(),
@@ -49,23 +49,23 @@ def pack(model: PPO, progress: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(content: bytes, source: str, device: torch.device) -> dict[str, Any]:
-    """What `pack` packed. Only numbers and plain values are read; no code in it would run.
+def unpack_checkpoint(content: bytes, source: str, device: torch.device) -> dict[str, Any]:
+    """Return what `pack_checkpoint` packed. Only numbers and plain values are read, no code runs.
 
     Raises:
         RunError: It is something else.
     """
     try:
         state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-        if state["format"] != FORMAT:
-            raise ValueError(f"its format is {state['format']}, wanted {FORMAT}")
+        if state["format"] != CHECKPOINT_FORMAT:
+            raise ValueError(f"its format is {state['format']}, wanted {CHECKPOINT_FORMAT}")
         state["progress"] = json.loads(state["progress"])
     except Exception as problem:
         raise RunError(f"{source}: not a checkpoint: {problem}") from problem
     return state
 
 
-def put_in(model: PPO, state: dict[str, Any], source: str) -> None:
+def load_learner(model: PPO, state: dict[str, Any], source: str) -> None:
     """Give a learner of the same config the weights of a state, and its counts.
 
     Raises:
@@ -79,7 +79,7 @@ def put_in(model: PPO, state: dict[str, Any], source: str) -> None:
         raise RunError(f"{source}: not a checkpoint of this run: {problem}") from problem
 
 
-def wind_back(state: dict[str, Any]) -> None:
+def restore_rng(state: dict[str, Any]) -> None:
     """Set every generator that the learner draws from to where it was."""
     held = state["random"]
     random.setstate(tuple(held["python"]))
@@ -101,7 +101,7 @@ def differing_versions(state: dict[str, Any]) -> str:
     )
 
 
-def recalled(record: dict[str, Any], limit: Limit | None) -> LapResult:
+def restored_episode_infos(record: dict[str, Any], limit: LapTimeLimit | None) -> LapResult:
     """A result from its `as_dict`, without what was recorded at each step.
 
     Args:

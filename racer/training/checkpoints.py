@@ -11,7 +11,7 @@ from pathlib import Path
 from racer.assets.atomic import write_atomically
 from racer.errors import RunError
 
-MANIFEST = "checkpoints.json"
+CHECKPOINTS_FILE = "checkpoints.json"
 """In a run's folder, beside the folder `checkpoints`."""
 
 
@@ -39,7 +39,7 @@ class Checkpoints:
     """The checkpoints of the run in `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self._manifest = folder / "checkpoints", folder / MANIFEST
+        self.folder, self._manifest = folder / "checkpoints", folder / CHECKPOINTS_FILE
 
     def known(self) -> list[Checkpoint]:
         """What the manifest lists, the oldest first.
@@ -99,7 +99,8 @@ class Checkpoints:
         got = hashlib.sha256(content).hexdigest()
         if wanted and got != wanted:
             raise RunError(
-                f"{path}: cut short or altered: its SHA-256 is {got[:12]}, {MANIFEST} wants "
+                f"{path}: cut short or altered: its SHA-256 is {got[:12]}, "
+                f"{CHECKPOINTS_FILE} wants "
                 f"{wanted[:12]}"
             )
         return content
@@ -122,7 +123,9 @@ class Checkpoints:
         if any(one.is_whole for one in known):
             raise RunError(f"{self.folder}: no checkpoint is left that is not damaged")
         if not known and any(self.folder.glob("step-*.pt")):
-            raise RunError(f"{self.folder}: there is no {MANIFEST} to say what these files are")
+            raise RunError(
+                f"{self.folder}: there is no {CHECKPOINTS_FILE} to say what these files are"
+            )
         return None
 
     def rewind(self, steps: int) -> None:

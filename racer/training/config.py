@@ -10,14 +10,14 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from racer.assets.document import Document
 from racer.envs import EnvConfig, Tracks
-from racer.networks.network_config import PRESETS, Filters, Layers
+from racer.networks.network_config import NETWORK_PRESETS, ConvFilters, NetworkLayers
 
 
 def _several(value: Any) -> Any:
     return (value,) if isinstance(value, int) else value
 
 
-Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], BeforeValidator(_several)]
+LayerWidths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], BeforeValidator(_several)]
 """Widths of layers, 1-4096 each; one number is a list of one."""
 
 
@@ -57,16 +57,18 @@ class NetworkConfig(Document):
         description="where the other fields come from if null: small, or DeepRacer's "
         "shallow, standard (its DEEP_CONVOLUTIONAL_NETWORK) or deep",
     )
-    filters: Filters | None = Field(
+    filters: ConvFilters | None = Field(
         default=None, description="camera: convolutions as filters, kernel, stride"
     )
-    features: Widths | None = Field(
+    features: LayerWidths | None = Field(
         default=None, min_length=1, description="camera: widths of the dense layers after them"
     )
-    vectors: Widths | None = Field(
+    vectors: LayerWidths | None = Field(
         default=None, description="lidar, state: widths of their own dense layers"
     )
-    hidden: Widths | None = Field(default=None, description="widths of the layers of each head")
+    hidden: LayerWidths | None = Field(
+        default=None, description="widths of the layers of each head"
+    )
     activation: Literal["relu", "tanh"] | None = Field(
         default=None, description="between layers: relu or tanh"
     )
@@ -81,11 +83,11 @@ class NetworkConfig(Document):
     )
 
     @property
-    def layers(self) -> Layers:
+    def layers(self) -> NetworkLayers:
         """The preset with what differs from it."""
-        given = {name: getattr(self, name) for name in Layers._fields}
+        given = {name: getattr(self, name) for name in NetworkLayers._fields}
         chosen = {name: value for name, value in given.items() if value is not None}
-        return PRESETS[self.preset]._replace(**chosen)
+        return NETWORK_PRESETS[self.preset]._replace(**chosen)
 
 
 class EvaluationConfig(Document):
@@ -150,7 +152,7 @@ class RunConfig(EnvConfig):
         return self
 
     @property
-    def judged(self) -> tuple[str, ...]:
+    def evaluation_tracks(self) -> tuple[str, ...]:
         """The tracks of an evaluation."""
         return self.evaluation.track or self.track[:1]
 

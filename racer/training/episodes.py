@@ -14,7 +14,7 @@ from racer.race import Ending
 from racer.sensors import Observations
 
 
-class Driven(NamedTuple):
+class ControlStep(NamedTuple):
     """One control period of n cars; of those that are done, before they started anew."""
 
     rewards: np.ndarray
@@ -26,10 +26,10 @@ class Driven(NamedTuple):
     last: Observations | None
     """What the cars saw at its end; None where none is done."""
     episodes: dict[int, dict[str, Any]]
-    """The story of each car that is done, see `Cars`."""
+    """The story of each car that is done, see `EpisodeRunner`."""
 
 
-class Cars:
+class EpisodeRunner:
     """Steps the cars of an environment, and lets those that are done start anew.
 
     An episode's story: reward `r`, length `l`, wall time since the beginning `t`, `progress`
@@ -60,7 +60,7 @@ class Cars:
         self._returns[:] = 0.0
         return self.env.observations
 
-    def step(self, actions: np.ndarray) -> Driven:
+    def step(self, actions: np.ndarray) -> ControlStep:
         """Drive for one control period.
 
         Raises:
@@ -82,7 +82,7 @@ class Cars:
             self._returns[done] = 0.0
             self.env.start(over)
             self._check(self.env.observations)
-        return Driven(rewards.astype(np.float32), done, truncated, last, episodes)
+        return ControlStep(rewards.astype(np.float32), done, truncated, last, episodes)
 
     def _check(self, seen: Observations) -> None:
         """A network that learns from one NaN is NaN from then on, and silently so."""

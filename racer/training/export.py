@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from racer.entries.package import TrainedOn, write_entry
+from racer.entries.package import TrainedOn, save_entry
 from racer.entries.signing import PrivateKey
-from racer.networks.onnx_export import input_shapes, to_onnx
+from racer.networks.onnx_export import actor_to_onnx, input_shapes
 from racer.registration import ENV_IDS
 from racer.track import load_track
 from racer.training.config import RunConfig
@@ -43,7 +43,7 @@ def best_policy(folder: Path) -> BestPolicy:
     """
     run = Run.open(folder)
     config, actor, steps = trained_actor(run)
-    return BestPolicy(run, config, to_onnx(actor, input_shapes(config.sensor)), steps)
+    return BestPolicy(run, config, actor_to_onnx(actor, input_shapes(config.sensor)), steps)
 
 
 def export_run(folder: Path, out: Path, name: str, key: PrivateKey | None = None) -> str:
@@ -61,10 +61,10 @@ def export_run(folder: Path, out: Path, name: str, key: PrivateKey | None = None
     Raises:
         RunError: The folder holds no run, or no checkpoint that fits it.
     """
-    return package(best_policy(folder), out, name, key)
+    return package_policy(best_policy(folder), out, name, key)
 
 
-def package(
+def package_policy(
     best: BestPolicy,
     out: Path,
     name: str,
@@ -87,7 +87,7 @@ def package(
         EntryError: The entry cannot be written.
     """
     config = best.config
-    return write_entry(
+    return save_entry(
         out,
         best.graph,
         name=name,

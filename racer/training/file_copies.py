@@ -9,19 +9,19 @@ from pathlib import Path
 
 from racer import assets
 from racer.assets.atomic import write_atomically
-from racer.assets.document import read
+from racer.assets.document import read_document
 from racer.deepracer.metadata import metadata_as_json
 from racer.errors import TrackError
-from racer.reward.reward_file import KEPT, RewardSource
-from racer.track.generator import PREFIX
+from racer.reward.reward_file import FILES_RECORD, RewardSource
+from racer.track.generator import GENERATED_PREFIX
 from racer.track.track_file import TrackFile
 from racer.training.config import RunConfig
 
-REWARD = "reward.py"
+REWARD_COPY = "reward.py"
 """A reward that needs no other file; one that does lies in the folder `reward` with them."""
 
 
-def copy_files(
+def copy_named_files(
     folder: Path, config: RunConfig, reward: RewardSource, beside: Mapping[str, Path]
 ) -> RunConfig:
     """Copy the reward, the tracks and the actions into a run's folder.
@@ -40,7 +40,7 @@ def copy_files(
         TrackError: A track is not there.
     """
     names: dict[str, str] = {}
-    for track in (*config.track, *config.judged):
+    for track in (*config.track, *config.evaluation_tracks):
         if track not in names:
             names[track] = _copy_track(folder, track, set(names.values()))
     described = metadata_as_json(
@@ -61,9 +61,9 @@ def copy_files(
 
 def _copy_track(folder: Path, track: str, taken: set[str]) -> str:
     """Copy a track's file, unless it ships with racer or is generated; return its new name."""
-    if track.startswith(PREFIX):
+    if track.startswith(GENERATED_PREFIX):
         return track
-    path = assets.find(track, "tracks", TrackError)
+    path = assets.find_file(track, "tracks", TrackError)
     if _ships(path):
         return path.stem
     number, name = 1, f"tracks/{path.name}"
@@ -76,21 +76,25 @@ def _copy_track(folder: Path, track: str, taken: set[str]) -> str:
 
 def _ships(path: Path) -> bool:
     """Whether a track is one of racer's own, and not one that somebody put beside them."""
-    is_there = path.resolve().parent == (assets.root() / "tracks").resolve()
-    return is_there and path.suffix == ".yaml" and read(path, TrackFile, TrackError).set is not None
+    is_there = path.resolve().parent == (assets.assets_root() / "tracks").resolve()
+    return (
+        is_there
+        and path.suffix == ".yaml"
+        and read_document(path, TrackFile, TrackError).set is not None
+    )
 
 
 def _copy_reward(folder: Path, reward: RewardSource, beside: Mapping[str, Path]) -> str:
     if not beside:
-        _write(folder / REWARD, reward.content)
-        return REWARD
+        _write(folder / REWARD_COPY, reward.content)
+        return REWARD_COPY
     # Siblings may be called as the run's own files are, so they get a folder to themselves.
     contents = {reward.path.name: reward.content}
     contents |= {name: path.read_bytes() for name, path in beside.items()}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     for name, content in contents.items():
         _write(folder / "reward" / name, content)
-    _write(folder / "reward" / KEPT, json.dumps(hashes, indent=2).encode())
+    _write(folder / "reward" / FILES_RECORD, json.dumps(hashes, indent=2).encode())
     return f"reward/{reward.path.name}"
 
 

@@ -15,15 +15,15 @@ import numpy as np
 from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import Entry, read_entry
 from racer.entries.signing import PrivateKey
-from racer.evaluation import LapResult, Policy, judge_entries, race_rules
-from racer.networks.quantize import quantize
+from racer.evaluation import LapResult, Policy, evaluate_entries, make_race_rules
+from racer.networks.quantize import quantize_graph
 from racer.sensors import Observations
-from racer.tables import Column, FittedTable
+from racer.tables import FittedTable, TableColumn
 from racer.training.config import RunConfig
-from racer.training.export import best_policy, package
+from racer.training.export import best_policy, package_policy
 
 
-class Measured(NamedTuple):
+class MeasuredEntry(NamedTuple):
     """What an entry came to.
 
     Attributes:
@@ -41,7 +41,7 @@ class Measured(NamedTuple):
 
 def export_int8(
     folder: Path, out: Path, name: str, key: PrivateKey | None = None
-) -> tuple[Measured, Measured]:
+) -> tuple[MeasuredEntry, MeasuredEntry]:
     """Write a run's best policy as an entry of 8-bit numbers; see `racer.networks.quantize`.
 
     The float32 policy drives the race of the run's evaluations on their first track, and what it
@@ -63,27 +63,29 @@ def export_int8(
     best = best_policy(folder)
     with TemporaryDirectory() as place:
         path = Path(place) / "float32.entry.zip"
-        package(best, path, name)
+        package_policy(best, path, name)
         before = read_entry(path)
     race_before, seen = _raced(before, best.config)
-    package(best._replace(graph=quantize(best.graph, seen)), out, name, key, quantization="int8")
+    package_policy(
+        best._replace(graph=quantize_graph(best.graph, seen)), out, name, key, quantization="int8"
+    )
     after = read_entry(out)
     race_after, _ = _raced(after, best.config)
     times = _answer_times([before, after], seen)
     return (
-        Measured("float32", before, times[0], race_before),
-        Measured("int8", after, times[1], race_after),
+        MeasuredEntry("float32", before, times[0], race_before),
+        MeasuredEntry("int8", after, times[1], race_after),
     )
 
 
-def table(measured: tuple[Measured, ...]) -> FittedTable:
+def int8_table(measured: tuple[MeasuredEntry, ...]) -> FittedTable:
     """Return a table for a person, with a row for each entry that was measured."""
     race = measured[0].result
     shown = FittedTable(
-        Column("policy", "left"),
-        Column("size", drop=2),
-        Column("answer", drop=1),
-        *(Column(heading) for heading in ("laps", "best lap", "all laps", "put back")),
+        TableColumn("policy", "left"),
+        TableColumn("size", drop=2),
+        TableColumn("answer", drop=1),
+        *(TableColumn(heading) for heading in ("laps", "best lap", "all laps", "put back")),
         title=f"{race.track} from a standing start",
     )
     for one in measured:
@@ -107,7 +109,7 @@ def _seconds(time_s: float | None) -> str:
 def _raced(entry: Entry, config: RunConfig) -> tuple[LapResult, list[Observations]]:
     """The race of a run's evaluations by an entry, and what it saw there."""
     exam, race = config.evaluation, config.race
-    rules = race_rules(exam.laps, race.off_track_penalty, exam.time_limit, like=race)
+    rules = make_race_rules(exam.laps, race.off_track_penalty, exam.time_limit, like=race)
     seen: list[Observations] = []
 
     @contextmanager
@@ -120,7 +122,9 @@ def _raced(entry: Entry, config: RunConfig) -> tuple[LapResult, list[Observation
 
         yield answer
 
-    (result,) = judge_entries([entry], config.judged[0], rules, config.seed, policy_of=watched)
+    (result,) = evaluate_entries(
+        [entry], config.evaluation_tracks[0], rules, config.seed, policy_of=watched
+    )
     return result, seen
 
 

@@ -17,21 +17,21 @@ import yaml
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from racer.assets.atomic import write_own
-from racer.assets.terminal import command
+from racer.assets.terminal import shell_command
 from racer.entries.interface import interface_of
 from racer.envs import RacerVectorEnv
 from racer.errors import RunError
 from racer.registration import ENV_IDS
-from racer.training.checkpoint_content import unpack
+from racer.training.checkpoint_content import unpack_checkpoint
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
-from racer.training.run_history import differences, flat
-from racer.training.train import learner
+from racer.training.run_history import config_differences, flatten_tree
+from racer.training.train import load_learner_of_run
 from racer.training.vec_env import CarsVecEnv
 
-Rewards = tuple[float, float, int]
+EpisodeRewards = tuple[float, float, int]
 """Mean and standard deviation of the episodes' rewards, and how many episodes."""
-FIGURES = {
+CARD_METRICS = {
     "laps_completed": "laps completed",
     "best_lap_s": "best lap [s]",
     "total_time_s": "time of all laps [s]",
@@ -40,7 +40,9 @@ FIGURES = {
 """The judge's figures that stand in the front matter, and what they are."""
 
 
-def write_card(folder: Path, out: Path | None = None, episodes: int = 10) -> tuple[Path, Rewards]:
+def write_card(
+    folder: Path, out: Path | None = None, episodes: int = 10
+) -> tuple[Path, EpisodeRewards]:
     """Write the model card of the run in `folder`, and say where it is and the mean reward.
 
     Args:
@@ -58,7 +60,7 @@ def write_card(folder: Path, out: Path | None = None, episodes: int = 10) -> tup
     if episodes < 1:
         raise RunError(f"--episodes {episodes}: the mean reward wants one or more")
     file = run.best().name
-    config, model = learner(run, file)
+    config, model = load_learner_of_run(run, file)
     env = CarsVecEnv(RacerVectorEnv(min(episodes, 32), **config.env))
     try:
         env.seed(config.seed)
@@ -66,10 +68,10 @@ def write_card(folder: Path, out: Path | None = None, episodes: int = 10) -> tup
     finally:
         env.close()
     rewards = float(mean), float(spread), episodes  # pyright: ignore[reportArgumentType]
-    versions = unpack(run.saved.read(file), file, model.device)["versions"]
+    versions = unpack_checkpoint(run.saved.read(file), file, model.device)["versions"]
     films = sorted((folder / "videos").glob("step-*.mp4"), key=lambda one: (len(one.name), one))
     film = os.path.relpath(films[-1], path.parent) if films else None
-    text = card(run, config, model.num_timesteps, rewards, versions, film)
+    text = model_card_text(run, config, model.num_timesteps, rewards, versions, film)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_own(path, _marked(text), _is_ours)
@@ -78,11 +80,11 @@ def write_card(folder: Path, out: Path | None = None, episodes: int = 10) -> tup
     return path, rewards
 
 
-def card(
+def model_card_text(
     run: Run,
     config: RunConfig,
     steps: int,
-    rewards: Rewards,
+    rewards: EpisodeRewards,
     versions: dict[str, str],
     film: str | None = None,
 ) -> str:
@@ -117,7 +119,9 @@ def card(
     )
 
 
-def front_matter(env: str, rewards: Rewards, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def front_matter(
+    env: str, rewards: EpisodeRewards, results: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     """Return a card's metadata, as Hugging Face's hub and its cards of Stable-Baselines3 have it.
 
     Args:
@@ -127,8 +131,8 @@ def front_matter(env: str, rewards: Rewards, results: Sequence[dict[str, Any]]) 
     """
     mean, spread, _ = rewards
     metrics = [[_metric("mean_reward", f"{mean:.2f} +/- {spread:.2f}", "mean_reward")]]
-    known = [{key: one[key] for key in FIGURES if one.get(key) is not None} for one in results]
-    metrics += [[_metric(key, one[key], FIGURES[key]) for key in one] for one in known]
+    known = [{key: one[key] for key in CARD_METRICS if one.get(key) is not None} for one in results]
+    metrics += [[_metric(key, one[key], CARD_METRICS[key]) for key in one] for one in known]
     tracks = [{}, *({"config": one["track"]} for one in results)]
     task = {"type": "reinforcement-learning", "name": "reinforcement-learning"}
     return {
@@ -184,7 +188,7 @@ def _interface(config: RunConfig) -> str:
     )
 
 
-def _results(results: Sequence[dict[str, Any]], rewards: Rewards) -> str:
+def _results(results: Sequence[dict[str, Any]], rewards: EpisodeRewards) -> str:
     mean, spread, episodes = rewards
     text = f"## Results\n\nMean reward: {mean:.2f} +/- {spread:.2f} over {episodes} episodes "
     text += "that start and end as in training.\n\n"
@@ -215,22 +219,25 @@ def _film(film: str | None) -> str:
 
 def _use(name: str) -> str:
     entry = f"{name}.entry.zip"
-    race = [command("export", ".", "--out", entry), command("race", entry, "--video", "race.mp4")]
+    race = [
+        shell_command("export", ".", "--out", entry),
+        shell_command("race", entry, "--video", "race.mp4"),
+    ]
     return (
         "## Use it\n\nIn this folder, race it:\n\n"
         f"{_fenced('sh', chr(10).join(race))}\n\n"
         "take it as a model of Stable-Baselines3, which predicts and learns on:\n\n"
         + _fenced("python", 'import racer\n\nmodel = racer.to_sb3(".")\nmodel.save("ppo.zip")')
         + "\n\nor train it again, which on one machine gives the same weights:\n\n"
-        + _fenced("sh", command("train", "config.yaml", "--run", "again"))
+        + _fenced("sh", shell_command("train", "config.yaml", "--run", "again"))
     )
 
 
 def _hyperparameters(run: Run, config: RunConfig) -> str:
-    whole = flat(run.written_config().model_dump(mode="json"))
+    whole = flatten_tree(run.written_config().model_dump(mode="json"))
     chosen = ("ppo.", "network.")
     keys = ["seed", "cars", "steps", *(key for key in whole if key.startswith(chosen))]
-    keys += [key for key in differences(run.written_config()) if key not in keys]
+    keys += [key for key in config_differences(run.written_config()) if key not in keys]
     rows = [[f"`{key}`", f"`{whole[key]}`"] for key in keys if whole.get(key) is not None]
     told = "`ppo.*` are named as in Stable-Baselines3; `config.yaml` has all the others."
     return f"## Hyperparameters\n\n{told}\n\n{_table(['field', 'value'], rows)}"

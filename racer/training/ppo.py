@@ -14,14 +14,14 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.errors import ConfigError
-from racer.networks.modules import ACTIVATIONS, DeterministicActor, embedder
-from racer.networks.network_config import OBSERVATION, Layers
+from racer.networks.modules import ACTIVATIONS, DeterministicActor, sensor_encoder
+from racer.networks.network_config import OBSERVATION_INPUT, NetworkLayers
 from racer.sensors import Observations
 from racer.training.config import RunConfig
-from racer.training.rollout_buffer import rollout_for
+from racer.training.rollout_buffer import rollout_buffer_class
 
 
-class SensorFeatures(BaseFeaturesExtractor):
+class SensorFeaturesExtractor(BaseFeaturesExtractor):
     """Observations of one sensor, or a dict of several, to features (n, k).
 
     Frames come in [0, 1], (n, C, H, W), and go through the convolutions in channels-last memory.
@@ -30,16 +30,20 @@ class SensorFeatures(BaseFeaturesExtractor):
         parts: The layers for each sensor, by the name of an exported graph's input.
     """
 
-    def __init__(self, observation_space: spaces.Space, layers: Layers) -> None:
+    def __init__(self, observation_space: spaces.Space, layers: NetworkLayers) -> None:
         several = isinstance(observation_space, spaces.Dict)
-        boxes = observation_space.spaces if several else {OBSERVATION: observation_space}
-        built = {name: embedder(tuple(box.shape or ()), layers) for name, box in boxes.items()}
+        boxes = observation_space.spaces if several else {OBSERVATION_INPUT: observation_space}
+        built = {
+            name: sensor_encoder(tuple(box.shape or ()), layers) for name, box in boxes.items()
+        }
         super().__init__(observation_space, sum(width for _, width in built.values()))
         self.parts = torch.nn.ModuleDict({name: part for name, (part, _) in built.items()})
 
     def forward(self, observations: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
         """Features of all sensors side by side."""
-        given = observations if isinstance(observations, dict) else {OBSERVATION: observations}
+        given = (
+            observations if isinstance(observations, dict) else {OBSERVATION_INPUT: observations}
+        )
         seen = [part(_laid_out(given[name])) for name, part in self.parts.items()]
         return torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
 
@@ -85,7 +89,7 @@ def pick_device(name: str) -> str:
     return name
 
 
-def build(config: RunConfig, env: VecEnv) -> PPO:
+def build_ppo(config: RunConfig, env: VecEnv) -> PPO:
     """A learner with fresh weights from the config's seed."""
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
     ppo = config.ppo
@@ -97,7 +101,7 @@ def build(config: RunConfig, env: VecEnv) -> PPO:
         "net_arch": {"pi": hidden, "vf": hidden},
         "activation_fn": ACTIVATIONS[layers.activation],
         "log_std_init": ppo.log_std_init,
-        "features_extractor_class": SensorFeatures,
+        "features_extractor_class": SensorFeaturesExtractor,
         "features_extractor_kwargs": {"layers": layers},
     }
     kind = ActorCriticPolicy
@@ -117,7 +121,7 @@ def build(config: RunConfig, env: VecEnv) -> PPO:
             ent_coef=ppo.ent_coef,
             vf_coef=ppo.vf_coef,
             max_grad_norm=ppo.max_grad_norm,
-            rollout_buffer_class=rollout_for(env.observation_space),
+            rollout_buffer_class=rollout_buffer_class(env.observation_space),
             policy_kwargs=policy,
             seed=config.seed,
             device=pick_device(config.device),
@@ -129,11 +133,11 @@ def build(config: RunConfig, env: VecEnv) -> PPO:
     return model
 
 
-def actor(config: RunConfig, model: PPO) -> DeterministicActor:
+def deterministic_actor(config: RunConfig, model: PPO) -> DeterministicActor:
     """The learner's policy without its noise and its critic, sharing its weights."""
     policy = model.policy
     features = policy.features_extractor
-    assert isinstance(features, SensorFeatures)
+    assert isinstance(features, SensorFeaturesExtractor)
     return DeterministicActor(
         dict(features.parts.items()),
         policy.mlp_extractor.policy_net,
@@ -151,6 +155,6 @@ class TorchPolicy:
     @torch.inference_mode()
     def __call__(self, observation: Observations) -> np.ndarray:
         """Actions (1, ...) for observations (1, ...), or a dict of them by the sensors' names."""
-        given = observation if isinstance(observation, dict) else {OBSERVATION: observation}
+        given = observation if isinstance(observation, dict) else {OBSERVATION_INPUT: observation}
         seen = [torch.as_tensor(given[name], device=self._device) for name in self._actor.names]
         return self._actor(*seen).cpu().numpy()

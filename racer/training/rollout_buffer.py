@@ -12,7 +12,7 @@ from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
 
-class DeviceRollout(RolloutBuffer):
+class DeviceRolloutBuffer(RolloutBuffer):
     """Stable-Baselines3's rollout buffer, its minibatches gathered on the device that learns.
 
     A rollout crosses once an update, frames as uint8, from pinned memory where the device is a
@@ -56,10 +56,10 @@ class DeviceRollout(RolloutBuffer):
         }
 
 
-class DeviceDictRollout(DeviceRollout, DictRolloutBuffer):
+class DeviceDictRolloutBuffer(DeviceRolloutBuffer, DictRolloutBuffer):
     """The same for observations of several sensors."""
 
 
-def rollout_for(space: spaces.Space) -> type[RolloutBuffer]:
+def rollout_buffer_class(space: spaces.Space) -> type[RolloutBuffer]:
     """The buffer for observations of a space."""
-    return DeviceDictRollout if isinstance(space, spaces.Dict) else DeviceRollout
+    return DeviceDictRolloutBuffer if isinstance(space, spaces.Dict) else DeviceRolloutBuffer

@@ -19,14 +19,14 @@ import numpy as np
 import yaml
 
 from racer.assets.atomic import write_atomically
-from racer.assets.document import parse, read, validate
-from racer.assets.notebook import Video, card
-from racer.entries.package import LABEL, is_label
+from racer.assets.document import parse_yaml, read_document, validate_document
+from racer.assets.notebook import Video, html_card
+from racer.entries.package import LABEL_RULE, is_label
 from racer.errors import RacerError, RunError
 from racer.reward.reward_file import RewardSource
 from racer.training.checkpoints import Checkpoints
 from racer.training.config import RunConfig
-from racer.training.file_copies import REWARD, copy_files
+from racer.training.file_copies import REWARD_COPY, copy_named_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,10 +56,10 @@ class Run:
 
     def _repr_html_(self) -> str | None:
         from racer.rendering import svg
-        from racer.training.run_history import curve, summary
+        from racer.training.run_history import summarize_run, training_curve
 
         try:
-            told, episodes = summary(self), self.records("episodes")
+            told, episodes = summarize_run(self), self.records("episodes")
         except RacerError:  # The folder may be gone: then a notebook shows the text.
             return None
         rows = {
@@ -73,10 +73,12 @@ class Run:
             "x limit": "-" if told["x_limit"] is None else f"{told['x_limit']:.2f}",
         }
         if not episodes:
-            return card(str(self.folder), rows)
-        means = curve(episodes)
+            return html_card(str(self.folder), rows)
+        means = training_curve(episodes)
         lines = {name: (means["steps"], means[name]) for name in ("progress", "laps")}
-        return card(str(self.folder), rows, svg.lines(lines, "control steps", "percent", 100.0))
+        return html_card(
+            str(self.folder), rows, svg.lines(lines, "control steps", "percent", 100.0)
+        )
 
     def plot(self) -> Figure:
         """Return the learning curve, which a notebook shows: reward and progress over the steps.
@@ -84,8 +86,8 @@ class Run:
         Raises:
             RunError: The run holds no episode and no evaluation yet.
         """
-        from racer.rendering.line_plots import learning_curve
-        from racer.training.run_history import curve
+        from racer.rendering.line_plots import plot_learning_curve
+        from racer.training.run_history import training_curve
 
         episodes, evaluations = self.records("episodes"), self.records("evaluations")
         if not episodes and not evaluations:
@@ -93,7 +95,9 @@ class Run:
         judged = np.array(
             [[one["steps"], 100.0 * one["laps_completed"] / one["laps"]] for one in evaluations]
         )
-        return learning_curve(curve(episodes), judged.reshape(-1, 2), self.folder.name)
+        return plot_learning_curve(
+            training_curve(episodes), judged.reshape(-1, 2), self.folder.name
+        )
 
     def video(self) -> Video:
         """Return the newest film of an evaluation, which a notebook plays.
@@ -133,7 +137,7 @@ class Run:
         try:
             run = cls(_claim_named(folder) if folder is not None else _claim_new(name))
             run.checkpoints.mkdir()
-            kept = copy_files(run.folder, config, reward, beside)
+            kept = copy_named_files(run.folder, config, reward, beside)
             text = yaml.safe_dump(kept.model_dump(mode="json"), sort_keys=False)
             run._tell({"config": name, "reward": config.reward, "began": _now()})
             write_atomically(run.folder / "config.yaml", text.encode())
@@ -162,17 +166,17 @@ class Run:
 
     def config(self) -> RunConfig:
         """The resolved config that the run was started with; its files are the run's own copies."""
-        config = read(self.folder / "config.yaml", RunConfig, RunError)
+        config = read_document(self.folder / "config.yaml", RunConfig, RunError)
         # Older runs kept the reward but named the file that it was copied from.
-        if (own := self.folder / REWARD).is_file():
+        if (own := self.folder / REWARD_COPY).is_file():
             config = config.model_copy(update={"reward": str(own)})
         return config
 
     def written_config(self) -> RunConfig:
         """The config as `config.yaml` has it, with paths relative to the run's folder."""
         path = self.folder / "config.yaml"
-        tree, lines = parse(path, RunError)
-        return validate(tree, RunConfig, str(path), lines, RunError)
+        tree, lines = parse_yaml(path, RunError)
+        return validate_document(tree, RunConfig, str(path), lines, RunError)
 
     @property
     def saved(self) -> Checkpoints:
@@ -326,7 +330,8 @@ def refuse_taken(folder: Path) -> None:
         )
     if not is_label(whole.name):
         raise RunError(
-            f"--run {folder}: its entry will be called {whole.name!r}, and wanted are {LABEL}; "
+            f"--run {folder}: its entry will be called {whole.name!r}, and wanted are "
+            f"{LABEL_RULE}; "
             "choose another name"
         )
     if (folder / "config.yaml").is_file() and (folder / "run.json").is_file():

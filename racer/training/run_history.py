@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from racer.errors import RacerError, RunError
-from racer.tables import Column, FittedTable
+from racer.tables import FittedTable, TableColumn
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 
-POINTS = 60
+CURVE_POINTS = 60
 """Of a curve over training."""
 
 
 def runs_in(folder: Path) -> list[dict[str, Any]]:
-    """A `summary` of each run in a folder, the oldest first.
+    """A `summarize_run` of each run in a folder, the oldest first.
 
     One that cannot be read has the `state` "unreadable", and `error`.
 
@@ -29,13 +29,13 @@ def runs_in(folder: Path) -> list[dict[str, Any]]:
     found = []
     for path in sorted(one.parent for one in folder.glob("*/config.yaml")):
         try:
-            found.append(summary(Run.open(path)))
+            found.append(summarize_run(Run.open(path)))
         except RacerError as problem:
             found.append({"run": str(path), "state": "unreadable", "error": str(problem)})
     return sorted(found, key=lambda one: one.get("began") or "")
 
 
-def summary(run: Run) -> dict[str, Any]:
+def summarize_run(run: Run) -> dict[str, Any]:
     """A run in a few figures.
 
     Returns:
@@ -69,13 +69,13 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
-def details(run: Run) -> dict[str, Any]:
-    """A run's `summary`, and what else is on record.
+def run_details(run: Run) -> dict[str, Any]:
+    """A run's `summarize_run`, and what else is on record.
 
     Returns:
-        The summary, with `differences`, the config's fields that are not the defaults by their
-        dotted names; `checkpoints`, each with `file`, `steps`, `is_whole`, `is_best` and
-        `sha256`; and `evaluations`, as the judge's results with `steps`.
+        The summary, with `config_differences`, the config's fields that are not the defaults by
+        their dotted names; `checkpoints`, each with `file`, `steps`, `is_whole`, `is_best` and
+        `sha256`; and `evaluations_table`, as the judge's results with `steps`.
 
     Raises:
         RacerError: A file of it cannot be read.
@@ -92,14 +92,14 @@ def details(run: Run) -> dict[str, Any]:
         for one in run.saved.known()
     ]
     return {
-        **summary(run),
-        "differences": differences(_asked(run)),
+        **summarize_run(run),
+        "differences": config_differences(_asked(run)),
         "checkpoints": checkpoints,
         "evaluations": run.records("evaluations"),
     }
 
 
-def curve(episodes: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+def training_curve(episodes: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Means over training, each of an equal number of episodes in a row.
 
     Args:
@@ -107,10 +107,12 @@ def curve(episodes: list[dict[str, Any]]) -> dict[str, np.ndarray]:
 
     Returns:
         `steps`, `progress` [percent], `laps`, the share that completed a lap [percent], and
-        `reward`, each (k,) with k up to `POINTS`.
+        `reward`, each (k,) with k up to `CURVE_POINTS`.
     """
     order = np.argsort([one["steps"] for one in episodes], kind="stable")
-    groups = [part for part in np.array_split(order, min(POINTS, max(len(order), 1))) if len(part)]
+    groups = [
+        part for part in np.array_split(order, min(CURVE_POINTS, max(len(order), 1))) if len(part)
+    ]
     columns = {
         "steps": [one["steps"] for one in episodes],
         "progress": [one["progress"] for one in episodes],
@@ -129,30 +131,30 @@ def _asked(run: Run) -> RunConfig:
     return config.model_copy(update={"reward": asked}) if asked else config
 
 
-def differences(config: RunConfig) -> dict[str, Any]:
+def config_differences(config: RunConfig) -> dict[str, Any]:
     """The fields that are not the defaults, by their dotted names."""
-    mine, usual = (flat(one.model_dump(mode="json")) for one in (config, RunConfig()))
+    mine, usual = (flatten_tree(one.model_dump(mode="json")) for one in (config, RunConfig()))
     return {key: value for key, value in mine.items() if key not in usual or usual[key] != value}
 
 
-def flat(tree: Any, at: str = "") -> dict[str, Any]:
+def flatten_tree(tree: Any, at: str = "") -> dict[str, Any]:
     """The values of a tree of dicts by their dotted names."""
     if isinstance(tree, dict):
-        parts = [flat(value, f"{at}.{key}" if at else key) for key, value in tree.items()]
+        parts = [flatten_tree(value, f"{at}.{key}" if at else key) for key, value in tree.items()]
         return {key: value for part in parts for key, value in part.items()}
     return {at: tree}
 
 
-def table(runs: list[dict[str, Any]]) -> FittedTable:
+def runs_table(runs: list[dict[str, Any]]) -> FittedTable:
     """Runs as rows."""
     drawn = FittedTable(
-        Column("run", "left", least=20, wraps=True),
-        Column("config", "left", least=10, drop=3),
-        Column("state", "left", drop=1),
-        Column("steps", drop=4),
-        Column("laps", drop=2),
-        Column("best lap [s]"),
-        Column("x limit", drop=5),
+        TableColumn("run", "left", least=20, wraps=True),
+        TableColumn("config", "left", least=10, drop=3),
+        TableColumn("state", "left", drop=1),
+        TableColumn("steps", drop=4),
+        TableColumn("laps", drop=2),
+        TableColumn("best lap [s]"),
+        TableColumn("x limit", drop=5),
     )
     for one in runs:
         again = ", resumable" if one.get("is_resumable") else ""
@@ -169,16 +171,16 @@ def table(runs: list[dict[str, Any]]) -> FittedTable:
     return drawn
 
 
-def evaluations(one: dict[str, Any]) -> FittedTable:
-    """The evaluations of a run's `details` as rows, with their checkpoints."""
+def evaluations_table(one: dict[str, Any]) -> FittedTable:
+    """The evaluations of a run's `run_details` as rows, with their checkpoints."""
     drawn = FittedTable(
-        Column("steps"),
-        Column("laps", drop=2),
-        Column("best lap [s]", drop=1),
-        Column("total [s]", drop=4),
-        Column("x limit", drop=3),
-        Column("put back", drop=5),
-        Column("checkpoint", "left", drop=1),
+        TableColumn("steps"),
+        TableColumn("laps", drop=2),
+        TableColumn("best lap [s]", drop=1),
+        TableColumn("total [s]", drop=4),
+        TableColumn("x limit", drop=3),
+        TableColumn("put back", drop=5),
+        TableColumn("checkpoint", "left", drop=1),
     )
     files = {saved["steps"]: saved for saved in one["checkpoints"]}
     for found in one["evaluations"]:

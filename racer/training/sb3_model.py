@@ -12,11 +12,11 @@ from stable_baselines3.common.torch_layers import NatureCNN
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.errors import RunError
-from racer.networks.network_config import PRESETS, Layers
+from racer.networks.network_config import NETWORK_PRESETS, NetworkLayers
 from racer.training.run_dir import Run
-from racer.training.train import learner
+from racer.training.train import load_learner_of_run
 
-OURS = ("features_extractor_class", "features_extractor_kwargs")
+RACER_POLICY_KWARGS = ("features_extractor_class", "features_extractor_kwargs")
 
 
 def as_ppo(run: Run, steps: int | None = None, env: VecEnv | None = None) -> PPO:
@@ -34,12 +34,16 @@ def as_ppo(run: Run, steps: int | None = None, env: VecEnv | None = None) -> PPO
         RunError: There is no such checkpoint, or it does not fit the run.
         ValueError: `env` has other spaces than the run's.
     """
-    config, model = learner(run, _file(run, steps))
+    config, model = load_learner_of_run(run, _file(run, steps))
     model.n_steps, model.batch_size = config.ppo.n_steps, config.ppo.batch_size
     model.rollout_buffer_class = None
     plain = _plain(model.observation_space, config.network.layers)
     if plain is not None:
-        usual = {name: value for name, value in model.policy_kwargs.items() if name not in OURS}
+        usual = {
+            name: value
+            for name, value in model.policy_kwargs.items()
+            if name not in RACER_POLICY_KWARGS
+        }
         _rebuild(model, usual | plain)
     saved = io.BytesIO()
     model.save(saved)
@@ -58,7 +62,7 @@ def _file(run: Run, steps: int | None) -> str:
     return kept[steps]
 
 
-def _plain(space: spaces.Space, layers: Layers) -> dict[str, Any] | None:
+def _plain(space: spaces.Space, layers: NetworkLayers) -> dict[str, Any] | None:
     """The keywords that build the same network without a class of racer's; None: none do.
 
     Stable-Baselines3 has what stands before the heads of a policy in two cases: numbers that go
@@ -69,7 +73,10 @@ def _plain(space: spaces.Space, layers: Layers) -> dict[str, Any] | None:
     if len(space.shape) == 1:
         return None if layers.vectors or layers.standardise else {}
     own = layers.filters, layers.activation, layers.normalise, layers.dropout
-    if own == (PRESETS["shallow"].filters, "relu", False, 0.0) and len(layers.features) == 1:
+    if (
+        own == (NETWORK_PRESETS["shallow"].filters, "relu", False, 0.0)
+        and len(layers.features) == 1
+    ):
         width = {"features_dim": layers.features[0]}
         return {"features_extractor_class": NatureCNN, "features_extractor_kwargs": width}
     return None

@@ -10,14 +10,14 @@ import numpy as np
 from gymnasium import spaces
 
 from racer.errors import RunError
-from racer.networks.network_config import OBSERVATION
+from racer.networks.network_config import OBSERVATION_INPUT
 from racer.sensors import Observations
 
-ALIGNED = 64
+CACHE_LINE_BYTES = 64
 """Each array begins at a multiple of so many bytes, a line of cache."""
 
 
-class Field(NamedTuple):
+class ArrayField(NamedTuple):
     """Where one array lies."""
 
     offset: int
@@ -25,14 +25,14 @@ class Field(NamedTuple):
     dtype: str
 
 
-class Layout(NamedTuple):
+class MemoryLayout(NamedTuple):
     """Where each array lies in a block, by its name, and how large the block is."""
 
-    fields: dict[str, Field]
+    fields: dict[str, ArrayField]
     size: int
 
 
-class Scene(NamedTuple):
+class SharedArrays(NamedTuple):
     """Arrays (n, ...) of n cars."""
 
     seen: Observations
@@ -45,9 +45,11 @@ class Scene(NamedTuple):
     truncated: np.ndarray
 
 
-def layout(space: spaces.Space, action_space: spaces.Space, n: int) -> Layout:
+def memory_layout(space: spaces.Space, action_space: spaces.Space, n: int) -> MemoryLayout:
     """Room for n cars of a single car's observation and action spaces."""
-    boxes: Mapping[str, Any] = space if isinstance(space, spaces.Dict) else {OBSERVATION: space}
+    boxes: Mapping[str, Any] = (
+        space if isinstance(space, spaces.Dict) else {OBSERVATION_INPUT: space}
+    )
     wanted: dict[str, tuple[tuple[int, ...], Any]] = {
         "actions": ((n, *(action_space.shape or ())), action_space.dtype),
         "rewards": ((n,), np.dtype(np.float32)),
@@ -59,13 +61,13 @@ def layout(space: spaces.Space, action_space: spaces.Space, n: int) -> Layout:
             wanted[f"{when}/{name}"] = ((n, *(box.shape or ())), box.dtype)
     fields, offset = {}, 0
     for name, (shape, dtype) in wanted.items():
-        fields[name] = Field(offset, shape, np.dtype(dtype).str)
+        fields[name] = ArrayField(offset, shape, np.dtype(dtype).str)
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        offset += -(-size // ALIGNED) * ALIGNED
-    return Layout(fields, offset)
+        offset += -(-size // CACHE_LINE_BYTES) * CACHE_LINE_BYTES
+    return MemoryLayout(fields, offset)
 
 
-def block(layout: Layout, context: Any) -> ctypes.Array:
+def shared_block(layout: MemoryLayout, context: Any) -> ctypes.Array:
     """Zeroed memory for a layout, which goes when its last process does.
 
     Args:
@@ -84,7 +86,7 @@ def block(layout: Layout, context: Any) -> ctypes.Array:
         ) from problem
 
 
-def scene(layout: Layout, block: ctypes.Array, first: int, last: int) -> Scene:
+def shared_arrays(layout: MemoryLayout, block: ctypes.Array, first: int, last: int) -> SharedArrays:
     """The rows of cars `first` to before `last` in a block; whoever writes there, all see."""
     whole = np.frombuffer(memoryview(block), np.uint8)
     rows = {}
@@ -92,10 +94,10 @@ def scene(layout: Layout, block: ctypes.Array, first: int, last: int) -> Scene:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         rows[name] = whole[offset : offset + size].view(dtype).reshape(shape)[first:last]
     plain = {name: values for name, values in rows.items() if "/" not in name}
-    return Scene(seen=_sensors(rows, "seen"), last=_sensors(rows, "last"), **plain)
+    return SharedArrays(seen=_sensors(rows, "seen"), last=_sensors(rows, "last"), **plain)
 
 
-def put(values: Observations, into: Observations) -> None:
+def copy_into(values: Observations, into: Observations) -> None:
     """Copy observations into arrays of the same shapes."""
     if isinstance(values, dict) and isinstance(into, dict):
         for name, rows in into.items():
@@ -106,4 +108,4 @@ def put(values: Observations, into: Observations) -> None:
 
 def _sensors(rows: dict[str, np.ndarray], when: str) -> Observations:
     found = {name.partition("/")[2]: rows[name] for name in rows if name.startswith(f"{when}/")}
-    return found.get(OBSERVATION, found)
+    return found.get(OBSERVATION_INPUT, found)

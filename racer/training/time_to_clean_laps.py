@@ -13,14 +13,14 @@ from typing import Any
 from rich.console import Console
 
 from racer.envs import RacerVectorEnv
-from racer.tables import Column, FittedTable
+from racer.tables import FittedTable, TableColumn
 from racer.training.callbacks import Evaluation
 from racer.training.config import RunConfig
-from racer.training.train import train
+from racer.training.train import run_training
 from racer.training.vec_env import CarsVecEnv
 from racer.training.watch import Watch
 
-SHARES = ("physics", "sensors", "reward", "policy", "learning", "evaluation", "other")
+TIME_SHARES = ("physics", "sensors", "reward", "policy", "learning", "evaluation", "other")
 
 
 def time_to_clean_laps(config: RunConfig, seed: int) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def time_to_clean_laps(config: RunConfig, seed: int) -> dict[str, Any]:
     Returns:
         `first_lap_s` and `laps_s`: seconds from the call until an evaluation completed a lap, and
         all its laps, without being put back once; None where none did. `steps` and `seconds` until
-        the end, and a share of them for each of `SHARES`: `policy` is the forward pass with the
-        rollout's bookkeeping, `other` what comes before the first step and after the last.
+        the end, and a share of them for each of `TIME_SHARES`: `policy` is the forward pass with
+        the rollout's bookkeeping, `other` what comes before the first step and after the last.
     """
     began = time.perf_counter()
     seen: dict[str, Any] = {"seed": seed, "first_lap_s": None, "laps_s": None}
@@ -49,7 +49,9 @@ def time_to_clean_laps(config: RunConfig, seed: int) -> dict[str, Any]:
 
     alone = config.model_copy(update={"seed": seed, "workers": 1})
     with tempfile.TemporaryDirectory() as folder:
-        watch = train(alone, Path(folder) / "run", Console(file=io.StringIO()), callback=judged)
+        watch = run_training(
+            alone, Path(folder) / "run", Console(file=io.StringIO()), callback=judged
+        )
     spent = seen["laps_s"] or time.perf_counter() - began
     return seen | {"steps": watch.judged_steps, **_shares(watch, spent)}
 
@@ -65,11 +67,11 @@ def _shares(watch: Watch, seconds: float) -> dict[str, Any]:
         "evaluation": spent["evaluation"],
     }
     parts["other"] = seconds - sum(parts.values())
-    shares = {name: parts[name] / seconds for name in SHARES}
+    shares = {name: parts[name] / seconds for name in TIME_SHARES}
     return {"seconds": seconds, "shares": shares}
 
 
-def bench(config: RunConfig, seeds: Sequence[int]) -> dict[str, Any]:
+def time_all_seeds(config: RunConfig, seeds: Sequence[int]) -> dict[str, Any]:
     """`time_to_clean_laps` for each seed as `runs`, and `median` and `worst` of their times.
 
     A time that a run never reached counts as infinite, given as None.
@@ -85,25 +87,25 @@ def bench(config: RunConfig, seeds: Sequence[int]) -> dict[str, Any]:
     return together
 
 
-def table(figures: dict[str, Any], laps: int) -> FittedTable:
+def time_to_clean_laps_table(figures: dict[str, Any], laps: int) -> FittedTable:
     """The figures for a person."""
     title = f"seconds until an evaluation of {laps} laps saw clean ones"
     short = {"learning": "learn", "evaluation": "judge"}
     shown = FittedTable(
-        Column("seed"),
-        Column("one lap", drop=1),
-        Column(f"{laps} laps"),
-        Column("steps", drop=2),
-        *(Column(short.get(name, name), drop=3) for name in SHARES),
+        TableColumn("seed"),
+        TableColumn("one lap", drop=1),
+        TableColumn(f"{laps} laps"),
+        TableColumn("steps", drop=2),
+        *(TableColumn(short.get(name, name), drop=3) for name in TIME_SHARES),
         title=title,
     )
     for run in figures["runs"]:
         times = (_seconds(run[key]) for key in ("first_lap_s", "laps_s"))
-        shares = (f"{run['shares'][name]:.0%}" for name in SHARES)
+        shares = (f"{run['shares'][name]:.0%}" for name in TIME_SHARES)
         shown.add_row(str(run["seed"]), *times, f"{run['steps'] / 1000:.0f}k", *shares)
     for name in ("median", "worst"):
         times = (_seconds(figures[name][key]) for key in ("first_lap_s", "laps_s"))
-        shown.add_row(name, *times, *[""] * (1 + len(SHARES)), style="bold")
+        shown.add_row(name, *times, *[""] * (1 + len(TIME_SHARES)), style="bold")
     return shown
 
 

@@ -16,37 +16,37 @@ from stable_baselines3.common.logger import TensorBoardOutputFormat, configure
 from tensorboard.compat.proto import event_pb2
 
 from racer.assets import terminal
-from racer.deepracer.training_log import TrainingTrace
+from racer.deepracer.training_log import DeepRacerTrainingLog
 from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RunError
 from racer.networks.modules import DeterministicActor
 from racer.reward.neighbour_files import files_beside
 from racer.reward.reward_file import RewardSource
-from racer.reward_check.param_cases import Case, states
+from racer.reward_check.param_cases import ParamCase, case_params
 from racer.track import load_track
 from racer.training.callbacks import Callback, sorted_callbacks
 from racer.training.checkpoint_content import (
     chunk_seed,
     differing_versions,
-    put_in,
-    unpack,
-    wind_back,
+    load_learner,
+    restore_rng,
+    unpack_checkpoint,
 )
 from racer.training.config import RunConfig
-from racer.training.ppo import actor, build
+from racer.training.ppo import build_ppo, deterministic_actor
 from racer.training.run_dir import Run, refuse_taken
 from racer.training.training_log import refuse_unwritable
 from racer.training.vec_env import CarsVecEnv
 from racer.training.watch import Watch
-from racer.training.workers import STOPPING, Workers, worker_count
+from racer.training.workers import STOP_SIGNALS, WorkerPool, worker_count
 
 State = dict[str, Any]
 
-TRIED = 8
+TRIED_STATES = 8
 """States in which a reward is called to see which files it opens."""
 
 
-def train(
+def run_training(
     config: RunConfig,
     folder: Path | None = None,
     console: Console | None = None,
@@ -59,11 +59,12 @@ def train(
 
     With `deepracer_logs` the folder `deepracer` in it holds what that world's tools read; see
     `racer.deepracer.sim_trace`. `name` is what the config is called, `callback` as in
-    `racer.train`. A line an evaluation is added to `log.txt` in the folder and to the file `log`, and printed
-    where the console is no terminal.
+    `racer.train`. A line an evaluation is added to `log.txt` in the folder and to the file `log`,
+    and printed where the console is no terminal.
 
     SIGINT, SIGTERM and SIGHUP end the run at its next step, saved; a second SIGINT or SIGTERM ends
-    it at once. An error, too, leaves a checkpoint of what was learnt. `resume` goes on with it.
+    it at once. An error, too, leaves a checkpoint of what was learnt. `resume_training` goes on
+    with it.
 
     Returns:
         The watch, with `best` (the best evaluation) and `stop` (True where it was cut short).
@@ -81,10 +82,10 @@ def train(
     try:
         beside = files_beside(reward, lambda: _try_out(reward, config))
         env.seed(config.seed)
-        model = build(config, env)
+        model = build_ppo(config, env)
         run = Run.create(folder, config, reward, beside, name)
         trace = _log(run.folder, config, env, 0) if deepracer_logs else None
-        watch = Watch(config, run, reward, console or terminal.console(), trace, log)
+        watch = Watch(config, run, reward, console or terminal.make_console(), trace, log)
         watch.callbacks = functions
         with run.locked():
             _learn(run, watch, model, None, theirs)
@@ -93,7 +94,7 @@ def train(
         env.close()
 
 
-def resume(
+def resume_training(
     folder: Path,
     console: Console | None = None,
     minutes: float | None = None,
@@ -110,13 +111,13 @@ def resume(
         folder: The run's folder.
         console: Where its progress is shown.
         minutes: The run's `minutes` from now on, over all its parts.
-        deepracer_logs: See `train`; they lie in `deepracer-<steps>`.
-        log: See `train`.
+        deepracer_logs: See `run_training`; they lie in `deepracer-<steps>`.
+        log: See `run_training`.
 
     Raises:
         RunError: There is no run, it is finished, it trains already, or cannot be read.
     """
-    run, shown = Run.open(folder), console or terminal.console()
+    run, shown = Run.open(folder), console or terminal.make_console()
     config = run.config()
     if minutes is not None:
         config = config.model_copy(update={"minutes": minutes})
@@ -126,12 +127,12 @@ def resume(
         reward = RewardSource.find(config.reward or "")
         env = _cars(config, deepracer_logs)
         try:
-            model = build(config, env)
+            model = build_ppo(config, env)
             env.seed(chunk_seed(config.seed, held[0].steps if held else 0))
-            state = unpack(held[1], source, model.device) if held else None
+            state = unpack_checkpoint(held[1], source, model.device) if held else None
             if state:
                 _say(shown, run, config, state)
-                put_in(model, state, source)
+                load_learner(model, state, source)
             trace = _log(folder, config, env, model.num_timesteps) if deepracer_logs else None
             watch = Watch(config, run, reward, shown, trace, log)
             _learn(run, watch, model, state)
@@ -142,10 +143,10 @@ def resume(
 
 def _try_out(reward: RewardSource, config: RunConfig) -> None:
     """Call a reward in a few states of its first track, to see which files it opens."""
-    case = Case(load_track(config.track[0]), False, config.race.kind)
+    case = ParamCase(load_track(config.track[0]), False, config.race.kind)
     with reward.watched():
         function = reward.functions(1)[0]
-        for params in states(case)[:TRIED]:
+        for params in case_params(case)[:TRIED_STATES]:
             reward.call(function, params)
 
 
@@ -164,12 +165,12 @@ def _cars(config: RunConfig, is_logged: bool) -> CarsVecEnv:
     gamma = config.ppo.gamma if config.ppo.scale_rewards else None
     if count == 1:
         return CarsVecEnv(RacerVectorEnv(config.cars, **fields), gamma)
-    return CarsVecEnv(Workers(config.cars, count, fields), gamma)
+    return CarsVecEnv(WorkerPool(config.cars, count, fields), gamma)
 
 
-def _log(folder: Path, config: RunConfig, env: CarsVecEnv, steps: int) -> TrainingTrace:
+def _log(folder: Path, config: RunConfig, env: CarsVecEnv, steps: int) -> DeepRacerTrainingLog:
     assert isinstance(env.cars, RacerVectorEnv)
-    trace = TrainingTrace(folder, config, env.cars, steps)
+    trace = DeepRacerTrainingLog(folder, config, env.cars, steps)
     env.log_to(trace.add)
     return trace
 
@@ -214,7 +215,7 @@ def _learn(
             if state:
                 _purge_events(model, steps)
                 watch.go_on(progress)
-                wind_back(state)
+                restore_rng(state)
             with _signals_stop(watch):
                 try:
                     # These are the steps to come: SB3 adds those that are done.
@@ -233,7 +234,7 @@ def _learn(
             raise
         raise RunError(
             f"{run.folder}: cannot be written: {problem}; the checkpoints before are untouched: "
-            f"make room, then `{terminal.command('train', '--resume', run.folder)}`"
+            f"make room, then `{terminal.shell_command('train', '--resume', run.folder)}`"
         ) from problem
 
 
@@ -265,7 +266,7 @@ def _signals_stop(watch: Watch) -> Iterator[None]:
             again = signal.SIG_IGN if one == signal.SIGHUP else signal.SIG_DFL
             signal.signal(one, again)
 
-    before = {one: signal.getsignal(one) for one in STOPPING}
+    before = {one: signal.getsignal(one) for one in STOP_SIGNALS}
     if before[signal.SIGHUP] == signal.SIG_IGN:
         del before[signal.SIGHUP]  # As under nohup.
     try:
@@ -282,11 +283,11 @@ def _signals_stop(watch: Watch) -> Iterator[None]:
 
 def trained_actor(run: Run) -> tuple[RunConfig, DeterministicActor, int]:
     """The config of a run, its best policy, and the steps that it took."""
-    config, model = learner(run, run.best().name)
-    return config, actor(config, model), model.num_timesteps
+    config, model = load_learner_of_run(run, run.best().name)
+    return config, deterministic_actor(config, model), model.num_timesteps
 
 
-def learner(run: Run, file: str) -> tuple[RunConfig, PPO]:
+def load_learner_of_run(run: Run, file: str) -> tuple[RunConfig, PPO]:
     """The config of a run, and its learner on the CPU as the checkpoint `file` holds it.
 
     It has the weights, the optimiser and the counts of the run, and a rollout of two steps. Its
@@ -301,9 +302,9 @@ def learner(run: Run, file: str) -> tuple[RunConfig, PPO]:
     ppo = config.ppo.model_copy(update={"n_steps": 2, "batch_size": 2})
     small = config.model_copy(update={"device": "cpu", "ppo": ppo})
     try:
-        model = build(small, env)
+        model = build_ppo(small, env)
         source = str(run.checkpoints / file)
-        put_in(model, unpack(run.saved.read(file), source, model.device), source)
+        load_learner(model, unpack_checkpoint(run.saved.read(file), source, model.device), source)
         return config, model
     finally:
         env.close()

@@ -75,10 +75,10 @@ def progress_line(
         parts.append(f"best lap {result.best_lap_s:.2f} s")
     if result.x_limit is not None:
         parts.append(f"{result.x_limit:.2f} x the limit")
-    return ", ".join([*parts, f"{duration(seconds_left)} left"])
+    return ", ".join([*parts, f"{format_duration(seconds_left)} left"])
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A duration for a person, such as `1 h 02 min`, `4 min 10 s` or `35 s`."""
     minutes, rest = divmod(max(round(seconds), 0), 60)
     hours, minutes = divmod(minutes, 60)

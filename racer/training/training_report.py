@@ -11,20 +11,20 @@ import numpy as np
 
 from racer.assets.atomic import write_own
 from racer.car.action_space import ActionSpace
-from racer.deepracer.sim_trace import action_of
+from racer.deepracer.sim_trace import action_index
 from racer.errors import RunError
 from racer.rendering import svg
 from racer.track import Track, load_track
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
-from racer.training.run_history import curve
-from racer.training.trajectories import load
+from racer.training.run_history import training_curve
+from racer.training.trajectories import load_trajectory
 
-MARK = b'<meta name="generator" content="racer analyze">'
+REPORT_MARK = b'<meta name="generator" content="racer analyze">'
 """Tells a report from a page of somebody's own."""
-FAULTS = ("off_track", "crashed")
+COUNTED_FAULTS = ("off_track", "crashed")
 
-STYLE = """
+REPORT_STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c2430; --soft: #5c6673; --card: #f3f5f8 }
 @media (prefers-color-scheme: dark) {
   :root { --paper: #10141a; --ink: #dde2e8; --soft: #97a2af; --card: #1a2029 } }
@@ -69,14 +69,16 @@ def write_report(folder: Path, out: Path) -> Path:
     if episodes:
         parts += _training(episodes) + _histograms(episodes) + _faults(tracks, episodes)
     if best is not None and run.line(best).is_file():
-        line = load(run.line(best))
-        parts += _driven(load_track(config.judged[0]), line) + _actions(config.actions, line)
+        line = load_trajectory(run.line(best))
+        parts += _driven(load_track(config.evaluation_tracks[0]), line) + _actions(
+            config.actions, line
+        )
     if evaluations:
         parts += [_sectors(evaluations), _checkpoints(evaluations, best)]
     path = out / "report.html"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_own(path, _page(folder.name, parts).encode(), lambda held: MARK in held)
+        write_own(path, _page(folder.name, parts).encode(), lambda held: REPORT_MARK in held)
     except OSError as problem:
         raise RunError(f"{path}: cannot be written: {problem}") from problem
     return path
@@ -87,7 +89,7 @@ def _page(title: str, parts: Sequence[str]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"{MARK.decode()}<title>{escape(title)}</title><style>{STYLE}</style></head>"
+        f"{REPORT_MARK.decode()}<title>{escape(title)}</title><style>{REPORT_STYLE}</style></head>"
         f"<body>{head}<main>{''.join(sections)}</main></body></html>\n"
     )
 
@@ -145,7 +147,7 @@ def _head(
 
 def _training(episodes: list[dict[str, Any]]) -> list[str]:
     """Means over training, each of an equal number of episodes in a row."""
-    mean = curve(episodes)
+    mean = training_curve(episodes)
     way = {
         "mean progress": (mean["steps"], mean["progress"]),
         "laps completed": (mean["steps"], mean["laps"]),
@@ -184,7 +186,9 @@ def _faults(tracks: list[Track], episodes: list[dict[str, Any]]) -> list[str]:
     found = []
     middle = np.median([one["steps"] for one in episodes])
     for number, track in enumerate(tracks):
-        ended = [one for one in episodes if one["ending"] in FAULTS and one["track"] == number]
+        ended = [
+            one for one in episodes if one["ending"] in COUNTED_FAULTS and one["track"] == number
+        ]
         picture = svg.RoadMap(track)
         early = [one["xy"] for one in ended if one["steps"] <= middle]
         late = [one["xy"] for one in ended if one["steps"] > middle]
@@ -214,7 +218,7 @@ def _driven(track: Track, line: dict[str, np.ndarray]) -> list[str]:
 def _actions(actions: ActionSpace, line: dict[str, np.ndarray]) -> list[str]:
     command = line["command"]
     if actions.kind == "discrete":
-        used = [action_of(actions, *pair) for pair in command.tolist()]
+        used = [action_index(actions, *pair) for pair in command.tolist()]
         shares = np.bincount(np.array(used, dtype=int), minlength=len(actions.choices)) / len(used)
         names = [
             f"{number}: {a:+.0f} deg, {v:.2f} m/s" for number, (a, v) in enumerate(actions.choices)

@@ -13,13 +13,13 @@ from racer.assets.atomic import write_atomically
 from racer.errors import RewardError, RunError
 from racer.evaluation import LapResult
 from racer.reward.reward_file import RewardSource
-from racer.reward_check.probes import payments
-from racer.reward_check.recorded_params import judged
+from racer.reward_check.probes import rewards_of_tape
+from racer.reward_check.recorded_params import params_of_race
 from racer.track import Track
 from racer.training.run_dir import Run
 
 
-def rewards(
+def rewards_of_race(
     result: LapResult, track: Track, car: str, source: RewardSource, is_reversed: bool
 ) -> np.ndarray:
     """What a reward function would have paid for each control step of a judged race, (T,).
@@ -34,13 +34,13 @@ def rewards(
         is_reversed: Whether that is against the track's own direction.
     """
     try:
-        return np.array(payments(source, judged(result, track, car, is_reversed)))
+        return np.array(rewards_of_tape(source, params_of_race(result, track, car, is_reversed)))
     except RewardError:
         return np.full(len(result.body), np.nan)
 
 
-def keep(path: Path, result: LapResult, paid: np.ndarray) -> None:
-    """Write the line as an .npz of float32, some 20 kB: `load` says what it holds.
+def save_trajectory(path: Path, result: LapResult, paid: np.ndarray) -> None:
+    """Write the line as an .npz of float32, some 20 kB: `load_trajectory` says what it holds.
 
     Raises:
         OSError: The file cannot be written.
@@ -63,7 +63,7 @@ def keep(path: Path, result: LapResult, paid: np.ndarray) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def load(path: Path) -> dict[str, np.ndarray]:
+def load_trajectory(path: Path) -> dict[str, np.ndarray]:
     """Each control step's time [s], xy [m], speed [m/s], steering [rad], command, progress
     [percent], fault (an `Ending`) and reward, by these names.
     """
@@ -71,8 +71,8 @@ def load(path: Path) -> dict[str, np.ndarray]:
         return {name: held[name] for name in held.files}
 
 
-def best_line(path: Path) -> dict[str, np.ndarray]:
-    """The line of a run's best evaluation, or of the .npz that `path` names; see `load`.
+def best_trajectory(path: Path) -> dict[str, np.ndarray]:
+    """The line of a run's best evaluation, or of the .npz that `path` names; see `load_trajectory`.
 
     Raises:
         RunError: There is none.
@@ -81,6 +81,6 @@ def best_line(path: Path) -> dict[str, np.ndarray]:
         run = Run.open(path)
         path = run.folder / "lines" / f"{run.best().stem}.npz"
     try:
-        return load(path)
+        return load_trajectory(path)
     except (OSError, ValueError, zipfile.BadZipFile) as problem:
         raise RunError(f"{path}: no driven line can be read there: {problem}") from problem

@@ -13,9 +13,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.envs import RacerVectorEnv, info_of
 from racer.envs.arguments import refuse_options
-from racer.sensors import Observations, of_car
-from racer.training.episodes import Cars
-from racer.training.workers import Workers
+from racer.sensors import Observations, observation_of_car
+from racer.training.episodes import EpisodeRunner
+from racer.training.workers import WorkerPool
 
 
 class CarsVecEnv(VecEnv):
@@ -24,7 +24,7 @@ class CarsVecEnv(VecEnv):
     Observations are an array (n, ...), or of several sensors a dict of them by name.
 
     A car that is done starts anew in the same step. Its info then holds `terminal_observation`,
-    `TimeLimit.truncated`, and `episode`, its story; see `Cars`.
+    `TimeLimit.truncated`, and `episode`, its story; see `EpisodeRunner`.
 
     Args:
         env: The environment, here or in workers.
@@ -36,11 +36,11 @@ class CarsVecEnv(VecEnv):
         scale: That return's running mean and variance; a part of what a checkpoint holds.
     """
 
-    def __init__(self, env: RacerVectorEnv | Workers, gamma: float | None = None) -> None:
+    def __init__(self, env: RacerVectorEnv | WorkerPool, gamma: float | None = None) -> None:
         self.cars, self._gamma = env, gamma
         self.scale = RunningMeanStd(shape=())
         self._returns = np.zeros(env.num_envs)
-        self._drive = Cars(env) if isinstance(env, RacerVectorEnv) else env
+        self._drive = EpisodeRunner(env) if isinstance(env, RacerVectorEnv) else env
         space = env.single_observation_space
         if isinstance(space, spaces.Dict):
             seen = spaces.Dict({name: _channels_first(box) for name, box in space.items()})
@@ -56,7 +56,7 @@ class CarsVecEnv(VecEnv):
 
     def log_to(self, trace: Callable[[np.ndarray, np.ndarray], None]) -> None:
         """Call `trace` with the rewards and dones of each control step; not with workers."""
-        assert isinstance(self._drive, Cars)
+        assert isinstance(self._drive, EpisodeRunner)
         self._drive.trace = trace
 
     def _seen(self) -> Observations:
@@ -82,7 +82,7 @@ class CarsVecEnv(VecEnv):
             last = _shown(driven.last)
             for car, story in driven.episodes.items():
                 infos[car] = {
-                    "terminal_observation": of_car(last, car),
+                    "terminal_observation": observation_of_car(last, car),
                     "TimeLimit.truncated": bool(driven.truncated[car]),
                     "episode": story,
                 }
@@ -134,7 +134,7 @@ class RacerVecEnv(CarsVecEnv):
     """All that Stable-Baselines3's wrappers, callbacks and algorithms ask of a VecEnv.
 
     At every step an info holds what `RacerEnv`'s does, and `TimeLimit.truncated`; at the end of an
-    episode `terminal_observation` and `episode` too, see `Cars`.
+    episode `terminal_observation` and `episode` too, see `EpisodeRunner`.
 
     Args:
         env: The environment.

@@ -17,31 +17,37 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure, Image, TensorBoardOutputFormat
 
 from racer.car.spec import car_named
-from racer.deepracer.training_log import TrainingTrace
-from racer.evaluation import LapResult, judge, race_rules
-from racer.laptime import limit_of
-from racer.networks.modules import Standardise
-from racer.networks.network_config import OBSERVATION
+from racer.deepracer.training_log import DeepRacerTrainingLog
+from racer.evaluation import LapResult, evaluate_alone, make_race_rules
+from racer.laptime import committed_limit
+from racer.networks.modules import NormalizeObs
+from racer.networks.network_config import OBSERVATION_INPUT
 from racer.race import Ending
-from racer.rendering.line_plots import driven_line
-from racer.rendering.race_video import film
+from racer.rendering.line_plots import plot_driven_line
+from racer.rendering.race_video import write_race_video
 from racer.reward.reward_file import RewardSource
-from racer.sensors import of_car
+from racer.sensors import observation_of_car
 from racer.track import load_track
 from racer.training.callbacks import Evaluation, EvaluationCallback
-from racer.training.checkpoint_content import chunk_seed, episode_of, pack, plain_episode, recalled
+from racer.training.checkpoint_content import (
+    chunk_seed,
+    episode_of,
+    pack_checkpoint,
+    plain_episode,
+    restored_episode_infos,
+)
 from racer.training.config import RunConfig
-from racer.training.ppo import SensorFeatures, TorchPolicy, actor
+from racer.training.ppo import SensorFeaturesExtractor, TorchPolicy, deterministic_actor
 from racer.training.run_dir import Ended, Run
 from racer.training.training_log import TrainingLog, has_bar, progress_line
-from racer.training.trajectories import keep, rewards
-from racer.world import CONTROL_RATE
+from racer.training.trajectories import rewards_of_race, save_trajectory
+from racer.world import CONTROL_RATE_HZ
 
-WINDOW = 100
+RATE_WINDOW_EPISODES = 100
 """Episodes over which rates are taken."""
-FILMED = 10.0
+VIDEO_WITHOUT_LAP_S = 10.0
 """So much of a race without a lap is filmed [s]."""
-FILM_SIZE = (640, 360)
+VIDEO_SIZE_PX = (640, 360)
 """Small and at 15 pictures a second, as an evaluation shall not take much of the time."""
 
 
@@ -66,7 +72,7 @@ class Watch(BaseCallback):
         run: Run,
         reward: RewardSource,
         console: Console,
-        trace: TrainingTrace | None = None,
+        trace: DeepRacerTrainingLog | None = None,
         log: Path | None = None,
     ) -> None:
         super().__init__()
@@ -83,13 +89,13 @@ class Watch(BaseCallback):
         self._best_record: dict[str, Any] | None = None
         self._before = 0.0
         self._scale: list[float] = []
-        self._episodes: deque[dict[str, Any]] = deque(maxlen=WINDOW)
+        self._episodes: deque[dict[str, Any]] = deque(maxlen=RATE_WINDOW_EPISODES)
         self._best_lap = float("inf")
         # Episodes start anywhere, so the flying lap is their only bound.
         roads = [load_track(track) for track in config.track]
         is_known = len(roads) == 1 and config.race.direction == "forward"
-        self._limit = limit_of(roads[0], car_named(config.car)) if is_known else None
-        judged = load_track(config.judged[0])
+        self._limit = committed_limit(roads[0], car_named(config.car)) if is_known else None
+        judged = load_track(config.evaluation_tracks[0])
         self._line = judged.reversed() if _is_reversed(config) else judged
         self._next = config.evaluation.every
         self.spent = {"rollout": 0.0, "learning": 0.0, "evaluation": 0.0}
@@ -156,12 +162,12 @@ class Watch(BaseCallback):
     def _standardise(self) -> None:
         """Let the network's own scaling of numbers take in what the cars saw in this rollout."""
         features = self.model.policy.features_extractor
-        assert isinstance(features, SensorFeatures)
+        assert isinstance(features, SensorFeaturesExtractor)
         seen = self.model.rollout_buffer.observations  # pyright: ignore[reportAttributeAccessIssue]
-        given = seen if isinstance(seen, dict) else {OBSERVATION: seen}
+        given = seen if isinstance(seen, dict) else {OBSERVATION_INPUT: seen}
         for name, part in features.parts.items():
             for layer in part.modules():
-                if isinstance(layer, Standardise):
+                if isinstance(layer, NormalizeObs):
                     values = given[name].reshape(-1, given[name].shape[-1])
                     layer.take_in(torch.as_tensor(values, device=self.model.device))
 
@@ -216,8 +222,8 @@ class Watch(BaseCallback):
             car = car_named(self.config.car)
             kept = (record["result"], *record.get("others", ()))
             results = [
-                recalled(one, limit_of(load_track(track), car))
-                for one, track in zip(kept, self.config.judged)
+                restored_episode_infos(one, committed_limit(load_track(track), car))
+                for one, track in zip(kept, self.config.evaluation_tracks)
             ]
             self.best, self._best_merit = results[0], merit(results)
         self._episodes.extend(episode_of(one) for one in progress["episodes"])
@@ -246,7 +252,7 @@ class Watch(BaseCallback):
             "scale": [float(scale.mean), float(scale.var), float(scale.count)],
         }
         best = self._best_record["checkpoint"] if self._best_record else None
-        content = pack(self.model, progress)  # pyright: ignore[reportArgumentType]
+        content = pack_checkpoint(self.model, progress)  # pyright: ignore[reportArgumentType]
         keep = self.config.evaluation.keep
         return self.run.saved.save(content, self.num_timesteps, is_whole, best, keep).file
 
@@ -344,25 +350,25 @@ class Watch(BaseCallback):
         rules, race = self.config.evaluation, self.config.race
         policy = self.model.policy
         policy.set_training_mode(False)
-        driver = TorchPolicy(actor(self.config, self.model), policy.device)  # pyright: ignore[reportArgumentType]
+        driver = TorchPolicy(deterministic_actor(self.config, self.model), policy.device)  # pyright: ignore[reportArgumentType]
         return [
-            judge(
+            evaluate_alone(
                 driver,
                 self.config.sensor,
                 self.config.actions,
                 track,
-                race_rules(rules.laps, race.off_track_penalty, rules.time_limit, like=race),
+                make_race_rules(rules.laps, race.off_track_penalty, rules.time_limit, like=race),
                 self.config.seed,
                 self.config.car,
             )
-            for track in self.config.judged
+            for track in self.config.evaluation_tracks
         ]
 
     def _keep_line(self, result: LapResult) -> np.ndarray:
         """Keep the driven line, and return what the reward pays for each of its steps, (T,)."""
         is_reversed = _is_reversed(self.config)
-        paid = rewards(result, self._line, self.config.car, self.reward, is_reversed)
-        keep(self.run.line(self.num_timesteps), result, paid)
+        paid = rewards_of_race(result, self._line, self.config.car, self.reward, is_reversed)
+        save_trajectory(self.run.line(self.num_timesteps), result, paid)
         if self.trace:
             self.trace.evaluation(result, paid)
         return paid
@@ -380,10 +386,10 @@ class Watch(BaseCallback):
             record("judge/x_limit", result.x_limit)
         title = f"{self.num_timesteps:,} steps: {result.laps_completed}/{result.laps} laps"
         title += f", {result.x_limit:.2f} x the limit" if result.x_limit else ""
-        figure = driven_line(self._line, result.xy, result.speed, title)
+        figure = plot_driven_line(self._line, result.xy, result.speed, title)
         record("judge/driven_line", Figure(figure, close=False), exclude="stdout")
         env = self.training_env
-        seen = of_car(env.observations, 0)  # pyright: ignore[reportAttributeAccessIssue]
+        seen = observation_of_car(env.observations, 0)  # pyright: ignore[reportAttributeAccessIssue]
         for name, one in seen.items() if isinstance(seen, dict) else [("camera", seen)]:
             if one.ndim == 3:
                 record(f"judge/{name}", Image(one[..., -1:], "HWC"), exclude="stdout")
@@ -396,17 +402,17 @@ class Watch(BaseCallback):
 
     def _film(self, result: LapResult) -> None:
         """Film the first lap, or what there is of it, as `videos/step-N.mp4`."""
-        film(
+        write_race_video(
             self.run.folder / "videos" / f"step-{self.num_timesteps}.mp4",
-            load_track(self.config.judged[0]),
+            load_track(self.config.evaluation_tracks[0]),
             [result],
             self.config.race.model_copy(update={"laps": result.laps}),
             [self.run.folder.name],
             sensor=self.config.sensor,
             car=self.config.car,
-            size=FILM_SIZE,
-            rate=CONTROL_RATE,
-            until=result.lap_times_s[0] if result.lap_times_s else FILMED,
+            size=VIDEO_SIZE_PX,
+            rate=CONTROL_RATE_HZ,
+            until=result.lap_times_s[0] if result.lap_times_s else VIDEO_WITHOUT_LAP_S,
         )
 
     def _show_others(self, results: list[LapResult]) -> None:

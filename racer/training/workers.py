@@ -19,26 +19,26 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
-from racer.assets.document import validate
+from racer.assets.document import validate_document
 from racer.car.spec import car_named
 from racer.envs import EnvConfig
 from racer.errors import RacerError, RunError
-from racer.reward.reward_file import LOADING, PATIENCE
-from racer.sensors import Observations, copied, make_sensors
+from racer.reward.reward_file import CALLS_TIMEOUT_S, LOADING_TIMEOUT_S
+from racer.sensors import Observations, copy_observations, make_sensors
 from racer.track import load_track
-from racer.training.episodes import Driven
-from racer.training.shared_memory import block, layout, scene
-from racer.training.worker import WHERE, Failure, Plan, work
+from racer.training.episodes import ControlStep
+from racer.training.shared_memory import memory_layout, shared_arrays, shared_block
+from racer.training.worker import LOCATE_SIGNAL, WorkerFailure, WorkerPlan, run_worker
 
-DEADLINE = 2 * PATIENCE
+STEP_TIMEOUT_S = 2 * CALLS_TIMEOUT_S
 """So long may a control step take [s]; a reward that hangs is named by its worker before."""
-STARTING = 300.0
+START_TIMEOUT_S = 300.0
 """So long may a worker take until it can drive [s]; numba may have to compile first."""
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end a training, saved."""
-PART = 0.5
+POLL_SHARE = 0.5
 """Of a deadline, for which a supervisor waits at a time [s]."""
-FEWEST = 32
+MIN_CARS_PER_WORKER = 32
 """Cars that a worker is started for, at least, where `workers` is auto: fewer are driven sooner
 than a process starts and is waited for."""
 _STARTING = threading.Lock()
@@ -49,7 +49,7 @@ class _Hand(NamedTuple):
     """One worker as its supervisor holds it."""
 
     name: str
-    plan: Plan
+    plan: WorkerPlan
     process: BaseProcess
     orders: Connection
     where: Connection
@@ -62,11 +62,11 @@ def worker_count(wanted: int | Literal["auto"], cars: int) -> int:
     waits while they drive, and they while it learns, so none is left for it alone.
     """
     if wanted == "auto":
-        wanted = min(len(os.sched_getaffinity(0)), cars // FEWEST)
+        wanted = min(len(os.sched_getaffinity(0)), cars // MIN_CARS_PER_WORKER)
     return max(1, min(wanted, cars))
 
 
-class Workers:
+class WorkerPool:
     """n cars, a share of them in each of several processes; each car is driven as it were alone.
 
     What it cannot go on from, a dead or a silent worker or an error in one, ends all workers and
@@ -90,38 +90,38 @@ class Workers:
     """
 
     def __init__(
-        self, cars: int, count: int, config: dict[str, Any], deadline: float = DEADLINE
+        self, cars: int, count: int, config: dict[str, Any], deadline: float = STEP_TIMEOUT_S
     ) -> None:
-        checked = validate(config, EnvConfig, "racer environment")
+        checked = validate_document(config, EnvConfig, "racer environment")
         track, car = load_track(checked.track[0]), car_named(checked.car)
         suite = make_sensors(checked.sensor, car, track, 1, checked.race.walls)
         self.num_envs, self.render_mode, self._deadline = cars, None, deadline
         self.single_observation_space = suite.space
         self.single_action_space = checked.actions.space()
-        self._patience = STARTING  # the first step, too, may find numba's cache empty
-        self._layout = layout(suite.space, self.single_action_space, cars)
+        self._patience = START_TIMEOUT_S  # the first step, too, may find numba's cache empty
+        self._layout = memory_layout(suite.space, self.single_action_space, cars)
         context = multiprocessing.get_context("spawn")
-        self._block = block(self._layout, context)
-        self._scene = scene(self._layout, self._block, 0, cars)
-        self.observations: Observations = copied(self._scene.seen)
+        self._block = shared_block(self._layout, context)
+        self._scene = shared_arrays(self._layout, self._block, 0, cars)
+        self.observations: Observations = copy_observations(self._scene.seen)
         self._hands: list[_Hand] = []
         ends = [cars * k // count for k in range(count + 1)]
         try:
             for number, (first, last) in enumerate(pairwise(ends), 1):
                 name = f"worker {number} of {count} (cars {first} to {last - 1})"
-                plan = Plan(first, last, config, os.getpid())
+                plan = WorkerPlan(first, last, config, os.getpid())
                 self._hands.append(self._start(name, plan, context))
-            self._gather(STARTING)
+            self._gather(START_TIMEOUT_S)
         except BaseException:
             self._kill()
             raise
 
-    def _start(self, name: str, plan: Plan, context: Any) -> _Hand:
+    def _start(self, name: str, plan: WorkerPlan, context: Any) -> _Hand:
         """Start one worker; see `_apart`."""
         orders, theirs = context.Pipe()
         where, its_where = context.Pipe(duplex=False)
         parts = (plan, self._layout, self._block, theirs, its_where)
-        process = context.Process(target=work, args=parts, name=name, daemon=True)
+        process = context.Process(target=run_worker, args=parts, name=name, daemon=True)
         with _apart():
             process.start()
         theirs.close()
@@ -133,11 +133,11 @@ class Workers:
         given = [None] * self.num_envs if seeds is None else list(seeds)
         for hand in self._hands:
             self._tell(hand, given[hand.plan.first : hand.plan.last])
-        self._gather(LOADING + self._deadline)
-        self.observations = copied(self._scene.seen)
+        self._gather(LOADING_TIMEOUT_S + self._deadline)
+        self.observations = copy_observations(self._scene.seen)
         return self.observations
 
-    def step(self, actions: np.ndarray) -> Driven:
+    def step(self, actions: np.ndarray) -> ControlStep:
         """Drive every car for one control period; see `Cars.step`.
 
         Raises:
@@ -150,9 +150,9 @@ class Workers:
             self._tell(hand, None)
         stories = self._gather(self._patience)
         self._patience = self._deadline
-        self.observations = copied(now.seen)
-        last = copied(now.last) if stories else None
-        return Driven(now.rewards.copy(), now.done.copy(), now.truncated.copy(), last, stories)
+        self.observations = copy_observations(now.seen)
+        last = copy_observations(now.last) if stories else None
+        return ControlStep(now.rewards.copy(), now.done.copy(), now.truncated.copy(), last, stories)
 
     def _tell(self, hand: _Hand, order: Any) -> None:
         try:
@@ -167,8 +167,8 @@ class Workers:
         left = seconds
         while waiting:
             # In small parts: who was stopped and woken again, all of us, lost but one.
-            ready = wait(list(waiting), min(left, PART))
-            left -= 0.0 if ready else PART
+            ready = wait(list(waiting), min(left, POLL_SHARE))
+            left -= 0.0 if ready else POLL_SHARE
             if left <= 0.0:
                 self._is_late(next(iter(waiting.values())), seconds)
             for pipe in ready:
@@ -177,12 +177,12 @@ class Workers:
                     answer = hand.orders.recv()
                 except (EOFError, OSError):
                     self._died(hand)
-                if isinstance(answer, Failure):
+                if isinstance(answer, WorkerFailure):
                     self._failed(hand, answer)
                 stories |= answer
         return dict(sorted(stories.items()))
 
-    def _failed(self, hand: _Hand, failure: Failure) -> NoReturn:
+    def _failed(self, hand: _Hand, failure: WorkerFailure) -> NoReturn:
         self._kill()
         kind: type[RacerError] = failure.kind or RunError
         raise kind(f"{hand.name}: {failure.message}")
@@ -224,7 +224,7 @@ class Workers:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """Let a process that is started within be deaf to `STOPPING`, and leave our script be.
+    """Let a process that is started within be deaf to `STOP_SIGNALS`, and leave our script be.
 
     What stops a run is the supervisor's to hear. And a spawned process would run the script that
     started us once more, to find there what its work needs; ours needs nothing of it.
@@ -232,7 +232,7 @@ def _apart() -> Iterator[None]:
     # The tracker, which each start looks for, would let the signals in again.
     resource_tracker.ensure_running()
     with _STARTING:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
         try:
             yield
@@ -243,7 +243,7 @@ def _apart() -> Iterator[None]:
 
 def _where(hand: _Hand, reward: str) -> str:
     """Where a worker is now, in the reward's file if it can be; may be nothing."""
-    os.kill(hand.process.pid or 0, WHERE)
+    os.kill(hand.process.pid or 0, LOCATE_SIGNAL)
     stack = ""
     while wait([hand.where], 0.5):
         stack += (got := os.read(hand.where.fileno(), 65536).decode(errors="replace"))

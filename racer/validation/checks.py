@@ -14,19 +14,19 @@ import numpy as np
 from racer.car.spec import GRAVITY, CarSpec
 from racer.track import load_track
 from racer.validation import closed_forms, manoeuvres
-from racer.world import SUBSTEPS
+from racer.world import SUBSTEPS_PER_CONTROL
 
-HEADINGS = np.deg2rad(np.tile([0.0, 15.0, 30.0, 45.0, 60.0, 90.0, 135.0, 200.0], 2))
-SIDES = np.repeat([1.0, -1.0], 8)
+TEST_HEADINGS_RAD = np.deg2rad(np.tile([0.0, 15.0, 30.0, 45.0, 60.0, 90.0, 135.0, 200.0], 2))
+TEST_SIDES = np.repeat([1.0, -1.0], 8)
 """Eight headings in the world, to the left and to the right."""
 
 LAP_TRACK, LAP_SPEED = "oval", 3.0
 
-BITS = "rows that differ"
+DIFFERING_ROWS = "rows that differ"
 
 
 @dataclass(frozen=True)
-class Check:
+class VehicleCheck:
     """One quantity of a car.
 
     Attributes:
@@ -67,43 +67,43 @@ class Check:
         }
 
 
-def prove(spec: CarSpec) -> list[Check]:
+def run_vehicle_checks(spec: CarSpec) -> list[VehicleCheck]:
     """Drive every manoeuvre and measure it; the comparison with STD only where it is installed."""
-    gates: list[Callable[[CarSpec], list[Check]]] = [
-        low_speed_turn,
-        lateral_grip,
-        braking_and_coasting,
-        steady_cornering,
-        transfer_and_combined_slip,
-        half_the_substep,
-        same_bits,
+    gates: list[Callable[[CarSpec], list[VehicleCheck]]] = [
+        check_low_speed_turn,
+        check_lateral_grip,
+        check_braking_and_coasting,
+        check_steady_cornering,
+        check_combined_slip,
+        check_half_substep,
+        check_same_bits,
     ]
     if closed_forms.has_single_track_drift():
-        gates.insert(4, step_steer)
+        gates.insert(4, check_step_steer)
     return [check for gate in gates for check in gate(spec)]
 
 
-def low_speed_turn(spec: CarSpec) -> list[Check]:
+def check_low_speed_turn(spec: CarSpec) -> list[VehicleCheck]:
     """Gate 1: the worst turning radius from 2 degrees to full lock, to both sides."""
     angles = np.linspace(np.deg2rad(2.0), spec.steering_limit, 7)
     angles = np.concatenate([angles, -angles])
     radius, ideal = manoeuvres.turning_radius(spec, angles), spec.wheelbase / np.tan(angles)
     worst = np.abs(radius / ideal - 1.0).argmax()
     name = f"turning radius at 0.3 m/s, {np.rad2deg(angles[worst]):.0f} deg"
-    return [Check(1, name, "m", float(ideal[worst]), float(radius[worst]), 0.01)]
+    return [VehicleCheck(1, name, "m", float(ideal[worst]), float(radius[worst]), 0.01)]
 
 
-def lateral_grip(spec: CarSpec) -> list[Check]:
+def check_lateral_grip(spec: CarSpec) -> list[VehicleCheck]:
     """Gate 2: peak lateral acceleration, against mu g and the limit of the front axle."""
-    speed = manoeuvres.pace(spec)
-    pad = manoeuvres.skid_pad(spec, HEADINGS, SIDES, speed)
+    speed = manoeuvres.brisk_speed(spec)
+    pad = manoeuvres.skid_pad(spec, TEST_HEADINGS_RAD, TEST_SIDES, speed)
     peak, ideal = float(pad.peak.mean()), spec.friction * GRAVITY
     limit = closed_forms.lateral_limit(spec, pad.peak_steering)
     where = f"skid pad at {speed:.1f} m/s"
     return [
-        Check(2, f"{where}: peak against mu g", "m/s^2", ideal, peak, None),
-        Check(2, f"{where}: peak, front axle's limit", "m/s^2", limit, peak, 0.05),
-        Check(
+        VehicleCheck(2, f"{where}: peak against mu g", "m/s^2", ideal, peak, None),
+        VehicleCheck(2, f"{where}: peak, front axle's limit", "m/s^2", limit, peak, 0.05),
+        VehicleCheck(
             2,
             f"{where}: spread, 8 headings, 2 sides",
             "",
@@ -115,25 +115,27 @@ def lateral_grip(spec: CarSpec) -> list[Check]:
     ]
 
 
-def braking_and_coasting(spec: CarSpec) -> list[Check]:
+def check_braking_and_coasting(spec: CarSpec) -> list[VehicleCheck]:
     """Gate 3: locked wheels, the declared drag, and rest."""
-    speed = manoeuvres.pace(spec)
+    speed = manoeuvres.brisk_speed(spec)
     stop, coast = manoeuvres.full_stop(spec, speed), manoeuvres.coast_down(spec, speed)
     start, lost = coast.speed[0], float(coast.speed[0] - coast.speed[-1])
     square = float(stop.speed[0]) ** 2 / 2.0
     ideal, shifted = square / spec.friction / GRAVITY, square / closed_forms.braking_limit(spec)
     drag = float(start - closed_forms.coasting_speed(spec, start, coast.time[-1]))
     turned = np.array([0.0, 0.8, -0.8]) * spec.steering_limit
-    drift, turn = manoeuvres.stand(spec, turned)
+    drift, turn = manoeuvres.hold_still(spec, turned)
     unrest = manoeuvres.unrest(spec)
     gone = float(stop.distance[-1])
     return [
-        Check(3, f"locked wheels from {speed:.1f} m/s: v^2 / (2 mu g)", "m", ideal, gone, 0.02),
-        Check(3, "the same, mu at the shifted loads", "m", shifted, gone, 0.02),
-        Check(3, "speed lost in 6 s of coasting", "m/s", drag, lost, 0.01),
-        Check(3, "drift at rest in a minute, wheels turned", "m", 0.0, drift, 1e-6, False),
-        Check(3, "turn at rest in a minute, wheels turned", "rad", 0.0, turn, 1e-6, False),
-        Check(3, "unrest of the yaw rate, 0 to 1.2 m/s", "rad/s", 0.0, unrest, 1e-6, False),
+        VehicleCheck(
+            3, f"locked wheels from {speed:.1f} m/s: v^2 / (2 mu g)", "m", ideal, gone, 0.02
+        ),
+        VehicleCheck(3, "the same, mu at the shifted loads", "m", shifted, gone, 0.02),
+        VehicleCheck(3, "speed lost in 6 s of coasting", "m/s", drag, lost, 0.01),
+        VehicleCheck(3, "drift at rest in a minute, wheels turned", "m", 0.0, drift, 1e-6, False),
+        VehicleCheck(3, "turn at rest in a minute, wheels turned", "rad", 0.0, turn, 1e-6, False),
+        VehicleCheck(3, "unrest of the yaw rate, 0 to 1.2 m/s", "rad/s", 0.0, unrest, 1e-6, False),
     ]
 
 
@@ -146,9 +148,9 @@ def without_drag(spec: CarSpec) -> CarSpec:
     return replace(spec, rolling_resistance=0.0, air_drag=0.0)
 
 
-def steady_cornering(spec: CarSpec) -> list[Check]:
+def check_steady_cornering(spec: CarSpec) -> list[VehicleCheck]:
     """Gate 4: yaw-rate gain and understeer gradient up to 5 % of mu g, where tyres are linear."""
-    pace, free, grip = manoeuvres.pace(spec), without_drag(spec), spec.friction * GRAVITY
+    pace, free, grip = manoeuvres.brisk_speed(spec), without_drag(spec), spec.friction * GRAVITY
     speeds = np.array([0.4, 0.7, 1.0]) * pace
     angles = 0.03 * grip / speeds / closed_forms.yaw_gain(spec, speeds)
     turns = manoeuvres.settled_turns(free, angles, speeds)
@@ -156,12 +158,14 @@ def steady_cornering(spec: CarSpec) -> list[Check]:
     for speed, measured in zip(turns.speed, turns.yaw_rate / angles):
         ideal = float(closed_forms.yaw_gain(spec, speed))
         name = f"yaw-rate gain at {speed:.1f} m/s"
-        checks.append(Check(4, name, "1/s", ideal, float(measured), 0.05))
+        checks.append(VehicleCheck(4, name, "1/s", ideal, float(measured), 0.05))
     ideal, measured = closed_forms.understeer_gradient(spec), understeer_of(free, pace)
     name = f"understeer gradient at {pace:.1f} m/s"
-    checks.append(Check(4, name, "rad s^2/m", ideal, measured, 0.05))
+    checks.append(VehicleCheck(4, name, "rad s^2/m", ideal, measured, 0.05))
     declared = understeer_of(spec, pace)
-    checks.append(Check(4, "the same with the car's drag", "rad s^2/m", ideal, declared, None))
+    checks.append(
+        VehicleCheck(4, "the same with the car's drag", "rad s^2/m", ideal, declared, None)
+    )
     return checks
 
 
@@ -189,7 +193,7 @@ def step_steer_case(spec: CarSpec) -> tuple[CarSpec, float, float]:
     return neutral, speed, 0.3 * grip * spec.wheelbase / speed**2
 
 
-def step_steer(spec: CarSpec) -> list[Check]:
+def check_step_steer(spec: CarSpec) -> list[VehicleCheck]:
     """Gate 5: the answer to a step of the steering, against the STD model."""
     case = step_steer_case(spec)
     ours = manoeuvres.step_steer(*case)
@@ -199,26 +203,30 @@ def step_steer(spec: CarSpec) -> list[Check]:
     over = (theirs.overshoot, ours.overshoot)
     is_clear = theirs.overshoot > 0.01
     return [
-        Check(5, f"{where} rise time", "s", theirs.rise_time, ours.rise_time, 0.1),
-        Check(5, f"{where} overshoot", "", *over, 0.1 if is_clear else 0.01, is_clear),
-        Check(5, f"{where} settled slip", "rad", theirs.settled_slip, ours.settled_slip, 0.1),
-        Check(5, f"{where} settled yaw rate", "rad/s", theirs.settled, ours.settled, 0.1),
+        VehicleCheck(5, f"{where} rise time", "s", theirs.rise_time, ours.rise_time, 0.1),
+        VehicleCheck(5, f"{where} overshoot", "", *over, 0.1 if is_clear else 0.01, is_clear),
+        VehicleCheck(
+            5, f"{where} settled slip", "rad", theirs.settled_slip, ours.settled_slip, 0.1
+        ),
+        VehicleCheck(5, f"{where} settled yaw rate", "rad/s", theirs.settled, ours.settled, 0.1),
     ]
 
 
-def transfer_and_combined_slip(spec: CarSpec) -> list[Check]:
+def check_combined_slip(spec: CarSpec) -> list[VehicleCheck]:
     """Gate 6: the friction circle over slides and demands, and the load that moves."""
     slips, demands = np.deg2rad(np.linspace(-40.0, 40.0, 81)), np.linspace(-20.0, 20.0, 81)
     force = np.linalg.norm(manoeuvres.combined_slip(spec, slips, demands), axis=-1)
     checks = [
-        Check(6, "combined slip: largest force over weight", "", spec.friction, force.max(), 1e-6)
+        VehicleCheck(
+            6, "combined slip: largest force over weight", "", spec.friction, force.max(), 1e-6
+        )
     ]
-    return checks + load_transfer(spec)
+    return checks + check_load_transfer(spec)
 
 
-def load_transfer(spec: CarSpec) -> list[Check]:
+def check_load_transfer(spec: CarSpec) -> list[VehicleCheck]:
     """Gate 6: half of what one pair of wheels gains and the other loses."""
-    pace, checks = manoeuvres.pace(spec), []
+    pace, checks = manoeuvres.brisk_speed(spec), []
     # A controller that stays at the limits of motor and brakes until the speed is reached.
     eager = replace(spec, speed_gain=200.0)
     for name, speeds in (("driving", (0.0, pace)), ("braking", (pace, 0.0))):
@@ -229,29 +237,33 @@ def load_transfer(spec: CarSpec) -> list[Check]:
         front, rear, length = spec.to_front_axle, spec.to_rear_axle, spec.wheelbase
         moved = float(loads[2:].sum() * rear - loads[:2].sum() * front) / length
         ideal = float(spec.mass * rise * run.body[-25:, 2].mean() / length)
-        checks.append(Check(6, f"load transfer, {name}: m a h / L", "N", ideal, moved, 0.02))
+        checks.append(VehicleCheck(6, f"load transfer, {name}: m a h / L", "N", ideal, moved, 0.02))
     angle = 0.5 * spec.friction * GRAVITY / pace / float(closed_forms.yaw_gain(spec, pace))
     turn, rows = manoeuvres.settled_turn(spec, angle, pace)
     loads = manoeuvres.wheel_loads(spec, rows).mean(axis=0)
     moved = float(loads[1] + loads[3] - loads[0] - loads[2]) / 2.0
     ideal = float(spec.mass * turn * rows[:, 2].mean() / spec.tread)
-    checks.append(Check(6, "load transfer, turning: m a h / tread", "N", ideal, moved, 0.02))
+    checks.append(VehicleCheck(6, "load transfer, turning: m a h / tread", "N", ideal, moved, 0.02))
     return checks
 
 
-def half_the_substep(spec: CarSpec) -> list[Check]:
+def check_half_substep(spec: CarSpec) -> list[VehicleCheck]:
     """Gate 7: a lap with half the substep."""
     track = load_track(LAP_TRACK)
-    fine, usual = (manoeuvres.lap_time(spec, track, LAP_SPEED, k * SUBSTEPS) for k in (2, 1))
-    return [Check(7, f"lap of {LAP_TRACK}, against half the substep", "s", fine, usual, 0.002)]
+    fine, usual = (
+        manoeuvres.driven_lap_time(spec, track, LAP_SPEED, k * SUBSTEPS_PER_CONTROL) for k in (2, 1)
+    )
+    return [
+        VehicleCheck(7, f"lap of {LAP_TRACK}, against half the substep", "s", fine, usual, 0.002)
+    ]
 
 
-def same_bits(spec: CarSpec) -> list[Check]:
+def check_same_bits(spec: CarSpec) -> list[VehicleCheck]:
     """Gate 8: mirrored, after resets, among others, and in another process."""
-    alone = manoeuvres.trace(spec)
+    alone = manoeuvres.random_drive(spec)
     signs = np.ones(alone.shape[1])
     signs[[1, 3, 5, 8, 10, 12]] = -1.0
-    gap = float(np.abs(manoeuvres.trace(spec, mirror=-1.0) * signs - alone)[:, :2].max())
+    gap = float(np.abs(manoeuvres.random_drive(spec, mirror=-1.0) * signs - alone)[:, :2].max())
     program = (
         "import json, sys; from racer.car.spec import CarSpec;"
         "from racer.validation.manoeuvres import digest, trace;"
@@ -264,11 +276,13 @@ def same_bits(spec: CarSpec) -> list[Check]:
         check=True,
     )
     differing = {
-        "after 3 resets": (manoeuvres.trace(spec, resets=3) != alone).any(axis=1).sum(),
-        "among 8 cars": (manoeuvres.trace(spec, n=8, car=5) != alone).any(axis=1).sum(),
-        "in another process": (other.stdout.strip() != manoeuvres.digest(alone)) * len(alone),
+        "after 3 resets": (manoeuvres.random_drive(spec, resets=3) != alone).any(axis=1).sum(),
+        "among 8 cars": (manoeuvres.random_drive(spec, n=8, car=5) != alone).any(axis=1).sum(),
+        "in another process": (other.stdout.strip() != manoeuvres.array_sha256(alone)) * len(alone),
     }
-    checks = [Check(8, "left turn against its mirror image", "m", 0.0, gap, 1e-9, False)]
+    checks = [VehicleCheck(8, "left turn against its mirror image", "m", 0.0, gap, 1e-9, False)]
     for name, count in differing.items():
-        checks.append(Check(8, f"{BITS} {name}", "", 0.0, float(count), 0.0, False))
+        checks.append(
+            VehicleCheck(8, f"{DIFFERING_ROWS} {name}", "", 0.0, float(count), 0.0, False)
+        )
     return checks

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from racer.car.spec import GRAVITY, CarSpec
-from racer.validation.manoeuvres import SUBSTEP, Response
+from racer.validation.manoeuvres import SUBSTEP_S, SteerResponse
 
 SHAPE, CURVATURE = 0.84, 0.0
 """C and E of the magic formula nearest to the brush tyre up to 70 % of its grip, which holds the
@@ -56,7 +56,7 @@ def coasting_speed(spec: CarSpec, start: float, time: np.ndarray | float) -> np.
     return np.tan(np.arctan(start * root) - np.asarray(time) * np.sqrt(rolling * air)) / root
 
 
-def drive_limit(spec: CarSpec, speed: np.ndarray) -> np.ndarray:
+def drive_acceleration_limit(spec: CarSpec, speed: np.ndarray) -> np.ndarray:
     """Largest drive force over mass at a speed [m/s^2]: its torque-speed curve."""
     knee, top = spec.drive_knee_speed, spec.drive_top_speed
     fading = np.minimum(knee / np.maximum(speed, knee), (top - speed) / (top - knee))
@@ -80,7 +80,7 @@ def has_single_track_drift() -> bool:
     return find_spec("vehiclemodels") is not None
 
 
-def single_track_drift(spec: CarSpec, speed: float, angle: float, seconds: float) -> Response:
+def single_track_drift(spec: CarSpec, speed: float, angle: float, seconds: float) -> SteerResponse:
     """A step of the steering in commonroad-vehicle-models' STD model, with this car's numbers.
 
     Mass, yaw inertia, axles, height of mass, servo, speed controller and drive split are the
@@ -99,17 +99,17 @@ def single_track_drift(spec: CarSpec, speed: float, angle: float, seconds: float
     numbers = _std_numbers(spec)
 
     def change(_time: float, x: np.ndarray) -> list[float]:
-        lag = max(spec.steering_lag, SUBSTEP / 10)
+        lag = max(spec.steering_lag, SUBSTEP_S / 10)
         turn = float(np.clip((angle - x[2]) / lag, -spec.steering_rate, spec.steering_rate))
         push = spec.speed_gain * (speed - x[3] * np.cos(x[6]))
         return vehicle_dynamics_std(list(x), [turn, push], numbers)
 
-    time = np.arange(round(seconds / SUBSTEP) + 1) * SUBSTEP
+    time = np.arange(round(seconds / SUBSTEP_S) + 1) * SUBSTEP_S
     start = init_std([0.0, 0.0, 0.0, speed, 0.0, 0.0, 0.0], numbers)
     # Without a longest step the solver could pass over the servo's few milliseconds.
-    options: dict[str, Any] = {"rtol": 1e-7, "atol": 1e-9, "max_step": SUBSTEP}
+    options: dict[str, Any] = {"rtol": 1e-7, "atol": 1e-9, "max_step": SUBSTEP_S}
     x = solve_ivp(change, (0.0, time[-1]), start, "LSODA", time, **options).y
-    return Response(time, x[5], x[6])
+    return SteerResponse(time, x[5], x[6])
 
 
 def _std_numbers(spec: CarSpec) -> Any:

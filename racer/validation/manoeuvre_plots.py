@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from racer.car.spec import GRAVITY, CarSpec
-from racer.rendering.line_plots import INK, PAPER, save
+from racer.rendering.line_plots import INK_COLOUR, PAPER_COLOUR, save_figure
 from racer.validation import closed_forms, manoeuvres
-from racer.validation.checks import HEADINGS, SIDES, step_steer_case, without_drag
+from racer.validation.checks import TEST_HEADINGS_RAD, TEST_SIDES, step_steer_case, without_drag
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,38 +19,38 @@ if TYPE_CHECKING:
 CAR, IDEAL, OTHER = "#4cc3ff", "#f0a020", "#e0559c"
 """The car, the closed form or linear model, and the STD model or a second car."""
 
-GRID = "#2b313b"
+GRID_COLOUR = "#2b313b"
 
 
-def draw(spec: CarSpec, folder: Path) -> list[Path]:
+def plot_all_manoeuvres(spec: CarSpec, folder: Path) -> list[Path]:
     """Drive and draw every manoeuvre; the written PNGs.
 
     Raises:
         RacerError: A file cannot be written.
     """
     pictures = {
-        "skid_pad": skid_pad,
-        "step_steer": step_steer,
-        "coast_down": coast_down,
-        "braking": braking,
-        "friction_ellipse": friction_ellipse,
-        "understeer": understeer,
+        "skid_pad": plot_skid_pad,
+        "step_steer": plot_step_steer,
+        "coast_down": plot_coast_down,
+        "braking": plot_braking,
+        "friction_ellipse": plot_friction_ellipse,
+        "understeer": plot_understeer,
     }
     paths = []
     for name, picture in pictures.items():
         paths.append(folder / f"{spec.name}_{name}.png")
-        save(picture(spec), paths[-1])
+        save_figure(picture(spec), paths[-1])
     return paths
 
 
-def skid_pad(spec: CarSpec) -> Figure:
+def plot_skid_pad(spec: CarSpec) -> Figure:
     """Lateral acceleration over a slowly growing angle, from eight headings to both sides."""
-    speed = manoeuvres.pace(spec)
-    pad = manoeuvres.skid_pad(spec, HEADINGS, SIDES, speed)
+    speed = manoeuvres.brisk_speed(spec)
+    pad = manoeuvres.skid_pad(spec, TEST_HEADINGS_RAD, TEST_SIDES, speed)
     angles = np.linspace(0.0, spec.steering_limit, 60)
     figure, (axes,) = _sheet(f"{spec.name}: skid pad at {speed:.1f} m/s, 8 headings, both sides")
     ideal = spec.friction * GRAVITY
-    axes.plot(_deg(angles), np.full(60, ideal), color=INK, ls=":", label="mu g")
+    axes.plot(_deg(angles), np.full(60, ideal), color=INK_COLOUR, ls=":", label="mu g")
     limits = [closed_forms.lateral_limit(spec, angle) for angle in angles]
     axes.plot(_deg(angles), limits, color=IDEAL, ls="--", label="front axle's limit at this angle")
     axes.plot(_deg(pad.steering), pad.lateral[:, 1:], color=CAR, lw=1.0, alpha=0.5)
@@ -61,7 +61,7 @@ def skid_pad(spec: CarSpec) -> Figure:
     return figure
 
 
-def step_steer(spec: CarSpec) -> Figure:
+def plot_step_steer(spec: CarSpec) -> Figure:
     """Yaw rate and slip after a step of the steering, beside STD."""
     case = step_steer_case(spec)
     ours = manoeuvres.step_steer(*case, seconds=1.0)
@@ -80,9 +80,9 @@ def step_steer(spec: CarSpec) -> Figure:
     return figure
 
 
-def coast_down(spec: CarSpec) -> Figure:
+def plot_coast_down(spec: CarSpec) -> Figure:
     """Speed over time without drive or brakes."""
-    run = manoeuvres.coast_down(spec, manoeuvres.pace(spec))
+    run = manoeuvres.coast_down(spec, manoeuvres.brisk_speed(spec))
     ideal = closed_forms.coasting_speed(spec, run.speed[0], run.time)
     figure, (axes,) = _sheet(f"{spec.name}: coast-down by rolling and air drag")
     axes.plot(run.time, run.speed, color=CAR, lw=3.0, label="the car")
@@ -92,15 +92,15 @@ def coast_down(spec: CarSpec) -> Figure:
     return figure
 
 
-def braking(spec: CarSpec) -> Figure:
+def plot_braking(spec: CarSpec) -> Figure:
     """Speed over distance with locked wheels and with the car's own brakes."""
-    speed = manoeuvres.pace(spec)
+    speed = manoeuvres.brisk_speed(spec)
     locked = manoeuvres.full_stop(spec, speed)
     own = manoeuvres.straight(spec, speed, 0.0, 3.0)
     figure, (axes,) = _sheet(f"{spec.name}: braking from {speed:.1f} m/s")
     slowing = np.linspace(locked.speed[0], 0.0, 200)
     for limit, colour, style, name in (
-        (spec.friction * GRAVITY, INK, ":", "v^2 / (2 mu g)"),
+        (spec.friction * GRAVITY, INK_COLOUR, ":", "v^2 / (2 mu g)"),
         (closed_forms.braking_limit(spec), IDEAL, "--", "the same, mu at the shifted loads"),
     ):
         gone = (locked.speed[0] ** 2 - slowing**2) / (2.0 * limit)
@@ -112,7 +112,7 @@ def braking(spec: CarSpec) -> Figure:
     return figure
 
 
-def friction_ellipse(spec: CarSpec) -> Figure:
+def plot_friction_ellipse(spec: CarSpec) -> Figure:
     """Force of all tyres over weight, at slides from 0 to 30 degrees and every drive and brake."""
     slips = np.deg2rad([2.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0])
     force = manoeuvres.combined_slip(
@@ -123,7 +123,7 @@ def friction_ellipse(spec: CarSpec) -> Figure:
     )
     round_ = np.linspace(0.0, 2.0 * np.pi, 200)
     circle = spec.friction * np.stack([np.cos(round_), np.sin(round_)])
-    axes.plot(*circle, color=INK, ls=":", label="mu", zorder=3)
+    axes.plot(*circle, color=INK_COLOUR, ls=":", label="mu", zorder=3)
     from matplotlib import colormaps
 
     colours = colormaps["plasma"](np.linspace(0.25, 0.95, len(slips)))
@@ -136,9 +136,9 @@ def friction_ellipse(spec: CarSpec) -> Figure:
     return figure
 
 
-def understeer(spec: CarSpec) -> Figure:
+def plot_understeer(spec: CarSpec) -> Figure:
     """Steering over lateral acceleration: the car and the linear model, equal tyres and STD."""
-    pace, grip = manoeuvres.pace(spec), spec.friction * GRAVITY
+    pace, grip = manoeuvres.brisk_speed(spec), spec.friction * GRAVITY
     figure, (left, right) = _sheet(f"{spec.name}: steady turns, no drag", columns=2)
     asked = np.linspace(0.02, 0.8, 14) * grip
     angles = asked / pace / closed_forms.yaw_gain(spec, pace)
@@ -148,8 +148,8 @@ def understeer(spec: CarSpec) -> Figure:
     linear = turns.lateral / pace / closed_forms.yaw_gain(spec, pace)
     left.plot(turns.lateral, _deg(linear), color=IDEAL, ls="--", label="linear single track")
     bend = spec.wheelbase * turns.lateral / pace**2
-    left.plot(turns.lateral, _deg(bend), color=INK, ls=":", label="L / R")
-    left.set_title(f"the car at {pace:.1f} m/s", color=INK, fontsize=11)
+    left.plot(turns.lateral, _deg(bend), color=INK_COLOUR, ls=":", label="L / R")
+    left.set_title(f"the car at {pace:.1f} m/s", color=INK_COLOUR, fontsize=11)
     _label(left, "lateral acceleration [m/s^2]", "angle of the front wheels [deg]")
 
     neutral, speed, _ = step_steer_case(spec)
@@ -160,8 +160,12 @@ def understeer(spec: CarSpec) -> Figure:
         runs = [closed_forms.single_track_drift(neutral, speed, angle, 1.5) for angle in angles]
         lateral = [speed * run.settled for run in runs]
         right.plot(lateral, _deg(angles), "s--", color=OTHER, mfc="none", label="STD")
-    right.plot(turns.lateral, _deg(spec.wheelbase * turns.lateral / speed**2), color=INK, ls=":")
-    right.set_title(f"with equal tyres front and rear at {speed:.1f} m/s", color=INK, fontsize=11)
+    right.plot(
+        turns.lateral, _deg(spec.wheelbase * turns.lateral / speed**2), color=INK_COLOUR, ls=":"
+    )
+    right.set_title(
+        f"with equal tyres front and rear at {speed:.1f} m/s", color=INK_COLOUR, fontsize=11
+    )
     _label(right, "lateral acceleration [m/s^2]", "")
     return figure
 
@@ -179,14 +183,14 @@ def _sheet(
     from racer.assets.figure import NotebookFigure
 
     figure = NotebookFigure(
-        figsize=size, facecolor=PAPER, layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.12)
+        figsize=size, facecolor=PAPER_COLOUR, layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.12)
     )
     FigureCanvasAgg(figure)
-    figure.suptitle(title, color=INK, fontsize=13, x=0.02, ha="left")
+    figure.suptitle(title, color=INK_COLOUR, fontsize=13, x=0.02, ha="left")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=rows > 1)
     for axes in grid.flat:
-        axes.set_facecolor(PAPER)
-        axes.grid(color=GRID, linewidth=0.8)
+        axes.set_facecolor(PAPER_COLOUR)
+        axes.grid(color=GRID_COLOUR, linewidth=0.8)
         axes.tick_params(colors="#8a93a0")
         for spine in axes.spines.values():
             spine.set_visible(False)
@@ -194,11 +198,11 @@ def _sheet(
 
 
 def _label(axes: Axes, x: str, y: str) -> None:
-    axes.set_xlabel(x, color=INK)
-    axes.set_ylabel(y, color=INK)
+    axes.set_xlabel(x, color=INK_COLOUR)
+    axes.set_ylabel(y, color=INK_COLOUR)
     _legend(axes)
 
 
 def _legend(axes: Axes, **where) -> None:
-    legend = axes.legend(frameon=False, labelcolor=INK, **where)
-    legend.get_title().set_color(INK)
+    legend = axes.legend(frameon=False, labelcolor=INK_COLOUR, **where)
+    legend.get_title().set_color(INK_COLOUR)

@@ -10,24 +10,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from racer.car.spec import GRAVITY, CarSpec
-from racer.car.tyre_forces import BODY, wrench
+from racer.car.tyre_forces import BODY_ROW_LENGTH, tyre_wrench
 from racer.track import Track
-from racer.world import CONTROL_RATE, SUBSTEPS, World, yaw_of
+from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, World, yaw_of
 
-SUBSTEP = 1.0 / (CONTROL_RATE * SUBSTEPS)
+SUBSTEP_S = 1.0 / (CONTROL_RATE_HZ * SUBSTEPS_PER_CONTROL)
 """Length of a physics step [s]."""
 
 
 @contextmanager
-def ground(
-    spec: CarSpec, n: int = 1, rate: int = CONTROL_RATE, substeps: int = SUBSTEPS
+def cars_on_plane(
+    spec: CarSpec, n: int = 1, rate: int = CONTROL_RATE_HZ, substeps: int = SUBSTEPS_PER_CONTROL
 ) -> Iterator[World]:
     """Cars at rest at the origin, for one manoeuvre.
 
     Args:
         spec: The car.
         n: How many of them.
-        rate: Commands, and rows of what `drive` returns, a second.
+        rate: Commands, and rows of what `hold_commands` returns, a second.
         substeps: Physics steps a command.
     """
     world = World(spec, n, rate=rate, substeps=substeps)
@@ -37,7 +37,7 @@ def ground(
         world.close()
 
 
-def drive(world: World, steering, speed, seconds: float) -> np.ndarray:
+def hold_commands(world: World, steering, speed, seconds: float) -> np.ndarray:
     """Hold commands; the body rows before and after each control step, (t + 1, n, 13).
 
     Args:
@@ -54,7 +54,7 @@ def drive(world: World, steering, speed, seconds: float) -> np.ndarray:
     return np.array(rows)
 
 
-def pace(spec: CarSpec) -> float:
+def brisk_speed(spec: CarSpec) -> float:
     """A brisk speed for a car of this size [m/s]: mu g on a radius of 8 wheelbases."""
     return float(np.sqrt(8.0 * spec.wheelbase * spec.friction * GRAVITY))
 
@@ -74,13 +74,13 @@ def lateral_acceleration(rows: np.ndarray) -> np.ndarray:
     """Mean acceleration across the path in each control step [m/s^2], left positive.
 
     Args:
-        rows: What `drive` returned, (t + 1, n, 13).
+        rows: What `hold_commands` returned, (t + 1, n, 13).
 
     Returns:
         (t, n).
     """
     before, after = rows[:-1, :, 7:9], rows[1:, :, 7:9]
-    mean, change = (before + after) / 2, (after - before) * CONTROL_RATE
+    mean, change = (before + after) / 2, (after - before) * CONTROL_RATE_HZ
     across = mean[..., 0] * change[..., 1] - mean[..., 1] * change[..., 0]
     return across / np.hypot(mean[..., 0], mean[..., 1])
 
@@ -103,9 +103,9 @@ def wheel_loads(spec: CarSpec, body: np.ndarray) -> np.ndarray:
 
 def turning_radius(spec: CarSpec, angles: np.ndarray, speed: float = 0.3) -> np.ndarray:
     """Radius of the circle on which the middle of the rear axle runs [m], left positive, (n,)."""
-    with ground(spec, len(angles)) as world:
-        drive(world, angles, speed, 4.0)
-        rows = drive(world, angles, speed, 10.0)
+    with cars_on_plane(spec, len(angles)) as world:
+        hold_commands(world, angles, speed, 4.0)
+        rows = hold_commands(world, angles, speed, 10.0)
     heading = yaw_of(rows)
     back = spec.to_rear_axle * np.stack([np.cos(heading), np.sin(heading)], axis=-1)
     chord = np.linalg.norm(np.diff(rows[..., :2] - back, axis=0), axis=-1)
@@ -143,19 +143,21 @@ def skid_pad(
 ) -> SkidPad:
     """Steer slowly to full lock, each car from its own heading to its own side (1 left, -1)."""
     n = len(headings)
-    with ground(spec, n) as world:
+    with cars_on_plane(spec, n) as world:
         world.reset(np.arange(n), np.zeros((n, 2)), headings)
-        drive(world, 0.0, speed, 3.0)
+        hold_commands(world, 0.0, speed, 3.0)
         steering, lateral = [], []
-        for part in np.linspace(0.0, 1.0, round(seconds * CONTROL_RATE)):
-            rows = drive(world, sides * part * spec.steering_limit, speed, 1.0 / CONTROL_RATE)
+        for part in np.linspace(0.0, 1.0, round(seconds * CONTROL_RATE_HZ)):
+            rows = hold_commands(
+                world, sides * part * spec.steering_limit, speed, 1.0 / CONTROL_RATE_HZ
+            )
             steering.append(abs(world.state.steering[0]))
             lateral.append(sides * lateral_acceleration(rows)[0])
     return SkidPad(np.array(steering), np.array(lateral), speed)
 
 
 @dataclass(frozen=True)
-class Straight:
+class StraightRun:
     """A run along a straight from the moment the command changes; all arrays (t,).
 
     Attributes:
@@ -171,31 +173,31 @@ class Straight:
     body: np.ndarray
 
 
-def straight(spec: CarSpec, before: float, after: float, seconds: float) -> Straight:
+def straight(spec: CarSpec, before: float, after: float, seconds: float) -> StraightRun:
     """Settle at one speed, then command another; a row each physics step."""
-    with ground(spec, 1, round(1.0 / SUBSTEP), 1) as world:
-        drive(world, 0.0, before, 5.0 if before else 1.0)
-        rows = drive(world, 0.0, after, seconds)[:, 0]
-    time = np.arange(len(rows)) * SUBSTEP
-    return Straight(time, rows[:, 0] - rows[0, 0], rows[:, 7], rows)
+    with cars_on_plane(spec, 1, round(1.0 / SUBSTEP_S), 1) as world:
+        hold_commands(world, 0.0, before, 5.0 if before else 1.0)
+        rows = hold_commands(world, 0.0, after, seconds)[:, 0]
+    time = np.arange(len(rows)) * SUBSTEP_S
+    return StraightRun(time, rows[:, 0] - rows[0, 0], rows[:, 7], rows)
 
 
-def full_stop(spec: CarSpec, speed: float) -> Straight:
+def full_stop(spec: CarSpec, speed: float) -> StraightRun:
     """Lock the wheels at a speed: brakes beyond the grip, and no fading before the car stands."""
     return straight(replace(spec, brake_acceleration=50.0, speed_gain=200.0), speed, 0.0, 1.5)
 
 
-def coast_down(spec: CarSpec, speed: float, seconds: float = 6.0) -> Straight:
+def coast_down(spec: CarSpec, speed: float, seconds: float = 6.0) -> StraightRun:
     """Take the drive away at a speed; without brakes only the drag slows the car."""
     return straight(replace(spec, brake_acceleration=0.0), speed, 0.0, seconds)
 
 
-def stand(spec: CarSpec, steering: np.ndarray, seconds: float = 60.0) -> tuple[float, float]:
+def hold_still(spec: CarSpec, steering: np.ndarray, seconds: float = 60.0) -> tuple[float, float]:
     """Stop with turned wheels, (n,), and wait: the largest drift [m] and turn [rad] from there."""
-    with ground(spec, len(steering)) as world:
-        drive(world, steering, 2.0, 2.0)
-        drive(world, steering, 0.0, 5.0)
-        rows = drive(world, steering, 0.0, seconds)
+    with cars_on_plane(spec, len(steering)) as world:
+        hold_commands(world, steering, 2.0, 2.0)
+        hold_commands(world, steering, 0.0, 5.0)
+        rows = hold_commands(world, steering, 0.0, seconds)
     drift = np.hypot(*(rows[..., :2] - rows[0, :, :2]).T).max()
     return float(drift), float(np.abs(yaw_of(rows) - yaw_of(rows[0])).max())
 
@@ -207,14 +209,14 @@ def unrest(spec: CarSpec) -> float:
     """
     steering = np.linspace(-0.8, 0.8, 16) * spec.steering_limit
     speed = np.linspace(0.0, 1.2, 16)
-    with ground(spec, 16, round(1.0 / SUBSTEP), 1) as world:
-        drive(world, steering, speed, 4.0)
-        rows = drive(world, steering, speed, 0.5)
+    with cars_on_plane(spec, 16, round(1.0 / SUBSTEP_S), 1) as world:
+        hold_commands(world, steering, speed, 4.0)
+        rows = hold_commands(world, steering, speed, 0.5)
     return float(np.abs(np.diff(rows[..., 12], axis=0)).max())
 
 
 @dataclass(frozen=True)
-class Turns:
+class SettledTurns:
     """Settled turns, one a car, (n,) each: angle [rad], speed [m/s], yaw rate [rad/s]."""
 
     steering: np.ndarray
@@ -227,26 +229,26 @@ class Turns:
         return self.speed * self.yaw_rate
 
 
-def settled_turns(spec: CarSpec, steering: np.ndarray, speed: np.ndarray) -> Turns:
+def settled_turns(spec: CarSpec, steering: np.ndarray, speed: np.ndarray) -> SettledTurns:
     """Reach a speed, turn the wheels, and wait until the turn is steady, each car on its own."""
-    with ground(spec, len(steering)) as world:
-        drive(world, 0.0, speed, 4.0)
-        drive(world, steering, speed, 3.0)
-        rows = drive(world, steering, speed, 1.0)
-    return Turns(steering, speed_of(rows).mean(axis=0), rows[..., 12].mean(axis=0))
+    with cars_on_plane(spec, len(steering)) as world:
+        hold_commands(world, 0.0, speed, 4.0)
+        hold_commands(world, steering, speed, 3.0)
+        rows = hold_commands(world, steering, speed, 1.0)
+    return SettledTurns(steering, speed_of(rows).mean(axis=0), rows[..., 12].mean(axis=0))
 
 
 def settled_turn(spec: CarSpec, steering: float, speed: float) -> tuple[float, np.ndarray]:
     """Lateral acceleration [m/s^2] and body rows (t, 13) of a second of one steady turn."""
-    with ground(spec) as world:
-        drive(world, 0.0, speed, 5.0)
-        drive(world, steering, speed, 3.0)
-        rows = drive(world, steering, speed, 1.0)
+    with cars_on_plane(spec) as world:
+        hold_commands(world, 0.0, speed, 5.0)
+        hold_commands(world, steering, speed, 3.0)
+        rows = hold_commands(world, steering, speed, 1.0)
         return float(lateral_acceleration(rows).mean()), rows[:, 0]
 
 
 @dataclass(frozen=True)
-class Response:
+class SteerResponse:
     """How a car answers a step of the steering, (t,) each.
 
     Attributes:
@@ -286,12 +288,12 @@ class Response:
         return float(self.slip[-30:].mean())
 
 
-def step_steer(spec: CarSpec, speed: float, angle: float, seconds: float = 1.5) -> Response:
+def step_steer(spec: CarSpec, speed: float, angle: float, seconds: float = 1.5) -> SteerResponse:
     """Turn the wheels at once at a speed; a row each physics step."""
-    with ground(spec, 1, round(1.0 / SUBSTEP), 1) as world:
-        drive(world, 0.0, speed, 5.0)
-        rows = drive(world, angle, speed, seconds)[:, 0]
-    return Response(np.arange(len(rows)) * SUBSTEP, rows[:, 12], slip_of(rows))
+    with cars_on_plane(spec, 1, round(1.0 / SUBSTEP_S), 1) as world:
+        hold_commands(world, 0.0, speed, 5.0)
+        rows = hold_commands(world, angle, speed, seconds)[:, 0]
+    return SteerResponse(np.arange(len(rows)) * SUBSTEP_S, rows[:, 12], slip_of(rows))
 
 
 def combined_slip(
@@ -319,22 +321,24 @@ def combined_slip(
     )
     angle, demand = (grid.ravel() for grid in np.meshgrid(slips, demands, indexing="ij"))
     n = len(angle)
-    body = np.zeros((n, BODY))
+    body = np.zeros((n, BODY_ROW_LENGTH))
     body[:, 2], body[:, 6] = spec.mass_height, 1.0
     body[:, 7], body[:, 8] = speed * np.cos(angle), speed * np.sin(angle)
     asked = np.stack([np.zeros(n), body[:, 7] + demand / spec.speed_gain], axis=1)
     force, torque = np.empty((n, 3)), np.empty((n, 3))
-    wrench(strong.parameters(n), body, np.zeros(n), asked, SUBSTEP, force, torque)
+    tyre_wrench(strong.parameters(n), body, np.zeros(n), asked, SUBSTEP_S, force, torque)
     return (force[:, :2] / (spec.mass * GRAVITY)).reshape(len(slips), len(demands), 2)
 
 
-def lap_time(spec: CarSpec, track: Track, speed: float, substeps: int = SUBSTEPS) -> float:
+def driven_lap_time(
+    spec: CarSpec, track: Track, speed: float, substeps: int = SUBSTEPS_PER_CONTROL
+) -> float:
     """Seconds for the second lap of a driver who steers at a point ahead on the centre line."""
     ahead = 3.0 * spec.wheelbase
-    with ground(spec, 1, CONTROL_RATE, substeps) as world:
+    with cars_on_plane(spec, 1, CONTROL_RATE_HZ, substeps) as world:
         world.reset(np.zeros(1, int), track.centre[:1], track.heading[:1])
         driven, last, crossed = 0.0, 0.0, []
-        for step in range(1, round(4.0 * track.length / speed * CONTROL_RATE)):
+        for step in range(1, round(4.0 * track.length / speed * CONTROL_RATE_HZ)):
             state = world.state
             place = track.locate(state.xy)
             gap = track.at(place.s + ahead)[0][0] - state.xy[0]
@@ -345,13 +349,13 @@ def lap_time(spec: CarSpec, track: Track, speed: float, substeps: int = SUBSTEPS
             driven, last = driven + moved, s
             if driven >= (len(crossed) + 1) * track.length:
                 over = driven - (len(crossed) + 1) * track.length
-                crossed.append((step - over / moved) / CONTROL_RATE)
+                crossed.append((step - over / moved) / CONTROL_RATE_HZ)
             if len(crossed) == 2:
                 return crossed[1] - crossed[0]
     raise RuntimeError(f"{spec.name} did not come round {track.name} twice")
 
 
-def trace(
+def random_drive(
     spec: CarSpec, n: int = 1, car: int = 0, mirror: float = 1.0, resets: int = 0
 ) -> np.ndarray:
     """Body rows of one car that drives by fixed random commands from the origin, (t, 13).
@@ -364,13 +368,13 @@ def trace(
         resets: How often it drives somewhere else and is put back first.
     """
     rng = np.random.default_rng(7)
-    low, high = (-spec.steering_limit, 0.0), (spec.steering_limit, pace(spec))
+    low, high = (-spec.steering_limit, 0.0), (spec.steering_limit, brisk_speed(spec))
     own = rng.uniform(low, high, (150, 2)) * (mirror, 1.0)
     others = rng.uniform(low, high, (150, n, 2))
-    with ground(spec, n) as world:
+    with cars_on_plane(spec, n) as world:
         for turn in range(resets):
             steering, speed = others[turn, car]
-            drive(world, steering, speed, 1.0 + turn)
+            hold_commands(world, steering, speed, 1.0 + turn)
             world.reset(np.arange(n), np.zeros((n, 2)), np.zeros(n))
         rows = []
         for command, mine in zip(others, own):
@@ -379,6 +383,6 @@ def trace(
     return np.array(rows)
 
 
-def digest(rows: np.ndarray) -> str:
+def array_sha256(rows: np.ndarray) -> str:
     """SHA-256 of an array's bytes."""
     return hashlib.sha256(rows.tobytes()).hexdigest()

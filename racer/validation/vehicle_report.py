@@ -5,27 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from racer.car.spec import CarSpec
-from racer.tables import Column, FittedTable
+from racer.tables import FittedTable, TableColumn
 from racer.validation import closed_forms
-from racer.validation.checks import Check
+from racer.validation.checks import VehicleCheck
 
-WITHOUT_STD = (
+STD_MISSING_NOTE = (
     "gate 5 left out: it wants commonroad-vehicle-models (pip install commonroad-vehicle-models)"
 )
 
 
-def table(spec: CarSpec, checks: list[Check]) -> FittedTable:
+def vehicle_report_table(spec: CarSpec, checks: list[VehicleCheck]) -> FittedTable:
     """The checks for a person; the title says how many gates hold."""
     shown = FittedTable(
-        Column("", "left", drop=4),
-        Column("quantity", "left", least=24, wraps=True),
-        Column("reference", drop=3),
-        Column("measured"),
-        Column("difference", drop=1),
-        Column("gate", drop=2),
-        Column("", "left"),
-        title=verdict(spec, checks),
-        caption="" if closed_forms.has_single_track_drift() else WITHOUT_STD,
+        TableColumn("", "left", drop=4),
+        TableColumn("quantity", "left", least=24, wraps=True),
+        TableColumn("reference", drop=3),
+        TableColumn("measured"),
+        TableColumn("difference", drop=1),
+        TableColumn("gate", drop=2),
+        TableColumn("", "left"),
+        title=vehicle_verdict(spec, checks),
+        caption="" if closed_forms.has_single_track_drift() else STD_MISSING_NOTE,
     )
     for check in checks:
         mark = "" if check.limit is None else "pass" if check.is_passed else "MISSED"
@@ -42,7 +42,7 @@ def table(spec: CarSpec, checks: list[Check]) -> FittedTable:
     return shown
 
 
-def verdict(spec: CarSpec, checks: list[Check]) -> str:
+def vehicle_verdict(spec: CarSpec, checks: list[VehicleCheck]) -> str:
     """One sentence: how many gates hold, or how many were missed."""
     gated = [check for check in checks if check.limit is not None]
     missed = sum(not check.is_passed for check in gated)
@@ -51,7 +51,7 @@ def verdict(spec: CarSpec, checks: list[Check]) -> str:
     return f"{spec.name}: all {len(gated)} checks hold"
 
 
-def as_dict(spec: CarSpec, checks: list[Check]) -> dict[str, Any]:
+def vehicle_report_dict(spec: CarSpec, checks: list[VehicleCheck]) -> dict[str, Any]:
     """`car`, `is_passed`, `has_std` (whether gate 5 was run), and `checks`, a row each."""
     return {
         "car": spec.name,
@@ -65,13 +65,13 @@ def _number(value: float) -> str:
     return "0" if abs(value) < 1e-8 else f"{value:.4g}"
 
 
-def _difference(check: Check) -> str:
+def _difference(check: VehicleCheck) -> str:
     if check.is_relative:
         return f"{100.0 * check.difference:+.2f} %"
     return _number(check.difference)
 
 
-def _limit(check: Check) -> str:
+def _limit(check: VehicleCheck) -> str:
     if check.limit is None:
         return "-"
     if check.is_relative:

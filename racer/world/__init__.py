@@ -2,10 +2,11 @@
 
 from racer.world.bullet import World
 from racer.world.car_state import (
-    CONTROL_RATE,
-    ROOM,
-    SUBSTEPS,
-    WALL_HEIGHT,
+    CONTROL_PERIOD_S,
+    CONTROL_RATE_HZ,
+    SUBSTEPS_PER_CONTROL,
+    WALL_HEIGHT_M,
+    WORLD_RADIUS_M,
     CarState,
     Contact,
     yaw_of,
@@ -14,10 +15,11 @@ from racer.world.free_boxes import FreeBoxes
 from racer.world.pybullet_client import has_display
 
 __all__ = [
-    "CONTROL_RATE",
-    "ROOM",
-    "SUBSTEPS",
-    "WALL_HEIGHT",
+    "CONTROL_PERIOD_S",
+    "CONTROL_RATE_HZ",
+    "SUBSTEPS_PER_CONTROL",
+    "WALL_HEIGHT_M",
+    "WORLD_RADIUS_M",
     "CarState",
     "Contact",
     "FreeBoxes",

@@ -9,35 +9,35 @@ from typing import Any
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.car.tyre_forces import BODY, wrench
-from racer.snapshot import put_back, taken
+from racer.car.tyre_forces import BODY_ROW_LENGTH, tyre_wrench
+from racer.snapshot import restore_snapshot, take_snapshot
 from racer.world.car_state import (
-    CONTROL_RATE,
-    ROOM,
-    SUBSTEPS,
-    WALL_HEIGHT,
+    CONTROL_RATE_HZ,
+    SUBSTEPS_PER_CONTROL,
+    WALL_HEIGHT_M,
+    WORLD_RADIUS_M,
     CarState,
     Contact,
     moved_point,
     yaw_of,
 )
-from racer.world.orientation import turn
+from racer.world.orientation import integrate_orientation
 from racer.world.pybullet_client import bullet, connect
 from racer.world.variation import Variation
 
 CARS, WALLS, BOXES = 1, 2, 4
 """Bullet's collision groups."""
-SCRAPE = 0.3
+BODY_FRICTION = 0.3
 """Friction of a car's body along what it hits; ours, between plastic and wood."""
-NEAR = 1.0
+BOX_CONTACT_RANGE_M = 1.0
 """A box is solid while it is this close to its car [m], beyond what that can drive in a step."""
-AWAY = np.array([10.0 * ROOM, 0.0, 0.0])
+UNUSED_BODY_POSITION = np.array([10.0 * WORLD_RADIUS_M, 0.0, 0.0])
 """Where a body waits that stands for no box."""
 WHITE, BROWN = (0.85, 0.85, 0.83, 1.0), (0.69, 0.5, 0.32, 1.0)
 """Walls and boxes in Bullet's own window."""
-LIFTED = 50.0
+HOLD_HEIGHT_M = 50.0
 """Height at which Bullet holds a car that takes no part [m]; nothing outside `World` sees it."""
-CHANGING = ("contact", "boxes", "_body", "_inverse", "_places", "_is_lifted", "_box_pose")
+WORLD_STATE = ("contact", "boxes", "_body", "_inverse", "_places", "_is_lifted", "_box_pose")
 """What a step changes, beside the cars' state and what is on its way to their wheels."""
 
 
@@ -53,7 +53,7 @@ class World:
         n: How many cars.
         gui: Whether Bullet's own window opens.
         walls: Sets of closed rings of points (N, 2) [m] on which walls stand; a car meets those
-            of one set, the first until `wall_in` says another.
+            of one set, the first until `set_walls` says another.
         boxes: How many solid boxes each car has of its own, or all have where they are together.
         box_size: Their length, width and height [m].
         is_together: Whether the cars meet each other.
@@ -77,8 +77,8 @@ class World:
         boxes: int = 0,
         box_size: Sequence[float] = (0.0, 0.0, 0.0),
         is_together: bool = False,
-        rate: int = CONTROL_RATE,
-        substeps: int = SUBSTEPS,
+        rate: int = CONTROL_RATE_HZ,
+        substeps: int = SUBSTEPS_PER_CONTROL,
     ) -> None:
         self.spec, self.n, self.is_together = spec, n, is_together
         self.rate, self.substeps = rate, substeps
@@ -88,9 +88,9 @@ class World:
         self._masses = np.full(n, spec.mass)
         self._force, self._torque = np.zeros((n, 3)), np.zeros((n, 3))
         self._places: list[tuple[float, ...]] = [()] * n
-        self._body = np.zeros((n, BODY))
+        self._body = np.zeros((n, BODY_ROW_LENGTH))
         self._inverse = np.zeros((n, 4))
-        self.state = CarState(np.zeros((n, BODY)), np.zeros(n), np.zeros((n, 2)))
+        self.state = CarState(np.zeros((n, BODY_ROW_LENGTH)), np.zeros(n), np.zeros((n, 2)))
         self.contact = np.zeros(n, dtype=np.int64)
         self._is_lifted = np.zeros(n, dtype=bool)
         self._client = connect(gui)
@@ -100,7 +100,7 @@ class World:
             physicsClientId=self._client,
         )
         # struct packs a flat list of floats three times as fast as numpy converts one.
-        self._pack = struct.Struct(f"{n * BODY}d").pack_into
+        self._pack = struct.Struct(f"{n * BODY_ROW_LENGTH}d").pack_into
         self._bodies = [self._spawn() for _ in range(n)]
         self._numbers = {body: car for car, body in enumerate(self._bodies)}
         self._walls = [[self._wall(ring) for ring in rings] for rings in walls]
@@ -129,7 +129,7 @@ class World:
             -1,
             linearDamping=0.0,
             angularDamping=0.0,
-            lateralFriction=SCRAPE,
+            lateralFriction=BODY_FRICTION,
             rollingFriction=0.0,
             spinningFriction=0.0,
             restitution=0.0,
@@ -137,7 +137,7 @@ class World:
             physicsClientId=client,
         )
         # Bullet lets two bodies meet where either one's mask has the other's group, so a car that
-        # has walls of its own must not name them all: `wall_in` pairs it with those it meets.
+        # has walls of its own must not name them all: `set_walls` pairs it with those it meets.
         meets = WALLS if self._is_walled_alike else 0
         if self.is_together:
             meets |= CARS | BOXES
@@ -148,7 +148,9 @@ class World:
     def _wall(self, ring: np.ndarray) -> int:
         """One concave mesh a ring: a box a segment would cost ten times as much."""
         client, n = self._client, len(ring)
-        low, high = (np.column_stack([ring, np.full(n, z)]) for z in (-WALL_HEIGHT, WALL_HEIGHT))
+        low, high = (
+            np.column_stack([ring, np.full(n, z)]) for z in (-WALL_HEIGHT_M, WALL_HEIGHT_M)
+        )
         here, after = np.arange(n), (np.arange(n) + 1) % n
         faces = np.stack([here, after, n + after, here, n + after, n + here], axis=1)
         shape = bullet.createCollisionShape(
@@ -176,7 +178,7 @@ class World:
         for other in others:
             bullet.setCollisionFilterPair(car, other, -1, -1, is_met, physicsClientId=self._client)
 
-    def wall_in(self, car: int, walls: int) -> None:
+    def set_walls(self, car: int, walls: int) -> None:
         """Let a car meet the walls of one set instead of those it met so far."""
         if self._is_walled_alike or walls == self._walled_in[car]:
             return
@@ -197,7 +199,7 @@ class World:
         return body
 
     def vary(self, cars: np.ndarray, draws: np.ndarray) -> None:
-        """Give cars (k,) what they drew; `draws` holds all n rows of `randomisation.DRAW`."""
+        """Give cars (k,) what they drew; `draws` holds all n rows of `randomisation.DRAW_DTYPE`."""
         self.variation.draw(cars, draws)
         self._weigh()
 
@@ -230,7 +232,7 @@ class World:
             ahead = -self.variation.shift[car, 0]
             self._set(int(car), x + ahead * cos, y + ahead * sin, float(height[car]), heading)
         self.variation.forget(cars)
-        self._show()
+        self._publish()
 
     def _set(self, car: int, x: float, y: float, z: float, yaw: float) -> None:
         place = (float(x), float(y), float(z))
@@ -245,19 +247,19 @@ class World:
         self.state.command[car] = 0.0
         self.contact[car] = 0
 
-    def lift(self, cars: np.ndarray) -> None:
+    def hold(self, cars: np.ndarray) -> None:
         """Take cars (k,) out of the race until a reset: nobody meets or sees them.
 
         Their rows of `state` say that they stand where they were, at rest and level.
         """
         self._is_lifted[cars] = True
         self._hold()
-        self._show()
+        self._publish()
 
     def _hold(self) -> None:
         for car in np.flatnonzero(self._is_lifted).tolist():
             x, y = self._body[car, :2]
-            self._set(car, x, y, LIFTED, float(yaw_of(self._body[car])))
+            self._set(car, x, y, HOLD_HEIGHT_M, float(yaw_of(self._body[car])))
 
     def place_boxes(self, cars: np.ndarray, pose: np.ndarray) -> None:
         """Put the boxes of cars (k,), or where cars are together those of all (0,), on the road.
@@ -267,7 +269,7 @@ class World:
             pose: x, y [m] and heading [rad] of each, (len(cars), boxes a car, 3).
         """
         self._box_pose[cars] = pose
-        self._show()
+        self._publish()
 
     def _move(self, box: int, pose: np.ndarray) -> None:
         x, y, yaw = pose.tolist()
@@ -294,7 +296,7 @@ class World:
         self.contact[:] = 0
         moves = self._moves(self._box_pose if boxes is None else boxes)
         for substep in range(self.substeps):
-            wrench(cars, self._body, state.steering, acting, dt, force, torque)
+            tyre_wrench(cars, self._body, state.steering, acting, dt, force, torque)
             for body, place, f, t in zip(
                 self._bodies, self._places, force.tolist(), torque.tolist()
             ):
@@ -304,12 +306,12 @@ class World:
                 self._move(box, way[substep])
             bullet.stepSimulation(client)
             self._read()
-            turn(self._inverse, self._body, dt)
+            integrate_orientation(self._inverse, self._body, dt)
             if self._can_touch:
-                self._feel()
+                self._read_contacts()
         if self._is_lifted.any():
             self._hold()
-        self._show()
+        self._publish()
         return state
 
     def _moves(self, boxes: np.ndarray) -> list[tuple[int, np.ndarray]]:
@@ -324,7 +326,7 @@ class World:
         is_near = np.ones(before.shape[:2], dtype=bool)
         if not self.is_together:
             away = before[..., :2] - self._body[:, None, :2]
-            reach = NEAR + self.spec.speed_limit / self.rate
+            reach = BOX_CONTACT_RANGE_M + self.spec.speed_limit / self.rate
             is_near = (away**2).sum(axis=-1) < reach**2
         share = np.arange(1, self.substeps + 1)[:, None] / self.substeps
         moves = []
@@ -339,7 +341,7 @@ class World:
                 if change[car, k].any():
                     moves.append((body, before[car, k] + share * change[car, k]))
             for body in solids[len(near) :]:
-                self._move(body, AWAY)
+                self._move(body, UNUSED_BODY_POSITION)
         self._box_pose[:] = boxes
         return moves
 
@@ -359,7 +361,7 @@ class World:
         self._places = places
         self._pack(self._body.data, 0, *flat)
 
-    def _feel(self) -> None:
+    def _read_contacts(self) -> None:
         for point in bullet.getContactPoints(physicsClientId=self._client):
             if point[9] > 0.0:  # Bullet also lists points that are near without pressing.
                 for mine, other in ((point[1], point[2]), (point[2], point[1])):
@@ -367,12 +369,12 @@ class World:
                     if car is not None:
                         self.contact[car] |= self._kinds.get(other, Contact.CAR)
 
-    def _show(self) -> None:
+    def _publish(self) -> None:
         """Bring the public state and boxes up to what Bullet last said."""
         moved_point(self._body, self.variation.shift, self.state.body)
         if self._is_lifted.any():
             lifted = self._is_lifted
-            self.state.body[lifted, 2] -= LIFTED - self.variation.cars["mass_height"][lifted]
+            self.state.body[lifted, 2] -= HOLD_HEIGHT_M - self.variation.cars["mass_height"][lifted]
         k = self._box_pose.shape[1]
         if k:
             half = self._box_pose[..., 2] / 2
@@ -394,7 +396,14 @@ class World:
         """
         client, across = self._client, right - left
         bullet.configureDebugVisualizer(bullet.COV_ENABLE_GUI, 0, physicsClientId=client)
-        corners = np.array([(-ROOM, -ROOM), (ROOM, -ROOM), (ROOM, ROOM), (-ROOM, ROOM)])
+        corners = np.array(
+            [
+                (-WORLD_RADIUS_M, -WORLD_RADIUS_M),
+                (WORLD_RADIUS_M, -WORLD_RADIUS_M),
+                (WORLD_RADIUS_M, WORLD_RADIUS_M),
+                (-WORLD_RADIUS_M, WORLD_RADIUS_M),
+            ]
+        )
         self._strip(corners[[0, 3]], corners[[1, 2]], 0.0, (0.26, 0.48, 0.23, 1), is_loop=False)
         self._strip(left, right, 0.002, (0.24, 0.25, 0.28, 1))
         for share in (0.0, 0.95):
@@ -440,7 +449,7 @@ class World:
     def get_state(self) -> dict[str, Any]:
         """Return what the cars and their boxes do; it can be pickled."""
         return {
-            "world": taken(self, CHANGING),
+            "world": take_snapshot(self, WORLD_STATE),
             "cars": {name: values.copy() for name, values in vars(self.state).items()},
             "walled_in": self._walled_in.copy(),
             "variation": self.variation.get_state(),
@@ -449,10 +458,10 @@ class World:
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from a state of a world of the same kind, as `Race.set_state` tells."""
         for car, walls in enumerate(state["walled_in"].tolist()):
-            self.wall_in(car, walls)
+            self.set_walls(car, walls)
         self.variation.set_state(state["variation"])
         self._weigh()
-        put_back(self, state["world"])
+        restore_snapshot(self, state["world"])
         for name, values in state["cars"].items():
             getattr(self.state, name)[...] = values
         client = self._client

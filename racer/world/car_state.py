@@ -8,14 +8,16 @@ from enum import IntFlag
 import numpy as np
 from numba import njit
 
-CONTROL_RATE = 15
+CONTROL_RATE_HZ = 15
 """Commands a second, one a camera frame."""
-SUBSTEPS = 16
+CONTROL_PERIOD_S = 1.0 / CONTROL_RATE_HZ
+"""Length of a control step [s]."""
+SUBSTEPS_PER_CONTROL = 16
 """Physics steps a command: 240 Hz."""
-ROOM = 100.0
+WORLD_RADIUS_M = 100.0
 """How far from the origin [m] a car counts as still in the world."""
 
-WALL_HEIGHT = 0.3
+WALL_HEIGHT_M = 0.3
 """How high walls reach [m]."""
 
 

@@ -12,16 +12,16 @@ import math
 
 from numba import njit
 
-QUARTER = 0.5 * 3.1415926535897932384626433832795029
+HALF_PI = 0.5 * 3.1415926535897932384626433832795029
 """btScalar.h's SIMD_HALF_PI."""
-MOST = 0.5 * QUARTER
+MAX_TURN_RAD = 0.5 * HALF_PI
 """A step turns a body by no more than this [rad] (ANGULAR_MOTION_THRESHOLD, btTransformUtil.h)."""
-SLOW = 0.001
+SMALL_RATE_RAD_S = 0.001
 """Below this rate [rad/s] Bullet takes the sine's series."""
 
 
 @njit(cache=True)
-def turn(inverse, body, dt):
+def integrate_orientation(inverse, body, dt):
     """Turn bodies by one substep at the rates that they have at its end.
 
     Args:
@@ -33,9 +33,9 @@ def turn(inverse, body, dt):
         rx, ry, rz = body[i, 10], body[i, 11], body[i, 12]
         x, y, z, w = inverse[i, 0], inverse[i, 1], inverse[i, 2], inverse[i, 3]
         rate = math.sqrt(rx * rx + ry * ry + rz * rz)
-        if rate * dt > MOST:
-            rate = MOST / dt
-        if rate < SLOW:
+        if rate * dt > MAX_TURN_RAD:
+            rate = MAX_TURN_RAD / dt
+        if rate < SMALL_RATE_RAD_S:
             share = 0.5 * dt - (dt * dt * dt) * 0.020833333333 * rate * rate
         else:
             share = math.sin(0.5 * rate * dt) / rate

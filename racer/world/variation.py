@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.randomisation import QUANTITIES, neutral
+from racer.randomisation import DRAWN_QUANTITIES, neutral_draws
 
-LONGEST = 2
+MAX_LATENCY_STEPS = 2
 """Most control steps that a command may be late."""
 
 
@@ -24,10 +24,10 @@ class Variation:
         self._nominal = spec.parameters(n)
         self.cars = self._nominal.copy()
         self.shift = np.zeros((n, 2))
-        self._draws = neutral(n)
-        self._neutral = neutral(1)
+        self._draws = neutral_draws(n)
+        self._neutral = neutral_draws(1)
         self._is_varied = False
-        self._sent = np.zeros((LONGEST + 1, n, 2))
+        self._sent = np.zeros((MAX_LATENCY_STEPS + 1, n, 2))
         self._limits = np.array([spec.steering_limit, spec.speed_limit])
 
     def draw(self, cars: np.ndarray, draws: np.ndarray) -> None:
@@ -37,7 +37,9 @@ class Variation:
 
     def _apply(self) -> None:
         rows = self._draws
-        self._is_varied = any((rows[name] != self._neutral[name]).any() for name in QUANTITIES)
+        self._is_varied = any(
+            (rows[name] != self._neutral[name]).any() for name in DRAWN_QUANTITIES
+        )
         now, own = self.cars, self._nominal
         for name in ("inertia_x", "inertia_y", "inertia_z", "mass"):
             now[name] = own[name] * rows["mass"]

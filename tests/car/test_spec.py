@@ -5,11 +5,11 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from racer.car.spec import PRESETS, CarSpec, car_named, deepracer
+from racer.car.spec import CAR_PRESETS, CarSpec, car_named, deepracer
 from racer.errors import ConfigError
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", CAR_PRESETS)
 def test_a_car_is_found_by_its_own_name(name):
     car = car_named(name)
     assert isinstance(car, CarSpec)
@@ -17,7 +17,7 @@ def test_a_car_is_found_by_its_own_name(name):
 
 
 def test_the_default_car_comes_first():
-    assert car_named(next(iter(PRESETS))) == deepracer()
+    assert car_named(next(iter(CAR_PRESETS))) == deepracer()
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_an_unknown_car_is_refused_with_the_near_one_or_with_all(name, said):
         car_named(name)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", CAR_PRESETS)
 def test_every_number_of_a_car_reaches_the_kernel(name):
     numbers = {key: value for key, value in asdict(car_named(name)).items() if key != "name"}
     rows = car_named(name).parameters(3)

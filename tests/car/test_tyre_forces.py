@@ -9,14 +9,14 @@ import pybullet
 import pytest
 
 from racer.car.spec import GRAVITY, CarSpec, deepracer
-from racer.car.tyre_forces import BODY, wrench
-from racer.validation.closed_forms import axle_friction, drive_limit
-from racer.validation.manoeuvres import drive
-from racer.world import CONTROL_RATE, SUBSTEPS, World
+from racer.car.tyre_forces import BODY_ROW_LENGTH, tyre_wrench
+from racer.validation.closed_forms import axle_friction, drive_acceleration_limit
+from racer.validation.manoeuvres import hold_commands
+from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, World
 
 SPEC = deepracer()
-PERIOD = 1.0 / CONTROL_RATE
-DT = PERIOD / SUBSTEPS
+PERIOD = 1.0 / CONTROL_RATE_HZ
+DT = PERIOD / SUBSTEPS_PER_CONTROL
 
 
 def fling(world: World, velocity, angular=(0.0, 0.0, 0.0), height: float | None = None) -> None:
@@ -26,8 +26,8 @@ def fling(world: World, velocity, angular=(0.0, 0.0, 0.0), height: float | None 
     pybullet.resetBasePositionAndOrientation(body, place, (0, 0, 0, 1), physicsClientId=client)
     pybullet.resetBaseVelocity(body, velocity, angular, physicsClientId=client)
     world._read()
-    world._show()
-    world._show()
+    world._publish()
+    world._publish()
 
 
 def row(z: float = SPEC.mass_height, velocity=(0.0, 0.0, 0.0), angular=(0.0, 0.0, 0.0)):
@@ -41,14 +41,14 @@ def forces(body, steering=0.0, speed=0.0, spec: CarSpec = SPEC) -> tuple[np.ndar
     turned = np.full(n, float(steering))
     command = np.tile([float(steering), float(speed)], (n, 1))
     force, torque = np.empty((n, 3)), np.empty((n, 3))
-    wrench(spec.parameters(n), body, turned, command, DT, force, torque)
+    tyre_wrench(spec.parameters(n), body, turned, command, DT, force, torque)
     return force, torque
 
 
 def test_the_braking_distance_is_that_of_the_declared_brakes_and_drag(make_world):
     world = make_world(1)
-    start = drive(world, 0.0, 3.0, 3.0)[-1, 0]
-    end = drive(world, 0.0, 0.0, 4.0)[-1, 0]
+    start = hold_commands(world, 0.0, 3.0, 3.0)[-1, 0]
+    end = hold_commands(world, 0.0, 0.0, 4.0)[-1, 0]
     # Constant braking and quadratic drag down to the speed where the controller lets go, then
     # its exponential tail.
     flat = SPEC.brake_acceleration + SPEC.rolling_resistance * GRAVITY
@@ -65,8 +65,8 @@ def test_brakes_beyond_the_grip_stop_the_car_at_mu_g(make_world):
         SPEC, friction=0.5, load_sensitivity=0.0, rolling_resistance=0.0, air_drag=0.0
     )
     world = make_world(1, slippery)
-    drive(world, 0.0, 3.0, 3.0)
-    speed = drive(world, 0.0, 0.0, 0.4)[:, 0, 7]
+    hold_commands(world, 0.0, 3.0, 3.0)
+    speed = hold_commands(world, 0.0, 0.0, 0.4)[:, 0, 7]
     assert (speed[1] - speed[5]) / (4 * PERIOD) == pytest.approx(0.5 * GRAVITY, rel=0.01)
 
 
@@ -75,7 +75,7 @@ def test_a_car_without_drive_never_gains_energy(make_world):
     for steering in (0.0, 0.4):
         world = make_world(1, idle)
         fling(world, (2.5, 1.5, 0.0), (0.0, 0.0, 6.0))
-        rows = drive(world, steering, 0.0, 5.0)[:, 0]
+        rows = hold_commands(world, steering, 0.0, 5.0)[:, 0]
         energy = 0.5 * SPEC.mass * (rows[:, 7] ** 2 + rows[:, 8] ** 2)
         energy += 0.5 * SPEC.inertia_z * rows[:, 12] ** 2
         assert np.diff(energy).max() <= 1e-3
@@ -83,13 +83,13 @@ def test_a_car_without_drive_never_gains_energy(make_world):
 
 
 def test_a_car_at_rest_stays_level_at_its_declared_height(make_world):
-    rows = drive(make_world(1), 0.0, 0.0, 10.0)
+    rows = hold_commands(make_world(1), 0.0, 0.0, 10.0)
     np.testing.assert_allclose(rows[-1], row(), atol=1e-9)
 
 
 def test_the_car_settles_where_its_mass_stands_when_it_is_not_in_the_middle(make_world):
     nose_heavy = replace(SPEC, to_front_axle=0.06, to_rear_axle=0.104)
-    rows = drive(make_world(1, nose_heavy), 0.0, 0.0, 2.0)
+    rows = hold_commands(make_world(1, nose_heavy), 0.0, 0.0, 2.0)
     np.testing.assert_allclose(rows[-1], row(), atol=1e-9)
 
 
@@ -122,7 +122,7 @@ def test_a_car_on_its_roof_has_no_wheels_on_the_road():
 
 def random_rows(n: int) -> np.ndarray:
     rng = np.random.default_rng(5)
-    body = np.zeros((n, BODY))
+    body = np.zeros((n, BODY_ROW_LENGTH))
     body[:, 2] = SPEC.mass_height + rng.uniform(-0.005, 0.005, n)
     body[:, 3:5] = rng.uniform(-0.05, 0.05, (n, 2))
     heading = rng.uniform(-np.pi, np.pi, n)
@@ -187,7 +187,9 @@ def test_the_motor_follows_its_torque_speed_curve():
     pushed = np.array(
         [forces(row(velocity=(v, 0, 0)), speed=99.0, spec=spec)[0][0, 0] for v in speeds]
     )
-    np.testing.assert_allclose(pushed / spec.mass, drive_limit(spec, speeds), atol=1e-12)
+    np.testing.assert_allclose(
+        pushed / spec.mass, drive_acceleration_limit(spec, speeds), atol=1e-12
+    )
     force, power = pushed[:3], (pushed * speeds)[2:5]
     np.testing.assert_allclose(force, spec.mass * spec.drive_acceleration)
     np.testing.assert_allclose(power, spec.mass * spec.drive_acceleration * spec.drive_knee_speed)
@@ -200,7 +202,7 @@ def turned(spec: CarSpec, seconds: float, dt: float = DT) -> float:
     steering, command = np.zeros(1), np.array([[spec.steering_limit, 0.0]])
     out = np.empty((1, 3)), np.empty((1, 3))
     for _ in range(round(seconds / dt)):
-        wrench(spec.parameters(1), row(), steering, command, dt, *out)
+        tyre_wrench(spec.parameters(1), row(), steering, command, dt, *out)
     return float(steering[0])
 
 
@@ -224,7 +226,7 @@ def test_the_servo_lags_by_its_time_constant_whatever_the_substep(dt):
 def test_a_slow_servo_takes_its_time_through_the_world(make_world):
     slow = replace(SPEC, steering_rate=np.deg2rad(60.0), steering_lag=0.0)
     world = make_world(1, slow)
-    drive(world, SPEC.steering_limit, 1.0, 7 * PERIOD)
+    hold_commands(world, SPEC.steering_limit, 1.0, 7 * PERIOD)
     assert world.state.steering[0] == pytest.approx(np.deg2rad(60.0) * 7 * PERIOD)
-    drive(world, SPEC.steering_limit, 1.0, PERIOD)
+    hold_commands(world, SPEC.steering_limit, 1.0, PERIOD)
     assert world.state.steering[0] == pytest.approx(SPEC.steering_limit)

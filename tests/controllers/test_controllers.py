@@ -8,24 +8,29 @@ import pytest
 from racer import assets
 from racer.car.spec import deepracer
 from racer.cli import main
-from racer.controllers import PILOTS, pilot_named
-from racer.controllers.path_following import SetUp, fast_lines, fastest, raceline
+from racer.controllers import CONTROLLERS, make_controller
+from racer.controllers.path_following import (
+    FollowerSetup,
+    candidate_lines,
+    fastest_follower,
+    make_raceline,
+)
 from racer.errors import ConfigError
-from racer.evaluation import house_pilot, judge_entries, judge_pilot, race_rules
+from racer.evaluation import controller_for, evaluate_controller, evaluate_entries, make_race_rules
 from racer.race import RaceConfig
 from racer.track import load_track
 
 TRACKS = [
     pytest.param(name, marks=[] if name == "hairpin" else pytest.mark.slow)
-    for name in assets.names("tracks")
+    for name in assets.shipped_names("tracks")
 ]
 """Every shipped track; the fast suite drives the hardest."""
-THREE = race_rules(3, 3.0, 180.0)
+THREE = make_race_rules(3, 3.0, 180.0)
 
 
 @pytest.mark.parametrize("name", TRACKS)
 def test_the_raceline_pilot_comes_close_to_the_limit_and_never_leaves_the_road(name):
-    result = judge_entries(["raceline"], name, THREE)[0]
+    result = evaluate_entries(["raceline"], name, THREE)[0]
     assert result.is_clean
     assert result.x_limit is not None
     assert 1.0 < result.x_limit < 1.15
@@ -35,14 +40,14 @@ def test_the_raceline_pilot_comes_close_to_the_limit_and_never_leaves_the_road(n
 @pytest.mark.parametrize("name", TRACKS)
 def test_the_raceline_pilot_is_careful_on_a_track_that_it_was_not_set_up_for(name):
     road = load_track(name)
-    result = judge_pilot(raceline(road, deepracer(), SetUp()), name, THREE)
+    result = evaluate_controller(make_raceline(road, deepracer(), FollowerSetup()), name, THREE)
     assert result.is_clean
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRACKS)
 def test_the_raceline_pilot_drives_a_car_that_is_not_the_default(name):
-    result = judge_entries(["raceline"], name, THREE, car="f1tenth")[0]
+    result = evaluate_entries(["raceline"], name, THREE, car="f1tenth")[0]
     assert result.is_clean
     assert result.x_limit is not None
     assert result.x_limit < 1.4
@@ -50,7 +55,7 @@ def test_the_raceline_pilot_drives_a_car_that_is_not_the_default(name):
 
 @pytest.mark.parametrize("name", TRACKS)
 def test_pure_pursuit_keeps_to_the_road_and_is_slower(name):
-    result = judge_entries(["pure-pursuit"], name, THREE)[0]
+    result = evaluate_entries(["pure-pursuit"], name, THREE)[0]
     assert result.is_clean
     assert result.x_limit is not None
     assert 1.3 < result.x_limit < 2.5
@@ -58,15 +63,15 @@ def test_pure_pursuit_keeps_to_the_road_and_is_slower(name):
 
 @pytest.mark.slow
 def test_a_race_against_the_tracks_direction_is_driven_and_has_no_limit():
-    rules = race_rules(1, 3.0, 60.0, like=RaceConfig(direction="reverse"))
-    result = judge_pilot(house_pilot("raceline", "hairpin", rules), "hairpin", rules)
+    rules = make_race_rules(1, 3.0, 60.0, like=RaceConfig(direction="reverse"))
+    result = evaluate_controller(controller_for("raceline", "hairpin", rules), "hairpin", rules)
     assert result.is_clean
     assert result.as_dict()["limit_s"] is None
     assert result.as_dict()["x_limit"] is None
 
 
 def test_the_time_of_a_race_is_held_against_a_standing_lap_and_flying_ones():
-    result = judge_entries(["raceline"], "oval", THREE)[0]
+    result = evaluate_entries(["raceline"], "oval", THREE)[0]
     assert result.limit is not None
     assert result.limit_s == pytest.approx(result.limit.standing + 2 * result.limit.flying)
     assert result.x_limit == pytest.approx(sum(result.lap_times_s) / result.limit.race(3))
@@ -74,17 +79,17 @@ def test_the_time_of_a_race_is_held_against_a_standing_lap_and_flying_ones():
 
 @pytest.mark.slow
 def test_a_pilot_that_is_put_back_on_the_road_finds_its_line_again():
-    pilot = fastest(fast_lines(load_track("hairpin"), -0.15), deepracer(), 1.2)
-    rules = race_rules(2, 3.0, 120.0)
-    result = judge_pilot(pilot, "hairpin", rules)
+    pilot = fastest_follower(candidate_lines(load_track("hairpin"), -0.15), deepracer(), 1.2)
+    rules = make_race_rules(2, 3.0, 120.0)
+    result = evaluate_controller(pilot, "hairpin", rules)
     assert result.resets > 0
     assert result.laps_completed == 2
 
 
 @pytest.mark.slow
 def test_pilots_race_each_other_in_one_world():
-    rules = race_rules(1, 3.0, 40.0)
-    results = judge_entries(["raceline", "pure-pursuit"], "speedway", rules)
+    rules = make_race_rules(1, 3.0, 40.0)
+    results = evaluate_entries(["raceline", "pure-pursuit"], "speedway", rules)
     assert [result.laps_completed for result in results] == [1, 1]
     assert results[0].lap_times_s[0] < results[1].lap_times_s[0]
     assert results[0].limit is None
@@ -92,7 +97,7 @@ def test_pilots_race_each_other_in_one_world():
 
 def test_an_unknown_pilot_is_refused_with_the_known_ones():
     with pytest.raises(ConfigError, match="known: pure-pursuit, raceline"):
-        pilot_named("senna", load_track("oval"), deepracer())
+        make_controller("senna", load_track("oval"), deepracer())
 
 
 @pytest.mark.slow
@@ -117,7 +122,7 @@ def test_a_pilot_without_a_track_is_told_to_name_one(capsys):
     assert "--track" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", PILOTS)
+@pytest.mark.parametrize("name", CONTROLLERS)
 def test_a_pilot_stands_on_the_board_as_the_houses_own(name, capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("RACER_BOARD", str(tmp_path))
     main(["board", "submit", name, "--json"])

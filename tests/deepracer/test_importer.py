@@ -10,13 +10,13 @@ import pytest
 from numpy.testing import assert_allclose
 from rich.console import Console
 
-from racer.assets.document import read
+from racer.assets.document import read_document
 from racer.deepracer.importer import import_deepracer
 from racer.envs import RacerEnv
 from racer.errors import ConfigError, RewardError, TrackError
 from racer.reward import RewardSource
 from racer.training.config import RunConfig
-from racer.training.train import train
+from racer.training.train import run_training
 from tests.track.real_files import NPY
 
 REWARD = (
@@ -70,7 +70,7 @@ def model(tmp_path):
 
 def taken(folder, out):
     found = import_deepracer(folder, "mine", out)
-    return read(found.config, RunConfig), found.notes
+    return read_document(found.config, RunConfig), found.notes
 
 
 def test_the_hyperparameters_become_ppo_s(model, tmp_path):
@@ -138,7 +138,7 @@ def test_what_was_taken_over_trains_unchanged(model, tmp_path):
     config, _ = taken(files, tmp_path / "out")
     (files / "reward_function.py").unlink()
     short = {"evaluation": config.evaluation.model_copy(update={"laps": 1, "time_limit": 1.0})}
-    watch = train(
+    watch = run_training(
         config.model_copy(update={"steps": 750, "device": "cpu", "threads": 1} | short),
         tmp_path / "run",
         Console(file=io.StringIO()),
@@ -152,7 +152,7 @@ def test_a_track_is_copied_and_named_in_the_config(model, tmp_path):
     found = import_deepracer(folder, "mine", tmp_path / "out")
     assert "track: mine.npy\n" in found.config.read_text()
     assert (tmp_path / "out" / "mine.npy").read_bytes() == (folder / "reinvent.npy").read_bytes()
-    env = RacerEnv(**(read(found.config, RunConfig).env | {"reward": None}))
+    env = RacerEnv(**(read_document(found.config, RunConfig).env | {"reward": None}))
     rows = NPY["pairs and one after the other"].centre
     assert_allclose(env.vector.tracks[0].centre, rows)
     env.close()
@@ -278,7 +278,7 @@ def test_an_import_can_be_moved(model, tmp_path):
     assert str(tmp_path) not in found.config.read_text()
     shutil.move(tmp_path / "out", tmp_path / "moved")
     shutil.rmtree(folder)
-    config = read(tmp_path / "moved" / "mine.yaml", RunConfig)
+    config = read_document(tmp_path / "moved" / "mine.yaml", RunConfig)
     assert config.reward == str(tmp_path / "moved" / "mine.py")
     assert RewardSource.find(config.reward or "").functions(1)
 
@@ -302,7 +302,7 @@ def test_an_archive_is_a_folder(model, tmp_path, kind, inside):
     assert found.config.read_text().startswith(
         f"# Imported from the DeepRacer files in {archive.name}"
     )
-    assert read(found.config, RunConfig).ppo.batch_size == 128
+    assert read_document(found.config, RunConfig).ppo.batch_size == 128
 
 
 def test_a_mistake_in_an_archive_names_the_archive(model, tmp_path):

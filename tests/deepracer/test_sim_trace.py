@@ -7,10 +7,10 @@ import json
 import pytest
 from rich.console import Console
 
-from racer.assets.document import validate
-from racer.deepracer.sim_trace import HEADER, SimTrace, Step
+from racer.assets.document import validate_document
+from racer.deepracer.sim_trace import TRACE_HEADER, SimTrace, TraceStep
 from racer.training.config import RunConfig
-from racer.training.train import train
+from racer.training.train import run_training
 
 pytestmark = pytest.mark.slow
 GRID = {"kind": "discrete", "choices": [[-30, 1.0], [0, 1.5], [30, 1.0]]}
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
         "threads": 1,
     }
     quiet = Console(file=io.StringIO())
-    train(validate(fields, RunConfig, "test"), run, quiet, deepracer_logs=True)
+    run_training(validate_document(fields, RunConfig, "test"), run, quiet, deepracer_logs=True)
     return run / "deepracer"
 
 
@@ -41,7 +41,7 @@ def rows(path):
 
 
 def test_a_line_has_the_format_of_the_public_simulation():
-    step = Step(
+    step = TraceStep(
         steps=7, x=1.23456, y=-2.0, yaw_deg=12.34567, steering_deg=-15.0, speed=1.5,
         action=3, reward=0.25, is_done=False, all_wheels_on_track=True, progress=3.21,
         closest_waypoint=5, track_length=16.6412, time=0.5, status="in_progress",
@@ -57,7 +57,7 @@ def test_each_training_episode_begins_prepared_counts_its_steps_and_ends_once(fo
     files = sorted(folder.glob("training-simtrace/*-iteration.csv"))
     assert files
     seen = [row for file in files for row in rows(file)]
-    assert ",".join(seen[0]) == HEADER
+    assert ",".join(seen[0]) == TRACE_HEADER
     episodes = {}
     for row in seen:
         episodes.setdefault(int(row["episode"]), []).append(row)
@@ -74,7 +74,7 @@ def test_each_training_episode_begins_prepared_counts_its_steps_and_ends_once(fo
 
 
 def test_an_iteration_holds_twenty_episodes(tmp_path):
-    step = Step(1, 0, 0, 0, 0, 1, 0, 1, True, True, 9.9, 0, 10, 1, "off_track")
+    step = TraceStep(1, 0, 0, 0, 0, 1, 0, 1, True, True, 9.9, 0, 10, 1, "off_track")
     log = SimTrace(tmp_path, "training")
     for _ in range(41):
         log.episode([step])
@@ -115,5 +115,5 @@ def test_each_evaluation_has_its_file_with_rewards_and_metrics(folder):
 def test_a_run_without_the_option_writes_none_of_it(tmp_path):
     from tests.training.test_train import config
 
-    train(config(steps=512), tmp_path / "run", Console(file=io.StringIO()))
+    run_training(config(steps=512), tmp_path / "run", Console(file=io.StringIO()))
     assert not (tmp_path / "run" / "deepracer").exists()

@@ -15,7 +15,7 @@ from racer import cli
 from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import read_entry
 from racer.errors import ConfigError, EntryError, TrackError
-from racer.evaluation import home_race
+from racer.evaluation import race_of_training
 
 SMALL = {"kind": "camera", "width": 16, "height": 12}
 
@@ -40,12 +40,12 @@ g (float[1, 26] observation) => (float[1, 2] action)
 @pytest.fixture
 def no_box(monkeypatch):
     """Leave out the trial in the box, which the tests of `check_entry` are about."""
-    from racer.entries.entry_check import Checked
+    from racer.entries.entry_check import CheckedEntry
     from racer.entries.onnx_check import check_graph
 
     def check(entry):
         check_graph(entry)
-        return Checked(entry, "none", 0.0)
+        return CheckedEntry(entry, "none", 0.0)
 
     monkeypatch.setattr("racer.entries.external_policy.check_entry", check)
 
@@ -140,7 +140,7 @@ def test_nothing_is_said_of_a_policy_s_origin_that_was_not_named(tmp_path, no_bo
     assert "trained_on" not in told
     assert not [name for name in ("config_sha256", "reward_sha256") if name in str(told)]
     entry = read_entry(path)
-    assert home_race(entry).walls is False
+    assert race_of_training(entry).walls is False
     with pytest.raises(SystemExit):
         cli.main(["race", str(path)])
     assert f"racer race {path} wants a track: add --track NAME" in capsys.readouterr().err
@@ -156,7 +156,7 @@ def test_an_id_that_stands_for_a_sensor_is_taken_with_it(tmp_path, no_box):
 def test_the_track_and_walls_that_are_named_are_where_it_races_by_default(tmp_path, no_box):
     path = racer.write_entry(STRAIGHT, tmp_path / "e", sensor="state", track="oval", walls=True)
     assert manifest_of(path)["trained_on"] == {"track": "oval", "walls": True}
-    assert home_race(read_entry(path)).walls is True
+    assert race_of_training(read_entry(path)).walls is True
 
 
 def test_an_entry_of_nobody_s_training_races_and_a_board_takes_it(tmp_path):

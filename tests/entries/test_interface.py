@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from racer.assets.document import validate
+from racer.assets.document import validate_document
 from racer.car.action_space import ActionSpace
 from racer.entries.interface import interface_of
 from racer.envs import EnvConfig, RacerEnv
-from racer.sensors.state_sensor import AHEAD, MEANINGS
+from racer.sensors.state_sensor import LOOKAHEAD_DISTANCES_M, STATE_MEANINGS
 
 SENSORS = [
     "camera",
@@ -24,7 +24,7 @@ SENSORS = [
 
 
 def words(sensor: Any = "state", actions: Any = "continuous"):
-    config = validate({"sensor": sensor, "actions": actions}, EnvConfig, "test")
+    config = validate_document({"sensor": sensor, "actions": actions}, EnvConfig, "test")
     return config, interface_of(config.sensor, config.actions)
 
 
@@ -67,7 +67,7 @@ def test_each_number_of_the_state_is_told_and_some_are_measured():
     env.reset(seed=0)
     seen, _, _, _, info = env.step(np.array([1.0, 0.0], np.float32))
     place, state = env.vector.race.place, env.vector.world.state
-    at = {meaning: float(value) for meaning, value in zip(MEANINGS, seen, strict=True)}
+    at = {meaning: float(value) for meaning, value in zip(STATE_MEANINGS, seen, strict=True)}
     half = 0.5 * env.vector.tracks[0].width[place.segment[0]]
     assert np.hypot(
         at["forward velocity / 4 m/s"], at["leftward velocity / 4 m/s"]
@@ -82,8 +82,10 @@ def test_each_number_of_the_state_is_told_and_some_are_measured():
     reached = np.array(
         [
             at[f"the centre line's point {distance:g} m ahead: forward of the car / 4 m"] * 4
-            for distance in AHEAD[:3]
+            for distance in LOOKAHEAD_DISTANCES_M[:3]
         ]
     )
-    assert reached == pytest.approx(np.array(AHEAD[:3]), abs=0.05), f"yaw {state.yaw[0]}"
+    assert reached == pytest.approx(np.array(LOOKAHEAD_DISTANCES_M[:3]), abs=0.05), (
+        f"yaw {state.yaw[0]}"
+    )
     env.close()

@@ -14,15 +14,21 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from racer.car.action_space import ActionSpace
-from racer.entries.onnx_check import FLOW, OPERATORS, check_graph
+from racer.entries.onnx_check import ALLOWED_OPERATORS, CONTROL_FLOW_OPERATORS, check_graph
 from racer.entries.package import Entry, Manifest, TrainedOn
-from racer.entries.protobuf import MAX_FIELDS, Budget, Field, WireError, read_message
+from racer.entries.protobuf import (
+    MAX_FIELDS,
+    FieldBudget,
+    ProtobufError,
+    ProtobufField,
+    read_message,
+)
 from racer.errors import EntryError
 from racer.sensors.config import StateConfig
-from racer.sensors.state_sensor import SIZE
+from racer.sensors.state_sensor import STATE_SIZE
 
 FLOAT = TensorProto.FLOAT
-WEIGHTS = np.random.default_rng(0).normal(size=(SIZE, 2)).astype(np.float32)
+WEIGHTS = np.random.default_rng(0).normal(size=(STATE_SIZE, 2)).astype(np.float32)
 
 
 def entry(policy):
@@ -41,7 +47,7 @@ def entry(policy):
     return Entry(manifest, policy, "0" * 64, Path("swift.entry.zip"), b"")
 
 
-def model(*nodes, opsets=(("", 18),), shape=(1, SIZE), kind=FLOAT, done=FLOAT):
+def model(*nodes, opsets=(("", 18),), shape=(1, STATE_SIZE), kind=FLOAT, done=FLOAT):
     """A graph with tanh(observation @ w) and whatever other nodes."""
     usual = [
         helper.make_node("MatMul", ["observation", "w"], ["y"]),
@@ -79,7 +85,7 @@ def field(number, content):
 
 def test_a_plain_graph_passes_and_tells_its_signature():
     signature = check_graph(entry(model().SerializeToString()))
-    assert signature.seen == {"observation": ((1, SIZE), "float32")}
+    assert signature.seen == {"observation": ((1, STATE_SIZE), "float32")}
     assert signature.done == ((1, 2), "float32")
 
 
@@ -121,7 +127,7 @@ def body():
     return helper.make_graph([node], "body", [value("a", FLOAT, [1])], [value("b", FLOAT, [1])])
 
 
-@pytest.mark.parametrize("operator", sorted(FLOW))
+@pytest.mark.parametrize("operator", sorted(CONTROL_FLOW_OPERATORS))
 def test_an_operator_that_runs_another_graph_is_refused(operator):
     error = refusal(model(helper.make_node(operator, ["y"], ["z"], body=body())))
     assert error.code == "control_flow"
@@ -202,7 +208,7 @@ def test_a_type_is_refused_whose_first_32_bits_are_one_that_is_taken():
     assert refusal(content).code == "type"
 
 
-@pytest.mark.parametrize("shape", [("n", SIZE), (None, SIZE), (1, "k")])
+@pytest.mark.parametrize("shape", [("n", STATE_SIZE), (None, STATE_SIZE), (1, "k")])
 def test_a_size_that_is_not_fixed_is_refused(shape):
     error = refusal(model(shape=shape))
     assert error.code == "dynamic_shape"
@@ -212,9 +218,9 @@ def test_a_size_that_is_not_fixed_is_refused(shape):
 @pytest.mark.parametrize(
     "change",
     [
-        {"shape": (1, SIZE + 1)},
-        {"shape": (SIZE,)},
-        {"shape": (1, -SIZE)},
+        {"shape": (1, STATE_SIZE + 1)},
+        {"shape": (STATE_SIZE,)},
+        {"shape": (1, -STATE_SIZE)},
         {"shape": (1,) * 50},
         {"kind": TensorProto.DOUBLE},
         {"kind": TensorProto.STRING},
@@ -235,7 +241,7 @@ def test_an_input_that_hides_behind_a_weight_of_its_name_is_refused():
 
 def test_a_weight_among_the_inputs_is_no_input():
     whole = model()
-    whole.graph.input.append(helper.make_tensor_value_info("w", FLOAT, (SIZE, 2)))
+    whole.graph.input.append(helper.make_tensor_value_info("w", FLOAT, (STATE_SIZE, 2)))
     check_graph(entry(whole.SerializeToString()))
 
 
@@ -249,7 +255,7 @@ QUANTIZED = helper.make_model(
             helper.make_node("Tanh", ["y"], ["action"]),
         ],
         "policy",
-        [helper.make_tensor_value_info("observation", FLOAT, (1, SIZE))],
+        [helper.make_tensor_value_info("observation", FLOAT, (1, STATE_SIZE))],
         [helper.make_tensor_value_info("action", FLOAT, (1, 2))],
         [
             numpy_helper.from_array(np.array(1 / 127, np.float32), "step"),
@@ -346,7 +352,7 @@ def test_what_passes_holds_for_the_onnx_package_too(data):
         assert error.code != "entry"
         return
     whole = onnx.load_from_string(bytes(content))
-    assert all(node.op_type in OPERATORS and not node.domain for node in whole.graph.node)
+    assert all(node.op_type in ALLOWED_OPERATORS and not node.domain for node in whole.graph.node)
     assert [one.name for one in whole.graph.input] == ["observation"]
     assert not whole.functions
     assert all(TensorProto.DataType.Name(one.data_type) in TAKEN for one in whole.graph.initializer)
@@ -365,11 +371,11 @@ def test_what_passes_holds_for_the_onnx_package_too(data):
     ],
 )
 def test_a_broken_message_is_refused_with_what_is_wrong(content, said):
-    known = {1: Field("text" if content[:1] == b"\x0a" else "number", "number")}
+    known = {1: ProtobufField("text" if content[:1] == b"\x0a" else "number", "number")}
     if content[:1] == b"\x0a":
-        known = {1: Field("text", "text")}
-    with pytest.raises(WireError, match=said):
-        read_message(memoryview(content), known, Budget())
+        known = {1: ProtobufField("text", "text")}
+    with pytest.raises(ProtobufError, match=said):
+        read_message(memoryview(content), known, FieldBudget())
 
 
 @pytest.mark.parametrize(
@@ -382,21 +388,23 @@ def test_a_broken_message_is_refused_with_what_is_wrong(content, said):
     ],
 )
 def test_packed_numbers_end_where_their_field_does(kind, whole, broken):
-    known = {1: Field("k", kind)}
-    assert read_message(memoryview(field(1, whole)), known, Budget()) == {"k": [whole]}
-    with pytest.raises(WireError, match="its k do not end"):
-        read_message(memoryview(field(1, broken)), known, Budget())
+    known = {1: ProtobufField("k", kind)}
+    assert read_message(memoryview(field(1, whole)), known, FieldBudget()) == {"k": [whole]}
+    with pytest.raises(ProtobufError, match="its k do not end"):
+        read_message(memoryview(field(1, broken)), known, FieldBudget())
 
 
 def test_a_negative_number_is_read_as_its_64_bits():
     content = memoryview(b"\x08" + b"\xff" * 9 + b"\x01")
-    assert read_message(content, {1: Field("k", "number")}, Budget()) == {"k": 2**64 - 1}
+    assert read_message(content, {1: ProtobufField("k", "number")}, FieldBudget()) == {
+        "k": 2**64 - 1
+    }
 
 
 def test_the_budget_is_for_the_whole_document():
-    budget, known = Budget(3), {1: Field("k", "numbers")}
+    budget, known = FieldBudget(3), {1: ProtobufField("k", "numbers")}
     read_message(memoryview(b"\x08\x01\x08\x01"), known, budget)
-    with pytest.raises(WireError, match="too many"):
+    with pytest.raises(ProtobufError, match="too many"):
         read_message(memoryview(b"\x08\x01\x08\x01"), known, budget)
     assert MAX_FIELDS == 200_000
 

@@ -14,16 +14,16 @@ from racer.entries.onnx_policy import OnnxPolicy, open_session
 from racer.entries.package import Entry, Manifest, TrainedOn
 from racer.errors import EntryError
 from racer.sensors.config import CameraConfig, StateConfig
-from racer.sensors.state_sensor import SIZE
+from racer.sensors.state_sensor import STATE_SIZE
 
 STATE = (StateConfig(),)
 CAMERA = (CameraConfig(width=16, height=8),)
 CONTINUOUS = ActionSpace()
 DISCRETE = ActionSpace(kind="discrete", choices=((-20.0, 1.0), (0.0, 2.0), (20.0, 1.0)))
 FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
-LEFT = np.random.default_rng(0).normal(size=(SIZE, 2)).astype(np.float32)
+LEFT = np.random.default_rng(0).normal(size=(STATE_SIZE, 2)).astype(np.float32)
 SIGHT = np.random.default_rng(1).normal(size=(8 * 16, 3)).astype(np.float32)
-SOME_STATE = np.linspace(-1, 1, SIZE, dtype=np.float32)[None]
+SOME_STATE = np.linspace(-1, 1, STATE_SIZE, dtype=np.float32)[None]
 SOME_FRAME = np.random.default_rng(2).integers(0, 256, (1, 8, 16, 1), dtype=np.uint8)
 
 
@@ -45,7 +45,7 @@ def entry(policy, sensor=STATE, actions=CONTINUOUS):
 
 def graph(
     nodes,
-    seen=("observation", FLOAT, [1, SIZE]),
+    seen=("observation", FLOAT, [1, STATE_SIZE]),
     done=("action", FLOAT, [1, 2]),
     weights=None,
 ):
@@ -123,7 +123,7 @@ def test_a_discrete_camera_policy_does_what_its_graph_says():
 
 def test_the_same_observation_gives_the_same_digits_in_two_sessions():
     one, two = OnnxPolicy(entry(steady())), OnnxPolicy(entry(steady()))
-    seen = np.random.default_rng(3).normal(size=(50, 1, SIZE)).astype(np.float32)
+    seen = np.random.default_rng(3).normal(size=(50, 1, STATE_SIZE)).astype(np.float32)
     first = b"".join(one(each).tobytes() for each in seen)
     assert first == b"".join(two(each).tobytes() for each in seen)
     assert first == b"".join(one(each).tobytes() for each in seen)
@@ -152,8 +152,8 @@ def test_an_unknown_operator_is_refused():
 @pytest.mark.parametrize(
     ("policy", "manifest", "got", "wanted"),
     [
-        (steady(), {"sensor": CAMERA}, f"float32 (1, {SIZE})", "uint8 (1, 8, 16, 1)"),
-        (seeing(), {"sensor": STATE}, "uint8 (1, 8, 16, 1)", f"float32 (1, {SIZE})"),
+        (steady(), {"sensor": CAMERA}, f"float32 (1, {STATE_SIZE})", "uint8 (1, 8, 16, 1)"),
+        (seeing(), {"sensor": STATE}, "uint8 (1, 8, 16, 1)", f"float32 (1, {STATE_SIZE})"),
         (
             seeing(),
             {"sensor": (CameraConfig(),), "actions": DISCRETE},
@@ -168,10 +168,10 @@ def test_an_unknown_operator_is_refused():
             "float32 (1, 2)",
         ),
         (
-            steady(seen=("observation", FLOAT, ["n", SIZE])),
+            steady(seen=("observation", FLOAT, ["n", STATE_SIZE])),
             {},
-            f"'observation' float32 ('n', {SIZE})",
-            f"float32 (1, {SIZE})",
+            f"'observation' float32 ('n', {STATE_SIZE})",
+            f"float32 (1, {STATE_SIZE})",
         ),
         (
             graph([("Tanh", ["x"], ["action"])], ("x", FLOAT, [1, 2])),
@@ -249,7 +249,7 @@ def test_a_graph_that_fails_on_an_observation_is_refused_quietly(capfd):
     ]
     weights = {"w": np.zeros((1, 2), np.float32), "axes": np.zeros(1, np.int64)}
     policy = OnnxPolicy(entry(graph(nodes, weights=weights)))
-    zeros = np.zeros((1, SIZE), np.float32)
+    zeros = np.zeros((1, STATE_SIZE), np.float32)
     assert policy(zeros).tolist() == [[0.0, 0.0]]
     zeros[0, 0] = 99
     with pytest.raises(EntryError, match="failed on an observation") as caught:
@@ -259,7 +259,8 @@ def test_a_graph_that_fails_on_an_observation_is_refused_quietly(capfd):
 
 
 @pytest.mark.parametrize(
-    "observation", [SOME_STATE[0], SOME_STATE.astype(np.float64), np.zeros((2, SIZE), np.float32)]
+    "observation",
+    [SOME_STATE[0], SOME_STATE.astype(np.float64), np.zeros((2, STATE_SIZE), np.float32)],
 )
 def test_an_observation_that_is_not_the_sensors_is_a_bug_of_the_caller(observation):
     policy = OnnxPolicy(entry(steady()))

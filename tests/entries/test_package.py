@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from racer.car.action_space import ActionSpace
 from racer.entries import archive
-from racer.entries.package import TrainedOn, read_entry, write_entry
+from racer.entries.package import TrainedOn, read_entry, save_entry
 from racer.errors import EntryError
 from racer.sensors.config import CameraConfig, StateConfig
 
@@ -56,7 +56,7 @@ def refusal(path):
 @pytest.fixture
 def good(tmp_path):
     path = tmp_path / "swift.entry.zip"
-    write_entry(path, POLICY, **FIELDS)
+    save_entry(path, POLICY, **FIELDS)
     return path
 
 
@@ -64,12 +64,12 @@ def test_a_manifest_says_what_a_graph_was_quantized_to_and_else_nothing(good, tm
     assert "quantization" not in manifest_of(good)
     assert read_entry(good).manifest.quantization is None
     path = tmp_path / "small.entry.zip"
-    write_entry(path, POLICY, **FIELDS, quantization="int8")
+    save_entry(path, POLICY, **FIELDS, quantization="int8")
     assert manifest_of(path)["quantization"] == "int8"
     assert read_entry(path).manifest.quantization == "int8"
     unknown: dict[str, Any] = FIELDS | {"quantization": "int2"}
     with pytest.raises(EntryError, match="quantization"):
-        write_entry(path, POLICY, **unknown)
+        save_entry(path, POLICY, **unknown)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def members(good):
 
 def test_an_entry_reads_back_as_it_was_written(tmp_path):
     path = tmp_path / "swift.entry.zip"
-    digest = write_entry(path, POLICY, **FIELDS)
+    digest = save_entry(path, POLICY, **FIELDS)
     entry = read_entry(path)
     assert entry.policy == POLICY
     assert entry.sha256 == digest == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -94,17 +94,17 @@ def test_an_entry_reads_back_as_it_was_written(tmp_path):
 def test_a_discrete_entry_reads_back_too(tmp_path):
     actions = ActionSpace(kind="discrete", choices=((-20.0, 1.0), (0.0, 2.0), (20.0, 1.0)))
     sensor = (StateConfig(stack=2),)
-    write_entry(tmp_path / "e", POLICY, **{**FIELDS, "actions": actions, "sensor": sensor})
+    save_entry(tmp_path / "e", POLICY, **{**FIELDS, "actions": actions, "sensor": sensor})
     assert read_entry(tmp_path / "e").manifest.actions == actions
     assert read_entry(tmp_path / "e").manifest.sensor == sensor
 
 
 def test_the_same_content_gives_the_same_bytes_whatever_the_clock_and_umask(tmp_path, monkeypatch):
-    write_entry(tmp_path / "one", POLICY, **FIELDS)
+    save_entry(tmp_path / "one", POLICY, **FIELDS)
     monkeypatch.setattr("time.time", lambda: 2e9)
     before = os.umask(0o077)
     try:
-        write_entry(tmp_path / "other.entry.zip", POLICY, **FIELDS)
+        save_entry(tmp_path / "other.entry.zip", POLICY, **FIELDS)
     finally:
         os.umask(before)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other.entry.zip").read_bytes()
@@ -127,9 +127,9 @@ def test_the_same_content_gives_the_same_bytes_in_another_process(good, tmp_path
 def test_another_policy_or_field_gives_another_digest(tmp_path):
     path = tmp_path / "e"
     digests = {
-        write_entry(path, POLICY, **FIELDS),
-        write_entry(path, POLICY + b"x", **FIELDS),
-        write_entry(path, POLICY, **{**FIELDS, "author": "Grace"}),
+        save_entry(path, POLICY, **FIELDS),
+        save_entry(path, POLICY + b"x", **FIELDS),
+        save_entry(path, POLICY, **{**FIELDS, "author": "Grace"}),
     }
     assert len(digests) == 3
 
@@ -143,7 +143,7 @@ def test_a_write_that_fails_leaves_the_old_entry_and_nothing_else(good, monkeypa
 
     monkeypatch.setattr(f"racer.assets.atomic.os.{step}", full)
     with pytest.raises(EntryError, match="No space left") as caught:
-        write_entry(good, b"other", **FIELDS)
+        save_entry(good, b"other", **FIELDS)
     assert caught.value.code == "unwritable"
     assert good.read_bytes() == before
     assert [path.name for path in good.parent.iterdir()] == [good.name]
@@ -153,7 +153,7 @@ def test_a_write_that_fails_leaves_the_old_entry_and_nothing_else(good, monkeypa
 def test_a_path_that_cannot_be_written_is_refused(tmp_path, where):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(EntryError) as caught:
-        write_entry(tmp_path / where, POLICY, **FIELDS)
+        save_entry(tmp_path / where, POLICY, **FIELDS)
     assert caught.value.code == "unwritable"
 
 
@@ -173,15 +173,15 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path, where):
 )
 def test_a_manifest_field_out_of_range_is_not_written(tmp_path, change):
     with pytest.raises(EntryError, match=next(iter(change))) as caught:
-        write_entry(tmp_path / "e", POLICY, **{**FIELDS, **change})
+        save_entry(tmp_path / "e", POLICY, **{**FIELDS, **change})
     assert caught.value.code == "manifest"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_policy_over_the_limit_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("racer.entries.package.MAX_BYTES", 2000)
+    monkeypatch.setattr("racer.entries.package.MAX_PACKAGE_BYTES", 2000)
     with pytest.raises(EntryError, match="over 2,000") as caught:
-        write_entry(tmp_path / "e", POLICY, **FIELDS)
+        save_entry(tmp_path / "e", POLICY, **FIELDS)
     assert caught.value.code == "too_big"
 
 
@@ -199,7 +199,7 @@ def test_what_is_not_a_file_is_refused(tmp_path, where):
 def test_a_package_over_64_mb_is_refused_before_it_is_opened(tmp_path):
     path = tmp_path / "big"
     with path.open("wb") as file:
-        file.truncate(archive.MAX_BYTES + 1)
+        file.truncate(archive.MAX_PACKAGE_BYTES + 1)
     assert refusal(path).code == "too_big"
 
 
@@ -307,7 +307,7 @@ def test_a_rare_compression_is_refused(tmp_path, members, method):
 
 
 def test_a_bomb_is_refused_by_what_it_declares(tmp_path, members):
-    zeros = bytes(archive.LIMITS["manifest.json"] + 1)
+    zeros = bytes(archive.MAX_MEMBER_SIZES["manifest.json"] + 1)
     path = pack(tmp_path / "e", [("manifest.json", zeros), members[1]], zipfile.ZIP_DEFLATED)
     error = refusal(path)
     assert error.code == "too_big"
@@ -449,10 +449,10 @@ def test_an_entry_with_a_manifest_of_version_1_is_read_as_it_was(tmp_path):
 
 def test_what_is_not_known_of_a_policy_s_origin_is_absent_from_its_manifest(tmp_path):
     known = {name: value for name, value in FIELDS.items() if name != "trained_on"}
-    write_entry(tmp_path / "e", POLICY, **known)
+    save_entry(tmp_path / "e", POLICY, **known)
     assert "trained_on" not in manifest_of(tmp_path / "e")
     assert read_entry(tmp_path / "e").manifest.trained_on == TrainedOn()
-    write_entry(tmp_path / "e", POLICY, **known, trained_on=TrainedOn(track="bowtie"))
+    save_entry(tmp_path / "e", POLICY, **known, trained_on=TrainedOn(track="bowtie"))
     assert manifest_of(tmp_path / "e")["trained_on"] == {"track": "bowtie", "walls": False}
 
 
@@ -462,7 +462,7 @@ def test_what_is_not_known_of_a_policy_s_origin_is_absent_from_its_manifest(tmp_
 )
 def test_a_manifest_says_of_the_actions_what_its_kind_of_them_has(tmp_path, kind, says):
     fields: dict[str, Any] = FIELDS | {"actions": ActionSpace(kind=kind)}
-    write_entry(tmp_path / "e", POLICY, **fields)
+    save_entry(tmp_path / "e", POLICY, **fields)
     assert set(manifest_of(tmp_path / "e")["actions"]) == says
 
 
@@ -471,12 +471,12 @@ def test_an_entry_that_its_check_refuses_is_not_written(tmp_path):
         raise EntryError(f"{entry.manifest.name}: no", "run")
 
     with pytest.raises(EntryError, match="swift: no"):
-        write_entry(tmp_path / "e", POLICY, **FIELDS, check=refuse)
+        save_entry(tmp_path / "e", POLICY, **FIELDS, check=refuse)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_entry_for_another_environment_is_not_of_this_racer(tmp_path):
-    write_entry(tmp_path / "e", POLICY, **{**FIELDS, "env": "racer/TimeTrial-v99"})
+    save_entry(tmp_path / "e", POLICY, **{**FIELDS, "env": "racer/TimeTrial-v99"})
     error = refusal(tmp_path / "e")
     assert error.code == "env"
     assert "racer/TimeTrial-v99" in str(error)

@@ -14,18 +14,18 @@ from onnx import TensorProto, helper, numpy_helper
 
 from racer.car.action_space import ActionSpace
 from racer.entries import sandbox, sandbox_worker
-from racer.entries.entry_check import PERIOD, check_entry
+from racer.entries.entry_check import CONTROL_PERIOD_S, check_entry
 from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import Entry, Manifest, TrainedOn
-from racer.entries.sandbox import BoxedPolicy
+from racer.entries.sandbox import SandboxedPolicy
 from racer.errors import EntryError
-from racer.evaluation import in_process, judge_entries, race_rules
+from racer.evaluation import evaluate_entries, make_race_rules, policy_in_process
 from racer.sensors.config import CameraConfig, LidarConfig, StateConfig
-from racer.sensors.state_sensor import SIZE
+from racer.sensors.state_sensor import STATE_SIZE
 
 FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
 STATE = (StateConfig(),)
-ZEROS = np.zeros((1, SIZE), np.float32)
+ZEROS = np.zeros((1, STATE_SIZE), np.float32)
 DISCRETE = ActionSpace(kind="discrete", choices=((-20.0, 1.0), (20.0, 1.0)))
 
 
@@ -45,7 +45,7 @@ def entry(policy, sensor=STATE, actions=None):
     return Entry(manifest, policy, "0" * 64, Path("swift.entry.zip"), b"")
 
 
-def model(*nodes, weights, seen=(("observation", FLOAT, (1, SIZE)),), done=(FLOAT, (1, 2))):
+def model(*nodes, weights, seen=(("observation", FLOAT, (1, STATE_SIZE)),), done=(FLOAT, (1, 2))):
     whole = helper.make_model(
         helper.make_graph(
             [
@@ -63,7 +63,7 @@ def model(*nodes, weights, seen=(("observation", FLOAT, (1, SIZE)),), done=(FLOA
     return whole.SerializeToString()
 
 
-WEIGHTS = np.random.default_rng(0).normal(size=(SIZE, 2)).astype(np.float32)
+WEIGHTS = np.random.default_rng(0).normal(size=(STATE_SIZE, 2)).astype(np.float32)
 STEADY = model(
     ("MatMul", ["observation", "w"], ["y"], ()),
     ("Tanh", ["y"], ["action"], ()),
@@ -118,11 +118,11 @@ def expanding_quantized(size):
 QDQ = {
     "step": np.float32(1 / 127),
     "zero": np.uint8(128),
-    "w": np.full((1, 1, 1, SIZE), 3, np.int8),
+    "w": np.full((1, 1, 1, STATE_SIZE), 3, np.int8),
     "scale": np.float32(0.01),
     "none": np.int8(0),
     "b": np.zeros(1, np.int32),
-    "four": np.array([1, 1, 1, SIZE], np.int64),
+    "four": np.array([1, 1, 1, STATE_SIZE], np.int64),
     "flat": np.array([1, 1], np.int64),
     "two": np.ones((1, 2), np.float32),
 }
@@ -164,7 +164,10 @@ def refusal(policy, observation=ZEROS, **changes):
 
     sandbox._start = noted
     try:
-        with pytest.raises(EntryError) as caught, BoxedPolicy(entry(policy), **changes) as boxed:
+        with (
+            pytest.raises(EntryError) as caught,
+            SandboxedPolicy(entry(policy), **changes) as boxed,
+        ):
             boxed(observation)
     finally:
         sandbox._start = start
@@ -206,9 +209,9 @@ def behaving(tmp_path, monkeypatch):
             f"        {run}\n"
             "        return [np.zeros((1, 2), np.float32)]\n"
             "sandbox_worker.open_session = lambda graph: Session()\n"
-            "sandbox_worker.main()\n"
+            "sandbox_worker.serve_policy()\n"
         )
-        monkeypatch.setattr(sandbox, "CELL", script)
+        monkeypatch.setattr(sandbox, "WORKER_SCRIPT", script)
 
     return put
 
@@ -216,9 +219,9 @@ def behaving(tmp_path, monkeypatch):
 def test_a_boxed_policy_gives_the_same_digits_as_one_in_this_process():
     here = OnnxPolicy(entry(STEADY))
     draws = np.random.default_rng(1)
-    with BoxedPolicy(entry(STEADY)) as boxed:
+    with SandboxedPolicy(entry(STEADY)) as boxed:
         for _ in range(50):
-            seen = draws.normal(size=(1, SIZE)).astype(np.float32)
+            seen = draws.normal(size=(1, STATE_SIZE)).astype(np.float32)
             assert boxed(seen).tobytes() == here(seen).tobytes()
 
 
@@ -242,7 +245,7 @@ def test_several_sensors_reach_the_graph_each_by_its_name():
     frame = np.zeros((1, 8, 16, 1), np.uint8)
     frame[0, 7, 15, 0] = 128
     ranges = np.array([[0.2, 0.3, 0.75, 0.4]], np.float32)
-    with BoxedPolicy(entry(policy, sensors)) as boxed:
+    with SandboxedPolicy(entry(policy, sensors)) as boxed:
         assert boxed({"camera": frame, "lidar": ranges}).tolist() == [[0.25, 0.75]]
 
 
@@ -253,8 +256,10 @@ def test_a_discrete_policy_answers_an_index():
         weights={"w": WEIGHTS},
         done=(INT64, (1,)),
     )
-    with BoxedPolicy(entry(policy, actions=DISCRETE)) as boxed:
-        assert boxed(np.ones((1, SIZE), np.float32)).tolist() == [WEIGHTS.sum(axis=0).argmax()]
+    with SandboxedPolicy(entry(policy, actions=DISCRETE)) as boxed:
+        assert boxed(np.ones((1, STATE_SIZE), np.float32)).tolist() == [
+            WEIGHTS.sum(axis=0).argmax()
+        ]
 
 
 def test_a_frame_larger_than_a_pipe_gets_through():
@@ -273,19 +278,19 @@ def test_a_frame_larger_than_a_pipe_gets_through():
     )
     frame = np.zeros((1, 1080, 1920, 3), np.uint8)
     frame[0, -1, -1, -1] = 255
-    with BoxedPolicy(entry(policy, sensors)) as boxed:
+    with SandboxedPolicy(entry(policy, sensors)) as boxed:
         assert boxed(frame).tolist() == [[0.0, 1.0]]
 
 
 def test_an_observation_that_is_not_the_sensors_is_a_bug_of_the_caller():
-    with BoxedPolicy(entry(STEADY)) as boxed:
+    with SandboxedPolicy(entry(STEADY)) as boxed:
         with pytest.raises(ValueError, match="swift sees observation float32"):
             boxed(ZEROS[0])
         assert boxed(ZEROS).tolist() == [[0.0, 0.0]]
 
 
 def test_a_closed_box_says_so_and_closing_twice_is_no_error():
-    boxed = BoxedPolicy(entry(STEADY))
+    boxed = SandboxedPolicy(entry(STEADY))
     boxed.close()
     boxed.close()
     with pytest.raises(ValueError, match="closed"):
@@ -295,7 +300,7 @@ def test_a_closed_box_says_so_and_closing_twice_is_no_error():
 def test_a_graph_is_refused_before_there_is_a_process(monkeypatch):
     monkeypatch.setattr(sandbox, "_start", lambda: pytest.fail("a process was started"))
     with pytest.raises(EntryError) as caught:
-        BoxedPolicy(entry(b"hello"))
+        SandboxedPolicy(entry(b"hello"))
     assert caught.value.code == "graph"
 
 
@@ -346,18 +351,18 @@ BROKEN = [
     ("QLinearConv", {"scale": np.ones(0, np.float32)}, "run"),
     ("QLinearConv", {"none": np.zeros(5, np.int8)}, "run"),
     ("QLinearConv", {"b": np.zeros(0, np.int32)}, "run"),
-    ("QLinearConv", {"w": np.zeros((0, 1, 1, SIZE), np.int8)}, "run"),
-    ("QLinearConv", {"w": np.zeros((1, SIZE), np.int8)}, "graph"),
+    ("QLinearConv", {"w": np.zeros((0, 1, 1, STATE_SIZE), np.int8)}, "run"),
+    ("QLinearConv", {"w": np.zeros((1, STATE_SIZE), np.int8)}, "graph"),
     ("QLinearConv", {"step": np.float64(0.1)}, "graph"),
     ("ConvInteger", {"none": np.zeros(5, np.int8)}, "run"),
     ("ConvInteger", {"zero": np.zeros(2, np.uint8)}, "run"),
-    ("ConvInteger", {"w": np.zeros((1, 3, 1, SIZE), np.int8)}, "run"),
+    ("ConvInteger", {"w": np.zeros((1, 3, 1, STATE_SIZE), np.int8)}, "run"),
 ]
 
 
 @pytest.mark.parametrize("operator", ["QLinearConv", "ConvInteger"])
 def test_a_quantized_convolution_is_computed(operator):
-    with BoxedPolicy(entry(convolving(operator))) as boxed:
+    with SandboxedPolicy(entry(convolving(operator))) as boxed:
         assert boxed(ZEROS).tolist() == [[0.0, 0.0]]
 
 
@@ -388,12 +393,12 @@ def test_the_largest_package_that_is_allowed_fits_into_the_box():
         ("MatMul", ["y", "v"], ["z"], ()),
         ("Tanh", ["z"], ["action"], ()),
         weights={
-            "w": np.zeros((SIZE, 560_000), np.float32),
+            "w": np.zeros((STATE_SIZE, 560_000), np.float32),
             "v": np.zeros((560_000, 2), np.float32),
         },
     )
     assert 60_000_000 < len(policy) < 64_000_000
-    with BoxedPolicy(entry(policy)) as boxed:
+    with SandboxedPolicy(entry(policy)) as boxed:
         assert boxed(ZEROS).tolist() == [[0.0, 0.0]]
 
 
@@ -411,10 +416,10 @@ def test_the_largest_quantized_package_that_is_allowed_fits_into_the_box():
         ("MatMul", ["s", "l"], ["z"], ()),
         ("Tanh", ["z"], ["action"], ()),
     ]
-    wide, narrow = np.ones((SIZE, 2_150_000), np.int8), np.ones((2_150_000, 2), np.int8)
+    wide, narrow = np.ones((STATE_SIZE, 2_150_000), np.int8), np.ones((2_150_000, 2), np.int8)
     policy = model(*nodes, weights=QDQ | {"w": wide, "v": narrow})
     assert 60_000_000 < len(policy) < 64_000_000
-    with BoxedPolicy(entry(policy)) as boxed:
+    with SandboxedPolicy(entry(policy)) as boxed:
         assert boxed(ZEROS).tolist() == [[0.0, 0.0]]
 
 
@@ -438,8 +443,9 @@ def test_the_largest_quantized_package_that_is_allowed_fits_into_the_box():
         ("sandbox_worker._packed = lambda *a: (b'z', b'')", "crash"),
         ("sandbox_worker._packed = lambda *a: (b'a', bytes(100_000_000))", "crash"),
         (
-            "size = sandbox_worker.REPLY.pack(b'a', 2**32 - 1); "
-            "sandbox_worker.REPLY = type('Lying', (), {'pack': staticmethod(lambda *a: size)})",
+            "size = sandbox_worker.REPLY_FORMAT.pack(b'a', 2**32 - 1); "
+            "lying = type('Lying', (), {'pack': staticmethod(lambda *a: size)}); "
+            "sandbox_worker.REPLY_FORMAT = lying",
             "crash",
         ),
         ("sandbox_worker._packed = lambda *a: (b'r', b'\\xff\\x1b[31m')", "run"),
@@ -456,7 +462,7 @@ def test_whatever_a_policy_does_is_an_entry_error(behaving, monkeypatch, run, co
 
 def test_a_box_that_failed_is_closed(behaving):
     behaving("os.abort()")
-    boxed = BoxedPolicy(entry(STEADY))
+    boxed = SandboxedPolicy(entry(STEADY))
     with pytest.raises(EntryError):
         boxed(ZEROS)
     with pytest.raises(ValueError, match="closed"):
@@ -473,8 +479,8 @@ def test_a_box_that_failed_is_closed(behaving):
 )
 def test_a_process_that_is_no_box_is_not_blamed_on_the_entry(tmp_path, monkeypatch, program):
     (tmp_path / "sandbox_worker.py").write_text(program)
-    monkeypatch.setattr(sandbox, "CELL", tmp_path / "sandbox_worker.py")
-    monkeypatch.setattr(sandbox, "PATIENCE", 0.3)
+    monkeypatch.setattr(sandbox, "WORKER_SCRIPT", tmp_path / "sandbox_worker.py")
+    monkeypatch.setattr(sandbox, "WALL_CLOCK_FACTOR", 0.3)
     assert refusal(STEADY).code == "box"
 
 
@@ -498,7 +504,7 @@ def test_a_policy_reaches_no_file_network_or_program(behaving, what, is_walled):
 def test_the_box_says_how_strong_it_is(behaving, is_walled):
     look = "raise RuntimeError(str(os.path.exists('/etc')))"
     behaving(look, before="" if is_walled else "sandbox_worker._leave = lambda: False")
-    with BoxedPolicy(entry(STEADY)) as boxed:
+    with SandboxedPolicy(entry(STEADY)) as boxed:
         assert boxed.strength in ("namespaces", "limits only")
         is_hidden = boxed.strength == "namespaces"
         assert is_walled or not is_hidden
@@ -515,7 +521,7 @@ def test_nothing_is_left_in_the_box_of_being_root(behaving):
 def test_the_box_imports_neither_torch_nor_racer(behaving):
     names = "sorted({'torch', 'racer', 'gymnasium', 'onnx'} & set(sys.modules))"
     behaving(f"raise RuntimeError(str({names}))")
-    with pytest.raises(EntryError, match=r"\[\]"), BoxedPolicy(entry(STEADY)) as boxed:
+    with pytest.raises(EntryError, match=r"\[\]"), SandboxedPolicy(entry(STEADY)) as boxed:
         boxed(ZEROS)
 
 
@@ -537,7 +543,8 @@ if sys.argv[3] == "hang":
 def test_no_process_outlives_the_judge(behaving, how):
     behaving("time.sleep(60)")
     judge = subprocess.Popen(
-        [sys.executable, "-c", LEAVING, __file__, str(sandbox.CELL), how], stdout=subprocess.PIPE
+        [sys.executable, "-c", LEAVING, __file__, str(sandbox.WORKER_SCRIPT), how],
+        stdout=subprocess.PIPE,
     )
     assert judge.stdout is not None
     pid = int(judge.stdout.readline())
@@ -560,10 +567,10 @@ def is_alive(pid):
 
 
 def test_a_race_in_the_box_is_the_race_in_this_process():
-    rules = race_rules(1, 3.0, 4.0)
+    rules = make_race_rules(1, 3.0, 4.0)
     one, two = (
-        judge_entries([entry(STEADY)], "oval", rules, policy_of=make)[0]
-        for make in (in_process, BoxedPolicy)
+        evaluate_entries([entry(STEADY)], "oval", rules, policy_of=make)[0]
+        for make in (policy_in_process, SandboxedPolicy)
     )
     assert one.as_dict() == two.as_dict()
     assert one.body.tobytes() == two.body.tobytes()
@@ -573,12 +580,12 @@ def test_the_judge_closes_its_boxes_also_when_a_policy_fails(behaving):
     made = []
 
     def make(one):
-        made.append(BoxedPolicy(one))
+        made.append(SandboxedPolicy(one))
         return made[-1]
 
     behaving("os.abort()")
-    rules = race_rules(1, 3.0, 4.0)
-    results = judge_entries([entry(STEADY)] * 2, "oval", rules, policy_of=make)
+    rules = make_race_rules(1, 3.0, 4.0)
+    results = evaluate_entries([entry(STEADY)] * 2, "oval", rules, policy_of=make)
     assert [result.ending for result in results] == ["policy_crash"] * 2
     assert [boxed.close.alive for boxed in made] == [False, False]
 
@@ -586,13 +593,13 @@ def test_the_judge_closes_its_boxes_also_when_a_policy_fails(behaving):
 def test_a_policy_that_is_tried_is_told_how_long_it_takes_and_how_it_was_boxed():
     checked = check_entry(entry(STEADY))
     assert checked.box in ("namespaces", "limits only")
-    assert 0 < checked.answer_s < PERIOD
+    assert 0 < checked.answer_s < CONTROL_PERIOD_S
 
 
 @pytest.mark.slow
 def test_a_policy_is_not_slow_because_others_keep_the_machine_busy(behaving):
     behaving("time.sleep(0.1)")
-    assert check_entry(entry(STEADY)).answer_s < PERIOD
+    assert check_entry(entry(STEADY)).answer_s < CONTROL_PERIOD_S
 
 
 BUSY = "sum(iter(lambda until=time.process_time() + 0.1: time.process_time() > until, True))"
@@ -609,7 +616,7 @@ def test_a_policy_slower_than_the_car_asks_is_refused_soon(behaving):
 
 def test_a_policy_that_is_late_now_and_then_is_not_slow(behaving):
     behaving(f"if calls in (1, 3, 5, 7, 9): {BUSY}")
-    assert check_entry(entry(STEADY)).answer_s < PERIOD
+    assert check_entry(entry(STEADY)).answer_s < CONTROL_PERIOD_S
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from racer.car.action_space import ActionSpace
-from racer.entries.package import TrainedOn, read_entry, write_entry
-from racer.entries.signing import make_key, public_key, read_key, sign
+from racer.entries.package import TrainedOn, read_entry, save_entry
+from racer.entries.signing import make_key, public_key, read_key, sign_manifest
 from racer.errors import EntryError
 from racer.sensors.config import StateConfig
 
@@ -23,7 +23,7 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 
 
 def write(path, key: Ed25519PrivateKey | None = KEY, policy=POLICY, author="Ada"):
-    write_entry(
+    save_entry(
         path,
         policy,
         name="swift",
@@ -71,7 +71,7 @@ def test_a_signature_is_ed25519_as_rfc_8032_tests_it():
     """Test 2 of section 7.1, for the public key; what is signed has racer's words before it."""
     secret = bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
     key = Ed25519PrivateKey.from_private_bytes(secret)
-    said = json.loads(sign(b"{}", key))
+    said = json.loads(sign_manifest(b"{}", key))
     assert said["public_key"] == "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
     message = b"racer entry signature 1\n{}"
     key.public_key().verify(bytes.fromhex(said["signature"]), message)

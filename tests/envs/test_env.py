@@ -7,10 +7,16 @@ import yaml
 from gymnasium.error import ClosedEnvironmentError
 
 from racer import assets
-from racer.envs import RacerEnv, RacerVectorEnv, surroundings
+from racer.envs import RacerEnv, RacerVectorEnv, sensor_input
 from racer.errors import ConfigError
 from racer.race import Ending
-from racer.randomisation import NOTHING, QUANTITIES, Draws, Randomisation, load_randomisation
+from racer.randomisation import (
+    DRAWN_QUANTITIES,
+    NO_RANDOMISATION,
+    Draws,
+    Randomisation,
+    load_randomisation,
+)
 from racer.sensors import make_sensors
 
 LISTEN = """
@@ -150,7 +156,7 @@ def test_cars_of_one_env_may_drive_in_both_directions(build):
 
 
 def test_nothing_is_random_by_default_and_none_says_so_too(build):
-    assert load_randomisation("none") == NOTHING
+    assert load_randomisation("none") == NO_RANDOMISATION
     env = build()
     _, info = env.reset(seed=0)
     assert "drawn" not in info
@@ -159,8 +165,8 @@ def test_nothing_is_random_by_default_and_none_says_so_too(build):
 def test_what_an_episode_drew_is_told_and_is_the_seed_s(build):
     env = build(3, randomisation="sim2real")
     _, info = env.reset(seed=4)
-    first = {name: info["drawn"][name].copy() for name in QUANTITIES}
-    assert set(info["drawn"]) == {*QUANTITIES, *(f"_{name}" for name in QUANTITIES)}
+    first = {name: info["drawn"][name].copy() for name in DRAWN_QUANTITIES}
+    assert set(info["drawn"]) == {*DRAWN_QUANTITIES, *(f"_{name}" for name in DRAWN_QUANTITIES)}
     ranges = load_randomisation("sim2real")
     for name, values in first.items():
         low, high = getattr(ranges, name)
@@ -260,12 +266,12 @@ def test_a_wrong_range_is_refused_by_name(ranges, said):
 
 
 def test_every_shipped_preset_loads_and_only_none_leaves_the_car_as_it_is():
-    folder = assets.root() / "configs/randomisation"
+    folder = assets.assets_root() / "configs/randomisation"
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     assert {"none", "sim2real"} <= set(names)
     for name in names:
-        assert (load_randomisation(name) == NOTHING) == (name == "none")
-    assert set(yaml.safe_load((folder / "sim2real.yaml").read_text())) == set(QUANTITIES)
+        assert (load_randomisation(name) == NO_RANDOMISATION) == (name == "none")
+    assert set(yaml.safe_load((folder / "sim2real.yaml").read_text())) == set(DRAWN_QUANTITIES)
 
 
 def test_several_sensors_give_a_dict_and_one_gives_its_box(build):
@@ -306,7 +312,7 @@ def test_of_several_tracks_each_episode_draws_one_with_its_own_walls_and_sights(
             assert env.tracks[track].on_road(env.world.state.xy[car])
             own = sights[track].buffer(6)
             sights[track].start(everyone, env.race.draws.rows)
-            sights[track].observe(surroundings(env.race), np.array([car]), own)
+            sights[track].observe(sensor_input(env.race), np.array([car]), own)
             for name, values in own.items():
                 assert np.array_equal(values[car], env.observations[name][car])
     assert seen == {0, 1, 2}

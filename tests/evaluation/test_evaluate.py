@@ -5,7 +5,7 @@ import pytest
 
 from racer.car.action_space import ActionSpace
 from racer.errors import ConfigError, EntryError
-from racer.evaluation import Driver, judge, judge_together, race_rules
+from racer.evaluation import Driver, evaluate_alone, evaluate_together, make_race_rules
 from racer.race import RaceConfig
 from racer.sensors import CameraConfig, StateConfig
 
@@ -21,7 +21,9 @@ def steer_for_the_line(observation):
 
 
 def test_a_driver_on_the_centre_line_completes_three_clean_laps():
-    result = judge(steer_for_the_line, STATE, ACTIONS, "bowtie", race_rules(3, 3.0, 180.0))
+    result = evaluate_alone(
+        steer_for_the_line, STATE, ACTIONS, "bowtie", make_race_rules(3, 3.0, 180.0)
+    )
     assert result.is_clean
     assert result.laps_completed == 3
     assert result.ending == "laps_complete"
@@ -32,7 +34,9 @@ def test_a_driver_on_the_centre_line_completes_three_clean_laps():
 
 def test_the_same_race_gives_the_same_digits_twice():
     first, second = (
-        judge(steer_for_the_line, STATE, ACTIONS, "oval", race_rules(1, 3.0, 60.0), seed=5)
+        evaluate_alone(
+            steer_for_the_line, STATE, ACTIONS, "oval", make_race_rules(1, 3.0, 60.0), seed=5
+        )
         for _ in range(2)
     )
     assert first.as_dict() == second.as_dict()
@@ -40,16 +44,16 @@ def test_the_same_race_gives_the_same_digits_twice():
 
 
 def test_a_car_that_goes_straight_on_pays_for_each_time_off_the_road():
-    result = judge(
-        lambda _: np.array([[0.0, 1.0]]), STATE, ACTIONS, "oval", race_rules(1, 3.0, 30.0)
+    result = evaluate_alone(
+        lambda _: np.array([[0.0, 1.0]]), STATE, ACTIONS, "oval", make_race_rules(1, 3.0, 30.0)
     )
     assert result.off_tracks >= 3
     assert not result.is_clean
 
 
 def test_a_race_that_is_not_finished_has_no_total():
-    result = judge(
-        lambda _: np.array([[0.0, -1.0]]), STATE, ACTIONS, "oval", race_rules(1, 3.0, 2.0)
+    result = evaluate_alone(
+        lambda _: np.array([[0.0, -1.0]]), STATE, ACTIONS, "oval", make_race_rules(1, 3.0, 2.0)
     )
     assert result.ending == "time_up"
     assert result.total_time_s is None
@@ -60,12 +64,14 @@ def test_a_race_that_is_not_finished_has_no_total():
 @pytest.mark.parametrize(("laps", "limit"), [(0, 60.0), (101, 60.0), (3, 0.0)])
 def test_rules_out_of_range_are_refused(laps, limit):
     with pytest.raises(ConfigError, match="race: "):
-        race_rules(laps, 3.0, limit)
+        make_race_rules(laps, 3.0, limit)
 
 
 def test_a_negative_seed_is_refused():
     with pytest.raises(ConfigError, match="seed: -1"):
-        judge(steer_for_the_line, STATE, ACTIONS, "oval", race_rules(1, 3.0, 60.0), seed=-1)
+        evaluate_alone(
+            steer_for_the_line, STATE, ACTIONS, "oval", make_race_rules(1, 3.0, 60.0), seed=-1
+        )
 
 
 def test_cars_that_race_together_are_judged_each_by_their_own_sensors_and_actions():
@@ -78,8 +84,8 @@ def test_cars_that_race_together_are_judged_each_by_their_own_sensors_and_action
     fast = Driver(steer_for_the_line, STATE, ACTIONS)
     camera = CameraConfig(width=20, height=16)
     crawl = ActionSpace(kind="discrete", choices=((0.0, 0.1), (0.0, 0.2)))
-    results = judge_together(
-        [fast, Driver(slow, (camera,), crawl)], "oval", race_rules(1, 3.0, 40.0), seed=2
+    results = evaluate_together(
+        [fast, Driver(slow, (camera,), crawl)], "oval", make_race_rules(1, 3.0, 40.0), seed=2
     )
     assert seen["slow"] == (1, 16, 20, 1)
     assert [result.seed for result in results] == [2, 3]
@@ -95,17 +101,17 @@ def test_a_car_that_rams_the_one_ahead_pays_and_both_finish():
     drivers = [
         Driver(steer_for_the_line, STATE, ActionSpace(speed=(speed, speed))) for speed in (1.0, 2.0)
     ]
-    results = judge_together(drivers, "oval", race_rules(1, 3.0, 60.0))
+    results = evaluate_together(drivers, "oval", make_race_rules(1, 3.0, 60.0))
     assert [result.laps_completed for result in results] == [1, 1]
     assert results[0].collisions == 0
     assert results[1].collisions >= 1
-    again = judge_together(drivers, "oval", race_rules(1, 3.0, 60.0))
+    again = evaluate_together(drivers, "oval", make_race_rules(1, 3.0, 60.0))
     assert [one.body.tobytes() for one in again] == [one.body.tobytes() for one in results]
 
 
 def test_the_rules_of_a_race_keep_the_kind_of_the_one_they_are_like():
     like = RaceConfig(kind="head_to_bot", walls=True, direction="reverse", start="random")
-    rules = race_rules(2, 4.0, 50.0, like=like)
+    rules = make_race_rules(2, 4.0, 50.0, like=like)
     assert (rules.kind, rules.walls, rules.direction) == ("head_to_bot", True, "reverse")
     assert (rules.start, rules.faults, rules.laps) == ("line", "reset", 2)
 
@@ -117,7 +123,7 @@ def test_what_a_driver_answered_is_kept_as_it_said_it():
         said.append(steer_for_the_line(observation).astype(np.float32))
         return said[-1]
 
-    result = judge(steer, STATE, ACTIONS, "oval", race_rules(1, 3.0, 5.0))
+    result = evaluate_alone(steer, STATE, ACTIONS, "oval", make_race_rules(1, 3.0, 5.0))
     assert result.actions.dtype == np.float32
     assert result.actions.tobytes() == np.concatenate(said).tobytes()
     assert len(result.actions) == len(result.time) == 75
@@ -127,8 +133,8 @@ def test_what_a_driver_answered_is_kept_as_it_said_it():
 
 def test_an_index_is_kept_as_an_index():
     crawl = ActionSpace(kind="discrete", choices=((0.0, 0.5), (0.0, 1.0)))
-    result = judge(
-        lambda _: np.ones(1, dtype=np.int64), STATE, crawl, "oval", race_rules(1, 3.0, 1.0)
+    result = evaluate_alone(
+        lambda _: np.ones(1, dtype=np.int64), STATE, crawl, "oval", make_race_rules(1, 3.0, 1.0)
     )
     assert result.actions.dtype == np.int64
     assert result.actions.tolist() == [1] * 15
@@ -152,7 +158,7 @@ def test_a_policy_that_fails_ends_its_race_with_what_it_had_done(code, ending):
             raise EntryError("no more", code)
         return steer_for_the_line(observation)
 
-    result = judge(fails, STATE, ACTIONS, "oval", race_rules(3, 3.0, 60.0))
+    result = evaluate_alone(fails, STATE, ACTIONS, "oval", make_race_rules(3, 3.0, 60.0))
     assert (result.ending, result.failure) == (ending, "no more")
     assert result.laps_completed == 0
     assert len(result.actions) == len(result.body) == len(result.time) == 20
@@ -163,7 +169,7 @@ def test_a_policy_that_fails_from_the_first_step_on_has_an_empty_tape():
     def fails(observation):
         raise EntryError("no", "run")
 
-    result = judge(fails, STATE, ACTIONS, "oval", race_rules(3, 3.0, 60.0))
+    result = evaluate_alone(fails, STATE, ACTIONS, "oval", make_race_rules(3, 3.0, 60.0))
     assert (result.ending, result.body.shape, result.resets) == ("policy_crash", (0, 13), 0)
 
 
@@ -172,6 +178,6 @@ def test_the_others_race_on_where_one_policy_fails():
         raise EntryError("no", "run")
 
     drivers = [Driver(fails, STATE, ACTIONS), Driver(steer_for_the_line, STATE, ACTIONS)]
-    broken, whole = judge_together(drivers, "oval", race_rules(1, 3.0, 60.0))
+    broken, whole = evaluate_together(drivers, "oval", make_race_rules(1, 3.0, 60.0))
     assert broken.ending == "policy_crash"
     assert whole.ending == "laps_complete"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from racer.leaderboard.store import Store
+from racer.leaderboard.store import BoardStore
 from tests.leaderboard.given import make_entry
 
 
@@ -13,4 +13,4 @@ def entry(tmp_path):
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "deep" / "board")
+    return BoardStore(tmp_path / "deep" / "board")

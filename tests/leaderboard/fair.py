@@ -3,23 +3,23 @@
 import numpy as np
 
 from racer.car.action_space import ActionSpace
-from racer.entries.package import TrainedOn, read_entry, write_entry
+from racer.entries.package import TrainedOn, read_entry, save_entry
 from racer.leaderboard.season import Season
-from racer.leaderboard.store import Store
-from racer.leaderboard.verification import try_on
+from racer.leaderboard.store import BoardStore
+from racer.leaderboard.verification import evaluate_season
 from racer.sensors import StateConfig
-from racer.sensors.state_sensor import SIZE
+from racer.sensors.state_sensor import STATE_SIZE
 from tests.entries.test_onnx_policy import steady
 
 FAIR = Season(name="fair", tracks=("oval",), seeds=(0, 1), laps=2, time_limit=40, ranking="iqm")
 BITE = "</script><img src=x onerror=a()>\"'&"
 LONG = "W" * 60
-LOOK = np.zeros((SIZE, 2), dtype=np.float32)
+LOOK = np.zeros((STATE_SIZE, 2), dtype=np.float32)
 LOOK[15, 0] = 4.0
 
 
 def package(path, name="swift", author="Ada", look=LOOK, car="deepracer"):
-    write_entry(
+    save_entry(
         path,
         steady(look),
         name=name,
@@ -37,11 +37,11 @@ def package(path, name="swift", author="Ada", look=LOOK, car="deepracer"):
 
 def fill(folder):
     """Numbers 1 to 3: a pilot under a biting name, an entry, a pilot that was withdrawn."""
-    store = Store(folder / "board")
+    store = BoardStore(folder / "board")
     entry = read_entry(package(folder / "swift.entry.zip", author=BITE))
-    pilot = try_on(store, FAIR, "pure-pursuit", None)
+    pilot = evaluate_season(store, FAIR, "pure-pursuit", None)
     store.add(FAIR, BITE, None, pilot)
-    runs = try_on(store, FAIR, entry, None)
+    runs = evaluate_season(store, FAIR, entry, None)
     store.add(FAIR, "swift", entry, runs, box="namespaces", signer="c" * 64)
     store.add(FAIR, LONG, None, pilot)
     store.dispute(2, f"cuts {BITE}")

@@ -4,7 +4,7 @@ import sqlite3
 from typing import Any
 
 from racer.car.action_space import ActionSpace
-from racer.entries.package import TrainedOn, read_entry, write_entry
+from racer.entries.package import TrainedOn, read_entry, save_entry
 from racer.leaderboard.season import Season
 from racer.sensors.config import CameraConfig
 
@@ -27,7 +27,7 @@ def make_entry(folder, policy):
     trained = TrainedOn(
         track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=1, seed=0
     )
-    write_entry(
+    save_entry(
         path,
         policy,
         name="swift",

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from racer.errors import BoardError
-from racer.leaderboard.backup import backup, restore
+from racer.leaderboard.backup import restore_backup, write_backup
 from tests.leaderboard.given import RESULT, SPRING, forge, sql
 
 
@@ -14,7 +14,7 @@ def saved(store, entry, tmp_path):
     replay = store.keep_replay(b"a replay")
     store.add(SPRING, "swift", entry, [RESULT | {"replay": replay}])
     store.add(SPRING, "house", None, [RESULT])
-    assert backup(store, tmp_path / "board.backup") == 2
+    assert write_backup(store, tmp_path / "board.backup") == 2
     return tmp_path / "board.backup"
 
 
@@ -31,7 +31,7 @@ def rewritten(path, change):
 
 
 def test_what_is_restored_is_the_board_to_the_last_byte(store, saved, tmp_path):
-    again = restore(saved, tmp_path / "again")
+    again = restore_backup(saved, tmp_path / "again")
     assert again.every_row() == store.every_row()
     assert again.chain() == store.chain()
     for folder in ("entries", "replays"):
@@ -47,9 +47,9 @@ def test_what_is_restored_is_the_board_to_the_last_byte(store, saved, tmp_path):
 
 def test_a_backup_and_a_board_are_never_overwritten(store, saved):
     with pytest.raises(BoardError, match="is there already"):
-        backup(store, saved)
+        write_backup(store, saved)
     with pytest.raises(BoardError, match="not empty"):
-        restore(saved, store.folder)
+        restore_backup(saved, store.folder)
     assert len(store.every_row()) == 2
 
 
@@ -64,18 +64,18 @@ def test_a_backup_and_a_board_are_never_overwritten(store, saved):
 )
 def test_a_backup_that_was_changed_is_refused_and_leaves_nothing(saved, tmp_path, change, why):
     with pytest.raises(BoardError, match=why):
-        restore(rewritten(saved, change), tmp_path / "again")
+        restore_backup(rewritten(saved, change), tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
 
 def test_a_backup_whose_chain_is_broken_is_refused(store, saved, tmp_path):
     forge(store, ("UPDATE record SET name = 'x' WHERE id = 1",))
-    backup(store, tmp_path / "forged.backup")
+    write_backup(store, tmp_path / "forged.backup")
     with pytest.raises(BoardError, match="record 1 was changed"):
-        restore(tmp_path / "forged.backup", tmp_path / "again")
+        restore_backup(tmp_path / "forged.backup", tmp_path / "again")
 
 
 def test_a_file_that_is_no_backup_is_a_sentence(tmp_path):
     (tmp_path / "diary").write_text("page 1")
     with pytest.raises(BoardError, match="cannot be restored"):
-        restore(tmp_path / "diary", tmp_path / "again")
+        restore_backup(tmp_path / "diary", tmp_path / "again")

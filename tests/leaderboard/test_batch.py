@@ -16,8 +16,8 @@ from racer.errors import BoardError
 from racer.leaderboard import batch
 from racer.leaderboard.batch import run_season
 from racer.leaderboard.season import Season
-from racer.leaderboard.store import Store
-from racer.leaderboard.verification import try_on
+from racer.leaderboard.store import BoardStore
+from racer.leaderboard.verification import evaluate_season
 from tests.leaderboard.fair import LOOK, package
 
 QUICK = Season(name="quick", tracks=("oval",), seeds=(0, 1), laps=1, time_limit=4, ranking="iqm")
@@ -35,7 +35,7 @@ def judged(tmp_path_factory):
     package(entries / "d.entry.zip", name="d", car="f1tenth")
     (entries / "e.entry.zip").write_bytes(first.read_bytes())
     package(entries / "f.entry.zip", name="f", look=np.full_like(LOOK, np.nan))
-    store, told = Store(folder / "board"), []
+    store, told = BoardStore(folder / "board"), []
     found = run_season(store, QUICK, entries, workers=2, tell=lambda *news: told.append(news))
     return store, entries, found, told
 
@@ -45,7 +45,9 @@ def test_the_rows_are_those_that_a_submission_each_makes(judged, tmp_path):
     assert [row.name for row in found.added] == ["a", "b"]
     assert (found.races, found.kept, told[0], told[-1]) == (4, 0, (0, 4), (4, 4))
     for row in found.added:
-        alone = try_on(Store(tmp_path), QUICK, read_entry(entries / f"{row.name}.entry.zip"), None)
+        alone = evaluate_season(
+            BoardStore(tmp_path), QUICK, read_entry(entries / f"{row.name}.entry.zip"), None
+        )
         assert row.runs == alone
         assert row.box in ("namespaces", "limits only")
     assert store.chain().fault is None
@@ -81,7 +83,7 @@ def test_another_season_entry_or_racer_is_judged_anew(judged, monkeypatch):
     _, entries, _, _ = judged
     entry = read_entry(entries / "a.entry.zip")
     run = QUICK.runs()[0]
-    heat = batch.Heat(str(entry.path), entry.sha256, QUICK, run, 0)
+    heat = batch.RaceJob(str(entry.path), entry.sha256, QUICK, run, 0)
     others = [
         heat._replace(sha256="0" * 64),
         heat._replace(season=QUICK.model_copy(update={"laps": 2})),
@@ -89,14 +91,15 @@ def test_another_season_entry_or_racer_is_judged_anew(judged, monkeypatch):
         heat._replace(run=run._replace(track="bowtie")),
     ]
     keys = {one.key for one in [heat, *others]}
-    monkeypatch.setattr("racer.leaderboard.batch_worker.fingerprint", lambda: {"racer": "9.9.9"})
+    name = "racer.leaderboard.batch_worker.platform_fingerprint"
+    monkeypatch.setattr(name, lambda: {"racer": "9.9.9"})
     assert len(keys | {heat.key}) == 6
     assert heat._replace(path="elsewhere").key == heat.key
 
 
 def test_a_result_whose_replay_is_gone_is_judged_again(judged, tmp_path):
     store = judged[0]
-    results = batch.Results(store)
+    results = batch.ResultCache(store)
     key = next(
         path.stem for path in (store.folder / "results").iterdir() if "replay" in path.read_text()
     )
@@ -118,7 +121,7 @@ def test_entries_of_one_name_are_called_by_their_files(tmp_path):
     for k, (file, name) in enumerate(NAMED.items(), start=1):
         package(tmp_path / f"{file}.entry.zip", name=name, look=(1 / k) * LOOK)
     package(tmp_path / f"{61 * 'l'}.entry.zip", name="first", look=0.12 * LOOK)
-    summary = batch.Summary(1)
+    summary = batch.BatchSummary(1)
     racers = batch._racers(tmp_path, QUICK, set(), summary)
     assert sorted(one.name for one in racers) == ["Zo\u00eb", "ann", "bob", "swift", "x"]
     assert sorted(summary.named.values()) == ["Zo\u00eb", "ann", "bob", "x"]
@@ -128,13 +131,13 @@ def test_entries_of_one_name_are_called_by_their_files(tmp_path):
 def test_an_entry_alone_has_its_own_name_unless_the_season_knows_its_file_s(tmp_path):
     package(tmp_path / "ann.entry.zip", name="first")
     for known, name in (set(), "first"), ({"bob"}, "first"), ({"ann"}, "ann"):
-        (racer,) = batch._racers(tmp_path, QUICK, known, batch.Summary(1))
+        (racer,) = batch._racers(tmp_path, QUICK, known, batch.BatchSummary(1))
         assert racer.name == name
 
 
 @pytest.mark.slow
 def test_a_class_that_exported_one_name_stands_under_the_names_of_its_files(tmp_path):
-    entries, store = tmp_path / "class", Store(tmp_path / "board")
+    entries, store = tmp_path / "class", BoardStore(tmp_path / "board")
     entries.mkdir()
     for k, file in enumerate(("ann", "bob"), start=1):
         package(entries / f"{file}.entry.zip", name="first", look=(1 / k) * LOOK)
@@ -183,7 +186,7 @@ def test_a_run_that_is_killed_keeps_what_was_finished_and_goes_on(tmp_path):
     while _group_lives(child.pid) and time.monotonic() < until:
         time.sleep(0.05)
     assert not _group_lives(child.pid), "the workers end with their parent"
-    store = Store(tmp_path / "board")
+    store = BoardStore(tmp_path / "board")
     assert store.every_row() == []
     found = run_season(store, Season.model_validate(rules), entries, workers=1)
     assert found.kept >= 2
@@ -200,7 +203,7 @@ def _group_lives(group):
 
 
 def test_a_folder_without_entries_and_a_wrong_count_are_named(tmp_path):
-    store = Store(tmp_path / "board")
+    store = BoardStore(tmp_path / "board")
     with pytest.raises(BoardError, match="no file there ends with"):
         run_season(store, QUICK, tmp_path)
     with pytest.raises(BoardError, match="1 or more"):

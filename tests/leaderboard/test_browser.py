@@ -115,9 +115,9 @@ def test_space_plays_and_pauses_and_arrows_scrub(look, folder):
 
 
 def test_a_car_is_drawn_where_it_was(look, folder, board):
-    from racer.leaderboard.verification import again
+    from racer.leaderboard.verification import resimulate_run
 
-    result = again(board, board.row(2), 0)[2]
+    result = resimulate_run(board, board.row(2), 0)[2]
     tab = ready(look(folder / "entry-2.html"))
     pose = tab.evaluate("""() => {
         const film = racerScreen.films.get(2), one = poseAt(film, film.times[40]);

@@ -13,16 +13,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from racer.car.action_space import ActionSpace
 from racer.cli import main
-from racer.entries.package import TrainedOn, write_entry
+from racer.entries.package import TrainedOn, save_entry
 from racer.entries.signing import public_key, read_key
 from racer.sensors.config import StateConfig
-from racer.sensors.state_sensor import SIZE
+from racer.sensors.state_sensor import STATE_SIZE
 
-WEIGHTS = np.random.default_rng(0).normal(size=(SIZE, 2)).astype(np.float32)
+WEIGHTS = np.random.default_rng(0).normal(size=(STATE_SIZE, 2)).astype(np.float32)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "leaderboard.md"
 
 
-def graph(*nodes, seen=(1, SIZE), **weights):
+def graph(*nodes, seen=(1, STATE_SIZE), **weights):
     """tanh(observation @ w), with other nodes before it."""
     usual = [
         helper.make_node("MatMul", ["observation", "w"], ["y"]),
@@ -53,7 +53,7 @@ def write(path, policy=None, **changes):
             track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=1, seed=0
         ),
     }
-    write_entry(path, graph() if policy is None else policy, **{**fields, **changes})
+    save_entry(path, graph() if policy is None else policy, **{**fields, **changes})
     return path
 
 
@@ -138,8 +138,8 @@ CRAFTED = {
     ),
     "control_flow": lambda path: write(path, graph(node("Loop", ["observation"], ["action"]))),
     "external_data": lambda path: write(path, outside()),
-    "dynamic_shape": lambda path: write(path, graph(seen=("n", SIZE))),
-    "signature": lambda path: write(path, graph(seen=(1, SIZE + 1))),
+    "dynamic_shape": lambda path: write(path, graph(seen=("n", STATE_SIZE))),
+    "signature": lambda path: write(path, graph(seen=(1, STATE_SIZE + 1))),
     "run": lambda path: write(
         path,
         graph(

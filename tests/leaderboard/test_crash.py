@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from racer.leaderboard.store import Store
+from racer.leaderboard.store import BoardStore
 from tests.leaderboard.given import RESULT, SPRING, sql
 
 
@@ -53,7 +53,7 @@ def test_eight_processes_that_make_and_fill_a_board_at_once_lose_nothing(tmp_pat
         os.close(going)
         os.read(go, 1)  # ends when all have been made
         for k in range(each):
-            Store(folder).add(SPRING, f"car {k}", entry, [RESULT])
+            BoardStore(folder).add(SPRING, f"car {k}", entry, [RESULT])
 
     children = []
     for _ in range(8):
@@ -70,7 +70,7 @@ def test_eight_processes_that_make_and_fill_a_board_at_once_lose_nothing(tmp_pat
     os.close(go)
     os.close(going)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
-    rows = is_whole(Store(folder))
+    rows = is_whole(BoardStore(folder))
     assert [row.id for row in rows] == list(range(1, 8 * each + 1))
     assert sorted(row.name for row in rows) == sorted(f"car {k % each}" for k in range(8 * each))
     assert [row.created for row in rows] == sorted(row.created for row in rows)

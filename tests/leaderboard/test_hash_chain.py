@@ -6,9 +6,9 @@ import sqlite3
 
 import pytest
 
-from racer.leaderboard.hash_chain import FIRST
+from racer.leaderboard.hash_chain import GENESIS_HASH
 from racer.leaderboard.ranking import rank
-from racer.leaderboard.store import Store
+from racer.leaderboard.store import BoardStore
 from tests.leaderboard.given import RESULT, SPRING, forge, sql
 
 OLD = """
@@ -79,7 +79,11 @@ def old_board(folder):
 
 def test_each_record_is_hashed_with_the_one_before(filled):
     first, second, third = sql(filled, "SELECT * FROM record ORDER BY id")
-    for before, (*values, kept) in ((FIRST, first), (first[-1], second), (second[-1], third)):
+    for before, (*values, kept) in (
+        (GENESIS_HASH, first),
+        (first[-1], second),
+        (second[-1], third),
+    ):
         keys = ("id", "created", "kind", "season_digest", "name", "about", "body")
         text = json.dumps(dict(zip(keys, values)), sort_keys=True, separators=(",", ":"))
         assert kept == hashlib.sha256((before + text).encode()).hexdigest()
@@ -90,7 +94,7 @@ def test_each_record_is_hashed_with_the_one_before(filled):
 
 
 def test_an_empty_board_has_an_empty_chain(store):
-    assert (store.chain().head, store.chain().fault) == (FIRST, None)
+    assert (store.chain().head, store.chain().fault) == (GENESIS_HASH, None)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +125,7 @@ def test_a_tail_that_was_cut_off_is_told_by_whoever_noted_the_head(filled):
 
 def test_a_board_of_version_1_is_taken_over_with_its_rows_chained(tmp_path):
     digest = old_board(tmp_path / "board")
-    store = Store(tmp_path / "board")
+    store = BoardStore(tmp_path / "board")
     rows = store.every_row()
     assert [(row.id, row.name, row.season) for row in rows] == [
         (1, "one", "spring"),
@@ -138,7 +142,7 @@ def test_a_board_of_version_1_is_taken_over_with_its_rows_chained(tmp_path):
     assert [row.id for row in store.rows(SPRING)] == [1, 2, 3, 4], "of one season all the while"
     assert store.rows(SPRING.model_copy(update={"laps": 4})) == []
     assert [line["name"] for line in rank(rows, SPRING)] == ["one", "two", "three"]
-    assert Store(tmp_path / "board").chain().hashes == store.chain().hashes
+    assert BoardStore(tmp_path / "board").chain().hashes == store.chain().hashes
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         sql(store, "UPDATE record SET name = 'x'")
 
@@ -146,7 +150,7 @@ def test_a_board_of_version_1_is_taken_over_with_its_rows_chained(tmp_path):
 def test_a_migration_that_fails_halfway_leaves_the_old_board(tmp_path, monkeypatch):
     old_board(tmp_path / "board")
     with monkeypatch.context() as broken:
-        broken.setattr("racer.leaderboard.database_schema.as_version_2", lambda *_: 1 / 0)
+        broken.setattr("racer.leaderboard.store.migrate_body_to_version_2", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            Store(tmp_path / "board")
-    assert len(Store(tmp_path / "board").every_row()) == 3
+            BoardStore(tmp_path / "board")
+    assert len(BoardStore(tmp_path / "board").every_row()) == 3

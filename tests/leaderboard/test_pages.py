@@ -16,11 +16,11 @@ from racer.errors import BoardError
 from racer.leaderboard.pages import site
 from racer.leaderboard.pages.markup import FILES, POLICY, embedded
 from racer.leaderboard.pages.site import seasons_of, write_site
-from racer.leaderboard.pages.trajectory import ANGLE, SPEED, poses
+from racer.leaderboard.pages.trajectory import ANGLE_STEP_RAD, SPEED_STEP_M_S, race_trajectory
 from racer.leaderboard.season import Season
 from racer.leaderboard.season_secret import commitment
-from racer.leaderboard.store import Store
-from racer.leaderboard.verification import again, try_on
+from racer.leaderboard.store import BoardStore
+from racer.leaderboard.verification import evaluate_season, resimulate_run
 from racer.world import yaw_of
 from tests.leaderboard.fair import BITE, FAIR, LONG, fill
 from tests.leaderboard.given import forge
@@ -117,22 +117,22 @@ def test_the_table_shows_flags_and_leaves_out_who_was_withdrawn(out):
 
 
 def test_the_poses_are_the_race_to_a_millimetre(store):
-    result = again(store, store.row(2), 0)[2]
-    film = poses(result)
+    result = resimulate_run(store, store.row(2), 0)[2]
+    film = race_trajectory(result)
     raw = np.frombuffer(base64.b64decode(film["place"]), "<i2").reshape(-1, 4)
     assert len(raw) == film["steps"] == len(result.body) + 1
     assert np.abs(raw[1:, :2] * film["unit"] - result.xy).max() <= 0.0006
-    assert np.abs(raw[1:, 2] * ANGLE - yaw_of(result.body)).max() <= ANGLE
-    assert np.abs(raw[1:, 3] * SPEED - result.speed).max() <= SPEED
+    assert np.abs(raw[1:, 2] * ANGLE_STEP_RAD - yaw_of(result.body)).max() <= ANGLE_STEP_RAD
+    assert np.abs(raw[1:, 3] * SPEED_STEP_M_S - result.speed).max() <= SPEED_STEP_M_S
     assert film["laps"] == pytest.approx(np.cumsum(result.lap_times_s), abs=0.001)
 
 
 def test_waits_and_faults_of_a_race_are_at_their_steps(tmp_path):
-    store = Store(tmp_path)
+    store = BoardStore(tmp_path)
     season = Season(name="boxy", kind="object_avoidance", tracks=("oval",), laps=1, time_limit=9)
-    row = store.add(season, "blind", None, try_on(store, season, "pure-pursuit", None))
-    result = again(store, row, 0)[2]
-    film = poses(result)
+    row = store.add(season, "blind", None, evaluate_season(store, season, "pure-pursuit", None))
+    result = resimulate_run(store, row, 0)[2]
+    film = race_trajectory(result)
     assert film["waits"], "the pilot sees no boxes and must hit one"
     waits = dict(film["waits"])
     told = np.cumsum([film["period"] + waits.get(k, 0) for k in range(1, film["steps"])])
@@ -143,25 +143,25 @@ def test_waits_and_faults_of_a_race_are_at_their_steps(tmp_path):
 
 
 def test_bots_move(tmp_path):
-    store = Store(tmp_path)
+    store = BoardStore(tmp_path)
     season = Season(name="busy", kind="head_to_bot", tracks=("oval",), laps=1, time_limit=4)
-    row = store.add(season, "one", None, try_on(store, season, "pure-pursuit", None))
-    film = poses(again(store, row, 0)[2])
+    row = store.add(season, "one", None, evaluate_season(store, season, "pure-pursuit", None))
+    film = race_trajectory(resimulate_run(store, row, 0)[2])
     things = np.frombuffer(base64.b64decode(film["objects"]["place"]), "<i2")
     assert film["objects"]["is_moving"]
     assert things.size == film["steps"] * len(film["objects"]["sizes"]) * 3
 
 
 def test_pages_made_again_simulate_nothing(store, out, monkeypatch):
-    monkeypatch.setattr(site, "examine", None)
+    monkeypatch.setattr(site, "verify_run", None)
     before = {path: path.read_bytes() for path in out.rglob("*.html")}
     write_site(store, out, seasons_of(store), lambda season: None)
     assert {path: path.read_bytes() for path in out.rglob("*.html")} == before
 
 
 def test_a_row_that_was_forged_is_marked_on_its_page(tmp_path):
-    store = Store(tmp_path / "board")
-    store.add(FAIR, "one", None, try_on(store, FAIR, "pure-pursuit", None))
+    store = BoardStore(tmp_path / "board")
+    store.add(FAIR, "one", None, evaluate_season(store, FAIR, "pure-pursuit", None))
     forge(
         store, ("UPDATE record SET body = replace(body, '\"off_tracks\":0', '\"off_tracks\":5')",)
     )
@@ -177,9 +177,12 @@ def test_the_page_of_a_policy_trained_elsewhere_says_no_more_of_its_origin_than_
         <float[1, 2] zero = {0, 0}> { action = Identity (zero) }
     """)
     path = write_entry(graph.SerializeToString(), tmp_path / "own.entry.zip", sensor="state")
-    store, season = Store(tmp_path / "board"), Season(name="short", tracks=("oval",), time_limit=1)
+    store, season = (
+        BoardStore(tmp_path / "board"),
+        Season(name="short", tracks=("oval",), time_limit=1),
+    )
     entry = read_entry(path)
-    store.add(season, "own", entry, try_on(store, season, entry, None))
+    store.add(season, "own", entry, evaluate_season(store, season, entry, None))
     write_site(store, tmp_path / "pages", [season], lambda season: None)
     (page,) = (tmp_path / "pages").rglob("entry-1.html")
     facts = Tags(page.read_text())
@@ -190,10 +193,10 @@ def test_the_page_of_a_policy_trained_elsewhere_says_no_more_of_its_origin_than_
 
 
 def test_the_races_of_a_sealed_season_stay_hidden_until_its_secret_is_out(tmp_path):
-    secret, store = "ab" * 32, Store(tmp_path / "board")
+    secret, store = "ab" * 32, BoardStore(tmp_path / "board")
     drawn = {"sha256": commitment(secret), "tracks": 1}
     season = Season.model_validate({"name": "dark", "laps": 1, "time_limit": 9, "sealed": drawn})
-    store.add(season, "one", None, try_on(store, season, "pure-pursuit", secret))
+    store.add(season, "one", None, evaluate_season(store, season, "pure-pursuit", secret))
     write_site(store, tmp_path / "pages", [season], lambda season: None)
     assert list((tmp_path / "pages" / "data").iterdir()) == []
     assert "no replay here" in next((tmp_path / "pages").rglob("dark-*/index.html")).read_text()

@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from racer.leaderboard import ranking
-from racer.leaderboard.ranking import table
+from racer.leaderboard.ranking import ranking_table
 from racer.leaderboard.season import Season
-from racer.leaderboard.submissions import Row
+from racer.leaderboard.submissions import Submission
 
 SEASON = Season(name="spring", tracks=("bowtie",), time_limit=180)
 
@@ -34,7 +34,7 @@ def row(id, name="swift", laps=3, total: float | None = 30.0, sha=None, off_trac
         "best_lap_s": min(times, default=None),
         "ending": "laps_complete" if laps == 3 else "time_up",
     }
-    return Row(
+    return Submission(
         id=id,
         created=f"2026-01-{id:02d}T12:00:00Z",
         season="spring",
@@ -109,7 +109,7 @@ def test_of_a_name_the_best_entry_stands_once_and_the_others_behind_it():
     rows = packages(("ann", 31.0, ""), ("bob", 30.5, ""), ("ann", 30.0, ""), ("ann", 32.0, ""))
     lines = rank(rows)
     assert [(line["rank"], line["id"], line["others"]) for line in lines] == [(1, 3, 2), (2, 2, 0)]
-    lines = ranking.every_entry(rows, SEASON)
+    lines = ranking.rank_with_others(rows, SEASON)
     assert [(line["rank"], line["id"]) for line in lines] == [(1, 3), (None, 1), (None, 4), (2, 2)]
 
 
@@ -179,13 +179,13 @@ def test_a_run_without_a_lap_has_no_best_lap():
 
 def test_an_empty_board_has_an_empty_standing():
     assert rank([]) == []
-    assert table([]).row_count == 0
+    assert ranking_table([]).row_count == 0
 
 
 def shown(rows, width=100):
     console = Console(width=width, color_system=None)
     with console.capture() as capture:
-        console.print(table(rank(rows)))
+        console.print(ranking_table(rank(rows)))
     return capture.get()
 
 
@@ -222,7 +222,7 @@ def test_each_ranking_shows_what_it_ranks_by():
         season = SEASON.model_copy(update={"ranking": kind})
         console = Console(width=120, color_system=None)
         with console.capture() as capture:
-            console.print(table(rank([row(1)], season)))
+            console.print(ranking_table(rank([row(1)], season)))
         assert heading in capture.get()
 
 
@@ -231,18 +231,18 @@ TIMES = (9.5, 31.4159, 123.4567, 1003.0219, 9999.9994)
 
 
 @pytest.mark.parametrize("width", [60, 61, 72, 80, 81, 100, 140])
-@pytest.mark.parametrize("ranking", ["total", "best", "average", "iqm"])
+@pytest.mark.parametrize("kind", ["total", "best", "average", "iqm"])
 @pytest.mark.parametrize("name", ["ann", LONG, WIDE, "\U0001f680 rocket \U0001f680"])
-def test_rank_name_figure_and_id_are_whole_at_every_width(width, ranking, name):
-    season = SEASON.model_copy(update={"ranking": ranking, "time_limit": 3600.0})
+def test_rank_name_figure_and_id_are_whole_at_every_width(width, kind, name):
+    season = SEASON.model_copy(update={"ranking": kind, "time_limit": 3600.0})
     rows = [
         row(10**k + 234 * (k > 3), f"{name[: 60 - 1]}{k}", total=total)
         for k, total in enumerate(TIMES)
     ]
     rows = [replace(one, created="2026-11-25T13:37:02Z", disputes=("x",)) for one in rows]
     lines = rank(rows, season)
-    key = next(iter(ranking.RANKED[ranking].values()))
-    printed = printed_at(table(lines), width)
+    key = next(iter(ranking.TABLE_TIME_COLUMNS[kind].values()))
+    printed = printed_at(ranking_table(lines), width)
     assert all(cell_len(line) <= width for line in printed)
     for line, text in zip(lines, printed[2:]):
         first, *_, last = text.split()

@@ -8,13 +8,20 @@ import pytest
 
 from racer.car.action_space import ActionSpace
 from racer.errors import BoardError
-from racer.evaluation import judge, judge_entries
+from racer.evaluation import evaluate_alone, evaluate_entries
 from racer.leaderboard import fingerprint as prints
 from racer.leaderboard import replay as room
-from racer.leaderboard.fingerprint import fingerprint, is_same_platform
-from racer.leaderboard.replay import MAGIC, compare, pack, record, trace, unpack
+from racer.leaderboard.fingerprint import is_same_platform, platform_fingerprint
+from racer.leaderboard.replay import (
+    REPLAY_MAGIC,
+    compare_replay,
+    pack_replay,
+    record_replay,
+    state_hashes,
+    unpack_replay,
+)
 from racer.leaderboard.season import Season
-from racer.leaderboard.verification import simulate
+from racer.leaderboard.verification import simulate_replay
 from racer.sensors import StateConfig
 
 SEASON = Season(name="s", tracks=("oval",), laps=1, time_limit=20)
@@ -30,21 +37,21 @@ def steer(observation):
 
 @pytest.fixture(scope="module")
 def driven():
-    return judge(steer, (StateConfig(),), SPACE, "oval", SEASON.race("forward"))
+    return evaluate_alone(steer, (StateConfig(),), SPACE, "oval", SEASON.race("forward"))
 
 
 @pytest.fixture(scope="module")
 def kept(driven):
-    return record(driven, SPACE, driven.as_dict())
+    return record_replay(driven, SPACE, driven.as_dict())
 
 
 def again(replay):
-    result = simulate(SEASON, RUN, replay)
-    return compare(replay, result, result.as_dict())
+    result = simulate_replay(SEASON, RUN, replay)
+    return compare_replay(replay, result, result.as_dict())
 
 
 def test_what_is_unpacked_is_what_was_packed_bit_for_bit(kept):
-    other = unpack(pack(kept))
+    other = unpack_replay(pack_replay(kept))
     assert other.actions.dtype == np.float32
     for name in ("actions", "marks", "places"):
         assert getattr(other, name).tobytes() == getattr(kept, name).tobytes()
@@ -54,12 +61,12 @@ def test_what_is_unpacked_is_what_was_packed_bit_for_bit(kept):
 
 def test_the_actions_alone_make_the_same_race_bit_for_bit(kept, driven):
     assert driven.ending == "laps_complete"
-    assert again(unpack(pack(kept))).text == "bit-exact"
+    assert again(unpack_replay(pack_replay(kept))).text == "bit-exact"
 
 
 def test_a_pilots_commands_make_the_same_race_too():
-    race = judge_entries(["pure-pursuit"], "oval", SEASON.race("forward"))[0]
-    replay = unpack(pack(record(race, None, race.as_dict())))
+    race = evaluate_entries(["pure-pursuit"], "oval", SEASON.race("forward"))[0]
+    replay = unpack_replay(pack_replay(record_replay(race, None, race.as_dict())))
     assert replay.actions.dtype == np.float64
     assert again(replay).text == "bit-exact"
 
@@ -70,9 +77,9 @@ def test_an_index_of_a_choice_makes_the_same_race_too():
     def left_and_right(observation):
         return np.array([int(np.sign(observation[0, 15]) + 1)])
 
-    race = judge(left_and_right, (StateConfig(),), space, "oval", SEASON.race("forward"))
+    race = evaluate_alone(left_and_right, (StateConfig(),), space, "oval", SEASON.race("forward"))
     assert len(set(race.actions.tolist())) > 1
-    replay = unpack(pack(record(race, space, race.as_dict())))
+    replay = unpack_replay(pack_replay(record_replay(race, space, race.as_dict())))
     assert replay.actions.dtype == np.int64
     assert again(replay).text == "bit-exact"
 
@@ -81,7 +88,7 @@ def test_the_chain_holds_every_state_before_it(driven):
     """Reckoned again by another road: one hash of a hash and all the numbers of a state."""
     import hashlib
 
-    start, marks, final = trace(driven)
+    start, marks, final = state_hashes(driven)
     link = hashlib.sha256(np.asarray(driven.start, "<f8").tobytes()).digest()
     assert start == link.hex()
     for t in range(len(driven.time)):
@@ -91,7 +98,7 @@ def test_the_chain_holds_every_state_before_it(driven):
     assert final == link.hex()
     moved = replace(driven, body=driven.body.copy())
     moved.body[30, 0] = np.nextafter(moved.body[30, 0], 1e9)
-    assert (trace(moved)[1] != marks).argmax() == 30
+    assert (state_hashes(moved)[1] != marks).argmax() == 30
 
 
 def test_one_action_changed_in_its_last_bit_diverges_at_its_step(kept):
@@ -131,9 +138,11 @@ def test_last_digits_that_differ_on_another_platform_are_within_tolerance(kept, 
     body = driven.body.copy()
     body[50:, :2] += 1e-9
     near = replace(driven, body=body, lap_times_s=[driven.lap_times_s[0] + 1e-9])
-    verdict = compare(elsewhere(kept), near, near.as_dict())
+    verdict = compare_replay(elsewhere(kept), near, near.as_dict())
     assert (verdict.text, verdict.is_fine) == ("within tolerance (another platform)", True)
-    assert compare(kept, near, near.as_dict()).text == "diverges at step 51", "here they may not"
+    assert compare_replay(kept, near, near.as_dict()).text == "diverges at step 51", (
+        "here they may not"
+    )
 
 
 @pytest.mark.parametrize(("shift", "late", "off"), [(0.2, 0.0, 0), (0.0, 0.2, 0), (0.0, 0.0, 1)])
@@ -148,12 +157,12 @@ def test_another_way_or_another_score_is_not_within_tolerance_anywhere(
         lap_times_s=[driven.lap_times_s[0] + late],
         off_tracks=driven.off_tracks + off,
     )
-    verdict = compare(elsewhere(kept), other, other.as_dict())
+    verdict = compare_replay(elsewhere(kept), other, other.as_dict())
     assert (verdict.text, verdict.is_fine) == ("diverges at step 51", False)
 
 
 def test_a_fingerprint_names_what_the_digits_depend_on():
-    here = fingerprint()
+    here = platform_fingerprint()
     for key in ("racer", "python", "pybullet", "numpy", "numba", "system", "cpu", "cpu_flags"):
         assert here[key]
     assert is_same_platform(here, here | {"racer": "9.9"})
@@ -163,9 +172,9 @@ def test_a_fingerprint_names_what_the_digits_depend_on():
 
 def test_three_laps_are_kept_in_less_than_200_kb():
     season = SEASON.model_copy(update={"laps": 3, "time_limit": 180.0})
-    race = judge(steer, (StateConfig(),), SPACE, "bowtie", season.race("forward"))
+    race = evaluate_alone(steer, (StateConfig(),), SPACE, "bowtie", season.race("forward"))
     assert race.laps_completed == 3
-    assert len(pack(record(race, SPACE, race.as_dict()))) < 20_000
+    assert len(pack_replay(record_replay(race, SPACE, race.as_dict()))) < 20_000
 
 
 @pytest.mark.slow
@@ -184,9 +193,9 @@ def test_three_minutes_of_noise_among_boxes_are_kept_in_less_than_200_kb():
     def shake(observation):
         return random.uniform(-1, 1, (1, 2)).astype(np.float32)
 
-    race = judge(shake, (StateConfig(),), SPACE, "comb", season.race("forward"))
+    race = evaluate_alone(shake, (StateConfig(),), SPACE, "comb", season.race("forward"))
     assert len(race.time) > 1000
-    assert len(pack(record(race, SPACE, race.as_dict()))) < 200_000
+    assert len(pack_replay(record_replay(race, SPACE, race.as_dict()))) < 200_000
 
 
 @pytest.mark.parametrize(
@@ -194,18 +203,22 @@ def test_three_minutes_of_noise_among_boxes_are_kept_in_less_than_200_kb():
     [
         lambda content: content[5:],
         lambda content: content[:-20],
-        lambda content: MAGIC + zlib.compress(b"{}\n"),
-        lambda content: MAGIC + zlib.compress(b"[1]\n"),
-        lambda content: MAGIC + zlib.compress(zlib.decompress(content[len(MAGIC) :]) + b"x"),
-        lambda content: MAGIC + zlib.compress(zlib.decompress(content[len(MAGIC) :])[:-1]),
+        lambda content: REPLAY_MAGIC + zlib.compress(b"{}\n"),
+        lambda content: REPLAY_MAGIC + zlib.compress(b"[1]\n"),
+        lambda content: (
+            REPLAY_MAGIC + zlib.compress(zlib.decompress(content[len(REPLAY_MAGIC) :]) + b"x")
+        ),
+        lambda content: (
+            REPLAY_MAGIC + zlib.compress(zlib.decompress(content[len(REPLAY_MAGIC) :])[:-1])
+        ),
     ],
 )
 def test_a_broken_replay_is_a_sentence(kept, change):
     with pytest.raises(BoardError, match="a broken replay"):
-        unpack(change(pack(kept)))
+        unpack_replay(change(pack_replay(kept)))
 
 
 def test_a_replay_that_would_inflate_without_end_is_cut_off(kept, monkeypatch):
-    monkeypatch.setattr(room, "MAX_BYTES", 1000)
+    monkeypatch.setattr(room, "MAX_REPLAY_FILE_BYTES", 1000)
     with pytest.raises(BoardError, match="a broken replay"):
-        unpack(pack(kept))
+        unpack_replay(pack_replay(kept))

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from racer.leaderboard.ranking import rank
-from racer.leaderboard.scoring import interquartile_mean, interval, paired, run_values, score
+from racer.leaderboard.scoring import (
+    bootstrap_interval,
+    interquartile_mean,
+    paired_interval,
+    run_values,
+    season_score,
+)
 from racer.leaderboard.season import Season
 from tests.leaderboard.test_ranking import row
 
@@ -55,7 +61,7 @@ def test_a_score_done_by_hand():
         run("b", (20.0, 19.0), length_m=40.0),
         run("b", (18.0, 21.0), seed=1, length_m=40.0),
     ]
-    got = score(SEASON, runs)
+    got = season_score(SEASON, runs)
     assert (got.laps, got.laps_completed, got.completion) == (8, 8, 1.0)
     assert got.lap_times_s == [10.0, 9.0, 11.0, 8.0, 20.0, 19.0, 18.0, 21.0]
     assert (got.total_s, got.best_s, got.average_s) == (116.0, 8.0 + 18.0, 14.5)
@@ -74,7 +80,7 @@ def test_a_run_that_is_not_finished_counts_with_the_whole_time_limit_and_its_own
         run("b", laps=(), ending="policy_crash"),
         run("b", laps=(), ending="policy_hang", seed=1),
     ]
-    got = score(SEASON, runs)
+    got = season_score(SEASON, runs)
     assert run_values(SEASON, runs).tolist() == [10.0, 30.0, 30.0, 30.0]
     assert got.outcomes == {"finished": 1, "time_out": 1, "policy_crash": 1, "policy_hang": 1}
     assert (got.laps_completed, got.completion) == (3, 0.375)
@@ -85,24 +91,24 @@ def test_a_run_that_is_not_finished_counts_with_the_whole_time_limit_and_its_own
 def test_an_interval_holds_its_mean_and_shrinks_to_it_where_nothing_varies():
     random = np.random.default_rng(0)
     values, strata = random.normal(10, 1, 12), ["a"] * 6 + ["b"] * 6
-    low, high = interval(values, strata)
+    low, high = bootstrap_interval(values, strata)
     assert low < interquartile_mean(values) < high
-    assert interval(values, strata) == (low, high), "the same each time"
-    assert interval(np.full(6, 3.0), ["a"] * 6) == (3.0, 3.0)
-    assert interval(np.array([3.0, 4.0]), ["a", "b"]) == (3.5, 3.5), "one seed a track"
+    assert bootstrap_interval(values, strata) == (low, high), "the same each time"
+    assert bootstrap_interval(np.full(6, 3.0), ["a"] * 6) == (3.0, 3.0)
+    assert bootstrap_interval(np.array([3.0, 4.0]), ["a", "b"]) == (3.5, 3.5), "one seed a track"
 
 
 def test_the_interval_of_two_runs_done_by_hand():
     """Spread by the root of two about 10; half of the resamples have one of each."""
-    low, high = interval(np.array([9.0, 11.0]), ["a", "a"])
+    low, high = bootstrap_interval(np.array([9.0, 11.0]), ["a", "a"])
     assert (low, high) == pytest.approx((10 - np.sqrt(2), 10 + np.sqrt(2)))
 
 
 def test_runs_are_drawn_again_among_those_of_their_own_track_only():
     """Two tracks far apart: drawn across them, the mean would swing from one to the other."""
     values = np.array([10.0, 10.0, 10.0, 10.0, 90.0, 90.0, 90.0, 90.0])
-    assert interval(values, ["a"] * 4 + ["b"] * 4) == (50.0, 50.0)
-    low, high = interval(values, ["a"] * 8)
+    assert bootstrap_interval(values, ["a"] * 4 + ["b"] * 4) == (50.0, 50.0)
+    low, high = bootstrap_interval(values, ["a"] * 8)
     assert low < 20.0 < 80.0 < high
 
 
@@ -110,12 +116,15 @@ def test_a_difference_that_all_seeds_share_is_found_where_the_intervals_overlap(
     random = np.random.default_rng(1)
     luck, strata = random.normal(0, 1, 10), ["a"] * 5 + ["b"] * 5
     ours, theirs = 10.0 + luck, 10.2 + luck + random.normal(0, 0.02, 10)
-    (_, ours_high), (theirs_low, _) = interval(ours, strata), interval(theirs, strata)
+    (_, ours_high), (theirs_low, _) = (
+        bootstrap_interval(ours, strata),
+        bootstrap_interval(theirs, strata),
+    )
     assert theirs_low < ours_high
-    low, high = paired(ours, theirs, strata)
+    low, high = paired_interval(ours, theirs, strata)
     assert low < high < 0.0
-    assert paired(theirs, ours, strata)[0] > 0.0
-    assert paired(ours, ours, strata) == (0.0, 0.0)
+    assert paired_interval(theirs, ours, strata)[0] > 0.0
+    assert paired_interval(ours, ours, strata) == (0.0, 0.0)
 
 
 TRACKS = np.array([10.0, 11.0, 12.0])
@@ -135,7 +144,7 @@ def test_the_interval_covers_the_truth_of_400_simulated_boards(noise, seeds, lea
     strata = [name for name in "abc" for _ in range(seeds)]
     covered = 0
     for _ in range(400):
-        low, high = interval((TRACKS[:, None] + draw(random, (3, seeds))).ravel(), strata)
+        low, high = bootstrap_interval((TRACKS[:, None] + draw(random, (3, seeds))).ravel(), strata)
         covered += low <= truth <= high
     assert least <= covered / 400 <= 0.98
 
@@ -148,7 +157,7 @@ def test_two_entries_that_are_alike_seldom_seem_to_differ(noise):
     for _ in range(400):
         luck = TRACKS[:, None] + draw(random, (3, 5))
         one, other = ((luck + draw(random, (3, 5)) / 4).ravel() for _ in range(2))
-        low, high = paired(one, other, strata)
+        low, high = paired_interval(one, other, strata)
         told += not low <= 0.0 <= high
     assert told / 400 <= 0.16
 

@@ -7,25 +7,25 @@ from pydantic import ValidationError
 
 from racer import assets
 from racer.errors import BoardError, ConfigError
-from racer.leaderboard.season import Run, Season, load_season
+from racer.leaderboard.season import Season, SeasonRun, load_season
 
 GIVEN = {"name": "spring", "tracks": ["bowtie"], "time_limit": 60.0}
 
 
 def test_every_shipped_season_loads_and_its_tracks_are_shipped():
-    names = assets.names("configs/seasons")
+    names = assets.shipped_names("configs/seasons")
     assert "open" in names
     for name in names:
         season = load_season(name)
         assert season.name == name
-        assert set(season.tracks) <= set(assets.names("tracks"))
+        assert set(season.tracks) <= set(assets.shipped_names("tracks"))
         season.refuse_other_physics()
 
 
 def test_the_open_season_is_three_laps_in_three_minutes_at_three_seconds_off_the_road():
     season = load_season("open")
     assert (season.laps, season.time_limit, season.off_track_penalty) == (3, 180.0, 3.0)
-    assert season.runs() == [Run("bowtie", "forward", 0, "bowtie", 0)]
+    assert season.runs() == [SeasonRun("bowtie", "forward", 0, "bowtie", 0)]
 
 
 def test_a_season_can_be_a_file_of_ones_own(tmp_path, monkeypatch):

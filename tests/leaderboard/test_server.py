@@ -15,10 +15,10 @@ from racer.errors import BoardError
 from racer.leaderboard.network_addresses import is_address, machine_names, network_addresses, url_of
 from racer.leaderboard.pages.site import seasons_of
 from racer.leaderboard.ranking import rank
-from racer.leaderboard.server import HAND_IN, MAX_BYTES, QUEUE, BoardServer
-from racer.leaderboard.store import Store
-from racer.leaderboard.submission_queue import Desk
-from racer.leaderboard.verification import try_on
+from racer.leaderboard.server import HAND_IN, MAX_PACKAGE_BYTES, QUEUE, BoardServer
+from racer.leaderboard.store import BoardStore
+from racer.leaderboard.submission_queue import SubmissionQueue
+from racer.leaderboard.verification import evaluate_season
 from tests.leaderboard.fair import BITE, FAIR, LOOK, fill, package
 
 
@@ -157,7 +157,7 @@ def test_what_is_no_entry_is_refused_with_its_code_and_without_a_path(server, as
 
 
 def test_a_huge_upload_is_refused_before_it_is_read(server):
-    answer = raw(server, head(f"Content-Length: {MAX_BYTES + 1}"))
+    answer = raw(server, head(f"Content-Length: {MAX_PACKAGE_BYTES + 1}"))
     assert answer.startswith(b"HTTP/1.0 413 ")
     assert b"too_big" in answer
 
@@ -285,8 +285,8 @@ def test_a_season_that_is_not_here_takes_no_entry(ask, season):
 
 def test_a_name_of_two_seasons_is_told_with_both(tmp_path):
     other = FAIR.model_copy(update={"laps": 1})
-    submission_queue = Desk(
-        Store(tmp_path), {one.digest: one for one in (FAIR, other)}, lambda season: None
+    submission_queue = SubmissionQueue(
+        BoardStore(tmp_path), {one.digest: one for one in (FAIR, other)}, lambda season: None
     )
     with pytest.raises(BoardError, match=rf"several seasons.*{FAIR.folder}, {other.folder}"):
         submission_queue.hand_in(tmp_path / "x", "fair")
@@ -321,7 +321,7 @@ def test_a_queue_that_is_full_says_so(tmp_path, monkeypatch):
 
     store = fill(tmp_path)
     go = threading.Event()
-    monkeypatch.setattr(submission_queue, "WAITING", 2)
+    monkeypatch.setattr(submission_queue, "MAX_WAITING", 2)
     monkeypatch.setattr(submission_queue, "read_entry", lambda path: go.wait(20) and 1 / 0)
     with running(store) as server:
         paths = [server.uploads / str(k) for k in range(4)]
@@ -344,7 +344,7 @@ def test_a_queue_that_is_full_says_so(tmp_path, monkeypatch):
 
 def test_what_another_process_adds_is_on_the_pages(server, ask):
     store = server.desk._store
-    runs = try_on(store, FAIR, "pure-pursuit", None)
+    runs = evaluate_season(store, FAIR, "pure-pursuit", None)
     row = store.add(FAIR, "late", None, runs)
     assert b"late" in ask("GET", f"/fair-{FAIR.digest[:8]}/index.html")[1]
     assert ask("GET", f"/fair-{FAIR.digest[:8]}/entry-{row.id}.html")[0].status == 200

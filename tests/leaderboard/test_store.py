@@ -11,15 +11,15 @@ from racer.entries.package import read_entry
 from racer.errors import BoardError
 from racer.leaderboard import database_schema
 from racer.leaderboard import store as room
-from racer.leaderboard.store import Row, Store
+from racer.leaderboard.store import BoardStore, Submission
 from tests.leaderboard.given import RESULT, SPRING, make_entry, sql
 
 
 def test_what_is_added_is_read_back_digit_for_digit(store, entry):
     added = store.add(SPRING, "Łódź 🏎", entry, [RESULT])
     assert store.rows(SPRING) == [added]
-    assert Store(store.folder).rows(SPRING) == [added]
-    assert added == Row(
+    assert BoardStore(store.folder).rows(SPRING) == [added]
+    assert added == Submission(
         id=1,
         created=added.created,
         season="spring",
@@ -63,10 +63,10 @@ def test_the_board_keeps_the_package_as_it_was_judged(store, entry, tmp_path):
 def test_the_board_is_in_the_folder_that_the_environment_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RACER_BOARD", raising=False)
-    assert Store().folder == Path("board")
+    assert BoardStore().folder == Path("board")
     assert (tmp_path / "board" / "board.sqlite3").is_file()
     monkeypatch.setenv("RACER_BOARD", str(tmp_path / "elsewhere"))
-    assert Store().folder == tmp_path / "elsewhere"
+    assert BoardStore().folder == tmp_path / "elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_result_that_is_not_plain_json_leaves_nothing(store, entry):
 
 
 def test_a_row_that_fails_halfway_leaves_nothing_and_a_second_try_works(store, entry, monkeypatch):
-    monkeypatch.setattr(room, "chained", lambda *_: None)
+    monkeypatch.setattr(room, "chain_hash", lambda *_: None)
     with pytest.raises(BoardError, match="NOT NULL"):
         store.add(SPRING, "swift", entry, [RESULT])
     assert sql(store, "SELECT count(*) FROM season") == [(0,)]
@@ -133,14 +133,14 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(store, entry, monkeypatch)
 def test_a_file_in_the_folders_place_is_a_sentence(tmp_path):
     (tmp_path / "board").write_text("")
     with pytest.raises(BoardError, match="folder cannot be written"):
-        Store(tmp_path / "board")
+        BoardStore(tmp_path / "board")
 
 
 def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
     path = tmp_path / "board.sqlite3"
     path.write_bytes(b"my diary, page 1" * 100)
     with pytest.raises(BoardError, match="not a database"):
-        Store(tmp_path)
+        BoardStore(tmp_path)
     assert path.read_bytes() == b"my diary, page 1" * 100
 
 
@@ -151,19 +151,19 @@ def test_a_database_that_is_no_board_is_refused_and_kept(tmp_path):
     database.close()
     before = path.read_bytes()
     with pytest.raises(BoardError, match="not a board"):
-        Store(tmp_path)
+        BoardStore(tmp_path)
     assert path.read_bytes() == before
 
 
 def test_a_board_of_a_newer_racer_is_refused(store):
-    sql(store, f"PRAGMA user_version = {database_schema.VERSION + 1}")
+    sql(store, f"PRAGMA user_version = {database_schema.SCHEMA_VERSION + 1}")
     with pytest.raises(BoardError, match="newer than this racer's"):
-        Store(store.folder)
+        BoardStore(store.folder)
 
 
 def test_the_board_is_ready_for_several_readers_and_a_crash(store):
     assert sql(store, "PRAGMA journal_mode") == [("wal",)]
-    assert sql(store, "PRAGMA user_version") == [(database_schema.VERSION,)]
+    assert sql(store, "PRAGMA user_version") == [(database_schema.SCHEMA_VERSION,)]
     with store._connect() as database:
         pragmas = {
             name: database.execute(f"PRAGMA {name}").fetchone()[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from racer.cli import main
-from racer.leaderboard.store import Store
+from racer.leaderboard.store import BoardStore
 from tests.leaderboard.given import forge
 
 NEW = ("board", "season", "new", "club", "--tracks", "oval", "--laps", "1", "--time-limit", "20")
@@ -72,7 +72,7 @@ def test_a_club_season_in_five_commands(say, refuse):
     assert "run: generated:" in shown
     assert "club is closed" in refuse("board", "submit", "raceline", "--season", "club")
     assert "chain: holds" in say("board", "verify", "--all"), "by whoever has the board"
-    kinds = [record.kind for record in Store().history("")]
+    kinds = [record.kind for record in BoardStore().history("")]
     assert kinds == ["opening", "reveal"]
 
 
@@ -111,9 +111,9 @@ def test_the_chain_is_checked_and_its_head_can_be_noted_down(say, refuse, club):
     head = json.loads(say("board", "chain", "--json"))["head"]
     say("board", "submit", "pure-pursuit", "--season", "club", "--name", "third")
     assert "3 records" in say("board", "chain", "--head", head)
-    forge(Store(), ("DELETE FROM record WHERE id > 1",))
+    forge(BoardStore(), ("DELETE FROM record WHERE id > 1",))
     assert "was rewritten" in refuse("board", "chain", "--head", head)
-    forge(Store(), ("UPDATE record SET name = 'x'",))
+    forge(BoardStore(), ("UPDATE record SET name = 'x'",))
     assert "record 1 was changed" in refuse("board", "chain")
     assert "record 1 was changed" in refuse("board", "verify", "--all")
 
@@ -138,14 +138,14 @@ def test_a_backup_is_restored_elsewhere(say, club, monkeypatch):
 def test_a_judged_run_is_filmed(say, refuse, club, monkeypatch):
     filmed = []
     monkeypatch.setattr(
-        "racer.rendering.race_video.film", lambda *given, **more: filmed.append(given)
+        "racer.rendering.race_video.write_race_video", lambda *given, **more: filmed.append(given)
     )
     assert "add --video" in refuse("board", "replay", "1")
     row, video = say("board", "replay", "1", "--video", "run.mp4").splitlines()
     assert row.startswith("id 1: pure-pursuit, rank 1 of 2 in season club, 1 of 1 laps, total ")
     assert video == "video: run.mp4"
     ((path, road, (result,), rules, names, *_, size),) = filmed
-    row = Store().row(1)
+    row = BoardStore().row(1)
     assert (path, road.name, rules.laps, names) == (Path("run.mp4"), "oval", 1, [row.name])
     assert result.lap_times_s == row.runs[0]["lap_times_s"]
     assert size == (854, 480)
@@ -160,10 +160,10 @@ def test_what_is_for_ever_is_asked_and_refused_without_a_terminal(say, refuse, c
     assert "withdraw submission 2 for ever? [y/N] racer: nothing was done" in refuse(*asked)
     monkeypatch.setattr("sys.stdin", terminal(""))
     assert "nothing was done" in refuse(*asked), "the terminal was closed"
-    assert Store().row(2).withdrawn is None
+    assert BoardStore().row(2).withdrawn is None
     monkeypatch.setattr("sys.stdin", terminal("y\n"))
     assert "id 2: twin, rank 1 of 2" in say(*asked)
-    assert Store().row(2).withdrawn == "the wrong file"
+    assert BoardStore().row(2).withdrawn == "the wrong file"
 
 
 def terminal(typed):
@@ -181,14 +181,15 @@ def test_an_id_that_is_no_row_to_change_gets_a_sentence(say, refuse, club):
         said = refuse("board", verb, "1", "--why", "x")
         assert "submission 1 was withdrawn before (the wrong file)" in said, "before it asks"
     assert "no submission 9" in refuse("board", "replay", "9", "--video", "x.mp4")
-    assert [record.kind for record in Store().history("pure-pursuit")][1:] == ["withdrawal"]
+    assert [record.kind for record in BoardStore().history("pure-pursuit")][1:] == ["withdrawal"]
 
 
 def test_a_film_that_is_there_is_written_over_only_where_somebody_agrees(
     say, refuse, club, monkeypatch
 ):
     monkeypatch.setattr(
-        "racer.rendering.race_video.film", lambda path, *given, **more: path.write_text("new")
+        "racer.rendering.race_video.write_race_video",
+        lambda path, *given, **more: path.write_text("new"),
     )
     Path("run.mp4").write_text("old")
     asked = ("board", "replay", "1", "--video", "run.mp4")

@@ -8,24 +8,29 @@ import numpy as np
 import pytest
 
 from racer.car.action_space import ActionSpace
-from racer.entries.package import TrainedOn, read_entry, write_entry
+from racer.entries.package import TrainedOn, read_entry, save_entry
 from racer.errors import BoardError
 from racer.leaderboard import verification
-from racer.leaderboard.hash_chain import FIRST, canonical, chained
+from racer.leaderboard.hash_chain import GENESIS_HASH, canonical_json, chain_hash
 from racer.leaderboard.ranking import rank
-from racer.leaderboard.replay import pack
+from racer.leaderboard.replay import pack_replay
 from racer.leaderboard.season import Season
 from racer.leaderboard.season_secret import commitment
-from racer.leaderboard.store import _COLUMNS, Store
-from racer.leaderboard.verification import again, replay_of, try_on, verify
+from racer.leaderboard.store import _COLUMNS, BoardStore
+from racer.leaderboard.verification import (
+    evaluate_season,
+    replay_of,
+    resimulate_run,
+    verify_submission,
+)
 from racer.sensors import StateConfig
-from racer.sensors.state_sensor import SIZE
+from racer.sensors.state_sensor import STATE_SIZE
 from tests.entries.test_onnx_policy import graph, steady
 from tests.leaderboard.given import forge, sql
 
 SEASON = Season(name="short", tracks=("oval",), seeds=(0, 1), laps=1, time_limit=20, ranking="iqm")
 SPACE = ActionSpace(speed=(1.0, 2.0))
-LOOK = np.zeros((SIZE, 2), dtype=np.float32)
+LOOK = np.zeros((STATE_SIZE, 2), dtype=np.float32)
 LOOK[15, 0] = 4.0
 """A policy that steers to where the line ahead lies, at the middle speed."""
 
@@ -35,7 +40,7 @@ def made(folder, policy, name="swift", car="deepracer"):
     trained = TrainedOn(
         track="oval", config_sha256="a" * 64, reward_sha256="b" * 64, steps=1, seed=0
     )
-    write_entry(
+    save_entry(
         path,
         policy,
         name=name,
@@ -49,7 +54,7 @@ def made(folder, policy, name="swift", car="deepracer"):
 
 
 def submit(store, racer, season=SEASON, secret=None):
-    runs = try_on(store, season, racer, secret)
+    runs = evaluate_season(store, season, racer, secret)
     is_pilot = isinstance(racer, str)
     name = racer if is_pilot else racer.manifest.name
     return store.add(season, name, None if is_pilot else racer, runs)
@@ -59,7 +64,7 @@ def submit(store, racer, season=SEASON, secret=None):
 def judged(tmp_path_factory):
     """A board of one row."""
     folder = tmp_path_factory.mktemp("judged")
-    store = Store(folder / "board")
+    store = BoardStore(folder / "board")
     submit(store, made(folder, steady(LOOK)))
     return store.folder
 
@@ -71,7 +76,7 @@ def row(store, judged):
 
 
 def texts(store, row, **more):
-    return [finding.simulated.text for finding in verify(store, row, **more)]
+    return [finding.simulated.text for finding in verify_submission(store, row, **more)]
 
 
 def rewrite(store, change):
@@ -80,15 +85,15 @@ def rewrite(store, change):
     record = dict(zip(_COLUMNS, values))
     body = json.loads(record["body"])
     change(body)
-    record["body"] = canonical(body)
-    forged = (record["body"], chained(FIRST, record))
+    record["body"] = canonical_json(body)
+    forged = (record["body"], chain_hash(GENESIS_HASH, record))
     forge(store, ("UPDATE record SET body = ?, hash = ? WHERE id = 1", forged))
     assert store.chain().fault is None, "the chain alone does not tell"
     return store.row(1)
 
 
 def test_a_row_holds_in_both_ways(store, row):
-    findings = list(verify(store, row))
+    findings = list(verify_submission(store, row))
     assert [finding.simulated.text for finding in findings] == ["bit-exact", "bit-exact"]
     assert [finding.policy.text for finding in findings if finding.policy] == ["same actions"] * 2
     assert all(finding.is_fine for finding in findings)
@@ -97,7 +102,10 @@ def test_a_row_holds_in_both_ways(store, row):
 
 def test_the_policy_is_run_only_where_that_is_asked_for(store, row, monkeypatch):
     monkeypatch.setattr(verification, "_driven", None)
-    assert [one.policy for one in verify(store, row, is_policy_run=False)] == [None, None]
+    assert [one.policy for one in verify_submission(store, row, is_policy_run=False)] == [
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,7 @@ def test_the_policy_is_run_only_where_that_is_asked_for(store, row, monkeypatch)
 def test_a_pilot_of_the_house_is_held_to_the_same(store, pilot):
     row = submit(store, pilot)
     assert row.entry_sha256 == "house"
-    assert all(finding.is_fine for finding in verify(store, row))
+    assert all(finding.is_fine for finding in verify_submission(store, row))
 
 
 @pytest.mark.slow
@@ -123,9 +131,9 @@ def test_an_action_changed_in_the_replay_is_found_though_the_row_was_made_anew(s
     replay = replay_of(store, row, 0)
     actions = replay.actions.copy()
     actions[20, 1] += np.float32(0.1)
-    forged = store.keep_replay(pack(replace(replay, actions=actions)))
+    forged = store.keep_replay(pack_replay(replace(replay, actions=actions)))
     row = rewrite(store, lambda body: body["runs"][0].update(replay=forged))
-    finding = next(verify(store, row))
+    finding = next(verify_submission(store, row))
     assert finding.simulated.text == "diverges at step 21"
     assert finding.policy is not None
     assert finding.policy.text == "the policy acts otherwise at step 21"
@@ -136,7 +144,7 @@ def test_a_hash_changed_in_the_replay_is_found_though_the_row_was_made_anew(stor
     replay = replay_of(store, row, 0)
     marks = replay.marks.copy()
     marks[30] += 1
-    forged = store.keep_replay(pack(replace(replay, marks=marks)))
+    forged = store.keep_replay(pack_replay(replace(replay, marks=marks)))
     row = rewrite(store, lambda body: body["runs"][0].update(replay=forged))
     assert texts(store, row)[0] == "diverges at step 31"
 
@@ -145,7 +153,7 @@ def test_another_policy_behind_a_true_replay_is_found_by_the_second_check(store,
     other = made(tmp_path, steady(LOOK * np.float32(1.01)), "other")
     store._keep(store.entry_path(other.sha256), other.content)
     row = rewrite(store, lambda body: body.update(entry_sha256=other.sha256))
-    finding = next(verify(store, row))
+    finding = next(verify_submission(store, row))
     assert finding.simulated.text == "bit-exact"
     assert finding.policy is not None
     assert finding.policy.text.startswith("the policy acts otherwise at step ")
@@ -176,7 +184,7 @@ def test_a_policy_that_fails_midway_is_a_result_and_verifies(store, tmp_path):
     assert run["ending"] == "policy_crash"
     assert "wanted is two numbers within [-1, 1]" in run["failure"]
     assert len(replay_of(store, row, 0).actions) > 2
-    assert all(finding.is_fine for finding in verify(store, row))
+    assert all(finding.is_fine for finding in verify_submission(store, row))
     assert rank(store.rows(SEASON), SEASON)[0]["outcomes"] == {"policy_crash": 2}
 
 
@@ -185,7 +193,7 @@ def test_a_policy_that_fails_at_once_is_a_result_and_verifies(store, tmp_path):
     row = submit(store, made(tmp_path, graph(nodes, weights={"w": LOOK + np.float32(9)})))
     assert [run["ending"] for run in row.runs] == ["policy_crash"] * 2
     assert len(replay_of(store, row, 0).actions) == 0
-    assert all(finding.is_fine for finding in verify(store, row))
+    assert all(finding.is_fine for finding in verify_submission(store, row))
 
 
 def test_a_row_from_before_replays_says_so(store):
@@ -216,7 +224,7 @@ def test_a_sealed_run_tells_nothing_of_what_was_drawn_and_verifies_with_the_secr
 def test_an_entry_of_another_car_is_refused_with_both(store, tmp_path):
     entry = made(tmp_path, steady(LOOK), car="f1tenth")
     with pytest.raises(BoardError, match="the car f1tenth; season short is for deepracer"):
-        try_on(store, SEASON, entry, None)
+        evaluate_season(store, SEASON, entry, None)
 
 
 def test_a_track_that_changed_since_the_season_began_is_refused(store, tmp_path):
@@ -234,8 +242,8 @@ def test_a_track_that_changed_since_the_season_began_is_refused(store, tmp_path)
 
 
 def test_a_judged_race_can_be_seen_again(store, row):
-    season, run, result = again(store, row, 1)
+    season, run, result = resimulate_run(store, row, 1)
     assert (season, run.seed) == (SEASON, 1)
     assert result.lap_times_s == row.runs[1]["lap_times_s"]
     with pytest.raises(BoardError, match="the runs 0 to 1, no 2"):
-        again(store, row, 2)
+        resimulate_run(store, row, 2)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from racer.networks.modules import DeterministicActor, Standardise, embedder
-from racer.networks.network_config import PRESETS, Layers
+from racer.networks.modules import DeterministicActor, NormalizeObs, sensor_encoder
+from racer.networks.network_config import NETWORK_PRESETS, NetworkLayers
 
 
 def described(part):
@@ -36,26 +36,28 @@ def described(part):
     ],
 )
 def test_a_preset_is_deepracer_s_network_for_its_camera(preset, words):
-    part, width = embedder((1, 120, 160), PRESETS[preset])
+    part, width = sensor_encoder((1, 120, 160), NETWORK_PRESETS[preset])
     assert described(part) == words
     assert part(torch.zeros(2, 1, 120, 160)).shape == (2, width)
 
 
 def test_a_lidar_goes_through_dense_layers_of_its_own():
-    part, width = embedder((64,), PRESETS["shallow"])
+    part, width = sensor_encoder((64,), NETWORK_PRESETS["shallow"])
     assert described(part) == "flatten dense 256 relu dense 256 relu"
     assert width == 256
 
 
 def test_numbers_without_layers_are_handed_on_as_they_are():
-    part, width = embedder((5,), Layers(filters=(), features=(1,)))
+    part, width = sensor_encoder((5,), NetworkLayers(filters=(), features=(1,)))
     assert width == 5
     numbers = torch.arange(10.0).reshape(2, 5)
     assert torch.equal(part(numbers), numbers)
 
 
 def test_dropout_and_batch_norm_rest_in_a_policy_that_drives():
-    part, width = embedder((1, 60, 80), PRESETS["deep"]._replace(filters=((8, 8, 4),)))
+    part, width = sensor_encoder(
+        (1, 60, 80), NETWORK_PRESETS["deep"]._replace(filters=((8, 8, 4),))
+    )
     actor = DeterministicActor(
         {"observation": part}, nn.Identity(), nn.Linear(width, 2), "continuous"
     ).eval()
@@ -68,7 +70,7 @@ def test_dropout_and_batch_norm_rest_in_a_policy_that_drives():
 def test_standardised_numbers_have_mean_0_and_variance_1_over_all_that_was_taken_in():
     torch.manual_seed(0)
     batches = [torch.randn(n, 3) * 4.0 + torch.tensor([1.0, -5.0, 0.2]) for n in (7, 50, 400)]
-    layer = Standardise(3)
+    layer = NormalizeObs(3)
     assert torch.equal(
         layer(torch.tensor([[2.0, 30.0, -30.0]])).sign(), torch.tensor([[1.0, 1, -1]])
     )

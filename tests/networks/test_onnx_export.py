@@ -8,15 +8,15 @@ import onnx
 import pytest
 import torch
 
-from racer.assets.document import validate
+from racer.assets.document import validate_document
 from racer.entries.onnx_policy import OnnxPolicy
-from racer.entries.package import TrainedOn, read_entry, write_entry
+from racer.entries.package import TrainedOn, read_entry, save_entry
 from racer.envs import RacerVectorEnv
-from racer.networks.modules import Standardise
-from racer.networks.onnx_export import input_shapes, to_onnx
-from racer.sensors import of_car
+from racer.networks.modules import NormalizeObs
+from racer.networks.onnx_export import actor_to_onnx, input_shapes
+from racer.sensors import observation_of_car
 from racer.training.config import RunConfig
-from racer.training.ppo import TorchPolicy, actor, build
+from racer.training.ppo import TorchPolicy, build_ppo, deterministic_actor
 from racer.training.vec_env import CarsVecEnv
 
 CAMERA = {"kind": "camera", "width": 80, "height": 60}
@@ -25,23 +25,23 @@ SMALL = {"cars": 2, "ppo": {"n_steps": 2, "batch_size": 2}, "device": "cpu", "th
 
 def policies(tmp_path, **changes):
     """An untrained policy in torch, and the same one through an entry and onnxruntime."""
-    config = validate(SMALL | changes, RunConfig, "test")
+    config = validate_document(SMALL | changes, RunConfig, "test")
     env = CarsVecEnv(RacerVectorEnv(2, **config.env))
-    policy = actor(config, build(config, env))
+    policy = deterministic_actor(config, build_ppo(config, env))
     with torch.no_grad():
         policy.action.get_parameter("weight").mul_(
             100.0
         )  # A fresh head is near zero; a trained one is not.
     for layer in policy.modules():
-        if isinstance(layer, Standardise):
+        if isinstance(layer, NormalizeObs):
             layer.take_in(torch.linspace(-1, 2, 40 * len(layer.mean)).reshape(40, -1))
     env.close()
     path = tmp_path / "car.entry.zip"
-    graph = to_onnx(policy, input_shapes(config.sensor))
+    graph = actor_to_onnx(policy, input_shapes(config.sensor))
     origin = TrainedOn(
         track="bowtie", config_sha256=config.digest, reward_sha256="0" * 64, steps=0, seed=0
     )
-    write_entry(
+    save_entry(
         path,
         graph,
         name="car",
@@ -121,7 +121,7 @@ def test_a_policy_of_several_sensors_has_an_input_for_each_and_equals_torch(
     env.close()
     answers = []
     for car in range(12):
-        mine = of_car(observations, np.array([car]))
+        mine = observation_of_car(observations, np.array([car]))
         answers.append(in_onnx(mine))
         if actions == "continuous" or choice(in_torch, mine)[1] > 1e-4:
             assert np.abs(in_torch(mine) - answers[-1]).max() <= 1e-5
@@ -130,16 +130,18 @@ def test_a_policy_of_several_sensors_has_an_input_for_each_and_equals_torch(
 
 
 def test_what_is_exported_is_what_the_learner_would_do():
-    config = validate(SMALL | {"sensor": SEVERAL}, RunConfig, "test")
+    config = validate_document(SMALL | {"sensor": SEVERAL}, RunConfig, "test")
     env = CarsVecEnv(RacerVectorEnv(2, **config.env))
-    model = build(config, env)
+    model = build_ppo(config, env)
     env.reset()
     seen = env.reset()
-    mine = of_car(env.cars.observations, np.array([0]))
+    mine = observation_of_car(env.cars.observations, np.array([0]))
     with torch.no_grad():
         model.policy.action_net.get_parameter("weight").mul_(100.0)
     theirs, _ = model.predict({name: one[:1] for name, one in seen.items()}, deterministic=True)
-    assert np.allclose(TorchPolicy(actor(config, model), model.device)(mine), theirs, atol=1e-6)
+    assert np.allclose(
+        TorchPolicy(deterministic_actor(config, model), model.device)(mine), theirs, atol=1e-6
+    )
     assert np.abs(theirs).max() > 1e-3
     env.close()
 
@@ -176,15 +178,15 @@ def test_the_graph_says_nothing_of_where_it_was_made_and_is_the_same_twice(tmp_p
 
 def test_threads_that_export_at_once_all_get_the_graph():
     """torch's exporter fails where two threads are in it."""
-    config = validate(SMALL | {"sensor": "state"}, RunConfig, "test")
+    config = validate_document(SMALL | {"sensor": "state"}, RunConfig, "test")
     env = CarsVecEnv(RacerVectorEnv(2, **config.env))
-    actors = [actor(config, build(config, env)) for _ in range(2)]
+    actors = [deterministic_actor(config, build_ppo(config, env)) for _ in range(2)]
     env.close()
     together, graphs = threading.Barrier(len(actors)), []
 
     def export(one):
         together.wait()
-        graphs.append(to_onnx(one, input_shapes(config.sensor)))
+        graphs.append(actor_to_onnx(one, input_shapes(config.sensor)))
 
     threads = [threading.Thread(target=export, args=(one,)) for one in actors]
     for thread in threads:

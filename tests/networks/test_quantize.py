@@ -15,15 +15,15 @@ from onnxruntime.quantization import (
 
 from racer.entries.onnx_check import check_graph
 from racer.entries.onnx_policy import OnnxPolicy, open_session
-from racer.networks.quantize import FRAMES, _Frames, quantize
+from racer.networks.quantize import CALIBRATION_OBSERVATIONS, _Frames, quantize_graph
 from racer.sensors.config import CameraConfig, LidarConfig
-from racer.sensors.state_sensor import SIZE
+from racer.sensors.state_sensor import STATE_SIZE
 from tests.entries.test_onnx_check import refusal
 from tests.entries.test_sandbox import DISCRETE, entry, model
 
 FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
 DRAWS = np.random.default_rng(0)
-STATES = [DRAWS.uniform(-1, 1, (1, SIZE)).astype(np.float32) for _ in range(40)]
+STATES = [DRAWS.uniform(-1, 1, (1, STATE_SIZE)).astype(np.float32) for _ in range(40)]
 SENSORS = (CameraConfig(width=16, height=8), LidarConfig(beams=4))
 SIGHTS = [
     {
@@ -38,7 +38,7 @@ def layer(before, after):
     return (DRAWS.normal(size=(before, after)) / np.sqrt(before)).astype(np.float32)
 
 
-LAYERS = {"w": layer(SIZE, 32), "b": layer(1, 32)[0], "v": layer(32, 2), "c": layer(1, 2)[0]}
+LAYERS = {"w": layer(STATE_SIZE, 32), "b": layer(1, 32)[0], "v": layer(32, 2), "c": layer(1, 2)[0]}
 PLAIN = model(
     ("Gemm", ["observation", "w", "b"], ["h"], ({"name": "first"},)),
     ("Relu", ["h"], ["r"], ({"name": "relu"},)),
@@ -76,7 +76,7 @@ def choosing(*last, bias=(0.0, 0.0), done=(FLOAT, (1, 2))):
     )
 
 
-INT8 = quantize(PLAIN, STATES)
+INT8 = quantize_graph(PLAIN, STATES)
 
 
 def weights_of(graph):
@@ -101,15 +101,15 @@ def test_a_quantized_policy_gives_the_same_bytes_twice():
 
 
 def test_quantizing_twice_gives_the_same_bytes():
-    assert quantize(PLAIN, STATES) == INT8
-    assert quantize(PLAIN, STATES[:5]) != INT8
+    assert quantize_graph(PLAIN, STATES) == INT8
+    assert quantize_graph(PLAIN, STATES[:5]) != INT8
 
 
 def test_weights_have_7_bits_and_the_last_layer_stays_as_it_was():
     weights = weights_of(INT8)
     small = {name: one for name, one in weights.items() if one.dtype == np.int8 and one.size > 32}
     (first,) = small.values()
-    assert first.shape == (SIZE, 32)
+    assert first.shape == (STATE_SIZE, 32)
     assert np.array_equal(np.abs(first).max(axis=0), np.full(32, 64)), "a scale for each channel"
     assert np.array_equal(weights["v"], LAYERS["v"])
 
@@ -120,7 +120,7 @@ def test_a_discrete_policy_of_several_sensors_chooses_the_same_where_it_is_sure(
     margin = np.diff(worth - worth.mean(axis=0))[:, 0]
     index = ("ArgMax", ["worth"], ["action"], ({"name": "index", "axis": 1, "keepdims": 0},))
     policy = choosing(index, bias=-worth.mean(axis=0), done=(INT64, (1,)))
-    chosen = answers(quantize(policy, SIGHTS), SIGHTS, SENSORS, DISCRETE)
+    chosen = answers(quantize_graph(policy, SIGHTS), SIGHTS, SENSORS, DISCRETE)
     is_sure = np.abs(margin) > 0.05
     assert 20 < is_sure.sum() < 40
     assert np.array_equal(chosen[is_sure], margin[is_sure] > 0)
@@ -129,18 +129,20 @@ def test_a_discrete_policy_of_several_sensors_chooses_the_same_where_it_is_sure(
 
 def test_quantizing_says_nothing(capfd, caplog):
     """A warning of the quantizer's would set up the root logger, too."""
-    quantize(PLAIN, STATES[:2])
+    quantize_graph(PLAIN, STATES[:2])
     assert caplog.records == []
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(("count", "first"), [(3, [0, 1, 2]), (FRAMES * 2, [0, 2, 4])])
+@pytest.mark.parametrize(
+    ("count", "first"), [(3, [0, 1, 2]), (CALIBRATION_OBSERVATIONS * 2, [0, 2, 4])]
+)
 def test_frames_are_taken_evenly_from_first_to_last(count, first):
-    frames = _Frames([np.full((1, SIZE), k) for k in range(count)])
+    frames = _Frames([np.full((1, STATE_SIZE), k) for k in range(count)])
     taken = []
     while (seen := frames.get_next()) is not None:
         taken.append(int(seen["observation"][0, 0]))
-    assert len(taken) == min(count, FRAMES)
+    assert len(taken) == min(count, CALIBRATION_OBSERVATIONS)
     assert taken[:3] == first
     assert taken[-1] == count - 1
 
@@ -204,10 +206,10 @@ def products(weight):
         weights={
             "step": np.float32(1 / 255),
             "zero": np.uint8(0),
-            "w": np.full((SIZE, 2), weight, np.int8),
+            "w": np.full((STATE_SIZE, 2), weight, np.int8),
             "scale": np.float32(1),
             "none": np.int8(0),
-            "most": np.float32(129 * SIZE),
+            "most": np.float32(129 * STATE_SIZE),
         },
     )
 
@@ -215,5 +217,5 @@ def products(weight):
 @pytest.mark.parametrize("weight", [127, -128])
 def test_sums_of_8_bit_products_do_not_saturate_on_any_processor(weight):
     """Two products of 255 x 127 are beyond 16 bits, with which AVX2 adds them up by itself."""
-    action = OnnxPolicy(entry(products(weight)))(np.ones((1, SIZE), np.float32))
+    action = OnnxPolicy(entry(products(weight)))(np.ones((1, STATE_SIZE), np.float32))
     np.testing.assert_allclose(action, weight / 129, rtol=1e-5)

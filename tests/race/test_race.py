@@ -6,11 +6,11 @@ import pytest
 from racer.car.spec import deepracer
 from racer.race import Ending, Race, RaceConfig
 from racer.track import Track
-from racer.world import CONTROL_RATE, CarState, Contact
+from racer.world import CONTROL_RATE_HZ, CarState, Contact
 
 RADIUS = 3.0
 SPEC = deepracer()
-PERIOD = 1.0 / CONTROL_RATE
+PERIOD = 1.0 / CONTROL_RATE_HZ
 NOTHING = np.zeros(1, dtype=int)
 
 
@@ -35,7 +35,7 @@ def state_at(angle, radius=RADIUS, up=1.0):
 def build():
     races = []
 
-    def make(n=1, track=None, is_together=False, rate=CONTROL_RATE, **config):
+    def make(n=1, track=None, is_together=False, rate=CONTROL_RATE_HZ, **config):
         rules = RaceConfig(**config)
         races.append(Race(rules, [track or ring()], SPEC, n, is_together=is_together, rate=rate))
         return races[-1]
@@ -98,7 +98,7 @@ def test_a_shortcut_across_the_inside_gains_no_lap_and_is_a_fault(race_on_a_ring
         chord = (1 - share) * np.array([np.cos(angle), np.sin(angle)]) + share * np.array([-1, 0])
         radius = float(np.hypot(*chord)) * RADIUS
         race.update(state_at(float(np.arctan2(chord[1], chord[0])), radius), NOTHING)
-        race.put_back(generators(1))
+        race.reset_to_track(generators(1))
         if race.resets[0]:
             break
     assert race.off_tracks[0] == 1
@@ -177,7 +177,7 @@ def test_leaving_the_road_in_a_race_costs_the_penalty_and_goes_on_from_there(rac
     race = race_on_a_ring(faults="reset", off_track_penalty=3.0, laps=1)
     angle = drive(race, 2.0, 30)
     race.update(state_at(angle, RADIUS + 1.0), NOTHING)
-    race.put_back(generators(1))
+    race.reset_to_track(generators(1))
     xy, yaw = race.world.state.xy, race.world.state.yaw
     lane = RADIUS + 0.2  # The right lane is the nearer one for a car that left to the outside.
     assert np.allclose(xy, [[lane * np.cos(angle), lane * np.sin(angle)]], atol=0.02)
@@ -197,7 +197,7 @@ def test_in_a_race_standing_and_driving_backwards_cost_a_penalty_too(
 ):
     race = race_on_a_ring(faults="reset", off_track_penalty=2.0)
     drive(race, speed, steps)
-    race.put_back(generators(1))
+    race.reset_to_track(generators(1))
     assert race.ending[0] == Ending.RUNNING
     assert (race.resets[0], getattr(race, faults)[0]) == (1, 0)
     assert race.time[0] == pytest.approx(steps * PERIOD + 2.0)
@@ -298,7 +298,7 @@ def test_a_touch_ends_the_episode_and_in_a_race_costs_the_collision_penalty(race
     assert race.ending[0] == Ending.CRASHED
     race = race_on_a_ring(faults="reset", collision_penalty=5.0)
     race.update(state_at(0.05), np.array([Contact.BOX]))
-    race.put_back(generators(1))
+    race.reset_to_track(generators(1))
     assert (race.ending[0], race.collisions[0], race.off_tracks[0]) == (Ending.RUNNING, 1, 0)
     assert race.time[0] == pytest.approx(5.0 + PERIOD)
 
@@ -314,7 +314,7 @@ def test_a_car_that_hit_a_box_goes_on_a_metre_behind_it(build):
     assert angle == pytest.approx(touching)
     race.update(state_at(touching, RADIUS - 0.2), np.array([Contact.BOX]))
     distance = race.distance[0]
-    race.put_back(generators(1))
+    race.reset_to_track(generators(1))
     assert race.place.s[0] == pytest.approx(race.objects.s[0, 0] - 1.0, abs=0.01)
     assert race.distance[0] == pytest.approx(distance - 0.7, abs=0.02)
     assert race.place.d[0] == pytest.approx(0.2, abs=0.01)
@@ -361,7 +361,7 @@ def test_bots_drive_on_while_a_car_waits_out_its_penalty(race_on_a_ring):
     )
     before = race.objects.s.copy()
     race.update(state_at(0.01, RADIUS + 1.0), NOTHING)
-    race.put_back(generators(1))
+    race.reset_to_track(generators(1))
     assert (race.objects.s - before) % race.tracks[0].length == pytest.approx(2.0)
 
 
@@ -382,7 +382,7 @@ def test_of_two_cars_that_meet_the_hind_one_waits_off_the_road_and_comes_back(bu
     commands = np.array([[0.0, 0.0], [0.0, 2.0]])
     while not race.collisions.any():
         race.step(commands, chance)
-        race.put_back(chance)
+        race.reset_to_track(chance)
         assert race.steps[0] < 30
     assert race.collisions.tolist() == [0, 1]
     waited = 0
@@ -390,7 +390,7 @@ def test_of_two_cars_that_meet_the_hind_one_waits_off_the_road_and_comes_back(bu
         assert (race.world.boxes[0, 1, 7:] == 0.0).all(), "nobody sees it"
         assert race.world.state.body[1, 2] == pytest.approx(race.world.spec.mass_height)
         race.step(np.array([[0.3, 1.0], [0.0, 2.0]]), chance)
-        race.put_back(chance)
+        race.reset_to_track(chance)
         waited += 1
     assert waited * PERIOD == pytest.approx(2.0, abs=2 * PERIOD)
     assert race.resets[1] == 1
@@ -404,7 +404,7 @@ def test_a_car_that_has_finished_keeps_its_result_and_leaves_the_road(build):
     race.start(np.arange(2), chance)
     for _ in range(12):
         race.step(np.tile([0.0, 0.5], (2, 1)), chance)
-        race.put_back(chance)
+        race.reset_to_track(chance)
     assert race.ending.tolist() == [Ending.TIME_UP] * 2
     assert race.time == pytest.approx([0.5, 0.5], abs=PERIOD)
     assert (race.world.boxes[..., 7:] == 0.0).all()

@@ -7,10 +7,10 @@ from PIL import Image
 from racer.car.spec import deepracer
 from racer.errors import RacerError
 from racer.rendering.car_model import Livery, livery
-from racer.rendering.chase_view import Actor, ChaseView
-from racer.rendering.line_plots import driven_line, save, track_picture
+from racer.rendering.chase_view import ChaseView, DrawnCar
+from racer.rendering.line_plots import plot_driven_line, save_figure, track_picture
 from racer.rendering.video_writer import VideoWriter
-from racer.sensors.camera_ground import ASPHALT, GRASS, WHITE
+from racer.sensors.camera_ground import ASPHALT_COLOUR, GRASS_COLOUR, WHITE_COLOUR
 from racer.track import load_track
 
 TRACK = load_track("oval")
@@ -28,19 +28,19 @@ def row(s=2.0, roll=0.0):
 
 def test_the_car_stands_in_the_middle_of_the_chase_view_and_steers():
     view = ChaseView(TRACK, deepracer())
-    straight, turned = (view.frame(row(), [Actor(row(), angle)]) for angle in (0.0, 0.5))
+    straight, turned = (view.frame(row(), [DrawnCar(row(), angle)]) for angle in (0.0, 0.5))
     assert straight.shape == (480, 640, 4)
     red = (straight[..., 0] > 150) & (straight[..., 1] < 90)
     rows, columns = np.nonzero(red)
     assert len(rows) > 1000
     assert abs(columns.mean() - 320) < 25
     assert (straight != turned).any(axis=2).sum() > 50
-    assert np.array_equal(straight, view.frame(row(), [Actor(row(), 0.0)]))
+    assert np.array_equal(straight, view.frame(row(), [DrawnCar(row(), 0.0)]))
 
 
 def test_a_rolling_car_rolls_in_the_picture():
     view = ChaseView(TRACK, deepracer())
-    level, rolled = (view.frame(row(), [Actor(row(roll=roll), 0.0)]) for roll in (0.0, 0.15))
+    level, rolled = (view.frame(row(), [DrawnCar(row(roll=roll), 0.0)]) for roll in (0.0, 0.15))
     assert (level != rolled).any(axis=2).sum() > 500
 
 
@@ -57,7 +57,12 @@ def test_the_road_lies_where_the_camera_projects_it(size):
     (x, y), yaw = TRACK.at(3.0)
     aside = np.array([-np.sin(yaw), np.cos(yaw), 0.0])
     middle, width = np.array([x, y, 0.0]), float(TRACK.width.mean())
-    for share, colour in ((0.25, ASPHALT), (-0.25, ASPHALT), (0.474, WHITE), (0.8, GRASS)):
+    for share, colour in (
+        (0.25, ASPHALT_COLOUR),
+        (-0.25, ASPHALT_COLOUR),
+        (0.474, WHITE_COLOUR),
+        (0.8, GRASS_COLOUR),
+    ):
         ((column, line),), _ = camera.project(middle[None] + share * width * aside, size)
         found = picture[int(line), int(column), :3]
         assert np.abs(found - colour).max() < 40, (share, found)
@@ -69,9 +74,9 @@ def test_what_stands_before_a_car_hides_it_and_what_is_half_seen_hides_half():
     box = np.array([[*row(1.6)[:2], 0.25, *here[3:7], 0.1, 0.4, 0.25]])
     colour = np.array([[0, 0, 250]], np.uint8)
     bare = view.frame(here, [])
-    seen = view.frame(here, [Actor(here, 0.0, white)])
-    ghost = view.frame(here, [Actor(here, 0.0, white, is_ghost=True)])
-    hidden = view.frame(here, [Actor(here, 0.0, white)], box, colour)
+    seen = view.frame(here, [DrawnCar(here, 0.0, white)])
+    ghost = view.frame(here, [DrawnCar(here, 0.0, white, is_ghost=True)])
+    hidden = view.frame(here, [DrawnCar(here, 0.0, white)], box, colour)
     assert np.array_equal(hidden, view.frame(here, [], box, colour))
     is_body = (seen[..., :3] > 160).all(axis=2) & (bare[..., :3] < 90).all(axis=2)
     assert is_body.sum() > 1000
@@ -111,13 +116,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(RacerError, match="cannot be written"):
         VideoWriter(tmp_path / "file" / "race.mp4", (64, 48), 30)
     with pytest.raises(RacerError, match="cannot be written"):
-        save(track_picture(TRACK), tmp_path / "file" / "track.png")
+        save_figure(track_picture(TRACK), tmp_path / "file" / "track.png")
 
 
 def test_the_driven_line_is_drawn_in_more_than_one_colour(tmp_path):
     xy = TRACK.at(np.linspace(0, TRACK.length, 200))[0]
     path = tmp_path / "line.png"
-    save(driven_line(TRACK, xy, np.linspace(0.5, 3.0, 200), "a lap"), path)
+    save_figure(plot_driven_line(TRACK, xy, np.linspace(0.5, 3.0, 200), "a lap"), path)
     with Image.open(path) as picture:
         assert picture.width >= 1200
         pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from racer.car.spec import deepracer
-from racer.race import Others
-from racer.reward import Facts, ParamsBuilder
+from racer.race import OtherCars
+from racer.reward import ParamsBuilder, StepFacts
 from racer.track import Track, load_track
 
 RADIUS, WIDTH, N = 2.0, 0.8, 360
@@ -27,7 +27,7 @@ def circle(turn: int = 1) -> Track:
     return Track("circle", "", RADIUS * ring, *sides)
 
 
-def facts(degrees: float = 90.5, radius: float = 1.9, turn: int = 1, **changes) -> Facts:
+def facts(degrees: float = 90.5, radius: float = 1.9, turn: int = 1, **changes) -> StepFacts:
     """One car with its front on the circle, `degrees` into the lap, and along the tangent there."""
     angle = turn * np.deg2rad(degrees)
     yaw = changes.get("yaw", angle + turn * np.pi / 2)
@@ -45,19 +45,19 @@ def facts(degrees: float = 90.5, radius: float = 1.9, turn: int = 1, **changes) 
         "time": 1 / 15,
     }
     some: dict[str, Any] = {key: np.array([value]) for key, value in (values | changes).items()}
-    return Facts(**some)
+    return StepFacts(**some)
 
 
-def objects(degrees, radius: Any = 2.1, speed=0.0, turn=1) -> Others:
+def objects(degrees, radius: Any = 2.1, speed=0.0, turn=1) -> OtherCars:
     """Objects on the circle, seen by one car."""
     degrees, angle = np.array([degrees]), turn * np.deg2rad([degrees])
     radii = np.broadcast_to(radius, angle.shape)
     pose = np.stack([radii * np.cos(angle), radii * np.sin(angle), angle + turn * np.pi / 2], 2)
     d, speeds = turn * (RADIUS - radii), np.broadcast_to(speed, angle.shape)
-    return Others(RADIUS * np.deg2rad(degrees), d, pose, speeds)
+    return OtherCars(RADIUS * np.deg2rad(degrees), d, pose, speeds)
 
 
-def params(turn: int = 1, there: Others | None = None, **changes) -> dict:
+def params(turn: int = 1, there: OtherCars | None = None, **changes) -> dict:
     now = facts(turn=turn, **changes)._replace(objects=there)
     return ParamsBuilder(circle(turn), SPEC).build(now, 0)
 
@@ -267,7 +267,7 @@ def test_many_cars_get_what_each_gets_alone():
     xy = rng.uniform(-3, 3, (n, 2))
     place = track.locate(xy)
     flags = rng.random((3, n)) < 0.5
-    many = Facts(
+    many = StepFacts(
         xy=xy,
         yaw=rng.uniform(-4, 4, n),
         command=rng.uniform(0, 1, (n, 2)),

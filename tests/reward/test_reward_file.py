@@ -19,7 +19,7 @@ import torch
 
 from racer.errors import RewardError
 from racer.reward import RewardSource
-from racer.reward.timeout import deadline
+from racer.reward.timeout import timeout_after
 
 
 @pytest.fixture
@@ -384,7 +384,7 @@ def test_a_call_that_hangs_is_ended_and_its_line_named(source, body):
 
 
 def test_a_file_that_hangs_while_it_runs_is_refused_with_its_line(source, monkeypatch):
-    monkeypatch.setattr("racer.reward.reward_file.LOADING", 0.05)
+    monkeypatch.setattr("racer.reward.reward_file.LOADING_TIMEOUT_S", 0.05)
     assert "mine.py:2: still running" in refused(source, "import time\ntime.sleep(60)\n")
 
 
@@ -394,12 +394,12 @@ def test_a_deadline_leaves_the_clock_and_its_handler_as_they_were():
 
     before = signal.signal(signal.SIGALRM, handler)
     try:
-        with deadline(5.0):
+        with timeout_after(5.0):
             assert signal.getitimer(signal.ITIMER_REAL)[0] > 0.0
         assert signal.getsignal(signal.SIGALRM) is handler
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
         signal.setitimer(signal.ITIMER_REAL, 100.0)
-        with deadline(0.01):
+        with timeout_after(0.01):
             time.sleep(0.03)
         assert signal.getitimer(signal.ITIMER_REAL)[0] > 90.0, "somebody else's is left alone"
     finally:
@@ -411,7 +411,7 @@ def test_outside_the_main_thread_a_deadline_does_nothing():
     slept = []
 
     def work():
-        with deadline(0.01):
+        with timeout_after(0.01):
             time.sleep(0.03)
             slept.append(True)
 

@@ -9,15 +9,15 @@ import pytest
 
 from racer import assets
 from racer.car.spec import deepracer
-from racer.reward import Facts, ParamsBuilder, RewardSource
-from racer.reward.params import FRONT
+from racer.reward import ParamsBuilder, RewardSource, StepFacts
+from racer.reward.params import FRONT_OFFSET_M
 from racer.track import load_track
 
 RATE = 15
 ON_PURPOSE = {"exploitable"}
 """Ships as a bad example, which `racer reward check` must see through."""
 NAMES = sorted(
-    {path.stem for path in (assets.root() / "configs/rewards").glob("*.py")} - ON_PURPOSE
+    {path.stem for path in (assets.assets_root() / "configs/rewards").glob("*.py")} - ON_PURPOSE
 )
 TRACK = load_track("bowtie")
 BUILDER = ParamsBuilder(TRACK, deepracer())
@@ -51,8 +51,8 @@ def pay(
     segment = TRACK.locate(centre).segment
     half = TRACK.width[segment] / 2
     steps = np.arange(1, t + 1)
-    facts = Facts(
-        xy=front - FRONT * np.stack([np.cos(yaw), np.sin(yaw)], axis=1),
+    facts = StepFacts(
+        xy=front - FRONT_OFFSET_M * np.stack([np.cos(yaw), np.sin(yaw)], axis=1),
         yaw=yaw,
         command=np.stack([steering, np.full(t, speed)], axis=1),
         segment=segment,

@@ -13,8 +13,8 @@ import pytest
 from racer.envs import RacerVectorEnv
 from racer.errors import RewardError
 from racer.reward import RewardSource
-from racer.reward_check.param_cases import KINDS, Case, states
-from racer.reward_check.probes import fresh
+from racer.reward_check.param_cases import KINDS, ParamCase, case_params
+from racer.reward_check.probes import copied_params
 from racer.track import load_track
 
 STYLES = sorted(Path(__file__).with_name("styles").glob("*.py"))
@@ -50,7 +50,7 @@ def test_a_public_file_drives_several_cars_through_several_episodes(path, kind):
 def roads():
     """What three cars on different roads would be told, step by step."""
     tracks = [load_track(name) for name in ("oval", "hairpin", "bowtie")]
-    return [states(Case(track, False, kind)) for track, kind in zip(tracks, KINDS)]
+    return [case_params(ParamCase(track, False, kind)) for track, kind in zip(tracks, KINDS)]
 
 
 @pytest.mark.parametrize("path", STYLES, ids=lambda path: path.stem)
@@ -58,12 +58,14 @@ def test_a_car_is_paid_among_others_what_it_is_paid_alone(path, roads):
     source = RewardSource.read(path)
     functions = source.functions(CARS)
     among = [
-        [source.call(function, fresh(params)) for function, params in zip(functions, step)]
+        [source.call(function, copied_params(params)) for function, params in zip(functions, step)]
         for step in zip(*roads)
     ]
     for i, road in enumerate(roads):
         alone = source.functions(1)[0]
-        assert [source.call(alone, fresh(params)) for params in road] == [row[i] for row in among]
+        assert [source.call(alone, copied_params(params)) for params in road] == [
+            row[i] for row in among
+        ]
 
 
 def test_what_a_module_remembers_goes_on_from_one_episode_to_the_next():
@@ -100,12 +102,14 @@ def test_every_style_is_read():
 
 
 def test_another_run_of_a_file_goes_on_from_what_one_remembers():
-    told = states(Case(load_track("bowtie"), False, "time_trial"))[:40]
+    told = case_params(ParamCase(load_track("bowtie"), False, "time_trial"))[:40]
     for path in STYLES:
         source = RewardSource.read(path)
         first, other = source.functions(2)
         for params in told[:20]:
-            source.call(first, fresh(params))
+            source.call(first, copied_params(params))
         other = source.remember(other, source.remembered(first))
         for params in told[20:]:
-            assert source.call(other, fresh(params)) == source.call(first, fresh(params)), path
+            assert source.call(other, copied_params(params)) == source.call(
+                first, copied_params(params)
+            ), path

@@ -11,12 +11,12 @@ from racer import assets
 from racer.cli import main
 from racer.errors import ConfigError, RewardError
 from racer.reward import RewardSource
-from racer.reward.reward_file import PATIENCE
-from racer.reward.timeout import deadline
-from racer.reward_check import check, explain
-from racer.reward_check.param_cases import COUNT, Case, cases, states
-from racer.reward_check.probes import try_tricks
-from racer.reward_check.reward_map import surface
+from racer.reward.reward_file import CALLS_TIMEOUT_S
+from racer.reward.timeout import timeout_after
+from racer.reward_check import check_reward, explain_reward
+from racer.reward_check.param_cases import STATES_PER_CASE, ParamCase, case_params, param_cases
+from racer.reward_check.probes import run_probes
+from racer.reward_check.reward_map import reward_surface
 from racer.track import load_track
 
 OVAL = load_track("oval")
@@ -24,12 +24,12 @@ OVAL = load_track("oval")
 
 @pytest.fixture(scope="module")
 def tried():
-    return try_tricks(OVAL)
+    return run_probes(OVAL)
 
 
 @pytest.fixture(autouse=True)
 def tricks_of_the_oval_are_driven_once(monkeypatch, tried):
-    monkeypatch.setattr("racer.reward_check.check.try_tricks", lambda track: tried)
+    monkeypatch.setattr("racer.reward_check.check.run_probes", lambda track: tried)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def checked(tmp_path):
     def run(text: str) -> dict[str, str]:
         path = tmp_path / "mine.py"
         path.write_text(text)
-        report = check(RewardSource.read(path), [OVAL])
+        report = check_reward(RewardSource.read(path), [OVAL])
         found: dict[str, str] = {}
         for finding in report.findings:
             found[finding.kind] = found.get(finding.kind, "") + finding.message
@@ -72,8 +72,8 @@ def body(line: str) -> str:
 @pytest.mark.parametrize("name", ["oval", "speedway"])
 @pytest.mark.parametrize("is_reversed", [False, True])
 def test_the_states_reach_the_start_the_finish_and_beyond_both_borders(name, is_reversed):
-    told = states(Case(load_track(name), is_reversed, "object_avoidance"))
-    assert len(told) == COUNT
+    told = case_params(ParamCase(load_track(name), is_reversed, "object_avoidance"))
+    assert len(told) == STATES_PER_CASE
     assert (told[0]["steps"], told[-1]["progress"]) == (1, 100.0)
     assert told[0]["progress"] < 0.0
     assert {one["is_reversed"] for one in told} == {is_reversed}
@@ -87,8 +87,8 @@ def test_the_states_reach_the_start_the_finish_and_beyond_both_borders(name, is_
 
 
 def test_every_kind_of_race_is_tried_both_ways():
-    tried = {(case.is_reversed, case.kind) for case in cases([OVAL])}
-    assert len(tried) == len(cases([OVAL])) == 6
+    tried = {(case.is_reversed, case.kind) for case in param_cases([OVAL])}
+    assert len(tried) == len(param_cases([OVAL])) == 6
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_a_call_that_hangs_is_waited_for_once(refused, monkeypatch):
 
     def short(seconds):
         waited.append(seconds)
-        return deadline(0.1)
+        return timeout_after(0.1)
 
-    monkeypatch.setattr("racer.reward.reward_file.deadline", short)
+    monkeypatch.setattr("racer.reward.reward_file.timeout_after", short)
     said = refused(body("while params['steps'] > 3: pass\n    return params['speed']"))
     assert said.startswith("racer: mine.py:2: still running after 10 s")
-    assert waited.count(PATIENCE) == 4, "three calls that answered and one that hung"
+    assert waited.count(CALLS_TIMEOUT_S) == 4, "three calls that answered and one that hung"
 
 
 def test_a_missing_file_and_a_missing_track_are_refused(capsys):
@@ -166,7 +166,7 @@ def test_a_method_of_the_same_name_does_not_hide_the_params(checked):
 
 
 def test_a_slow_a_noisy_and_a_constant_reward_are_told(checked, monkeypatch):
-    monkeypatch.setattr("racer.reward_check.check.SLOW", 1e-4)
+    monkeypatch.setattr("racer.reward_check.check.SLOW_CALL_S", 1e-4)
     slow = checked("import time\n" + body("time.sleep(2e-4); return params['speed']"))
     assert "mine.py: a call takes 0." in slow["slow"]
     noisy = checked(body("print('at', params['steps']); return params['speed']"))
@@ -181,10 +181,10 @@ def test_paying_by_the_step_is_found_to_pay_a_crawl_best(checked):
 
 @pytest.mark.parametrize(
     "name",
-    sorted(path.stem for path in (assets.root() / "configs/rewards").glob("*.py")),
+    sorted(path.stem for path in (assets.assets_root() / "configs/rewards").glob("*.py")),
 )
 def test_nothing_is_wrong_with_a_shipped_reward_but_with_the_bad_example(name):
-    report = check(RewardSource.find(name), [OVAL])
+    report = check_reward(RewardSource.find(name), [OVAL])
     kinds = {finding.kind for finding in report.findings}
     assert kinds == ({"trick"} if name == "exploitable" else set())
 
@@ -194,7 +194,7 @@ def test_the_command_prints_a_report_as_json_even_where_the_file_prints(tmp_path
     path.write_text(body("print('noise'); return params['speed']"))
     main(["reward", "check", str(path), "--track", "oval", "--json"])
     report = json.loads(capsys.readouterr().out)
-    assert report["calls"] == 6 * COUNT
+    assert report["calls"] == 6 * STATES_PER_CASE
     assert report["sha256"] == RewardSource.read(path).sha256
     assert {finding["kind"] for finding in report["findings"]} == {"prints", "trick"}
     assert set(report["tricks"]) >= {"standing still", "weaving", "driving the wrong way"}
@@ -203,7 +203,9 @@ def test_the_command_prints_a_report_as_json_even_where_the_file_prints(tmp_path
 def test_the_surface_is_paid_for_where_the_front_of_the_car_is(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(body("return 1.0 + params['x'] - 2.0 * params['y']"))
-    painted = surface(RewardSource.read(path), Case(OVAL, False, "time_trial"), 2.0, 0.3)
+    painted = reward_surface(
+        RewardSource.read(path), ParamCase(OVAL, False, "time_trial"), 2.0, 0.3
+    )
     corners = painted.corners
     middles = (corners[1:, 1:] + corners[1:, :-1] + corners[:-1, 1:] + corners[:-1, :-1]) / 4
     assert painted.paid == pytest.approx(1.0 + middles[..., 0] - 2.0 * middles[..., 1])
@@ -211,14 +213,16 @@ def test_the_surface_is_paid_for_where_the_front_of_the_car_is(tmp_path):
 
 @pytest.mark.parametrize("heading", [0.0, np.pi / 3, np.pi])
 def test_a_reward_that_remembers_is_painted_with_what_a_step_there_gains(heading):
-    painted = surface(RewardSource.find("borders"), Case(OVAL, False, "time_trial"), 3.0, heading)
+    painted = reward_surface(
+        RewardSource.find("borders"), ParamCase(OVAL, False, "time_trial"), 3.0, heading
+    )
     across = painted.paid.shape[1] // 2
     expected = 3.0 / 15 * np.cos(heading) - 0.02
     assert painted.paid[:, across] == pytest.approx(expected, abs=1e-6)
 
 
 def test_an_explanation_shows_the_road_the_lap_and_the_boxes():
-    figure = explain(RewardSource.find("avoidance"), "oval", kind="object_avoidance")
+    figure = explain_reward(RewardSource.find("avoidance"), "oval", kind="object_avoidance")
     road, lap = figure.axes[:2]
     assert road.get_title(loc="left").startswith("avoidance.py on oval forward with boxes")
     assert "times put back" in lap.get_title(loc="left")
@@ -229,9 +233,9 @@ def test_an_explanation_of_what_fails_or_of_no_speed_is_refused(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(body("return 1 / (params['speed'] - 2.0)"))
     with pytest.raises(RewardError, match=r"mine\.py:2: ZeroDivisionError"):
-        explain(RewardSource.read(path), "oval", speed=2.0)
+        explain_reward(RewardSource.read(path), "oval", speed=2.0)
     with pytest.raises(ConfigError, match=r"from 0\.1 to 4"):
-        explain(RewardSource.read(path), "oval", speed=0.0)
+        explain_reward(RewardSource.read(path), "oval", speed=0.0)
 
 
 def test_the_command_writes_a_picture(tmp_path, capsys):

@@ -7,22 +7,22 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from racer.car.spec import deepracer
-from racer.sensors import CameraConfig, empty_road, make_sensor
-from racer.sensors.camera_ground import SKY, luma, scene_of
-from racer.track import Place
-from racer.track.loading import TrackFile, fit
+from racer.sensors import CameraConfig, empty_road_input, make_sensor
+from racer.sensors.camera_ground import SKY_COLOUR, ground_texture, luma
+from racer.track import TrackPosition
+from racer.track.loading import TrackFile, fit_track
 from racer.world import CarState
 
 SPEC = deepracer()
 CONFIG = CameraConfig()
-SKY_GREY = int(luma(np.array(SKY)))
-NOWHERE = Place(np.zeros(0), np.zeros(0), np.zeros(0, dtype=int))
+SKY_GREY = int(luma(np.array(SKY_COLOUR)))
+NOWHERE = TrackPosition(np.zeros(0), np.zeros(0), np.zeros(0, dtype=int))
 
 
 @pytest.fixture(scope="module")
 def track():
     points = [(0, 0), (3, -0.3), (6, 0), (7, 1.5), (6, 3), (4.5, 2.6), (2, 4), (-1, 2)]
-    return fit(TrackFile(name="test", width=0.8, control_points=points))
+    return fit_track(TrackFile(name="test", width=0.8, control_points=points))
 
 
 Numbers = float | np.ndarray
@@ -46,7 +46,7 @@ def seen(track, state, config=CONFIG):
     n = len(state.body)
     camera = make_sensor(config, SPEC, track, n)
     out = np.zeros((n, *camera.space.shape), dtype=np.uint8)
-    camera.observe(empty_road(state, NOWHERE), np.arange(n), out)
+    camera.observe(empty_road_input(state, NOWHERE), np.arange(n), out)
     return out
 
 
@@ -122,7 +122,7 @@ def tiny_frame(client, body, finer):
 def tiny(track, tmp_path_factory):
     """A Bullet client that holds nothing but the textured ground."""
     client = pybullet.connect(pybullet.DIRECT)
-    path = write_ground(scene_of(track), tmp_path_factory.mktemp("ground"))
+    path = write_ground(ground_texture(track), tmp_path_factory.mktemp("ground"))
     ground = pybullet.createVisualShape(
         pybullet.GEOM_MESH, fileName=str(path), physicsClientId=client
     )
@@ -226,11 +226,11 @@ def test_far_from_the_track_the_ground_is_plain_grass(track):
 @pytest.mark.slow
 def test_a_large_track_gets_coarser_texels_not_a_larger_texture():
     points = [(0.0, 0.0), (30.0, -4.0), (60.0, 0.0), (50.0, 25.0), (0.0, 20.0)]
-    scene = scene_of(fit(TrackFile(name="large", width=1, control_points=points)))
+    scene = ground_texture(fit_track(TrackFile(name="large", width=1, control_points=points)))
     assert max(scene.rgb.shape) <= 4096 + 64
     assert scene.resolution == pytest.approx(66 / 4096, rel=0.15)
 
 
 def test_the_ground_is_painted_once_a_track(track):
-    assert scene_of(track) is scene_of(track)
-    assert scene_of(track) is not scene_of(track.reversed())
+    assert ground_texture(track) is ground_texture(track)
+    assert ground_texture(track) is not ground_texture(track.reversed())

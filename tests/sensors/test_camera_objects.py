@@ -6,11 +6,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from racer.car.spec import deepracer
-from racer.sensors import CameraConfig, empty_road, make_sensor
-from racer.sensors.camera_ground import SKY
-from racer.sensors.camera_objects import easel, panels_of, stand
+from racer.sensors import CameraConfig, empty_road_input, make_sensor
+from racer.sensors.camera_ground import SKY_COLOUR
+from racer.sensors.camera_objects import draw_objects, make_z_buffer, wall_segments
 from racer.track import load_track
-from racer.world import WALL_HEIGHT, CarState
+from racer.world import WALL_HEIGHT_M, CarState
 
 SPEC = deepracer()
 TRACK = load_track("bowtie")
@@ -25,10 +25,10 @@ LEVEL = np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
 def objects(eye, axes, boxes, walls=False):
     """What each pixel sees: 0 nothing, 1 to 6 a box, 7 a wall, (HEIGHT, WIDTH)."""
     out = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
-    panels = panels_of(TRACK if walls else None)
+    panels = wall_segments(TRACK if walls else None)
     colours = PURE[: len(boxes)].astype(np.uint8)
     one = (eye[None], axes[None], np.array([FOCAL]), boxes[None], colours[None])
-    stand(np.arange(1), *one, panels, easel(HEIGHT, WIDTH), out[None], 0, 3)
+    draw_objects(np.arange(1), *one, panels, make_z_buffer(HEIGHT, WIDTH), out[None], 0, 3)
     code = (out > 0) @ (1, 2, 4)
     known = {0: 0, 7: 7} | {int((PURE[k] > 0) @ (1, 2, 4)): k + 1 for k in range(6)}
     return np.vectorize(known.get)(code)
@@ -65,7 +65,7 @@ def walls_mesh():
     vertices, faces = [], []
     for ring in (TRACK.left, TRACK.right):
         n, base = len(ring), len(vertices)
-        vertices += [(*point, z) for point in ring.tolist() for z in (0.0, WALL_HEIGHT)]
+        vertices += [(*point, z) for point in ring.tolist() for z in (0.0, WALL_HEIGHT_M)]
         for i in range(n):
             a, b = base + 2 * i, base + 2 * ((i + 1) % n)
             for tri in ((a, b, b + 1), (a, b + 1, a + 1)):
@@ -208,7 +208,7 @@ def test_a_wall_stands_on_the_border_and_is_as_high_as_it_is():
     distance = TRACK.width[TRACK.locate(eye[:2]).segment] / 2
     rows = np.flatnonzero(seen == 7)
     assert np.array_equal(rows, np.arange(rows[0], rows[-1] + 1))
-    wanted = FOCAL * WALL_HEIGHT / distance
+    wanted = FOCAL * WALL_HEIGHT_M / distance
     assert len(rows) == pytest.approx(min(wanted, HEIGHT), abs=1)
 
 
@@ -222,7 +222,7 @@ def test_a_box_behind_a_wall_is_not_seen(beyond, seen):
 
 
 def test_a_wall_shows_its_two_colours_equally_often():
-    panels = panels_of(TRACK)
+    panels = wall_segments(TRACK)
     length = np.hypot(*(panels.ends[:, 2:] - panels.ends[:, :2]).T)
     kinds, index = np.unique(panels.colours, axis=0, return_inverse=True)
     shares = np.bincount(index.ravel(), length) / length.sum()
@@ -240,7 +240,7 @@ def seen_by_car(colour, boxes, walls):
     body = np.zeros((1, 13))
     body[0, :7] = *xy, SPEC.mass_height, 0, 0, np.sin(heading / 2), np.cos(heading / 2)
     state = CarState(body, np.zeros(1), np.zeros((1, 2)))
-    around = empty_road(state, TRACK.locate(body[:, :2]))
+    around = empty_road_input(state, TRACK.locate(body[:, :2]))
     around = around._replace(boxes=boxes[None], colours=PURE[None, : len(boxes)].astype(np.uint8))
     sensor = make_sensor(CameraConfig(colour=colour), SPEC, TRACK, 1, walls)
     out = np.zeros((1, *sensor.space.shape), dtype=np.uint8)
@@ -271,4 +271,4 @@ def test_a_red_box_is_red_in_colour_and_dark_in_grey():
     assert red.min() > 170
     assert green.max() == blue.max() == 0
     assert np.abs(grey[there == 1][:, 0] - 0.2989 * red).max() <= 1
-    assert not (rgb[there == 1] == SKY).all(axis=1).any()
+    assert not (rgb[there == 1] == SKY_COLOUR).all(axis=1).any()

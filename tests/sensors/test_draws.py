@@ -7,9 +7,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from racer.car.spec import deepracer
-from racer.randomisation import neutral
-from racer.sensors import CameraConfig, StateConfig, StereoConfig, empty_road, make_sensor
-from racer.sensors.camera_ground import LUMA
+from racer.randomisation import neutral_draws
+from racer.sensors import CameraConfig, StateConfig, StereoConfig, empty_road_input, make_sensor
+from racer.sensors.camera_ground import LUMA_WEIGHTS
 from racer.sensors.config import LidarConfig
 from racer.track import load_track
 from racer.world import CarState
@@ -28,7 +28,7 @@ def cars(yaw=0.0, roll=0.0, n=3):
     turns = np.stack([heading + yaw, np.zeros(n), np.full(n, roll)], axis=1)
     body[:, 3:7] = Rotation.from_euler("ZYX", turns).as_quat()
     state = CarState(body, np.zeros(n), np.zeros((n, 2)))
-    around = empty_road(state, TRACK.locate(xy))
+    around = empty_road_input(state, TRACK.locate(xy))
     boxes = np.zeros((n, 1, 10))
     boxes[:, 0, :2] = xy + np.stack([np.cos(heading), np.sin(heading)], axis=1)
     boxes[:, 0, 2:] = 0.1, 0, 0, 0, 1, 0.1, 0.1, 0.1
@@ -41,7 +41,7 @@ def seen(config, around=None, frames=1, seed=7, **draw):
     around = cars() if around is None else around
     n = len(around.is_reversed)
     sensor = make_sensor(config, SPEC, TRACK, n, walls=True)
-    rows = neutral(n)
+    rows = neutral_draws(n)
     rows["seed"] = seed + np.arange(n)
     for name, value in draw.items():
         rows[name] = value
@@ -96,7 +96,7 @@ def test_a_colour_camera_s_channels_are_multiplied():
 def test_a_grey_camera_sees_the_luma_of_the_multiplied_channels(config):
     rgb = seen(CameraConfig(colour="rgb"), red=0.4, green=1.2, blue=1.1).astype(float)
     grey = seen(config, red=0.4, green=1.2, blue=1.1)
-    assert np.abs(grey - (rgb @ LUMA)[..., None]).max() <= 0.6
+    assert np.abs(grey - (rgb @ LUMA_WEIGHTS)[..., None]).max() <= 0.6
 
 
 def test_brightness_and_contrast_are_a_line_through_middle_grey():
@@ -172,7 +172,7 @@ def test_frames_are_dropped_as_often_as_drawn_and_each_sensor_has_its_own_luck()
 
 def test_the_first_frame_of_an_episode_is_never_dropped():
     sensor = make_sensor(StateConfig(), SPEC, TRACK, 3)
-    rows = neutral(3)
+    rows = neutral_draws(3)
     rows["dropped_frames"] = 0.9
     for episode in range(20):
         rows["seed"] = 100 * episode + np.arange(3)
@@ -187,7 +187,7 @@ def test_the_first_frame_of_an_episode_is_never_dropped():
 def test_a_dropped_frame_stands_in_a_stack_twice():
     config = StateConfig(stack=2)
     sensor = make_sensor(config, SPEC, TRACK, 3)
-    rows = neutral(3)
+    rows = neutral_draws(3)
     rows["seed"], rows["dropped_frames"] = np.arange(3), 0.5
     sensor.start(np.arange(3), rows)
     last, repeats = np.zeros((3, 26), np.float32), 0

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from racer.car.spec import deepracer
 from racer.randomisation import Draws, Randomisation
-from racer.sensors import empty_road, make_sensor
+from racer.sensors import empty_road_input, make_sensor
 from racer.sensors.config import DiscretizedSectorLidarConfig, LidarConfig, SectorLidarConfig
 from racer.track import Track, load_track
-from racer.world import WALL_HEIGHT, CarState
+from racer.world import WALL_HEIGHT_M, CarState
 
 SPEC = deepracer()
 TRACK = load_track("bowtie")
@@ -32,7 +32,9 @@ def scene(xy, yaw, boxes=None):
     body = np.zeros((n, 13))
     body[:, :2], body[:, 2] = xy, SPEC.mass_height
     body[:, 5], body[:, 6] = np.sin(yaw / 2), np.cos(yaw / 2)
-    around = empty_road(CarState(body, np.zeros(n), np.zeros((n, 2))), TRACK.locate(body[:, :2]))
+    around = empty_road_input(
+        CarState(body, np.zeros(n), np.zeros((n, 2))), TRACK.locate(body[:, :2])
+    )
     if boxes is None:
         return around
     many = np.tile(boxes, (n, 1, 1))
@@ -71,7 +73,7 @@ def bullet():
     client = pybullet.connect(pybullet.DIRECT)
     for ring in RINGS:
         n = len(ring)
-        vertices = [[*point, z] for point in ring.tolist() for z in (0.0, WALL_HEIGHT)]
+        vertices = [[*point, z] for point in ring.tolist() for z in (0.0, WALL_HEIGHT_M)]
         faces = []
         for i in range(n):
             a, b = 2 * i, 2 * ((i + 1) % n)
@@ -212,7 +214,7 @@ def test_a_box_lower_than_the_lidar_is_not_seen(height, seen):
 
 
 def test_a_lidar_above_the_walls_does_not_see_them():
-    config = LidarConfig(**PLAIN, up=WALL_HEIGHT + 0.01)
+    config = LidarConfig(**PLAIN, up=WALL_HEIGHT_M + 0.01)
     assert (scans(config, scene(TRACK.at(1.0)[0], 0.0))[0] == 12.0).all()
 
 

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from racer.car.spec import deepracer
 from racer.envs import RacerEnv, RacerVectorEnv
 from racer.randomisation import Draws, Randomisation, load_randomisation
-from racer.sensors import Surroundings, make_sensors
+from racer.sensors import SensorInput, make_sensors
 from racer.sensors.config import (
     CameraConfig,
     DiscretizedSectorLidarConfig,
@@ -56,13 +56,13 @@ def around(n, seed, boxes=3):
     there[..., 2] = 0.125
     there[:, ::2, 7:] *= rng.integers(0, 2, (n, len(there[0, ::2]), 1))
     colours = rng.integers(0, 256, (n, boxes, 3), dtype=np.uint8)
-    return Surroundings(state, TRACK.locate(body[:, :2]), rng.random(n) < 0.5, there, colours)
+    return SensorInput(state, TRACK.locate(body[:, :2]), rng.random(n) < 0.5, there, colours)
 
 
 def only(world, cars):
     """The same surroundings of some of the cars."""
     state, place = world.state, world.place
-    return Surroundings(
+    return SensorInput(
         CarState(state.body[cars], state.steering[cars], state.command[cars]),
         type(place)(*(part[cars] for part in place)),
         *(part[cars] for part in world[2:]),

@@ -43,7 +43,7 @@ def written(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("name", assets.names("tracks"))
+@pytest.mark.parametrize("name", assets.shipped_names("tracks"))
 def test_a_shipped_track_comes_back_from_npy_digit_for_digit(written, name):
     track = load_track(name)
     back = load_track(str(written("it.npy", as_npy(track))))
@@ -179,7 +179,7 @@ def test_the_verbs_list_show_generate_import_and_export(tmp_path, monkeypatch, c
     assert "validation" in capsys.readouterr().out
     main(["tracks", "list", "--json"])
     rows = json.loads(capsys.readouterr().out)
-    assert sorted(row["name"] for row in rows) == assets.names("tracks")
+    assert sorted(row["name"] for row in rows) == assets.shipped_names("tracks")
     assert len(rows) >= 12
     assert {row["set"] for row in rows} == {"train", "validation", "held-out"}
     main(["tracks", "show", "hairpin", "--out", "hairpin.png"])

@@ -5,7 +5,7 @@ import pytest
 
 from racer.errors import TrackError
 from racer.track import load_track
-from racer.track.generator import draw, generate
+from racer.track.generator import draw_track_file, generate_track
 
 FIVE = [
     (73, "clockwise", 0.83, (2.1855, 1.9471), (-3.9886, 4.0215), (2.1403, -4.8274)),
@@ -21,7 +21,7 @@ def check(seeds):
     """Every seed gives a road for a car; lengths, widths and directions vary."""
     lengths, widths, turns = [], [], []
     for seed in seeds:
-        track = generate(seed)
+        track = generate_track(seed)
         lengths.append(track.length)
         widths.append(float(track.width.mean()))
         turns.append(track.is_clockwise)
@@ -45,7 +45,7 @@ def test_a_thousand_seeds_give_a_thousand_good_tracks():
 def test_a_seed_is_the_same_track_on_every_machine():
     """To the tenth of a millimetre to which its points are rounded."""
     for seed, (count, direction, width, *points) in enumerate(FIVE):
-        file = draw(seed)
+        file = draw_track_file(seed)
         assert (len(file.control_points), file.direction, file.width) == (count, direction, width)
         third = [file.control_points[k * count // 3] for k in range(3)]
         np.testing.assert_allclose(third, points, atol=1.01e-4)
@@ -53,8 +53,8 @@ def test_a_seed_is_the_same_track_on_every_machine():
 
 def test_length_and_width_are_those_asked_for():
     track = load_track("generated:7")
-    assert np.array_equal(track.centre, generate(7).centre)
-    asked = generate(7, length=33.0, width=1.1)
+    assert np.array_equal(track.centre, generate_track(7).centre)
+    asked = generate_track(7, length=33.0, width=1.1)
     assert asked.length == pytest.approx(33.0, abs=0.1)
     assert asked.width.mean() == pytest.approx(1.1, abs=0.01)
 
@@ -62,9 +62,9 @@ def test_length_and_width_are_those_asked_for():
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
-        (lambda: generate(-1), "from 0 on"),
-        (lambda: generate(0, length=2.0), "15-120 m"),
-        (lambda: generate(0, width=9.0), "0.4-1.5 m"),
+        (lambda: generate_track(-1), "from 0 on"),
+        (lambda: generate_track(0, length=2.0), "15-120 m"),
+        (lambda: generate_track(0, width=9.0), "0.4-1.5 m"),
         (lambda: load_track("generated:x"), "whole number"),
     ],
 )

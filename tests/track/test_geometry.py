@@ -14,7 +14,7 @@ from shapely.geometry import LinearRing, Point, Polygon
 from racer import assets
 from racer.track import Track, load_track
 
-SHIPPED = assets.names("tracks")
+SHIPPED = assets.shipped_names("tracks")
 TRACKS = {name: load_track(name) for name in SHIPPED}
 RINGS = {name: LinearRing(track.centre) for name, track in TRACKS.items()}
 

@@ -14,9 +14,9 @@ from scipy.spatial.distance import cdist
 from racer import assets
 from racer.errors import TrackError
 from racer.track import Track, load_track
-from racer.track.track_file import TrackFile, fit
+from racer.track.track_file import TrackFile, fit_track
 
-SHIPPED = assets.names("tracks")
+SHIPPED = assets.shipped_names("tracks")
 SQUARE = "control_points:\n  - [0, 0]\n  - [3, 0]\n  - [3, 3]\n  - [0, 3]\n"
 
 BAD = {
@@ -142,7 +142,7 @@ def test_control_points_that_repeat_are_left_out_with_their_widths(direction, re
     corners, widths = [(0.0, 0.0), (3.0, 0.0), (3.0, 3.0), (0.0, 3.0)], [0.4, 0.6, 0.8, 1.0]
     chosen = sorted([0, 1, 2, 3, *(i % 4 for i in repeats if i < 4)]) + [0] * repeats.count(4)
     plain, doubled = (
-        fit(
+        fit_track(
             TrackFile(
                 name="t",
                 direction=direction,
@@ -162,7 +162,7 @@ def test_a_fitted_line_is_even_and_goes_through_its_points(name):
     track = load_track(name)
     step = np.diff(track.s)
     assert_allclose(step, 0.1, atol=0.004)
-    lines = (assets.root() / f"tracks/{name}.yaml").read_text().splitlines()
+    lines = (assets.assets_root() / f"tracks/{name}.yaml").read_text().splitlines()
     points = [ast.literal_eval(line.strip()[2:]) for line in lines if line.startswith("  - ")]
     assert np.abs(track.locate(np.array(points)).d).max() < 0.003
 
@@ -187,7 +187,7 @@ def test_a_shipped_track_is_a_circuit_with_room_around_it(name):
 def test_the_readme_lists_every_track_as_it_measures():
     rows = re.findall(
         r"\| `(\w+)` \| ([\d.]+) \| ([\d.]+)[-\d.]* \| (\w+) \| ([\d.]+) \|",
-        (assets.root() / "tracks/README.md").read_text(),
+        (assets.assets_root() / "tracks/README.md").read_text(),
     )
     assert sorted(row[0] for row in rows) == SHIPPED
     for name, length, width, direction, radius in rows:

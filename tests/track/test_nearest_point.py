@@ -30,7 +30,7 @@ def check(track, rng, count=60):
     np.testing.assert_allclose(near.d, place.d, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", assets.names("tracks"))
+@pytest.mark.parametrize("name", assets.shipped_names("tracks"))
 def test_a_point_lies_where_it_is_nearest_on_every_shipped_track(name):
     for track in (load_track(name), load_track(name).reversed()):
         check(track, np.random.default_rng(1))

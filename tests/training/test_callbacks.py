@@ -13,9 +13,9 @@ import racer
 from racer.errors import ConfigError
 from racer.training.callbacks import Evaluation
 from racer.training.run_dir import Run
-from racer.training.run_history import summary
-from racer.training.train import train
-from racer.training.trajectories import load
+from racer.training.run_history import summarize_run
+from racer.training.train import run_training
+from racer.training.trajectories import load_trajectory
 from racer.training.watch import Watch
 from tests.training.test_resume import CHUNK, small
 from tests.training.test_train import QUIET
@@ -58,13 +58,13 @@ def test_functions_get_each_evaluation_and_stop_the_training_with_false(tmp_path
     def stop(evaluation):
         return np.bool_(evaluation.steps < 2 * CHUNK)
 
-    watch = train(small(), tmp_path / "run", QUIET, callback=[heard.append, stop, counting])
+    watch = run_training(small(), tmp_path / "run", QUIET, callback=[heard.append, stop, counting])
     run = Run.open(tmp_path / "run")
     assert [one.steps for one in heard] == [CHUNK, 2 * CHUNK]
     assert (counting.n_calls, counting.rollouts) == (2 * CHUNK // 8 + 1, 2 * CHUNK // 128)
     assert counting.is_over
-    assert summary(run)["state"] == watch.ended == "stopped by callback"
-    assert summary(run)["is_resumable"]
+    assert summarize_run(run)["state"] == watch.ended == "stopped by callback"
+    assert summarize_run(run)["is_resumable"]
     assert [one.is_whole for one in run.saved.known()] == [True, True]
     assert "stopped by callback after 512 steps" in (run.folder / "log.txt").read_text()
 
@@ -73,7 +73,9 @@ def test_functions_get_each_evaluation_and_stop_the_training_with_false(tmp_path
     last = heard[-1]
     assert (last.run, last.total_steps) == (run, 4 * CHUNK)
     assert last.result.as_dict() == {key: records[-1][key] for key in last.result.as_dict()}
-    assert last.mean_reward == pytest.approx(load(run.line(2 * CHUNK))["reward"].sum(), rel=1e-5)
+    assert last.mean_reward == pytest.approx(
+        load_trajectory(run.line(2 * CHUNK))["reward"].sum(), rel=1e-5
+    )
     assert 0.0 < last.progress < 100.0
     assert heard[0].is_best
     assert last.as_dict()["laps_completed"] == last.laps_completed == 0
@@ -83,19 +85,21 @@ def test_functions_get_each_evaluation_and_stop_the_training_with_false(tmp_path
 
 def test_a_function_that_returns_nothing_lets_the_training_go_on(tmp_path):
     heard = []
-    train(small(steps=2 * CHUNK), tmp_path / "run", QUIET, callback=lambda one: heard.append(one))
+    run_training(
+        small(steps=2 * CHUNK), tmp_path / "run", QUIET, callback=lambda one: heard.append(one)
+    )
     assert Run.open(tmp_path / "run").story()["ended"] == "finished"
     assert len(heard) == 2
 
 
 def test_false_at_the_last_evaluation_leaves_the_training_finished(tmp_path):
-    train(small(steps=CHUNK), tmp_path / "run", QUIET, callback=lambda one: False)
+    run_training(small(steps=CHUNK), tmp_path / "run", QUIET, callback=lambda one: False)
     assert Run.open(tmp_path / "run").story()["ended"] == "finished"
 
 
 def test_a_callback_of_stable_baselines3_stops_within_a_rollout_and_the_run_is_judged(tmp_path):
     steps = CHUNK + 40
-    train(small(), tmp_path / "run", QUIET, callback=Counting(steps))
+    run_training(small(), tmp_path / "run", QUIET, callback=Counting(steps))
     run = Run.open(tmp_path / "run")
     assert run.story()["ended"] == "stopped by callback"
     assert [one["steps"] for one in run.records("evaluations")] == [CHUNK, steps]
@@ -111,7 +115,7 @@ def test_what_a_callback_raises_is_passed_on_and_the_run_is_saved(tmp_path, work
             raise problem
 
     with pytest.raises(type(problem)) as caught:
-        train(small(workers=workers), tmp_path / "run", QUIET, callback=refuse)
+        run_training(small(workers=workers), tmp_path / "run", QUIET, callback=refuse)
     assert caught.value is problem
     run = Run.open(tmp_path / "run")
     assert [(one.steps, one.is_whole) for one in run.saved.known()][-1] == (2 * CHUNK, True)
@@ -125,7 +129,7 @@ def test_what_a_callback_raises_is_passed_on_and_the_run_is_saved(tmp_path, work
 @pytest.mark.parametrize("wrong", ["print", 7, Counting, [print, None]])
 def test_what_is_no_callback_is_refused_before_training(tmp_path, wrong):
     with pytest.raises(ConfigError, match="wanted is a function of an evaluation"):
-        train(small(), tmp_path / "run", QUIET, callback=wrong)
+        run_training(small(), tmp_path / "run", QUIET, callback=wrong)
     assert not (tmp_path / "run").exists()
 
 

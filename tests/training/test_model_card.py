@@ -8,12 +8,12 @@ import yaml
 from rich.console import Console
 
 from racer import cli
-from racer.assets.document import validate
+from racer.assets.document import validate_document
 from racer.errors import RunError
 from racer.training.config import RunConfig
 from racer.training.model_card import _fenced, front_matter, write_card
 from racer.training.run_dir import Run
-from racer.training.train import train
+from racer.training.train import run_training
 from tests.training.test_sb3_model import SMALL
 
 JUDGED = {
@@ -30,8 +30,8 @@ JUDGED = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("runs") / "car <b>"
-    config = validate(SMALL | {"steps": 128}, RunConfig, "test")
-    return train(config, folder, Console(file=io.StringIO())).run
+    config = validate_document(SMALL | {"steps": 128}, RunConfig, "test")
+    return run_training(config, folder, Console(file=io.StringIO())).run
 
 
 @pytest.fixture(scope="module")

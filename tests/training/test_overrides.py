@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import racer
 from racer import assets
-from racer.assets.document import read
-from racer.assets.overrides import changed
+from racer.assets.document import read_document
+from racer.assets.overrides import with_overrides
 from racer.cli.app import run
-from racer.cli.options import fields, shown
+from racer.cli.options import config_fields, format_value
 from racer.errors import ConfigError, RacerError
 from racer.reward.reward_file import RewardSource
 from racer.sensors.config import LidarConfig
@@ -61,7 +61,7 @@ def values(kind: Any, metadata: list[Any], low: Any = -1e3, high: Any = 1e3) -> 
 def changes(config: RunConfig) -> st.SearchStrategy[dict[str, Any]]:
     """Some fields of every section, with values that are valid one by one."""
     found = {}
-    for field in fields(config):
+    for field in config_fields(config):
         place = ".".join(map(str, field.place))
         metadata = _metadata(config, field.place)
         found[place] = NAMES.get(place, values(field.kind, metadata))
@@ -99,7 +99,7 @@ def words(flat: dict[str, Any]) -> list[str]:
             head, _, tail = option.rpartition(".")
             spelt.append(option if value else f"{head}.no-{tail}" if head else f"--no-{tail[2:]}")
         else:
-            spelt += [option, *shown(value).split()]
+            spelt += [option, *format_value(value).split()]
     return spelt
 
 
@@ -116,7 +116,7 @@ def begun():
         configs: list[RunConfig] = []
         patch.setattr("racer.cli.train._train", lambda config, *_: configs.append(config))
         patch.setattr(
-            "racer.training.train.train",
+            "racer.training.train.run_training",
             lambda config, *_, **__: configs.append(config) or _Nothing(),
         )
         yield configs
@@ -144,7 +144,7 @@ def outcome(begun: list[RunConfig], begin: Callable[[], Any]) -> RunConfig | Non
 def test_options_dotted_names_and_mappings_give_one_config_yaml(
     data, name, begun, tmp_path_factory
 ):
-    base = read(assets.find(name, "configs"), RunConfig)
+    base = read_document(assets.find_file(name, "configs"), RunConfig)
     flat = data.draw(changes(base))
     spelt = {place: value for place, value in flat.items() if place not in WITHOUT_OPTION}
     dotted = outcome(begun, lambda: racer.train(name, **flat))
@@ -177,24 +177,24 @@ def test_a_place_that_there_is_not_is_named(change, said):
 
 
 def test_a_section_keeps_what_a_mapping_does_not_name():
-    base = read(assets.find("head_to_bot", "configs"), RunConfig)
-    config = changed(base, {"race": {"walls": True}, "ppo": {"learning_rate": 1e-4}}, "test")
+    base = read_document(assets.find_file("head_to_bot", "configs"), RunConfig)
+    config = with_overrides(base, {"race": {"walls": True}, "ppo": {"learning_rate": 1e-4}}, "test")
     assert config.race == base.race.model_copy(update={"walls": True})
     assert config.ppo == base.ppo.model_copy(update={"learning_rate": 1e-4})
 
 
 def test_a_mapping_changes_the_only_sensor_or_takes_its_place():
-    base = read(assets.find("quick", "configs"), RunConfig)
-    wider = changed(base, {"sensor": {"width": 96}}, "test")
+    base = read_document(assets.find_file("quick", "configs"), RunConfig)
+    wider = with_overrides(base, {"sensor": {"width": 96}}, "test")
     assert wider.sensor == (base.sensor[0].model_copy(update={"width": 96}),)
-    lidar = changed(base, {"sensor": {"kind": "lidar", "beams": 8}}, "test")
+    lidar = with_overrides(base, {"sensor": {"kind": "lidar", "beams": 8}}, "test")
     assert lidar.sensor == (LidarConfig(beams=8),)
-    assert changed(base, {"sensor.0": {"kind": "lidar", "beams": 8}}, "test") == lidar
-    assert changed(base, {"sensor": "state"}, "test").sensor[0].kind == "state"
+    assert with_overrides(base, {"sensor.0": {"kind": "lidar", "beams": 8}}, "test") == lidar
+    assert with_overrides(base, {"sensor": "state"}, "test").sensor[0].kind == "state"
 
 
 def test_a_name_takes_a_section_s_place():
-    base = read(assets.find("head_to_bot", "configs"), RunConfig)
-    config = changed(base, {"network": "deep", "race": "object_avoidance"}, "test")
+    base = read_document(assets.find_file("head_to_bot", "configs"), RunConfig)
+    config = with_overrides(base, {"network": "deep", "race": "object_avoidance"}, "test")
     assert config.network.model_dump(exclude_defaults=True) == {"preset": "deep"}
     assert config.race.model_dump(exclude_defaults=True) == {"kind": "object_avoidance"}

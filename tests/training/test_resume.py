@@ -14,10 +14,10 @@ from rich.console import Console
 
 from racer.cli import main
 from racer.errors import RunError
-from racer.training.checkpoint_content import recalled
+from racer.training.checkpoint_content import restored_episode_infos
 from racer.training.checkpoints import Checkpoints
 from racer.training.run_dir import Run
-from racer.training.train import resume, train
+from racer.training.train import resume_training, run_training
 from racer.training.watch import Watch, merit
 from tests.training.test_train import QUIET, config
 
@@ -57,7 +57,7 @@ def mine(tmp_path_factory):
 def whole(mine, tmp_path_factory):
     """A run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    train(mine, folder, QUIET)
+    run_training(mine, folder, QUIET)
     return folder
 
 
@@ -71,7 +71,7 @@ def cut(config, folder, steps):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Watch, "_on_step", until)
-        assert train(config, folder, QUIET).stop
+        assert run_training(config, folder, QUIET).stop
     return folder
 
 
@@ -104,7 +104,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights_and_evaluations(mine, whole, 
     assert f"step-{steps}" in {path.stem for path in (folder / "checkpoints").iterdir()}
     random_state = torch.get_rng_state()
     torch.manual_seed(99)
-    assert not resume(folder, QUIET).stop
+    assert not resume_training(folder, QUIET).stop
     torch.set_rng_state(random_state)
     assert_same(folder, whole)
     assert Run.open(folder).story()["ended"] == "finished"
@@ -118,9 +118,9 @@ def test_a_camera_with_batch_norm_and_dropout_goes_on_the_same(tmp_path):
                  "features": [16], "hidden": [16]},
         steps=2 * CHUNK,
     )  # fmt: skip
-    train(several, tmp_path / "whole", QUIET)
+    run_training(several, tmp_path / "whole", QUIET)
     cut(several, tmp_path / "cut", CHUNK + 40)
-    resume(tmp_path / "cut", QUIET)
+    resume_training(tmp_path / "cut", QUIET)
     assert_same(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
 
 
@@ -131,12 +131,12 @@ def test_what_scales_observations_and_rewards_goes_on_the_same(tmp_path):
         ppo={"n_steps": 32, "batch_size": 64, "n_epochs": 2, "scale_rewards": True},
         steps=2 * CHUNK,
     )
-    train(scaled, tmp_path / "whole", QUIET)
+    run_training(scaled, tmp_path / "whole", QUIET)
     held = weights(tmp_path / "whole", 2 * CHUNK)
     count = next(value for key, value in held.items() if key.endswith("count"))
     assert count == 2 * CHUNK
     cut(scaled, tmp_path / "cut", CHUNK + 40)
-    resume(tmp_path / "cut", QUIET)
+    resume_training(tmp_path / "cut", QUIET)
     assert_same(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
 
 
@@ -151,7 +151,7 @@ def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_is_used(whole, l
         other = bytes([content[half] ^ 1])
         newest.write_bytes(content[:half] + (other + content[half + 1 :]) * (harm == "altered"))
     said = io.StringIO()
-    resume(left, Console(file=said, width=1000))
+    resume_training(left, Console(file=said, width=1000))
     assert f"step-{3 * CHUNK}.pt: " in said.getvalue()
     assert f"resumed after {2 * CHUNK}" in said.getvalue()
     assert_same(left, whole)
@@ -161,7 +161,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_refused(left):
     for path in (left / "checkpoints").iterdir():
         path.write_bytes(b"")
     with pytest.raises(RunError, match="no checkpoint is left that is not damaged"):
-        resume(left, QUIET)
+        resume_training(left, QUIET)
 
 
 def test_the_newest_and_the_best_are_kept(whole, tmp_path):
@@ -195,18 +195,18 @@ def test_a_full_disk_leaves_the_old_checkpoints_and_says_what_to_do(
         patch.setattr(Checkpoints, "save", full)
         try:
             with pytest.raises(RunError, match=r"File too large.*make room, then `racer train -"):
-                train(mine, folder, QUIET)
+                run_training(mine, folder, QUIET)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(folder.glob("**/*.part"))
     assert [one.steps for one in Run.open(folder).saved.known()] == [CHUNK, 2 * CHUNK]
-    resume(folder, QUIET)
+    resume_training(folder, QUIET)
     assert_same(folder, whole)
 
 
 def test_a_run_that_trains_is_not_trained_twice(left):
     with Run.open(left).locked(), pytest.raises(RunError, match="trains this run now"):
-        resume(left, QUIET)
+        resume_training(left, QUIET)
 
 
 def test_a_finished_run_has_nothing_to_resume(whole, capsys):
@@ -221,8 +221,8 @@ def test_the_minutes_of_all_parts_count(left):
     spent = json.loads(torch.load(io.BytesIO(held[1]), weights_only=True)["progress"])["seconds"]
     assert spent > 0.05
     with pytest.raises(RunError, match=r"minutes are up after 768 of 1,024 .* with --minutes"):
-        resume(left, QUIET, minutes=0.9 * spent / 60.0)
-    watch = resume(left, QUIET, minutes=1.0)
+        resume_training(left, QUIET, minutes=0.9 * spent / 60.0)
+    watch = resume_training(left, QUIET, minutes=1.0)
     assert not watch.stop
     assert watch._began < watch._mark - spent
 
@@ -234,29 +234,29 @@ def test_a_checkpoint_that_carries_code_runs_none_of_it(left, tmp_path):
 
     Run.open(left).saved.save(pickle.dumps(Code()), 4 * CHUNK, True, None, 3)
     with pytest.raises(RunError, match="not a checkpoint"):
-        resume(left, QUIET)
+        resume_training(left, QUIET)
     assert not (tmp_path / "pwned").exists()
 
 
 def test_a_last_line_that_a_power_loss_cut_short_is_left_out(whole, left):
     with (left / "episodes.jsonl").open("ab") as file:
         file.write(b'{"steps": 77')
-    resume(left, QUIET)
+    resume_training(left, QUIET)
     assert_same(left, whole)
 
 
 def test_a_best_result_is_recalled_as_it_was_recorded(whole):
     record = json.loads((whole / "best.json").read_text())["result"]
-    assert recalled(record, None).as_dict() | {"limit_s": record["limit_s"]} == record
+    assert restored_episode_infos(record, None).as_dict() | {"limit_s": record["limit_s"]} == record
 
 
 @pytest.mark.slow
 def test_an_evaluation_on_other_tracks_than_those_of_training_is_kept_and_goes_on(tmp_path):
     exam = {"every": CHUNK, "laps": 1, "time_limit": 4.0, "track": ["wedge", "cove"]}
     several = small(track=["oval", "bowtie"], evaluation=exam, steps=2 * CHUNK)
-    train(several, tmp_path / "whole", QUIET)
+    run_training(several, tmp_path / "whole", QUIET)
     cut(several, tmp_path / "cut", CHUNK + 40)
-    resume(tmp_path / "cut", QUIET)
+    resume_training(tmp_path / "cut", QUIET)
     assert_same(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
     for one in Run.open(tmp_path / "cut").records("evaluations"):
         assert (one["track"], [other["track"] for other in one["others"]]) == ("wedge", ["cove"])
@@ -264,7 +264,7 @@ def test_an_evaluation_on_other_tracks_than_those_of_training_is_kept_and_goes_o
 
 def test_the_best_of_several_tracks_is_the_one_with_the_most_laps_over_all(whole):
     (record,) = Run.open(whole).records("evaluations")[-1:]
-    one = recalled(record, None)
+    one = restored_episode_infos(record, None)
     some = replace(one, laps=3, laps_completed=2, lap_times_s=[9.0, 9.0], resets=0)
     every = replace(one, laps=3, laps_completed=3, lap_times_s=[9.0] * 3, resets=0)
     faulty, slow = replace(every, resets=2), replace(every, lap_times_s=[9.0, 9.0, 9.5])

@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 
-from racer.training.rollout_buffer import rollout_for
+from racer.training.rollout_buffer import rollout_buffer_class
 
 STEPS, CARS = 5, 3
 FRAME = spaces.Box(0, 255, (1, 4, 6), np.uint8)
@@ -44,7 +44,8 @@ def minibatches(buffer):
 )
 def test_minibatches_are_those_of_stable_baselines3_to_the_bit(seen, action, theirs):
     ours, reference = (
-        kind(STEPS, seen, action, device="cpu", n_envs=CARS) for kind in (rollout_for(seen), theirs)
+        kind(STEPS, seen, action, device="cpu", n_envs=CARS)
+        for kind in (rollout_buffer_class(seen), theirs)
     )
     for seed in (1, 2):
         fill(ours, seen, action, seed)
@@ -58,7 +59,7 @@ def test_a_rollout_crosses_once_for_all_its_minibatches_and_frames_as_bytes(monk
     monkeypatch.setattr(
         torch, "from_numpy", lambda values: crossed.append(values) or before(values)
     )
-    buffer = rollout_for(FRAME)(STEPS, FRAME, STEERING, device="cpu", n_envs=CARS)
+    buffer = rollout_buffer_class(FRAME)(STEPS, FRAME, STEERING, device="cpu", n_envs=CARS)
     fill(buffer, FRAME, STEERING, 0)
     crossed.clear()
     minibatches(buffer)

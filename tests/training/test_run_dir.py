@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from racer.assets.document import read
+from racer.assets.document import read_document
 from racer.cli import main
 from racer.entries.package import read_entry
 from racer.errors import RunError
@@ -18,8 +18,8 @@ from racer.track import load_track
 from racer.training.config import RunConfig
 from racer.training.export import export_run
 from racer.training.run_dir import Run, refuse_taken
-from racer.training.run_history import details
-from racer.training.train import resume, train
+from racer.training.run_history import run_details
+from racer.training.train import resume_training, run_training
 from racer.training.training_report import write_report
 from tests.training.test_resume import CHUNK, small
 from tests.training.test_train import QUIET, weights
@@ -72,10 +72,10 @@ def stop_after_a_chunk(evaluation):
 
 
 def test_a_moved_run_goes_on_without_the_files_it_was_made_of(project, tmp_path, monkeypatch):
-    config = read(project / "mine.yaml", RunConfig)
+    config = read_document(project / "mine.yaml", RunConfig)
     assert config.actions.steering_deg == (-20.0, 20.0)
-    train(config, project / "run", QUIET, callback=stop_after_a_chunk)
-    whole = weights(train(config, project / "whole", QUIET).run)
+    run_training(config, project / "run", QUIET, callback=stop_after_a_chunk)
+    whole = weights(run_training(config, project / "whole", QUIET).run)
     moved = tmp_path / "elsewhere" / "moved"
     shutil.move(project / "run", moved)
     reward = (project / "mine.py").read_bytes()
@@ -84,7 +84,7 @@ def test_a_moved_run_goes_on_without_the_files_it_was_made_of(project, tmp_path,
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
 
-    assert resume(moved, QUIET).num_timesteps == 2 * CHUNK
+    assert resume_training(moved, QUIET).num_timesteps == 2 * CHUNK
     resumed = weights(Run.open(moved))
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     export_run(moved, tmp_path / "moved.entry.zip", "moved")
@@ -101,7 +101,7 @@ def test_a_moved_run_goes_on_without_the_files_it_was_made_of(project, tmp_path,
 def test_the_config_of_a_run_names_its_own_copies_by_relative_paths(project):
     run = Run.create(
         project / "run",
-        read(project / "mine.yaml", RunConfig),
+        read_document(project / "mine.yaml", RunConfig),
         RewardSource.read(project / "mine.py"),
         {"helper.py": project / "helper.py"},
     )
@@ -111,17 +111,19 @@ def test_the_config_of_a_run_names_its_own_copies_by_relative_paths(project):
     assert str(project) not in (run.folder / "config.yaml").read_text()
     config = run.config()
     assert config.track == (str(run.folder / "tracks/lap.npy"),)
-    lengths = [load_track(track).length for track in config.judged]
+    lengths = [load_track(track).length for track in config.evaluation_tracks]
     shipped = [load_track(name).length for name in ("hairpin", "oval", "oval")]
     assert lengths == pytest.approx(shipped, rel=1e-9)
 
 
 @pytest.mark.slow
 def test_a_run_s_config_trains_another_run(project, tmp_path):
-    first = train(read(project / "mine.yaml", RunConfig), project / "first", QUIET).run
+    first = run_training(
+        read_document(project / "mine.yaml", RunConfig), project / "first", QUIET
+    ).run
     shutil.move(first.folder, tmp_path / "first")
-    again = read(tmp_path / "first" / "config.yaml", RunConfig)
-    train(again.model_copy(update={"steps": CHUNK}), tmp_path / "second", QUIET)
+    again = read_document(tmp_path / "first" / "config.yaml", RunConfig)
+    run_training(again.model_copy(update={"steps": CHUNK}), tmp_path / "second", QUIET)
     kept = (tmp_path / "second" / "reward" / "helper.py").read_text()
     assert kept == "SCALE = 0.01\n"
 
@@ -129,7 +131,7 @@ def test_a_run_s_config_trains_another_run(project, tmp_path):
 def test_a_run_of_before_reads_the_reward_that_it_kept(project):
     run = Run.create(
         project / "run",
-        read(project / "mine.yaml", RunConfig),
+        read_document(project / "mine.yaml", RunConfig),
         RewardSource.read(project / "mine.py"),
         {},
     )
@@ -144,7 +146,7 @@ def test_a_folder_that_holds_anything_is_refused_and_left_as_it_is(tmp_path, hel
     folder.mkdir()
     (folder / held).write_text("mine")
     with pytest.raises(RunError, match=rf"not a run's: {held}"):
-        train(small(), folder, QUIET)
+        run_training(small(), folder, QUIET)
     assert {path.name: path.read_text() for path in folder.iterdir()} == {held: "mine"}
 
 
@@ -161,7 +163,7 @@ def test_the_current_folder_and_those_around_it_are_refused(tmp_path, monkeypatc
 @pytest.mark.parametrize("name", ["a" * 61, "two\nlines", "a" * 300])
 def test_a_name_that_no_entry_may_have_is_refused_before_training(tmp_path, name):
     with pytest.raises(RunError, match="up to 60 printable characters"):
-        train(small(), tmp_path / name, QUIET)
+        run_training(small(), tmp_path / name, QUIET)
     assert not list(tmp_path.iterdir())
 
 
@@ -179,7 +181,10 @@ def test_runs_that_begin_in_one_second_get_folders_of_their_own(project, monkeyp
             return datetime(2026, 1, 2, 3, 4, 5)
 
     monkeypatch.setattr("racer.training.run_dir.datetime", Frozen)
-    config, reward = read(project / "mine.yaml", RunConfig), RewardSource.read(project / "mine.py")
+    config, reward = (
+        read_document(project / "mine.yaml", RunConfig),
+        RewardSource.read(project / "mine.py"),
+    )
     runs = [Run.create(None, config, reward, {}, "mine").folder for _ in range(3)]
     name = "mine-20260102-030405"
     assert [run.as_posix() for run in runs] == [
@@ -188,7 +193,7 @@ def test_runs_that_begin_in_one_second_get_folders_of_their_own(project, monkeyp
 
 
 def test_two_runs_cannot_begin_in_one_folder(project):
-    folder, config = project / "run", read(project / "mine.yaml", RunConfig)
+    folder, config = project / "run", read_document(project / "mine.yaml", RunConfig)
     folder.mkdir()
     os.close(os.open(folder / "lock", os.O_CREAT | os.O_EXCL | os.O_RDWR))
     with pytest.raises(RunError, match="holds files that are not a run's: lock"):
@@ -196,9 +201,9 @@ def test_two_runs_cannot_begin_in_one_folder(project):
 
 
 def test_a_run_is_told_apart_from_the_defaults_by_the_reward_that_was_asked_for(project):
-    config = read(project / "mine.yaml", RunConfig)
+    config = read_document(project / "mine.yaml", RunConfig)
     for name, reward in (("own", "mine.py"), ("default", "progress")):
         asked = config.model_copy(update={"reward": reward})
         Run.create(project / name, asked, RewardSource.find(reward), {}, "mine")
-    assert details(Run.open(project / "own"))["differences"]["reward"] == "mine.py"
-    assert "reward" not in details(Run.open(project / "default"))["differences"]
+    assert run_details(Run.open(project / "own"))["differences"]["reward"] == "mine.py"
+    assert "reward" not in run_details(Run.open(project / "default"))["differences"]

@@ -10,8 +10,8 @@ import pytest
 from racer.cli import main
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
-from racer.training.run_history import differences
-from racer.training.train import train
+from racer.training.run_history import config_differences
+from racer.training.train import run_training
 from tests.training.test_train import QUIET, config
 
 
@@ -21,7 +21,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     short = {"steps": 256, "evaluation": {"every": 128, "laps": 1, "time_limit": 2.0}}
     ppo = {"n_steps": 16, "batch_size": 64, "n_epochs": 1}
-    train(config(**short, ppo=ppo), folder / "small-1", QUIET, name="small")
+    run_training(config(**short, ppo=ppo), folder / "small-1", QUIET, name="small")
     return folder
 
 
@@ -82,7 +82,7 @@ def test_a_run_shows_its_differences_checkpoints_and_evaluations(runs, capsys):
 
 
 def test_the_defaults_differ_in_nothing():
-    assert differences(RunConfig()) == {}
+    assert config_differences(RunConfig()) == {}
 
 
 def test_watching_starts_tensorboard_for_this_machine_alone(runs, monkeypatch, capsys):

@@ -16,16 +16,16 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.torch_layers import FlattenExtractor, NatureCNN
 
 import racer
-from racer.assets.document import validate
+from racer.assets.document import validate_document
 from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import read_entry
 from racer.envs import RacerEnv
 from racer.errors import RunError
 from racer.sensors import Observations
 from racer.training.config import RunConfig
-from racer.training.ppo import SensorFeatures
+from racer.training.ppo import SensorFeaturesExtractor
 from racer.training.run_dir import Run
-from racer.training.train import train
+from racer.training.train import run_training
 
 SMALL: dict[str, Any] = {
     "sensor": "state",
@@ -48,8 +48,8 @@ print(model.predict(model.observation_space.sample(), deterministic=True)[0].sha
 
 
 def trained(folder, **changes) -> Run:
-    config = validate(SMALL | changes, RunConfig, "test")
-    return train(config, folder, Console(file=io.StringIO())).run
+    config = validate_document(SMALL | changes, RunConfig, "test")
+    return run_training(config, folder, Console(file=io.StringIO())).run
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +160,9 @@ def test_a_model_of_numbers_predicts_what_the_entry_does_and_loads_without_racer
     ("sensor", "network", "ppo", "extractor"),
     [
         (CAMERA, {"preset": "shallow"}, {}, NatureCNN),
-        (CAMERA, {"preset": "deep", "filters": [[8, 4, 2]]}, {}, SensorFeatures),
-        ("state", {"standardise": True}, {"value_loss": "huber"}, SensorFeatures),
-        ([CAMERA, "lidar"], {"filters": [[8, 4, 2]], "vectors": [8]}, {}, SensorFeatures),
+        (CAMERA, {"preset": "deep", "filters": [[8, 4, 2]]}, {}, SensorFeaturesExtractor),
+        ("state", {"standardise": True}, {"value_loss": "huber"}, SensorFeaturesExtractor),
+        ([CAMERA, "lidar"], {"filters": [[8, 4, 2]], "vectors": [8]}, {}, SensorFeaturesExtractor),
     ],
     ids=["shallow", "deep", "standardised", "several"],
 )

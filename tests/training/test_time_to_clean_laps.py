@@ -3,13 +3,18 @@
 import pytest
 from rich.console import Console
 
-from racer.assets.document import validate
+from racer.assets.document import validate_document
 from racer.training import time_to_clean_laps as module
 from racer.training.config import RunConfig
-from racer.training.time_to_clean_laps import SHARES, bench, table, time_to_clean_laps
+from racer.training.time_to_clean_laps import (
+    TIME_SHARES,
+    time_all_seeds,
+    time_to_clean_laps,
+    time_to_clean_laps_table,
+)
 from tests.training.test_train import SMALL
 
-CONFIG = validate(SMALL | {"reward": "progress", "track": "oval"}, RunConfig, "test")
+CONFIG = validate_document(SMALL | {"reward": "progress", "track": "oval"}, RunConfig, "test")
 
 
 @pytest.mark.slow
@@ -19,14 +24,14 @@ def test_a_run_that_never_drives_a_clean_lap_says_so_and_where_its_time_went():
     assert seen["first_lap_s"] is None
     assert seen["laps_s"] is None
     assert seen["steps"] == 1024
-    assert set(seen["shares"]) == set(SHARES)
+    assert set(seen["shares"]) == set(TIME_SHARES)
     assert sum(seen["shares"].values()) == pytest.approx(1.0)
-    assert all(seen["shares"][name] > 0 for name in SHARES)
+    assert all(seen["shares"][name] > 0 for name in TIME_SHARES)
 
 
 @pytest.fixture
 def runs(monkeypatch):
-    shares = dict.fromkeys(SHARES, 1 / len(SHARES))
+    shares = dict.fromkeys(TIME_SHARES, 1 / len(TIME_SHARES))
     times = {0: (3.0, 9.0), 1: (1.0, 5.0), 2: (2.0, None)}
 
     def fake(config, seed):
@@ -37,7 +42,7 @@ def runs(monkeypatch):
         }  # fmt: skip
 
     monkeypatch.setattr(module, "time_to_clean_laps", fake)
-    return bench(CONFIG, [0, 1, 2])
+    return time_all_seeds(CONFIG, [0, 1, 2])
 
 
 def test_a_run_that_never_arrives_is_the_worst(runs):
@@ -48,7 +53,7 @@ def test_a_run_that_never_arrives_is_the_worst(runs):
 def test_the_table_fits_a_terminal_of_80_columns(runs):
     console = Console(width=80, color_system=None)
     with console.capture() as capture:
-        console.print(table(runs, 3))
+        console.print(time_to_clean_laps_table(runs, 3))
     text = capture.get()
     assert "…" not in text
     assert "never" in text

@@ -13,20 +13,20 @@ import torch
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from racer.assets.document import validate
-from racer.cli.train import STOPPED
+from racer.assets.document import validate_document
+from racer.cli.train import STOPPED_EXIT_CODE
 from racer.entries.entry_check import check_entry
 from racer.entries.package import read_entry
 from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
-from racer.evaluation import home_race, judge_entry, race_rules
-from racer.reward.timeout import deadline
+from racer.evaluation import judge_entry, make_race_rules, race_of_training
+from racer.reward.timeout import timeout_after
 from racer.training.config import RunConfig
 from racer.training.export import export_run
 from racer.training.int8_export import export_int8
-from racer.training.ppo import build
+from racer.training.ppo import build_ppo
 from racer.training.run_dir import Run
-from racer.training.train import train
+from racer.training.train import run_training
 from racer.training.vec_env import CarsVecEnv
 
 QUIET = Console(file=io.StringIO())
@@ -44,7 +44,7 @@ SMALL = {
 
 
 def config(**changes):
-    return validate(SMALL | changes, RunConfig, "test")
+    return validate_document(SMALL | changes, RunConfig, "test")
 
 
 def weights(run):
@@ -52,7 +52,7 @@ def weights(run):
 
 
 def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
-    watch = train(config(), tmp_path / "run", QUIET)
+    watch = run_training(config(), tmp_path / "run", QUIET)
     run = Run.open(tmp_path / "run")
     assert run.written_config() == config(reward="reward.py")
     assert "def reward_function" in (run.folder / "reward.py").read_text()
@@ -85,7 +85,7 @@ def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
 def test_the_same_seed_learns_the_same_weights(tmp_path):
     runs = []
     for name in ("a", "b"):
-        train(config(), tmp_path / name, QUIET)
+        run_training(config(), tmp_path / name, QUIET)
         runs.append(weights(Run.open(tmp_path / name)))
     assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
 
@@ -94,7 +94,7 @@ def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path):
     for name in ("config.yaml", "run.json"):
         (tmp_path / name).write_text("{}")
     with pytest.raises(RunError, match="already holds a run"):
-        train(config(), tmp_path, QUIET)
+        run_training(config(), tmp_path, QUIET)
     assert (tmp_path / "config.yaml").read_text() == "{}"
 
 
@@ -107,7 +107,7 @@ def test_a_reward_that_raises_stops_the_run_with_a_checkpoint(tmp_path):
         "    return 1.0\n"
     )
     with pytest.raises(RewardError, match=r"bad\.py:3.*ZeroDivisionError"):
-        train(config(reward=str(reward)), tmp_path / "run", QUIET)
+        run_training(config(reward=str(reward)), tmp_path / "run", QUIET)
     assert list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
 
 
@@ -126,7 +126,7 @@ def test_sigint_saves_and_ends_the_run(tmp_path):
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=300)
-    assert process.returncode == STOPPED, output
+    assert process.returncode == STOPPED_EXIT_CODE, output
     assert "it was stopped" in output
     assert f"racer train --resume {folder}" in output
     assert Run.open(folder).best().is_file()
@@ -135,7 +135,7 @@ def test_sigint_saves_and_ends_the_run(tmp_path):
 
 def test_a_policy_with_discrete_actions_trains(tmp_path):
     grid = {"kind": "discrete", "choices": ((-30, 1.0), (0, 1.5), (30, 1.0))}
-    watch = train(config(actions=grid, steps=512), tmp_path / "run", QUIET)
+    watch = run_training(config(actions=grid, steps=512), tmp_path / "run", QUIET)
     assert watch.best is not None
     assert len(watch.best.time) > 5
 
@@ -159,13 +159,13 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
         network={"preset": preset, "filters": [[4, 4, 2]], "features": 16, "vectors": [8]},
         evaluation={"every": 64, "laps": 1, "time_limit": 2.0},
     )
-    train(several, tmp_path / "run", QUIET)
+    run_training(several, tmp_path / "run", QUIET)
     export_run(tmp_path / "run", tmp_path / "both.entry.zip", "both")
     entry = read_entry(tmp_path / "both.entry.zip")
     assert [sensor.name for sensor in entry.manifest.sensor] == ["camera", "lidar"]
-    home = home_race(entry)
+    home = race_of_training(entry)
     assert (home.kind, home.walls) == ("object_avoidance", True)
-    raced = judge_entry(entry, "bowtie", race_rules(1, 3.0, 2.0, like=home))
+    raced = judge_entry(entry, "bowtie", make_race_rules(1, 3.0, 2.0, like=home))
     told = json.loads((tmp_path / "run" / "best.json").read_text())["result"]
     assert raced.distance == pytest.approx(told["distance_m"], abs=1e-3)
 
@@ -174,7 +174,7 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
     assert float32.result.distance == raced.distance
     small = read_entry(tmp_path / "int8.entry.zip")
     assert check_entry(small).entry.policy == int8.entry.policy
-    again = judge_entry(small, "bowtie", race_rules(1, 3.0, 2.0, like=home))
+    again = judge_entry(small, "bowtie", make_race_rules(1, 3.0, 2.0, like=home))
     assert again.actions.tobytes() == int8.result.actions.tobytes()
     assert len(small.policy) < len(entry.policy)
 
@@ -182,7 +182,7 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
 def test_the_huber_loss_s_gradient_is_torch_s():
     env = CarsVecEnv(RacerVectorEnv(4, sensor="state"))
     small = {"n_steps": 2, "batch_size": 8, "vf_coef": 0.3, "value_loss": "huber"}
-    model = build(config(cars=4, ppo=small), env)
+    model = build_ppo(config(cars=4, ppo=small), env)
     seen = torch.as_tensor(env.reset())
     env.close()
     wanted = torch.tensor([-7.0, -0.4, 0.3, 9.0])
@@ -206,12 +206,13 @@ def test_the_huber_loss_s_gradient_is_torch_s():
 def test_a_frame_too_small_for_the_filters_is_refused(tmp_path):
     tiny = {"kind": "camera", "width": 20, "height": 12}
     with pytest.raises(ConfigError, match="20x12 frame is too small"):
-        train(config(sensor=tiny), tmp_path / "run", QUIET)
+        run_training(config(sensor=tiny), tmp_path / "run", QUIET)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_reward_that_hangs_stops_the_run_with_a_checkpoint_and_its_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("racer.reward.reward_file.deadline", lambda seconds: deadline(0.3))
+    name = "racer.reward.reward_file.timeout_after"
+    monkeypatch.setattr(name, lambda seconds: timeout_after(0.3))
     reward = tmp_path / "slow.py"
     reward.write_text(
         "def reward_function(params):\n"
@@ -220,7 +221,7 @@ def test_a_reward_that_hangs_stops_the_run_with_a_checkpoint_and_its_line(tmp_pa
         "    return 1.0\n"
     )
     with pytest.raises(RewardError, match=r"slow\.py:[23]: still running after"):
-        train(config(reward=str(reward)), tmp_path / "run", QUIET)
+        run_training(config(reward=str(reward)), tmp_path / "run", QUIET)
     assert list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
 
 
@@ -228,10 +229,11 @@ def test_a_reward_that_hangs_stops_the_run_with_a_checkpoint_and_its_line(tmp_pa
 def test_every_second_evaluation_is_filmed_if_asked_for(tmp_path, monkeypatch):
     filmed = []
     monkeypatch.setattr(
-        "racer.training.watch.film", lambda path, *race, **rest: filmed.append((path.name, race))
+        "racer.training.watch.write_race_video",
+        lambda path, *race, **rest: filmed.append((path.name, race)),
     )
     rules = {"every": 512, "laps": 1, "time_limit": 3.0, "film": 2}
-    train(config(evaluation=rules), tmp_path / "run", QUIET)
+    run_training(config(evaluation=rules), tmp_path / "run", QUIET)
     assert [name for name, _ in filmed] == ["step-1024.mp4", "step-2048.mp4"]
     _, (result,), rules, names = filmed[0][1]
     assert (len(result.body), rules.laps, names) == (45, 1, ["run"])

@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from racer.cli import main
-from racer.cli.train import STOPPED
+from racer.cli.train import STOPPED_EXIT_CODE
 from racer.training.shared_output import shared_output
-from racer.training.train import train
-from racer.training.training_log import TrainingLog, duration
+from racer.training.train import run_training
+from racer.training.training_log import TrainingLog, format_duration
 from tests.training.test_resume import small
 
 SHORT = ("--cars", "8", "--ppo.batch-size", "128", "--evaluation.film", "0")
@@ -32,7 +32,7 @@ def plain():
 def test_each_evaluation_is_one_plain_line_and_all_are_kept(tmp_path):
     console, log = plain(), tmp_path / "more.log"
     log.write_text("before\n")
-    train(small(), tmp_path / "run", console, log=log)
+    run_training(small(), tmp_path / "run", console, log=log)
     lines = console.file.getvalue().splitlines()  # pyright: ignore[reportAttributeAccessIssue]
     assert LINE.fullmatch(lines[1]), lines[1]
     assert len(lines) == 5
@@ -70,7 +70,7 @@ def test_a_line_that_cannot_be_written_is_dropped(tmp_path):
     [(-1.0, "0 s"), (35.4, "35 s"), (250, "4 min 10 s"), (3725, "1 h 02 min")],
 )
 def test_a_duration_is_told_in_its_largest_units(seconds, said):
-    assert duration(seconds) == said
+    assert format_duration(seconds) == said
 
 
 def test_several_processes_write_whole_lines(tmp_path):
@@ -139,7 +139,7 @@ def test_a_closed_terminal_saves_and_ends_the_run(long_training):
     os.killpg(process.pid, signal.SIGHUP)
     os.killpg(process.pid, signal.SIGHUP)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == STOPPED, output
+    assert process.returncode == STOPPED_EXIT_CODE, output
     assert "it was stopped" in output
 
 
@@ -158,4 +158,4 @@ def test_a_training_whose_reader_is_gone_goes_on(long_training):
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=5)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == STOPPED
+    assert process.wait(timeout=60) == STOPPED_EXIT_CODE

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from racer.assets.document import validate
+from racer.assets.document import validate_document
 from racer.cli import main
 from racer.errors import RunError
 from racer.evaluation import LapResult
@@ -17,9 +17,9 @@ from racer.reward.reward_file import RewardSource
 from racer.track import load_track
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
-from racer.training.train import train
+from racer.training.train import run_training
 from racer.training.training_report import write_report
-from racer.training.trajectories import load, rewards
+from racer.training.trajectories import load_trajectory, rewards_of_race
 
 GRID = {"kind": "discrete", "choices": [[-30, 1.0], [0, 1.5], [30, 1.0]]}
 
@@ -38,8 +38,8 @@ def run(tmp_path_factory):
         "device": "cpu",
         "threads": 1,
     }
-    config = validate(fields, RunConfig, "test")
-    watch = train(config, folder, Console(file=io.StringIO()))
+    config = validate_document(fields, RunConfig, "test")
+    watch = run_training(config, folder, Console(file=io.StringIO()))
     return folder, config, watch
 
 
@@ -101,7 +101,7 @@ def test_every_episode_is_recorded_with_its_end(run):
 def test_the_kept_line_is_the_evaluation_s(run):
     folder, config, watch = run
     best = Run.open(folder).best()
-    line = load(Run.open(folder).line(int(best.stem.removeprefix("step-"))))
+    line = load_trajectory(Run.open(folder).line(int(best.stem.removeprefix("step-"))))
     assert np.allclose(line["xy"], watch.best.xy, atol=1e-5)
     assert np.allclose(line["command"][:, 1], watch.best.command[:, 1], atol=1e-6)
     assert np.isfinite(line["reward"]).all()
@@ -113,7 +113,9 @@ def test_a_reward_that_raises_on_a_judged_line_is_left_out(run, tmp_path):
     assert isinstance(watch.best, LapResult)
     file = tmp_path / "late.py"
     file.write_text("def reward_function(params):\n    return 1 / max(0, 9 - params['steps'])\n")
-    paid = rewards(watch.best, load_track("bowtie"), "deepracer", RewardSource.read(file), False)
+    paid = rewards_of_race(
+        watch.best, load_track("bowtie"), "deepracer", RewardSource.read(file), False
+    )
     assert np.isnan(paid).all()
 
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from stable_baselines3.common.buffers import RolloutBuffer
 
-from racer.assets.document import validate
+from racer.assets.document import validate_document
 from racer.envs import RacerVectorEnv
 from racer.race import Ending
 from racer.training.config import RunConfig
-from racer.training.ppo import build
+from racer.training.ppo import build_ppo
 from racer.training.vec_env import CarsVecEnv
 
 
@@ -108,7 +108,7 @@ def test_scaled_rewards_are_divided_by_the_deviation_of_the_return_so_far():
 @pytest.mark.parametrize("is_cut", [True, False], ids=["time is up", "the task ended"])
 def test_ppo_adds_the_value_of_what_the_clock_cut_short_and_of_nothing_else(is_cut, monkeypatch):
     """The critic holds everything worth 10, half of it a step before; nothing is paid."""
-    config = validate(
+    config = validate_document(
         {"sensor": "state", "reward": "progress", "cars": 2, "device": "cpu", "threads": 1,
          "race": {"time_limit": 5 / 15}, "ppo": {"n_steps": 5, "batch_size": 2, "gamma": 0.5}},
         RunConfig, "test",
@@ -122,7 +122,7 @@ def test_ppo_adds_the_value_of_what_the_clock_cut_short_and_of_nothing_else(is_c
     if not is_cut:
         monkeypatch.setattr(RacerVectorEnv, "advance", ended)
     env = CarsVecEnv(RacerVectorEnv(2, **config.model_copy(update={"reward": None}).env))
-    model = build(config, env)
+    model = build_ppo(config, env)
     with torch.no_grad():
         model.policy.value_net.get_parameter("weight").zero_()
         model.policy.value_net.get_parameter("bias").fill_(10.0)

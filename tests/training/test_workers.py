@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from racer.assets.document import validate
+from racer.assets.document import validate_document
 from racer.envs import EnvConfig, RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
-from racer.sensors import of_car
+from racer.sensors import observation_of_car
 from racer.training.checkpoints import Checkpoints
-from racer.training.episodes import Cars
+from racer.training.episodes import EpisodeRunner
 from racer.training.run_dir import Run
-from racer.training.train import resume, train
-from racer.training.workers import Workers, worker_count
+from racer.training.train import resume_training, run_training
+from racer.training.workers import WorkerPool, worker_count
 from tests.training.test_resume import CHUNK, assert_same, small, undrawn
 from tests.training.test_train import QUIET
 
@@ -32,7 +32,7 @@ SENSORS = [{"kind": "camera", "width": 24, "height": 18}, {"kind": "state"}]
 
 def fields(**changes):
     """An environment's fields, as a run gives them."""
-    checked = validate({"sensor": SENSORS} | changes, EnvConfig, "test")
+    checked = validate_document({"sensor": SENSORS} | changes, EnvConfig, "test")
     return {name: getattr(checked, name) for name in EnvConfig.model_fields}
 
 
@@ -56,7 +56,7 @@ DRAWN = {"randomisation": "sim2real", "track": ["bowtie", "oval"]}
 @pytest.mark.parametrize("more", [{}, pytest.param(DRAWN, marks=pytest.mark.slow)])
 def test_cars_in_workers_see_and_do_the_same_bytes_as_in_one_process(more):
     drawn = fields(race={"time_limit": 3.0}, **more)
-    here, there = Cars(RacerVectorEnv(5, **drawn)), Workers(5, 2, drawn)
+    here, there = EpisodeRunner(RacerVectorEnv(5, **drawn)), WorkerPool(5, 2, drawn)
     rng = np.random.default_rng(0)
     ended = 0
     for base in (3, 77):
@@ -71,7 +71,7 @@ def test_cars_in_workers_see_and_do_the_same_bytes_as_in_one_process(more):
             assert list(mine.episodes) == list(theirs.episodes)
             for car, story in mine.episodes.items():
                 assert str(story | {"t": 0}) == str(theirs.episodes[car] | {"t": 0})
-                last, its = of_car(mine.last, car), of_car(theirs.last, car)
+                last, its = observation_of_car(mine.last, car), observation_of_car(theirs.last, car)
                 assert bytes_of(last) == bytes_of(its)
                 ended += 1
     assert ended > 8
@@ -90,7 +90,7 @@ def assert_nobody_is_left():
 
 
 def test_a_worker_that_is_killed_is_named_at_once():
-    workers = Workers(4, 2, fields(sensor="state"))
+    workers = WorkerPool(4, 2, fields(sensor="state"))
     hand = workers._hands[1]
     drive(workers, 3)
     assert hand.process.pid
@@ -111,7 +111,7 @@ def test_a_loop_that_does_not_end_is_named_by_its_line(reward):
         "            pass\n"
         "    return 1.0\n"
     )
-    workers = Workers(2, 2, fields(sensor="state", reward=path), deadline=1.0)
+    workers = WorkerPool(2, 2, fields(sensor="state", reward=path), deadline=1.0)
     with pytest.raises(
         RunError, match=r"worker \d of 2 .*still busy after 1 s, in .*mine\.py:[2-7];"
     ):
@@ -159,7 +159,7 @@ EXIT = """
     ids=["raises", "exits", "nan"],
 )
 def test_what_goes_wrong_in_a_worker_is_told_with_its_name(reward, text, kind, said):
-    workers = Workers(1, 1, fields(sensor="state", reward=reward(text)))
+    workers = WorkerPool(1, 1, fields(sensor="state", reward=reward(text)))
     with pytest.raises(kind, match=rf"(?s)worker 1 of 1 \(cars 0 to 0\).*{said}"):
         drive(workers)
     assert_nobody_is_left()
@@ -169,7 +169,7 @@ def test_what_goes_wrong_in_a_worker_is_told_with_its_name(reward, text, kind, s
 def test_a_reward_that_fails_in_a_worker_leaves_the_run_saved(reward, tmp_path):
     path = reward("    return 1 / max(0, 9 - params['steps'])\n")
     with pytest.raises(RewardError, match=r"worker [12] of 2 .*mine\.py:2: ZeroDivisionError"):
-        train(small(workers=2, reward=path), tmp_path / "run", QUIET)
+        run_training(small(workers=2, reward=path), tmp_path / "run", QUIET)
     run = Run.open(tmp_path / "run")
     assert run.best().is_file()
     assert run.story()["ended"] == "failed"
@@ -229,9 +229,9 @@ def test_a_learner_that_is_killed_leaves_no_orphan_and_a_run_that_goes_on_the_sa
     process.wait()
     assert_gone(workers)
     story = io.StringIO()
-    resume(folder, Console(file=story))
+    resume_training(folder, Console(file=story))
     assert "resumed after" in story.getvalue()
-    train(small(workers=1, steps=4 * CHUNK), whole, QUIET)
+    run_training(small(workers=1, steps=4 * CHUNK), whole, QUIET)
     assert_same(folder, whole, 4 * CHUNK)
 
 
@@ -239,8 +239,8 @@ def test_one_worker_starts_no_process(tmp_path, monkeypatch):
     def spawn(*args, **kwargs):
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr("racer.training.train.Workers", spawn)
-    train(small(workers=1, steps=CHUNK), tmp_path / "run", QUIET)
+    monkeypatch.setattr("racer.training.train.WorkerPool", spawn)
+    run_training(small(workers=1, steps=CHUNK), tmp_path / "run", QUIET)
 
 
 def test_the_workers_are_as_many_as_cores_and_never_more_than_cars(monkeypatch):
@@ -254,7 +254,7 @@ def test_the_workers_are_as_many_as_cores_and_never_more_than_cars(monkeypatch):
 
 def test_logs_of_every_step_want_the_cars_in_one_process(tmp_path):
     with pytest.raises(ConfigError, match="workers 2: --deepracer-logs wants --workers 1"):
-        train(small(workers=2), tmp_path / "run", QUIET, deepracer_logs=True)
+        run_training(small(workers=2), tmp_path / "run", QUIET, deepracer_logs=True)
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
@@ -266,5 +266,5 @@ def test_a_reward_that_ends_the_process_is_named_with_its_line(tmp_path, workers
         "    return os._exit(0) if params['steps'] > 3 else 1.0\n"
     )
     with pytest.raises(RewardError, match=r"gone\.py:3: ProcessExit: os\._exit\(0\) would end"):
-        train(small(reward=str(reward), workers=workers), tmp_path / "run", QUIET)
+        run_training(small(reward=str(reward), workers=workers), tmp_path / "run", QUIET)
     assert Run.open(tmp_path / "run").story()["ended"] == "failed"

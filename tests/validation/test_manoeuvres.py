@@ -7,7 +7,7 @@ import pytest
 
 from racer.car.spec import deepracer
 from racer.validation import manoeuvres
-from racer.validation.manoeuvres import Response, ground
+from racer.validation.manoeuvres import SteerResponse, cars_on_plane
 
 SPEC = deepracer()
 
@@ -15,14 +15,14 @@ SPEC = deepracer()
 def test_a_row_each_physics_step_is_the_same_drive():
     ends = []
     for rate, substeps in ((15, 16), (240, 1)):
-        with ground(SPEC, 1, rate, substeps) as world:
-            ends.append(manoeuvres.drive(world, 0.2, 2.0, 2.0)[-1])
+        with cars_on_plane(SPEC, 1, rate, substeps) as world:
+            ends.append(manoeuvres.hold_commands(world, 0.2, 2.0, 2.0)[-1])
     np.testing.assert_array_equal(*ends)
 
 
 def test_a_first_order_answer_has_its_known_rise_time_and_no_overshoot():
     time = np.arange(0.0, 3.0, 0.004)
-    answer = Response(time, 2.0 * (1.0 - np.exp(-time / 0.2)), np.full(len(time), 0.1))
+    answer = SteerResponse(time, 2.0 * (1.0 - np.exp(-time / 0.2)), np.full(len(time), 0.1))
     assert answer.rise_time == pytest.approx(0.2 * np.log(9.0), rel=1e-3)
     assert answer.overshoot == pytest.approx(0.0, abs=1e-5)
     assert answer.settled == pytest.approx(2.0, rel=1e-5)
@@ -33,7 +33,7 @@ def test_a_second_order_answer_has_its_known_overshoot():
     time, damping = np.arange(0.0, 3.0, 0.001), 0.5
     root = np.sqrt(1.0 - damping**2)
     wave = np.cos(20.0 * root * time) + damping / root * np.sin(20.0 * root * time)
-    answer = Response(time, 1.0 - np.exp(-damping * 20.0 * time) * wave, time)
+    answer = SteerResponse(time, 1.0 - np.exp(-damping * 20.0 * time) * wave, time)
     assert answer.overshoot == pytest.approx(np.exp(-np.pi * damping / root), rel=1e-3)
 
 
@@ -54,4 +54,4 @@ def test_a_driver_who_cannot_come_round_is_noticed():
     from racer.track import load_track
 
     with pytest.raises(RuntimeError, match="did not come round"):
-        manoeuvres.lap_time(SPEC, load_track("oval"), 30.0)
+        manoeuvres.driven_lap_time(SPEC, load_track("oval"), 30.0)

@@ -12,30 +12,30 @@ from PIL import Image
 from rich.console import Console
 
 from racer import cli
-from racer.car.spec import PRESETS, car_named, deepracer
+from racer.car.spec import CAR_PRESETS, car_named, deepracer
 from racer.validation import checks, closed_forms, manoeuvre_plots, vehicle_report
-from racer.validation.checks import Check
+from racer.validation.checks import VehicleCheck
 
 SPEC = deepracer()
 
 CHECKS = [
-    Check(3, "distance", "m", 2.0, 2.03, 0.02),
-    Check(3, "drift", "m", 0.0, 0.0, 1e-6, is_relative=False),
-    Check(2, "peak", "m/s^2", 10.0, 9.0, None),
+    VehicleCheck(3, "distance", "m", 2.0, 2.03, 0.02),
+    VehicleCheck(3, "drift", "m", 0.0, 0.0, 1e-6, is_relative=False),
+    VehicleCheck(2, "peak", "m/s^2", 10.0, 9.0, None),
 ]
 
 
-def printed(checks: list[Check]) -> str:
+def printed(checks: list[VehicleCheck]) -> str:
     out = io.StringIO()
     console = Console(width=120, file=out)
-    console.print(vehicle_report.table(SPEC, checks))
+    console.print(vehicle_report.vehicle_report_table(SPEC, checks))
     return out.getvalue()
 
 
 @pytest.fixture
 def driven(monkeypatch):
     """Stand-ins for the gates, so that a report takes no time."""
-    monkeypatch.setattr(checks, "prove", lambda spec: CHECKS)
+    monkeypatch.setattr(checks, "run_vehicle_checks", lambda spec: CHECKS)
 
 
 def test_a_row_shows_reference_measured_difference_gate_and_verdict():
@@ -73,7 +73,7 @@ def test_the_command_prints_the_checks_as_json(capsys):
 
 
 def test_a_missed_gate_is_said_and_the_command_still_succeeds(capsys, monkeypatch):
-    monkeypatch.setattr(checks, "prove", lambda spec: [replace(CHECKS[0], limit=0.01)])
+    monkeypatch.setattr(checks, "run_vehicle_checks", lambda spec: [replace(CHECKS[0], limit=0.01)])
     cli.main(["car", "report"])
     assert "1 of 1 checks MISSED" in capsys.readouterr().out
 
@@ -86,9 +86,9 @@ def test_an_unknown_car_is_refused_with_the_near_one(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", CAR_PRESETS)
 def test_every_plot_is_drawn(name, tmp_path):
-    paths = manoeuvre_plots.draw(car_named(name), tmp_path / "new")
+    paths = manoeuvre_plots.plot_all_manoeuvres(car_named(name), tmp_path / "new")
     assert [path.stem.removeprefix(f"{name}_") for path in paths] == [
         "skid_pad",
         "step_steer",
@@ -108,6 +108,7 @@ def test_every_plot_is_drawn(name, tmp_path):
 
 @pytest.mark.usefixtures("driven")
 def test_the_command_writes_the_plots_it_names(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(manoeuvre_plots, "draw", lambda spec, folder: [folder / "a.png"])
+    name = "plot_all_manoeuvres"
+    monkeypatch.setattr(manoeuvre_plots, name, lambda spec, folder: [folder / "a.png"])
     cli.main(["car", "report", "--out", str(tmp_path)])
     assert f"plot: {tmp_path / 'a.png'}" in capsys.readouterr().out.replace("\n", "")

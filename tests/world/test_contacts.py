@@ -10,7 +10,7 @@ import pytest
 
 from racer.car.spec import GRAVITY, deepracer
 from racer.track import load_track
-from racer.world import CONTROL_RATE, CarState, Contact, World
+from racer.world import CONTROL_RATE_HZ, CarState, Contact, World
 
 SPEC = deepracer()
 COASTING = replace(SPEC, drive_acceleration=0.0)
@@ -39,7 +39,7 @@ def launch(world: World, xy, yaw, speed) -> None:
         velocity = (fast * np.cos(heading), fast * np.sin(heading), 0.0)
         pybullet.resetBaseVelocity(body, velocity, (0, 0, 0), physicsClientId=world._client)
     world._read()
-    world._show()
+    world._publish()
 
 
 def energy(state: CarState) -> np.ndarray:
@@ -75,7 +75,7 @@ def test_a_car_that_hits_a_wall_stays_inside_stays_low_and_gains_no_energy(build
     launch(world, np.tile([0.0, 2.0], (8, 1)), angles, np.full(8, speed))
     start = before = energy(world.state)
     touched = np.zeros(8, dtype=int)
-    for _ in range(4 * CONTROL_RATE):
+    for _ in range(4 * CONTROL_RATE_HZ):
         state = world.step(np.tile([0.0, speed], (8, 1)))
         touched |= world.contact
         assert (np.abs(corners(state)) < 3.03).all()
@@ -95,15 +95,15 @@ def test_a_car_meets_the_walls_of_its_own_track_and_drives_through_the_others(bu
     for turn in range(4):
         own = (np.arange(3) + turn) % 3
         for car in range(3):
-            world.wall_in(car, int(own[car]))
+            world.set_walls(car, int(own[car]))
         launch(world, np.zeros((3, 2)), np.zeros(3), np.full(3, 2.5))
         reached = np.full(3, np.nan)
-        for _ in range(2 * CONTROL_RATE):
+        for _ in range(2 * CONTROL_RATE_HZ):
             state = world.step(np.tile([0.0, 2.5], (3, 1)))
             first = (world.contact != 0) & np.isnan(reached)
             reached[first] = state.xy[first, 0] + SPEC.body_length / 2
         # A car is seen only after the control step in which it met its wall, and bounced.
-        assert reached == pytest.approx(np.array([3.0, 2.1, 1.2])[own], abs=2.5 / CONTROL_RATE)
+        assert reached == pytest.approx(np.array([3.0, 2.1, 1.2])[own], abs=2.5 / CONTROL_RATE_HZ)
 
 
 @pytest.mark.parametrize("n", [4, pytest.param(32, marks=pytest.mark.slow)])
@@ -114,7 +114,7 @@ def test_no_car_leaves_a_walled_track_however_it_is_driven(build, n):
     xy, yaw = track.at(rng.uniform(0.0, track.length, n))
     launch(world, xy, yaw + rng.uniform(-0.5, 0.5, n), rng.uniform(0.0, 4.0, n))
     touched, command = np.zeros(n, dtype=int), np.zeros((n, 2))
-    for step in range(12 * CONTROL_RATE):
+    for step in range(12 * CONTROL_RATE_HZ):
         if step % 8 == 0:
             command = rng.uniform((-0.52, 0.0), (0.52, 4.0), (n, 2))
         state = world.step(command)
@@ -130,7 +130,7 @@ def test_a_box_stops_the_car_it_belongs_to_and_no_other(build):
     world.place_boxes(np.arange(2), np.array([[[2.0, 0.0, 0.3]], [[9.0, 9.0, 0.0]]]))
     launch(world, np.zeros((2, 2)), np.zeros(2), np.full(2, 3.0))
     touched = np.zeros(2, dtype=int)
-    for _ in range(CONTROL_RATE):
+    for _ in range(CONTROL_RATE_HZ):
         world.step(np.tile([0.0, 3.0], (2, 1)))
         touched |= world.contact
     assert world.state.xy[0, 0] < 2.0 < 2.8 < world.state.xy[1, 0]
@@ -142,8 +142,8 @@ def test_a_box_that_drives_into_a_car_pushes_it_along(build):
     world.place_boxes(np.array([0]), np.array([[[-0.6, 0.0, 0.0]]]))
     launch(world, [(0.0, 0.0)], [0.0], [0.0])
     touched = 0
-    for step in range(CONTROL_RATE):
-        world.step(np.zeros((1, 2)), np.array([[[-0.6 + (step + 1) / CONTROL_RATE, 0.0, 0.0]]]))
+    for step in range(CONTROL_RATE_HZ):
+        world.step(np.zeros((1, 2)), np.array([[[-0.6 + (step + 1) / CONTROL_RATE_HZ, 0.0, 0.0]]]))
         touched |= world.contact[0]
     gap = world.state.xy[0, 0] - SPEC.body_length / 2 - (0.4 + 0.2)
     assert touched == Contact.BOX
@@ -157,7 +157,7 @@ def test_cars_together_meet_and_cars_alone_do_not(build):
         world = build(COASTING, 2, is_together=is_together)
         launch(world, [(0.0, 0.0), (1.0, 0.0)], [0.0, 0.0], [3.0, 0.0])
         touched, before = np.zeros(2, dtype=int), energy(world.state).sum()
-        for _ in range(CONTROL_RATE):
+        for _ in range(CONTROL_RATE_HZ):
             world.step(np.tile([0.0, 4.0], (2, 1)))
             touched |= world.contact
             assert energy(world.state).sum() < 1.001 * before
@@ -170,9 +170,9 @@ def test_cars_together_meet_and_cars_alone_do_not(build):
 def test_a_lifted_car_is_neither_met_nor_seen_until_it_is_put_back(build):
     world = build(SPEC, 2, is_together=True)
     launch(world, [(0.0, 0.0), (1.0, 0.0)], [0.0, 0.0], [3.0, 0.0])
-    world.lift(np.array([1]))
+    world.hold(np.array([1]))
     assert world.boxes[0, 1, 7:].tolist() == [0.0, 0.0, 0.0]
-    for _ in range(CONTROL_RATE):
+    for _ in range(CONTROL_RATE_HZ):
         world.step(np.tile([0.0, 3.0], (2, 1)))
         assert world.contact.tolist() == [0, 0]
     assert world.state.xy[0, 0] > 2.0

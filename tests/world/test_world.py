@@ -14,7 +14,7 @@ import pytest
 
 from racer.car.spec import deepracer
 from racer.errors import RacerError
-from racer.world import CONTROL_RATE, SUBSTEPS, World
+from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, World
 
 SPEC = deepracer()
 PLACE, HEADING = np.array([1.5, -0.7]), 0.9
@@ -123,8 +123,8 @@ def test_a_car_in_the_air_keeps_its_velocity_and_spin(make_world):
     pybullet.resetBasePositionAndOrientation(body, (0, 0, 50), (0, 0, 0, 1), physicsClientId=client)
     pybullet.resetBaseVelocity(body, (3.0, -1.0, 0.0), (0.0, 0.0, 2.0), physicsClientId=client)
     world._read()
-    world._show()
-    for _ in range(2 * CONTROL_RATE):
+    world._publish()
+    for _ in range(2 * CONTROL_RATE_HZ):
         world.step(np.array([[0.4, 4.0]]))
     np.testing.assert_allclose(world.state.velocity[0, :2], [3.0, -1.0], rtol=1e-12)
     assert world.state.angular_velocity[0, 2] == pytest.approx(2.0, rel=1e-12)
@@ -133,9 +133,9 @@ def test_a_car_in_the_air_keeps_its_velocity_and_spin(make_world):
 
 def test_half_the_substep_ends_a_drive_in_nearly_the_same_place():
     ends = []
-    for substeps in (SUBSTEPS, 2 * SUBSTEPS):
+    for substeps in (SUBSTEPS_PER_CONTROL, 2 * SUBSTEPS_PER_CONTROL):
         world = World(SPEC, 8, substeps=substeps)
-        for step in range(5 * CONTROL_RATE):
+        for step in range(5 * CONTROL_RATE_HZ):
             command = np.empty((8, 2))
             command[:, 0] = np.linspace(0.05, 0.4, 8) * np.sin(0.1 * step)
             command[:, 1] = np.linspace(1.0, 3.0, 8)

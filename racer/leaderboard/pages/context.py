@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from racer.leaderboard.season import Season
-from racer.leaderboard.submissions import Row
+from racer.leaderboard.submissions import Submission
 
 
 @dataclass(frozen=True)
-class Film:
+class RunRecording:
     """One run of a row as the pages show it.
 
     Attributes:
@@ -25,7 +25,7 @@ class Film:
 
 
 @dataclass(frozen=True)
-class View:
+class SeasonContext:
     """A season and all that happened in it.
 
     Attributes:
@@ -41,8 +41,8 @@ class View:
     season: Season
     standing: list[dict[str, Any]]
     others: dict[int, list[dict[str, Any]]]
-    rows: list[Row]
-    films: dict[int, list[Film]] = field(default_factory=dict)
+    rows: list[Submission]
+    films: dict[int, list[RunRecording]] = field(default_factory=dict)
     roads: list[str | None] = field(default_factory=list)
     is_served: bool = False
 

@@ -8,17 +8,19 @@ from typing import Any
 
 from racer.entries.package import Manifest, TrainedOn
 from racer.leaderboard.pages import markup
-from racer.leaderboard.pages.context import Film, View
-from racer.leaderboard.pages.player import screen
+from racer.leaderboard.pages.context import RunRecording, SeasonContext
+from racer.leaderboard.pages.player import race_player
 from racer.leaderboard.pages.season_page import badges
-from racer.leaderboard.scoring import OUTCOMES, score
-from racer.leaderboard.store import HOUSE
-from racer.leaderboard.submissions import Record, Row, when
+from racer.leaderboard.scoring import RUN_OUTCOMES, season_score
+from racer.leaderboard.store import HOUSE_DIGEST
+from racer.leaderboard.submissions import ChainRecord, Submission, utc_minute
 
-KINDS = {"submission": "handed in", "withdrawal": "withdrawn", "dispute": "disputed"}
+EVENT_WORDS = {"submission": "handed in", "withdrawal": "withdrawn", "dispute": "disputed"}
 
 
-def entry_page(view: View, row: Row, manifest: Manifest | str, history: list[Record]) -> bytes:
+def entry_page(
+    view: SeasonContext, row: Submission, manifest: Manifest | str, history: list[ChainRecord]
+) -> bytes:
     """The page of a submission.
 
     Args:
@@ -36,7 +38,7 @@ def entry_page(view: View, row: Row, manifest: Manifest | str, history: list[Rec
         body += f'<p class="why">{escape(why)}</p>'
     films = view.films.get(row.id, [])
     leader = [line["id"] for line in view.standing if line["id"] != row.id][:1]
-    body += markup.section("Watch it race", screen(view, [row.id, *leader], row), "wide")
+    body += markup.section("Watch it race", race_player(view, [row.id, *leader], row), "wide")
     body += markup.section("Its races", _runs(view, row, films), "wide")
     body += markup.section("What it is", _manifest(row, manifest))
     body += markup.section("Check it yourself", _check(row, films))
@@ -45,8 +47,8 @@ def entry_page(view: View, row: Row, manifest: Manifest | str, history: list[Rec
     return markup.page(title, f"<main>{body}</main>", "../", ("replay.js",))
 
 
-def _facts(view: View, row: Row) -> dict[str, str]:
-    one = score(view.season, row.runs)
+def _facts(view: SeasonContext, row: Submission) -> dict[str, str]:
+    one = season_score(view.season, row.runs)
     facts = {
         "id": str(row.id),
         "rank": f"{view.ranks[row.id]} of {len(view.standing)}" if row.id in view.ranks else "-",
@@ -61,7 +63,7 @@ def _facts(view: View, row: Row) -> dict[str, str]:
     return facts
 
 
-def _standing_one(view: View, row: Row) -> str:
+def _standing_one(view: SeasonContext, row: Submission) -> str:
     """Where the row is not in the standing, but its name is: which one is there."""
     for line in view.standing:
         if (line["name"], line["signer"]) == row.competitor and line["id"] != row.id:
@@ -70,11 +72,11 @@ def _standing_one(view: View, row: Row) -> str:
     return ""
 
 
-def _runs(view: View, row: Row, films: list[Film]) -> str:
+def _runs(view: SeasonContext, row: Submission, films: list[RunRecording]) -> str:
     titles = ["race", "laps", "lap times", "x limit", "faults", "end", "simulated again", ""]
     rows = []
     for number, (name, run) in enumerate(zip(view.run_names(), row.runs)):
-        film = films[number] if number < len(films) else Film(None, "not simulated", None)
+        film = films[number] if number < len(films) else RunRecording(None, "not simulated", None)
         kind = {True: "good", False: "bad", None: ""}[film.is_fine]
         faults = run.get("resets", run["off_tracks"] + run.get("collisions", 0))
         ending = str(run["ending"])
@@ -86,7 +88,7 @@ def _runs(view: View, row: Row, films: list[Film]) -> str:
                 ", ".join(f"{time:.3f}" for time in run["lap_times_s"]) or "-",
                 "-" if run.get("x_limit") is None else f"{run['x_limit']:.2f}",
                 str(faults) if faults else "none",
-                escape(OUTCOMES.get(ending, ending).replace("_", " ")) + _failure(run),
+                escape(RUN_OUTCOMES.get(ending, ending).replace("_", " ")) + _failure(run),
                 f'<span class="verdict {kind}">{escape(film.verdict)}</span>',
                 watch,
             ]
@@ -98,7 +100,7 @@ def _failure(run: dict[str, Any]) -> str:
     return f' <span class="soft">{escape(str(run["failure"]))}</span>' if "failure" in run else ""
 
 
-def _manifest(row: Row, manifest: Manifest | str) -> str:
+def _manifest(row: Submission, manifest: Manifest | str) -> str:
     facts = {}
     if isinstance(manifest, str):
         facts["package"] = escape(manifest)
@@ -116,7 +118,9 @@ def _manifest(row: Row, manifest: Manifest | str) -> str:
             "reward": _digest(trained.reward_sha256),
             "graph": markup.code(manifest.files["policy.onnx"]),
         }
-    facts["package's SHA-256"] = "" if row.entry_sha256 == HOUSE else markup.code(row.entry_sha256)
+    facts["package's SHA-256"] = (
+        "" if row.entry_sha256 == HOUSE_DIGEST else markup.code(row.entry_sha256)
+    )
     facts["signed by"] = markup.code(row.signer) if row.signer else "nobody"
     facts["box"] = escape(row.box)
     facts["judged by"] = escape(f"racer {row.racer_version}")
@@ -146,7 +150,7 @@ def _actions(manifest: Manifest) -> str:
     return f"{right:g} to {left:g} deg, {slow:g} to {fast:g} m/s"
 
 
-def _check(row: Row, films: list[Film]) -> str:
+def _check(row: Submission, films: list[RunRecording]) -> str:
     if films and all(film.is_fine for film in films):
         verdicts = sorted({film.verdict for film in films})
         told = f"When this page was made, every race was simulated again: {', '.join(verdicts)}."
@@ -157,7 +161,7 @@ def _check(row: Row, films: list[Film]) -> str:
     return f"<p>{escape(told)} {again}</p><pre>{escape(command)}</pre>"
 
 
-def _history(view: View, history: list[Record]) -> str:
+def _history(view: SeasonContext, history: list[ChainRecord]) -> str:
     ours = {row.id for row in view.rows}
     rows = []
     for one in history:
@@ -166,9 +170,9 @@ def _history(view: View, history: list[Record]) -> str:
         rows.append(
             [
                 number,
-                escape(when(one.created)),
+                escape(utc_minute(one.created)),
                 escape(one.season),
-                escape(KINDS.get(one.kind, one.kind) + about),
+                escape(EVENT_WORDS.get(one.kind, one.kind) + about),
                 escape(str(one.body.get("why", ""))),
             ]
         )

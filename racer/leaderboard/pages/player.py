@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from racer.car.spec import car_named
-from racer.leaderboard.pages.context import View
+from racer.leaderboard.pages.context import SeasonContext
 from racer.leaderboard.pages.markup import embedded
 from racer.leaderboard.ranking import short_keys
-from racer.leaderboard.submissions import Row
+from racer.leaderboard.submissions import Submission
 
-KEYS = (
+KEYBOARD_HELP = (
     "space plays and pauses, left and right go a second back and on, up and down change the speed"
 )
 _BUTTONS = f"""
@@ -19,7 +19,7 @@ _BUTTONS = f"""
 <label>speed<select id="rate"><option value="0.25">¼ x</option><option value="0.5">½ x</option>
 <option value="1" selected>1 x</option><option value="2">2 x</option><option value="4">4 x</option>
 </select></label></div>
-<div class="stage" id="stage" tabindex="0" aria-label="the race; {KEYS}">
+<div class="stage" id="stage" tabindex="0" aria-label="the race; {KEYBOARD_HELP}">
 <canvas id="road" role="img" aria-label="the track from above, with the cars"></canvas>
 <p id="note" role="status"></p></div>
 <div class="play"><button id="play" type="button" aria-label="play">▶</button>
@@ -28,12 +28,14 @@ _BUTTONS = f"""
 <canvas id="chart" role="img" aria-label="speed over time"></canvas>
 <div class="ramp"><span id="slow"></span><i></i><span id="fast"></span></div>
 <div id="cars"></div>
-<p class="keys">Keys: {KEYS}. The line, and boxes or bots, are those of the
+<p class="keys">Keys: {KEYBOARD_HELP}. The line, and boxes or bots, are those of the
 car marked first.</p>
 """
 
 
-def screen(view: View, shown: Sequence[int] = (), also: Row | None = None) -> str:
+def race_player(
+    view: SeasonContext, shown: Sequence[int] = (), also: Submission | None = None
+) -> str:
     """The canvas, its buttons, and as data which cars raced which runs; as HTML.
 
     Args:

@@ -6,38 +6,38 @@ from html import escape
 from typing import Any
 
 from racer.leaderboard.pages import markup
-from racer.leaderboard.pages.context import View
-from racer.leaderboard.pages.player import screen
-from racer.leaderboard.store import HOUSE
-from racer.leaderboard.submissions import Row, when
+from racer.leaderboard.pages.context import SeasonContext
+from racer.leaderboard.pages.player import race_player
+from racer.leaderboard.store import HOUSE_DIGEST
+from racer.leaderboard.submissions import Submission, utc_minute
 
-RANKED = {
+PAGE_TIME_COLUMNS = {
     "total": {"total": "total_time_s", "best lap": "best_lap_s"},
     "best": {"best laps": "best_laps_s", "total": "total_time_s"},
     "average": {"average lap": "average_lap_s", "best lap": "best_lap_s"},
     "iqm": {"mid mean": "iqm_s", "best lap": "best_lap_s"},
 }
 """The times that a season's table shows, the one that ranks first."""
-MEANING = {
+RANKING_MEANING = {
     "total": "more laps first, then the time of all of them",
     "best": "the sum of each track's best lap",
     "average": "more laps first, then the mean lap",
     "iqm": "more laps first, then the interquartile mean of the runs; who cannot be told apart "
     "at 95 % shares a rank",
 }
-GHOSTS = 3
+CARS_SHOWN_AT_FIRST = 3
 """Cars that are shown at first."""
 
 
-def season_page(view: View) -> bytes:
+def season_page(view: SeasonContext) -> bytes:
     """The page of a season."""
     season = view.season
     body = markup.header(season.name, [("the board", "../index.html")], season.description)
     body += markup.tiles(_facts(view))
     if view.standing:
         body += markup.section("Standing", _standing(view) + _note(view), "wide", "standing")
-        shown = [line["id"] for line in view.standing[:GHOSTS]]
-        body += markup.section("Watch the races", screen(view, shown), "wide")
+        shown = [line["id"] for line in view.standing[:CARS_SHOWN_AT_FIRST]]
+        body += markup.section("Watch the races", race_player(view, shown), "wide")
     else:
         none = '<p class="none">Nobody has raced here yet.</p>'
         body += markup.section("Standing", none, "", "standing")
@@ -49,7 +49,7 @@ def season_page(view: View) -> bytes:
     return markup.page(f"{season.name} - racer", f"<main>{body}{desk}</main>", "../", scripts)
 
 
-def badges(row: Row | dict[str, Any]) -> str:
+def badges(row: Submission | dict[str, Any]) -> str:
     """What is to be known about a submission beside its times."""
     one = row if isinstance(row, dict) else vars(row)
     found = []
@@ -60,7 +60,7 @@ def badges(row: Row | dict[str, Any]) -> str:
     if one["signer"]:
         key = one["signer"]
         found.append(markup.badge(f"key {key[:8]}", "good", f"signed by the key {key}"))
-    if one["entry_sha256"] == HOUSE:
+    if one["entry_sha256"] == HOUSE_DIGEST:
         found.append(markup.badge("pilot", "", "a part of racer"))
     elif one["box"] == "none":
         found.append(markup.badge("no box", "bad", "the policy ran in the judge's own process"))
@@ -70,7 +70,7 @@ def badges(row: Row | dict[str, Any]) -> str:
     return " ".join(found)
 
 
-def _facts(view: View) -> dict[str, str]:
+def _facts(view: SeasonContext) -> dict[str, str]:
     season, names = view.season, view.run_names()
     facts = {"in the standing": str(len(view.standing)), "kind": season.kind.replace("_", " ")}
     if names:
@@ -82,8 +82,8 @@ def _facts(view: View) -> dict[str, str]:
     return facts
 
 
-def _standing(view: View) -> str:
-    ranked = RANKED[view.season.ranking]
+def _standing(view: SeasonContext) -> str:
+    ranked = PAGE_TIME_COLUMNS[view.season.ranking]
     ends = _ends(view)
     spread = ["95 % interval"] if any(_is_spread(line) for line in view.standing) else []
     titles = ["rank", "entry", "laps", *ranked, *spread, "x limit", "faults", "id", "date (UTC)"]
@@ -102,7 +102,7 @@ def _standing(view: View) -> str:
                 "-" if line["x_limit"] is None else f"{line['x_limit']:.2f}",
                 str(faults) if faults else "none",
                 str(line["id"]),
-                f'<span class="day">{escape(when(line["created"]))}</span>',
+                f'<span class="day">{escape(utc_minute(line["created"]))}</span>',
             ]
         )
     return markup.table(titles, rows, "standing")
@@ -115,14 +115,14 @@ def _others(lines: list[dict[str, Any]]) -> str:
     count = "1 other entry" if len(lines) == 1 else f"{len(lines)} other entries"
     links = "".join(
         f'<a href="entry-{line["id"]}.html">id {line["id"]}: {_figure(line)}, '
-        f"{escape(when(line['created']))}</a>"
+        f"{escape(utc_minute(line['created']))}</a>"
         for line in lines
     )
     return f'<details class="others"><summary>{count}</summary>{links}</details>'
 
 
 def _figure(line: dict[str, Any]) -> str:
-    time = line[next(iter(RANKED[line["ranking"]].values()))]
+    time = line[next(iter(PAGE_TIME_COLUMNS[line["ranking"]].values()))]
     laps = f"{line['laps_completed']}/{line['laps']} laps"
     return laps if time is None else f"{laps}, {markup.seconds(time)}"
 
@@ -132,7 +132,7 @@ def _is_spread(line: dict[str, Any]) -> bool:
     return low < high
 
 
-def _ends(view: View) -> tuple[float, float]:
+def _ends(view: SeasonContext) -> tuple[float, float]:
     spans = [(*line["interval_s"], line["iqm_s"]) for line in view.standing]
     low, high = min(min(one) for one in spans), max(max(one) for one in spans)
     return low, max(high, low + 1e-6)
@@ -155,21 +155,22 @@ def _interval(line: dict[str, Any], ends: tuple[float, float]) -> str:
     )
 
 
-def _note(view: View) -> str:
+def _note(view: SeasonContext) -> str:
     text = (
-        f"Ranked by {MEANING[view.season.ranking]}. The interval is that of the interquartile mean "
+        f"Ranked by {RANKING_MEANING[view.season.ranking]}. "
+        "The interval is that of the interquartile mean "
         "lap, where seeds or runs differ. x limit: the time in multiples of the least possible. Of "
         "each name, by each key that signed, the best entry stands here."
     )
     return f'<p class="soft">{escape(text)}</p>'
 
 
-def _withdrawn(rows: list[Row]) -> str:
+def _withdrawn(rows: list[Submission]) -> str:
     cells = [
         [
             f'<a class="name" href="entry-{row.id}.html">{escape(row.name)}</a>',
             escape(row.withdrawn or ""),
-            f'<span class="day">{escape(when(row.created))}</span>',
+            f'<span class="day">{escape(utc_minute(row.created))}</span>',
             str(row.id),
         ]
         for row in rows
@@ -177,7 +178,7 @@ def _withdrawn(rows: list[Row]) -> str:
     return markup.table(["entry", "why", "handed in (UTC)", "id"], cells)
 
 
-def _rules(view: View) -> str:
+def _rules(view: SeasonContext) -> str:
     season = view.season
     tracks = ", ".join(season.tracks)
     if season.sealed:
@@ -197,7 +198,7 @@ def _rules(view: View) -> str:
     return markup.details(facts)
 
 
-def _desk(view: View) -> str:
+def _desk(view: SeasonContext) -> str:
     season, name = escape(view.season.digest), escape(view.season.name)
     return markup.section(
         "Hand in an entry",

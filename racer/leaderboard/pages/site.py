@@ -12,27 +12,27 @@ from typing import Any
 from racer.assets.atomic import write_atomically
 from racer.entries.package import Manifest, read_entry
 from racer.errors import BoardError, RacerError
-from racer.leaderboard.fingerprint import fingerprint
-from racer.leaderboard.hash_chain import canonical
+from racer.leaderboard.fingerprint import platform_fingerprint
+from racer.leaderboard.hash_chain import canonical_json
 from racer.leaderboard.pages import markup
-from racer.leaderboard.pages.context import Film, View
+from racer.leaderboard.pages.context import RunRecording, SeasonContext
 from racer.leaderboard.pages.entry_page import entry_page
 from racer.leaderboard.pages.season_page import season_page
-from racer.leaderboard.pages.trajectory import FORMAT, poses, road
-from racer.leaderboard.ranking import every_entry
-from racer.leaderboard.season import Run, Season
-from racer.leaderboard.store import HOUSE, Store
-from racer.leaderboard.submissions import Row
-from racer.leaderboard.verification import examine, replay_of
+from racer.leaderboard.pages.trajectory import TRAJECTORY_FORMAT, race_trajectory, road_outline
+from racer.leaderboard.ranking import rank_with_others
+from racer.leaderboard.season import Season, SeasonRun
+from racer.leaderboard.store import HOUSE_DIGEST, BoardStore
+from racer.leaderboard.submissions import Submission
+from racer.leaderboard.verification import replay_of, verify_run
 from racer.track import load_track
 
-SCRIPTS = ("replay.js", "desk.js")
+SCRIPT_FILES = ("replay.js", "desk.js")
 _HEAD, _TAIL = "racerData(", ");\n"
-Tell = Callable[[int, int], None]
+RaceProgress = Callable[[int, int], None]
 """Called with how many races are simulated, and how many there are."""
 
 
-def seasons_of(store: Store) -> list[Season]:
+def seasons_of(store: BoardStore) -> list[Season]:
     """The seasons in which something was submitted, each once, the latest first."""
     digests = dict.fromkeys(row.season_digest for row in reversed(store.every_row()))
     found: list[Season] = []
@@ -44,12 +44,12 @@ def seasons_of(store: Store) -> list[Season]:
 
 
 def write_site(
-    store: Store,
+    store: BoardStore,
     out: Path,
     seasons: Sequence[Season],
     secret_of: Callable[[Season], str | None],
     is_served: bool = False,
-    tell: Tell = lambda done, all: None,
+    tell: RaceProgress = lambda done, all: None,
 ) -> int:
     """Write the pages of seasons, which work from a folder and from a server.
 
@@ -73,7 +73,7 @@ def write_site(
         _refuse_foreign(out)
         for folder in (out, out / "data"):
             folder.mkdir(parents=True, exist_ok=True)
-        for name in ("board.css", *SCRIPTS[: 1 + is_served]):
+        for name in ("board.css", *SCRIPT_FILES[: 1 + is_served]):
             write_atomically(out / name, (markup.FILES / name).read_bytes())
         rows = {season.digest: store.rows(season) for season in seasons}
         total, done, pages = sum(len(row.runs) for one in rows.values() for row in one), 0, 1
@@ -111,19 +111,19 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _view(season: Season, rows: list[Row], is_served: bool) -> View:
+def _view(season: Season, rows: list[Submission], is_served: bool) -> SeasonContext:
     standing: list[dict[str, Any]] = []
     others: dict[int, list[dict[str, Any]]] = {}
-    for line in every_entry(rows, season):
+    for line in rank_with_others(rows, season):
         if line["rank"] is not None:
             standing.append(line)
             others[line["id"]] = []
         else:
             others[standing[-1]["id"]].append(line)
-    return View(season, standing, others, rows, is_served=is_served)
+    return SeasonContext(season, standing, others, rows, is_served=is_served)
 
 
-def _write_pages(store: Store, folder: Path, view: View) -> int:
+def _write_pages(store: BoardStore, folder: Path, view: SeasonContext) -> int:
     folder.mkdir(exist_ok=True)
     for row in view.rows:
         page = entry_page(view, row, _manifest(store, row), store.history(row.name))
@@ -132,8 +132,8 @@ def _write_pages(store: Store, folder: Path, view: View) -> int:
     return 1 + len(view.rows)
 
 
-def _manifest(store: Store, row: Row) -> Manifest | str:
-    if row.entry_sha256 == HOUSE:
+def _manifest(store: BoardStore, row: Submission) -> Manifest | str:
+    if row.entry_sha256 == HOUSE_DIGEST:
         return "a pilot that is a part of racer, without a package"
     try:
         return read_entry(store.entry_path(row.entry_sha256)).manifest
@@ -141,35 +141,39 @@ def _manifest(store: Store, row: Row) -> Manifest | str:
         return str(problem)
 
 
-def _films(store: Store, out: Path, season: Season, row: Row, runs: list[Run]) -> list[Film]:
+def _films(
+    store: BoardStore, out: Path, season: Season, row: Submission, runs: list[SeasonRun]
+) -> list[RunRecording]:
     if not runs:
-        return [Film(None, "sealed", None) for _ in row.runs]
+        return [RunRecording(None, "sealed", None) for _ in row.runs]
     if len(runs) != len(row.runs):
-        return [Film(None, "not a run of this season", False) for _ in row.runs]
+        return [RunRecording(None, "not a run of this season", False) for _ in row.runs]
     return [_film(store, out, season, row, number, run) for number, run in enumerate(runs)]
 
 
-def _film(store: Store, out: Path, season: Season, row: Row, number: int, run: Run) -> Film:
+def _film(
+    store: BoardStore, out: Path, season: Season, row: Submission, number: int, run: SeasonRun
+) -> RunRecording:
     """The poses of one run, simulated again unless that was done before on the same platform."""
     kept = row.runs[number]
-    told = [FORMAT, fingerprint(), row.season_digest, number, kept]
-    key = "race-" + hashlib.sha256(canonical(told).encode()).hexdigest()[:24]
+    told = [TRAJECTORY_FORMAT, platform_fingerprint(), row.season_digest, number, kept]
+    key = "race-" + hashlib.sha256(canonical_json(told).encode()).hexdigest()[:24]
     path = out / "data" / f"{key}.js"
     content = _read(path)
     if content is None:
         try:
-            result, verdict = examine(season, run, replay_of(store, row, number), kept)
+            result, verdict = verify_run(season, run, replay_of(store, row, number), kept)
         except RacerError as problem:
-            return Film(None, str(problem), None if "replay" not in kept else False)
-        content = poses(result) | {"verdict": verdict.text, "is_fine": verdict.is_fine}
+            return RunRecording(None, str(problem), None if "replay" not in kept else False)
+        content = race_trajectory(result) | {"verdict": verdict.text, "is_fine": verdict.is_fine}
         _write(path, content)
-    return Film(key, content["verdict"], content["is_fine"])
+    return RunRecording(key, content["verdict"], content["is_fine"])
 
 
-def _write_road(out: Path, run: Run) -> str:
+def _write_road(out: Path, run: SeasonRun) -> str:
     track = load_track(run.track)
-    content = road(track.reversed() if run.direction == "reverse" else track)
-    key = "road-" + hashlib.sha256(canonical(content).encode()).hexdigest()[:24]
+    content = road_outline(track.reversed() if run.direction == "reverse" else track)
+    key = "road-" + hashlib.sha256(canonical_json(content).encode()).hexdigest()[:24]
     path = out / "data" / f"{key}.js"
     if not path.is_file():
         _write(path, content)
@@ -194,7 +198,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _index(views: list[View]) -> bytes:
+def _index(views: list[SeasonContext]) -> bytes:
     body = markup.header("The leaderboard", note="Every time here can be simulated again.")
     cards = ""
     for view in views:

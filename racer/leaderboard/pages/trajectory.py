@@ -10,34 +10,35 @@ import numpy as np
 from racer.evaluation import LapResult
 from racer.race import Ending
 from racer.track import Track
-from racer.world import CONTROL_RATE
+from racer.world import CONTROL_RATE_HZ
 from racer.world.car_state import yaw_of
 
-FORMAT = 1
+TRAJECTORY_FORMAT = 1
 """Raised where what follows is written otherwise."""
-FINEST = 0.001
+POSITION_STEP_M = 0.001
 """The least step of a place [m]; one of a road so large that 16 bits do not hold it is coarser."""
-ANGLE = 1e-4
+ANGLE_STEP_RAD = 1e-4
 """Step of an angle [rad]."""
-SPEED = 0.001
+SPEED_STEP_M_S = 0.001
 """Step of a speed [m/s]."""
 
 
-def poses(result: LapResult) -> dict[str, Any]:
+def race_trajectory(result: LapResult) -> dict[str, Any]:
     """A race as the canvas reads it.
 
     `place` holds x, y, yaw and speed at the start and after each control step, 16 bits each, in
-    steps of `unit`, `ANGLE` and `SPEED`; a control step takes `period`. `waits` are the penalties
-    [s] before a step, `faults` why. `laps` are the race times at which laps ended [s].
+    steps of `unit`, `ANGLE_STEP_RAD` and `SPEED_STEP_M_S`; a control step takes `period`. `waits`
+    are the penalties [s] before a step, `faults` why. `laps` are the race times at which laps ended
+    [s].
     """
     body = np.vstack([result.start, result.body])
-    gaps = np.diff(np.concatenate([[0.0], result.time])) - 1.0 / CONTROL_RATE
-    waits = np.flatnonzero(gaps > 0.5 / CONTROL_RATE)
+    gaps = np.diff(np.concatenate([[0.0], result.time])) - 1.0 / CONTROL_RATE_HZ
+    waits = np.flatnonzero(gaps > 0.5 / CONTROL_RATE_HZ)
     unit = _unit(body[:, :2], result.boxes[..., :2].reshape(-1, 2))
-    speed = np.hypot(body[:, 7], body[:, 8]) / SPEED
-    place = np.column_stack([body[:, :2] / unit, yaw_of(body) / ANGLE, speed])
+    speed = np.hypot(body[:, 7], body[:, 8]) / SPEED_STEP_M_S
+    place = np.column_stack([body[:, :2] / unit, yaw_of(body) / ANGLE_STEP_RAD, speed])
     return {
-        "period": 1.0 / CONTROL_RATE,
+        "period": 1.0 / CONTROL_RATE_HZ,
         "unit": unit,
         "steps": len(body),
         "place": _packed(place),
@@ -52,7 +53,7 @@ def poses(result: LapResult) -> dict[str, Any]:
     }
 
 
-def road(track: Track) -> dict[str, Any]:
+def road_outline(track: Track) -> dict[str, Any]:
     """A road as the canvas reads it: its borders as x, y, x, y ... [m], and where laps begin."""
     return {
         "left": _rounded(track.left),
@@ -67,9 +68,9 @@ def _objects(result: LapResult, unit: float) -> dict[str, Any]:
     boxes = result.boxes
     if not boxes.size:
         return {"sizes": [], "colours": [], "place": "", "is_moving": False}
-    is_moving = bool(np.ptp(boxes[..., :2], axis=0).max() > FINEST)
+    is_moving = bool(np.ptp(boxes[..., :2], axis=0).max() > POSITION_STEP_M)
     boxes = np.concatenate([boxes[:1], boxes]) if is_moving else boxes[:1]
-    place = np.dstack([boxes[..., :2] / unit, yaw_of(boxes) / ANGLE])
+    place = np.dstack([boxes[..., :2] / unit, yaw_of(boxes) / ANGLE_STEP_RAD])
     return {
         "sizes": (2.0 * boxes[0, :, 7:9]).round(3).tolist(),
         "colours": ["#" + bytes(one.tolist()).hex() for one in result.colours[: boxes.shape[1]]],
@@ -80,7 +81,7 @@ def _objects(result: LapResult, unit: float) -> dict[str, Any]:
 
 def _unit(*places: np.ndarray) -> float:
     most = max(float(np.abs(one).max()) for one in places if one.size)
-    return max(FINEST, float(np.ceil(most / 32.0)) * FINEST)
+    return max(POSITION_STEP_M, float(np.ceil(most / 32.0)) * POSITION_STEP_M)
 
 
 def _packed(numbers: np.ndarray) -> str:
