@@ -94,8 +94,10 @@ def export(
     Raises:
         RacerError: There is nothing to export, or it cannot be written.
     """
+    from racer.training.export import entry_name
+
     folder = Path(run) if isinstance(run, (str, os.PathLike)) else run.folder
-    own = f"{folder.name}-int8" if int8 else folder.name
+    own = entry_name(folder, int8)
     path = Path(path or f"{own}.entry.zip")
     if int8:
         from racer.training.int8_export import export_int8

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 import racer
+from racer.training.callbacks.log import LogCallback
 from racer.training.run_dir import Run
-from racer.training.watch import Watch
 
 PAGE = Path(__file__).parents[1] / "docs/experiment-tracking.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
@@ -129,7 +129,7 @@ def execute(monkeypatch, tmp_path):
         return train(config, folder, callback=callback, **changes | SHORT | {"ppo": ppo})
 
     monkeypatch.setattr(racer, "train", short)
-    monkeypatch.setattr(Watch, "_show", lambda self, result: None)
+    monkeypatch.setattr(LogCallback, "_record_pictures", lambda self, result, track: None)
     monkeypatch.chdir(tmp_path)
 
     def run(word: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from racer.errors import ConfigError
 
 if TYPE_CHECKING:
     from racer.training.config import RunConfig
-    from racer.training.watch import Watch
+    from racer.training.train import TrainingResult
 
 STOPPED_EXIT_CODE = 3
 """Exit code of a training that a signal ended: saved, and to be resumed."""
@@ -121,8 +121,8 @@ def _train(
 
     with shared_output():
         shown = make_console(quiet=quiet)
-        watch = run(config, folder, shown, deepracer_logs=deepracer_logs, name=name, log=log)
-        _tell(watch, quiet)
+        result = run(config, folder, shown, deepracer_logs=deepracer_logs, name=name, log=log)
+        _print_result(result, quiet)
 
 
 def _resume(
@@ -132,30 +132,35 @@ def _resume(
     from racer.training.train import resume_training
 
     with shared_output():
-        watch = resume_training(run, make_console(quiet=quiet), minutes, deepracer_logs, log)
-        _tell(watch, quiet)
+        shown = make_console(quiet=quiet)
+        result = resume_training(
+            run, shown, minutes=minutes, deepracer_logs=deepracer_logs, log=log
+        )
+        _print_result(result, quiet)
 
 
-def _tell(watch: Watch, is_quiet: bool) -> None:
-    """Say what a training came to; one that a signal stopped exits with `STOPPED_EXIT_CODE`."""
+def _print_result(result: TrainingResult, is_quiet: bool) -> None:
+    """Print a training's result; exit with `STOPPED_EXIT_CODE` if a signal stopped it."""
     if not is_quiet:
-        print("\n".join(_outcome(watch)))
-    if watch.stop and not watch.is_out_of_time:
+        print("\n".join(_result_lines(result)))
+    if result.ended == "stopped":
         sys.exit(STOPPED_EXIT_CODE)
 
 
-def _outcome(watch: Watch) -> Iterator[str]:
-    folder = watch.run.folder
+def _result_lines(result: TrainingResult) -> Iterator[str]:
+    from racer.training.export import entry_name
+
+    folder = result.run.folder
     yield f"run: {folder}"
-    if watch.best is not None:
-        yield f"best: {result_line(watch.best)}"
-    if watch.stop:
-        why = "its minutes were up" if watch.is_out_of_time else "it was stopped"
+    if result.best is not None:
+        yield f"best: {result_line(result.best)}"
+    if not result.is_finished:
+        why = "its minutes were up" if result.ended == "out of time" else "it was stopped"
         yield f"training ended early because {why}; what it learnt is saved"
-    if watch.stop and not watch.is_out_of_time:
+    if result.ended == "stopped":
         yield f"next: {shell_command('train', '--resume', folder)}"
     else:
-        entry = Path(f"{folder.resolve().name}.entry.zip")
+        entry = Path(f"{entry_name(folder)}.entry.zip")
         yield f"next: {shell_command('export', folder, '--out', entry)}"
 
 
@@ -179,8 +184,9 @@ def cli_export(
             evaluations, and race it beside the float32 one.
     """
     from racer.entries.signing import read_key
+    from racer.training.export import entry_name
 
-    own = f"{run.resolve().name}-int8" if int8 else run.resolve().name
+    own = entry_name(run, int8)
     path, name = out or Path(f"{own}.entry.zip"), name or own
     private = read_key(key) if key else None
     if int8:

@@ -13,11 +13,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 def sensor_encoder(shape: tuple[int, ...], layers: NetworkLayers) -> tuple[nn.Sequential, int]:
-    """The layers for one sensor and the width of what they give.
+    """Return the layers for one sensor, and the number of features that they output.
 
     Args:
         shape: (C, H, W) of an image, or (k,) of numbers.
-        layers: What they are made of.
+        layers: The layers of the whole network.
 
     Raises:
         ValueError: The image is too small for the filters.
@@ -25,18 +25,18 @@ def sensor_encoder(shape: tuple[int, ...], layers: NetworkLayers) -> tuple[nn.Se
     if len(shape) == 3:
         return image_encoder((shape[0], shape[1], shape[2]), layers), layers.features[-1]
     first = [NormalizeObs(shape[0])] if layers.standardise else []
-    dense = _dense(shape[0], layers.vectors, layers.activation)
+    dense = dense_layers(shape[0], layers.vectors, layers.activation)
     return nn.Sequential(nn.Flatten(), *first, *dense), (shape[0], *layers.vectors)[-1]
 
 
 class NormalizeObs(nn.Module):
-    """Brings numbers (n, k) to mean 0 and variance 1, as far as `take_in` has seen of them.
+    """Scales numbers (n, k) to mean 0 and variance 1 over all the numbers that `update` was given.
 
-    What it knows is a part of the weights, so it is saved and exported with them.
+    The mean and the variance are buffers, so they are saved and exported with the weights.
     """
 
     LARGEST = 10.0
-    """Standard deviations beyond which a number is cut off."""
+    """Outputs are clipped to this many standard deviations."""
     mean: torch.Tensor
     var: torch.Tensor
     count: torch.Tensor
@@ -48,13 +48,13 @@ class NormalizeObs(nn.Module):
         self.register_buffer("count", torch.zeros(()))
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """The numbers, brought there; the layer itself learns nothing here."""
+        """Return the scaled numbers (n, k); mean and variance stay as they are."""
         scaled = (values - self.mean) / torch.sqrt(self.var + 1e-4)
         return scaled.clamp(-self.LARGEST, self.LARGEST)
 
     @torch.no_grad()
-    def take_in(self, values: torch.Tensor) -> None:
-        """Count further numbers (n, k) in, by Chan's parallel algorithm."""
+    def update(self, values: torch.Tensor) -> None:
+        """Include further numbers (n, k) in mean and variance, by Chan's parallel algorithm."""
         n, before = len(values), self.count.clone()
         self.count += n
         off = values.mean(dim=0) - self.mean
@@ -64,11 +64,11 @@ class NormalizeObs(nn.Module):
 
 
 def image_encoder(shape: tuple[int, int, int], layers: NetworkLayers) -> nn.Sequential:
-    """Convolutions, then dense layers: images (n, C, H, W) to features (n, layers.features[-1]).
+    """Return convolutions and dense layers: images (n, C, H, W) to features (n, features[-1]).
 
     Args:
         shape: Channels, height and width of an image.
-        layers: What they are made of.
+        layers: The layers of the whole network.
 
     Raises:
         ValueError: The image is too small for the filters.
@@ -86,15 +86,24 @@ def image_encoder(shape: tuple[int, int, int], layers: NetworkLayers) -> nn.Sequ
             parts.append(nn.BatchNorm2d(count))
         parts.append(ACTIVATIONS[layers.activation]())
         channels = count
+        # A convolution without padding.
         height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
     flat = channels * height * width
-    dense = _dense(flat, layers.features, layers.activation, layers.dropout)
+    dense = dense_layers(flat, layers.features, layers.activation, layers.dropout)
     return nn.Sequential(*parts, nn.Flatten(), *dense)
 
 
-def _dense(
+def dense_layers(
     width: int, widths: Sequence[int], activation: str, dropout: float = 0.0
 ) -> list[nn.Module]:
+    """Return linear layers, each followed by its activation and, if asked for, by dropout.
+
+    Args:
+        width: Number of inputs.
+        widths: Number of outputs of each layer; without any, no layer is returned.
+        activation: One of `ACTIVATIONS`.
+        dropout: Share of each layer's outputs that is dropped in training, 0 to 1.
+    """
     parts: list[nn.Module] = []
     for before, after in zip((width, *widths), widths):
         parts += [nn.Linear(before, after), ACTIVATIONS[activation]()]
@@ -104,14 +113,14 @@ def _dense(
 
 
 class DeterministicActor(nn.Module):
-    """A whole policy for one observation as the environment gives it, ready for export.
+    """A whole policy, from an observation as the environment returns it to the most likely action.
 
-    Input: for each sensor, in the order of `names`, a uint8 image (1, H, W, C) or float32 numbers
-    (1, k). Output: (1, 2) float32 within [-1, 1], or the index of the most likely action,
-    (1,) int64.
+    It can be exported. Input: for each sensor, in the order of `names`, a uint8 image (1, H, W, C)
+    or float32 numbers (1, k). Output: (1, 2) float32 within [-1, 1], or the index of the most
+    likely action, (1,) int64.
 
     Args:
-        sensors: The layers for each sensor; what they give is joined in this order.
+        sensors: The layers for each sensor; their features are concatenated in this order.
         head: The layers that follow.
         action: The last layer.
         kind: `continuous` or `discrete`.
@@ -126,24 +135,28 @@ class DeterministicActor(nn.Module):
         self.head, self.action, self.kind = head, action, kind
 
     def forward(self, *observations: torch.Tensor) -> torch.Tensor:
-        """The action that the policy holds best."""
+        """Return the most likely action, without noise."""
         seen = [part(_scaled(one)) for part, one in zip(self.sensors, observations)]
         out = self.action(self.head(torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]))
         return out.argmax(dim=1) if self.kind == "discrete" else out.clamp(-1.0, 1.0)
 
 
 def _scaled(observation: torch.Tensor) -> torch.Tensor:
-    """An image (n, H, W, C) as (n, C, H, W) in [0, 1]; numbers as they are."""
+    """Return an image (n, H, W, C) as (n, C, H, W) in [0, 1], and numbers as they are."""
     if observation.dtype == torch.uint8:
         return observation.permute(0, 3, 1, 2).float() / 255.0
     return observation
 
 
 class ExternalActor(nn.Module):
-    """Somebody's module with its answer made an action, ready for export.
+    """A module that was trained elsewhere; its output becomes an action, ready for export.
 
-    Output: two numbers (1, 2) as float32 within [-1, 1], as the environments clip them; or, where
-    it values choices (1, n), the index of the best, (1,) int64.
+    Output: two numbers (1, 2) as float32 within [-1, 1], clipped as the environments clip them; or,
+    where the module outputs a value for each choice (1, n), the index of the largest, (1,) int64.
+
+    Args:
+        module: The module.
+        is_discrete: Whether the action space is discrete.
     """
 
     def __init__(self, module: nn.Module, is_discrete: bool) -> None:
@@ -151,7 +164,7 @@ class ExternalActor(nn.Module):
         self.module, self.is_discrete = module, is_discrete
 
     def forward(self, *observations: torch.Tensor) -> torch.Tensor:
-        """The action."""
+        """Return the action."""
         out = self.module(*observations)
         if not self.is_discrete:
             return out.float().clamp(-1.0, 1.0)

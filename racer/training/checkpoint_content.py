@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import json
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from stable_baselines3 import PPO
 
 from racer import __version__
 from racer.errors import RunError
 from racer.evaluation import LapResult
 from racer.laptime import LapTimeLimit
 from racer.race import Ending
+
+if TYPE_CHECKING:
+    from stable_baselines3 import PPO
 
 CHECKPOINT_FORMAT = 1
 

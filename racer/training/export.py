@@ -1,4 +1,4 @@
-"""A run's best policy as an entry for a board."""
+"""A run's best policy as an entry for a leaderboard. Only the run's folder is needed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from racer.entries.signing import PrivateKey
 from racer.networks.onnx_export import actor_to_onnx, input_shapes
 from racer.registration import ENV_IDS
 from racer.track import load_track
+from racer.training.checkpoint_policy import load_checkpoint_policy
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
-from racer.training.train import trained_actor
 
 
 class BestPolicy(NamedTuple):
@@ -21,15 +21,26 @@ class BestPolicy(NamedTuple):
 
     Attributes:
         run: The run.
-        config: Its config.
+        config: The run's config.
         graph: The policy's ONNX graph.
-        steps: After how many steps it was saved.
+        steps: Control steps before the checkpoint, over all cars.
     """
 
     run: Run
     config: RunConfig
     graph: bytes
     steps: int
+
+
+def entry_name(folder: Path, is_int8: bool = False) -> str:
+    """Return the default name of a run's entry; its default file is `<name>.entry.zip`.
+
+    Args:
+        folder: The run's folder; `.` is called by its real name.
+        is_int8: Whether the policy is quantized to 8 bits.
+    """
+    name = folder.resolve().name
+    return f"{name}-int8" if is_int8 else name
 
 
 def best_policy(folder: Path) -> BestPolicy:
@@ -42,8 +53,9 @@ def best_policy(folder: Path) -> BestPolicy:
         RunError: The folder holds no run, or no checkpoint that fits it.
     """
     run = Run.open(folder)
-    config, actor, steps = trained_actor(run)
-    return BestPolicy(run, config, actor_to_onnx(actor, input_shapes(config.sensor)), steps)
+    policy = load_checkpoint_policy(run)
+    graph = actor_to_onnx(policy.network.actor(), input_shapes(policy.config.sensor))
+    return BestPolicy(run, policy.config, graph, policy.steps)
 
 
 def export_run(folder: Path, out: Path, name: str, key: PrivateKey | None = None) -> str:
@@ -52,8 +64,8 @@ def export_run(folder: Path, out: Path, name: str, key: PrivateKey | None = None
     Args:
         folder: The run's folder.
         out: The entry to write.
-        name: What a board calls it.
-        key: Signs the entry.
+        name: The entry's name on a leaderboard.
+        key: Signs the entry; None leaves it unsigned.
 
     Returns:
         The entry's SHA-256.
@@ -76,9 +88,9 @@ def package_policy(
     Args:
         best: The policy.
         out: The entry to write.
-        name: What a board calls it.
-        key: Signs the entry.
-        quantization: What the graph was quantized to.
+        name: The entry's name on a leaderboard.
+        key: Signs the entry; None leaves it unsigned.
+        quantization: The numbers that the graph was quantized to; None for float32.
 
     Returns:
         The entry's SHA-256.

@@ -13,20 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import numpy as np
+import torch
 import yaml
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.utils import set_random_seed
 
 from racer.assets.atomic import write_own
 from racer.assets.terminal import shell_command
 from racer.entries.interface import interface_of
 from racer.envs import RacerVectorEnv
 from racer.errors import RunError
+from racer.networks.policy_network import TorchPolicy
 from racer.registration import ENV_IDS
-from racer.training.checkpoint_content import unpack_checkpoint
+from racer.training.checkpoint_policy import CheckpointPolicy, load_checkpoint_policy
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 from racer.training.run_history import config_differences, flatten_tree
-from racer.training.train import load_learner_of_run
 from racer.training.vec_env import CarsVecEnv
 
 EpisodeRewards = tuple[float, float, int]
@@ -59,25 +62,48 @@ def write_card(
     path = out or folder / "README.md"
     if episodes < 1:
         raise RunError(f"--episodes {episodes}: the mean reward wants one or more")
-    file = run.best().name
-    config, model = load_learner_of_run(run, file)
-    env = CarsVecEnv(RacerVectorEnv(min(episodes, 32), **config.env))
-    try:
-        env.seed(config.seed)
-        mean, spread = evaluate_policy(model, env, episodes, deterministic=True, warn=False)
-    finally:
-        env.close()
-    rewards = float(mean), float(spread), episodes  # pyright: ignore[reportArgumentType]
-    versions = unpack_checkpoint(run.saved.read(file), file, model.device)["versions"]
+    policy = load_checkpoint_policy(run)
+    rewards = _mean_reward(policy, episodes)
     films = sorted((folder / "videos").glob("step-*.mp4"), key=lambda one: (len(one.name), one))
     film = os.path.relpath(films[-1], path.parent) if films else None
-    text = model_card_text(run, config, model.num_timesteps, rewards, versions, film)
+    text = model_card_text(run, policy.config, policy.steps, rewards, policy.versions, film)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_own(path, _marked(text), _is_ours)
     except OSError as problem:
         raise RunError(f"{path}: cannot be written: {problem.strerror or problem}") from problem
     return path, rewards
+
+
+class _Predictor:
+    """A policy as Stable-Baselines3's `evaluate_policy` calls a model."""
+
+    def __init__(self, policy: TorchPolicy, env: CarsVecEnv) -> None:
+        self._policy, self._env = policy, env
+
+    def predict(self, observation: Any, *_: Any, **__: Any) -> tuple[np.ndarray, None]:
+        """Return the actions of all cars; see `PolicyPredictor`."""
+        # The policy takes frames as the environment returns them, (n, H, W, C), and `observation`
+        # has the same ones as (n, C, H, W).
+        return self._policy(self._env.observations), None
+
+
+def _mean_reward(policy: CheckpointPolicy, episodes: int) -> EpisodeRewards:
+    """Return what a policy earns without noise in episodes that start and end as in training.
+
+    Raises:
+        RacerError: The run's reward fails.
+    """
+    set_random_seed(policy.config.seed)  # A reward may draw random numbers.
+    env = CarsVecEnv(RacerVectorEnv(min(episodes, 32), **policy.config.env))
+    try:
+        env.seed(policy.config.seed)
+        actor = TorchPolicy(policy.network.actor(), torch.device("cpu"))
+        model: Any = _Predictor(actor, env)
+        mean, spread = evaluate_policy(model, env, episodes, deterministic=True, warn=False)
+    finally:
+        env.close()
+    return float(mean), float(spread), episodes  # pyright: ignore[reportArgumentType]
 
 
 def model_card_text(

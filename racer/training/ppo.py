@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
@@ -14,9 +13,9 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.errors import ConfigError
-from racer.networks.modules import ACTIVATIONS, DeterministicActor, sensor_encoder
+from racer.networks.modules import ACTIVATIONS, DeterministicActor
 from racer.networks.network_config import OBSERVATION_INPUT, NetworkLayers
-from racer.sensors import Observations
+from racer.networks.policy_network import sensor_encoders
 from racer.training.config import RunConfig
 from racer.training.rollout_buffer import rollout_buffer_class
 
@@ -24,40 +23,44 @@ from racer.training.rollout_buffer import rollout_buffer_class
 class SensorFeaturesExtractor(BaseFeaturesExtractor):
     """Observations of one sensor, or a dict of several, to features (n, k).
 
-    Frames come in [0, 1], (n, C, H, W), and go through the convolutions in channels-last memory.
+    Frames are given in [0, 1], (n, C, H, W), and pass the convolutions in channels-last memory.
+
+    Args:
+        observation_space: A box, or a dict of boxes; a frame's shape is (C, H, W).
+        layers: The layers of the whole network.
 
     Attributes:
-        parts: The layers for each sensor, by the name of an exported graph's input.
+        parts: The layers for each sensor, by the name of an exported graph's input; see
+            `racer.networks.policy_network.sensor_encoders`.
     """
 
     def __init__(self, observation_space: spaces.Space, layers: NetworkLayers) -> None:
         several = isinstance(observation_space, spaces.Dict)
         boxes = observation_space.spaces if several else {OBSERVATION_INPUT: observation_space}
-        built = {
-            name: sensor_encoder(tuple(box.shape or ()), layers) for name, box in boxes.items()
-        }
-        super().__init__(observation_space, sum(width for _, width in built.values()))
-        self.parts = torch.nn.ModuleDict({name: part for name, (part, _) in built.items()})
+        shapes = {name: tuple(box.shape or ()) for name, box in boxes.items()}
+        parts, width = sensor_encoders(shapes, layers)
+        super().__init__(observation_space, width)
+        self.parts = parts
 
     def forward(self, observations: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
-        """Features of all sensors side by side."""
+        """Return the features of all sensors side by side."""
         given = (
             observations if isinstance(observations, dict) else {OBSERVATION_INPUT: observations}
         )
-        seen = [part(_laid_out(given[name])) for name, part in self.parts.items()]
+        seen = [part(_to_channels_last(given[name])) for name, part in self.parts.items()]
         return torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
 
 
-def _laid_out(values: torch.Tensor) -> torch.Tensor:
+def _to_channels_last(values: torch.Tensor) -> torch.Tensor:
     is_image = values.ndim == 4
     return values.contiguous(memory_format=torch.channels_last) if is_image else values
 
 
 class HuberPolicy(ActorCriticPolicy):
-    """An actor-critic whose values learn by the Huber loss: past an error of 1 it grows linearly.
+    """An actor-critic whose values learn by the Huber loss: linear past an error of 1.
 
-    PPO here takes the mean square error. Halved and clipped, its gradient in each value is the
-    Huber loss's; the loss that is logged stays the square error.
+    Stable-Baselines3's PPO computes the mean square error. Its gradient in each value, halved and
+    clipped, is the gradient of the Huber loss. The loss that is logged stays the square error.
     """
 
     def __init__(self, *args: Any, vf_coef: float, **kwargs: Any) -> None:
@@ -75,10 +78,10 @@ class HuberPolicy(ActorCriticPolicy):
 
 
 def pick_device(name: str) -> str:
-    """`auto` is cuda where torch sees one.
+    """Return the device that a config names: `auto` is cuda if torch sees a GPU, else cpu.
 
     Raises:
-        ConfigError: A device that torch does not have here.
+        ConfigError: The name is unknown, or it is `cuda` and torch sees no GPU.
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -90,12 +93,65 @@ def pick_device(name: str) -> str:
 
 
 def build_ppo(config: RunConfig, env: VecEnv) -> PPO:
-    """A learner with fresh weights from the config's seed."""
+    """Return a learner with fresh weights, drawn from the config's seed.
+
+    Args:
+        config: The run.
+        env: The environment that it learns in.
+
+    Raises:
+        ConfigError: A frame is too small for the network's filters, or the device is unknown.
+    """
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
-    ppo = config.ppo
+    return _with_policy(
+        PPO(env=env, _init_setup_model=False, **_ppo_arguments(config, env.observation_space))
+    )
+
+
+def build_ppo_without_env(
+    config: RunConfig, observation_space: spaces.Space, action_space: spaces.Space
+) -> PPO:
+    """Return a learner as `build_ppo` does, which has no environment and a rollout of one.
+
+    Args:
+        config: The run.
+        observation_space: The observations of one car, a frame's shape as (C, H, W).
+        action_space: The actions of one car.
+
+    Raises:
+        ConfigError: As for `build_ppo`.
+    """
+    arguments: Any = _ppo_arguments(config, observation_space)
+    model = PPO(env=None, _init_setup_model=False, **arguments)  # pyright: ignore[reportArgumentType]
+    model.observation_space, model.action_space = observation_space, action_space
+    model.n_envs = 1
+    return _with_policy(model)
+
+
+def _with_policy(model: PPO) -> PPO:
+    """Give a model its policy and its rollout buffer.
+
+    Raises:
+        ConfigError: A frame is too small for the network's filters.
+    """
+    try:
+        model._setup_model()
+    except ValueError as problem:
+        raise ConfigError(str(problem)) from problem
+    # Convolutions on a CPU are three times as fast in this layout.
+    model.policy.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return model
+
+
+def _ppo_arguments(config: RunConfig, observation_space: spaces.Space) -> dict[str, Any]:
+    """Return the arguments of a run's `PPO` without the environment.
+
+    Raises:
+        ConfigError: The device is unknown.
+    """
+    ppo, layers = config.ppo, config.network.layers
     first, last = ppo.learning_rate, ppo.final_learning_rate
     rate: Any = first if last is None else lambda left: last + (first - last) * left
-    layers = config.network.layers
     hidden = list(layers.hidden)
     policy: dict[str, Any] = {
         "net_arch": {"pi": hidden, "vf": hidden},
@@ -107,34 +163,27 @@ def build_ppo(config: RunConfig, env: VecEnv) -> PPO:
     kind = ActorCriticPolicy
     if ppo.value_loss == "huber":
         kind, policy["vf_coef"] = HuberPolicy, ppo.vf_coef
-    try:
-        model = PPO(
-            kind,
-            env,
-            learning_rate=rate,
-            n_steps=ppo.n_steps,
-            batch_size=ppo.batch_size,
-            n_epochs=ppo.n_epochs,
-            gamma=ppo.gamma,
-            gae_lambda=ppo.gae_lambda,
-            clip_range=ppo.clip_range,
-            ent_coef=ppo.ent_coef,
-            vf_coef=ppo.vf_coef,
-            max_grad_norm=ppo.max_grad_norm,
-            rollout_buffer_class=rollout_buffer_class(env.observation_space),
-            policy_kwargs=policy,
-            seed=config.seed,
-            device=pick_device(config.device),
-        )
-    except ValueError as problem:
-        raise ConfigError(str(problem)) from problem
-    # Convolutions on a CPU are three times as fast in this layout.
-    model.policy.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return model
+    return {
+        "policy": kind,
+        "learning_rate": rate,
+        "n_steps": ppo.n_steps,
+        "batch_size": ppo.batch_size,
+        "n_epochs": ppo.n_epochs,
+        "gamma": ppo.gamma,
+        "gae_lambda": ppo.gae_lambda,
+        "clip_range": ppo.clip_range,
+        "ent_coef": ppo.ent_coef,
+        "vf_coef": ppo.vf_coef,
+        "max_grad_norm": ppo.max_grad_norm,
+        "rollout_buffer_class": rollout_buffer_class(observation_space),
+        "policy_kwargs": policy,
+        "seed": config.seed,
+        "device": pick_device(config.device),
+    }
 
 
 def deterministic_actor(config: RunConfig, model: PPO) -> DeterministicActor:
-    """The learner's policy without its noise and its critic, sharing its weights."""
+    """Return the learner's policy without its noise and its critic; it shares the weights."""
     policy = model.policy
     features = policy.features_extractor
     assert isinstance(features, SensorFeaturesExtractor)
@@ -144,17 +193,3 @@ def deterministic_actor(config: RunConfig, model: PPO) -> DeterministicActor:
         policy.action_net,
         config.actions.kind,
     )
-
-
-class TorchPolicy:
-    """An actor as the judge calls a policy: numpy in, numpy out."""
-
-    def __init__(self, actor: DeterministicActor, device: torch.device) -> None:
-        self._actor, self._device = actor, device
-
-    @torch.inference_mode()
-    def __call__(self, observation: Observations) -> np.ndarray:
-        """Actions (1, ...) for observations (1, ...), or a dict of them by the sensors' names."""
-        given = observation if isinstance(observation, dict) else {OBSERVATION_INPUT: observation}
-        seen = [torch.as_tensor(given[name], device=self._device) for name in self._actor.names]
-        return self._actor(*seen).cpu().numpy()

@@ -1,4 +1,4 @@
-"""A run's checkpoint as a model of Stable-Baselines3's own."""
+"""A run's checkpoint as a model of Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.errors import RunError
 from racer.networks.network_config import NETWORK_PRESETS, NetworkLayers
+from racer.training.checkpoint_content import load_learner, unpack_checkpoint
+from racer.training.config import RunConfig
+from racer.training.ppo import build_ppo_without_env
 from racer.training.run_dir import Run
-from racer.training.train import load_learner_of_run
+from racer.training.vec_env import channels_first_space
 
 RACER_POLICY_KWARGS = ("features_extractor_class", "features_extractor_kwargs")
 
@@ -22,22 +25,22 @@ RACER_POLICY_KWARGS = ("features_extractor_class", "features_extractor_kwargs")
 def as_ppo(run: Run, steps: int | None = None, env: VecEnv | None = None) -> PPO:
     """Return a checkpoint's learner as a PPO that Stable-Baselines3 itself saves and loads.
 
-    Its policy is made of Stable-Baselines3's classes alone where they can build the network; see
-    `_plain`. Elsewhere racer must be importable where the saved model is loaded.
+    Its policy consists of Stable-Baselines3's classes alone if they can build the network; see
+    `_plain_kwargs`. Otherwise racer must be importable where the saved model is loaded.
 
     Args:
         run: The run.
-        steps: The steps after which the checkpoint was saved; None for the best one.
-        env: What the model learns on from now on.
+        steps: The steps after which the checkpoint was saved; None for the best checkpoint.
+        env: The environment in which the model learns from now on; None for none.
 
     Raises:
         RunError: There is no such checkpoint, or it does not fit the run.
         ValueError: `env` has other spaces than the run's.
     """
-    config, model = load_learner_of_run(run, _file(run, steps))
+    config, model = _load_learner_of_run(run, _file(run, steps))
     model.n_steps, model.batch_size = config.ppo.n_steps, config.ppo.batch_size
     model.rollout_buffer_class = None
-    plain = _plain(model.observation_space, config.network.layers)
+    plain = _plain_kwargs(model.observation_space, config.network.layers)
     if plain is not None:
         usual = {
             name: value
@@ -51,8 +54,37 @@ def as_ppo(run: Run, steps: int | None = None, env: VecEnv | None = None) -> PPO
     return PPO.load(saved, env=env, device="cpu")
 
 
+def _load_learner_of_run(run: Run, file: str) -> tuple[RunConfig, PPO]:
+    """Return a run's config, and its learner on the CPU as a checkpoint holds it.
+
+    It has the weights, the optimizer and the counts of the run, no environment, and a rollout of
+    two steps.
+
+    Args:
+        run: The run.
+        file: The name of the checkpoint's file.
+
+    Raises:
+        RunError: The checkpoint cannot be read or does not fit the run.
+    """
+    config = run.config()
+    # Nothing is learnt here: the smallest rollout that PPO takes is enough.
+    ppo = config.ppo.model_copy(update={"n_steps": 2, "batch_size": 2})
+    small = config.model_copy(update={"device": "cpu", "ppo": ppo})
+    boxes: dict[str, spaces.Space] = {one.name: one.space for one in config.sensor}
+    space = spaces.Dict(boxes) if len(boxes) > 1 else config.sensor[0].space
+    model = build_ppo_without_env(small, channels_first_space(space), config.actions.space())
+    source = str(run.checkpoints / file)
+    load_learner(model, unpack_checkpoint(run.saved.read(file), source, model.device), source)
+    return config, model
+
+
 def _file(run: Run, steps: int | None) -> str:
-    """The name of a checkpoint's file."""
+    """Return the name of the checkpoint's file that was saved after `steps`, or of the best.
+
+    Raises:
+        RunError: There is no such checkpoint.
+    """
     if steps is None:
         return run.best().name
     kept = {one.steps: one.file for one in run.saved.known()}
@@ -62,11 +94,11 @@ def _file(run: Run, steps: int | None) -> str:
     return kept[steps]
 
 
-def _plain(space: spaces.Space, layers: NetworkLayers) -> dict[str, Any] | None:
-    """The keywords that build the same network without a class of racer's; None: none do.
+def _plain_kwargs(space: spaces.Space, layers: NetworkLayers) -> dict[str, Any] | None:
+    """Return the keywords that build the same network without a class of racer's, or None.
 
-    Stable-Baselines3 has what stands before the heads of a policy in two cases: numbers that go
-    straight to the heads, and one frame through the layers of the `shallow` preset.
+    Stable-Baselines3 has the layers before a policy's heads in two cases: numbers that go straight
+    to the heads, and one frame through the layers of the `shallow` preset.
     """
     if not isinstance(space, spaces.Box):
         return None
@@ -83,7 +115,7 @@ def _plain(space: spaces.Space, layers: NetworkLayers) -> dict[str, Any] | None:
 
 
 def _rebuild(model: PPO, kwargs: dict[str, Any]) -> None:
-    """Give a model a policy of other classes with the same weights, in the same order."""
+    """Replace a model's policy by one of other classes with the same weights in the same order."""
     before = model.policy
     assert isinstance(before, ActorCriticPolicy)
     model.policy_kwargs = kwargs

@@ -1,4 +1,4 @@
-"""How long training takes until the car drives clean laps, and where that time goes."""
+"""How long training takes until the car drives clean laps, and what that time is spent on."""
 
 from __future__ import annotations
 
@@ -12,34 +12,31 @@ from typing import Any
 
 from rich.console import Console
 
-from racer.envs import RacerVectorEnv
 from racer.tables import FittedTable, TableColumn
 from racer.training.callbacks import Evaluation
 from racer.training.config import RunConfig
 from racer.training.train import run_training
-from racer.training.vec_env import CarsVecEnv
-from racer.training.watch import Watch
 
 TIME_SHARES = ("physics", "sensors", "reward", "policy", "learning", "evaluation", "other")
 
 
 def time_to_clean_laps(config: RunConfig, seed: int) -> dict[str, Any]:
-    """Train until the judge has seen a clean race, or until the config's end.
+    """Train until an evaluation is a clean race, or until the config's end.
 
     Args:
-        config: The run; its cars drive in this process, so that their time can be told apart.
+        config: The run; its cars are driven in this process, so that their time can be measured.
         seed: Instead of the config's.
 
     Returns:
         `first_lap_s` and `laps_s`: seconds from the call until an evaluation completed a lap, and
-        all its laps, without being put back once; None where none did. `steps` and `seconds` until
+        all its laps, without a single reset; None if no evaluation did. `steps` and `seconds` until
         the end, and a share of them for each of `TIME_SHARES`: `policy` is the forward pass with
-        the rollout's bookkeeping, `other` what comes before the first step and after the last.
+        the rollout's bookkeeping, `other` is the time before the first step and after the last.
     """
     began = time.perf_counter()
     seen: dict[str, Any] = {"seed": seed, "first_lap_s": None, "laps_s": None}
 
-    def judged(evaluation: Evaluation) -> bool:
+    def stop_when_clean(evaluation: Evaluation) -> bool:
         now, result = time.perf_counter() - began, evaluation.result
         if result.laps_completed and not result.resets and seen["first_lap_s"] is None:
             seen["first_lap_s"] = now
@@ -49,32 +46,32 @@ def time_to_clean_laps(config: RunConfig, seed: int) -> dict[str, Any]:
 
     alone = config.model_copy(update={"seed": seed, "workers": 1})
     with tempfile.TemporaryDirectory() as folder:
-        watch = run_training(
-            alone, Path(folder) / "run", Console(file=io.StringIO()), callback=judged
+        result = run_training(
+            alone, Path(folder) / "run", Console(file=io.StringIO()), callback=stop_when_clean
         )
-    spent = seen["laps_s"] or time.perf_counter() - began
-    return seen | {"steps": watch.judged_steps, **_shares(watch, spent)}
+    seconds = seen["laps_s"] or time.perf_counter() - began
+    return seen | {"steps": result.steps, **_shares(result.spent, seconds)}
 
 
-def _shares(watch: Watch, seconds: float) -> dict[str, Any]:
-    env = watch.training_env
-    assert isinstance(env, CarsVecEnv)
-    assert isinstance(env.cars, RacerVectorEnv)
-    driving, spent = env.cars.spent, dict(watch.spent)
-    parts = driving | {
-        "policy": spent["rollout"] - sum(driving.values()),
-        "learning": spent["learning"],
-        "evaluation": spent["evaluation"],
-    }
+def _shares(spent: dict[str, float], seconds: float) -> dict[str, Any]:
+    """Return `seconds`, and a share of them for each of `TIME_SHARES`.
+
+    Args:
+        spent: Seconds that the training spent on what; see `TrainingResult`.
+        seconds: Seconds in all.
+    """
+    parts = {name: spent[name] for name in ("physics", "sensors", "reward")}
+    parts["policy"] = spent["rollout"] - sum(parts.values())
+    parts |= {name: spent[name] for name in ("learning", "evaluation")}
     parts["other"] = seconds - sum(parts.values())
     shares = {name: parts[name] / seconds for name in TIME_SHARES}
     return {"seconds": seconds, "shares": shares}
 
 
 def time_all_seeds(config: RunConfig, seeds: Sequence[int]) -> dict[str, Any]:
-    """`time_to_clean_laps` for each seed as `runs`, and `median` and `worst` of their times.
+    """Return `time_to_clean_laps` of each seed as `runs`, and the `median` and `worst` times.
 
-    A time that a run never reached counts as infinite, given as None.
+    A time that a run never reached counts as infinite, and is returned as None.
     """
     runs = [time_to_clean_laps(config, seed) for seed in seeds]
     never = float("inf")
@@ -88,7 +85,12 @@ def time_all_seeds(config: RunConfig, seeds: Sequence[int]) -> dict[str, Any]:
 
 
 def time_to_clean_laps_table(figures: dict[str, Any], laps: int) -> FittedTable:
-    """The figures for a person."""
+    """Return the figures of `time_all_seeds` as a table.
+
+    Args:
+        figures: The figures.
+        laps: Number of laps of an evaluation.
+    """
     title = f"seconds until an evaluation of {laps} laps saw clean ones"
     short = {"learning": "learn", "evaluation": "judge"}
     shown = FittedTable(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,16 @@ from stable_baselines3.common.logger import TensorBoardOutputFormat, configure
 from tensorboard.compat.proto import event_pb2
 
 from racer.assets import terminal
-from racer.deepracer.training_log import DeepRacerTrainingLog
 from racer.envs import RacerVectorEnv
-from racer.errors import ConfigError, RunError
-from racer.networks.modules import DeterministicActor
+from racer.errors import RunError
+from racer.evaluation import LapResult
 from racer.reward.neighbour_files import files_beside
 from racer.reward.reward_file import RewardSource
 from racer.reward_check.param_cases import ParamCase, case_params
 from racer.track import load_track
 from racer.training.callbacks import Callback, sorted_callbacks
+from racer.training.callbacks.save import stop_on_signals
+from racer.training.callbacks.training_callbacks import TrainingCallbacks
 from racer.training.checkpoint_content import (
     chunk_seed,
     differing_versions,
@@ -33,63 +33,93 @@ from racer.training.checkpoint_content import (
     unpack_checkpoint,
 )
 from racer.training.config import RunConfig
-from racer.training.ppo import build_ppo, deterministic_actor
-from racer.training.run_dir import Run, refuse_taken
+from racer.training.ppo import build_ppo
+from racer.training.run_dir import Ended, Run, refuse_taken
+from racer.training.training_env import make_training_env, start_deepracer_log
 from racer.training.training_log import refuse_unwritable
 from racer.training.vec_env import CarsVecEnv
-from racer.training.watch import Watch
-from racer.training.workers import STOP_SIGNALS, WorkerPool, worker_count
 
 State = dict[str, Any]
 
 TRIED_STATES = 8
-"""States in which a reward is called to see which files it opens."""
+"""Number of states in which a reward is called to find out which files it opens."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A training that has ended.
+
+    Attributes:
+        run: The run's folder.
+        ended: How the training ended.
+        best: The first race of the best evaluation; None if nothing was evaluated.
+        steps: Control steps before the last evaluation, over all cars.
+        seconds: Wall-clock seconds of all parts of the training.
+        spent: Seconds of `rollout`, `learning` and `evaluation`, over all parts; and of `physics`,
+            `sensors` and `reward` in this part, if the cars were driven in this process.
+    """
+
+    run: Run
+    ended: Ended
+    best: LapResult | None
+    steps: int
+    seconds: float
+    spent: dict[str, float]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all steps of the config were trained."""
+        return self.ended == "finished"
 
 
 def run_training(
     config: RunConfig,
     folder: Path | None = None,
     console: Console | None = None,
+    *,
     deepracer_logs: bool = False,
     name: str = "run",
     log: Path | None = None,
     callback: Callback | Sequence[Callback] | None = None,
-) -> Watch:
-    """Train as the config says and leave everything in `folder`, by default a new one in `runs/`.
+) -> TrainingResult:
+    """Train a policy, and write everything into a run folder.
 
-    With `deepracer_logs` the folder `deepracer` in it holds what that world's tools read; see
-    `racer.deepracer.sim_trace`. `name` is what the config is called, `callback` as in
-    `racer.train`. A line an evaluation is added to `log.txt` in the folder and to the file `log`,
-    and printed where the console is no terminal.
+    SIGINT, SIGTERM and SIGHUP end the training at its next step, saved; a second SIGINT or SIGTERM
+    ends it at once. After an error, too, what was learnt is saved. `resume_training` continues it.
 
-    SIGINT, SIGTERM and SIGHUP end the run at its next step, saved; a second SIGINT or SIGTERM ends
-    it at once. An error, too, leaves a checkpoint of what was learnt. `resume_training` goes on
-    with it.
-
-    Returns:
-        The watch, with `best` (the best evaluation) and `stop` (True where it was cut short).
+    Args:
+        config: The run.
+        folder: The run's folder; a new one in `runs/` if not given.
+        console: Where the progress is shown: a bar, or a line for each evaluation if the console
+            is no terminal.
+        deepracer_logs: Write the logs that DeepRacer's analysis tools read into the folder
+            `deepracer` in the run's folder; see `racer.deepracer.sim_trace`.
+        name: The config's name.
+        log: A file to which a line for each evaluation is added, as to the run's `log.txt`.
+        callback: As in `racer.train`.
 
     Raises:
-        RacerError: A config, track, reward or folder that cannot be used.
+        RacerError: The config, a track, the reward or the folder cannot be used.
     """
-    functions, theirs = sorted_callbacks(callback)
+    functions, sb3_callbacks = sorted_callbacks(callback)
     if folder is not None:
         refuse_taken(folder)
     if log is not None:
         refuse_unwritable(log)
     reward = RewardSource.find(config.reward or "")
-    env = _cars(config, deepracer_logs)
+    env = make_training_env(config, deepracer_logs)
     try:
-        beside = files_beside(reward, lambda: _try_out(reward, config))
+        beside = files_beside(reward, lambda: _try_reward(reward, config))
         env.seed(config.seed)
         model = build_ppo(config, env)
         run = Run.create(folder, config, reward, beside, name)
-        trace = _log(run.folder, config, env, 0) if deepracer_logs else None
-        watch = Watch(config, run, reward, console or terminal.make_console(), trace, log)
-        watch.callbacks = functions
+        trace = start_deepracer_log(run.folder, config, env, 0) if deepracer_logs else None
+        callbacks = TrainingCallbacks(
+            config, run, reward, console or terminal.make_console(), functions, trace, log
+        )
         with run.locked():
-            _learn(run, watch, model, None, theirs)
-        return watch
+            _learn(run, config, callbacks, model, None, sb3_callbacks)
+        return _make_result(run, callbacks, env)
     finally:
         env.close()
 
@@ -97,52 +127,56 @@ def run_training(
 def resume_training(
     folder: Path,
     console: Console | None = None,
+    *,
     minutes: float | None = None,
     deepracer_logs: bool = False,
     log: Path | None = None,
-) -> Watch:
-    """Go on with a run from its newest whole checkpoint, as if it had never been interrupted.
+) -> TrainingResult:
+    """Continue a run from its newest whole checkpoint, as if it had never been interrupted.
 
-    What came after that checkpoint is dropped and driven once more: on the same machine the
-    weights and evaluations are, bit for bit, those of a run that was not interrupted. The reward
-    is the run's own copy.
+    What the run wrote after that checkpoint is dropped and trained once more: on the same machine
+    the weights and evaluations are, bit for bit, those of an uninterrupted run. The reward is the
+    run's own copy.
 
     Args:
         folder: The run's folder.
-        console: Where its progress is shown.
-        minutes: The run's `minutes` from now on, over all its parts.
-        deepracer_logs: See `run_training`; they lie in `deepracer-<steps>`.
-        log: See `run_training`.
+        console: Where the progress is shown.
+        minutes: Instead of the config's `minutes` from now on, over all parts of the run.
+        deepracer_logs: As in `run_training`; the folder is `deepracer-<steps>`.
+        log: As in `run_training`.
 
     Raises:
-        RunError: There is no run, it is finished, it trains already, or cannot be read.
+        RunError: There is no run, it is finished, another process trains it, or it cannot be read.
     """
     run, shown = Run.open(folder), console or terminal.make_console()
     config = run.config()
     if minutes is not None:
         config = config.model_copy(update={"minutes": minutes})
     with run.locked():
-        held = run.saved.newest_whole(lambda said: shown.print(f"{said}", style="yellow"))
-        source = str(run.checkpoints / held[0].file) if held else ""
+        newest = run.saved.newest_whole(lambda warning: shown.print(f"{warning}", style="yellow"))
+        source = str(run.checkpoints / newest[0].file) if newest else ""
         reward = RewardSource.find(config.reward or "")
-        env = _cars(config, deepracer_logs)
+        env = make_training_env(config, deepracer_logs)
         try:
             model = build_ppo(config, env)
-            env.seed(chunk_seed(config.seed, held[0].steps if held else 0))
-            state = unpack_checkpoint(held[1], source, model.device) if held else None
+            env.seed(chunk_seed(config.seed, newest[0].steps if newest else 0))
+            state = unpack_checkpoint(newest[1], source, model.device) if newest else None
             if state:
-                _say(shown, run, config, state)
+                _announce_resume(shown, run, config, state)
                 load_learner(model, state, source)
-            trace = _log(folder, config, env, model.num_timesteps) if deepracer_logs else None
-            watch = Watch(config, run, reward, shown, trace, log)
-            _learn(run, watch, model, state)
-            return watch
+            steps = model.num_timesteps
+            trace = start_deepracer_log(folder, config, env, steps) if deepracer_logs else None
+            callbacks = TrainingCallbacks(
+                config, run, reward, shown, deepracer_log=trace, log_path=log
+            )
+            _learn(run, config, callbacks, model, state)
+            return _make_result(run, callbacks, env)
         finally:
             env.close()
 
 
-def _try_out(reward: RewardSource, config: RunConfig) -> None:
-    """Call a reward in a few states of its first track, to see which files it opens."""
+def _try_reward(reward: RewardSource, config: RunConfig) -> None:
+    """Call a reward in a few states of its first track, to find out which files it opens."""
     case = ParamCase(load_track(config.track[0]), False, config.race.kind)
     with reward.watched():
         function = reward.functions(1)[0]
@@ -150,33 +184,8 @@ def _try_out(reward: RewardSource, config: RunConfig) -> None:
             reward.call(function, params)
 
 
-def _cars(config: RunConfig, is_logged: bool) -> CarsVecEnv:
-    """The cars that train, here or in workers.
-
-    Raises:
-        RacerError: They cannot be made.
-    """
-    count = worker_count(config.workers, config.cars)
-    if is_logged and count > 1:
-        if config.workers != "auto":
-            raise ConfigError(f"workers {count}: --deepracer-logs wants --workers 1, or auto")
-        count = 1
-    fields = config.env
-    gamma = config.ppo.gamma if config.ppo.scale_rewards else None
-    if count == 1:
-        return CarsVecEnv(RacerVectorEnv(config.cars, **fields), gamma)
-    return CarsVecEnv(WorkerPool(config.cars, count, fields), gamma)
-
-
-def _log(folder: Path, config: RunConfig, env: CarsVecEnv, steps: int) -> DeepRacerTrainingLog:
-    assert isinstance(env.cars, RacerVectorEnv)
-    trace = DeepRacerTrainingLog(folder, config, env.cars, steps)
-    env.log_to(trace.add)
-    return trace
-
-
-def _say(console: Console, run: Run, config: RunConfig, state: State) -> None:
-    """Say where a run goes on, or why it does not.
+def _announce_resume(console: Console, run: Run, config: RunConfig, state: State) -> None:
+    """Print where a run continues.
 
     Raises:
         RunError: There is nothing left to train.
@@ -199,12 +208,25 @@ def _say(console: Console, run: Run, config: RunConfig, state: State) -> None:
 
 def _learn(
     run: Run,
-    watch: Watch,
+    config: RunConfig,
+    callbacks: TrainingCallbacks,
     model: PPO,
     state: State | None,
-    callbacks: Sequence[BaseCallback] = (),
+    sb3_callbacks: Sequence[BaseCallback] = (),
 ) -> None:
-    """Train to the end, from a state or from the beginning."""
+    """Train from the beginning, or from a checkpoint, to the end.
+
+    Args:
+        run: The run's folder.
+        config: The run's config.
+        callbacks: The training's own callbacks.
+        model: The learner; it has the weights of `state` already.
+        state: What the checkpoint holds; None to train from the beginning.
+        sb3_callbacks: The caller's callbacks of Stable-Baselines3's kind.
+
+    Raises:
+        RunError: A file cannot be written.
+    """
     steps = state["steps"] if state else 0
     progress = state["progress"] if state else {"evaluations": [], "best": None}
     try:
@@ -214,23 +236,26 @@ def _learn(
         with closing(model.logger):
             if state:
                 _purge_events(model, steps)
-                watch.go_on(progress)
+                callbacks.resume(progress)
                 restore_rng(state)
-            with _signals_stop(watch):
+            with stop_on_signals(callbacks.save):
                 try:
-                    # These are the steps to come: SB3 adds those that are done.
-                    steps_to_come = watch.config.steps - steps
-                    model.learn(steps_to_come, [watch, *callbacks], reset_num_timesteps=False)
-                    watch.conclude()
+                    # The steps to come: Stable-Baselines3 adds those that are done.
+                    model.learn(
+                        config.steps - steps,
+                        [callbacks, *sb3_callbacks],
+                        reset_num_timesteps=False,
+                    )
+                    callbacks.finish()
                 except BaseException as problem:
-                    watch.on_training_end()
-                    _keep_what_is_learnt(run, watch, problem)
+                    callbacks.fail(problem)
                     raise
-            run.mark_ended(watch.ended)
-            watch.log.say(f"{watch.ended} after {watch.judged_steps:,} steps")
-            model.logger.dump(watch.judged_steps)
+            ended, steps = callbacks.save.ended, callbacks.evaluate.steps
+            run.mark_ended(ended)
+            callbacks.log.lines.say(f"{ended} after {steps:,} steps")
+            model.logger.dump(steps)
     except OSError as problem:
-        if problem is watch.raised:
+        if problem is callbacks.user.raised:
             raise
         raise RunError(
             f"{run.folder}: cannot be written: {problem}; the checkpoints before are untouched: "
@@ -238,73 +263,23 @@ def _learn(
         ) from problem
 
 
-def _keep_what_is_learnt(run: Run, watch: Watch, problem: BaseException) -> None:
-    # The disk may be what is wrong; the first error is the one to tell.
-    with contextlib.suppress(OSError):
-        watch.save(is_whole=False)
-    with contextlib.suppress(OSError):
-        run.mark_ended("failed", str(problem) or type(problem).__name__)
-    watch.log.keep(f"failed: {problem or type(problem).__name__}")
+def _make_result(run: Run, callbacks: TrainingCallbacks, env: CarsVecEnv) -> TrainingResult:
+    driving = env.cars.spent if isinstance(env.cars, RacerVectorEnv) else {}
+    return TrainingResult(
+        run=run,
+        ended=callbacks.save.ended,
+        best=callbacks.evaluate.best,
+        steps=callbacks.evaluate.steps,
+        seconds=callbacks.clock.seconds,
+        spent={**callbacks.clock.spent, **driving},
+    )
 
 
 def _purge_events(model: PPO, steps: int) -> None:
-    """Let TensorBoard drop what it was told of the steps that are driven once more."""
+    """Let TensorBoard drop the events of the steps that are trained once more."""
     for output in model.logger.output_formats:
         if isinstance(output, TensorBoardOutputFormat):
             begin: Any = event_pb2  # It has no types.
             start = begin.SessionLog(status=begin.SessionLog.START)
             anew = begin.Event(step=steps + 1, session_log=start)
             output.writer._get_file_writer().add_event(anew, steps + 1)
-
-
-@contextmanager
-def _signals_stop(watch: Watch) -> Iterator[None]:
-    def ask(number: int, frame: object) -> None:
-        watch.stop = True
-        for one in before:
-            # A terminal that is closed sends SIGHUP more than once; nobody asks for haste by it.
-            again = signal.SIG_IGN if one == signal.SIGHUP else signal.SIG_DFL
-            signal.signal(one, again)
-
-    before = {one: signal.getsignal(one) for one in STOP_SIGNALS}
-    if before[signal.SIGHUP] == signal.SIG_IGN:
-        del before[signal.SIGHUP]  # As under nohup.
-    try:
-        for one in before:
-            signal.signal(one, ask)
-    except ValueError:
-        before.clear()  # Not the main thread: signals are somebody else's.
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-
-
-def trained_actor(run: Run) -> tuple[RunConfig, DeterministicActor, int]:
-    """The config of a run, its best policy, and the steps that it took."""
-    config, model = load_learner_of_run(run, run.best().name)
-    return config, deterministic_actor(config, model), model.num_timesteps
-
-
-def load_learner_of_run(run: Run, file: str) -> tuple[RunConfig, PPO]:
-    """The config of a run, and its learner on the CPU as the checkpoint `file` holds it.
-
-    It has the weights, the optimiser and the counts of the run, and a rollout of two steps. Its
-    environment is closed.
-
-    Raises:
-        RunError: The checkpoint cannot be read or does not fit the run.
-    """
-    config = run.config()
-    env = CarsVecEnv(RacerVectorEnv(1, **config.model_copy(update={"reward": None}).env))
-    # Nothing is learnt here: the smallest rollout that PPO takes will do.
-    ppo = config.ppo.model_copy(update={"n_steps": 2, "batch_size": 2})
-    small = config.model_copy(update={"device": "cpu", "ppo": ppo})
-    try:
-        model = build_ppo(small, env)
-        source = str(run.checkpoints / file)
-        load_learner(model, unpack_checkpoint(run.saved.read(file), source, model.device), source)
-        return config, model
-    finally:
-        env.close()

@@ -41,11 +41,7 @@ class CarsVecEnv(VecEnv):
         self.scale = RunningMeanStd(shape=())
         self._returns = np.zeros(env.num_envs)
         self._drive = EpisodeRunner(env) if isinstance(env, RacerVectorEnv) else env
-        space = env.single_observation_space
-        if isinstance(space, spaces.Dict):
-            seen = spaces.Dict({name: _channels_first(box) for name, box in space.items()})
-        else:
-            seen = _channels_first(space)
+        seen = channels_first_space(env.single_observation_space)
         super().__init__(env.num_envs, seen, env.single_action_space)
         self._actions = np.zeros(0)
 
@@ -206,8 +202,17 @@ class RacerVecEnv(CarsVecEnv):
         return [is_wrapped] * len(self._indices(indices))
 
 
-def _channels_first(space: Any) -> spaces.Box:
-    """The space of what torch sees of one sensor: (C, H, W) for a frame."""
+def channels_first_space(space: Any) -> spaces.Box | spaces.Dict:
+    """Return the space of what torch gets for a space of the environment's observations.
+
+    A frame's box (H, W, C) becomes (C, H, W); numbers stay (k,). Of several sensors it is a dict.
+    """
+    if isinstance(space, spaces.Dict):
+        return spaces.Dict({name: _channels_first_box(box) for name, box in space.items()})
+    return _channels_first_box(space)
+
+
+def _channels_first_box(space: Any) -> spaces.Box:
     low, high = (np.moveaxis(end, -1, 0) for end in (space.low, space.high))
     return spaces.Box(low, high, dtype=space.dtype)
 

@@ -75,7 +75,7 @@ def test_standardised_numbers_have_mean_0_and_variance_1_over_all_that_was_taken
         layer(torch.tensor([[2.0, 30.0, -30.0]])).sign(), torch.tensor([[1.0, 1, -1]])
     )
     for batch in batches:
-        layer.take_in(batch)
+        layer.update(batch)
     together = torch.cat(batches)
     assert torch.allclose(layer.mean, together.mean(dim=0), atol=1e-5)
     assert torch.allclose(layer.var, together.var(dim=0, unbiased=False), rtol=1e-4)

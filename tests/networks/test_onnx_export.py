@@ -14,9 +14,10 @@ from racer.entries.package import TrainedOn, read_entry, save_entry
 from racer.envs import RacerVectorEnv
 from racer.networks.modules import NormalizeObs
 from racer.networks.onnx_export import actor_to_onnx, input_shapes
+from racer.networks.policy_network import TorchPolicy
 from racer.sensors import observation_of_car
 from racer.training.config import RunConfig
-from racer.training.ppo import TorchPolicy, build_ppo, deterministic_actor
+from racer.training.ppo import build_ppo, deterministic_actor
 from racer.training.vec_env import CarsVecEnv
 
 CAMERA = {"kind": "camera", "width": 80, "height": 60}
@@ -34,7 +35,7 @@ def policies(tmp_path, **changes):
         )  # A fresh head is near zero; a trained one is not.
     for layer in policy.modules():
         if isinstance(layer, NormalizeObs):
-            layer.take_in(torch.linspace(-1, 2, 40 * len(layer.mean)).reshape(40, -1))
+            layer.update(torch.linspace(-1, 2, 40 * len(layer.mean)).reshape(40, -1))
     env.close()
     path = tmp_path / "car.entry.zip"
     graph = actor_to_onnx(policy, input_shapes(config.sensor))

@@ -12,11 +12,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 import racer
 from racer.errors import ConfigError
 from racer.training.callbacks import Evaluation
+from racer.training.callbacks.log import LogCallback
 from racer.training.run_dir import Run
 from racer.training.run_history import summarize_run
 from racer.training.train import run_training
 from racer.training.trajectories import load_trajectory
-from racer.training.watch import Watch
 from tests.training.test_resume import CHUNK, small
 from tests.training.test_train import QUIET
 
@@ -25,7 +25,7 @@ from tests.training.test_train import QUIET
 def undrawn():
     """Figures take most of so short a run, and are nobody's concern here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Watch, "_show", lambda self, result: None)
+        patch.setattr(LogCallback, "_record_pictures", lambda self, result, track: None)
         yield
 
 
@@ -58,12 +58,12 @@ def test_functions_get_each_evaluation_and_stop_the_training_with_false(tmp_path
     def stop(evaluation):
         return np.bool_(evaluation.steps < 2 * CHUNK)
 
-    watch = run_training(small(), tmp_path / "run", QUIET, callback=[heard.append, stop, counting])
+    result = run_training(small(), tmp_path / "run", QUIET, callback=[heard.append, stop, counting])
     run = Run.open(tmp_path / "run")
     assert [one.steps for one in heard] == [CHUNK, 2 * CHUNK]
     assert (counting.n_calls, counting.rollouts) == (2 * CHUNK // 8 + 1, 2 * CHUNK // 128)
     assert counting.is_over
-    assert summarize_run(run)["state"] == watch.ended == "stopped by callback"
+    assert summarize_run(run)["state"] == result.ended == "stopped by callback"
     assert summarize_run(run)["is_resumable"]
     assert [one.is_whole for one in run.saved.known()] == [True, True]
     assert "stopped by callback after 512 steps" in (run.folder / "log.txt").read_text()

@@ -14,11 +14,13 @@ from rich.console import Console
 
 from racer.cli import main
 from racer.errors import RunError
+from racer.training.callbacks.evaluate import ranking_key
+from racer.training.callbacks.log import LogCallback
+from racer.training.callbacks.save import SaveCallback
 from racer.training.checkpoint_content import restored_episode_infos
 from racer.training.checkpoints import Checkpoints
 from racer.training.run_dir import Run
 from racer.training.train import resume_training, run_training
-from racer.training.watch import Watch, merit
 from tests.training.test_train import QUIET, config
 
 REWARD = (
@@ -42,7 +44,7 @@ def small(**changes):
 def undrawn():
     """Figures take most of so short a run, and are nobody's concern here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Watch, "_show", lambda self, result: None)
+        patch.setattr(LogCallback, "_record_pictures", lambda self, result, track: None)
         yield
 
 
@@ -63,15 +65,15 @@ def whole(mine, tmp_path_factory):
 
 def cut(config, folder, steps):
     """A run that a signal ends after so many steps."""
-    step = Watch._on_step
+    step = SaveCallback._on_step
 
     def until(self):
-        self.stop = self.stop or self.num_timesteps >= steps
+        self.is_stopping = self.is_stopping or self.num_timesteps >= steps
         return step(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Watch, "_on_step", until)
-        assert run_training(config, folder, QUIET).stop
+        patch.setattr(SaveCallback, "_on_step", until)
+        assert run_training(config, folder, QUIET).ended == "stopped"
     return folder
 
 
@@ -104,7 +106,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights_and_evaluations(mine, whole, 
     assert f"step-{steps}" in {path.stem for path in (folder / "checkpoints").iterdir()}
     random_state = torch.get_rng_state()
     torch.manual_seed(99)
-    assert not resume_training(folder, QUIET).stop
+    assert resume_training(folder, QUIET).is_finished
     torch.set_rng_state(random_state)
     assert_same(folder, whole)
     assert Run.open(folder).story()["ended"] == "finished"
@@ -222,9 +224,9 @@ def test_the_minutes_of_all_parts_count(left):
     assert spent > 0.05
     with pytest.raises(RunError, match=r"minutes are up after 768 of 1,024 .* with --minutes"):
         resume_training(left, QUIET, minutes=0.9 * spent / 60.0)
-    watch = resume_training(left, QUIET, minutes=1.0)
-    assert not watch.stop
-    assert watch._began < watch._mark - spent
+    result = resume_training(left, QUIET, minutes=1.0)
+    assert result.is_finished
+    assert result.seconds > spent
 
 
 def test_a_checkpoint_that_carries_code_runs_none_of_it(left, tmp_path):
@@ -270,4 +272,4 @@ def test_the_best_of_several_tracks_is_the_one_with_the_most_laps_over_all(whole
     faulty, slow = replace(every, resets=2), replace(every, lap_times_s=[9.0, 9.0, 9.5])
     order = [[some, some], [some, every], [every, faulty], [every, slow], [every, every]]
     mixed = order[::-1]
-    assert sorted(mixed, key=merit) == order
+    assert sorted(mixed, key=ranking_key) == order

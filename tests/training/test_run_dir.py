@@ -84,7 +84,7 @@ def test_a_moved_run_goes_on_without_the_files_it_was_made_of(project, tmp_path,
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
 
-    assert resume_training(moved, QUIET).num_timesteps == 2 * CHUNK
+    assert resume_training(moved, QUIET).steps == 2 * CHUNK
     resumed = weights(Run.open(moved))
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     export_run(moved, tmp_path / "moved.entry.zip", "moved")

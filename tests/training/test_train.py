@@ -52,7 +52,7 @@ def weights(run):
 
 
 def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
-    watch = run_training(config(), tmp_path / "run", QUIET)
+    result = run_training(config(), tmp_path / "run", QUIET)
     run = Run.open(tmp_path / "run")
     assert run.written_config() == config(reward="reward.py")
     assert "def reward_function" in (run.folder / "reward.py").read_text()
@@ -62,9 +62,9 @@ def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
     ]
     lines = (run.folder / "evaluations.jsonl").read_text().splitlines()
     assert [json.loads(line)["steps"] for line in lines] == [1024, 2048]
-    assert watch.best is not None
+    assert result.best is not None
     best = json.loads((run.folder / "best.json").read_text())
-    assert best["result"] == watch.best.as_dict()
+    assert best["result"] == result.best.as_dict()
 
     events = EventAccumulator(str(run.folder)).Reload()
     scalars = set(events.Tags()["scalars"])
@@ -135,9 +135,9 @@ def test_sigint_saves_and_ends_the_run(tmp_path):
 
 def test_a_policy_with_discrete_actions_trains(tmp_path):
     grid = {"kind": "discrete", "choices": ((-30, 1.0), (0, 1.5), (30, 1.0))}
-    watch = run_training(config(actions=grid, steps=512), tmp_path / "run", QUIET)
-    assert watch.best is not None
-    assert len(watch.best.time) > 5
+    result = run_training(config(actions=grid, steps=512), tmp_path / "run", QUIET)
+    assert result.best is not None
+    assert len(result.best.time) > 5
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_reward_that_hangs_stops_the_run_with_a_checkpoint_and_its_line(tmp_pa
 def test_every_second_evaluation_is_filmed_if_asked_for(tmp_path, monkeypatch):
     filmed = []
     monkeypatch.setattr(
-        "racer.training.watch.write_race_video",
+        "racer.training.callbacks.evaluate.write_race_video",
         lambda path, *race, **rest: filmed.append((path.name, race)),
     )
     rules = {"every": 512, "laps": 1, "time_limit": 3.0, "film": 2}

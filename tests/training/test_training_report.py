@@ -39,8 +39,8 @@ def run(tmp_path_factory):
         "threads": 1,
     }
     config = validate_document(fields, RunConfig, "test")
-    watch = run_training(config, folder, Console(file=io.StringIO()))
-    return folder, config, watch
+    result = run_training(config, folder, Console(file=io.StringIO()))
+    return folder, config, result
 
 
 class Page(HTMLParser):
@@ -99,22 +99,22 @@ def test_every_episode_is_recorded_with_its_end(run):
 
 
 def test_the_kept_line_is_the_evaluation_s(run):
-    folder, config, watch = run
+    folder, config, result = run
     best = Run.open(folder).best()
     line = load_trajectory(Run.open(folder).line(int(best.stem.removeprefix("step-"))))
-    assert np.allclose(line["xy"], watch.best.xy, atol=1e-5)
-    assert np.allclose(line["command"][:, 1], watch.best.command[:, 1], atol=1e-6)
+    assert np.allclose(line["xy"], result.best.xy, atol=1e-5)
+    assert np.allclose(line["command"][:, 1], result.best.command[:, 1], atol=1e-6)
     assert np.isfinite(line["reward"]).all()
     assert config.reward == "progress"
 
 
 def test_a_reward_that_raises_on_a_judged_line_is_left_out(run, tmp_path):
-    _, _, watch = run
-    assert isinstance(watch.best, LapResult)
+    _, _, result = run
+    assert isinstance(result.best, LapResult)
     file = tmp_path / "late.py"
     file.write_text("def reward_function(params):\n    return 1 / max(0, 9 - params['steps'])\n")
     paid = rewards_of_race(
-        watch.best, load_track("bowtie"), "deepracer", RewardSource.read(file), False
+        result.best, load_track("bowtie"), "deepracer", RewardSource.read(file), False
     )
     assert np.isnan(paid).all()
 

@@ -239,7 +239,7 @@ def test_one_worker_starts_no_process(tmp_path, monkeypatch):
     def spawn(*args, **kwargs):
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr("racer.training.train.WorkerPool", spawn)
+    monkeypatch.setattr("racer.training.training_env.WorkerPool", spawn)
     run_training(small(workers=1, steps=CHUNK), tmp_path / "run", QUIET)
 
 

@@ -1,4 +1,4 @@
-"""What a caller's own code is told of a training, and how it stops one."""
+"""The callbacks that a caller adds to a training, and the evaluation that they are given."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from racer.errors import ConfigError
@@ -15,17 +16,17 @@ from racer.training.run_dir import Run
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation of a training, as its callbacks get it.
+    """One evaluation of a training, as a callback gets it.
 
     Attributes:
         run: The run; the evaluation's checkpoint is in its folder already.
         steps: Control steps trained so far, over all cars.
-        total_steps: Those of the whole training.
+        total_steps: Control steps of the whole training.
         results: The race of the deterministic policy on each track of `evaluation.track`.
         progress: Share of the first race's laps that was driven [percent].
-        mean_reward: Return of the first race by the run's reward function, penalties' steps
-            included; NaN where the function raises there.
-        is_best: Whether its checkpoint is the best so far, which an export takes.
+        mean_reward: Return of the first race by the run's reward function, including the steps
+            spent in penalties; NaN if the function raises there.
+        is_best: Whether its checkpoint is the best so far; an export takes the best one.
     """
 
     run: Run
@@ -43,23 +44,23 @@ class Evaluation:
 
     @property
     def laps_completed(self) -> int:
-        """Laps of the first race that were driven to their end."""
+        """Number of completed laps of the first race."""
         return self.result.laps_completed
 
     @property
     def best_lap_s(self) -> float | None:
-        """The fastest lap of the first race [s]; None where none was completed."""
+        """The fastest lap of the first race [s]; None without a completed lap."""
         return self.result.best_lap_s
 
     @property
     def x_limit(self) -> float | None:
-        """Time of the first race in multiples of the least; None where laps are missing."""
+        """Time of the first race in multiples of the minimum lap time; None if laps are missing."""
         return self.result.x_limit
 
     def as_dict(self) -> dict[str, float]:
-        """Return the figures that are known, by their names, as an experiment tracker takes them.
+        """Return the figures that are known, by name, as an experiment tracker takes them.
 
-        A lap time is missing until a lap was completed, and so on.
+        A figure that is not known yet, such as a lap time before the first lap, is left out.
         """
         figures: dict[str, float | None] = {
             "progress": self.progress,
@@ -75,18 +76,47 @@ class Evaluation:
 
 
 EvaluationCallback = Callable[[Evaluation], Any]
-"""Called after each evaluation; it stops the training by returning False."""
+"""A function called after each evaluation; it stops the training by returning False."""
 Callback = EvaluationCallback | BaseCallback
 """A function, or one of Stable-Baselines3's callbacks, which is called at each step too."""
+
+
+class UserCallbacks:
+    """The caller's functions, and what one of them raised.
+
+    Args:
+        functions: The functions.
+
+    Attributes:
+        raised: What one of them raised; None for nothing.
+    """
+
+    def __init__(self, functions: Sequence[EvaluationCallback]) -> None:
+        self._functions = list(functions)
+        self.raised: Exception | None = None
+
+    def on_evaluation(self, evaluation: Evaluation) -> bool:
+        """Call all functions, and return False if one of them returned False.
+
+        Raises:
+            Exception: What a function raises.
+        """
+        try:
+            answers = [function(evaluation) for function in self._functions]
+        except Exception as problem:
+            self.raised = problem
+            raise
+        # A function without a return statement returns None, and the training continues.
+        return not any(isinstance(one, (bool, np.bool_)) and not one for one in answers)
 
 
 def sorted_callbacks(
     given: Callback | Sequence[Callback] | None,
 ) -> tuple[list[EvaluationCallback], list[BaseCallback]]:
-    """Return the functions and Stable-Baselines3's callbacks among those that were given.
+    """Return the functions, and Stable-Baselines3's callbacks, among the given callbacks.
 
     Raises:
-        ConfigError: One is neither.
+        ConfigError: One of them is neither.
     """
     several = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
     functions: list[EvaluationCallback] = []

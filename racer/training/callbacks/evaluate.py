@@ -1,0 +1,221 @@
+"""The evaluation of the deterministic policy while it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from racer.car.spec import car_named
+from racer.deepracer.training_log import DeepRacerTrainingLog
+from racer.evaluation import LapResult, evaluate_alone, make_race_rules
+from racer.laptime import committed_limit
+from racer.networks.policy_network import TorchPolicy
+from racer.rendering.race_video import write_race_video
+from racer.reward.reward_file import RewardSource
+from racer.track import load_track
+from racer.training.callbacks.user import Evaluation
+from racer.training.checkpoint_content import restored_episode_infos
+from racer.training.config import RunConfig
+from racer.training.ppo import deterministic_actor
+from racer.training.run_dir import Run
+from racer.training.trajectories import rewards_of_race, save_trajectory
+from racer.world import CONTROL_RATE_HZ
+
+VIDEO_WITHOUT_LAP_S = 10.0
+"""Length of the video of a race without a complete lap [s]."""
+VIDEO_SIZE_PX = (640, 360)
+"""Small and at 15 frames a second, so that an evaluation takes little of the training's time."""
+
+
+class EvaluatedRaces(NamedTuple):
+    """The races of one evaluation.
+
+    Attributes:
+        results: The race on each track of the evaluation.
+        rewards: What the reward function pays for each control step of the first race, (T,); NaN
+            where the function raises.
+        is_best: Whether the evaluation is better than all before it.
+    """
+
+    results: list[LapResult]
+    rewards: np.ndarray
+    is_best: bool
+
+
+class EvaluateCallback(BaseCallback):
+    """Races the deterministic policy, keeps its lines and videos, and knows the best checkpoint.
+
+    `TrainingCallbacks` calls its methods, in between those of the other callbacks.
+
+    Args:
+        config: The run's config.
+        run: The run's folder.
+        reward: The run's reward function.
+        deepracer_log: Where the races are logged for DeepRacer's tools; None for nowhere.
+
+    Attributes:
+        best: The first race of the best evaluation so far; None before the first.
+        best_record: The same as `best.json` holds it.
+        records: All evaluations so far, as `evaluations.jsonl` holds them.
+        track: The track of the first race, in the direction in which it is driven.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        run: Run,
+        reward: RewardSource,
+        deepracer_log: DeepRacerTrainingLog | None,
+    ) -> None:
+        super().__init__()
+        self._config, self._run, self._reward = config, run, reward
+        self._deepracer_log = deepracer_log
+        self.best: LapResult | None = None
+        self.best_record: dict[str, Any] | None = None
+        self._best_key: tuple[float, ...] = ()
+        self.records: list[dict[str, Any]] = []
+        self._is_reversed = config.race.direction == "reverse"
+        track = load_track(config.evaluation_tracks[0])
+        self.track = track.reversed() if self._is_reversed else track
+        self.next_steps = config.evaluation.every
+
+    @property
+    def steps(self) -> int:
+        """Control steps before the last evaluation, over all cars."""
+        return self.records[-1]["steps"]
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps of the evaluations, as plain values."""
+        return {"evaluations": self.records, "best": self.best_record, "next": self.next_steps}
+
+    def resume(self, progress: dict[str, Any]) -> None:
+        """Continue from what a checkpoint kept."""
+        self.records, self.best_record = progress["evaluations"], progress["best"]
+        self.next_steps = progress["next"]
+        if record := self.best_record:
+            car = car_named(self._config.car)
+            kept = (record["result"], *record.get("others", ()))
+            results = [
+                restored_episode_infos(one, committed_limit(load_track(track), car))
+                for one, track in zip(kept, self._config.evaluation_tracks)
+            ]
+            self.best, self._best_key = results[0], ranking_key(results)
+
+    def is_due(self) -> bool:
+        """Whether the steps of `evaluation.every` have passed; counts from there if so."""
+        if self.num_timesteps < self.next_steps:
+            return False
+        self.next_steps += self._config.evaluation.every
+        return True
+
+    def race_policy(self) -> EvaluatedRaces:
+        """Race the policy, save the driven line, and remember the evaluation if it is the best.
+
+        Raises:
+            OSError: The line cannot be written.
+        """
+        results = self._race()
+        result = results[0]
+        found = result.as_dict()
+        others = {"others": [one.as_dict() for one in results[1:]]} if results[1:] else {}
+        self.records.append({"steps": self.num_timesteps, **found, **others})
+        is_best = ranking_key(results) > self._best_key
+        if is_best:
+            self.best, self._best_key = result, ranking_key(results)
+            file = f"step-{self.num_timesteps}.pt"
+            self.best_record = {"checkpoint": file, "result": found, **others}
+        rewards = rewards_of_race(
+            result, self.track, self._config.car, self._reward, self._is_reversed
+        )
+        save_trajectory(self._run.line(self.num_timesteps), result, rewards)
+        if self._deepracer_log:
+            self._deepracer_log.evaluation(result, rewards)
+        return EvaluatedRaces(results, rewards, is_best)
+
+    def write_records(self, races: EvaluatedRaces) -> None:
+        """Add a line to `evaluations.jsonl` and, if it is the best, write `best.json`.
+
+        The checkpoint must have been saved, because `best.json` names it.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        self._run.log("evaluations", self.records[-1:])
+        if races.is_best and self.best_record:
+            self._run.mark_best(self.best_record)
+
+    def write_video(self, result: LapResult) -> None:
+        """Write `videos/step-N.mp4` of a race's first lap, if the config asks for a video now.
+
+        Without a complete lap the video shows the first `VIDEO_WITHOUT_LAP_S`.
+        """
+        every = self._config.evaluation.film
+        if not every or len(self.records) % every:
+            return
+        write_race_video(
+            self._run.folder / "videos" / f"step-{self.num_timesteps}.mp4",
+            load_track(self._config.evaluation_tracks[0]),
+            [result],
+            self._config.race.model_copy(update={"laps": result.laps}),
+            [self._run.folder.name],
+            sensor=self._config.sensor,
+            car=self._config.car,
+            size=VIDEO_SIZE_PX,
+            rate=CONTROL_RATE_HZ,
+            until=result.lap_times_s[0] if result.lap_times_s else VIDEO_WITHOUT_LAP_S,
+        )
+
+    def summarize(self, races: EvaluatedRaces) -> Evaluation:
+        """Return an evaluation as a caller's own callbacks get it."""
+        first = races.results[0]
+        # A race that ended within a lap has its share by distance.
+        share = max(first.laps_completed, first.distance / self.track.length) / first.laps
+        return Evaluation(
+            run=self._run,
+            steps=self.num_timesteps,
+            total_steps=self._config.steps,
+            results=tuple(races.results),
+            progress=100.0 * min(max(share, 0.0), 1.0),
+            mean_reward=float(np.sum(races.rewards)),
+            is_best=races.is_best,
+        )
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _race(self) -> list[LapResult]:
+        """Race the policy once on each track of the evaluation."""
+        rules, race = self._config.evaluation, self._config.race
+        policy = self.model.policy
+        policy.set_training_mode(False)
+        driver = TorchPolicy(deterministic_actor(self._config, self.model), policy.device)  # pyright: ignore[reportArgumentType]
+        return [
+            evaluate_alone(
+                driver,
+                self._config.sensor,
+                self._config.actions,
+                track,
+                make_race_rules(rules.laps, race.off_track_penalty, rules.time_limit, like=race),
+                self._config.seed,
+                self._config.car,
+            )
+            for track in self._config.evaluation_tracks
+        ]
+
+
+def ranking_key(results: Sequence[LapResult]) -> tuple[float, ...]:
+    """Return a key that sorts evaluations on the same tracks, the best last.
+
+    Most completed laps come first in importance; then, among complete races, fewest resets and
+    least time; then, among the others, the furthest distance.
+    """
+    done = [one for one in results if one.total_time_s is not None]
+    return (
+        sum(one.laps_completed for one in results),
+        -sum(one.resets for one in done),
+        -sum(one.total_time_s or 0.0 for one in done),
+        sum(one.distance for one in results if one.total_time_s is None),
+    )

@@ -1,0 +1,133 @@
+"""All callbacks of a training as one, and the order of what happens at an evaluation."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from stable_baselines3.common.callbacks import CallbackList
+
+from racer.deepracer.training_log import DeepRacerTrainingLog
+from racer.reward.reward_file import RewardSource
+from racer.training.callbacks.clock import TrainingClock
+from racer.training.callbacks.evaluate import EvaluateCallback
+from racer.training.callbacks.log import LogCallback
+from racer.training.callbacks.normalize import NormalizeCallback
+from racer.training.callbacks.progress import ProgressBarCallback
+from racer.training.callbacks.save import SaveCallback
+from racer.training.callbacks.user import EvaluationCallback, UserCallbacks
+from racer.training.config import RunConfig
+from racer.training.run_dir import Run
+from racer.training.training_log import TrainingLog
+
+
+class TrainingCallbacks(CallbackList):
+    """Normalizes, logs, evaluates, saves and shows a training's progress.
+
+    Args:
+        config: The run's config.
+        run: The run's folder.
+        reward: The run's reward function.
+        console: Where the progress is shown.
+        functions: The caller's functions, called with each evaluation.
+        deepracer_log: The log for DeepRacer's tools; None for none.
+        log_path: A file for the lines of the training log, beside the run's `log.txt`.
+
+    Attributes:
+        clock: The training's time.
+        log: Scalars, log lines and episode records.
+        evaluate: The evaluations and the best of them.
+        save: Checkpoints, and what ends the training.
+        user: The caller's functions.
+
+    Raises:
+        RunError: A log file cannot be written.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        run: Run,
+        reward: RewardSource,
+        console: Console,
+        functions: Sequence[EvaluationCallback] = (),
+        deepracer_log: DeepRacerTrainingLog | None = None,
+        log_path: Path | None = None,
+    ) -> None:
+        lines = TrainingLog([run.folder / "log.txt", *([log_path] if log_path else [])], console)
+        self._run, self.clock = run, TrainingClock()
+        self.user = UserCallbacks(functions)
+        self.log = LogCallback(config, run, self.clock, lines)
+        self.evaluate = EvaluateCallback(config, run, reward, deepracer_log)
+        self.save = SaveCallback(config, run, self.clock, self.log, self.evaluate, deepracer_log)
+        progress = ProgressBarCallback(config, console, self.clock, self.log, self.evaluate)
+        super().__init__([NormalizeCallback(), self.log, self.evaluate, self.save, progress])
+
+    def resume(self, progress: dict[str, Any]) -> None:
+        """Continue from the progress that a checkpoint holds."""
+        self.save.resume(progress)
+
+    def finish(self) -> None:
+        """Evaluate and save what was learnt last, unless an evaluation ended the training.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        if self.save.is_stopped_by_callback:
+            return
+        # One of Stable-Baselines3's callbacks that stops the training does so within a rollout.
+        if self.save.is_in_rollout:
+            self.save.stop_by_callback()
+        self._evaluate_and_save(is_whole=not self.save.is_stopping)
+
+    def fail(self, problem: BaseException) -> None:
+        """Save what was learnt before an error, and record the error; the disk may be full."""
+        self.on_training_end()
+        with contextlib.suppress(OSError):
+            self.save.save(is_whole=False)
+        with contextlib.suppress(OSError):
+            self._run.mark_ended("failed", str(problem) or type(problem).__name__)
+        self.log.lines.keep(f"failed: {problem or type(problem).__name__}")
+
+    def _on_training_start(self) -> None:
+        self.clock.start()
+        super()._on_training_start()
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps:
+            self.clock.end_learning()
+        if self.evaluate.is_due():
+            if not self._evaluate_and_save(is_whole=True):
+                self.save.stop_by_callback()
+            self.save.start_chunk()
+        super()._on_rollout_start()
+        self.clock.start_rollout()
+
+    def _on_rollout_end(self) -> None:
+        self.clock.end_rollout()
+        super()._on_rollout_end()
+
+    def _evaluate_and_save(self, is_whole: bool) -> bool:
+        """Evaluate the policy, save a checkpoint, log both, and call the caller's functions.
+
+        Args:
+            is_whole: Whether a chunk ends here, so that the training can be resumed from here.
+
+        Returns:
+            Whether the training continues: False if one of the caller's functions returned False.
+        """
+        if not is_whole:
+            # An evaluation takes its time, and what stopped the training may not wait for it.
+            self.save.save(is_whole)
+        with self.clock.evaluating():
+            races = self.evaluate.race_policy()
+            if is_whole:
+                self.save.save(is_whole)
+            self.evaluate.write_records(races)
+            self.log.on_evaluation(races, self.evaluate.track)
+            self.evaluate.write_video(races.results[0])
+        self.log.write_progress(races.results[0])
+        return self.user.on_evaluation(self.evaluate.summarize(races))
