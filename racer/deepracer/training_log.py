@@ -94,7 +94,7 @@ class DeepRacerTrainingLog:
             all_wheels_on_track=bool(race.wheels_on_road[car] == 4),
             progress=float(race.progress[car]),
             closest_waypoint=int(race.place.segment[car]),
-            track_length=float(race.roads.length[race.road[car]]),
+            track_length=float(race.roads.length[race.road.line[car]]),
             time=float(self._clock[car]),
             status=EPISODE_STATUS[Ending(int(ending)).name.lower()],
             crashes=int(race.collisions[car]),

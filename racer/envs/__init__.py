@@ -2,6 +2,6 @@
 
 from racer.envs.config import EnvConfig, Tracks
 from racer.envs.racer_env import RacerEnv
-from racer.envs.racer_vector_env import RacerVectorEnv, info_of, sensor_input
+from racer.envs.racer_vector_env import RacerVectorEnv, info_of
 
-__all__ = ["EnvConfig", "RacerEnv", "RacerVectorEnv", "Tracks", "info_of", "sensor_input"]
+__all__ = ["EnvConfig", "RacerEnv", "RacerVectorEnv", "Tracks", "info_of"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,11 @@ from racer.envs.arguments import (
 from racer.envs.config import EnvConfig
 from racer.envs.copying import CopiedByState
 from racer.errors import ConfigError
-from racer.race import Ending, Race
+from racer.race import Ending
 from racer.randomisation import DRAWN_QUANTITIES
-from racer.reward.params import ParamsBuilder, StepFacts, facts_of_cars
-from racer.reward.reward_file import RewardSource
-from racer.sensors import (
-    Observations,
-    SensorInput,
-    SensorSuite,
-    copy_observations,
-    make_sensors,
-    observation_of_car,
-)
+from racer.reward import CarRewards, RewardSource
+from racer.sensors import Observations, observation_of_car
+from racer.simulation import Simulation
 from racer.track import load_track
 from racer.world import CONTROL_RATE_HZ, has_display
 
@@ -47,12 +40,6 @@ RENDER_METADATA: dict[str, Any] = {
 }
 SHARED_CONFIG_FIELDS = ("track", "car", "sensor", "race", "randomisation")
 """What two environments must have in common to take over a state from each other."""
-
-
-def sensor_input(race: Race) -> SensorInput:
-    """What the cars of a race could perceive now."""
-    world = race.world
-    return SensorInput(world.state, race.place, race.is_reversed, world.boxes, race.colours)
 
 
 class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -132,41 +119,30 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         self.num_envs, self.render_mode = num_envs, render_mode
         self.tracks = [load_track(name) for name in self.config.track]
         self.car = car_named(self.config.car)
-        self.race = Race(
+        self.simulation = Simulation(
             self.config.race,
             self.tracks,
             self.car,
-            num_envs,
+            [self.config.sensor] * num_envs,
             gui=render_mode == "human",
             is_together=self.is_together,
             randomisation=self.config.randomisation,
             max_steps=max_episode_steps,
         )
-        self.world = self.race.world
-        walls = self.config.race.walls
-        self._sensors = [
-            make_sensors(self.config.sensor, self.car, track, num_envs, walls)
-            for track in self.tracks
-        ]
-        self.single_observation_space = self._sensors[0].space
+        self.race, self.world = self.simulation.race, self.simulation.world
+        self.single_observation_space = self.simulation.suite_of(0).space
         self.single_action_space = self.config.actions.space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         reward = self.config.reward
-        self._reward = None if reward is None else RewardSource.find(reward)
-        self._functions = self._reward.functions(num_envs) if self._reward else []
-        self._params = [
-            ParamsBuilder(line, self.car, is_reversed=road % 2 == 1)
-            for road, line in enumerate(self.race.roads.lines)
-        ]
+        self._rewards = (
+            None if reward is None else CarRewards(RewardSource.find(reward), self.race, self.car)
+        )
         if render_mode == "human":
             self.world.paint(self.tracks[0].left, self.tracks[0].right)
-        self._everyone = np.arange(num_envs)
-        self.spent = {"physics": 0.0, "sensors": 0.0, "reward": 0.0}
         _, first = seeding.np_random()
         self.first_seeds = tuple(first + i for i in range(num_envs))
         self.generators = [np.random.default_rng(seed) for seed in self.first_seeds]
-        self._obs: Observations = self._sensors[0].buffer(self.num_envs)
         self._views: dict[int, Any] = {}
         self._shown = 0.0
 
@@ -222,13 +198,13 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
                 self.race.rewind(car)
         self.first_seeds = tuple(own)
         self.start(cars)
-        return self._obs, self.info()
+        return self.observations, self.info()
 
     def _chosen(self, options: dict[str, Any] | None) -> np.ndarray:
         """The cars that `reset` shall start, (k,)."""
         refuse_options(options, ("reset_mask",))
         if not options or "reset_mask" not in options:
-            return self._everyone
+            return np.arange(self.num_envs)
         mask = options["reset_mask"]
         is_mask = isinstance(mask, np.ndarray) and mask.dtype == bool
         if not is_mask or mask.shape != (self.num_envs,) or not mask.any():
@@ -244,15 +220,13 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         Raises:
             RewardError: It raises or hangs.
         """
-        self._functions = self._reward.functions(self.num_envs) if self._reward else []
+        if self._rewards:
+            self._rewards.renew()
 
     def start(self, cars: np.ndarray) -> None:
-        """Put cars (k,) at their next start and look; the observations are new arrays."""
+        """Start the next episode of cars (k,); the observations are new arrays."""
         self._refuse_closed()
-        self.race.start(cars, self.generators)
-        for sensors, mine in self._by_track(cars):
-            sensors.start(mine, self.race.draws.rows)
-        self._look(cars)
+        self.simulation.start(cars, self.generators)
 
     def step(
         self, actions: np.ndarray
@@ -277,15 +251,15 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
             terminated, truncated = terminated & ~ended, truncated & ~ended
         done = terminated | truncated
         if self.autoreset_mode != AutoresetMode.SAME_STEP or not done.any():
-            return self._obs, rewards, terminated, truncated, self.info()
+            return self.observations, rewards, terminated, truncated, self.info()
         final = {
-            "final_obs": _each(self._obs, done),
+            "final_obs": _each(self.observations, done),
             "_final_obs": done,
             "final_info": self.info(done),
             "_final_info": done.copy(),
         }
         self.start(np.flatnonzero(done))
-        return self._obs, rewards, terminated, truncated, self.info() | final
+        return self.observations, rewards, terminated, truncated, self.info() | final
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One control period without a restart: rewards, terminated, truncated, each (n,).
@@ -293,60 +267,22 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         A car whose episode has ended coasts and is paid nothing.
         """
         self._refuse_closed()
-        began = time.perf_counter()
-        is_running = self.race.ending == Ending.RUNNING
-        self.race.step(self.config.actions.command(actions), self.generators)
-        driven = time.perf_counter()
-        rewards = self._pay(np.flatnonzero(is_running))
-        paid = time.perf_counter()
-        self.race.reset_to_track(self.generators)
-        self._look(self._everyone)
-        self.spent["physics"] += driven - began
-        self.spent["reward"] += paid - driven
-        self.spent["sensors"] += time.perf_counter() - paid
+        rewards = np.zeros(self.num_envs)
+        running = np.flatnonzero(self.race.ending == Ending.RUNNING)
+
+        def pay() -> None:
+            if self._rewards:
+                rewards[:] = self._rewards.of_step(running)
+
+        self.simulation.step(self.config.actions.command(actions), self.generators, pay)
         ending = self.race.ending
         truncated = ending == Ending.TIME_UP
         return rewards, (ending != Ending.RUNNING) & ~truncated, truncated
 
-    def _pay(self, cars: np.ndarray) -> np.ndarray:
-        """The user's reward for the last step of cars (k,), 0 for the others, (n,).
-
-        Each car has its own instance of the file.
-        """
-        rewards = np.zeros(self.num_envs)
-        if self._reward is None:
-            return rewards
-        facts, driven = StepFacts.of(self.race), self.race.road
-        with self._reward.watched():
-            for road in np.unique(driven[cars]):
-                mine = cars[driven[cars] == road]
-                chosen = facts if len(mine) == self.num_envs else facts_of_cars(facts, mine)
-                for car, params in zip(mine.tolist(), self._params[road].build_all(chosen)):
-                    rewards[car] = self._reward.call(self._functions[car], params)
-        return rewards
-
     @property
     def observations(self) -> Observations:
         """What the cars see now, each array (n, ...); no later step writes to it."""
-        return self._obs
-
-    def _look(self, cars: np.ndarray) -> None:
-        is_part = len(cars) < self.num_envs
-        self._obs = (
-            copy_observations(self._obs) if is_part else self._sensors[0].buffer(self.num_envs)
-        )
-        around = sensor_input(self.race)
-        for sensors, mine in self._by_track(cars):
-            sensors.observe(around, mine, self._obs)
-
-    def _by_track(self, cars: np.ndarray) -> Iterator[tuple[SensorSuite, np.ndarray]]:
-        """The sensors for each track, and which of cars (k,) race there."""
-        if len(self.tracks) == 1:
-            yield self._sensors[0], cars
-            return
-        track = self.race.road[cars] // 2
-        for one in np.unique(track):
-            yield self._sensors[one], cars[track == one]
+        return self.simulation.observations_of(0)
 
     def info(self, mask: np.ndarray | None = None) -> dict[str, Any]:
         """The race's standing for all cars, arrays of (n,) with Gymnasium's masks.
@@ -383,16 +319,12 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
             RewardError: The reward keeps something that cannot be saved, such as an open file.
         """
         self._refuse_closed()
-        reward = self._reward
         return {
             "config": self._alike(),
-            "race": self.race.get_state(),
-            "sensors": [sensors.get_state() for sensors in self._sensors],
+            "simulation": self.simulation.get_state(),
             "generators": copy.deepcopy(self.generators),
             "seeds": self.first_seeds,
-            "reward": reward and [reward.remembered(one) for one in self._functions],
-            "reward_sha256": reward and reward.sha256,
-            "observations": copy_observations(self._obs),
+            "rewards": self._rewards and self._rewards.get_state(),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -417,15 +349,11 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
                     f"set_state: the state is of an environment with another {name}: "
                     f"{state['config'][name]!r:.200}; this one has {value!r:.200}"
                 )
-        self.race.set_state(state["race"])
-        for sensors, own in zip(self._sensors, state["sensors"]):
-            sensors.set_state(own, self.race.draws.rows)
-        if self._reward and state["reward_sha256"] == self._reward.sha256:
-            memories = zip(self._functions, state["reward"])
-            self._functions = [self._reward.remember(*pair) for pair in memories]
+        self.simulation.set_state(state["simulation"])
+        if self._rewards:
+            self._rewards.set_state(state["rewards"])
         self.generators = copy.deepcopy(state["generators"])
         self.first_seeds = state["seeds"]
-        self._obs = copy_observations(state["observations"])
 
     def _alike(self) -> dict[str, Any]:
         own = self.config.model_dump(mode="json", include=set(SHARED_CONFIG_FIELDS))
@@ -448,7 +376,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         from racer.rendering.chase_view import ChaseView, DrawnCar, drawn_bots
 
         race, state, waiting = self.race, self.world.state, self.race.is_waiting
-        track = int(race.road[car]) // 2
+        track = int(race.road.track[car])
         if track not in self._views:
             walls = self.config.race.walls
             self._views[track] = ChaseView(self.tracks[track], self.car, walls=walls)

@@ -2,5 +2,15 @@
 
 from racer.race.config import BotConfig, Ending, ObstacleConfig, RaceConfig
 from racer.race.race import OtherCars, Race
+from racer.race.roads import Road, Roads
 
-__all__ = ["BotConfig", "Ending", "ObstacleConfig", "OtherCars", "Race", "RaceConfig"]
+__all__ = [
+    "BotConfig",
+    "Ending",
+    "ObstacleConfig",
+    "OtherCars",
+    "Race",
+    "RaceConfig",
+    "Road",
+    "Roads",
+]

@@ -8,7 +8,7 @@ import numpy as np
 
 from racer.car.spec import CarSpec
 from racer.race.config import RaceConfig
-from racer.race.roads import Roads
+from racer.race.roads import Road, Roads
 from racer.snapshot import restore_snapshot, take_snapshot
 
 OBSTACLE_SIZE_M = (0.4, 0.3, 0.25)
@@ -50,26 +50,26 @@ class Obstacles:
         self.speed = config.bots.speed if self.is_moving and k else 0.0
         self.s, self.d = np.zeros((groups, k)), np.zeros((groups, k))
         self.pose = np.zeros((groups, k, 3))
-        self._road = np.zeros(groups, dtype=np.int64)
+        self._road = Road.on(np.zeros(groups), False)
         self._lane, self._left_lane = np.zeros((groups, k)), np.zeros((groups, k))
         self._into, self._wait = np.zeros((groups, k)), np.zeros((groups, k))
 
-    def fixed(self, road: int) -> np.ndarray:
+    def fixed(self, road: Road) -> np.ndarray:
         """Where the config says that objects stand, along a road [m]; maybe none."""
         if self._config.kind != "object_avoidance" or not self._config.obstacles.places:
             return NO_DISTANCES
         shares = np.array([share for share, _ in self._config.obstacles.places])
-        return (-shares % 1.0 if road % 2 else shares) * self._roads.length[road]
+        return (-shares % 1.0 if road.is_reversed else shares) * self._roads.length[road.line]
 
-    def place(self, group: int, generator: np.random.Generator, start: float, road: int) -> None:
+    def place(self, group: int, generator: np.random.Generator, start: float, road: Road) -> None:
         """Set a group's objects for an episode that starts `start` metres along its road."""
-        k, length = self.count, self._roads.length[road]
+        k, length = self.count, self._roads.length[road.line]
         if not k:
             return
-        self._road[group] = road
+        self._road.assign(group, road)
         fixed = self.fixed(road)
         if len(fixed):
-            side = -1.0 if road % 2 else 1.0
+            side = -1.0 if road.is_reversed else 1.0
             lanes = [side if lane == "left" else -side for _, lane in self._config.obstacles.places]
             self.s[group], self._lane[group] = fixed, lanes
         else:
@@ -93,7 +93,7 @@ class Obstacles:
         if not self.is_moving or not self.count:
             return
         way = self.speed * seconds
-        length = self._roads.length[self._road[groups], None]
+        length = self._roads.length[self._road.line[groups], None]
         self.s[groups] = (self.s[groups] + way) % length
         self._into[groups] = np.minimum(self._into[groups] + way, LANE_CHANGE_DISTANCE_M)
         if self._config.bots.changes_lanes:

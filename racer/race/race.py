@@ -11,7 +11,7 @@ import numpy as np
 from racer.car.spec import CarSpec
 from racer.race.config import Ending, RaceConfig
 from racer.race.obstacles import Obstacles
-from racer.race.roads import Roads
+from racer.race.roads import Road, Roads
 from racer.randomisation import NO_RANDOMISATION, Draws, Randomisation
 from racer.snapshot import restore_snapshot, take_snapshot
 from racer.track import Track, TrackPosition
@@ -87,7 +87,7 @@ class Race:
         colours: What each car's `world.boxes` look like, (n, K, 3) uint8.
         tracks: Where they race.
         roads: Each track forward and in reverse.
-        road: Which of them each car drives, (n,).
+        road: The track that each car drives, and its direction, (n,).
         place: Where the cars are on the road that they drive.
         distance: Way made good along the centre line since the start line or the start [m], (n,).
         time: Race time [s], penalties included, (n,).
@@ -131,7 +131,7 @@ class Race:
         half = spec.tread / 2
         front, rear = spec.to_front_axle, -spec.to_rear_axle
         self._wheels = np.array([[front, half], [front, -half], [rear, half], [rear, -half]])
-        self.road = np.zeros(n, dtype=np.int64)
+        self.road = Road.on(np.zeros(n), False)
         self.place = TrackPosition(np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64))
         self.distance, self.time, self._lap_began = np.zeros((3, n))
         self.steps, self.laps, self._laps_before = np.zeros((3, n), dtype=np.int64)
@@ -188,26 +188,29 @@ class Race:
             values[cars] = 0
         self.wheels_on_road[cars] = 4
         direction, turns = self.config.direction, self._episode[cars] % 2
-        self.road[cars] = turns if direction == "alternate" else direction == "reverse"
+        is_reversed = turns == 1 if direction == "alternate" else direction == "reverse"
+        self.road.assign(cars, Road.on(np.zeros(len(cars)), is_reversed))
         s, d, skew = np.zeros((3, len(cars)))
         for row, car in enumerate(cars.tolist()):
             self.lap_times[car], self.sector_times[car] = [], []
             if len(self.tracks) > 1 and not self.is_together:
-                self.road[car] += 2 * int(generators[car].integers(len(self.tracks)))
-                self.world.set_walls(car, int(self.road[car]) // 2)
+                track = int(generators[car].integers(len(self.tracks)))
+                self.road.assign(car, Road.on(track, self.road.of(car).is_reversed))
+                self.world.set_walls(car, track)
             s[row], d[row], skew[row] = self._draw_start(car, generators[car])
             if not self.is_together or car == 0:
-                self.objects.place(car, generators[car], float(s[row]), int(self.road[car]))
+                self.objects.place(car, generators[car], float(s[row]), self.road.of(car))
         self._episode[cars] += 1
-        self._put(cars, s, d / (self.roads.width[self.road[cars]] / 4), skew)
+        lane = d / (self.roads.width[self.road.line[cars]] / 4)
+        self.set_on_track(cars, s, lane, skew)
         groups = cars[cars == 0] if self.is_together else cars
         if self.objects.count and len(groups):
             self.world.place_boxes(groups, self.objects.pose[groups])
 
     def _draw_start(self, car: int, generator: np.random.Generator) -> tuple[float, float, float]:
         """Where one car starts: s [m], distance beside the centre line [m], turn from it [rad]."""
-        road = int(self.road[car])
-        length, width = float(self.roads.length[road]), float(self.roads.width[road])
+        road = self.road.of(car)
+        length, width = float(self.roads.length[road.line]), float(self.roads.width[road.line])
         s, aside, skew = self.config.start_offset * length, 0.0, 0.0
         if self.config.start == "random":
             share, aside, skew = generator.random(3).tolist()
@@ -221,9 +224,18 @@ class Race:
             return self._grid - GRID_SPACING_M * car, width / 4 * (-1.0) ** car, 0.0
         return self._behind(s, self.objects.fixed(road), length), aside * width, skew
 
-    def _put(self, cars: np.ndarray, s: np.ndarray, lane: np.ndarray, skew: np.ndarray) -> None:
-        """Set cars down along their lines, at rest."""
-        road = self.road[cars]
+    def set_on_track(
+        self, cars: np.ndarray, s: np.ndarray, lane: np.ndarray, skew: np.ndarray
+    ) -> None:
+        """Set cars down along their lines, at rest.
+
+        Args:
+            cars: Their indices, (k,).
+            s: Distance along each car's line [m], (k,).
+            lane: 1 on the left lane, -1 on the right one, 0 on the centre line, (k,).
+            skew: Turn from the line's heading, positive to the left [rad], (k,).
+        """
+        road = self.road.of(cars)
         _, xy, yaw = self.roads.on_lane(road, s, lane)
         self.world.reset(cars, xy, yaw + skew)
         for mine, now in zip(self.place, self.roads.locate(road, xy)):
@@ -243,13 +255,13 @@ class Race:
 
         It is 100 in the step that completes a lap, and below 0 behind the start.
         """
-        length = self.roads.length[self.road]
+        length = self.roads.length[self.road.line]
         return np.minimum(100.0 * (self.distance / length - self._laps_before), 100.0)
 
     @property
     def is_reversed(self) -> np.ndarray:
         """Whether a car drives its track against the track's own direction, (n,)."""
-        return self.road % 2 == 1
+        return self.road.is_reversed
 
     @property
     def is_crashed(self) -> np.ndarray:
@@ -305,7 +317,7 @@ class Race:
         self.steps[is_racing] += 1
         place = self.roads.locate(self.road, state.xy, near=self.place.segment)
         gained = place.s - self.place.s
-        length = self.roads.length[self.road]
+        length = self.roads.length[self.road.line]
         gained -= length * np.round(gained / length)
         gained[~is_racing] = 0.0
         before = self.distance.copy()
@@ -322,7 +334,7 @@ class Race:
     def _count_wheels(self, state: CarState) -> None:
         self.wheels_on_road[:] = 4
         reach = np.hypot(*self._wheels.T).max()
-        clearance = self.roads.clearance[self.road]
+        clearance = self.roads.clearance[self.road.line]
         near = np.flatnonzero(np.abs(self.place.d) + reach >= clearance)
         if len(near):
             yaw = state.yaw[near, None]
@@ -330,13 +342,14 @@ class Race:
             x, y = self._wheels.T
             wheels = np.stack([x * cos - y * sin, x * sin + y * cos], axis=2)
             wheels += state.xy[near, None]
-            for line, mine in self.roads.each(self.road[near]):
-                self.wheels_on_road[near[mine]] = line.on_road(wheels[mine]).sum(axis=1)
+            for line, cars in self.roads.groups(self.road.of(near)):
+                is_on_road = self.roads.lines[line].on_road(wheels[cars])
+                self.wheels_on_road[near[cars]] = is_on_road.sum(axis=1)
 
     def _count_laps(self, before: np.ndarray, gained: np.ndarray) -> None:
         """Time sectors where their ends are first crossed, inside the control step, and laps."""
         self._laps_before[:] = self.laps
-        ends = (self._sectors + 1) * self.roads.length[self.road] / LAP_SECTORS
+        ends = (self._sectors + 1) * self.roads.length[self.road.line] / LAP_SECTORS
         for car in np.flatnonzero(self.distance >= ends).tolist():
             into = (ends[car] - before[car]) / gained[car]
             crossed = self.time[car] - self._period * (1.0 - into)
@@ -429,12 +442,12 @@ class Race:
         away = there.pose[car, :, :2] - self._xy[car] if there.s.size else np.zeros((0, 2))
         is_close = np.hypot(*away.T) < 4 * BEHIND if len(away) else np.zeros(0, dtype=bool)
         s = float(self.place.s[car])
-        length = float(self.roads.length[self.road[car]])
+        length = float(self.roads.length[self.road.line[car]])
         free = self._behind(s, there.s[car][is_close], length)
         self.distance[car] += free - s
         self.resets[car] += 1
         lane = 1.0 if self.place.d[car] >= 0.0 else -1.0
-        self._put(np.array([car]), np.array([free]), np.array([lane]), np.zeros(1))
+        self.set_on_track(np.array([car]), np.array([free]), np.array([lane]), np.zeros(1))
 
     def _behind(self, s: float, taken: np.ndarray, length: float) -> float:
         """The nearest place from s [m] backwards where nothing stands close by; may be below 0."""

@@ -9,7 +9,7 @@ import numpy as np
 from racer.car.spec import deepracer
 from racer.race import OtherCars, RaceConfig
 from racer.race.obstacles import Obstacles
-from racer.race.roads import Roads
+from racer.race.roads import Road, Roads
 from racer.reward import ParamsBuilder, StepFacts
 from racer.track import Track
 from racer.world import CONTROL_PERIOD_S
@@ -88,6 +88,6 @@ def objects_of_case(case: ParamCase, n: int) -> OtherCars | None:
         return None
     roads = Roads([case.track])
     objects = Obstacles(RaceConfig(kind=case.kind), roads, deepracer(), 1)
-    objects.place(0, np.random.default_rng(0), 0.0, int(case.is_reversed))
+    objects.place(0, np.random.default_rng(0), 0.0, Road.on(0, case.is_reversed))
     s, d = (np.tile(values, (n, 1)) for values in (objects.s, objects.d))
     return OtherCars(s, d, np.tile(objects.pose, (n, 1, 1)), np.full(s.shape, objects.speed))

@@ -10,6 +10,7 @@ import numpy as np
 from racer.car.spec import deepracer
 from racer.race import Ending, Race, RaceConfig
 from racer.reward import ParamsBuilder, RewardSource, StepFacts
+from racer.simulation import Simulation
 from racer.track import Track
 
 AIM_DISTANCE_M = 0.75
@@ -42,20 +43,26 @@ def drive_probe(
     """
     rules = rules or RaceConfig(start="line")
     spec, generators = deepracer(), [np.random.default_rng(0)]
-    race = Race(rules, [track], spec, 1)
+    simulation = Simulation(rules, [track], spec, [()])
+    race = simulation.race
     try:
-        race.start(np.array([0]), generators)
-        road = int(race.road[0])
-        line = race.roads.lines[road]
+        simulation.start(np.array([0]), generators)
+        road = race.road.of(0)
+        line = race.roads.line_of(road)
         if is_backwards:
-            race._put(np.array([0]), np.array([line.length / 2]), np.zeros(1), np.array([np.pi]))
-        builder, heard = ParamsBuilder(line, spec, is_reversed=road == 1), []
+            half = np.array([line.length / 2])
+            race.set_on_track(np.array([0]), half, np.zeros(1), np.array([np.pi]))
+        builder = ParamsBuilder(line, spec, bool(road.is_reversed))
+        params: list[dict[str, Any]] = []
+
+        def record() -> None:
+            params.extend(builder.build_all(StepFacts.of(race)))
+
         while race.ending[0] == Ending.RUNNING:
-            race.step(np.array([driver(race, len(heard))]), generators)
-            heard += builder.build_all(StepFacts.of(race))
-        return ProbeTape(heard, Ending(int(race.ending[0])))
+            simulation.step(np.array([driver(race, len(params))]), generators, record)
+        return ProbeTape(params, Ending(int(race.ending[0])))
     finally:
-        race.world.close()
+        simulation.close()
 
 
 def rewards_of_tape(source: RewardSource, told: list[dict[str, Any]]) -> list[float]:
@@ -76,7 +83,7 @@ def copied_params(params: dict[str, Any]) -> dict[str, Any]:
 
 def steer_towards_line(race: Race, aside: float = 0.0) -> float:
     """Return the steering [rad] to a point `AIM_DISTANCE_M` ahead, `aside` [m] left of the line."""
-    line, state = race.roads.lines[race.road[0]], race.world.state
+    line, state = race.roads.line_of(race.road.of(0)), race.world.state
     point, heading = line.at(float(race.place.s[0]) + AIM_DISTANCE_M)
     away = point + aside * np.array([-np.sin(heading), np.cos(heading)]) - state.xy[0]
     bearing = np.arctan2(away[1], away[0]) - state.yaw[0]
@@ -116,7 +123,7 @@ def circle(race: Race, step: int) -> tuple[float, float]:
 
 def drive_backwards(race: Race, step: int) -> tuple[float, float]:
     """Follows the line the wrong way round, from where it was put."""
-    line, state = race.roads.lines[race.road[0]], race.world.state
+    line, state = race.roads.line_of(race.road.of(0)), race.world.state
     point, _ = line.at(float(race.place.s[0]) - AIM_DISTANCE_M)
     away = point - state.xy[0]
     bearing = np.arctan2(away[1], away[0]) - state.yaw[0]
