@@ -81,10 +81,11 @@ class Simulation:
         return self._suites[0][self._kind[car]]
 
     def observations_of(self, car: int) -> Observations:
-        """Return what all cars with this car's sensors see now.
+        """Return the current observations of all cars with the same sensors as this one.
 
-        Arrays (n, ...), a dict of them for several sensors. No later step writes to them; the rows
-        of cars with other sensors are 0.
+        Returns:
+            An array (n, ...), for several sensors a dict of them. No later step writes to it; the
+            rows of cars with other sensors are 0.
         """
         return self._observations[self._kind[car]]
 
@@ -135,7 +136,7 @@ class Simulation:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from the state of a simulation of the same race, cars and sensors."""
+        """Restore the state of a simulation of the same race, cars and sensors."""
         self.race.set_state(state["race"])
         for suites, taken in zip(self._suites, state["sensors"]):
             for suite, own in zip(suites, taken):
@@ -143,11 +144,11 @@ class Simulation:
         self._observations = [copy_observations(seen) for seen in state["observations"]]
 
     def close(self) -> None:
-        """Free the world."""
+        """Close the world."""
         self.world.close()
 
     def _observe(self, cars: np.ndarray) -> None:
-        """Let some cars look, (k,); observations of earlier steps stay as they are."""
+        """Observe for some cars, (k,); arrays of earlier steps are never written to."""
         if not self._observes_ended:
             cars = cars[self.race.ending[cars] == Ending.RUNNING]
         is_partial = len(cars) < self.race.n or len(self._observations) > 1

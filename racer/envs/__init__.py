@@ -1,4 +1,4 @@
-"""The Gymnasium environments: n cars in one world, and one car by the same code."""
+"""The Gymnasium environments: a vector environment of n cars, and one car by the same code."""
 
 from racer.envs.config import EnvConfig, Tracks
 from racer.envs.racer_env import RacerEnv

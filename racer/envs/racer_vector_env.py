@@ -1,4 +1,4 @@
-"""n cars in one world, as a Gymnasium vector environment."""
+"""The vector environment: n cars in one world, by Gymnasium's `VectorEnv` interface."""
 
 from __future__ import annotations
 
@@ -39,45 +39,46 @@ RENDER_METADATA: dict[str, Any] = {
     "render_fps": CONTROL_RATE_HZ,
 }
 SHARED_CONFIG_FIELDS = ("track", "car", "sensor", "race", "randomisation")
-"""What two environments must have in common to take over a state from each other."""
+"""Config fields that must be equal for one environment to restore another's state."""
 
 
 class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompatibleVariableOverride]
     """n cars that race alone in one PyBullet world, stepped together at 15 Hz.
 
-    A car behaves the same, bit for bit, alone and among others, and car i of `reset(seed=k)` is
-    the car of a `RacerEnv` reset with seed k + i.
+    A car behaves the same, bit for bit, alone and among others: car i of `reset(seed=k)` behaves
+    as the car of a `RacerEnv` reset with seed k + i.
 
-    Actions: `ActionSpace`. Observations: those of `sensor`, with a leading axis of n; a Box for
-    one sensor, a Dict by their names for several. Endings: see `Ending`; only TIME_UP truncates.
+    Actions: see `ActionSpace`. Observations: those of `sensor` with a leading axis of n, a Box for
+    one sensor, a Dict by sensor name for several. Endings: see `Ending`; only TIME_UP truncates.
 
-    Info, the same keys in every step, arrays (n,) with Gymnasium's masks: `progress` [percent of
-    the lap], `speed` [m/s], `laps`, `off_tracks`, `collisions`, `resets`, `ending` (an `Ending`),
-    `is_success` (all laps are completed), `lap_time_s` (of the last lap, 0 before there is one),
-    and with randomisation `drawn`, the episode's number of each of its quantities.
+    Info has the same keys in every step, arrays (n,) with Gymnasium's masks: `progress` [percent
+    of the lap], `speed` [m/s], `laps`, `off_tracks`, `collisions`, `resets`, `ending` (an
+    `Ending`), `is_success` (all laps are completed), `lap_time_s` (of the last completed lap, 0
+    before the first), and with randomisation `drawn`, the episode's value of each quantity.
 
-    Copies and pickles are worlds of their own that go on from the same state; see `get_state`.
+    A copy or pickle has a world of its own and continues from the same state; see `get_state`.
 
     Args:
-        num_envs: How many cars.
+        num_envs: Number of cars.
         render_mode: None, `rgb_array` (a chase view of each car) or `human` (Bullet's window).
-        kind: The race's kind that the environment's id stands for.
-        autoreset_mode: When a car whose episode ended starts anew: an `AutoresetMode` or its value.
-            `SameStep` (the default): at once, its last observation and info are under `final_obs`
-            and `final_info`. `NextStep`: in the next step, which ignores its action and pays 0.
-            `Disabled`: when `reset` is called with `options={"reset_mask": ...}`.
-        max_episode_steps: Truncate an episode after so many steps; `race.time_limit` holds too.
+        kind: The kind of race that the environment's id stands for.
+        autoreset_mode: When a car whose episode ended is reset: an `AutoresetMode` or its value.
+            `SameStep` (the default): at once; its last observation and info are in `final_obs`
+            and `final_info`. `NextStep`: in the next step, which ignores its action and has
+            reward 0. `Disabled`: by `reset` with `options={"reset_mask": ...}`.
+        max_episode_steps: Control steps until truncation; `race.time_limit` holds too.
         **config: The fields of `EnvConfig`; `sensor="state"` is short for its kind.
 
     Attributes:
-        config: The fields of `EnvConfig`, resolved.
+        config: The resolved config.
+        simulation: The simulation of the cars.
         generators: The random generator of each car, a list of n.
-        first_seeds: The seed of each; -1 where it was set without one.
-        autoreset_mode: As given.
+        first_seeds: The seed of each generator; -1 if it was set without a seed.
+        autoreset_mode: The autoreset mode.
 
     Raises:
-        UnexpectedKeywordError: A keyword that is none of these.
-        RacerError: A value, track or reward file that cannot be used.
+        UnexpectedKeywordError: A keyword is unknown.
+        RacerError: A value, track or reward file cannot be used.
 
     Example:
         >>> envs = RacerVectorEnv(64, sensor="state")
@@ -89,7 +90,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
 
     metadata = RENDER_METADATA | {"autoreset_mode": AutoresetMode.SAME_STEP}
     is_together = False
-    """Whether the cars race each other on one road; see `Race`."""
+    """Whether the cars race each other on one track; see `Race`."""
 
     def __init__(
         self,
@@ -148,14 +149,14 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
 
     @property
     def max_episode_steps(self) -> int:
-        """The most control steps of an episode."""
+        """Control steps until an episode is truncated."""
         return self.race.max_steps
 
     @property
     def np_random(self) -> tuple[np.random.Generator, ...]:  # pyright: ignore
-        """The random generator of each car, as `SyncVectorEnv` gives those of its environments.
+        """The random generator of each car, as `SyncVectorEnv` returns those of its environments.
 
-        Set n of them, or one that n are spawned from.
+        Set n generators, or one from which n are spawned.
         """
         return tuple(self.generators)
 
@@ -169,7 +170,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # pyright: ignore
-        """The seed of each car's generator; -1 where it was set without one."""
+        """The seed of each car's generator; -1 if it was set without a seed."""
         return self.first_seeds
 
     def reset(
@@ -178,15 +179,18 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[Observations, dict[str, Any]]:
-        """Start every car, or those that a mask names.
+        """Start an episode of every car, or of those in a mask.
 
         Args:
-            seed: Seed k gives car i the seed k + i; a list gives each car its own. Without a seed a
-                car goes on with its generator.
-            options: `reset_mask` (n,) bool names the cars that start.
+            seed: Seed k gives car i the seed k + i; a list gives each car its own. Without a seed
+                a car's generator goes on.
+            options: `reset_mask`, (n,) bool, selects the cars to start.
+
+        Returns:
+            Observations and info.
 
         Raises:
-            ConfigError: A seed or an option that cannot be used.
+            ConfigError: A seed or an option cannot be used.
         """
         self._refuse_closed()
         cars = self._chosen(options)
@@ -201,7 +205,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         return self.observations, self.info()
 
     def _chosen(self, options: dict[str, Any] | None) -> np.ndarray:
-        """The cars that `reset` shall start, (k,)."""
+        """Return the indices of the cars that `reset` starts, (k,)."""
         refuse_options(options, ("reset_mask",))
         if not options or "reset_mask" not in options:
             return np.arange(self.num_envs)
@@ -215,23 +219,30 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         return np.flatnonzero(mask)
 
     def renew_rewards(self) -> None:
-        """Run the reward's file afresh for every car, so that none remembers an episode before.
+        """Run the reward file anew for every car, so that no instance remembers earlier episodes.
 
         Raises:
-            RewardError: It raises or hangs.
+            RewardError: The file raises or hangs.
         """
         if self._rewards:
             self._rewards.renew()
 
     def start(self, cars: np.ndarray) -> None:
-        """Start the next episode of cars (k,); the observations are new arrays."""
+        """Start the next episode of some cars.
+
+        Args:
+            cars: Their indices, (k,).
+        """
         self._refuse_closed()
         self.simulation.start(cars, self.generators)
 
     def step(
         self, actions: np.ndarray
     ) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Drive every car for one control period; see `autoreset_mode` for those that are done.
+        """Advance every car by one control step; see `autoreset_mode` for cars that are done.
+
+        Args:
+            actions: An action for each car, (n, 2) or (n,).
 
         Returns:
             Observations, rewards (n,), terminated (n,), truncated (n,) and info.
@@ -262,9 +273,15 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         return self.observations, rewards, terminated, truncated, self.info() | final
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One control period without a restart: rewards, terminated, truncated, each (n,).
+        """Advance every car by one control step without a reset.
 
-        A car whose episode has ended coasts and is paid nothing.
+        A car whose episode has ended coasts and has reward 0.
+
+        Args:
+            actions: An action for each car, (n, 2) or (n,).
+
+        Returns:
+            Rewards, terminated and truncated, each (n,).
         """
         self._refuse_closed()
         rewards = np.zeros(self.num_envs)
@@ -281,14 +298,14 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
 
     @property
     def observations(self) -> Observations:
-        """What the cars see now, each array (n, ...); no later step writes to it."""
+        """The current observations, arrays (n, ...); no later step writes to them."""
         return self.simulation.observations_of(0)
 
     def info(self, mask: np.ndarray | None = None) -> dict[str, Any]:
-        """The race's standing for all cars, arrays of (n,) with Gymnasium's masks.
+        """Return the info of all cars, arrays (n,) with Gymnasium's masks.
 
         Args:
-            mask: The cars that the masks name, (n,) bool; all of them by default.
+            mask: The cars that the masks select, (n,) bool; all by default.
         """
         race = self.race
         values: dict[str, Any] = {
@@ -310,13 +327,13 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         return _masked(values, mask)
 
     def get_state(self) -> dict[str, Any]:
-        """Return the simulation's state, to go back to by `set_state`; it can be pickled.
+        """Return the complete state, for `set_state`; it can be pickled.
 
-        It holds the race, the physics, the sensors' memory, the generators, and what the reward
-        file remembers in its variables.
+        It holds the race, the physics, the sensors' memory, the generators, and the values of the
+        reward file's variables.
 
         Raises:
-            RewardError: The reward keeps something that cannot be saved, such as an open file.
+            RewardError: A variable of the reward cannot be saved, such as an open file.
         """
         self._refuse_closed()
         return {
@@ -328,19 +345,19 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that an environment with the same race, cars and sensors returned.
+        """Restore a state of an environment with the same race, cars and sensors.
 
-        What follows is the same to the last bit as without the interruption, unless a car touched a
-        wall, a box or another car in the step before the state was taken. Another reward file than
-        the state's keeps its memory; Gymnasium's wrappers keep theirs.
+        The following steps are bit-identical to those of the original, unless a car touched a
+        wall, a box or another car in the step before the state was taken. The variables of another
+        reward file than the state's are kept, as is the state of Gymnasium's wrappers.
 
         Args:
-            state: What `get_state` returned, here, in a copy or in another process; it can be used
-                again. It is as trustworthy as a pickle: take none from a stranger.
+            state: The value of `get_state`, from this environment, a copy or another process. It
+                can be restored again. Like a pickle, it must come from a trusted source.
 
         Raises:
-            ConfigError: It comes from an environment with another number of cars, or with another
-                track, car, sensor, race or randomisation.
+            ConfigError: The state has another number of cars, track, vehicle, sensor, race or
+                randomisation.
         """
         self._refuse_closed()
         for name, value in self._alike().items():
@@ -360,7 +377,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         return {"num_envs": self.num_envs, **own}
 
     def render(self) -> tuple[np.ndarray, ...] | None:
-        """Return a chase view of each car, (480, 640, 3) uint8; None but in mode `rgb_array`."""
+        """Return a chase view of each car, (480, 640, 3) uint8; None unless mode is `rgb_array`."""
         self._refuse_closed()
         if self.render_mode == "human":
             self.world.follow(0)
@@ -371,7 +388,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         return tuple(self.picture(car) for car in range(self.num_envs))
 
     def picture(self, car: int) -> np.ndarray:
-        """Return a chase view of one car and of all that it meets, (480, 640, 3) uint8."""
+        """Return a chase view of one car and of everything near it, (480, 640, 3) uint8."""
         from racer.rendering.car_model import livery
         from racer.rendering.chase_view import ChaseView, DrawnCar, drawn_bots
 
@@ -401,14 +418,14 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
             raise ClosedEnvironmentError("the environment is closed; make another one")
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Free the world; called by `close`."""
+        """Close the world; called by `close`."""
         self.world.close()
 
 
 def info_of(info: dict[str, Any], car: int) -> dict[str, Any]:
-    """Return one car's info as `RacerEnv` gives it, from `RacerVectorEnv.info` of all n cars.
+    """Return one car's info as `RacerEnv` returns it, from `RacerVectorEnv.info` of all n cars.
 
-    Numbers are of numpy's types, and a truth value is an array: so each has a dtype.
+    Numbers have numpy's types, and a truth value is an array, so that each has a dtype.
     """
     own = {name: values for name, values in info.items() if name[0] != "_"}
     drawn = own.pop("drawn", None)
@@ -420,12 +437,12 @@ def info_of(info: dict[str, Any], car: int) -> dict[str, Any]:
 
 
 def _masked(values: dict[str, Any], mask: np.ndarray) -> dict[str, Any]:
-    """Values with Gymnasium's masks, which say whose they are."""
+    """Return values with Gymnasium's masks, which select the cars they belong to."""
     return values | {f"_{name}": mask.copy() for name in values}
 
 
 def _each(observations: Observations, chosen: np.ndarray) -> np.ndarray:
-    """The observations of some cars, as `SyncVectorEnv` gives them: (n,) objects, else None."""
+    """Return chosen cars' observations as `SyncVectorEnv` does: (n,) objects, None elsewhere."""
     each = np.full(len(chosen), None, dtype=object)
     for car in np.flatnonzero(chosen).tolist():
         each[car] = observation_of_car(observations, car)

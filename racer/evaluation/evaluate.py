@@ -19,13 +19,13 @@ from racer.simulation import Simulation
 from racer.track import load_track
 
 Policy = Callable[[Any], np.ndarray]
-"""Observations (1, ...), of several sensors a dict of them, to actions (1, ...)."""
+"""A function of observations (1, ...), for several sensors a dict of them, to actions (1, ...)."""
 POLICY_FAILURES = {"hang": "policy_hang", "memory": "policy_memory"}
-"""How a race ends where its policy fails with a code of `EntryError`; others: policy_crash."""
+"""The ending of a race whose policy fails, by the code of its `EntryError`; else policy_crash."""
 
 
 class Driver(NamedTuple):
-    """A policy, what it sees, and what its actions mean."""
+    """A policy with its sensors and its action space."""
 
     policy: Policy
     sensor: Sensors
@@ -41,19 +41,19 @@ def evaluate_alone(
     seed: int = 0,
     car: str = "deepracer",
 ) -> LapResult:
-    """Drive one race alone and record it.
+    """Return the result of one race that a policy drives alone.
 
     Args:
-        policy: Called with observations (1, ...) each control step.
-        sensor: What the policy sees.
-        actions: What its actions mean.
+        policy: Called with observations (1, ...) in each control step.
+        sensor: The sensors that the policy observes.
+        actions: The action space that its actions belong to.
         track: A shipped track's name, or a YAML file.
-        race: Kind, laps, resets and time limit; see `race_rules`.
+        race: Kind, laps, resets and time limit; see `make_race_rules`.
         seed: Seed of the environment, not negative.
         car: Name of the car's preset.
 
     Raises:
-        RacerError: A track, car or number that cannot be used.
+        RacerError: A track, car or number cannot be used.
     """
     return evaluate_drivers([Driver(policy, sensor, actions)], track, race, seed, car)[0]
 
@@ -65,19 +65,19 @@ def evaluate_together(
     seed: int = 0,
     car: str = "deepracer",
 ) -> list[LapResult]:
-    """Drive one race of several cars in one world, from a grid in the drivers' order.
+    """Return the results of one race of several cars, from a grid in the drivers' order.
 
-    The cars see and meet each other. Of two that touch, the hind one is at fault.
+    The cars see and touch each other. When two touch, the rear one is at fault.
 
     Args:
-        drivers: Who races, each with its own sensors and actions, or a pilot that needs none.
+        drivers: The drivers: policies with their sensors and actions, or controllers.
         track: A shipped track's name, or a YAML file.
         race: The rules.
         seed: Seed of the first driver; the next have the numbers after it.
         car: Name of the preset of every car.
 
     Raises:
-        RacerError: A track, car or number that cannot be used.
+        RacerError: A track, car or number cannot be used.
     """
     return evaluate_drivers(drivers, track, race, seed, car, is_together=True)
 
@@ -90,10 +90,10 @@ def evaluate_drivers(
     car: str,
     is_together: bool = False,
 ) -> list[LapResult]:
-    """Drive one race of one driver, or of several as `evaluate_together` does; see there.
+    """Return the results of one race of one driver, or of several that race each other.
 
     Args:
-        drivers: Who races.
+        drivers: The drivers; see `evaluate_together`.
         track: A shipped track's name, or a YAML file.
         rules: The race.
         seed: Seed of the first driver; the next have the numbers after it.

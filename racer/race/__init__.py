@@ -1,4 +1,4 @@
-"""The rules of a race: where it starts, what counts as a lap, and how it ends."""
+"""The rules of a race: starts, laps, faults, penalties, endings and obstacles."""
 
 from racer.race.config import BotConfig, Ending, ObstacleConfig, RaceConfig
 from racer.race.race import OtherCars, Race

@@ -33,10 +33,10 @@ class CarRewards:
         ]
 
     def renew(self) -> None:
-        """Run the file afresh for every car, so that none remembers an episode before.
+        """Run the file anew for every car, so that no instance remembers earlier episodes.
 
         Raises:
-            RewardError: It raises or hangs.
+            RewardError: The file raises or hangs.
         """
         self._functions = self._source.functions(self._race.n)
 
@@ -60,16 +60,16 @@ class CarRewards:
         return rewards
 
     def get_state(self) -> dict[str, Any]:
-        """Return what each car's instance remembers in its variables, and the file's hash.
+        """Return the variables of each car's instance, and the file's hash.
 
         Raises:
-            RewardError: It keeps something that cannot be saved, such as an open file.
+            RewardError: A variable cannot be saved, such as an open file.
         """
         memories = [self._source.remembered(function) for function in self._functions]
         return {"sha256": self._source.sha256, "memories": memories}
 
     def set_state(self, state: dict[str, Any] | None) -> None:
-        """Go on with the memory of such a state; that of another reward file is left out."""
+        """Restore the variables of such a state, unless it is of another reward file."""
         if state and state["sha256"] == self._source.sha256:
             pairs = zip(self._functions, state["memories"])
             self._functions = [self._source.remember(*pair) for pair in pairs]
