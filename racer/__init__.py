@@ -50,9 +50,10 @@ def train(
             times, reward); the training stops, saved, where it returns False. A callback of
             Stable-Baselines3's, or a list of both kinds, is taken too. What one raises ends the
             training, saved, and is passed on.
-        changes: Fields of the config that shall have another value, such as `steps=100_000`. A
-            mapping changes some fields of a section, `ppo={"learning_rate": 1e-4}`, and so does a
-            dotted name, `**{"ppo.learning_rate": 1e-4}`, as `--ppo.learning-rate` does.
+        changes: Fields of the config that shall have another value, such as
+            `total_timesteps=100_000`. A mapping changes some fields of a section,
+            `ppo={"learning_rate": 1e-4}`, and so does a dotted name,
+            `**{"ppo.learning_rate": 1e-4}`, as `--ppo.learning-rate` does.
 
     Returns:
         The run: `export` packages its best policy, `racer runs show` tells what it came to.
@@ -114,7 +115,7 @@ def to_sb3(run: Run | Path | str, checkpoint: int | None = None, env: VecEnv | N
     It predicts what the exported entry does, and learns on with the run's optimiser and counts.
     `model.save("ppo.zip")` writes a file that Stable-Baselines3's `PPO.load` reads. That needs no
     racer where the policy sees one sensor and its network is plain: numbers that are neither
-    standardised nor have `vectors`, or a frame with `preset: shallow`. Any other needs racer to be
+    standardised nor have an `mlp`, or a frame with `preset: shallow`. Any other needs racer to be
     importable there.
 
     Args:

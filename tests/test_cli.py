@@ -118,7 +118,7 @@ def test_a_misspelt_word_is_answered_with_the_near_one(capsys, words, meant):
         ("race raceline --laps 2.7", "--laps: a whole number is wanted, got '2.7'"),
         ("race raceline --kind boxes", "time_trial"),
         ("board verify 1 x", "IDS"),
-        ("train quick --steps 1e5", "--steps"),
+        ("train quick --total-timesteps 1e5", "--total-timesteps"),
         ("train quick --seed", "--seed requires"),
         ("train quick state", "does not take 'state'"),
         ("train --seed 3", "wants a CONFIG"),

@@ -81,11 +81,11 @@ def import_deepracer(model: Path, name: str, out: Path) -> ImportedModel:
     | batch_size, num_epochs, lr | batch_size, n_epochs, learning_rate |
     | beta_entropy, discount_factor | ent_coef, gamma |
     | loss_type | value_loss |
-    | num_episodes_between_training | `cars`, one for each; each drives n_steps, at least 150, \
+    | num_episodes_between_training | `num_envs`, one for each; each drives n_steps, at least 150, \
 between updates: about an episode, and so many that the batches fill |
     | stack_size | `stack` of each camera |
-    | term_cond_max_episodes | `steps`, 150 an episode; from 10,000 on it means no end, and \
-`steps` is a million |
+    | term_cond_max_episodes | `total_timesteps`, 150 an episode; from 10,000 on it means no end, \
+and `total_timesteps` is a million |
     | (clip 0.2, GAE's lambda 0.95) | clip_range, gae_lambda |
 
     The config names its files relative to itself, so that the folder can be moved.
@@ -163,8 +163,8 @@ def _tree(metadata: Metadata, hyper: Hyperparameters, reward: str, track: str | 
         "reward": reward,
         "sensor": sensors,
         "actions": metadata.actions(),
-        "cars": cars,
-        "steps": min(_steps(hyper), 2**31 - 1),
+        "num_envs": cars,
+        "total_timesteps": min(_steps(hyper), 2**31 - 1),
         "network": {"preset": NETWORK_PRESET_NAMES[metadata.neural_network]},
         "ppo": {
             "learning_rate": hyper.lr,
@@ -211,7 +211,7 @@ def _notes(metadata: Metadata, hyper: Hyperparameters, track: Path | None) -> li
     )
     if hyper.term_cond_max_episodes >= ENDLESS_EPISODES:
         notes.append(
-            f"training ends after {MAX_IMPORTED_TIMESTEPS:,} steps or an hour; see --steps and "
-            "--minutes"
+            f"training ends after {MAX_IMPORTED_TIMESTEPS:,} steps or an hour; see "
+            "--total-timesteps and --minutes"
         )
     return notes

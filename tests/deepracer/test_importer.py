@@ -79,7 +79,7 @@ def test_the_hyperparameters_become_ppo_s(model, tmp_path):
     assert (ppo.batch_size, ppo.n_epochs, ppo.learning_rate) == (128, 7, 0.0002)
     assert (ppo.ent_coef, ppo.gamma, ppo.value_loss) == (0.02, 0.995, "huber")
     assert (ppo.clip_range, ppo.gae_lambda) == (0.2, 0.95)
-    assert config.cars == 18
+    assert config.num_envs == 18
     assert ppo.n_steps == 192, "the least from 150 on with which batches of 128 fill"
     assert config.actions.choices == ((-30.0, 0.6), (0.0, 1.2), (30.0, 0.6))
     told = "\n".join(notes)
@@ -139,7 +139,9 @@ def test_what_was_taken_over_trains_unchanged(model, tmp_path):
     (files / "reward_function.py").unlink()
     short = {"evaluation": config.evaluation.model_copy(update={"laps": 1, "time_limit": 1.0})}
     watch = run_training(
-        config.model_copy(update={"steps": 750, "device": "cpu", "threads": 1} | short),
+        config.model_copy(
+            update={"total_timesteps": 750, "device": "cpu", "torch_threads": 1} | short
+        ),
         tmp_path / "run",
         Console(file=io.StringIO()),
     )

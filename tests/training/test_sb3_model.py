@@ -29,13 +29,13 @@ from racer.training.train import run_training
 
 SMALL: dict[str, Any] = {
     "sensor": "state",
-    "cars": 4,
-    "steps": 256,
+    "num_envs": 4,
+    "total_timesteps": 256,
     "network": {"hidden": [16]},
     "ppo": {"n_steps": 32, "batch_size": 64, "n_epochs": 2, "final_learning_rate": 1e-4},
-    "evaluation": {"every": 128, "laps": 1, "time_limit": 1.0, "film": 0},
+    "evaluation": {"eval_freq": 128, "laps": 1, "time_limit": 1.0, "video_freq": 0},
     "device": "cpu",
-    "threads": 1,
+    "torch_threads": 1,
 }
 CAMERA = {"kind": "camera", "width": 40, "height": 36}
 WITHOUT_RACER = """
@@ -132,7 +132,7 @@ def test_the_example_of_the_docs_saves_loads_and_learns_on(tmp_path, monkeypatch
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert "model.learn(10_000" in example
     monkeypatch.chdir(tmp_path)
-    trained(tmp_path / "runs" / "first", steps=128)
+    trained(tmp_path / "runs" / "first", total_timesteps=128)
     exec(example.replace("10_000", "64"), scope := {})
     scope["env"].close()
     assert scope["model"].num_timesteps >= 128 + 64
@@ -161,8 +161,8 @@ def test_a_model_of_numbers_predicts_what_the_entry_does_and_loads_without_racer
     [
         (CAMERA, {"preset": "shallow"}, {}, NatureCNN),
         (CAMERA, {"preset": "deep", "filters": [[8, 4, 2]]}, {}, SensorFeaturesExtractor),
-        ("state", {"standardise": True}, {"value_loss": "huber"}, SensorFeaturesExtractor),
-        ([CAMERA, "lidar"], {"filters": [[8, 4, 2]], "vectors": [8]}, {}, SensorFeaturesExtractor),
+        ("state", {"normalize_obs": True}, {"value_loss": "huber"}, SensorFeaturesExtractor),
+        ([CAMERA, "lidar"], {"filters": [[8, 4, 2]], "mlp": [8]}, {}, SensorFeaturesExtractor),
     ],
     ids=["shallow", "deep", "standardised", "several"],
 )
