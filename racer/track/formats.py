@@ -163,7 +163,7 @@ def _bytes(path: Path) -> bytes:
     except OSError as problem:
         raise TrackError(f"cannot be read: {problem}") from None
     if len(data) > MAX_CONFIG_BYTES:
-        raise TrackError(f"larger than {MAX_CONFIG_BYTES // 1_000_000} MB; it is not read")
+        raise TrackError(f"over {MAX_CONFIG_BYTES // 1_000_000} MB; such a file is not read")
     if not data:
         raise TrackError("the file is empty")
     return data

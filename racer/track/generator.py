@@ -69,7 +69,7 @@ def draw_track_file(
         TrackError: A number is out of range, or no road of that size is found.
     """
     if seed < 0:
-        raise TrackError(f"a seed must be an integer, 0 or more; got {seed}")
+        raise TrackError(f"a seed must be a whole number from 0 on; got {seed}")
     random = np.random.default_rng(seed)
     drawn_length, drawn_width = random.random(2).tolist()
     length = _within("length", length, LENGTHS, DRAWN_LENGTHS, drawn_length, 1)

@@ -58,6 +58,6 @@ def _drawn(name: str) -> Track:
     seed = name.removeprefix(GENERATED_PREFIX)
     if not (seed.isascii() and seed.isdigit()) or len(seed) > 18:
         raise TrackError(
-            f"{name!r}: after {GENERATED_PREFIX!r} comes a seed, an integer of 0 or more"
+            f"{name!r}: after {GENERATED_PREFIX!r} comes a seed, a whole number from 0 on"
         )
     return generate_track(int(seed))

@@ -74,8 +74,8 @@ class World:
     >>> world = World(deepracer(), n=2)
     >>> for _ in range(world.rate):  # one second: straight on, and a turn to the left
     ...     state = world.step(np.array([[0.0, 1.0], [0.2, 1.0]]))
-    >>> state.xy.round(1)
-    array([])
+    >>> state.xy[:, 0].round(1)
+    array([0.9, 0.7])
     >>> world.close()
     """
 

@@ -18,7 +18,7 @@ class FreeBoxes:
         self._world.reset(np.arange(n), places.astype(float), np.zeros(n))
 
     def step(self) -> None:
-        """One physics step: apply a force and a torque to each, step, read pose and velocity."""
+        """Make one physics step: apply force and torque to each box, step, read pose and motion."""
         client, bodies = self._world._client, self._world._bodies
         nothing = (0.0, 0.0, 0.0)
         for body in bodies:
