@@ -166,9 +166,7 @@ def _programs() -> Iterator[MachineCheck]:
 
     yield MachineCheck("ffmpeg", FINE, imageio_ffmpeg.get_ffmpeg_exe())
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    mend = (
-        "" if browser else "only the tests of the board's pages need it: apt-get install chromium"
-    )
+    mend = "" if browser else "only tests of the board's pages need it: apt-get install chromium"
     yield MachineCheck("chromium", FINE if browser else LACKING, browser or "not installed", mend)
     display = os.environ.get("DISPLAY")
     found = display or "none; racer draws without one"

@@ -27,15 +27,16 @@ class Randomisation(Document):
 
     A factor multiplies what the car or the sensor has, an offset is added to it.
 
-    >>> config = Randomisation(friction=(0.8, 1.0), latency=(0, 2))
-    >>> draws = Draws(config, n=2)
-    >>> draws.draw(np.arange(2), [np.random.default_rng(seed) for seed in (3, 4)])
-    >>> draws.rows["friction"].round(3)
-    array([0.847, 0.902])
-    >>> draws.rows["latency"]
-    array([0., 2.])
-    >>> draws.rows["mass"]  # its range is still 1 to 1
-    array([1., 1.])
+    Example:
+        >>> config = Randomisation(friction=(0.8, 1.0), latency=(0, 2))
+        >>> draws = Draws(config, n=2)
+        >>> draws.draw(np.arange(2), [np.random.default_rng(seed) for seed in (3, 4)])
+        >>> draws.rows["friction"].round(3)
+        array([0.847, 0.902])
+        >>> draws.rows["latency"]
+        array([0., 2.])
+        >>> draws.rows["mass"]  # its range is still 1 to 1
+        array([1., 1.])
     """
 
     friction: Range = _between(1, 0.2, 1.3, "factor of the tyres' grip")

@@ -25,14 +25,15 @@ class ActionSpace(Document):
     A continuous action is a point of the Box [-1, 1]^2, steering first and then speed; each number
     is scaled linearly to its range. A discrete action is an index into `choices`.
 
-    >>> actions = ActionSpace()
-    >>> actions.space()
-    Box(-1.0, 1.0, (2,), float32)
-    >>> actions.command(np.array([[0.0, 0.0], [1.0, 1.0]])).round(3)  # steering [rad], speed [m/s]
-    array([[0.   , 2.25 ],
-           [0.524, 4.   ]])
-    >>> ActionSpace(kind="discrete").command(np.array([4])).round(3)
-    array([[0.524, 1.   ]])
+    Example:
+        >>> actions = ActionSpace()  # commands: steering [rad], speed [m/s]
+        >>> actions.space()
+        Box(-1.0, 1.0, (2,), float32)
+        >>> actions.command(np.array([[0.0, 0.0], [1.0, 1.0]])).round(3)
+        array([[0.   , 2.25 ],
+               [0.524, 4.   ]])
+        >>> ActionSpace(kind="discrete").command(np.array([4])).round(3)
+        array([[0.524, 1.   ]])
     """
 
     kind: Literal["continuous", "discrete"] = Field(

@@ -116,11 +116,12 @@ def deepracer() -> CarSpec:
     for 60 degrees with a bandwidth of 5 Hz; 0.5 g of drive; a no-load speed of twice the highest
     command).
 
-    >>> spec = deepracer()
-    >>> spec.mass, round(spec.wheelbase, 3), spec.speed_limit
-    (2.0, 0.164, 4.0)
-    >>> spec.parameters(3)["mass"]
-    array([2., 2., 2.])
+    Example:
+        >>> spec = deepracer()
+        >>> spec.mass, round(spec.wheelbase, 3), spec.speed_limit
+        (2.0, 0.164, 4.0)
+        >>> spec.parameters(3)["mass"]
+        array([2., 2., 2.])
     """
     mass, length, width, height = 2.0, 0.236, 0.160, 0.08
     return CarSpec(
@@ -226,7 +227,7 @@ def car_named(name: str) -> CarSpec:
 
 
 def _known(name: str) -> str:
-    """Return the name of a shipped car, with pydantic's kind of error where there is none."""
+    """Return the name itself, or raise the kind of error that pydantic expects if no car has it."""
     try:
         return car_named(name).name
     except ConfigError as problem:

@@ -139,12 +139,13 @@ class Track:
         Returns:
             The positions. A point that is not finite has s = d = NaN and stays on its segment.
 
-        >>> from racer.track import load_track
-        >>> track = load_track("oval")
-        >>> point, heading = track.at(2.05)  # 2.05 m from the start line, then 0.1 m to the left
-        >>> place = track.locate(point + 0.1 * np.array([-np.sin(heading), np.cos(heading)]))
-        >>> round(float(place.s), 2), round(float(place.d), 2)
-        (2.05, 0.1)
+        Example:
+            >>> from racer.track import load_track
+            >>> track = load_track("oval")
+            >>> point, heading = track.at(2.05)  # then 0.1 m to the left
+            >>> place = track.locate(point + 0.1 * np.array([-np.sin(heading), np.cos(heading)]))
+            >>> round(float(place.s), 2), round(float(place.d), 2)
+            (2.05, 0.1)
         """
         xy = np.asarray(xy, dtype=np.float64)
         flat = np.ascontiguousarray(xy.reshape(-1, 2))

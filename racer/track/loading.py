@@ -24,10 +24,11 @@ def load_track(name: str) -> Track:
     Raises:
         TrackError: There is no such track, or it cannot be driven; the message says why.
 
-    >>> load_track("oval")
-    <Track oval: 17.0 m long, 0.90 m wide>
-    >>> load_track("generated:7")
-    <Track generated:7: 43.1 m long, 1.36 m wide>
+    Example:
+        >>> load_track("oval")
+        <Track oval: 17.0 m long, 0.90 m wide>
+        >>> load_track("generated:7")
+        <Track generated:7: 43.1 m long, 1.36 m wide>
     """
     if name.startswith(GENERATED_PREFIX):
         return _drawn(name)

@@ -143,8 +143,8 @@ def _stretch(along, middle, reach):
 def nearest_on_stretch(line, along, xy, near, reach, s, d, segment):
     """Find the nearest point on the segments of a closed line near a known one.
 
-    Where the nearest of them is the first or the last, the search goes on from there, so that a car
-    that moves further than `reach` in one step is not lost.
+    Where the nearest of them is the first or the last, the search continues from there, so that a
+    car that moves further than `reach` in one step is not lost.
 
     Args:
         line: Points [m], (N, 2).

@@ -70,13 +70,14 @@ class World:
             its own axes [m]. The boxes come first; if cars are together, all n cars follow. Half
             sizes are 0 where there is nothing, as in a car's own place.
 
-    >>> from racer.car.spec import deepracer
-    >>> world = World(deepracer(), n=2)
-    >>> for _ in range(world.rate):  # one second: straight on, and a turn to the left
-    ...     state = world.step(np.array([[0.0, 1.0], [0.2, 1.0]]))
-    >>> state.xy[:, 0].round(1)
-    array([0.9, 0.7])
-    >>> world.close()
+    Example:
+        >>> from racer.car.spec import deepracer
+        >>> world = World(deepracer(), n=2)
+        >>> for _ in range(world.rate):  # one second: straight on, and a turn to the left
+        ...     state = world.step(np.array([[0.0, 1.0], [0.2, 1.0]]))
+        >>> state.xy[:, 0].round(1)
+        array([0.9, 0.7])
+        >>> world.close()
     """
 
     def __init__(

@@ -76,8 +76,8 @@ BAD = {
     ),
     "two points that are almost one": (
         "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [2.9999, 0], [3, 3], [0, 3]]\n",
-        r": control point 2 and control point 3, at \(3, 0\), are almost the same point: 0\.0001 apart, "
-        "where 3 is usual, and the line turns back between them; drop one",
+        r": control point 2 and control point 3, at \(3, 0\), are almost the same point: "
+        r"0\.0001 apart, where 3 is usual, and the line turns back between them; remove one",
     ),
     "something that is not YAML": ("name: t\nwidth: [0.5\n" + SQUARE, r":3: not valid YAML: "),
     "a list": ("- 1\n", r":1: expected keys with values, got list"),
