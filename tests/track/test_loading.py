@@ -72,12 +72,12 @@ BAD = {
     ),
     "three points, one of them twice": (
         "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [3, 0], [3, 3]]\n",
-        r": at least 4 different control points are wanted; got 3",
+        r": at least 4 different control points are needed; got 3",
     ),
     "two points that are almost one": (
         "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [2.9999, 0], [3, 3], [0, 3]]\n",
-        r": control point 2 and control point 3, at \(3, 0\), are almost one: 0\.0001 apart, "
-        "where 3 is usual, and the line turns back between them; drop one",
+        r": control point 2 and control point 3, at \(3, 0\), are almost the same point: "
+        r"0\.0001 apart, where 3 is usual, and the line turns back between them; remove one",
     ),
     "something that is not YAML": ("name: t\nwidth: [0.5\n" + SQUARE, r":3: not valid YAML: "),
     "a list": ("- 1\n", r":1: expected keys with values, got list"),
