@@ -157,7 +157,7 @@ def test_a_track_is_copied_and_named_in_the_config(model, tmp_path):
     assert_allclose(env.vector.tracks[0].centre, rows)
     env.close()
     (folder / "second.npy").write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"may have one track only; got reinvent\.npy, second\.npy"):
+    with pytest.raises(ConfigError, match=r"one track only; got reinvent\.npy, second\.npy"):
         import_deepracer(folder, "other", tmp_path / "out")
 
 

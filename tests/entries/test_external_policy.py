@@ -143,7 +143,7 @@ def test_nothing_is_said_of_a_policy_s_origin_that_was_not_named(tmp_path, no_bo
     assert race_of_training(entry).walls is False
     with pytest.raises(SystemExit):
         cli.main(["race", str(path)])
-    assert f"racer race {path} wants a track: add --track NAME" in capsys.readouterr().err
+    assert f"racer race {path} needs a track: add --track NAME" in capsys.readouterr().err
 
 
 def test_an_id_that_stands_for_a_sensor_is_taken_with_it(tmp_path, no_box):
