@@ -159,7 +159,7 @@ def test_a_track_is_copied_and_named_in_the_config(model, tmp_path):
     assert_allclose(env.vector.tracks[0].centre, rows)
     env.close()
     (folder / "second.npy").write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"one track is wanted; got reinvent\.npy, second\.npy"):
+    with pytest.raises(ConfigError, match=r"one track only; got reinvent\.npy, second\.npy"):
         import_deepracer(folder, "other", tmp_path / "out")
 
 
@@ -231,13 +231,13 @@ def test_files_that_notepad_saved_are_taken(model, tmp_path, encoding):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("hyperparameters.json", '{"lr": 1e-3, "lr": 1e-4}', "'lr' stands twice, with 0.001 and"),
+        ("hyperparameters.json", '{"lr": 1e-3, "lr": 1e-4}', "'lr' occurs twice, with 0.001 and"),
         (
             "model_metadata.json",
             '{"action_space": [{"steering_angle": 1, "speed": 1, "speed": 2}]}',
-            "'speed' stands twice, with 1 and 2",
+            "'speed' occurs twice, with 1 and 2",
         ),
-        ("hyperparameters.json", '{"a": ' * 100_000, "not valid JSON: it has too many levels"),
+        ("hyperparameters.json", '{"a": ' * 100_000, "not valid JSON: it is nested too deeply"),
         ("hyperparameters.json", b"\xff\xfe\x00", "cannot be read"),
     ],
 )
@@ -267,7 +267,7 @@ def test_nothing_is_written_over(model, tmp_path, there):
     (folder / "helper.py").write_text("")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / there).write_text("mine")
-    with pytest.raises(ConfigError, match=f"{there} is there already"):
+    with pytest.raises(ConfigError, match=f"{there} exists already"):
         import_deepracer(folder, "mine", tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == [there]
     assert (tmp_path / "out" / there).read_text() == "mine"
@@ -332,6 +332,6 @@ def test_a_member_outside_of_an_archive_is_refused(tmp_path):
         member = tarfile.TarInfo("../escaped.py")
         member.size = 1
         archive.addfile(member, io.BytesIO(b"1"))
-    with pytest.raises(ConfigError, match="lies outside of the archive"):
+    with pytest.raises(ConfigError, match="points outside the archive"):
         import_deepracer(path, "mine", tmp_path / "out")
     assert not (tmp_path.parent / "escaped.py").exists()

@@ -85,8 +85,8 @@ def field(number, content):
 
 def test_a_plain_graph_passes_and_tells_its_signature():
     signature = check_graph(entry(model().SerializeToString()))
-    assert signature.seen == {"observation": ((1, STATE_SIZE), "float32")}
-    assert signature.done == ((1, 2), "float32")
+    assert signature.inputs == {"observation": ((1, STATE_SIZE), "float32")}
+    assert signature.output == ((1, 2), "float32")
 
 
 @pytest.mark.parametrize("operator", ["Teleport", "ConstantOfShape", "RandomNormal", "LSTM", ""])
