@@ -17,7 +17,7 @@ from racer.errors import ConfigError, RewardError, TrackError
 from racer.reward import RewardSource
 from racer.training.config import RunConfig
 from racer.training.train import run_training
-from tests.track.real_files import NPY
+from tests.helpers.track_files import NPY
 
 REWARD = (
     "def reward_function(params):\n    return 1.0 if params['all_wheels_on_track'] else 0.001\n"

@@ -1,10 +1,8 @@
 """What a graph may be made of, read before anything runs it."""
 
-import hashlib
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from racer.car.action_space import ActionSpace
 from racer.entries.onnx_check import ALLOWED_OPERATORS, CONTROL_FLOW_OPERATORS, check_graph
-from racer.entries.package import Entry, Manifest, TrainedOn
 from racer.entries.protobuf import (
     MAX_FIELDS,
     FieldBudget,
@@ -24,27 +20,9 @@ from racer.entries.protobuf import (
     read_message,
 )
 from racer.errors import EntryError
-from racer.sensors.config import StateConfig
 from racer.sensors.state_sensor import STATE_SIZE
-
-FLOAT = TensorProto.FLOAT
-WEIGHTS = np.random.default_rng(0).normal(size=(STATE_SIZE, 2)).astype(np.float32)
-
-
-def entry(policy):
-    trained = TrainedOn(
-        track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=1, seed=0
-    )
-    manifest = Manifest(
-        name="swift",
-        racer_version="0.1.0",
-        env="racer/TimeTrial-v0",
-        sensor=(StateConfig(),),
-        actions=ActionSpace(),
-        trained_on=trained,
-        files={"policy.onnx": hashlib.sha256(policy).hexdigest()},
-    )
-    return Entry(manifest, policy, "0" * 64, Path("swift.entry.zip"), b"")
+from tests.helpers.entries import entry_of
+from tests.helpers.graphs import FLOAT, WEIGHTS
 
 
 def model(*nodes, opsets=(("", 18),), shape=(1, STATE_SIZE), kind=FLOAT, done=FLOAT):
@@ -69,7 +47,7 @@ def model(*nodes, opsets=(("", 18),), shape=(1, STATE_SIZE), kind=FLOAT, done=FL
 def refusal(policy):
     content = policy if isinstance(policy, bytes) else policy.SerializeToString()
     with pytest.raises(EntryError) as caught:
-        check_graph(entry(content))
+        check_graph(entry_of(content))
     assert "swift" in str(caught.value)
     return caught.value
 
@@ -84,7 +62,7 @@ def field(number, content):
 
 
 def test_a_plain_graph_passes_and_tells_its_signature():
-    signature = check_graph(entry(model().SerializeToString()))
+    signature = check_graph(entry_of(model().SerializeToString()))
     assert signature.seen == {"observation": ((1, STATE_SIZE), "float32")}
     assert signature.done == ((1, 2), "float32")
 
@@ -191,7 +169,7 @@ def weights_of_type(kind, number=None):
 
 @pytest.mark.parametrize("kind", TAKEN)
 def test_weights_may_have_a_plain_type(kind):
-    check_graph(entry(weights_of_type(TensorProto.DataType.Value(kind))))
+    check_graph(entry_of(weights_of_type(TensorProto.DataType.Value(kind))))
 
 
 @pytest.mark.parametrize("kind", OTHERS)
@@ -242,7 +220,7 @@ def test_an_input_that_hides_behind_a_weight_of_its_name_is_refused():
 def test_a_weight_among_the_inputs_is_no_input():
     whole = model()
     whole.graph.input.append(helper.make_tensor_value_info("w", FLOAT, (STATE_SIZE, 2)))
-    check_graph(entry(whole.SerializeToString()))
+    check_graph(entry_of(whole.SerializeToString()))
 
 
 QUANTIZED = helper.make_model(
@@ -273,7 +251,7 @@ GOOD = {"float": model().SerializeToString(), "quantized": QUANTIZED}
 
 @pytest.mark.parametrize("content", GOOD.values(), ids=list(GOOD))
 def test_every_truncation_of_a_graph_is_refused(content):
-    check_graph(entry(content))
+    check_graph(entry_of(content))
     for length in range(len(content)):
         assert refusal(content[:length]).code in ("graph", "signature")
 
@@ -310,7 +288,7 @@ def test_what_racer_has_no_use_for_is_read_all_the_same(of_model, of_graph):
     graph = whole.graph.SerializeToString()
     whole.ClearField("graph")
     rest = whole.SerializeToString()
-    check_graph(entry(rest + field(7, graph)))
+    check_graph(entry_of(rest + field(7, graph)))
     assert refusal(rest + of_model + field(7, graph + of_graph)).code == "graph"
 
 
@@ -347,7 +325,7 @@ def test_what_passes_holds_for_the_onnx_package_too(data):
     for _ in range(data.draw(st.integers(1, 5))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:
-        check_graph(entry(bytes(content)))
+        check_graph(entry_of(bytes(content)))
     except EntryError as error:
         assert error.code != "entry"
         return

@@ -19,19 +19,8 @@ from racer.car.action_space import ActionSpace
 from racer.entries import archive
 from racer.entries.package import TrainedOn, read_entry, save_entry
 from racer.errors import EntryError
-from racer.sensors.config import CameraConfig, StateConfig
-
-POLICY = bytes(range(256)) * 8
-FIELDS: dict[str, Any] = {
-    "name": "swift",
-    "author": "Ada Łovelace",
-    "env": "racer/TimeTrial-v0",
-    "sensor": (CameraConfig(),),
-    "actions": ActionSpace(),
-    "trained_on": TrainedOn(
-        track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=300_000, seed=7
-    ),
-}
+from racer.sensors.config import StateConfig
+from tests.helpers.entries import FIELDS, POLICY
 
 
 def manifest_of(path):

@@ -10,15 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from racer.car.action_space import ActionSpace
-from racer.entries.package import TrainedOn, read_entry, save_entry
+from racer.entries.package import read_entry, save_entry
 from racer.entries.signing import make_key, public_key, read_key, sign_manifest
 from racer.errors import EntryError
 from racer.sensors.config import StateConfig
+from tests.helpers.entries import POLICY, TRAINED_ON
 
-POLICY = bytes(range(256)) * 8
-ORIGIN = TrainedOn(
-    track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=300_000, seed=7
-)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 
 
@@ -31,7 +28,7 @@ def write(path, key: Ed25519PrivateKey | None = KEY, policy=POLICY, author="Ada"
         env="racer/TimeTrial-v0",
         sensor=(StateConfig(),),
         actions=ActionSpace(),
-        trained_on=ORIGIN,
+        trained_on=TRAINED_ON,
         key=key,
     )
     return path

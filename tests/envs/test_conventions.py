@@ -18,6 +18,7 @@ from racer.envs import EnvConfig, RacerEnv, RacerVectorEnv
 from racer.errors import ConfigError
 from racer.race import RaceConfig
 from racer.registration import ARGUMENTS
+from tests.helpers.closing import closing
 
 ID = "racer/TimeTrial-v0"
 SMALL = {"kind": "camera", "width": 48, "height": 40, "colour": "rgb"}
@@ -28,17 +29,13 @@ MODES = ("sync", pytest.param("async", marks=pytest.mark.slow), "vector_entry_po
 
 @pytest.fixture
 def make():
-    envs = []
-
     def build(env_id=ID, n=None, **config):
         config = {"sensor": "state", **config}
-        one = gymnasium.make(env_id, **config) if n is None else None
-        envs.append(one or gymnasium.make_vec(env_id, num_envs=n or 1, **config))
-        return envs[-1]
+        if n is None:
+            return gymnasium.make(env_id, **config)
+        return gymnasium.make_vec(env_id, num_envs=n, **config)
 
-    yield build
-    for env in envs:
-        env.close()
+    yield from closing(build)
 
 
 @pytest.mark.parametrize(

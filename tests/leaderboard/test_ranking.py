@@ -11,42 +11,13 @@ from rich.console import Console
 from racer.leaderboard import ranking
 from racer.leaderboard.ranking import ranking_table
 from racer.leaderboard.season import Season
-from racer.leaderboard.submissions import Submission
+from tests.helpers.boards import row
 
 SEASON = Season(name="spring", tracks=("bowtie",), time_limit=180)
 
 
 def rank(rows, season=SEASON):
     return ranking.rank(rows, season)
-
-
-def row(id, name="swift", laps=3, total: float | None = 30.0, sha=None, off_tracks=0, signer=""):
-    """A submission that completed `laps` of 3; each name has an entry of its own by default."""
-    times = [(total or 30.0) / 3] * laps
-    result = {
-        "track": "bowtie",
-        "seed": 0,
-        "laps": 3,
-        "laps_completed": laps,
-        "lap_times_s": times,
-        "off_tracks": off_tracks,
-        "total_time_s": total if laps == 3 else None,
-        "best_lap_s": min(times, default=None),
-        "ending": "laps_complete" if laps == 3 else "time_up",
-    }
-    return Submission(
-        id=id,
-        created=f"2026-01-{id:02d}T12:00:00Z",
-        season="spring",
-        season_digest="d" * 64,
-        name=name,
-        entry_sha256=sha or f"{sum(name.encode()):064x}",
-        runs=[result],
-        racer_version="0.1.0",
-        box="none",
-        signer=signer,
-        hash="0" * 64,
-    )
 
 
 def ranks(rows):

@@ -12,7 +12,7 @@ from racer.leaderboard.scoring import (
     season_score,
 )
 from racer.leaderboard.season import Season
-from tests.leaderboard.test_ranking import row
+from tests.helpers.boards import row
 
 SEASON = Season(name="s", tracks=("a", "b"), seeds=(0, 1), laps=2, time_limit=60, ranking="iqm")
 

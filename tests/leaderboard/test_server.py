@@ -19,7 +19,7 @@ from racer.leaderboard.server import HAND_IN, MAX_PACKAGE_BYTES, QUEUE, BoardSer
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.submission_queue import SubmissionQueue
 from racer.leaderboard.verification import evaluate_season
-from tests.leaderboard.fair import BITE, FAIR, LOOK, fill, package
+from tests.helpers.boards import BITE, FAIR, LOOK, fill, package
 
 
 @contextmanager

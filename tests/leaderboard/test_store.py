@@ -12,7 +12,7 @@ from racer.errors import BoardError
 from racer.leaderboard import database_schema
 from racer.leaderboard import store as room
 from racer.leaderboard.store import BoardStore, Submission
-from tests.leaderboard.given import RESULT, SPRING, make_entry, sql
+from tests.helpers.boards import RESULT, SPRING, make_entry, sql
 
 
 def test_what_is_added_is_read_back_digit_for_digit(store, entry):

@@ -14,8 +14,8 @@ from racer.errors import TrackError
 from racer.reward.params import ParamsBuilder
 from racer.track import Track, load_track
 from racer.track.formats import read_track
-from tests.track import real_files
-from tests.track.real_files import (
+from tests.helpers import track_files
+from tests.helpers.track_files import (
     CSV,
     HALF,
     HEADER,
@@ -93,10 +93,10 @@ REFUSED = {
         table(np.insert(ROWS, 11, ROWS[10] - [2e-5, 0] * 3, axis=0)),
         r"line 12 and line 13, .* turns back",
     ),
-    "an archive": ("track.npy", real_files.npz(ROWS), r"\.npz archive.*saved with numpy\.save"),
-    "an archive by its name": ("track.npz", real_files.npz(ROWS), r"\.npz.*numpy\.save"),
-    "rows of different lengths": ("track.npy", real_files.ragged(ROWS), "Python objects"),
-    "a pickle": ("track.npy", real_files.pickled(ROWS), "a pickle"),
+    "an archive": ("track.npy", track_files.npz(ROWS), r"\.npz archive.*saved with numpy\.save"),
+    "an archive by its name": ("track.npz", track_files.npz(ROWS), r"\.npz.*numpy\.save"),
+    "rows of different lengths": ("track.npy", track_files.ragged(ROWS), "Python objects"),
+    "a pickle": ("track.npy", track_files.pickled(ROWS), "a pickle"),
     "complex numbers": ("track.npy", npy(ROWS, np.complex128), "an array of complex128"),
     "text": ("track.npy", npy(ROWS, "<U8"), "an array of str"),
     "columns that stand as rows": ("track.npy", npy(ROWS.T), r"shape \(6, 164\); transpose it"),
