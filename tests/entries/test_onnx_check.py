@@ -67,12 +67,13 @@ def test_a_plain_graph_passes_and_tells_its_signature():
     assert signature.done == ((1, 2), "float32")
 
 
-@pytest.mark.parametrize("operator", ["Teleport", "ConstantOfShape", "RandomNormal", "LSTM", ""])
-def test_an_operator_that_is_not_listed_is_refused(operator):
-    error = refusal(model(helper.make_node(operator, ["y"], ["z"])))
-    assert error.code == "operator"
-    assert repr(operator) in str(error)
-    assert "Conv" in str(error)
+def test_an_operator_that_is_not_listed_is_refused(subtests):
+    for operator in ["Teleport", "ConstantOfShape", "RandomNormal", "LSTM", ""]:
+        with subtests.test(operator=operator):
+            error = refusal(model(helper.make_node(operator, ["y"], ["z"])))
+            assert error.code == "operator"
+            assert repr(operator) in str(error)
+            assert "Conv" in str(error)
 
 
 def test_an_operator_cannot_write_to_the_terminal():
@@ -81,9 +82,13 @@ def test_an_operator_cannot_write_to_the_terminal():
     assert str(error).isprintable()
 
 
-@pytest.mark.parametrize("domain", ["com.microsoft", "ai.onnx.ml", "mine"])
-def test_a_node_of_another_domain_is_refused(domain):
-    assert refusal(model(helper.make_node("Tanh", ["y"], ["z"], domain=domain))).code == "domain"
+def test_a_node_of_another_domain_is_refused(subtests):
+    for domain in ["com.microsoft", "ai.onnx.ml", "mine"]:
+        with subtests.test(domain=domain):
+            assert (
+                refusal(model(helper.make_node("Tanh", ["y"], ["z"], domain=domain))).code
+                == "domain"
+            )
 
 
 def test_an_import_of_another_domain_is_refused():
@@ -105,18 +110,20 @@ def body():
     return helper.make_graph([node], "body", [value("a", FLOAT, [1])], [value("b", FLOAT, [1])])
 
 
-@pytest.mark.parametrize("operator", sorted(CONTROL_FLOW_OPERATORS))
-def test_an_operator_that_runs_another_graph_is_refused(operator):
-    error = refusal(model(helper.make_node(operator, ["y"], ["z"], body=body())))
-    assert error.code == "control_flow"
-    assert operator in str(error)
+def test_an_operator_that_runs_another_graph_is_refused(subtests):
+    for operator in sorted(CONTROL_FLOW_OPERATORS):
+        with subtests.test(operator=operator):
+            error = refusal(model(helper.make_node(operator, ["y"], ["z"], body=body())))
+            assert error.code == "control_flow"
+            assert operator in str(error)
 
 
-@pytest.mark.parametrize("attribute", [{"g": body()}, {"gs": [body()]}])
-def test_a_graph_inside_an_operator_that_is_listed_is_refused(attribute):
-    assert refusal(model(helper.make_node("Tanh", ["y"], ["z"], **attribute))).code == (
-        "control_flow"
-    )
+def test_a_graph_inside_an_operator_that_is_listed_is_refused(subtests):
+    for attribute in [{"g": body()}, {"gs": [body()]}]:
+        with subtests.test(attribute=attribute):
+            assert refusal(model(helper.make_node("Tanh", ["y"], ["z"], **attribute))).code == (
+                "control_flow"
+            )
 
 
 def outside(tensor):
@@ -138,17 +145,18 @@ def test_a_constant_outside_the_graph_is_refused():
     assert refusal(model(constant)).code == "external_data"
 
 
-@pytest.mark.parametrize("number", [b"\x01", b"\x81\x80\x80\x80\x10"])
-def test_a_place_outside_is_seen_however_its_number_is_written(number):
+def test_a_place_outside_is_seen_however_its_number_is_written(subtests):
     """Protobuf keeps 32 bits of an enum: 2^32 + 1 is 1 to it."""
-    whole = model()
-    tensor = whole.graph.initializer[0].SerializeToString() + b"\x70" + number
-    whole.graph.ClearField("initializer")
-    graph = whole.graph.SerializeToString() + field(5, tensor)
-    whole.ClearField("graph")
-    content = whole.SerializeToString() + field(7, graph)
-    assert onnx.load_from_string(content).graph.initializer[0].data_location == 1
-    assert refusal(content).code == "external_data"
+    for number in [b"\x01", b"\x81\x80\x80\x80\x10"]:
+        with subtests.test(number=number):
+            whole = model()
+            tensor = whole.graph.initializer[0].SerializeToString() + b"\x70" + number
+            whole.graph.ClearField("initializer")
+            graph = whole.graph.SerializeToString() + field(5, tensor)
+            whole.ClearField("graph")
+            content = whole.SerializeToString() + field(7, graph)
+            assert onnx.load_from_string(content).graph.initializer[0].data_location == 1
+            assert refusal(content).code == "external_data"
 
 
 TAKEN = ["FLOAT", "UINT8", "INT8", "UINT16", "INT16", "INT32", "INT64", "BOOL", "FLOAT16", "DOUBLE"]
@@ -167,17 +175,19 @@ def weights_of_type(kind, number=None):
     return whole.SerializeToString() + field(7, graph)
 
 
-@pytest.mark.parametrize("kind", TAKEN)
-def test_weights_may_have_a_plain_type(kind):
-    check_graph(entry_of(weights_of_type(TensorProto.DataType.Value(kind))))
+def test_weights_may_have_a_plain_type(subtests):
+    for kind in TAKEN:
+        with subtests.test(kind=kind):
+            check_graph(entry_of(weights_of_type(TensorProto.DataType.Value(kind))))
 
 
-@pytest.mark.parametrize("kind", OTHERS)
-def test_weights_of_another_type_are_refused(kind):
+def test_weights_of_another_type_are_refused(subtests):
     """Such as 4 bits, 8 bits with an exponent, and texts."""
-    error = refusal(weights_of_type(TensorProto.DataType.Value(kind)))
-    assert error.code == "type"
-    assert "int8" in str(error)
+    for kind in OTHERS:
+        with subtests.test(kind=kind):
+            error = refusal(weights_of_type(TensorProto.DataType.Value(kind)))
+            assert error.code == "type"
+            assert "int8" in str(error)
 
 
 def test_a_type_is_refused_whose_first_32_bits_are_one_that_is_taken():
@@ -186,16 +196,16 @@ def test_a_type_is_refused_whose_first_32_bits_are_one_that_is_taken():
     assert refusal(content).code == "type"
 
 
-@pytest.mark.parametrize("shape", [("n", STATE_SIZE), (None, STATE_SIZE), (1, "k")])
-def test_a_size_that_is_not_fixed_is_refused(shape):
-    error = refusal(model(shape=shape))
-    assert error.code == "dynamic_shape"
-    assert "fixed sizes" in str(error)
+def test_a_size_that_is_not_fixed_is_refused(subtests):
+    for shape in [("n", STATE_SIZE), (None, STATE_SIZE), (1, "k")]:
+        with subtests.test(shape=shape):
+            error = refusal(model(shape=shape))
+            assert error.code == "dynamic_shape"
+            assert "fixed sizes" in str(error)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_another_type_or_size_is_refused(subtests):
+    for change in [
         {"shape": (1, STATE_SIZE + 1)},
         {"shape": (STATE_SIZE,)},
         {"shape": (1, -STATE_SIZE)},
@@ -203,12 +213,11 @@ def test_a_size_that_is_not_fixed_is_refused(shape):
         {"kind": TensorProto.DOUBLE},
         {"kind": TensorProto.STRING},
         {"done": TensorProto.INT64},
-    ],
-)
-def test_another_type_or_size_is_refused(change):
-    error = refusal(model(**change))
-    assert error.code == "signature"
-    assert "the manifest asks for" in str(error)
+    ]:
+        with subtests.test(change=change):
+            error = refusal(model(**change))
+            assert error.code == "signature"
+            assert "the manifest asks for" in str(error)
 
 
 def test_an_input_that_hides_behind_a_weight_of_its_name_is_refused():
@@ -263,33 +272,31 @@ def test_two_graphs_in_one_model_are_not_merged():
     assert refusal(content + field(7, field(1, extra))).code == "graph"
 
 
-@pytest.mark.parametrize("number", [19, 20, 26])
-def test_a_field_that_is_not_known_is_refused(number):
-    head = bytes([(number << 3 | 2) & 127 | 128, number >> 4])
-    assert refusal(model().SerializeToString() + head + b"\x00").code == "graph"
+def test_a_field_that_is_not_known_is_refused(subtests):
+    for number in [19, 20, 26]:
+        with subtests.test(number=number):
+            head = bytes([(number << 3 | 2) & 127 | 128, number >> 4])
+            assert refusal(model().SerializeToString() + head + b"\x00").code == "graph"
 
 
 JUNK = b"observation"
 NODE = helper.make_node("Tanh", ["y"], ["z"]).SerializeToString()
 
 
-@pytest.mark.parametrize(
-    ("of_model", "of_graph"),
-    [
+def test_what_racer_has_no_use_for_is_read_all_the_same(subtests):
+    for of_model, of_graph in [
         (field(14, JUNK), b""),
         (b"", field(1, NODE + field(9, JUNK))),
         (b"", field(13, JUNK)),
         (b"", b"\x82\x01" + field(0, JUNK)[1:]),
-    ],
-    ids=["a model's metadata", "a node's metadata", "a value's info", "a graph's metadata"],
-)
-def test_what_racer_has_no_use_for_is_read_all_the_same(of_model, of_graph):
-    whole = model()
-    graph = whole.graph.SerializeToString()
-    whole.ClearField("graph")
-    rest = whole.SerializeToString()
-    check_graph(entry_of(rest + field(7, graph)))
-    assert refusal(rest + of_model + field(7, graph + of_graph)).code == "graph"
+    ]:
+        with subtests.test(of_model=of_model, of_graph=of_graph):
+            whole = model()
+            graph = whole.graph.SerializeToString()
+            whole.ClearField("graph")
+            rest = whole.SerializeToString()
+            check_graph(entry_of(rest + field(7, graph)))
+            assert refusal(rest + of_model + field(7, graph + of_graph)).code == "graph"
 
 
 @pytest.mark.slow
@@ -336,9 +343,8 @@ def test_what_passes_holds_for_the_onnx_package_too(data):
     assert all(TensorProto.DataType.Name(one.data_type) in TAKEN for one in whole.graph.initializer)
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
+def test_a_broken_message_is_refused_with_what_is_wrong(subtests):
+    for content, said in [
         (b"\x08", "ends too soon"),
         (b"\x0a\x05ab", "ends too soon"),
         (b"\x08\x01\x08\x01", "twice"),
@@ -346,30 +352,27 @@ def test_what_passes_holds_for_the_onnx_package_too(data):
         (b"\x0b", "not known"),
         (b"\x0a\x01\xff", "UTF-8"),
         (b"\x08" + b"\xff" * 10, "64 bits"),
-    ],
-)
-def test_a_broken_message_is_refused_with_what_is_wrong(content, said):
-    known = {1: ProtobufField("text" if content[:1] == b"\x0a" else "number", "number")}
-    if content[:1] == b"\x0a":
-        known = {1: ProtobufField("text", "text")}
-    with pytest.raises(ProtobufError, match=said):
-        read_message(memoryview(content), known, FieldBudget())
+    ]:
+        with subtests.test(content=content, said=said):
+            known = {1: ProtobufField("text" if content[:1] == b"\x0a" else "number", "number")}
+            if content[:1] == b"\x0a":
+                known = {1: ProtobufField("text", "text")}
+            with pytest.raises(ProtobufError, match=said):
+                read_message(memoryview(content), known, FieldBudget())
 
 
-@pytest.mark.parametrize(
-    ("kind", "whole", "broken"),
-    [
+def test_packed_numbers_end_where_their_field_does(subtests):
+    for kind, whole, broken in [
         ("numbers", b"\x07\x80\x01", b"\x07\x80"),
         ("numbers", b"\xff" * 9 + b"\x01", b"\xff" * 10 + b"\x01"),
         ("floats", bytes(8), bytes(6)),
         ("doubles", bytes(8), bytes(12)),
-    ],
-)
-def test_packed_numbers_end_where_their_field_does(kind, whole, broken):
-    known = {1: ProtobufField("k", kind)}
-    assert read_message(memoryview(field(1, whole)), known, FieldBudget()) == {"k": [whole]}
-    with pytest.raises(ProtobufError, match="its k do not end"):
-        read_message(memoryview(field(1, broken)), known, FieldBudget())
+    ]:
+        with subtests.test(kind=kind, whole=whole, broken=broken):
+            known = {1: ProtobufField("k", kind)}
+            assert read_message(memoryview(field(1, whole)), known, FieldBudget()) == {"k": [whole]}
+            with pytest.raises(ProtobufError, match="its k do not end"):
+                read_message(memoryview(field(1, broken)), known, FieldBudget())
 
 
 def test_a_negative_number_is_read_as_its_64_bits():

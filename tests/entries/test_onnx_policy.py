@@ -105,9 +105,8 @@ def test_an_unknown_operator_is_refused():
     assert "Teleport" in str(error)
 
 
-@pytest.mark.parametrize(
-    ("policy", "manifest", "got", "wanted"),
-    [
+def test_a_graph_that_is_not_the_manifests_is_refused_naming_both(subtests):
+    for policy, manifest, got, wanted in [
         (steady(), {"sensor": CAMERA}, f"float32 (1, {STATE_SIZE})", "uint8 (1, 8, 16, 1)"),
         (seeing(), {"sensor": STATE}, "uint8 (1, 8, 16, 1)", f"float32 (1, {STATE_SIZE})"),
         (
@@ -136,20 +135,22 @@ def test_an_unknown_operator_is_refused():
             "observation",
         ),
         (
-            graph(("MatMul", ["observation", "w"], ["y"]), done=("y", FLOAT, [1, 2]),
-                  weights={"w": WEIGHTS}),
+            graph(
+                ("MatMul", ["observation", "w"], ["y"]),
+                done=("y", FLOAT, [1, 2]),
+                weights={"w": WEIGHTS},
+            ),
             {},
             "'y' float32 (1, 2)",
             "action",
         ),
-    ],
-)  # fmt: skip
-def test_a_graph_that_is_not_the_manifests_is_refused_naming_both(policy, manifest, got, wanted):
-    error = refusal(policy, **manifest)
-    assert error.code == ("dynamic_shape" if "'n'" in got else "signature")
-    before, after = str(error).split("the manifest asks for")
-    assert got in before
-    assert wanted in after
+    ]:
+        with subtests.test(got=got, wanted=wanted):
+            error = refusal(policy, **manifest)
+            assert error.code == ("dynamic_shape" if "'n'" in got else "signature")
+            before, after = str(error).split("the manifest asks for")
+            assert got in before
+            assert wanted in after
 
 
 def test_a_second_input_is_refused():
@@ -180,19 +181,23 @@ def test_the_limits_of_the_action_are_inside():
         assert saying(value, DISCRETE)(SOME_STATE).tolist() == value
 
 
-@pytest.mark.parametrize("value", [[[np.nan, 0]], [[0, np.inf]], [[-np.inf, 0]], [[0, 1.0000002]]])
-def test_a_continuous_action_outside_the_space_is_refused(value):
-    policy = saying(value)
-    with pytest.raises(EntryError, match=r"two numbers within \[-1, 1\]") as caught:
-        policy(SOME_STATE)
-    assert caught.value.code == "action"
+def test_a_continuous_action_outside_the_space_is_refused(subtests):
+    for value in [[[np.nan, 0]], [[0, np.inf]], [[-np.inf, 0]], [[0, 1.0000002]]]:
+        with subtests.test(value=value):
+            policy = saying(value)
+            with pytest.raises(EntryError, match=r"two numbers within \[-1, 1\]") as caught:
+                policy(SOME_STATE)
+            assert caught.value.code == "action"
 
 
-@pytest.mark.parametrize("value", [[-1], [3], [2**40]])
-def test_an_index_that_is_no_choice_is_refused(value):
-    policy = saying(value, DISCRETE)
-    with pytest.raises(EntryError, match=rf"index {value[0]}; wanted is an index from 0 to 2"):
-        policy(SOME_STATE)
+def test_an_index_that_is_no_choice_is_refused(subtests):
+    for value in [[-1], [3], [2**40]]:
+        with subtests.test(value=value):
+            policy = saying(value, DISCRETE)
+            with pytest.raises(
+                EntryError, match=rf"index {value[0]}; wanted is an index from 0 to 2"
+            ):
+                policy(SOME_STATE)
 
 
 def test_a_graph_that_fails_on_an_observation_is_refused_quietly(capfd):

@@ -3,8 +3,8 @@
 import random
 import re
 from dataclasses import replace
+from itertools import product
 
-import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -201,27 +201,30 @@ LONG, WIDE = "x" * 60, "\u8d5b\u8f66" * 20
 TIMES = (9.5, 31.4159, 123.4567, 1003.0219, 9999.9994)
 
 
-@pytest.mark.parametrize("width", [60, 61, 72, 80, 81, 100, 140])
-@pytest.mark.parametrize("kind", ["total", "best", "average", "iqm"])
-@pytest.mark.parametrize("name", ["ann", LONG, WIDE, "\U0001f680 rocket \U0001f680"])
-def test_rank_name_figure_and_id_are_whole_at_every_width(width, kind, name):
-    season = SEASON.model_copy(update={"ranking": kind, "time_limit": 3600.0})
-    rows = [
-        row(10**k + 234 * (k > 3), f"{name[: 60 - 1]}{k}", total=total)
-        for k, total in enumerate(TIMES)
-    ]
-    rows = [replace(one, created="2026-11-25T13:37:02Z", disputes=("x",)) for one in rows]
-    lines = rank(rows, season)
-    key = next(iter(ranking.TABLE_TIME_COLUMNS[kind].values()))
-    printed = printed_at(ranking_table(lines), width)
-    assert all(cell_len(line) <= width for line in printed)
-    for line, text in zip(lines, printed[2:]):
-        first, *_, last = text.split()
-        assert (first, last) == (str(line["rank"]), str(line["id"]))
-        assert f" {line[key]:.3f} " in text
-        assert line["name"] in text or f"{name[:3]}" in text.partition("\u2026")[0]
-        for number in re.findall(r"\d+\.\d+", text):
-            assert number in figures(line)
+def test_rank_name_figure_and_id_are_whole_at_every_width(subtests):
+    for width, kind, name in product(
+        [60, 61, 72, 80, 81, 100, 140],
+        ["total", "best", "average", "iqm"],
+        ["ann", LONG, WIDE, "\U0001f680 rocket \U0001f680"],
+    ):
+        with subtests.test(width=width, kind=kind, name=name):
+            season = SEASON.model_copy(update={"ranking": kind, "time_limit": 3600.0})
+            rows = [
+                row(10**k + 234 * (k > 3), f"{name[: 60 - 1]}{k}", total=total)
+                for k, total in enumerate(TIMES)
+            ]
+            rows = [replace(one, created="2026-11-25T13:37:02Z", disputes=("x",)) for one in rows]
+            lines = rank(rows, season)
+            key = next(iter(ranking.TABLE_TIME_COLUMNS[kind].values()))
+            printed = printed_at(ranking_table(lines), width)
+            assert all(cell_len(line) <= width for line in printed)
+            for line, text in zip(lines, printed[2:]):
+                first, *_, last = text.split()
+                assert (first, last) == (str(line["rank"]), str(line["id"]))
+                assert f" {line[key]:.3f} " in text
+                assert line["name"] in text or f"{name[:3]}" in text.partition("\u2026")[0]
+                for number in re.findall(r"\d+\.\d+", text):
+                    assert number in figures(line)
 
 
 def figures(line):
