@@ -52,18 +52,21 @@ def signature(name: str) -> inspect.Signature:
     return inspect.signature(eval(f"lambda {SIGNATURES[name]}: None"))
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
-def test_a_stand_in_takes_what_the_tracker_takes(name):
-    module, *path = name.split(".")
-    real: Any = pytest.importorskip(module)
-    for part in path:
-        real = getattr(real, part)
-    theirs = [one for one in inspect.signature(real).parameters.values() if one.name != "self"]
-    ours = signature(name).parameters.values()
-    order = [one.name for one in theirs if one.kind in POSITIONAL]
-    first = [one.name for one in ours if one.kind in POSITIONAL]
-    assert order[: len(first)] == first
-    assert {one.name for one in ours} <= {one.name for one in theirs}
+def test_a_stand_in_takes_what_the_tracker_takes(subtests):
+    for name in SIGNATURES:
+        with subtests.test(name=name):
+            module, *path = name.split(".")
+            real: Any = pytest.importorskip(module)
+            for part in path:
+                real = getattr(real, part)
+            theirs = [
+                one for one in inspect.signature(real).parameters.values() if one.name != "self"
+            ]
+            ours = signature(name).parameters.values()
+            order = [one.name for one in theirs if one.kind in POSITIONAL]
+            first = [one.name for one in ours if one.kind in POSITIONAL]
+            assert order[: len(first)] == first
+            assert {one.name for one in ours} <= {one.name for one in theirs}
 
 
 @pytest.fixture

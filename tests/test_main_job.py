@@ -7,7 +7,8 @@ import pytest
 
 from racer.cli import main
 from racer.entries.package import read_entry
-from tests.training.test_train import SMALL
+from tests.helpers.commands import printed
+from tests.helpers.runs import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +21,6 @@ def trained(tmp_path_factory):
     main(["train", str(config), "--run", str(folder / "run"), *words])
     main(["export", str(folder / "run"), "--out", str(folder / "car.entry.zip"), "--name", "small"])
     return folder
-
-
-def printed(capsys, *words):
-    capsys.readouterr()
-    main([str(word) for word in words])
-    return json.loads(capsys.readouterr().out)
 
 
 def test_overrides_reach_the_run(trained):

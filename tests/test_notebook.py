@@ -21,8 +21,7 @@ from racer.track import load_track
 from racer.training.run_dir import Run
 from racer.training.train import run_training
 from racer.training.training_log import has_bar
-from tests.training.test_resume import small
-from tests.training.test_train import QUIET
+from tests.helpers.runs import QUIET, chunked_config
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(ROOT.glob("docs/notebooks/*.ipynb"))
@@ -43,7 +42,7 @@ def race() -> LapResult:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
     return run_training(
-        small(total_timesteps=256), tmp_path_factory.mktemp("runs") / "r", QUIET
+        chunked_config(total_timesteps=256), tmp_path_factory.mktemp("runs") / "r", QUIET
     ).run
 
 

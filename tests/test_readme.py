@@ -72,14 +72,16 @@ def test_the_make_targets_are_there():
             assert re.search(rf"^{line.split()[1]}:", makefile, re.MULTILINE)
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_a_link_leads_to_a_file(link):
-    assert (ROOT / link).exists()
+def test_a_link_leads_to_a_file(subtests):
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        with subtests.test(link=link):
+            assert (ROOT / link).exists()
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"configs/[\w/]+\.(?:yaml|py)", README))))
-def test_a_named_file_ships(path):
-    assert (ROOT / path).is_file()
+def test_a_named_file_ships(subtests):
+    for path in sorted(set(re.findall(r"configs/[\w/]+\.(?:yaml|py)", README))):
+        with subtests.test(path=path):
+            assert (ROOT / path).is_file()
 
 
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -81,11 +81,11 @@ def import_deepracer(model: Path, name: str, out: Path) -> ImportedModel:
     | batch_size, num_epochs, lr | batch_size, n_epochs, learning_rate |
     | beta_entropy, discount_factor | ent_coef, gamma |
     | loss_type | value_loss |
-    | num_episodes_between_training | `num_envs`, one for each episode; each drives n_steps between \
-updates: 150, about an episode, or more until batches are full |
+    | num_episodes_between_training | `num_envs`, one for each episode; each drives n_steps \
+between updates: 150, about an episode, or more until batches are full |
     | stack_size | `stack` of each camera |
-    | term_cond_max_episodes | `total_timesteps`, 150 for each episode; 10,000 or more means no limit, and \
-`total_timesteps` is a million |
+    | term_cond_max_episodes | `total_timesteps`, 150 for each episode; 10,000 or more means no \
+limit, and `total_timesteps` is a million |
     | (clip 0.2, GAE's lambda 0.95) | clip_range, gae_lambda |
 
     The config names its files relative to itself, so that the folder can be moved.

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import tarfile
+from itertools import product
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from racer.errors import ConfigError, RewardError, TrackError
 from racer.reward import RewardSource
 from racer.training.config import RunConfig
 from racer.training.train import run_training
-from tests.track.real_files import NPY
+from tests.helpers.track_files import NPY
 
 REWARD = (
     "def reward_function(params):\n    return 1.0 if params['all_wheels_on_track'] else 0.001\n"
@@ -94,32 +95,28 @@ def test_continuous_actions_keep_both_limits(model, tmp_path):
     assert config.actions.speed == (1.0, 4.0)
 
 
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        (["FRONT_FACING_CAMERA"], ["camera"]),
-        (["STEREO_CAMERAS", "LIDAR"], ["stereo", "lidar"]),
-        (["LEFT_CAMERA", "SECTOR_LIDAR"], ["left_camera", "sector_lidar"]),
-        (
-            ["FRONT_FACING_CAMERA", "DISCRETIZED_SECTOR_LIDAR"],
-            ["camera", "discretized_sector_lidar"],
-        ),
-    ],
-)
-@pytest.mark.parametrize(
-    ("network", "preset"),
-    [
-        ("DEEP_CONVOLUTIONAL_NETWORK_SHALLOW", "shallow"),
-        ("DEEP_CONVOLUTIONAL_NETWORK", "standard"),
-        ("DEEP_CONVOLUTIONAL_NETWORK_DEEP", "deep"),
-    ],
-)
-def test_every_sensor_and_network_has_its_counterpart(
-    model, tmp_path, theirs, ours, network, preset
-):
-    config, _ = taken(model({"sensor": theirs, "neural_network": network}), tmp_path / "out")
-    assert [sensor.name for sensor in config.sensor] == ours
-    assert config.network.preset == preset
+def test_every_sensor_and_network_has_its_counterpart(subtests, model, tmp_path):
+    for (theirs, ours), (network, preset) in product(
+        [
+            (["FRONT_FACING_CAMERA"], ["camera"]),
+            (["STEREO_CAMERAS", "LIDAR"], ["stereo", "lidar"]),
+            (["LEFT_CAMERA", "SECTOR_LIDAR"], ["left_camera", "sector_lidar"]),
+            (
+                ["FRONT_FACING_CAMERA", "DISCRETIZED_SECTOR_LIDAR"],
+                ["camera", "discretized_sector_lidar"],
+            ),
+        ],
+        [
+            ("DEEP_CONVOLUTIONAL_NETWORK_SHALLOW", "shallow"),
+            ("DEEP_CONVOLUTIONAL_NETWORK", "standard"),
+            ("DEEP_CONVOLUTIONAL_NETWORK_DEEP", "deep"),
+        ],
+    ):
+        with subtests.test(theirs=theirs, ours=ours, network=network, preset=preset):
+            folder = model({"sensor": theirs, "neural_network": network})
+            config, _ = taken(folder, tmp_path / "-".join([*theirs, preset]))
+            assert [sensor.name for sensor in config.sensor] == ours
+            assert config.network.preset == preset
 
 
 def test_a_lidar_s_figures_are_kept(model, tmp_path):
@@ -172,9 +169,8 @@ def test_a_track_that_cannot_be_driven_is_refused_before_anything_is_written(mod
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("metadata", "hyper", "said"),
-    [
+def test_what_cannot_be_is_refused_with_file_key_got_and_allowed(subtests, model, tmp_path):
+    for metadata, hyper, said in [
         ({"training_algorithm": "sac"}, {}, r"metadata.json: training_algorithm: .*got 'sac'"),
         ({"training_algorithm": "dqn"}, {}, r"training_algorithm: .*'clipped_ppo' or 'sac'.*'dqn'"),
         ({"sensor": ["SONAR"]}, {}, r"metadata.json: sensor.0: .*'LIDAR'.*; got 'SONAR'"),
@@ -199,15 +195,12 @@ def test_a_track_that_cannot_be_driven_is_refused_before_anything_is_written(mod
         ({}, {"batch_size": 1}, r"hyperparameters.json: batch_size: .*equal to 2; got 1"),
         ({}, {"loss_type": "hinge"}, r"loss_type: .*'huber'.*got 'hinge'"),
         ({}, {"discount_factor": 1.2}, r"discount_factor: .*less than or equal to 1; got 1.2"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_is_refused_with_file_key_got_and_allowed(
-    model, tmp_path, metadata, hyper, said
-):
-    with pytest.raises(ConfigError, match=said) as caught:
-        import_deepracer(model(metadata, hyper), "mine", tmp_path / "out")
-    assert len(str(caught.value).splitlines()) == 1, "one sentence"
-    assert not (tmp_path / "out").exists()
+    ]:
+        with subtests.test(metadata=metadata, hyper=hyper, said=said):
+            with pytest.raises(ConfigError, match=said) as caught:
+                import_deepracer(model(metadata, hyper), "mine", tmp_path / "out")
+            assert len(str(caught.value).splitlines()) == 1, "one sentence"
+            assert not (tmp_path / "out").exists()
 
 
 def test_a_file_that_is_no_json_names_its_line(model, tmp_path):

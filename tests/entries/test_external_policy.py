@@ -199,9 +199,8 @@ def test_a_module_of_floats_is_told_that_a_frame_is_of_bytes(tmp_path):
 IDENTITY = "{ action = Identity (observation) }"
 
 
-@pytest.mark.parametrize(
-    ("text", "sensor", "actions", "code", "said"),
-    [
+def test_a_graph_of_another_signature_is_told_what_to_change(subtests, tmp_path):
+    for text, sensor, actions, code, said in [
         (
             "g (float[1, 26] obs) => (float[1, 26] action) { action = Identity (obs) }",
             "state",
@@ -245,16 +244,13 @@ IDENTITY = "{ action = Identity (observation) }"
             "signature",
             "with the sensor and actions it was trained with",
         ),
-    ],
-)
-def test_a_graph_of_another_signature_is_told_what_to_change(
-    tmp_path, text, sensor, actions, code, said
-):
-    with pytest.raises(EntryError) as caught:
-        racer.write_entry(graph(text), tmp_path / "e", sensor=sensor, actions=actions)
-    assert caught.value.code == code
-    assert said in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
+    ]:
+        with subtests.test(text=text, sensor=sensor, actions=actions, code=code, said=said):
+            with pytest.raises(EntryError) as caught:
+                racer.write_entry(graph(text), tmp_path / "e", sensor=sensor, actions=actions)
+            assert caught.value.code == code
+            assert said in str(caught.value)
+            assert list(tmp_path.iterdir()) == []
 
 
 def test_a_policy_whose_answers_are_no_actions_is_refused_when_it_is_written(tmp_path):
@@ -268,9 +264,8 @@ def test_a_policy_whose_answers_are_no_actions_is_refused_when_it_is_written(tmp
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("wrong", "error", "said"),
-    [
+def test_a_wrong_argument_is_refused_by_its_name(subtests, tmp_path):
+    for wrong, error, said in [
         ({"sensor": "stat"}, ConfigError, "did you mean 'state'"),
         ({"actions": "descrete"}, ConfigError, "actions: Input should be"),
         ({"track": "bowtye"}, TrackError, "bowtye"),
@@ -278,12 +273,11 @@ def test_a_policy_whose_answers_are_no_actions_is_refused_when_it_is_written(tmp
         ({"env": "racer/TimeTrial-v99"}, EntryError, "this racer has"),
         ({"car": "truck"}, ConfigError, "car"),
         ({"name": "two\nlines"}, EntryError, "printable"),
-    ],
-)
-def test_a_wrong_argument_is_refused_by_its_name(tmp_path, wrong, error, said):
-    with pytest.raises(error, match=said):
-        racer.write_entry(STRAIGHT, tmp_path / "e", **{"sensor": "state", **wrong})
-    assert list(tmp_path.iterdir()) == []
+    ]:
+        with subtests.test(wrong=wrong, error=error, said=said):
+            with pytest.raises(error, match=said):
+                racer.write_entry(STRAIGHT, tmp_path / "e", **{"sensor": "state", **wrong})
+            assert list(tmp_path.iterdir()) == []
 
 
 def test_an_onnx_file_that_is_not_there_is_told(tmp_path):

@@ -19,6 +19,7 @@ from racer.randomisation import (
 )
 from racer.sensors import make_sensors
 from racer.simulation import sensor_input
+from tests.helpers.closing import closing
 
 LISTEN = """
 def reward_function(params):
@@ -35,15 +36,9 @@ def straight(speed):
 
 @pytest.fixture
 def build():
-    envs = []
-
-    def make(n=1, **config):
-        envs.append(RacerVectorEnv(n, **{"sensor": "state", "reward": None, **config}))
-        return envs[-1]
-
-    yield make
-    for env in envs:
-        env.close()
+    yield from closing(
+        lambda n=1, **config: RacerVectorEnv(n, **{"sensor": "state", "reward": None, **config})
+    )
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_bots_keep_to_the_road_while_a_car_waits():
     assert timeline.faults, "the pilot sees no bots and must hit one"
     for fault in timeline.faults:
         times = np.linspace(fault.begin, fault.end, 30)
-        rows = np.array([play._things.at(time) for time in times])
+        rows = np.array([play._obstacles.at(time) for time in times])
         assert TRACK.on_road(rows[..., :2]).all()
         steps = np.hypot(*np.diff(rows[..., :2], axis=0).transpose(2, 0, 1))
         assert steps.sum(axis=0) == pytest.approx(fault.end - fault.begin, rel=0.2)

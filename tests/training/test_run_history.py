@@ -12,7 +12,8 @@ from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 from racer.training.run_history import config_differences
 from racer.training.train import run_training
-from tests.training.test_train import QUIET, config
+from tests.helpers.commands import printed
+from tests.helpers.runs import QUIET, config
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +29,6 @@ def made(tmp_path_factory):
 @pytest.fixture
 def runs(made, tmp_path):
     return shutil.copytree(made, tmp_path / "runs")
-
-
-def printed(capsys, *words):
-    capsys.readouterr()
-    main([str(word) for word in words])
-    return json.loads(capsys.readouterr().out)
 
 
 def test_a_finished_run_is_listed_with_what_it_came_to(runs, capsys):

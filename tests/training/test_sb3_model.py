@@ -26,17 +26,8 @@ from racer.training.config import RunConfig
 from racer.training.ppo import SensorFeaturesExtractor
 from racer.training.run_dir import Run
 from racer.training.train import run_training
+from tests.helpers.runs import TINY
 
-SMALL: dict[str, Any] = {
-    "sensor": "state",
-    "num_envs": 4,
-    "total_timesteps": 256,
-    "network": {"hidden": [16]},
-    "ppo": {"n_steps": 32, "batch_size": 64, "n_epochs": 2, "final_learning_rate": 1e-4},
-    "evaluation": {"eval_freq": 128, "laps": 1, "time_limit": 1.0, "video_freq": 0},
-    "device": "cpu",
-    "torch_threads": 1,
-}
 CAMERA = {"kind": "camera", "width": 40, "height": 36}
 WITHOUT_RACER = """
 import sys
@@ -48,7 +39,7 @@ print(model.predict(model.observation_space.sample(), deterministic=True)[0].sha
 
 
 def trained(folder, **changes) -> Run:
-    config = validate_document(SMALL | changes, RunConfig, "test")
+    config = validate_document(TINY | changes, RunConfig, "test")
     return run_training(config, folder, Console(file=io.StringIO())).run
 
 
@@ -169,7 +160,7 @@ def test_a_model_of_numbers_predicts_what_the_entry_does_and_loads_without_racer
 def test_a_model_of_any_network_predicts_what_the_entry_does_and_learns_on(
     tmp_path, sensor, network, ppo, extractor
 ):
-    run = trained(tmp_path / "run", sensor=sensor, network=network, ppo=SMALL["ppo"] | ppo)
+    run = trained(tmp_path / "run", sensor=sensor, network=network, ppo=TINY["ppo"] | ppo)
     racer.to_sb3(run).save(tmp_path / "ppo.zip")
     env = make_vec_env("racer/TimeTrial-v0", 2, env_kwargs={"sensor": sensor})
     model = PPO.load(tmp_path / "ppo.zip", env=env)

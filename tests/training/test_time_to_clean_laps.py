@@ -12,7 +12,7 @@ from racer.training.time_to_clean_laps import (
     time_to_clean_laps,
     time_to_clean_laps_table,
 )
-from tests.training.test_train import SMALL
+from tests.helpers.runs import SMALL
 
 CONFIG = validate_document(SMALL | {"reward": "progress", "track": "oval"}, RunConfig, "test")
 

@@ -1,6 +1,5 @@
 """Short real runs: what they leave behind, how they end, and that a seed repeats them."""
 
-import io
 import json
 import signal
 import subprocess
@@ -10,10 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from racer.assets.document import validate_document
 from racer.cli.train import STOPPED_EXIT_CODE
 from racer.entries.entry_check import check_entry
 from racer.entries.package import read_entry
@@ -21,34 +18,13 @@ from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
 from racer.evaluation import judge_entry, make_race_rules, race_of_training
 from racer.reward.timeout import timeout_after
-from racer.training.config import RunConfig
 from racer.training.export import export_run
 from racer.training.int8_export import export_int8
 from racer.training.ppo import build_ppo
 from racer.training.run_dir import Run
 from racer.training.train import run_training
 from racer.training.vec_env import CarsVecEnv
-
-QUIET = Console(file=io.StringIO())
-SMALL = {
-    "sensor": {"kind": "state"},
-    "actions": {"speed": (0.8, 2.0)},
-    "num_envs": 8,
-    "total_timesteps": 2048,
-    "network": {"hidden": (32,)},
-    "ppo": {"n_steps": 64, "batch_size": 128, "n_epochs": 2},
-    "evaluation": {"eval_freq": 1024, "laps": 1, "time_limit": 5.0},
-    "device": "cpu",
-    "torch_threads": 1,
-}
-
-
-def config(**changes):
-    return validate_document(SMALL | changes, RunConfig, "test")
-
-
-def weights(run):
-    return torch.load(run.best(), weights_only=True)["policy"]
+from tests.helpers.runs import QUIET, SMALL, best_weights, config
 
 
 def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
@@ -86,7 +62,7 @@ def test_the_same_seed_learns_the_same_weights(tmp_path):
     runs = []
     for name in ("a", "b"):
         run_training(config(), tmp_path / name, QUIET)
-        runs.append(weights(Run.open(tmp_path / name)))
+        runs.append(best_weights(Run.open(tmp_path / name)))
     assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
 
 

@@ -16,7 +16,7 @@ from racer.cli.train import STOPPED_EXIT_CODE
 from racer.training.shared_output import shared_output
 from racer.training.train import run_training
 from racer.training.training_log import TrainingLog, format_duration
-from tests.training.test_resume import small
+from tests.helpers.runs import chunked_config
 
 SHORT = ("--num-envs", "8", "--ppo.batch-size", "128", "--evaluation.video-freq", "0")
 SHORT += ("--evaluation.time-limit", "1", "--evaluation.laps", "1")
@@ -32,7 +32,7 @@ def plain():
 def test_each_evaluation_is_one_plain_line_and_all_are_kept(tmp_path):
     console, log = plain(), tmp_path / "more.log"
     log.write_text("before\n")
-    run_training(small(), tmp_path / "run", console, log=log)
+    run_training(chunked_config(), tmp_path / "run", console, log=log)
     lines = console.file.getvalue().splitlines()  # pyright: ignore[reportAttributeAccessIssue]
     assert LINE.fullmatch(lines[1]), lines[1]
     assert len(lines) == 5
