@@ -160,7 +160,7 @@ def _take_turns(subjects: dict[Any, Any]) -> dict[Any, float]:
 
 def benchmark_table(figures: dict[str, Any]) -> FittedTable:
     """Return a table of the figures for the terminal."""
-    one, many = figures["floor_us_per_step"], figures["floor_many_us_per_step"]
+    single_us, many_us = figures["floor_us_per_step"], figures["floor_many_us_per_step"]
     shown = FittedTable(
         TableColumn("scene", "left", least=16),
         TableColumn("cars"),
@@ -168,8 +168,8 @@ def benchmark_table(figures: dict[str, Any]) -> FittedTable:
         TableColumn("x floor", drop=1),
         TableColumn("as many", drop=3),
         TableColumn("x real time", drop=2),
-        title=f"Bullet's floor: {one:.0f} us a control step for one free box, "
-        f"{many:.0f} us a box for {MANY_CARS}",
+        title=f"Bullet's floor: {single_us:.0f} us a control step for one free box, "
+        f"{many_us:.0f} us a box for {MANY_CARS}",
         caption="\n".join(
             f"camera, {MANY_CARS} cars: {peer['ratio']:.1f} x {peer['name']}'s "
             f"{peer['steps_per_s']:,.0f}"

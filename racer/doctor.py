@@ -216,22 +216,25 @@ def _sandbox() -> Iterator[MachineCheck]:
     """Check whether a process can isolate itself with namespaces, as the sandbox does."""
     file = Path(__file__).parent / "entries" / "sandbox_worker.py"
     arguments = [sys.executable, "-I", "-S", "-c", _ISOLATE, str(file)]
-    done = subprocess.run(arguments, capture_output=True, check=False, timeout=20)
+    done = subprocess.run(arguments, capture_output=True, check=False, timeout=20, text=True)
     is_fine = done.returncode == 0
     found = "namespaces" if is_fine else "limits only: no user namespaces here"
+    if done.returncode not in (0, _NO_NAMESPACES):
+        found = f"the check failed: {done.stderr.strip().rpartition(chr(10))[2]}"
     mend = "" if is_fine else "evaluate only entries of people you trust, or allow user namespaces"
     yield MachineCheck("sandbox", FINE if is_fine else LACKING, found, mend)
 
 
-_ISOLATE = """
+_NO_NAMESPACES = 3
+_ISOLATE = f"""
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("sandbox_worker", sys.argv[1])
 worker = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(worker)
-sys.exit(not worker._leave())
+sys.exit(0 if worker.enter_namespaces() else {_NO_NAMESPACES})
 """
 """A program that loads the sandbox's worker without racer and exits with 0 if it can isolate
-itself."""
+itself, with `_NO_NAMESPACES` if it cannot."""
 
 MACHINE_CHECKS: tuple[Callable[[], Iterator[MachineCheck]], ...] = (
     _python,

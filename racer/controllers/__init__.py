@@ -33,7 +33,7 @@ def make_controller(name: str, track: Track, spec: CarSpec) -> Controller:
         ConfigError: No controller has that name.
     """
     if name not in CONTROLLERS:
-        raise ConfigError(f"no pilot {name!r}; known: {', '.join(CONTROLLERS)}")
+        raise ConfigError(f"no controller {name!r}; known: {', '.join(CONTROLLERS)}")
     return CONTROLLERS[name](track, spec)
 
 

@@ -168,8 +168,9 @@ def make_raceline(track: Track, spec: CarSpec, set_up: FollowerSetup | None = No
         spec: The car.
         set_up: How bold it is; by default as committed for a shipped track, and cautious elsewhere.
     """
-    committed = _committed().get(f"{track.name} {limit_digest(track, spec)}")
-    chosen = set_up or committed or FollowerSetup()
+    chosen = (
+        set_up or _committed().get(f"{track.name} {limit_digest(track, spec)}") or FollowerSetup()
+    )
     return fastest_follower(candidate_lines(track, chosen.inside), spec, chosen.share)
 
 

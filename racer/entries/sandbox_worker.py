@@ -79,7 +79,7 @@ def serve_policy() -> None:
     sys.path[:] = sys.argv[1:]
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # so that a library's print cannot be mistaken for a reply
-    is_isolated = _enter_namespaces()
+    is_isolated = enter_namespaces()
     import numpy  # noqa: F401  # before the file system is hidden
     import onnxruntime  # noqa: F401
 
@@ -148,7 +148,7 @@ def _reply(replies: Any, kind: bytes, content: bytes) -> None:
         os._exit(0)
 
 
-def _enter_namespaces() -> bool:
+def enter_namespaces() -> bool:
     """Enter new user, network and mount namespaces; return whether this system allowed it."""
     user, group = os.getuid(), os.getgid()
     try:

@@ -138,8 +138,8 @@ class _Problem:
         angle, bend, chord = self._first
         low, high = np.concatenate(self._low), np.concatenate(self._high)
         first = np.clip(np.concatenate([0.0 * v, angle, bend, v, chord]), low, high)
-        least = np.concatenate([np.zeros(equal.numel()), np.full(held.numel(), -np.inf)])
-        found = solver(x0=first, lbx=low, ubx=high, lbg=least, ubg=0.0)
+        lower = np.concatenate([np.zeros(equal.numel()), np.full(held.numel(), -np.inf)])
+        found = solver(x0=first, lbx=low, ubx=high, lbg=lower, ubg=0.0)
         status = solver.stats()["return_status"]
         if status not in ("Solve_Succeeded", "Solved_To_Acceptable_Level"):
             raise RacerError(f"no fastest lap was found: IPOPT says {status}")

@@ -98,7 +98,7 @@ class Canvas:
         ground: TexturePyramid,
         boxes: np.ndarray,
         colours: np.ndarray,
-        panels: WallSegments,
+        walls: WallSegments,
         picture: np.ndarray,
     ) -> None:
         """Draw the ground and all static objects; pixels above the horizon are left unchanged.
@@ -106,15 +106,15 @@ class Canvas:
         Args:
             camera: The camera.
             ground: Texture of the ground, from `ground_pyramid`.
-            boxes: Rows as in `Surroundings`, (k, 10).
+            boxes: Rows as in `SensorInput.boxes`, (k, 10).
             colours: Red, green and blue of each box, (k, 3) uint8.
-            panels: The walls.
+            walls: The walls.
             picture: The picture, (H, W, 4) uint8; changed in place.
         """
         _clear_buffer(self._back)
         pixels = picture.view(np.uint32)[..., 0]
         _draw_ground(ground, camera.eye, camera.axes, camera.focal, pixels)
-        draw_depth(*camera, boxes, colours, panels, self._back, 3)
+        draw_depth(*camera, boxes, colours, walls, self._back, 3)
         _copy_visible(self._back, pixels)
 
     def draw_shadow(
@@ -318,12 +318,12 @@ def _draw_shadow(eye, axes, focal, pose, bounds, back, out):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _draw_faces(easel, faces, focal, colours):
+def _draw_faces(z_buffer, faces, focal, colours):
     for k in range(faces.shape[0]):
         for corner in range(4):
             for axis in range(3):
-                easel.face[corner, axis] = faces[k, corner, axis]
-        draw_face(easel, focal, colours[k])
+                z_buffer.face[corner, axis] = faces[k, corner, axis]
+        draw_face(z_buffer, focal, colours[k])
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -350,38 +350,38 @@ def _blend_ghosts(solid, ghost, out):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _clear_buffer(easel):
-    easel.first[:] = easel.paint.shape[1]
-    easel.last[:] = 0
+def _clear_buffer(z_buffer):
+    z_buffer.first[:] = z_buffer.paint.shape[1]
+    z_buffer.last[:] = 0
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _copy_visible(easel, out):
+def _copy_visible(z_buffer, out):
     """Copy the pixels of a z-buffer that something was drawn to."""
     opaque, nothing = np.uint32(0xFF000000), np.float32(0.0)
     for i in range(out.shape[0]):
-        for j in range(easel.first[i], easel.last[i]):
-            paint = np.uint32(np.uint32(easel.paint[i, j]) | opaque)
-            out[i, j] = paint if easel.nearness[i, j] > nothing else out[i, j]
+        for j in range(z_buffer.first[i], z_buffer.last[i]):
+            paint = np.uint32(np.uint32(z_buffer.paint[i, j]) | opaque)
+            out[i, j] = paint if z_buffer.nearness[i, j] > nothing else out[i, j]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _downsample(easel, behind, nothing, out):
+def _downsample(z_buffer, behind, nothing, out):
     """Average four samples per pixel: a face's if nearer than the background, else `out` itself."""
     for i in range(out.shape[0]):
         upper, lower = 2 * i, 2 * i + 1
-        first = min(easel.first[upper], easel.first[lower])
-        last = max(easel.last[upper], easel.last[lower])
+        first = min(z_buffer.first[upper], z_buffer.first[lower])
+        last = max(z_buffer.last[upper], z_buffer.last[lower])
         if first >= last:
             continue
         for row in (upper, lower):
-            if easel.first[row] >= easel.last[row]:
-                easel.nearness[row] = 0.0
+            if z_buffer.first[row] >= z_buffer.last[row]:
+                z_buffer.nearness[row] = 0.0
         begin, end = first // 2, (last + 1) // 2
         part = slice(2 * begin, 2 * end)
         far = behind.nearness[i] if behind.first[i] < behind.last[i] else nothing
-        rows = easel.nearness[upper, part], easel.nearness[lower, part], far[begin:end]
-        paint = easel.paint[upper, part], easel.paint[lower, part]
+        rows = z_buffer.nearness[upper, part], z_buffer.nearness[lower, part], far[begin:end]
+        paint = z_buffer.paint[upper, part], z_buffer.paint[lower, part]
         _downsample_row(*rows, *paint, out[i, begin:end])
 
 

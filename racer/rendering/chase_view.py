@@ -55,7 +55,7 @@ def drawn_bots(rows: np.ndarray, spec: CarSpec, before: int = 1) -> list[DrawnCa
     """Return bot cars with names, in the liveries that follow those of the racing cars.
 
     Args:
-        rows: Their rows as in `Surroundings`, (k, 10).
+        rows: Their rows as in `SensorInput.boxes`, (k, 10).
         spec: The car.
         before: Number of racing cars.
     """
@@ -110,7 +110,7 @@ class ChaseView:
         Args:
             body: Body row of the car that the camera follows, (13,).
             cars: All cars, including that one.
-            boxes: Other objects on the road, rows as in `Surroundings`, (k, 10).
+            boxes: Other objects on the road, rows as in `SensorInput.boxes`, (k, 10).
             colours: Red, green and blue of each object, (k, 3) uint8.
             yaw: Direction of the camera [rad]; the followed car's heading by default.
 

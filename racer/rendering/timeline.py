@@ -184,7 +184,7 @@ class ObstacleTimeline:
         self.colours = driven.colours[:count]
 
     def at(self, time: float) -> np.ndarray:
-        """Return the rows at a race time, as in `Surroundings`, (count, 10)."""
+        """Return the rows at a race time, as in `SensorInput.boxes`, (count, 10)."""
         if not self._boxes.size:
             return np.zeros((0, 10))
         after = int(np.searchsorted(self._time, time))

@@ -209,7 +209,9 @@ def _once_each(sensors: tuple[Any, ...]) -> tuple[Any, ...]:
     names = [sensor.name for sensor in sensors]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"each kind of sensor may occur once; repeated: {', '.join(twice)}")
+        raise ValueError(
+            f"each kind of sensor may occur once; what occurs twice is {', '.join(twice)}"
+        )
     return sensors
 
 

@@ -159,10 +159,10 @@ def _tree(random: np.random.Generator, count: int) -> list[tuple[GridCell, GridC
     while len(cells) < count:
         at = len(cells) - 1 if random.random() < snake else int(random.random() * len(cells))
         (x, y), (dx, dy) = cells[at], GRID_STEPS[int(4 * random.random())]
-        there = (x + dx, y + dy)
-        if there not in cells:
-            cells.append(there)
-            links.append(((x, y), there))
+        neighbour = (x + dx, y + dy)
+        if neighbour not in cells:
+            cells.append(neighbour)
+            links.append(((x, y), neighbour))
     return links
 
 

@@ -46,15 +46,16 @@ class Variation:
         self._is_varied = any(
             (rows[name] != self._neutral[name]).any() for name in DRAWN_QUANTITIES
         )
-        now, own = self.cars, self._nominal
+        drawn, nominal = self.cars, self._nominal
         for name in ("inertia_x", "inertia_y", "inertia_z", "mass"):
-            now[name] = own[name] * rows["mass"]
-        now["friction"] = own["friction"] * rows["friction"]
-        now["drive_acceleration"] = own["drive_acceleration"] * rows["motor"] / rows["mass"]
-        now["brake_acceleration"] = own["brake_acceleration"] / rows["mass"]
-        now["to_front_axle"] = own["to_front_axle"] - rows["mass_forward"]
-        now["to_rear_axle"] = own["to_rear_axle"] + rows["mass_forward"]
-        now["mass_height"] = own["mass_height"] + rows["mass_up"]
+            drawn[name] = nominal[name] * rows["mass"]
+        drawn["friction"] = nominal["friction"] * rows["friction"]
+        # Motor and brakes keep their forces, so a heavier car accelerates and brakes less.
+        drawn["drive_acceleration"] = nominal["drive_acceleration"] * rows["motor"] / rows["mass"]
+        drawn["brake_acceleration"] = nominal["brake_acceleration"] / rows["mass"]
+        drawn["to_front_axle"] = nominal["to_front_axle"] - rows["mass_forward"]
+        drawn["to_rear_axle"] = nominal["to_rear_axle"] + rows["mass_forward"]
+        drawn["mass_height"] = nominal["mass_height"] + rows["mass_up"]
         self.shift[:, 0], self.shift[:, 1] = -rows["mass_forward"], -rows["mass_up"]
 
     def forget(self, cars: np.ndarray) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from racer import doctor
 from racer.car.action_space import ActionSpace
 from racer.entries import sandbox, sandbox_worker
 from racer.entries.entry_check import CONTROL_PERIOD_S, check_entry
@@ -452,7 +453,7 @@ REACH = {
 @pytest.mark.parametrize("what", REACH)
 def test_a_policy_reaches_no_file_network_or_program(behaving, what, is_walled):
     wall = "import subprocess\n" + (
-        "" if is_walled else "sandbox_worker._enter_namespaces = lambda: False"
+        "" if is_walled else "sandbox_worker.enter_namespaces = lambda: False"
     )
     behaving(f"{REACH[what]}; return [np.ones((1, 2), np.float32)]", before=wall)
     assert refusal(STEADY).code == "run"
@@ -461,7 +462,7 @@ def test_a_policy_reaches_no_file_network_or_program(behaving, what, is_walled):
 @pytest.mark.parametrize("is_walled", [True, False])
 def test_the_box_says_how_strong_it_is(behaving, is_walled):
     look = "raise RuntimeError(str(os.path.exists('/etc')))"
-    behaving(look, before="" if is_walled else "sandbox_worker._enter_namespaces = lambda: False")
+    behaving(look, before="" if is_walled else "sandbox_worker.enter_namespaces = lambda: False")
     with SandboxedPolicy(entry_of(STEADY)) as boxed:
         assert boxed.strength in ("namespaces", "limits only")
         is_hidden = boxed.strength == "namespaces"
@@ -601,3 +602,9 @@ def test_a_graph_that_gives_nan_or_leaves_the_range_is_refused(operator, weights
     with pytest.raises(EntryError) as caught:
         check_entry(entry_of(policy))
     assert caught.value.code == "action"
+
+
+def test_the_doctor_says_of_this_machine_what_the_sandbox_does_on_it():
+    (found,) = doctor._sandbox()
+    with SandboxedPolicy(entry_of(STEADY)) as boxed:
+        assert found.found.startswith(boxed.strength)
