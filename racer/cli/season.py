@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from racer.cli.options import RaceKind
 from racer.cli.output import print_json, shell_command
 from racer.errors import BoardError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def season_new(
     name: str,
     tracks: tuple[str, ...] = ("bowtie",),
-    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = "time_trial",
+    kind: RaceKind = "time_trial",
     directions: tuple[Literal["forward", "reverse"], ...] = ("forward",),
     laps: int = 3,
     seeds: int = 1,
