@@ -4,14 +4,20 @@ import numpy as np
 
 from racer.car.action_space import ActionSpace
 from racer.entries.package import TrainedOn, read_entry, save_entry
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.verification import evaluate_season
 from racer.sensors import StateConfig
 from racer.sensors.state_sensor import STATE_SIZE
 from tests.entries.test_onnx_policy import steady
 
-FAIR = Season(name="fair", tracks=("oval",), seeds=(0, 1), laps=2, time_limit=40, ranking="iqm")
+FAIR = Season(
+    name="fair",
+    tracks=("oval",),
+    seeds=(0, 1),
+    ranking="iqm",
+    race=SeasonRaceConfig(laps=2, time_limit=40),
+)
 BITE = "</script><img src=x onerror=a()>\"'&"
 LONG = "W" * 60
 LOOK = np.zeros((STATE_SIZE, 2), dtype=np.float32)

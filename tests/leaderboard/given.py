@@ -5,10 +5,10 @@ from typing import Any
 
 from racer.car.action_space import ActionSpace
 from racer.entries.package import TrainedOn, read_entry, save_entry
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.sensors.config import CameraConfig
 
-SPRING = Season(name="spring", tracks=("bowtie",), time_limit=60)
+SPRING = Season(name="spring", tracks=("bowtie",), race=SeasonRaceConfig(time_limit=60))
 RESULT: dict[str, Any] = {
     "track": "bowtie",
     "seed": 0,

@@ -14,7 +14,7 @@ from racer.leaderboard import verification
 from racer.leaderboard.hash_chain import GENESIS_HASH, canonical_json, chain_hash
 from racer.leaderboard.ranking import rank
 from racer.leaderboard.replay import pack_replay
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.season_secret import commitment
 from racer.leaderboard.store import _COLUMNS, BoardStore
 from racer.leaderboard.verification import (
@@ -28,7 +28,13 @@ from racer.sensors.state_sensor import STATE_SIZE
 from tests.entries.test_onnx_policy import graph, steady
 from tests.leaderboard.given import forge, sql
 
-SEASON = Season(name="short", tracks=("oval",), seeds=(0, 1), laps=1, time_limit=20, ranking="iqm")
+SEASON = Season(
+    name="short",
+    tracks=("oval",),
+    seeds=(0, 1),
+    ranking="iqm",
+    race=SeasonRaceConfig(laps=1, time_limit=20),
+)
 SPACE = ActionSpace(speed=(1.0, 2.0))
 LOOK = np.zeros((STATE_SIZE, 2), dtype=np.float32)
 LOOK[15, 0] = 4.0
