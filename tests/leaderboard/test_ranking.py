@@ -210,8 +210,6 @@ def test_rank_name_figure_and_id_are_whole_at_every_width(subtests):
         with subtests.test(width=width, kind=kind, name=name):
             rules = SeasonRaceConfig(time_limit=3600)
             season = SEASON.model_copy(update={"ranking": kind, "race": rules})
-                update={"ranking": kind, "race": SeasonRaceConfig(time_limit=3600)}
-            )
             rows = [
                 row(10**k + 234 * (k > 3), f"{name[: 60 - 1]}{k}", total=total)
                 for k, total in enumerate(TIMES)

@@ -22,8 +22,8 @@ GIVEN = {"name": "spring", "tracks": ["bowtie"], "race": {"time_limit": 60.0}}
 FLAT = {"name": "spring", "tracks": ["bowtie"], "time_limit": 60.0}
 """The same in the older layout."""
 SHIPPED_DIGESTS = {
-    "boxes": "6b06b1375fb9323266a7bf505ca93b9d002e65793b548b26f0270a0c9eb8c8d8",
-    "open": "f6929d40b8738a333ebbcedc9f65710648ea8f2b9c12f6e313781aa0036fec39",
+    "boxes": "f48041dc621a537dcd169fe0ba0573921aa52a2912c405f4bb5862e79c10a057",
+    "open": "51a5464095d4e5ea214b3587b284b38be9b35ac676defe2415db2e973fe9fe51",
     "sealed": "c6b63193d63f421d24bc1d058971eefc6db7fc3248991ca4b129a2e00622c241",
     "validation": "33c05737257b318791893d68707676996b8a06cdc6aee8a3d35378001cb1c8b1",
 }
@@ -110,8 +110,7 @@ def test_every_field_of_a_race_is_read_from_the_flat_layout():
     one, other = Season.model_validate(rest | flat), Season.model_validate(rest | {"race": flat})
     assert one == other
     assert one.digest == other.digest
-    digest = "4c1a"
-    assert one.digest.startswith(digest)
+    assert one.digest.startswith("9cc86cb0dfce631d"), "as racer 0.1.0 has it"
 
 
 @pytest.mark.parametrize(
