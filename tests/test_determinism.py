@@ -67,7 +67,7 @@ SMALL = [
     {"kind": "state"},
 ]
 RACES = ["time_trial", "object_avoidance", "head_to_bot"]
-LONG = [pytest.param(kind, 1_000, marks=pytest.mark.slow) for kind in RACES]
+LONG = [pytest.param(kind, 500, marks=pytest.mark.slow) for kind in RACES]
 
 
 def tape(kind, steps, n=1, car=0, before=0):
