@@ -23,10 +23,10 @@ from racer.training.watch import Watch
 PAGE = Path(__file__).parents[1] / "docs/experiment-tracking.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 SHORT = {
-    "cars": 8,
-    "steps": 512,
+    "num_envs": 8,
+    "total_timesteps": 512,
     "network": {"hidden": (16,)},
-    "evaluation": {"every": 256, "laps": 1, "time_limit": 1.0, "film": 0},
+    "evaluation": {"eval_freq": 256, "laps": 1, "time_limit": 1.0, "video_freq": 0},
 }
 LITTLE = {"n_steps": 16, "batch_size": 64, "n_epochs": 1}
 SIGNATURES = {

@@ -30,6 +30,7 @@ STEP = {
     "reward": 4,
     "rendering": 4,
     "networks": 4,
+    "simulation": 4,
     "envs": 5,
     "validation": 5,
     "entries": 6,

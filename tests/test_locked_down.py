@@ -117,8 +117,8 @@ for words in sys.argv[1:]:
 """
 """An environment, then commands; one process compiles the kernels once and starts once."""
 COMMANDS = (
-    "train state --steps 2048 --cars 32 --workers 2 --ppo.batch-size 256 --evaluation.every 2000"
-    " --evaluation.time-limit 2 --run run",
+    "train state --total-timesteps 2048 --num-envs 32 --workers 2 --ppo.batch-size 256"
+    " --evaluation.eval-freq 2000 --evaluation.time-limit 2 --run run",
     "export run --out a.entry.zip",
     "race a.entry.zip --laps 1 --video a.mp4 --size 320x180 --plot a.png",
     "board submit raceline",

@@ -17,7 +17,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("main_job")
     config = folder / "small.yaml"
     config.write_text(json.dumps(SMALL))
-    words = ["--cars", "16", "--steps", "4096", "--ppo.learning-rate", "1e-3"]
+    words = ["--num-envs", "16", "--total-timesteps", "4096", "--ppo.learning-rate", "1e-3"]
     main(["train", str(config), "--run", str(folder / "run"), *words])
     main(["export", str(folder / "run"), "--out", str(folder / "car.entry.zip"), "--name", "small"])
     return folder
@@ -27,7 +27,7 @@ def test_overrides_reach_the_run(trained):
     from racer.training.run_dir import Run
 
     config = Run.open(trained / "run").config()
-    assert (config.cars, config.steps, config.ppo.learning_rate) == (16, 4096, 1e-3)
+    assert (config.num_envs, config.total_timesteps, config.ppo.learning_rate) == (16, 4096, 1e-3)
 
 
 def test_the_same_export_gives_the_same_bytes(trained):

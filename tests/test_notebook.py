@@ -41,7 +41,9 @@ def race() -> LapResult:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
-    return run_training(chunked_config(steps=256), tmp_path_factory.mktemp("runs") / "r", QUIET).run
+    return run_training(
+        chunked_config(total_timesteps=256), tmp_path_factory.mktemp("runs") / "r", QUIET
+    ).run
 
 
 def test_a_track_is_a_line_of_text_and_a_table_with_a_picture():

@@ -201,9 +201,9 @@ def test_spaces_are_each_agent_s_own(build):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"n_cars": 0}, "n_cars: 0; a whole number from 1 on is wanted"),
-        ({"n_cars": 26}, "at most 25 stand 0.75 m apart"),
-        ({"max_cycles": 0}, "max_cycles: 0; a whole number from 1 on is wanted"),
+        ({"n_cars": 0}, "n_cars: 0; it must be an integer of at least 1"),
+        ({"n_cars": 26}, "at most 25 fit 0.75 m apart"),
+        ({"max_cycles": 0}, "max_cycles: 0; it must be an integer of at least 1"),
         ({"sensr": "state"}, "did you mean 'sensor'"),
     ],
 )

@@ -94,8 +94,8 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 @pytest.mark.slow
 def test_the_example_trains_exports_and_races(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert "steps=100_000" in EXAMPLES[0]
-    exec(EXAMPLES[0].replace("steps=100_000", "steps=4_096"), scope := {})
+    assert "total_timesteps=100_000" in EXAMPLES[0]
+    exec(EXAMPLES[0].replace("total_timesteps=100_000", "total_timesteps=4_096"), scope := {})
     assert scope["entry"].is_file()
     assert scope["result"].track == "bowtie"
     assert str(scope["result"].lap_times_s) in capsys.readouterr().out
@@ -131,9 +131,9 @@ PAGES = ("README.md", *DOCS, "tracks/README.md")
 """The pages that may hold commands to type, in the order in which a person meets them."""
 SERVERS = ("tensorboard ", "racer board serve")
 """Commands that end with Ctrl-C; they run beside the ones that follow on their page."""
-SHORT = "--cars 8 --ppo.batch-size 128 --ppo.n-steps 64 --ppo.n-epochs 1 --workers 1 "
-SHORT += "--evaluation.every 4096 --evaluation.laps 1 --evaluation.time-limit 2 "
-SHORT += "--evaluation.film 0 --steps 512"
+SHORT = "--num-envs 8 --ppo.batch-size 128 --ppo.n-steps 64 --ppo.n-epochs 1 --workers 1 "
+SHORT += "--evaluation.eval-freq 4096 --evaluation.laps 1 --evaluation.time-limit 2 "
+SHORT += "--evaluation.video-freq 0 --total-timesteps 512"
 LEFT_OUT = {
     "racer export runs/first --int8": "racer.training.int8_export.export_int8",
     "racer tracks limit": "racer.laptime.solve_lap_time_limit",

@@ -142,7 +142,7 @@ def test_a_completed_lap_is_a_success(build):
     env = build(2)
     env.reset()
     race = env.unwrapped.cars.race
-    race.distance[0] = race.roads.length[race.road[0]] - 1e-3
+    race.distance[0] = race.roads.length[race.road.line[0]] - 1e-3
     infos = [{}, {}]
     while "episode" not in infos[0]:
         _, _, dones, infos = env.step(straight())

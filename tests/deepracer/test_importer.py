@@ -80,7 +80,7 @@ def test_the_hyperparameters_become_ppo_s(model, tmp_path):
     assert (ppo.batch_size, ppo.n_epochs, ppo.learning_rate) == (128, 7, 0.0002)
     assert (ppo.ent_coef, ppo.gamma, ppo.value_loss) == (0.02, 0.995, "huber")
     assert (ppo.clip_range, ppo.gae_lambda) == (0.2, 0.95)
-    assert config.cars == 18
+    assert config.num_envs == 18
     assert ppo.n_steps == 192, "the least from 150 on with which batches of 128 fill"
     assert config.actions.choices == ((-30.0, 0.6), (0.0, 1.2), (30.0, 0.6))
     told = "\n".join(notes)
@@ -136,7 +136,9 @@ def test_what_was_taken_over_trains_unchanged(model, tmp_path):
     (files / "reward_function.py").unlink()
     short = {"evaluation": config.evaluation.model_copy(update={"laps": 1, "time_limit": 1.0})}
     watch = run_training(
-        config.model_copy(update={"steps": 750, "device": "cpu", "threads": 1} | short),
+        config.model_copy(
+            update={"total_timesteps": 750, "device": "cpu", "torch_threads": 1} | short
+        ),
         tmp_path / "run",
         Console(file=io.StringIO()),
     )
@@ -154,7 +156,7 @@ def test_a_track_is_copied_and_named_in_the_config(model, tmp_path):
     assert_allclose(env.vector.tracks[0].centre, rows)
     env.close()
     (folder / "second.npy").write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"one track is wanted; got reinvent\.npy, second\.npy"):
+    with pytest.raises(ConfigError, match=r"one track only; got reinvent\.npy, second\.npy"):
         import_deepracer(folder, "other", tmp_path / "out")
 
 
@@ -222,13 +224,13 @@ def test_files_that_notepad_saved_are_taken(model, tmp_path, encoding):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("hyperparameters.json", '{"lr": 1e-3, "lr": 1e-4}', "'lr' stands twice, with 0.001 and"),
+        ("hyperparameters.json", '{"lr": 1e-3, "lr": 1e-4}', "'lr' occurs twice, with 0.001 and"),
         (
             "model_metadata.json",
             '{"action_space": [{"steering_angle": 1, "speed": 1, "speed": 2}]}',
-            "'speed' stands twice, with 1 and 2",
+            "'speed' occurs twice, with 1 and 2",
         ),
-        ("hyperparameters.json", '{"a": ' * 100_000, "not valid JSON: it has too many levels"),
+        ("hyperparameters.json", '{"a": ' * 100_000, "not valid JSON: it is nested too deeply"),
         ("hyperparameters.json", b"\xff\xfe\x00", "cannot be read"),
     ],
 )
@@ -258,7 +260,7 @@ def test_nothing_is_written_over(model, tmp_path, there):
     (folder / "helper.py").write_text("")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / there).write_text("mine")
-    with pytest.raises(ConfigError, match=f"{there} is there already"):
+    with pytest.raises(ConfigError, match=f"{there} exists already"):
         import_deepracer(folder, "mine", tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == [there]
     assert (tmp_path / "out" / there).read_text() == "mine"
@@ -323,6 +325,6 @@ def test_a_member_outside_of_an_archive_is_refused(tmp_path):
         member = tarfile.TarInfo("../escaped.py")
         member.size = 1
         archive.addfile(member, io.BytesIO(b"1"))
-    with pytest.raises(ConfigError, match="lies outside of the archive"):
+    with pytest.raises(ConfigError, match="points outside the archive"):
         import_deepracer(path, "mine", tmp_path / "out")
     assert not (tmp_path.parent / "escaped.py").exists()

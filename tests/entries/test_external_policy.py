@@ -143,7 +143,7 @@ def test_nothing_is_said_of_a_policy_s_origin_that_was_not_named(tmp_path, no_bo
     assert race_of_training(entry).walls is False
     with pytest.raises(SystemExit):
         cli.main(["race", str(path)])
-    assert f"racer race {path} wants a track: add --track NAME" in capsys.readouterr().err
+    assert f"racer race {path} needs a track: add --track NAME" in capsys.readouterr().err
 
 
 def test_an_id_that_stands_for_a_sensor_is_taken_with_it(tmp_path, no_box):
@@ -169,9 +169,9 @@ def test_an_entry_of_nobody_s_training_races_and_a_board_takes_it(tmp_path):
 @pytest.mark.parametrize(
     ("module", "actions", "code", "said"),
     [
-        (nn.Linear(26, 7), "discrete", "signature", "answers float32 (1, 7); wanted is float32"),
-        (nn.Linear(26, 10), "continuous", "signature", "wanted is float32 (1, 2), steering and"),
-        (Pair(), "continuous", "signature", "answers a tuple"),
+        (nn.Linear(26, 7), "discrete", "signature", "returns float32 (1, 7); expected is float32"),
+        (nn.Linear(26, 10), "continuous", "signature", "expected is float32 (1, 2), steering and"),
+        (Pair(), "continuous", "signature", "returns a tuple"),
         (nn.Linear(25, 2), "continuous", "run", "observation float32 (1, 26): mat1 and mat2"),
         pytest.param(
             Branching(),
@@ -180,7 +180,7 @@ def test_an_entry_of_nobody_s_training_races_and_a_board_takes_it(tmp_path):
             "torch.where instead of an if",
             marks=pytest.mark.slow,
         ),
-        (3, "continuous", "graph", "of type int; wanted is the path"),
+        (3, "continuous", "graph", "of type int; it must be the path"),
     ],
 )
 def test_a_module_that_is_no_policy_is_refused(tmp_path, module, actions, code, said):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from racer import doctor
 from racer.car.action_space import ActionSpace
 from racer.entries import sandbox, sandbox_worker
 from racer.entries.entry_check import CONTROL_PERIOD_S, check_entry
@@ -109,7 +110,7 @@ MULTIPLY = [("MatMul", [f"large{k}", f"large{k}"], [f"large{k + 1}"]) for k in r
 
 
 def refusal(policy, observation=ZEROS, **changes):
-    """What the box says of a policy, at once or on an observation; and its process is gone."""
+    """The error of a policy in the sandbox, at once or on an observation; its process has ended."""
     pids = []
     start = sandbox._start
 
@@ -395,16 +396,16 @@ def test_the_largest_quantized_package_that_is_allowed_fits_into_the_box():
         ("return [np.zeros((2, 1), np.float32)]", "action"),
         ("return [np.zeros((1, 2))]", "action"),
         ("return [np.full((1, 2), np.nan, np.float32)]", "action"),
-        ("sandbox_worker._packed = lambda *a: (b'a', bytes(4))", "crash"),
-        ("sandbox_worker._packed = lambda *a: (b'z', b'')", "crash"),
-        ("sandbox_worker._packed = lambda *a: (b'a', bytes(100_000_000))", "crash"),
+        ("sandbox_worker._action_reply = lambda *a: (b'a', bytes(4))", "crash"),
+        ("sandbox_worker._action_reply = lambda *a: (b'z', b'')", "crash"),
+        ("sandbox_worker._action_reply = lambda *a: (b'a', bytes(100_000_000))", "crash"),
         (
             "size = sandbox_worker.REPLY_FORMAT.pack(b'a', 2**32 - 1); "
             "lying = type('Lying', (), {'pack': staticmethod(lambda *a: size)}); "
             "sandbox_worker.REPLY_FORMAT = lying",
             "crash",
         ),
-        ("sandbox_worker._packed = lambda *a: (b'r', b'\\xff\\x1b[31m')", "run"),
+        ("sandbox_worker._action_reply = lambda *a: (b'r', b'\\xff\\x1b[31m')", "run"),
     ],
 )
 def test_whatever_a_policy_does_is_an_entry_error(behaving, monkeypatch, run, code):
@@ -451,7 +452,9 @@ REACH = {
 @pytest.mark.parametrize("is_walled", [True, False])
 @pytest.mark.parametrize("what", REACH)
 def test_a_policy_reaches_no_file_network_or_program(behaving, what, is_walled):
-    wall = "import subprocess\n" + ("" if is_walled else "sandbox_worker._leave = lambda: False")
+    wall = "import subprocess\n" + (
+        "" if is_walled else "sandbox_worker.enter_namespaces = lambda: False"
+    )
     behaving(f"{REACH[what]}; return [np.ones((1, 2), np.float32)]", before=wall)
     assert refusal(STEADY).code == "run"
 
@@ -459,7 +462,7 @@ def test_a_policy_reaches_no_file_network_or_program(behaving, what, is_walled):
 @pytest.mark.parametrize("is_walled", [True, False])
 def test_the_box_says_how_strong_it_is(behaving, is_walled):
     look = "raise RuntimeError(str(os.path.exists('/etc')))"
-    behaving(look, before="" if is_walled else "sandbox_worker._leave = lambda: False")
+    behaving(look, before="" if is_walled else "sandbox_worker.enter_namespaces = lambda: False")
     with SandboxedPolicy(entry_of(STEADY)) as boxed:
         assert boxed.strength in ("namespaces", "limits only")
         is_hidden = boxed.strength == "namespaces"
@@ -564,7 +567,7 @@ BUSY = "sum(iter(lambda until=time.process_time() + 0.1: time.process_time() > u
 def test_a_policy_slower_than_the_car_asks_is_refused_soon(behaving):
     behaving(BUSY)
     before = spent()
-    with pytest.raises(EntryError, match=r"wants one each 0\.067 s") as caught:
+    with pytest.raises(EntryError, match=r"needs one every 0\.067 s") as caught:
         check_entry(entry_of(STEADY))
     assert caught.value.code == "slow"
     assert spent() - before < 3
@@ -599,3 +602,9 @@ def test_a_graph_that_gives_nan_or_leaves_the_range_is_refused(operator, weights
     with pytest.raises(EntryError) as caught:
         check_entry(entry_of(policy))
     assert caught.value.code == "action"
+
+
+def test_the_doctor_says_of_this_machine_what_the_sandbox_does_on_it():
+    (found,) = doctor._sandbox()
+    with SandboxedPolicy(entry_of(STEADY)) as boxed:
+        assert found.found.startswith(boxed.strength)

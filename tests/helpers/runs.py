@@ -16,24 +16,24 @@ QUIET = Console(file=io.StringIO())
 SMALL: dict[str, Any] = {
     "sensor": {"kind": "state"},
     "actions": {"speed": (0.8, 2.0)},
-    "cars": 8,
-    "steps": 2048,
+    "num_envs": 8,
+    "total_timesteps": 2048,
     "network": {"hidden": (32,)},
     "ppo": {"n_steps": 64, "batch_size": 128, "n_epochs": 2},
-    "evaluation": {"every": 1024, "laps": 1, "time_limit": 5.0},
+    "evaluation": {"eval_freq": 1024, "laps": 1, "time_limit": 5.0},
     "device": "cpu",
-    "threads": 1,
+    "torch_threads": 1,
 }
 """Two rollouts of 1,024 steps, an evaluation after each."""
 TINY: dict[str, Any] = {
     "sensor": "state",
-    "cars": 4,
-    "steps": 256,
+    "num_envs": 4,
+    "total_timesteps": 256,
     "network": {"hidden": [16]},
     "ppo": {"n_steps": 32, "batch_size": 64, "n_epochs": 2, "final_learning_rate": 1e-4},
-    "evaluation": {"every": 128, "laps": 1, "time_limit": 1.0, "film": 0},
+    "evaluation": {"eval_freq": 128, "laps": 1, "time_limit": 1.0, "video_freq": 0},
     "device": "cpu",
-    "threads": 1,
+    "torch_threads": 1,
 }
 """Two rollouts of 128 steps, an evaluation after each."""
 CHUNK = 256
@@ -47,9 +47,9 @@ def config(**changes: Any) -> RunConfig:
 
 def chunked_config(**changes: Any) -> RunConfig:
     """Return a config of four chunks, each of two rollouts and an evaluation."""
-    rules = {"every": CHUNK, "laps": 1, "time_limit": 2.0}
+    rules = {"eval_freq": CHUNK, "laps": 1, "time_limit": 2.0}
     ppo = {"n_steps": 16, "batch_size": 64, "n_epochs": 1, "final_learning_rate": 1e-5}
-    return config(**{"steps": 4 * CHUNK, "ppo": ppo, "evaluation": rules} | changes)
+    return config(**{"total_timesteps": 4 * CHUNK, "ppo": ppo, "evaluation": rules} | changes)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -295,5 +295,5 @@ def test_between_two_scans_the_last_one_is_held():
 )
 def test_a_lidar_that_cannot_be_is_refused(wrong):
     kind = SectorLidarConfig if "kind" in wrong else LidarConfig
-    with pytest.raises(ValidationError, match=r"wanted|evenly"):
+    with pytest.raises(ValidationError, match=r"must hold|evenly"):
         kind(**wrong)

@@ -6,6 +6,7 @@ import ast
 import os
 import re
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,12 +74,12 @@ BAD = {
     ),
     "three points, one of them twice": (
         "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [3, 0], [3, 3]]\n",
-        r": at least 4 different control points are wanted; got 3",
+        r": at least 4 different control points are needed; got 3",
     ),
     "two points that are almost one": (
         "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [2.9999, 0], [3, 3], [0, 3]]\n",
-        r": control point 2 and control point 3, at \(3, 0\), are almost one: 0\.0001 apart, "
-        "where 3 is usual, and the line turns back between them; drop one",
+        r": control point 2 and control point 3, at \(3, 0\), are almost the same point: "
+        r"0\.0001 apart, where 3 is usual, and the line turns back between them; remove one",
     ),
     "something that is not YAML": ("name: t\nwidth: [0.5\n" + SQUARE, r":3: not valid YAML: "),
     "a list": ("- 1\n", r":1: expected keys with values, got list"),
@@ -140,9 +141,8 @@ def test_each_control_point_has_its_own_width(tmp_path):
 
 
 def test_control_points_that_repeat_are_left_out_with_their_widths(subtests):
-    for direction, repeats in product(
-        ["counterclockwise", "clockwise"], [(1,), (0, 2, 2), (3,), (0, 4), (4, 4)]
-    ):
+    directions: list[Any] = ["counterclockwise", "clockwise"]
+    for direction, repeats in product(directions, [(1,), (0, 2, 2), (3,), (0, 4), (4, 4)]):
         with subtests.test(direction=direction, repeats=repeats):
             corners, widths = [(0.0, 0.0), (3.0, 0.0), (3.0, 3.0), (0.0, 3.0)], [0.4, 0.6, 0.8, 1.0]
             chosen = sorted([0, 1, 2, 3, *(i % 4 for i in repeats if i < 4)])

@@ -89,8 +89,8 @@ REFUSED = {
     "a point almost on the one before, beside the way": (
         "near.npy",
         npy(np.insert(closed(ROWS), 11, ROWS[10] + [0, 1e-5] * 3, axis=0)),
-        r"row 10 and row 11, at \(-1\.5\d*, -2\), are almost one: 1e-05 apart, where 0\.15 is "
-        "usual, and the line turns back between them; drop one",
+        r"row 10 and row 11, at \(-1\.5\d*, -2\), are almost the same point: 1e-05 apart, "
+        r"where 0\.15 is usual, and the line turns back between them; remove one",
     ),
     "a point almost on the one before, in a CSV": (
         "near.csv",

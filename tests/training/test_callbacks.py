@@ -80,7 +80,7 @@ def test_functions_get_each_evaluation_and_stop_the_training_with_false(tmp_path
 def test_a_function_that_returns_nothing_lets_the_training_go_on(tmp_path):
     heard = []
     run_training(
-        chunked_config(steps=2 * CHUNK),
+        chunked_config(total_timesteps=2 * CHUNK),
         tmp_path / "run",
         QUIET,
         callback=lambda one: heard.append(one),
@@ -90,7 +90,9 @@ def test_a_function_that_returns_nothing_lets_the_training_go_on(tmp_path):
 
 
 def test_false_at_the_last_evaluation_leaves_the_training_finished(tmp_path):
-    run_training(chunked_config(steps=CHUNK), tmp_path / "run", QUIET, callback=lambda one: False)
+    run_training(
+        chunked_config(total_timesteps=CHUNK), tmp_path / "run", QUIET, callback=lambda one: False
+    )
     assert Run.open(tmp_path / "run").story()["ended"] == "finished"
 
 

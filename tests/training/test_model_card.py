@@ -30,7 +30,7 @@ JUDGED = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("runs") / "car <b>"
-    config = validate_document(TINY | {"steps": 128}, RunConfig, "test")
+    config = validate_document(TINY | {"total_timesteps": 128}, RunConfig, "test")
     return run_training(config, folder, Console(file=io.StringIO())).run
 
 

@@ -96,9 +96,9 @@ def test_a_stopped_run_goes_on_to_the_same_weights_and_evaluations(mine, whole, 
 def test_a_camera_with_batch_norm_and_dropout_goes_on_the_same(tmp_path):
     several = chunked_config(
         sensor={"kind": "camera", "width": 32, "height": 24},
-        network={"preset": "small", "filters": [[4, 4, 2]], "normalise": True, "dropout": 0.3,
+        network={"preset": "small", "filters": [[4, 4, 2]], "batch_norm": True, "dropout": 0.3,
                  "features": [16], "hidden": [16]},
-        steps=2 * CHUNK,
+        total_timesteps=2 * CHUNK,
     )  # fmt: skip
     run_training(several, tmp_path / "whole", QUIET)
     cut(several, tmp_path / "cut", CHUNK + 40)
@@ -109,9 +109,9 @@ def test_a_camera_with_batch_norm_and_dropout_goes_on_the_same(tmp_path):
 @pytest.mark.slow
 def test_what_scales_observations_and_rewards_goes_on_the_same(tmp_path):
     scaled = chunked_config(
-        network={"hidden": [16], "standardise": True},
-        ppo={"n_steps": 32, "batch_size": 64, "n_epochs": 2, "scale_rewards": True},
-        steps=2 * CHUNK,
+        network={"hidden": [16], "normalize_obs": True},
+        ppo={"n_steps": 32, "batch_size": 64, "n_epochs": 2, "normalize_reward": True},
+        total_timesteps=2 * CHUNK,
     )
     run_training(scaled, tmp_path / "whole", QUIET)
     held = weights_after(tmp_path / "whole", 2 * CHUNK)
@@ -234,8 +234,8 @@ def test_a_best_result_is_recalled_as_it_was_recorded(whole):
 
 @pytest.mark.slow
 def test_an_evaluation_on_other_tracks_than_those_of_training_is_kept_and_goes_on(tmp_path):
-    exam = {"every": CHUNK, "laps": 1, "time_limit": 4.0, "track": ["wedge", "cove"]}
-    several = chunked_config(track=["oval", "bowtie"], evaluation=exam, steps=2 * CHUNK)
+    exam = {"eval_freq": CHUNK, "laps": 1, "time_limit": 4.0, "track": ["wedge", "cove"]}
+    several = chunked_config(track=["oval", "bowtie"], evaluation=exam, total_timesteps=2 * CHUNK)
     run_training(several, tmp_path / "whole", QUIET)
     cut(several, tmp_path / "cut", CHUNK + 40)
     resume_training(tmp_path / "cut", QUIET)

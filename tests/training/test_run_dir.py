@@ -58,7 +58,7 @@ def project(tmp_path, monkeypatch):
         "track": "lap.npy",
         "reward": "mine.py",
         "actions": "actions.json",
-        "steps": 2 * CHUNK,
+        "total_timesteps": 2 * CHUNK,
     }
     tree["evaluation"]["track"] = ["lap.npy", "more/lap.npy", "oval"]
     (folder / "mine.yaml").write_text(json.dumps(tree))
@@ -122,7 +122,7 @@ def test_a_run_s_config_trains_another_run(project, tmp_path):
     ).run
     shutil.move(first.folder, tmp_path / "first")
     again = read_document(tmp_path / "first" / "config.yaml", RunConfig)
-    run_training(again.model_copy(update={"steps": CHUNK}), tmp_path / "second", QUIET)
+    run_training(again.model_copy(update={"total_timesteps": CHUNK}), tmp_path / "second", QUIET)
     kept = (tmp_path / "second" / "reward" / "helper.py").read_text()
     assert kept == "SCALE = 0.01\n"
 

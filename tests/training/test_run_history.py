@@ -20,7 +20,7 @@ from tests.helpers.runs import QUIET, config
 def made(tmp_path_factory):
     """A folder with one run."""
     folder = tmp_path_factory.mktemp("runs")
-    short = {"steps": 256, "evaluation": {"every": 128, "laps": 1, "time_limit": 2.0}}
+    short = {"total_timesteps": 256, "evaluation": {"eval_freq": 128, "laps": 1, "time_limit": 2.0}}
     ppo = {"n_steps": 16, "batch_size": 64, "n_epochs": 1}
     run_training(config(**short, ppo=ppo), folder / "small-1", QUIET, name="small")
     return folder
@@ -66,7 +66,7 @@ def test_one_run_that_cannot_be_read_hides_no_other(runs, capsys):
 
 def test_a_run_shows_its_differences_checkpoints_and_evaluations(runs, capsys):
     one = printed(capsys, "runs", "show", runs / "small-1", "--json")
-    assert one["differences"]["cars"] == 8
+    assert one["differences"]["num_envs"] == 8
     assert one["differences"]["ppo.n_steps"] == 16
     assert "ppo.gamma" not in one["differences"]
     assert [saved["steps"] for saved in one["checkpoints"]] == [128, 256]

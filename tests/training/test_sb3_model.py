@@ -128,7 +128,7 @@ def test_the_example_of_the_docs_saves_loads_and_learns_on(tmp_path, monkeypatch
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert "model.learn(10_000" in example
     monkeypatch.chdir(tmp_path)
-    trained(tmp_path / "runs" / "first", steps=128)
+    trained(tmp_path / "runs" / "first", total_timesteps=128)
     exec(example.replace("10_000", "64"), scope := {})
     scope["env"].close()
     assert scope["model"].num_timesteps >= 128 + 64
@@ -147,13 +147,13 @@ NETWORKS: dict[str, tuple[Any, dict, dict, type]] = {
     "deep": (CAMERA, {"preset": "deep", "filters": [[8, 4, 2]]}, {}, SensorFeaturesExtractor),
     "standardised": (
         "state",
-        {"standardise": True},
+        {"normalize_obs": True},
         {"value_loss": "huber"},
         SensorFeaturesExtractor,
     ),
     "several": (
         [CAMERA, "lidar"],
-        {"filters": [[8, 4, 2]], "vectors": [8]},
+        {"filters": [[8, 4, 2]], "mlp": [8]},
         {},
         SensorFeaturesExtractor,
     ),

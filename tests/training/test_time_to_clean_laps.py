@@ -19,7 +19,7 @@ CONFIG = validate_document(SMALL | {"reward": "progress", "track": "oval"}, RunC
 
 @pytest.mark.slow
 def test_a_run_that_never_drives_a_clean_lap_says_so_and_where_its_time_went():
-    short = CONFIG.model_copy(update={"steps": 1024})
+    short = CONFIG.model_copy(update={"total_timesteps": 1024})
     seen = time_to_clean_laps(short, 0)
     assert seen["first_lap_s"] is None
     assert seen["laps_s"] is None

@@ -91,7 +91,9 @@ def test_a_reward_that_raises_stops_the_run_with_a_checkpoint(tmp_path):
 def test_sigint_saves_and_ends_the_run(tmp_path):
     folder = tmp_path / "run"
     file = tmp_path / "long.yaml"
-    file.write_text(json.dumps(SMALL | {"steps": 10_000_000, "evaluation": {"every": 10_000_000}}))
+    file.write_text(
+        json.dumps(SMALL | {"total_timesteps": 10_000_000, "evaluation": {"eval_freq": 10_000_000}})
+    )
     words = [sys.executable, "-m", "racer.cli", "train", str(file), "--run", str(folder)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     started = time.monotonic()
@@ -111,7 +113,7 @@ def test_sigint_saves_and_ends_the_run(tmp_path):
 
 def test_a_policy_with_discrete_actions_trains(tmp_path):
     grid = {"kind": "discrete", "choices": ((-30, 1.0), (0, 1.5), (30, 1.0))}
-    watch = run_training(config(actions=grid, steps=512), tmp_path / "run", QUIET)
+    watch = run_training(config(actions=grid, total_timesteps=512), tmp_path / "run", QUIET)
     assert watch.best is not None
     assert len(watch.best.time) > 5
 
@@ -130,10 +132,10 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
         sensor=sensors,
         actions=actions,
         race={"kind": "object_avoidance", "walls": True},
-        steps=64,
+        total_timesteps=64,
         ppo={"n_steps": 8, "batch_size": 32, "n_epochs": 1, "value_loss": "huber"},
-        network={"preset": preset, "filters": [[4, 4, 2]], "features": 16, "vectors": [8]},
-        evaluation={"every": 64, "laps": 1, "time_limit": 2.0},
+        network={"preset": preset, "filters": [[4, 4, 2]], "features": 16, "mlp": [8]},
+        evaluation={"eval_freq": 64, "laps": 1, "time_limit": 2.0},
     )
     run_training(several, tmp_path / "run", QUIET)
     export_run(tmp_path / "run", tmp_path / "both.entry.zip", "both")
@@ -158,7 +160,7 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
 def test_the_huber_loss_s_gradient_is_torch_s():
     env = CarsVecEnv(RacerVectorEnv(4, sensor="state"))
     small = {"n_steps": 2, "batch_size": 8, "vf_coef": 0.3, "value_loss": "huber"}
-    model = build_ppo(config(cars=4, ppo=small), env)
+    model = build_ppo(config(num_envs=4, ppo=small), env)
     seen = torch.as_tensor(env.reset())
     env.close()
     wanted = torch.tensor([-7.0, -0.4, 0.3, 9.0])
@@ -208,7 +210,7 @@ def test_every_second_evaluation_is_filmed_if_asked_for(tmp_path, monkeypatch):
         "racer.training.watch.write_race_video",
         lambda path, *race, **rest: filmed.append((path.name, race)),
     )
-    rules = {"every": 512, "laps": 1, "time_limit": 3.0, "film": 2}
+    rules = {"eval_freq": 512, "laps": 1, "time_limit": 3.0, "video_freq": 2}
     run_training(config(evaluation=rules), tmp_path / "run", QUIET)
     assert [name for name, _ in filmed] == ["step-1024.mp4", "step-2048.mp4"]
     _, (result,), rules, names = filmed[0][1]

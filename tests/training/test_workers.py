@@ -217,7 +217,7 @@ def test_a_worker_in_a_loop_does_not_outlive_a_learner_that_is_killed(reward, tm
 @pytest.mark.slow
 def test_a_learner_that_is_killed_leaves_no_orphan_and_a_run_that_goes_on_the_same(tmp_path):
     file, folder = tmp_path / "mine.json", tmp_path / "run"
-    fast = chunked_config(workers=2, steps=4 * CHUNK)
+    fast = chunked_config(workers=2, total_timesteps=4 * CHUNK)
     file.write_text(json.dumps(fast.model_dump(mode="json")))
     words = [sys.executable, "-m", "racer.cli", "train", str(file), "--run", str(folder)]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -233,7 +233,7 @@ def test_a_learner_that_is_killed_leaves_no_orphan_and_a_run_that_goes_on_the_sa
     story = io.StringIO()
     resume_training(folder, Console(file=story))
     assert "resumed after" in story.getvalue()
-    run_training(chunked_config(workers=1, steps=4 * CHUNK), whole, QUIET)
+    run_training(chunked_config(workers=1, total_timesteps=4 * CHUNK), whole, QUIET)
     assert_same_run(folder, whole, 4 * CHUNK)
 
 
@@ -242,7 +242,7 @@ def test_one_worker_starts_no_process(tmp_path, monkeypatch):
         raise AssertionError("a process was started")
 
     monkeypatch.setattr("racer.training.train.WorkerPool", spawn)
-    run_training(chunked_config(workers=1, steps=CHUNK), tmp_path / "run", QUIET)
+    run_training(chunked_config(workers=1, total_timesteps=CHUNK), tmp_path / "run", QUIET)
 
 
 def test_the_workers_are_as_many_as_cores_and_never_more_than_cars(monkeypatch):
