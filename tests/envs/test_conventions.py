@@ -318,20 +318,12 @@ def test_an_environment_can_be_made_again_from_its_spec_and_from_the_spec_s_json
 
 def test_a_number_of_cars_or_steps_that_is_none_is_refused(subtests):
     for number, name in product([0, -3, 2.5, "9"], ["num_envs", "max_episode_steps"]):
-<<<<<<< HEAD
-        given: dict[str, Any] = {"sensor": "state", name: number}
-=======
         wrong: dict[str, Any] = {name: number}
->>>>>>> main
         with (
             subtests.test(**wrong),
             pytest.raises(ConfigError, match=rf"{name}: .* at least 1"),
         ):
-<<<<<<< HEAD
-            RacerVectorEnv(**given)
-=======
             RacerVectorEnv(sensor="state", **wrong)
->>>>>>> main
 
 
 @pytest.mark.parametrize("randomisation", ["none", "sim2real"])
