@@ -9,7 +9,7 @@ from pathlib import Path
 from racer.cli.output import progress
 from racer.entries.package import read_entry, save_entry
 from racer.leaderboard.batch import run_season
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.store import BoardStore
 
 
@@ -25,8 +25,7 @@ def main() -> None:
         name="many",
         tracks=("oval",),
         seeds=tuple(range(asked.seeds)),
-        laps=1,
-        time_limit=5,
+        race=SeasonRaceConfig(laps=1, time_limit=5),
         car=read_entry(asked.entry).manifest.car,
     )
     with tempfile.TemporaryDirectory() as folder:

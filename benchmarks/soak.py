@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from racer.envs import RacerVectorEnv
+from racer.race import RACE_KINDS
 
 PARTS = 10
-KINDS = ("time_trial", "object_avoidance", "head_to_bot")
 SENSORS = (
     {"kind": "camera", "width": 40, "height": 30, "colour": "rgb", "stack": 2},
     {"kind": "stereo", "width": 40, "height": 30},
@@ -69,7 +69,7 @@ def main() -> None:
             race={"walls": True, "direction": "alternate"},
             randomisation="sim2real",
         )
-        for kind in KINDS
+        for kind in RACE_KINDS
     ]
     rng = np.random.default_rng(0)
     for env in envs:

@@ -115,7 +115,7 @@ def first_named(document: Document) -> dict[str, Any]:
 
 def _first_named(value: Any, dumped: Any) -> Any:
     if isinstance(value, Document):
-        first = {present: former for former, present in reversed(value.RENAMED_KEYS.items())}
+        first = {present: former for former, present in reversed([*value.RENAMED_KEYS.items()])}
         return {
             first.get(name, name): _first_named(getattr(value, name), one)
             for name, one in dumped.items()

@@ -8,16 +8,21 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from cyclopts import Group, Parameter, Token, convert
 
 from racer import assets
+from racer.registration import ENV_IDS
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from racer.race import RaceKind
     from racer.training.config import RunConfig
+else:
+    # The same names, without the imports of racer.race that would slow every command down.
+    RaceKind = Literal[tuple(ENV_IDS)]
 
 FieldPath = tuple[str | int, ...]
 """Where a field stands in a config: `("ppo", "gamma")`, `("sensor", 0, "width")`."""

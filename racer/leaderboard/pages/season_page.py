@@ -72,10 +72,10 @@ def badges(row: Submission | dict[str, Any]) -> str:
 
 def _facts(view: SeasonContext) -> dict[str, str]:
     season, names = view.season, view.run_names()
-    facts = {"in the standing": str(len(view.standing)), "kind": season.kind.replace("_", " ")}
+    facts = {"in the standing": str(len(view.standing)), "kind": season.race.kind.replace("_", " ")}
     if names:
         facts["races an entry"] = str(len(names))
-    facts["laps a race"] = str(season.laps)
+    facts["laps a race"] = str(season.race.laps)
     facts["car"] = season.car
     if view.leaders:
         facts["leads"] = view.leaders
@@ -179,19 +179,19 @@ def _withdrawn(rows: list[Submission]) -> str:
 
 
 def _rules(view: SeasonContext) -> str:
-    season = view.season
+    season, race = view.season, view.season.race
     tracks = ", ".join(season.tracks)
     if season.sealed:
         drawn = f"{season.sealed.tracks} tracks and {season.sealed.seeds} seeds by a secret"
         tracks = f"{tracks}; {drawn}" if tracks else drawn
-    fault = "puts the car back" if season.faults == "reset" else "ends the race"
+    fault = "puts the car back" if race.faults == "reset" else "ends the race"
     facts = {
         "tracks": escape(tracks),
         "directions": escape(", ".join(season.directions)),
-        "a fault": f"{fault}; {season.off_track_penalty:g} s off the road, "
-        f"{season.collision_penalty:g} s for a crash",
-        "time limit": f"{season.time_limit:g} s a race, penalties included",
-        "walls": "on both borders" if season.walls else "",
+        "a fault": f"{fault}; {race.off_track_penalty:g} s off the road, "
+        f"{race.collision_penalty:g} s for a crash",
+        "time limit": f"{race.time_limit:g} s a race, penalties included",
+        "walls": "on both borders" if race.walls else "",
         "physics, scoring": f"version {season.physics}, {season.scoring}",
         "SHA-256": markup.code(season.digest),
     }

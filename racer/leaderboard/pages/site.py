@@ -207,8 +207,8 @@ def _index(views: list[SeasonContext]) -> bytes:
         cards += (
             f'<a class="card" href="{view.season.folder}/index.html"><h2>{escape(season.name)}</h2>'
             f"<p>{escape(season.description)}</p>"
-            f"<p>{len(view.standing)} in the standing · {season.laps} laps · "
-            f"{escape(season.kind.replace('_', ' '))}{led}</p></a>"
+            f"<p>{len(view.standing)} in the standing · {season.race.laps} laps · "
+            f"{escape(season.race.kind.replace('_', ' '))}{led}</p></a>"
         )
     body += f'<div class="cards">{cards}</div>' if cards else '<p class="none">No season yet.</p>'
     return markup.page("racer's leaderboard", f"<main>{body}</main>")
