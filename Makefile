@@ -1,7 +1,7 @@
 # Builds .venv once and runs in it what you ask for. `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: race test test-quick check clean help
+.PHONY: race test test-quick test-all check clean help
 
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt
@@ -13,6 +13,9 @@ race: .venv/train.stamp ## train a car, judge it and put it on the board, step b
 
 test: .venv/dev.stamp ## run the fast test suite
 	@$(BIN)/pytest
+
+test-all: .venv/dev.stamp ## run every test, the long ones too
+	@$(BIN)/pytest -m ""
 
 # The quickest tests of every room; tests/test_names.py holds that none is left out.
 QUICK := $(addprefix tests/, \
@@ -35,7 +38,7 @@ check: .venv/dev.stamp ## lint, formatting and types
 
 clean: ## remove .venv and the caches; runs/ and board/ stay
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist
-	find racer scripts tests configs -name __pycache__ -type d -prune -exec rm -rf {} +
+	find racer scripts benchmarks tests configs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile

@@ -67,7 +67,7 @@ SMALL = [
     {"kind": "lidar", "rate": 10},
     {"kind": "state"},
 ]
-LONG = [pytest.param(kind, 1_000, marks=pytest.mark.slow) for kind in RACE_KINDS]
+LONG = [pytest.param(kind, 500, marks=pytest.mark.slow) for kind in RACE_KINDS]
 
 
 def tape(kind, steps, n=1, car=0, before=0):

@@ -1,4 +1,4 @@
-"""Judge 1,000 short races of copies of one entry, and hold the time against the ideal."""
+"""Judge 1,000 short races of copies of one entry, and compare the time with the ideal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from racer.leaderboard.store import BoardStore
 
 
 def main() -> None:
-    """Copy the entry under other names, judge all, and print the ratio."""
+    """Copy the entry under other names, judge all of them, and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("entry", type=Path)
     parser.add_argument("--entries", type=int, default=50)
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def copy(path: Path, folder: Path, count: int) -> None:
-    """Write the entry again under as many names, each of which is another package."""
+    """Write `count` copies of the entry, each under another name."""
     entry = read_entry(path)
     manifest = entry.manifest
     for k in range(count):
