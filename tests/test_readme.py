@@ -153,7 +153,7 @@ def typed(page):
 def shortened(command, port):
     """A command that does less by its own options, and takes a port that is free."""
     if command.startswith("racer train"):
-        return re.sub(r"--(steps|minutes) \S+", "", command) + f" {SHORT}"
+        return re.sub(r"--(total-timesteps|minutes) \S+", "", command) + f" {SHORT}"
     if command.startswith("racer board serve"):
         return f"racer board serve --port {port}"
     if command.startswith("curl "):
