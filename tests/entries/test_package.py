@@ -103,7 +103,7 @@ def test_the_same_content_gives_the_same_bytes_whatever_the_clock_and_umask(tmp_
 def test_the_same_content_gives_the_same_bytes_in_another_process(good, tmp_path):
     again = (
         "import runpy, sys; here = runpy.run_path(sys.argv[1]);"
-        "here['write_entry'](sys.argv[2], here['POLICY'], **here['FIELDS'])"
+        "here['save_entry'](sys.argv[2], here['POLICY'], **here['FIELDS'])"
     )
     subprocess.run(
         [sys.executable, "-c", again, __file__, str(tmp_path / "again")],
