@@ -166,7 +166,7 @@ def test_a_model_of_any_network_predicts_what_the_entry_does_and_learns_on(subte
     for name, (sensor, network, ppo, extractor) in NETWORKS.items():
         with subtests.test(name=name):
             changes = {"sensor": sensor, "network": network, "ppo": TINY["ppo"] | ppo}
-            run = trained(tmp_path / name, steps=128, **changes)
+            run = trained(tmp_path / name, total_timesteps=128, **changes)
             racer.to_sb3(run).save(tmp_path / f"{name}.zip")
             env = make_vec_env("racer/TimeTrial-v0", 2, env_kwargs={"sensor": sensor})
             model = PPO.load(tmp_path / f"{name}.zip", env=env)
