@@ -188,7 +188,7 @@ def test_a_track_named_without_quotes_is_told_to_be_quoted(subtests, tmp_path):
 
 def test_a_date_that_there_is_not_names_its_line(tmp_path):
     said = refused(tmp_path, "speed: 1\nname: 2024-13-45\n")
-    assert said.startswith("car.yaml:2: not valid YAML: 2024-13-45 is no date (month must be in")
+    assert said.startswith("car.yaml:2: not valid YAML: 2024-13-45 is not a date (month must be in")
     assert said.endswith("put a name in quotes")
 
 

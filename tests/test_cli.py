@@ -178,6 +178,7 @@ def test_the_help_of_a_config_shows_its_values(capsys, monkeypatch):
         ("racer bo", "board"),
         ("racer board su", "submit"),
         ("racer train quick --ppo.learn", "--ppo.learning-rate"),
+        ("racer train quick --evaluation.e", "--evaluation.eval-freq"),  # not --evaluation.every
         ("racer race x.entry.zip --kind obj", "object_avoidance"),
         ("racer completion f", "fish"),
     ],
@@ -221,9 +222,9 @@ def test_an_unknown_key_in_a_config_names_file_line_and_the_near_one(capsys, tmp
 
 def test_a_value_out_of_range_names_file_line_and_range(capsys, tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text("cars: 0\n")
+    file.write_text("num_envs: 0\n")
     said = refused(capsys, "train", file)
-    assert f"{file}:1: cars" in said
+    assert f"{file}:1: num_envs" in said
     assert "greater than or equal to 1" in said
 
 

@@ -17,12 +17,10 @@ MIN_PARAMETERS = 3
 """A function with this many parameters has an `Args:` section."""
 
 WITHOUT_ARGS: tuple[str, ...] = (
-    "assets",
-    "cli",
+    "assets/notebook.py",
     "deepracer",
     "evaluation",
     "leaderboard",
-    "race",
     "rendering",
     "training",
 )
@@ -30,15 +28,13 @@ WITHOUT_ARGS: tuple[str, ...] = (
 
 WITH_DIALECT: tuple[str, ...] = (
     "__init__.py",
-    "assets",
-    "cli",
+    "cli/page.py",
     "deepracer",
     "entries",
     "envs",
     "evaluation",
     "leaderboard",
     "pettingzoo",
-    "race",
     "rendering",
     "reward",
     "reward_check",

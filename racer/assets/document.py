@@ -1,4 +1,4 @@
-"""Reads a YAML file that a person wrote into a typed model, and names the line that is wrong."""
+"""Read YAML files into typed models; an error names the line that is wrong."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ from racer.assets.text import decode_text
 from racer.errors import ConfigError
 
 MAX_CONFIG_BYTES = 10_000_000
+"""Size of the largest file that is read."""
 
 NAME_ERRORS = ("string_type", "names")
-"""Kinds of errors of pydantic, and of our own, where a name is wanted."""
+"""Types of validation errors of a field that takes a name."""
 
 NAME_OR_VALUE_ERRORS = ("tuple_type", "list_type", "model_type", "model_attributes_type")
-"""Kinds of errors where a name may stand for what is wanted."""
+"""Types of validation errors of a field that takes a name or another value."""
 
 BOTH_NAMES_ERROR = "both_names"
-"""Kind of error of a key that is given by its former and its present name."""
+"""Type of the error of a key that is given by its former and its present name."""
 
 YAML_KINDS = {
     "bool": "a truth value",
@@ -40,20 +41,20 @@ YAML_KINDS = {
     "float": "a number",
     "timestamp": "a date",
 }
-"""What YAML calls values that are no text, and what we call them."""
+"""YAML's tags of values that are not text, and what messages call them."""
 
 
 class Document(BaseModel):
-    """The base of every model read from YAML: frozen, and unknown keys are refused."""
+    """Base class of the models that are read from YAML: frozen, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     RENAMED_KEYS: ClassVar[Mapping[str, str]] = {}
-    """Former names of keys and their present ones. Both are read; the present one is written."""
+    """Present names of keys by their former ones. Both are read; the present ones are written."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Rename keys before validation; models without former names validate as they are."""
+        """Return the schema; if keys were renamed, it first renames those of the input."""
         schema = handler(source)
         if not cls.RENAMED_KEYS:
             return schema
@@ -61,6 +62,7 @@ class Document(BaseModel):
 
     @classmethod
     def _with_present_keys(cls, value: Any) -> Any:
+        """Return a mapping with the present names of its keys, or any other value as it is."""
         if not isinstance(value, Mapping):
             return value
         for former, present in cls.RENAMED_KEYS.items():
@@ -78,14 +80,14 @@ Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Loader(yaml.SafeLoader):
-    """Names the line of a date that there is not."""
+    """A loader whose error for an invalid date has the date's line."""
 
 
 def _date(loader: _Loader, node: yaml.ScalarNode) -> Any:
     try:
         return loader.construct_yaml_timestamp(node)
     except ValueError as problem:
-        what = f"{node.value} is no date ({problem}); put a name in quotes"
+        what = f"{node.value} is not a date ({problem}); put a name in quotes"
         raise yaml.constructor.ConstructorError(None, None, what, node.start_mark) from None
 
 
@@ -95,7 +97,12 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", _date)
 def read_document(
     path: Path, model: type[DocumentT], error: type[Exception] = ConfigError
 ) -> DocumentT:
-    """The file's content as a `model`.
+    """Return the content of a file as a model.
+
+    Args:
+        path: The YAML file.
+        model: The class of the model.
+        error: The type of error to raise.
 
     Raises:
         error: The file cannot be read, is not YAML, has an unknown key or a value out of range;
@@ -106,9 +113,9 @@ def read_document(
 
 
 def first_named(document: Document) -> dict[str, Any]:
-    """Return a document as JSON holds it, each key by the first name that it had.
+    """Return a document as a JSON object in which each key has the first name that it had.
 
-    A digest of it stays the same when a key is renamed.
+    A digest of that object does not change when a key is renamed.
     """
     return _first_named(document, document.model_dump(mode="json"))
 
@@ -126,10 +133,14 @@ def _first_named(value: Any, dumped: Any) -> Any:
 
 
 def path_beside(name: str, info: ValidationInfo) -> str:
-    """The path of a file that a document names, which lies in the document's own folder.
+    """Return the path of a file that a document names, looked up in the document's folder.
 
-    A name that is no such file is returned as it is: a path from the current folder on, or the
-    name of something that ships.
+    If there is no such file, return the name unchanged: it may be a path relative to the current
+    folder, or the name of a shipped file.
+
+    Args:
+        name: The name in the document.
+        info: What pydantic tells a validator; its context has the document's folder.
     """
     folder = (info.context or {}).get("folder")
     own = folder / name if folder else None
@@ -139,10 +150,14 @@ def path_beside(name: str, info: ValidationInfo) -> str:
 def parse_yaml(
     path: Path, error: type[Exception] = ConfigError
 ) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int]]:
-    """The file's mapping, and the line (from 1) on which each key or item stands.
+    """Return the mapping in a file, and the line number of each key and item, from 1.
+
+    Args:
+        path: The YAML file.
+        error: The type of error to raise.
 
     Raises:
-        error: The file cannot be read, is not YAML, has no keys, or has one of them twice.
+        error: The file cannot be read, is not YAML, has no keys, or has a key twice.
     """
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
@@ -178,9 +193,18 @@ def validate_document(
     error: type[Exception] = ConfigError,
     folder: Path | None = None,
 ) -> DocumentT:
-    """`tree` as a `model`; `source` and `lines` say where it came from in a message.
+    """Return a mapping as a model.
 
-    Where `folder` is given, the paths in it are looked for there first; see `path_beside`.
+    Args:
+        tree: The mapping.
+        model: The class of the model.
+        source: Where the mapping comes from, for messages.
+        lines: The line number of each key and item, for messages.
+        error: The type of error to raise.
+        folder: The folder in which files that the mapping names are looked up first.
+
+    Raises:
+        error: A key is unknown or missing, or a value is out of range.
     """
     try:
         return model.model_validate(tree, context={"folder": folder})
@@ -195,16 +219,21 @@ def describe_errors(
     lines: dict[tuple[str | int, ...], int] | None = None,
     tree: Any = None,
 ) -> str:
-    """A sentence for each thing that is wrong, with where it stands in `source`.
+    """Return a line for each validation error, with its place.
 
-    Where `tree` is given, a place is named as it is written there: without the tag of a union and
-    without the index of something that stands alone.
+    Args:
+        problem: The validation errors.
+        model: The class of the model.
+        source: Where the values come from.
+        lines: The line number of each key and item.
+        tree: The mapping that was validated. If given, places are written as in it: with former
+            names of keys, without the tag of a union and without the index of a single item.
     """
     return "\n".join(_sentence(one, model, source, lines or {}, tree) for one in problem.errors())
 
 
 def _mark_lines(node: Any, at: tuple[str | int, ...], lines: dict) -> Iterator[str]:
-    """Fill the line of each key and item; yield a sentence for each key that cannot be one."""
+    """Fill in the line of each key and item; yield a message for each key that is not allowed."""
     if isinstance(node, yaml.MappingNode):
         first: dict[str, int] = {}
         for key, value in node.value:
@@ -228,6 +257,7 @@ def _mark_lines(node: Any, at: tuple[str | int, ...], lines: dict) -> Iterator[s
 
 
 def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict, tree: Any) -> str:
+    """Return the message of one error."""
     loc = tuple(one["loc"])
     there, absent = (loc[:-1], loc[-1:]) if one["type"] == "missing" else (loc, ())
     if one["type"].startswith("union_tag"):
@@ -256,7 +286,7 @@ def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict, tree: 
 
 
 def _got(one: Any, lines: dict) -> str:
-    """The value that is wrong, with a word on quotes where YAML took a name for something else."""
+    """Return the wrong value; if YAML did not read it as a name, advise to quote it."""
     value = one["input"]
     got = str(value) if isinstance(value, datetime.date) else f"{value!r:.200}"
     kind = YAML_KINDS.get("timestamp" if isinstance(value, datetime.date) else type(value).__name__)
@@ -270,7 +300,7 @@ def _got(one: Any, lines: dict) -> str:
 
 
 def both_names_message(former: str, present: str) -> str:
-    """Return what is wrong where a key is given by its former and its present name."""
+    """Return the message of a key that is given by its former and its present name."""
     return (
         f"{former!r} is the former name of {present!r}, which is given too; leave one of them out"
     )
@@ -284,8 +314,8 @@ def hint_at(
     Args:
         word: The unknown word.
         known: The known words.
-        what: What they are, such as ` keys`, for the list of them.
-        former: Former names of known words; the present name is proposed.
+        what: What the known words are, with a space in front, such as ` keys`.
+        former: Present words by their former names, which count as near but are not proposed.
     """
     former = former or {}
     near = difflib.get_close_matches(str(word), [*known, *former], n=1)
@@ -299,7 +329,7 @@ def _dotted(at: Sequence[str | int]) -> str:
 
 
 def _written(at: tuple[str | int, ...], tree: Any, model: type[BaseModel]) -> tuple[str | int, ...]:
-    """The place `at` as `tree` spells it, without the parts that `tree` does not have."""
+    """Return the place `at` as it is written in `tree`, without parts that `tree` does not have."""
     path, there = [], model
     for part in at:
         spelt = _spelling(part, tree, there)
@@ -312,7 +342,7 @@ def _written(at: tuple[str | int, ...], tree: Any, model: type[BaseModel]) -> tu
 
 
 def _spelling(part: str | int, tree: Any, there: Any) -> str | int:
-    """The name by which `tree` gives a key of the model `there`."""
+    """Return the former or present name under which `tree` has a key of the model `there`."""
     former = (name for name, present in _former(there).items() if present == part)
     return next((name for name in former if isinstance(tree, dict) and name in tree), part)
 
@@ -323,7 +353,7 @@ def _former(there: Any) -> Mapping[str, str]:
 
 
 def _keys(model: type[BaseModel], at: Sequence[str | int]) -> tuple[list[str], Mapping[str, str]]:
-    """The keys of the model at a place within another, and the former names of some."""
+    """Return the keys of the model at a place within another, and the former names of keys."""
     there: Any = model
     for part in at:
         there = _inside(there, part)
@@ -331,7 +361,7 @@ def _keys(model: type[BaseModel], at: Sequence[str | int]) -> tuple[list[str], M
 
 
 def _inside(kind: Any, part: str | int) -> Any:
-    """The type of a model's field, of a sequence's items or of a union's member by its tag."""
+    """Return the type of a model's field, of a sequence's items or of a union's member."""
     if get_origin(kind) is Annotated:
         return _inside(get_args(kind)[0], part)
     if _is_model(kind):

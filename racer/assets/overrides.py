@@ -1,4 +1,4 @@
-"""A config with other values at some places, as the command line and Python give them."""
+"""Changes of a config by the command line and by Python."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Config = TypeVar("Config", bound=Document)
 
 
 def with_overrides(config: Config, changes: Mapping[str, Any], source: str) -> Config:
-    """Return the config with other values, each checked as in a file.
+    """Return a config with new values for some fields, checked like those of a file.
 
     Args:
         config: The config.
@@ -47,7 +47,7 @@ def _refuse_both_names(config: Document, changes: Mapping[str, Any], source: str
 
 
 def _places(changes: Mapping[str, Any], at: str = "") -> Iterator[str]:
-    """The dotted name of each value, those inside mappings too."""
+    """Yield the dotted name of each value, including those inside mappings."""
     for name, value in changes.items():
         if isinstance(value, Mapping):
             yield from _places(value, f"{at}{name}.")
@@ -56,7 +56,7 @@ def _places(changes: Mapping[str, Any], at: str = "") -> Iterator[str]:
 
 
 def _present_path(config: Document, place: str) -> tuple[list[str], Any]:
-    """The parts of a dotted name, each by its present name, and the value that the config has."""
+    """Return the parts of a dotted name in their present names, and the config's value there."""
     path, there = [], config
     for part in place.split("."):
         part, there = _present_step(there, part)
@@ -65,7 +65,7 @@ def _present_path(config: Document, place: str) -> tuple[list[str], Any]:
 
 
 def _present_step(there: Any, part: str) -> tuple[str, Any]:
-    """The present name of a part of a place, and what lies there; None if nothing does."""
+    """Return the present name of a field of `there`, and its value; None if there is no field."""
     if isinstance(there, tuple):
         if part.isdecimal():
             return part, there[int(part)] if int(part) < len(there) else None
@@ -77,7 +77,7 @@ def _present_step(there: Any, part: str) -> tuple[str, Any]:
 
 
 def _with_present_keys(there: Any, value: Any) -> Any:
-    """A mapping for what lies somewhere, with the present names of its keys; else the value."""
+    """Return a new value for `there`, the keys of its mappings by their present names."""
     if not isinstance(value, Mapping):
         return value
     steps = ((_present_step(there, str(name)), one) for name, one in value.items())
@@ -85,6 +85,7 @@ def _with_present_keys(there: Any, value: Any) -> Any:
 
 
 def _change(there: Any, path: list[str], value: Any, source: str) -> None:
+    """Set or merge the value at a path in the tree `there`."""
     for part in path[:-1]:
         there = _inside(there, part, source)
     key = _key(there, path[-1], source)
@@ -93,7 +94,7 @@ def _change(there: Any, path: list[str], value: Any, source: str) -> None:
 
 
 def _inside(there: Any, part: str, source: str) -> Any:
-    """The section or the list that a name leads to; an unknown one is left to be refused."""
+    """Return the section or list of a name; an unknown one is added, and refused by validation."""
     key = _key(there, part, source)
     if isinstance(there, dict) and key not in there:
         there[key] = {}
@@ -105,6 +106,7 @@ def _inside(there: Any, part: str, source: str) -> Any:
 
 
 def _key(there: Any, part: str, source: str) -> Any:
+    """Return the key of a section, or the index of a list's item."""
     if isinstance(there, dict):
         return part
     if part.isdecimal() and int(part) < len(there):
@@ -113,19 +115,19 @@ def _key(there: Any, part: str, source: str) -> Any:
 
 
 def _merged(old: Any, new: Any) -> Any:
-    """A section with the fields of a mapping; else the new value."""
+    """Return the old section updated with a mapping, or any other new value as it is."""
     if isinstance(new, Document):
         new = new.model_dump()
     if not isinstance(new, Mapping):
         return new
     if isinstance(old, list | tuple) and len(old) == 1:
-        return [_merged_item(old[0], new)]  # one sensor, written without the brackets of a list
+        return [_merged_item(old[0], new)]  # one sensor, given without a list
     if not isinstance(old, dict):
         return dict(new)
     return old | {name: _merged(old.get(name), value) for name, value in new.items()}
 
 
 def _merged_item(old: Any, new: Any) -> Any:
-    """As `_merged`, but a sensor of another kind has other fields and takes the old one's place."""
+    """Return `_merged`, or the new sensor alone if it is of another kind than the old one."""
     is_other = isinstance(old, dict) and isinstance(new, Mapping) and "kind" in new
     return dict(new) if is_other and new["kind"] != old.get("kind") else _merged(old, new)

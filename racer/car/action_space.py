@@ -37,17 +37,18 @@ class ActionSpace(Document):
     """
 
     kind: Literal["continuous", "discrete"] = Field(
-        default="continuous", description="a Box of two numbers, or an index into `choices`"
+        default="continuous", description="a Box of steering and speed, or an index into `choices`"
     )
     steering_deg: Pair = Field(
-        default=(-30.0, 30.0), description="continuous: right and left limit [deg], -30 to 30"
+        default=(-30.0, 30.0),
+        description="continuous: limits of steering to right and left [deg], -30 to 30",
     )
     speed: Pair = Field(
-        default=(0.5, 4.0), description="continuous: slowest and fastest speed [m/s], 0.1-4"
+        default=(0.5, 4.0), description="continuous: lowest and highest speed [m/s], 0.1-4"
     )
     choices: tuple[Pair, ...] = Field(
         default=DEFAULT_CHOICES,
-        description="discrete: 2-30 pairs of steering [deg] and speed [m/s]",
+        description="discrete: 2-30 pairs of steering [deg], -30 to 30, and speed [m/s], 0.1-4",
     )
 
     @model_validator(mode="after")

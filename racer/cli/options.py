@@ -1,4 +1,4 @@
-"""Every field of a config as an option of `racer train`, such as `--ppo.learning-rate`."""
+"""The fields of a config as options of `racer train`, such as `--ppo.learning-rate`."""
 
 from __future__ import annotations
 
@@ -25,19 +25,26 @@ else:
     RaceKind = Literal[tuple(ENV_IDS)]
 
 FieldPath = tuple[str | int, ...]
-"""Where a field stands in a config: `("ppo", "gamma")`, `("sensor", 0, "width")`."""
+"""The place of a field in a config: `("ppo", "gamma")` or `("sensor", 0, "width")`."""
 
 
 @dataclass(frozen=True)
 class ConfigField:
-    """One field of a config that holds no others."""
+    """A field of a config that is not a section.
+
+    Attributes:
+        place: Where it is in the config.
+        kind: Its type.
+        value: Its value in the config.
+        help: Its description.
+        former_places: Its place by each of its former names.
+    """
 
     place: FieldPath
     kind: Any
     value: Any
     help: str
     former_places: tuple[FieldPath, ...] = ()
-    """Where its former names put it."""
 
     @property
     def option(self) -> str:
@@ -46,12 +53,12 @@ class ConfigField:
 
     @property
     def heading(self) -> str:
-        """The part of the config that it belongs to."""
+        """The section of the config that it belongs to."""
         return ".".join(map(str, self.place[:-1])) or "config"
 
     @property
     def key(self) -> str:
-        """The option's name as Python's keyword."""
+        """The name of the command's keyword argument."""
         return _key(self.place)
 
 
@@ -106,9 +113,10 @@ def as_command(function: Callable[..., None], config: RunConfig | None) -> Calla
     A field's former names are options that the help does not show.
 
     Args:
-        function: Takes its own options, and `changes`: the values that were given, by their place
-            such as `ppo.gamma`. A field of the config hides an option of its own of the same name.
-        config: Whose values the help shows as defaults; None for no options but its own.
+        function: A function with options of its own, and `changes`: the given values by dotted
+            names such as `ppo.gamma`. A field of the config replaces an option of the same name.
+        config: The config, whose values the help shows as defaults; None for only the function's
+            own options.
     """
     found = list(config_fields(config)) if config else []
     spellings = [place for field in found for place in (field.place, *field.former_places)]
@@ -131,9 +139,13 @@ def as_command(function: Callable[..., None], config: RunConfig | None) -> Calla
 def with_parameters(
     function: Callable[..., None], parameters: Sequence[inspect.Parameter]
 ) -> Callable[..., None]:
-    """Give a wrapper the signature that the parser shall see.
+    """Return a wrapper with the signature that the parser reads.
 
-    A flag that is off by default needs no `--no-` to turn it off; whole numbers are not rounded.
+    A flag that is off by default has no `--no-` option; a whole number is not rounded.
+
+    Args:
+        function: The wrapper.
+        parameters: Its parameters.
     """
     shown = []
     for one in parameters:
@@ -155,7 +167,7 @@ def _mentions_int(kind: Any) -> bool:
 
 
 def _or_null(kind: Any, tokens: Sequence[Token]) -> Any:
-    """Convert the value of a field that may be null, as YAML writes it."""
+    """Convert the value of a field that may be `null`."""
     return None if [token.value for token in tokens] == ["null"] else _whole(kind, tokens)
 
 
@@ -175,10 +187,14 @@ def _whole(kind: Any, tokens: Sequence[Token]) -> Any:
 
 
 def config_first(words: Sequence[str], command: Callable[..., None]) -> list[str]:
-    """Put CONFIG first among the words of `racer train`.
+    """Return the words of `racer train` with CONFIG in front.
 
-    CONFIG is the first word that is neither an option nor an option's value. An option of many
-    values, `--track` say, gives one up that names a config where no other word can be CONFIG.
+    CONFIG is the first word that is neither an option nor an option's value. If there is none, it
+    is the last value of a list, such as that of `--track`, that names a config.
+
+    Args:
+        words: The words after `racer train`.
+        command: The command with its options.
     """
     kinds = _kinds(command)
     given_up, values = None, 0
@@ -199,7 +215,7 @@ def _first(words: Sequence[str], index: int) -> list[str]:
 
 
 def _kinds(command: Callable[..., None]) -> dict[str, Any]:
-    """Each option's type."""
+    """Return the type of each option."""
     options = {"-h": bool, "--help": bool}
     for one in inspect.signature(command).parameters.values():
         kind, *marks = get_args(one.annotation) if _is_annotated(one) else (one.annotation,)
@@ -209,7 +225,7 @@ def _kinds(command: Callable[..., None]) -> dict[str, Any]:
 
 
 def _values(kind: Any) -> int:
-    """How many values an option takes: 0, 1, or 2 for any number."""
+    """Return the number of values that an option takes: 0, 1, or 2 for any number."""
     kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     if bool in kinds:
         return 0
@@ -225,7 +241,7 @@ def _is_annotated(parameter: inspect.Parameter) -> bool:
 
 
 def _parameter(field: ConfigField, sort_key: int) -> inspect.Parameter:
-    """The option of a field, under its heading."""
+    """Return the option of a field, under its heading."""
     about = Parameter(
         name=field.option,
         help=field.help,
@@ -242,7 +258,7 @@ def _parameter(field: ConfigField, sort_key: int) -> inspect.Parameter:
 
 
 def _former_parameter(field: ConfigField, place: FieldPath) -> inspect.Parameter:
-    """The hidden option of a field's former name."""
+    """Return the hidden option of a field's former name."""
     former = FormerName(_option(place), field.option)
     about = Parameter(name=former.former, converter=_converter(field.kind), show=False)
     return inspect.Parameter(
@@ -254,7 +270,7 @@ def _former_parameter(field: ConfigField, place: FieldPath) -> inspect.Parameter
 
 
 def present_options(command: Callable[..., None]) -> dict[str, str]:
-    """Return the former names of a command's options, each with the present one."""
+    """Return the present names of a command's options by their former ones."""
     parameters = inspect.signature(command).parameters.values()
     marks = (mark for one in parameters if _is_annotated(one) for mark in get_args(one.annotation))
     found = {mark.former: mark.present for mark in marks if isinstance(mark, FormerName)}
@@ -262,13 +278,13 @@ def present_options(command: Callable[..., None]) -> dict[str, str]:
 
 
 def _negative(option: str) -> str:
-    """The option that turns a flag off: `--race.no-walls`."""
+    """Return the option that turns a flag off: `--race.no-walls`."""
     head, dot, name = option.removeprefix("--").rpartition(".")
     return f"--{head}{dot}no-{name}"
 
 
 def format_value(value: Any) -> str:
-    """A value as a person types it."""
+    """Return a value as it is typed on the command line."""
     if isinstance(value, tuple):
         return " ".join(map(format_value, value))
     if value is None:

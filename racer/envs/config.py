@@ -40,20 +40,21 @@ class EnvConfig(Document):
     track: Tracks = Field(
         default=("bowtie",),
         min_length=1,
-        description="a shipped track's name, a file, generated:SEED, or generated for 16 of "
-        "them; of several each episode draws one",
+        description="a shipped track's name, a file, generated:SEED, or generated for 16 generated "
+        "tracks; of several tracks each episode draws one",
     )
     car: CarName = Field(default="deepracer", description=f"the car: {' or '.join(CAR_PRESETS)}")
-    sensor: Sensors = Field(default=(CameraConfig(),), description="what the policy sees")
+    sensor: Sensors = Field(default=(CameraConfig(),), description="sensors of the car")
     actions: ActionSpace = Field(
-        default=ActionSpace(), description="what the policy may do; or a model_metadata.json"
+        default=ActionSpace(), description="action space, or a model_metadata.json that has it"
     )
-    race: RaceConfig = Field(default=RaceConfig(), description="kind, starts, laps and endings")
+    race: RaceConfig = Field(default=RaceConfig(), description="rules of the race")
     randomisation: Randomisation = Field(
-        default=Randomisation(), description="what an episode draws; ranges, or a preset's name"
+        default=Randomisation(), description="ranges of each episode's draws, or a preset's name"
     )
     reward: str | None = Field(
-        default="progress", description="a reward file or a shipped one's name; null pays nothing"
+        default="progress",
+        description="a reward file or a shipped one's name; null: every reward is 0",
     )
 
     @field_validator("race", mode="before")
