@@ -81,7 +81,7 @@ def test_a_run_is_a_line_of_text_and_a_table_with_its_curve(run, tmp_path):
     html = shown(run)["text/html"]
     assert "256 of 256" in html
     assert "finished" in html
-    assert "<polyline" in html
+    assert "<svg" in html
     assert "text/html" not in shown(Run(tmp_path / "gone"))
 
 

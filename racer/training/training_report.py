@@ -10,10 +10,19 @@ from typing import Any
 import numpy as np
 
 from racer.assets.atomic import write_own
+from racer.assets.chart_style import EARLY_COLOUR, LATE_COLOUR
 from racer.car.action_space import ActionSpace
 from racer.deepracer.sim_trace import action_index
 from racer.errors import RunError
-from racer.rendering import svg
+from racer.rendering.svg_charts import (
+    count_grid,
+    dot_map,
+    histogram_chart,
+    line_chart,
+    line_map,
+    ramp_legend,
+    share_bars,
+)
 from racer.track import Track, load_track
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
@@ -155,8 +164,10 @@ def _training(episodes: list[dict[str, Any]]) -> list[str]:
     note = "Training episodes, with the noise that the policy explores with."
     paid = {"mean reward": (mean["steps"], mean["reward"])}
     return [
-        _section("Progress over training", svg.lines(way, "control steps", "percent", 100.0), note),
-        _section("Reward over training", svg.lines(paid, "control steps", "an episode"), note),
+        _section(
+            "Progress over training", line_chart(way, "control steps", "percent", 100.0), note
+        ),
+        _section("Reward over training", line_chart(paid, "control steps", "an episode"), note),
     ]
 
 
@@ -166,14 +177,14 @@ def _histograms(episodes: list[dict[str, Any]]) -> list[str]:
     found = [
         _section(
             "How far episodes came",
-            svg.histogram(progress, np.linspace(0, 100, 21), "percent of the lap"),
+            histogram_chart(progress, np.linspace(0, 100, 21), "percent of the lap"),
             f"The last third of training: {len(late):,} episodes.",
         )
     ]
     laps = np.array([one["lap_time_s"] for one in late if one["lap_time_s"] is not None])
     if len(laps):
         edges = np.linspace(laps.min() - 0.05, np.percentile(laps, 99) + 0.05, 25)
-        chart = svg.histogram(laps, edges, "lap time [s]", "laps")
+        chart = histogram_chart(laps, edges, "lap time [s]", "laps")
         note = (
             f"{len(laps):,} laps there, from wherever they began; the fastest {laps.min():.2f} s."
         )
@@ -189,14 +200,15 @@ def _faults(tracks: list[Track], episodes: list[dict[str, Any]]) -> list[str]:
         ended = [
             one for one in episodes if one["ending"] in COUNTED_FAULTS and one["track"] == number
         ]
-        picture = svg.RoadMap(track)
         early = [one["xy"] for one in ended if one["steps"] <= middle]
         late = [one["xy"] for one in ended if one["steps"] > middle]
-        picture.dots(np.array(early).reshape(-1, 2), "#8a93a0", 0.35)
-        picture.dots(np.array(late).reshape(-1, 2), "#d8352a", 0.7)
+        groups = [
+            (np.array(early).reshape(-1, 2), EARLY_COLOUR, 0.35),
+            (np.array(late).reshape(-1, 2), LATE_COLOUR, 0.7),
+        ]
         where = f", {track.name}" if len(tracks) > 1 else ""
         note = f"Grey: {len(early):,} in the first half of the episodes; red: {len(late):,} later."
-        found.append(_section(f"Where cars leave the road{where}", picture.svg(), note))
+        found.append(_section(f"Where cars leave the road{where}", dot_map(track, groups), note))
     return found
 
 
@@ -207,9 +219,7 @@ def _driven(track: Track, line: dict[str, np.ndarray]) -> list[str]:
         if not np.isfinite(values).all():
             continue
         low, high = np.percentile(values, [5, 95]).tolist()
-        picture = svg.RoadMap(track)
-        picture.line(line["xy"], values, low, high)
-        body = picture.svg() + svg.legend(low, high, what)
+        body = line_map(track, line["xy"], values, (low, high)) + ramp_legend(low, high, what)
         note = "The best evaluation, all its laps."
         found.append(_section(f"Driven line by {key}", body, note))
     return found
@@ -223,7 +233,7 @@ def _actions(actions: ActionSpace, line: dict[str, np.ndarray]) -> list[str]:
         names = [
             f"{number}: {a:+.0f} deg, {v:.2f} m/s" for number, (a, v) in enumerate(actions.choices)
         ]
-        chart = svg.bars(names, shares.tolist())
+        chart = share_bars(names, shares.tolist())
     else:
         (right, left), (slow, fast) = actions.steering_deg, actions.speed
         fast = fast if fast > slow else slow + 0.1
@@ -234,7 +244,7 @@ def _actions(actions: ActionSpace, line: dict[str, np.ndarray]) -> list[str]:
             range=((slow, fast), (-left, -right)),
         )
         ends = (-left, -right, slow, fast)
-        chart = svg.grid(counts, "steering to the right [deg]", "speed [m/s]", ends)
+        chart = count_grid(counts, "steering to the right [deg]", "speed [m/s]", ends)
     return [_section("Use of the actions", chart, "Commands of the best evaluation.")]
 
 
