@@ -27,7 +27,7 @@ from tests.training.test_train import QUIET
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(ROOT.glob("docs/notebooks/*.ipynb"))
 EVIL = '<script>"&'
-SAFE = "&lt;script&gt;&quot;&amp;"
+SAFE = "&lt;script&gt;&#34;&amp;"
 
 
 def shown(value) -> dict:

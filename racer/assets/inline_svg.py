@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from markupsafe import Markup
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -39,7 +41,7 @@ _PAGE_STYLE = {
 }
 
 
-def inline_svg(height: float, draw: Callable[[Figure], None]) -> str:
+def inline_svg(height: float, draw: Callable[[Figure], None]) -> Markup:
     """Return what `draw` draws with matplotlib as an `<svg>` element.
 
     The element has no id, no style sheet and no reference, so that any number of them share a page.
@@ -64,7 +66,7 @@ def inline_svg(height: float, draw: Callable[[Figure], None]) -> str:
     for group in ElementTree.fromstring(written.getvalue()).iter(f"{_NAMESPACE}g"):
         shapes = [one for shape in group for one in _slim_shape(shape)]
         picture.extend(shapes if len(shapes) < 2 else [_grouped(shapes)])
-    return ElementTree.tostring(picture, encoding="unicode")
+    return Markup(ElementTree.tostring(picture, encoding="unicode"))  # its text is escaped
 
 
 @contextmanager

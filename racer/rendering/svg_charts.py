@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 
 from racer.assets.chart_style import PAGE_CURVE_COLOURS, page_colourmap
 from racer.assets.inline_svg import SVG_WIDTH_PX, inline_svg
@@ -33,7 +34,7 @@ def line_chart(
     x_label: str,
     y_label: str,
     top: float | None = None,
-) -> str:
+) -> Markup:
     """Return curves over one axis.
 
     Args:
@@ -64,7 +65,7 @@ def line_chart(
 
 def histogram_chart(
     values: np.ndarray, edges: np.ndarray, x_label: str, y_label: str = "episodes"
-) -> str:
+) -> Markup:
     """Return bars that show how many values lie between each two edges.
 
     Args:
@@ -95,7 +96,7 @@ def histogram_chart(
     return inline_svg(CHART_HEIGHT_PX, draw)
 
 
-def share_bars(names: Sequence[str], shares: Sequence[float]) -> str:
+def share_bars(names: Sequence[str], shares: Sequence[float]) -> Markup:
     """Return a bar for each name, with its share, 0 to 1, in percent."""
     height = 8.0 + BAR_ROW_PX * len(names)
     rows = np.arange(len(names))
@@ -118,7 +119,7 @@ def share_bars(names: Sequence[str], shares: Sequence[float]) -> str:
 
 def count_grid(
     counts: np.ndarray, x_label: str, y_label: str, extent: tuple[float, float, float, float]
-) -> str:
+) -> Markup:
     """Return counts (rows, columns) as coloured cells, the first row at the bottom.
 
     Args:
@@ -151,7 +152,7 @@ def count_grid(
     return inline_svg(CHART_HEIGHT_PX, draw)
 
 
-def dot_map(track: Track, groups: Sequence[tuple[np.ndarray, str, float]]) -> str:
+def dot_map(track: Track, groups: Sequence[tuple[np.ndarray, str, float]]) -> Markup:
     """Return a track from above with dots on it.
 
     Args:
@@ -177,7 +178,7 @@ def dot_map(track: Track, groups: Sequence[tuple[np.ndarray, str, float]]) -> st
     return road_svg(track, MAP_MARGIN_PX, draw)
 
 
-def line_map(track: Track, xy: np.ndarray, values: np.ndarray, ends: tuple[float, float]) -> str:
+def line_map(track: Track, xy: np.ndarray, values: np.ndarray, ends: tuple[float, float]) -> Markup:
     """Return a track from above with a driven line, coloured by values.
 
     Args:
@@ -205,7 +206,7 @@ def line_map(track: Track, xy: np.ndarray, values: np.ndarray, ends: tuple[float
     return road_svg(track, MAP_MARGIN_PX, draw)
 
 
-def ramp_legend(low: float, high: float, unit: str) -> str:
+def ramp_legend(low: float, high: float, unit: str) -> Markup:
     """Return the colours of `line_map` with the values at their ends.
 
     Args:

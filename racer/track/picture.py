@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 
 from racer.assets.chart_style import (
     BORDER_COLOUR,
@@ -59,7 +60,7 @@ def road_figure(track: Track) -> tuple[Figure, Axes]:
 
 def road_svg(
     track: Track, margin: float = 8.0, draw: Callable[[Axes], None] = lambda axes: None
-) -> str:
+) -> Markup:
     """Return the road as an SVG picture that takes its ink from the page around it.
 
     Args:
