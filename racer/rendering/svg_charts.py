@@ -91,7 +91,7 @@ def histogram_chart(
         )
         axes.set_xlim(edges[0], edges[-1])
         axes.set_ylim(0.0, max(float(counts.max()), 1.0))
-        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
 
     return inline_svg(CHART_HEIGHT_PX, draw)
 
