@@ -111,8 +111,8 @@ env.close()
 """
 
 COMMANDS = (
-    "train state --steps 2048 --cars 32 --workers 2 --ppo.batch-size 256 --evaluation.every 2000"
-    " --evaluation.time-limit 2 --run run",
+    "train state --total-timesteps 2048 --num-envs 32 --workers 2 --ppo.batch-size 256"
+    " --evaluation.eval-freq 2000 --evaluation.time-limit 2 --run run",
     "export run --out a.entry.zip",
     "race a.entry.zip --laps 1 --video a.mp4 --plot a.png",
     "board submit raceline",

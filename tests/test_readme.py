@@ -72,14 +72,16 @@ def test_the_make_targets_are_there():
             assert re.search(rf"^{line.split()[1]}:", makefile, re.MULTILINE)
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_a_link_leads_to_a_file(link):
-    assert (ROOT / link).exists()
+def test_a_link_leads_to_a_file(subtests):
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        with subtests.test(link=link):
+            assert (ROOT / link).exists()
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"configs/[\w/]+\.(?:yaml|py)", README))))
-def test_a_named_file_ships(path):
-    assert (ROOT / path).is_file()
+def test_a_named_file_ships(subtests):
+    for path in sorted(set(re.findall(r"configs/[\w/]+\.(?:yaml|py)", README))):
+        with subtests.test(path=path):
+            assert (ROOT / path).is_file()
 
 
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -88,8 +90,8 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 @pytest.mark.slow
 def test_the_example_trains_exports_and_races(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert "steps=100_000" in EXAMPLES[0]
-    exec(EXAMPLES[0].replace("steps=100_000", "steps=4_096"), scope := {})
+    assert "total_timesteps=100_000" in EXAMPLES[0]
+    exec(EXAMPLES[0].replace("total_timesteps=100_000", "total_timesteps=4_096"), scope := {})
     assert scope["entry"].is_file()
     assert scope["result"].track == "bowtie"
     assert str(scope["result"].lap_times_s) in capsys.readouterr().out
@@ -119,9 +121,9 @@ PAGES = ("README.md", *DOCS, "tracks/README.md")
 """The pages that may hold commands to type, in the order in which a person meets them."""
 SERVERS = ("tensorboard ", "racer board serve")
 """Commands that end with Ctrl-C; they run beside the ones that follow on their page."""
-SHORT = "--cars 8 --ppo.batch-size 128 --ppo.n-steps 64 --ppo.n-epochs 1 --workers 1 "
-SHORT += "--evaluation.every 4096 --evaluation.laps 1 --evaluation.time-limit 2 "
-SHORT += "--evaluation.film 0 --steps 1024"
+SHORT = "--num-envs 8 --ppo.batch-size 128 --ppo.n-steps 64 --ppo.n-epochs 1 --workers 1 "
+SHORT += "--evaluation.eval-freq 4096 --evaluation.laps 1 --evaluation.time-limit 2 "
+SHORT += "--evaluation.video-freq 0 --total-timesteps 1024"
 
 
 def typed(page):

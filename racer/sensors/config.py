@@ -1,4 +1,4 @@
-"""Which sensors a car carries and how they are mounted."""
+"""The configuration of sensors: which ones a car carries and how they are mounted."""
 
 from __future__ import annotations
 
@@ -13,21 +13,26 @@ from racer.sensors.state_sensor import STATE_SIZE
 
 
 class _Stacked(Document):
+    """What every sensor's configuration has: a name, an observation space and a frame stack."""
+
     stack: int = Field(default=1, ge=1, le=8, description="last frames in one observation, 1-8")
 
     @property
     def name(self) -> str:
-        """The sensor's key where a car carries several."""
+        """The sensor's key in the observation of a car with several sensors."""
         return getattr(self, "kind")  # noqa: B009
 
     @property
     def space(self) -> spaces.Box:
-        """What one car's observation may be."""
+        """The space of one car's observation."""
         raise NotImplementedError
 
 
 class _Camera(_Stacked):
-    """A pinhole camera. Mount and field of view: the public DeepRacer simulation's URDF."""
+    """A pinhole camera.
+
+    Its mount and field of view are those of the public DeepRacer simulation's URDF.
+    """
 
     width: int = Field(default=160, ge=8, le=1920, description="columns of the image, 8-1920")
     height: int = Field(default=120, ge=8, le=1080, description="rows of the image, 8-1080")
@@ -45,12 +50,12 @@ class _Camera(_Stacked):
 
     @property
     def channels(self) -> int:
-        """Planes of one frame."""
+        """Number of channels of one frame."""
         return 1
 
 
 class CameraConfig(_Camera):
-    """One camera in the middle of the car, or wherever `left` puts it."""
+    """One camera in the middle of the car, or `left` of it."""
 
     kind: Literal["camera"] = Field(default="camera", description="one front camera")
     left: float = Field(default=0.0, ge=-1, le=1, description="left of the middle [m]")
@@ -58,12 +63,12 @@ class CameraConfig(_Camera):
 
     @property
     def channels(self) -> int:
-        """Planes of one frame."""
+        """Number of channels of one frame."""
         return 3 if self.colour == "rgb" else 1
 
 
 class LeftCameraConfig(_Camera):
-    """The left one of a stereo pair alone, grey."""
+    """The left camera of a stereo pair alone, in grey."""
 
     kind: Literal["left_camera"] = Field(
         default="left_camera", description="the left camera of a stereo pair, grey"
@@ -72,7 +77,10 @@ class LeftCameraConfig(_Camera):
 
 
 class StereoConfig(_Camera):
-    """Two grey cameras side by side. Baseline: the public DeepRacer simulation's URDF."""
+    """Two grey cameras side by side.
+
+    Their baseline is that of the public DeepRacer simulation's URDF.
+    """
 
     kind: Literal["stereo"] = Field(
         default="stereo", description="two grey cameras; the left one's plane comes first"
@@ -81,7 +89,7 @@ class StereoConfig(_Camera):
 
     @property
     def channels(self) -> int:
-        """Planes of one frame."""
+        """Number of channels of one frame."""
         return 2
 
 
@@ -99,9 +107,9 @@ class StateConfig(_Stacked):
 
 
 class _Lidar(_Stacked):
-    """A planar lidar. Its figures and mount: the public DeepRacer simulation's URDF.
+    """A planar lidar; its figures and mount are those of the public DeepRacer simulation's URDF.
 
-    There it is turned round, so that the gap in its fan lies ahead, where the camera looks.
+    As there, it is mounted backwards: the gap in its fan lies ahead, where the camera looks.
     """
 
     beams: int = Field(default=64, ge=1, le=2048, description="beams of a scan, 1-2048")
@@ -123,7 +131,7 @@ class _Lidar(_Stacked):
         clip = getattr(self, "clip", self.far)
         if not self.near < clip <= self.far:
             raise ValueError(
-                f"near < clip <= far is wanted, got {self.near:g}, {clip:g} and {self.far:g}"
+                f"near < clip <= far must hold; got {self.near:g}, {clip:g} and {self.far:g}"
             )
         sectors = getattr(self, "sectors", 1)
         if self.beams % sectors:
@@ -132,7 +140,7 @@ class _Lidar(_Stacked):
 
 
 class LidarConfig(_Lidar):
-    """The ranges themselves."""
+    """A lidar that gives the ranges themselves."""
 
     kind: Literal["lidar"] = Field(default="lidar", description="ranges [m]")
     clip: float = Field(default=1.0, gt=0, le=100, description="a longer range reads this [m]")
@@ -144,7 +152,7 @@ class LidarConfig(_Lidar):
 
 
 class SectorLidarConfig(_Lidar):
-    """Whether something is near, a sector of the fan each."""
+    """A lidar that tells for each sector of its fan whether something is near."""
 
     kind: Literal["sector_lidar"] = Field(
         default="sector_lidar", description="1 for each sector with something near, else 0"
@@ -159,7 +167,7 @@ class SectorLidarConfig(_Lidar):
 
 
 class DiscretizedSectorLidarConfig(_Lidar):
-    """How near the nearest thing is, a sector of the fan each, in steps."""
+    """A lidar that tells for each sector of its fan how near the nearest thing is, in steps."""
 
     kind: Literal["discretized_sector_lidar"] = Field(
         default="discretized_sector_lidar",
@@ -189,18 +197,21 @@ SensorConfig = Annotated[
 
 
 def _several(value: Any) -> Any:
-    """One sensor or many, each a name or a mapping, as a tuple."""
-    many = value if isinstance(value, list | tuple) else (value,)
-    return tuple({"kind": one} if isinstance(one, str) else one for one in many)
+    """Return one sensor or several, each a name or a mapping, as a tuple of mappings."""
+    sensors = value if isinstance(value, list | tuple) else (value,)
+    return tuple({"kind": item} if isinstance(item, str) else item for item in sensors)
 
 
 def _once_each(sensors: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the sensors, each of which must be of another kind."""
     if not sensors:
         raise ValueError("a car needs at least one sensor")
     names = [sensor.name for sensor in sensors]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"each kind of sensor may be there once; twice is {', '.join(twice)}")
+        raise ValueError(
+            f"each kind of sensor may occur once; what occurs twice is {', '.join(twice)}"
+        )
     return sensors
 
 
@@ -209,4 +220,4 @@ Sensors = Annotated[
     BeforeValidator(_several),
     AfterValidator(_once_each),
 ]
-"""A name, a mapping with `kind`, or a list of them."""
+"""A sensor's name, a mapping with `kind`, or a list of them."""

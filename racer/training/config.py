@@ -37,7 +37,7 @@ class PPOConfig(Document):
     ent_coef: float = Field(default=0.0, ge=0, le=1, description="entropy bonus, 0-1")
     vf_coef: float = Field(default=0.5, ge=0, le=10, description="weight of the value loss")
     max_grad_norm: float = Field(default=0.5, gt=0, description="gradient norm clip")
-    scale_rewards: bool = Field(
+    normalize_reward: bool = Field(
         default=False,
         description="divide rewards by the standard deviation of the discounted return so far",
     )
@@ -63,7 +63,7 @@ class NetworkConfig(Document):
     features: LayerWidths | None = Field(
         default=None, min_length=1, description="camera: widths of the dense layers after them"
     )
-    vectors: LayerWidths | None = Field(
+    mlp: LayerWidths | None = Field(
         default=None, description="lidar, state: widths of their own dense layers"
     )
     hidden: LayerWidths | None = Field(
@@ -72,10 +72,10 @@ class NetworkConfig(Document):
     activation: Literal["relu", "tanh"] | None = Field(
         default=None, description="between layers: relu or tanh"
     )
-    normalise: bool | None = Field(
+    batch_norm: bool | None = Field(
         default=None, description="camera: batch norm after each convolution"
     )
-    standardise: bool | None = Field(
+    normalize_obs: bool | None = Field(
         default=None, description="lidar, state: bring each number to mean 0 and variance 1"
     )
     dropout: float | None = Field(
@@ -93,7 +93,7 @@ class NetworkConfig(Document):
 class EvaluationConfig(Document):
     """The judge's look at the deterministic policy while it learns."""
 
-    every: int = Field(default=20_000, ge=1, description="training steps between evaluations")
+    eval_freq: int = Field(default=20_000, ge=1, description="training steps between evaluations")
     track: Tracks | None = Field(
         default=None,
         min_length=1,
@@ -101,7 +101,7 @@ class EvaluationConfig(Document):
     )
     laps: int = Field(default=3, ge=1, le=100, description="laps of an evaluation, 1-100")
     time_limit: float = Field(default=90.0, gt=0, le=3600, description="simulated seconds, to 3600")
-    film: int = Field(
+    video_freq: int = Field(
         default=5, ge=0, le=10_000, description="film a lap of each so-many-th; 0: of none"
     )
     keep: int = Field(
@@ -113,8 +113,10 @@ class RunConfig(EnvConfig):
     """One training run."""
 
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of cars, network and shuffling")
-    cars: int = Field(default=32, ge=1, le=4096, description="cars that drive at once, 1-4096")
-    steps: int = Field(default=300_000, ge=1, description="control steps in all, over all cars")
+    num_envs: int = Field(default=32, ge=1, le=4096, description="cars that drive at once, 1-4096")
+    total_timesteps: int = Field(
+        default=300_000, ge=1, description="control steps in all, over all cars"
+    )
     minutes: float = Field(
         default=60.0, gt=0, le=10_000, description="wall-clock minutes after which training ends"
     )
@@ -124,7 +126,7 @@ class RunConfig(EnvConfig):
         description="processes that drive the cars; 1: none more; auto: one a core, "
         "and one for 32 cars at most",
     )
-    threads: int = Field(default=0, ge=0, le=1024, description="torch threads; 0: one a core")
+    torch_threads: int = Field(default=0, ge=0, le=1024, description="torch threads; 0: one a core")
     ppo: PPOConfig = Field(default=PPOConfig(), description="the learner")
     network: NetworkConfig = Field(default=NetworkConfig(), description="the policy's network")
     evaluation: EvaluationConfig = Field(default=EvaluationConfig(), description="its exams")
@@ -143,10 +145,10 @@ class RunConfig(EnvConfig):
 
     @model_validator(mode="after")
     def _batches_fill(self) -> RunConfig:
-        rollout = self.cars * self.ppo.n_steps
+        rollout = self.num_envs * self.ppo.n_steps
         if self.ppo.batch_size > rollout:
             raise ValueError(
-                f"ppo.batch_size {self.ppo.batch_size} is more than a rollout of cars x "
+                f"ppo.batch_size {self.ppo.batch_size} is more than a rollout of num_envs x "
                 f"ppo.n_steps = {rollout} samples; lower it"
             )
         return self

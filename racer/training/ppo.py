@@ -91,7 +91,7 @@ def pick_device(name: str) -> str:
 
 def build_ppo(config: RunConfig, env: VecEnv) -> PPO:
     """A learner with fresh weights from the config's seed."""
-    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    torch.set_num_threads(config.torch_threads or os.cpu_count() or 1)
     ppo = config.ppo
     first, last = ppo.learning_rate, ppo.final_learning_rate
     rate: Any = first if last is None else lambda left: last + (first - last) * left

@@ -102,13 +102,14 @@ class Run:
         """Return the newest film of an evaluation, which a notebook plays.
 
         Raises:
-            RunError: There is none; `evaluation.film` in the config says how many are filmed.
+            RunError: There is none; `evaluation.video_freq` in the config says how many are filmed.
         """
         films = sorted((self.folder / "videos").glob("step-*.mp4"), key=_steps)
         if not films:
             raise RunError(
                 f"{self.folder} holds no film: each fifth evaluation is filmed, or each N-th with "
-                "evaluation.film: N in the config; a race is filmed by racer.drive(...).video()"
+                "evaluation.video_freq: N in the config; a race is filmed by "
+                "racer.drive(...).video()"
             )
         return Video.read(films[-1])
 

@@ -60,7 +60,7 @@ def _shares(watch: Watch, seconds: float) -> dict[str, Any]:
     env = watch.training_env
     assert isinstance(env, CarsVecEnv)
     assert isinstance(env.cars, RacerVectorEnv)
-    driving, spent = env.cars.spent, dict(watch.spent)
+    driving, spent = env.cars.simulation.durations, dict(watch.spent)
     parts = driving | {
         "policy": spent["rollout"] - sum(driving.values()),
         "learning": spent["learning"],

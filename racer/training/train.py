@@ -156,16 +156,16 @@ def _cars(config: RunConfig, is_logged: bool) -> CarsVecEnv:
     Raises:
         RacerError: They cannot be made.
     """
-    count = worker_count(config.workers, config.cars)
+    count = worker_count(config.workers, config.num_envs)
     if is_logged and count > 1:
         if config.workers != "auto":
             raise ConfigError(f"workers {count}: --deepracer-logs wants --workers 1, or auto")
         count = 1
     fields = config.env
-    gamma = config.ppo.gamma if config.ppo.scale_rewards else None
+    gamma = config.ppo.gamma if config.ppo.normalize_reward else None
     if count == 1:
-        return CarsVecEnv(RacerVectorEnv(config.cars, **fields), gamma)
-    return CarsVecEnv(WorkerPool(config.cars, count, fields), gamma)
+        return CarsVecEnv(RacerVectorEnv(config.num_envs, **fields), gamma)
+    return CarsVecEnv(WorkerPool(config.num_envs, count, fields), gamma)
 
 
 def _log(folder: Path, config: RunConfig, env: CarsVecEnv, steps: int) -> DeepRacerTrainingLog:
@@ -183,16 +183,18 @@ def _say(console: Console, run: Run, config: RunConfig, state: State) -> None:
     """
     steps, progress = state["steps"], state["progress"]
     spent = progress["seconds"] / 60.0
-    if steps >= config.steps:
+    if steps >= config.total_timesteps:
         run.rewind(steps, progress["evaluations"], progress["best"])
         run.mark_ended("finished")
-        raise RunError(f"all of its {config.steps:,} steps are trained; nothing is left to resume")
+        raise RunError(
+            f"all of its {config.total_timesteps:,} steps are trained; nothing is left to resume"
+        )
     if spent >= config.minutes:
         raise RunError(
-            f"its {config.minutes:g} minutes are up after {steps:,} of {config.steps:,} steps; "
-            "give it more in all with --minutes"
+            f"its {config.minutes:g} minutes are up after {steps:,} of "
+            f"{config.total_timesteps:,} steps; give it more in all with --minutes"
         )
-    console.print(f"resumed after {steps:,} of {config.steps:,} steps")
+    console.print(f"resumed after {steps:,} of {config.total_timesteps:,} steps")
     if changed := differing_versions(state):
         console.print(f"{changed}: the outcome may differ from an uninterrupted run's")
 
@@ -219,7 +221,7 @@ def _learn(
             with _signals_stop(watch):
                 try:
                     # These are the steps to come: SB3 adds those that are done.
-                    steps_to_come = watch.config.steps - steps
+                    steps_to_come = watch.config.total_timesteps - steps
                     model.learn(steps_to_come, [watch, *callbacks], reset_num_timesteps=False)
                     watch.conclude()
                 except BaseException as problem:

@@ -97,7 +97,7 @@ class Watch(BaseCallback):
         self._limit = committed_limit(roads[0], car_named(config.car)) if is_known else None
         judged = load_track(config.evaluation_tracks[0])
         self._line = judged.reversed() if _is_reversed(config) else judged
-        self._next = config.evaluation.every
+        self._next = config.evaluation.eval_freq
         self.spent = {"rollout": 0.0, "learning": 0.0, "evaluation": 0.0}
         self._began = self._mark = time.perf_counter()
         self._bar = Progress(
@@ -120,7 +120,7 @@ class Watch(BaseCallback):
             scale.mean, scale.var, scale.count = self._scale
         self._mark = time.perf_counter()
         self._began = self._mark - self._before
-        self._task = self._bar.add_task("", total=self.config.steps, news="")
+        self._task = self._bar.add_task("", total=self.config.total_timesteps, news="")
         self._bar.start()
 
     def _on_rollout_start(self) -> None:
@@ -128,7 +128,7 @@ class Watch(BaseCallback):
         if self.num_timesteps:
             self.spent["learning"] += now - self._mark
         if self.num_timesteps >= self._next:
-            self._next += self.config.evaluation.every
+            self._next += self.config.evaluation.eval_freq
             if not self.evaluate() and not self.stop:
                 self.stop = self.is_called_off = True
             self._begin_chunk()
@@ -156,7 +156,7 @@ class Watch(BaseCallback):
         self._ended = []
         rate = self.num_timesteps / (now - self._began)
         self._record(rate, now)
-        done = min(self.num_timesteps, self.config.steps)
+        done = min(self.num_timesteps, self.config.total_timesteps)
         self._bar.update(self._task, completed=done, news=self._news(rate))
 
     def _standardise(self) -> None:
@@ -310,7 +310,7 @@ class Watch(BaseCallback):
         self._show(result)
         self._record_return(result, paid)
         self._show_others(results[1:])
-        every = self.config.evaluation.film
+        every = self.config.evaluation.video_freq
         if every and len(self.evaluations) % every == 0:
             self._film(result)
         self.spent["evaluation"] += time.perf_counter() - began
@@ -324,7 +324,7 @@ class Watch(BaseCallback):
         evaluation = Evaluation(
             run=self.run,
             steps=self.num_timesteps,
-            total_steps=self.config.steps,
+            total_steps=self.config.total_timesteps,
             results=tuple(results),
             progress=100.0 * min(max(share, 0.0), 1.0),
             mean_reward=mean_reward,
@@ -340,7 +340,7 @@ class Watch(BaseCallback):
 
     def _progress(self, result: LapResult) -> str:
         """A line about an evaluation."""
-        steps, total = self.num_timesteps, self.config.steps
+        steps, total = self.num_timesteps, self.config.total_timesteps
         spent = time.perf_counter() - self._began
         left = min(spent * (total - steps) / max(steps, 1), 60.0 * self.config.minutes - spent)
         return progress_line(min(steps, total), total, steps / spent, result, left)

@@ -18,7 +18,7 @@ from racer.leaderboard.batch import run_season
 from racer.leaderboard.season import Season
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.verification import evaluate_season
-from tests.leaderboard.fair import LOOK, package
+from tests.helpers.boards import LOOK, package
 
 QUICK = Season(name="quick", tracks=("oval",), seeds=(0, 1), laps=1, time_limit=4, ranking="iqm")
 

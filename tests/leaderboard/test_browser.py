@@ -10,7 +10,7 @@ import pytest
 
 from racer.leaderboard.pages.site import seasons_of, write_site
 from racer.leaderboard.server import BoardServer
-from tests.leaderboard.fair import BITE, FAIR, fill, package
+from tests.helpers.boards import BITE, FAIR, fill, package
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSER = next(

@@ -9,7 +9,7 @@ import pytest
 from racer.leaderboard.hash_chain import GENESIS_HASH
 from racer.leaderboard.ranking import rank
 from racer.leaderboard.store import BoardStore
-from tests.leaderboard.given import RESULT, SPRING, forge, sql
+from tests.helpers.boards import RESULT, SPRING, forge, sql
 
 OLD = """
 PRAGMA journal_mode = WAL;

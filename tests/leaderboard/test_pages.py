@@ -22,8 +22,7 @@ from racer.leaderboard.season_secret import commitment
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.verification import evaluate_season, resimulate_run
 from racer.world import yaw_of
-from tests.leaderboard.fair import BITE, FAIR, LONG, fill
-from tests.leaderboard.given import forge
+from tests.helpers.boards import BITE, FAIR, LONG, fill, forge
 
 
 class Tags(HTMLParser):

@@ -26,17 +26,8 @@ from racer.training.config import RunConfig
 from racer.training.ppo import SensorFeaturesExtractor
 from racer.training.run_dir import Run
 from racer.training.train import run_training
+from tests.helpers.runs import TINY
 
-SMALL: dict[str, Any] = {
-    "sensor": "state",
-    "cars": 4,
-    "steps": 256,
-    "network": {"hidden": [16]},
-    "ppo": {"n_steps": 32, "batch_size": 64, "n_epochs": 2, "final_learning_rate": 1e-4},
-    "evaluation": {"every": 128, "laps": 1, "time_limit": 1.0, "film": 0},
-    "device": "cpu",
-    "threads": 1,
-}
 CAMERA = {"kind": "camera", "width": 40, "height": 36}
 WITHOUT_RACER = """
 import sys
@@ -48,7 +39,7 @@ print(model.predict(model.observation_space.sample(), deterministic=True)[0].sha
 
 
 def trained(folder, **changes) -> Run:
-    config = validate_document(SMALL | changes, RunConfig, "test")
+    config = validate_document(TINY | changes, RunConfig, "test")
     return run_training(config, folder, Console(file=io.StringIO())).run
 
 
@@ -132,7 +123,7 @@ def test_the_example_of_the_docs_saves_loads_and_learns_on(tmp_path, monkeypatch
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert "model.learn(10_000" in example
     monkeypatch.chdir(tmp_path)
-    trained(tmp_path / "runs" / "first", steps=128)
+    trained(tmp_path / "runs" / "first", total_timesteps=128)
     exec(example.replace("10_000", "64"), scope := {})
     scope["env"].close()
     assert scope["model"].num_timesteps >= 128 + 64
@@ -161,15 +152,15 @@ def test_a_model_of_numbers_predicts_what_the_entry_does_and_loads_without_racer
     [
         (CAMERA, {"preset": "shallow"}, {}, NatureCNN),
         (CAMERA, {"preset": "deep", "filters": [[8, 4, 2]]}, {}, SensorFeaturesExtractor),
-        ("state", {"standardise": True}, {"value_loss": "huber"}, SensorFeaturesExtractor),
-        ([CAMERA, "lidar"], {"filters": [[8, 4, 2]], "vectors": [8]}, {}, SensorFeaturesExtractor),
+        ("state", {"normalize_obs": True}, {"value_loss": "huber"}, SensorFeaturesExtractor),
+        ([CAMERA, "lidar"], {"filters": [[8, 4, 2]], "mlp": [8]}, {}, SensorFeaturesExtractor),
     ],
     ids=["shallow", "deep", "standardised", "several"],
 )
 def test_a_model_of_any_network_predicts_what_the_entry_does_and_learns_on(
     tmp_path, sensor, network, ppo, extractor
 ):
-    run = trained(tmp_path / "run", sensor=sensor, network=network, ppo=SMALL["ppo"] | ppo)
+    run = trained(tmp_path / "run", sensor=sensor, network=network, ppo=TINY["ppo"] | ppo)
     racer.to_sb3(run).save(tmp_path / "ppo.zip")
     env = make_vec_env("racer/TimeTrial-v0", 2, env_kwargs={"sensor": sensor})
     model = PPO.load(tmp_path / "ppo.zip", env=env)

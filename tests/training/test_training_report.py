@@ -29,13 +29,13 @@ def run(tmp_path_factory):
     fields = {
         "sensor": "state",
         "actions": GRID,
-        "cars": 8,
-        "steps": 1600,
+        "num_envs": 8,
+        "total_timesteps": 1600,
         "network": {"hidden": [16]},
         "ppo": {"n_steps": 100, "batch_size": 400, "n_epochs": 1},
-        "evaluation": {"every": 800, "laps": 1, "time_limit": 4.0},
+        "evaluation": {"eval_freq": 800, "laps": 1, "time_limit": 4.0},
         "device": "cpu",
-        "threads": 1,
+        "torch_threads": 1,
     }
     config = validate_document(fields, RunConfig, "test")
     watch = run_training(config, folder, Console(file=io.StringIO()))
