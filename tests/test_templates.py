@@ -1,6 +1,5 @@
 """HTML templates: every value is text, and what a template needs is in the package."""
 
-from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
@@ -14,30 +13,7 @@ from racer.training.training_report import (
     ReportSection,
     ReportTable,
 )
-
-HOSTILE = "</td></title></style><script>a()</script>\"'&<img src=x onerror=a()>{{ 7 * 6 }}{% x %}\n"
-"""What would be markup, an attribute's end or a template, were it not escaped."""
-
-
-class Page(HTMLParser):
-    """The tags of a page, what they hold, and the text between them."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags, self.values, self.text = [], [], ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.values += [value for _, value in attrs]
-        assert not any(name.startswith("on") for name, _ in attrs)
-
-    def handle_data(self, data):
-        self.text += data
-
-    def shows(self, text: str) -> int:
-        """How many times a text is shown or held by an attribute, as it is."""
-        return self.text.count(text) + sum(text in (value or "") for value in self.values)
+from tests.helpers.html import HOSTILE, Tags, assert_is_harmless
 
 
 def test_hostile_words_are_only_text_in_a_training_report():
@@ -51,18 +27,18 @@ def test_hostile_words_are_only_text_in_a_training_report():
         facts={HOSTILE: HOSTILE},
         sections=[ReportSection(HOSTILE, HOSTILE, HOSTILE, table, is_wide=True)],
     )
-    page = Page(text)
-    assert not {"script", "img"} & set(page.tags)
-    assert page.shows(HOSTILE) == 11
-    assert "42" not in text
+    assert_is_harmless(text)
+    assert Tags(text).shows(HOSTILE) == 11
 
 
 def test_hostile_words_are_only_text_in_a_notebook():
     card = html_card(HOSTILE, {HOSTILE: HOSTILE}, HOSTILE)
-    assert Page(card).shows(HOSTILE) == 4
-    assert not {"script", "img"} & set(Page(card).tags)
-    still = Page(Video(b"", ".png", SHARED_TEMPLATES / HOSTILE.replace("/", ""))._repr_html_())
-    assert still.tags == ["img"]
+    assert_is_harmless(card)
+    assert Tags(card).shows(HOSTILE) == 4
+    path = SHARED_TEMPLATES / HOSTILE.replace("/", "")
+    ((tag, given),) = Tags(Video(b"", ".png", path)._repr_html_()).tags
+    assert tag == "img" and str(path) in str(given["alt"])
+    assert set(given) == {"alt", "src", "style"}
 
 
 def test_a_value_that_a_template_lacks_is_an_error():
@@ -73,11 +49,16 @@ def test_a_value_that_a_template_lacks_is_an_error():
 @pytest.mark.parametrize(
     ("package", "names"),
     [
-        ("racer.assets", ["card.html", "macros.html", "video.html"]),
-        ("racer.training", ["report.css", "report.html"]),
+        ("racer.assets", "card.html macros.html video.html"),
+        ("racer.training", "report.css report.html"),
+        (
+            "racer.leaderboard.pages",
+            "base.html board_macros.html entry.html index.html player.html refusal.html "
+            "season.html",
+        ),
     ],
 )
 def test_templates_are_files_of_the_package(package, names):
     folder = files(package) / "templates"
-    assert sorted(file.name for file in folder.iterdir()) == names
-    assert all((folder / name).read_text(encoding="utf-8").strip() for name in names)
+    assert sorted(file.name for file in folder.iterdir()) == names.split()
+    assert all((folder / name).read_text(encoding="utf-8").strip() for name in names.split())
