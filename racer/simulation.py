@@ -36,7 +36,7 @@ class Simulation:
 
     Args:
         rules: The race.
-        tracks: Where it is driven; of several each car draws one an episode.
+        tracks: Where it is driven; of several each car draws one for each episode.
         spec: The vehicle.
         sensors: What each of the n cars carries; cars with the same sensors share their buffers.
         observes_ended: Whether a car whose episode has ended still observes: its final

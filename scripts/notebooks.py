@@ -1,4 +1,4 @@
-"""Runs the notebooks of docs/notebooks and stores what their cells show.
+"""Run the notebooks of docs/notebooks and store what their cells show.
 
 python scripts/notebooks.py
 

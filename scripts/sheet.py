@@ -1,8 +1,8 @@
-"""Draws generated tracks side by side, to see how they vary.
+"""Draw generated tracks side by side, to see how they vary.
 
 python scripts/sheet.py --out docs/tracks/generated.png
 
-Each is called by its seed; forty of them, from `--first` on.
+Each is titled with its seed; forty of them, from `--first` on.
 """
 
 import argparse

@@ -264,7 +264,7 @@ def test_what_is_wrong_with_a_sensor_is_said_where_it_stands(subtests, tmp_path)
         ("sensor:\n  - state\n  - 3\n", r"car.yaml:3: sensor.1: Input should be .*; got 3"),
         ("sensor: {kind: camera,\n  width: 3}\n", r"car.yaml:2: sensor.width: .*; got 3"),
         ("sensor: []\n", r"car.yaml:1: sensor: a car needs at least one sensor; got .*"),
-        ("sensor: [state, state]\n", r"car.yaml:1: sensor: each kind .* repeated: state; got .*"),
+        ("sensor: [state, state]\n", r"car.yaml:1: sensor: each kind .* twice is state; got .*"),
     ]:
         with subtests.test(text=text, said=said):
             path = tmp_path / "car.yaml"

@@ -255,3 +255,15 @@ def test_a_heavy_module_may_be_imported_inside_a_function():
     }
     modules = {name: imports(source, name) for name, source in sources.items()}
     assert heavy_at_the_doors(modules, ("racer.cli",)) == []
+
+
+def test_tests_import_of_the_tests_only_their_helpers():
+    root = Path(__file__).parent
+    wrong = []
+    for path in sorted(root.rglob("*.py")):
+        module = ".".join(path.relative_to(root.parent).with_suffix("").parts)
+        for entry in imports(path.read_text(), module):
+            is_helper = entry.target.startswith("tests.helpers.")
+            if entry.package in ("tests", "conftest") and not is_helper:
+                wrong.append(f"{module}:{entry.line}: imports {entry.target}")
+    assert wrong == []

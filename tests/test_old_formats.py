@@ -19,7 +19,17 @@ CLOSE = 0.1
 """How far a lap time may lie from the kept one [s] on another machine, as the board has it."""
 KEY = "1622f996b24d678ec2e465f7ba9078da6b9ad211d99c92cc4cea67ad4e2b4e23"
 HEAD = "33329f882dffaea0a87d124f31d658647bdb85354e14738eb8ad6bb90572d598"
-RENAMED: dict[str, str] = {}
+RENAMED = {
+    "cars": "num_envs",
+    "steps": "total_timesteps",
+    "threads": "torch_threads",
+    "ppo.scale_rewards": "ppo.normalize_reward",
+    "network.vectors": "network.mlp",
+    "network.normalise": "network.batch_norm",
+    "network.standardise": "network.normalize_obs",
+    "evaluation.every": "evaluation.eval_freq",
+    "evaluation.film": "evaluation.video_freq",
+}
 """What a config's dotted name of then is called in a resolved config now."""
 
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import datetime
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from racer.assets.text import decode_text
 from racer.errors import ConfigError
@@ -22,6 +30,9 @@ NAME_ERRORS = ("string_type", "names")
 
 NAME_OR_VALUE_ERRORS = ("tuple_type", "list_type", "model_type", "model_attributes_type")
 """Kinds of errors where a name may stand for what is wanted."""
+
+BOTH_NAMES_ERROR = "both_names"
+"""Kind of error of a key that is given by its former and its present name."""
 
 YAML_KINDS = {
     "bool": "a truth value",
@@ -36,6 +47,27 @@ class Document(BaseModel):
     """The base of every model read from YAML: frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    RENAMED_KEYS: ClassVar[Mapping[str, str]] = {}
+    """Former names of keys and their present ones. Both are read; the present one is written."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Rename keys before validation; models without former names validate as they are."""
+        schema = handler(source)
+        if not cls.RENAMED_KEYS:
+            return schema
+        return core_schema.no_info_before_validator_function(cls._with_present_keys, schema)
+
+    @classmethod
+    def _with_present_keys(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        for former, present in cls.RENAMED_KEYS.items():
+            if former in value and present in value:
+                names = {"former": former, "present": present}
+                raise PydanticCustomError(BOTH_NAMES_ERROR, "{former} is {present}", names)
+        return {cls.RENAMED_KEYS.get(name, name): one for name, one in value.items()}
 
 
 DocumentT = TypeVar("DocumentT", bound=Document)
@@ -71,6 +103,26 @@ def read_document(
     """
     tree, lines = parse_yaml(path, error)
     return validate_document(tree, model, str(path), lines, error, path.parent)
+
+
+def first_named(document: Document) -> dict[str, Any]:
+    """Return a document as JSON holds it, each key by the first name that it had.
+
+    A digest of it stays the same when a key is renamed.
+    """
+    return _first_named(document, document.model_dump(mode="json"))
+
+
+def _first_named(value: Any, dumped: Any) -> Any:
+    if isinstance(value, Document):
+        first = {present: former for former, present in reversed([*value.RENAMED_KEYS.items()])}
+        return {
+            first.get(name, name): _first_named(getattr(value, name), one)
+            for name, one in dumped.items()
+        }
+    if isinstance(value, tuple):
+        return [_first_named(*pair) for pair in zip(value, dumped, strict=True)]
+    return dumped
 
 
 def path_beside(name: str, info: ValidationInfo) -> str:
@@ -180,12 +232,17 @@ def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict, tree: 
     there, absent = (loc[:-1], loc[-1:]) if one["type"] == "missing" else (loc, ())
     if one["type"].startswith("union_tag"):
         absent = (one["ctx"]["discriminator"].strip("'"),)
-    at = (*(there if tree is None else _written(there, tree)), *absent)
+    at = (*(there if tree is None else _written(there, tree, model)), *absent)
+    if one["type"] == BOTH_NAMES_ERROR:
+        former, present = ((*at, one["ctx"][name]) for name in ("former", "present"))
+        where = f"{source}:{lines[former]}" if former in lines else source
+        return f"{where}: {both_names_message(*map(_dotted, (former, present)))}"
     line = next((lines[at[:k]] for k in range(len(at), 0, -1) if at[:k] in lines), None)
     where = f"{source}:{line}" if line else source
-    key = ".".join(str(part) for part in at)
+    key = _dotted(at)
     if one["type"] == "extra_forbidden":
-        return f"{where}: unknown key {key!r}; {hint_at(at[-1], _keys(model, loc[:-1]), ' keys')}"
+        known, former = _keys(model, loc[:-1])
+        return f"{where}: unknown key {key!r}; {hint_at(at[-1], known, ' keys', former)}"
     if one["type"] == "union_tag_invalid":
         got, known = one["ctx"]["tag"], one["ctx"]["expected_tags"]
         names = known.replace("'", "").split(", ")
@@ -212,29 +269,65 @@ def _got(one: Any, lines: dict) -> str:
     return f"{got}, which is {kind} to YAML{words}; put a name in quotes"
 
 
-def hint_at(word: object, known: Sequence[str], what: str = "") -> str:
-    """Return the known word that is near to an unknown one as a question, else all of them."""
-    near = difflib.get_close_matches(str(word), known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known{what}: {', '.join(known)}"
+def both_names_message(former: str, present: str) -> str:
+    """Return what is wrong where a key is given by its former and its present name."""
+    return (
+        f"{former!r} is the former name of {present!r}, which is given too; leave one of them out"
+    )
 
 
-def _written(at: tuple[str | int, ...], tree: Any) -> tuple[str | int, ...]:
-    """The place `at` without the parts that `tree` does not have."""
-    path = []
+def hint_at(
+    word: object, known: Sequence[str], what: str = "", former: Mapping[str, str] | None = None
+) -> str:
+    """Return the known word nearest to an unknown one as a question, or else all known words.
+
+    Args:
+        word: The unknown word.
+        known: The known words.
+        what: What they are, such as ` keys`, for the list of them.
+        former: Former names of known words; the present name is proposed.
+    """
+    former = former or {}
+    near = difflib.get_close_matches(str(word), [*known, *former], n=1)
+    if near:
+        return f"did you mean {former.get(near[0], near[0])!r}?"
+    return f"known{what}: {', '.join(known)}"
+
+
+def _dotted(at: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in at)
+
+
+def _written(at: tuple[str | int, ...], tree: Any, model: type[BaseModel]) -> tuple[str | int, ...]:
+    """The place `at` as `tree` spells it, without the parts that `tree` does not have."""
+    path, there = [], model
     for part in at:
+        spelt = _spelling(part, tree, there)
         is_item = isinstance(tree, list | tuple) and isinstance(part, int)
-        if is_item or (isinstance(tree, dict) and part in tree):
-            tree = tree[part]  # pyright: ignore[reportArgumentType, reportCallIssue]
-            path.append(part)
+        if is_item or (isinstance(tree, dict) and spelt in tree):
+            tree = tree[spelt]  # pyright: ignore[reportArgumentType, reportCallIssue]
+            path.append(spelt)
+        there = _inside(there, part)
     return tuple(path)
 
 
-def _keys(model: type[BaseModel], at: Sequence[str | int]) -> list[str]:
-    """The keys of the model that lies at a place within another."""
+def _spelling(part: str | int, tree: Any, there: Any) -> str | int:
+    """The name by which `tree` gives a key of the model `there`."""
+    former = (name for name, present in _former(there).items() if present == part)
+    return next((name for name in former if isinstance(tree, dict) and name in tree), part)
+
+
+def _former(there: Any) -> Mapping[str, str]:
+    is_document = _is_model(there) and issubclass(there, Document)
+    return there.RENAMED_KEYS if is_document else {}
+
+
+def _keys(model: type[BaseModel], at: Sequence[str | int]) -> tuple[list[str], Mapping[str, str]]:
+    """The keys of the model at a place within another, and the former names of some."""
     there: Any = model
     for part in at:
         there = _inside(there, part)
-    return list(there.model_fields) if _is_model(there) else []
+    return list(there.model_fields) if _is_model(there) else [], _former(there)
 
 
 def _inside(kind: Any, part: str | int) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from racer.assets.document import Document, validate_document
+from racer.assets.document import Document, both_names_message, validate_document
 from racer.errors import ConfigError
 
 Config = TypeVar("Config", bound=Document)
@@ -16,19 +16,72 @@ def with_overrides(config: Config, changes: Mapping[str, Any], source: str) -> C
 
     Args:
         config: The config.
-        changes: By field. A dot leads into a section, `{"ppo.gamma": 0.98}`, and so does a mapping,
-            `{"ppo": {"gamma": 0.98}}`: both leave the section's other fields as they are. Items of
-            a list are counted from 0, as in `sensor.0.width`. A mapping for the only sensor changes
-            it, or replaces it if its `kind` is another.
+        changes: New values by field. A dot leads into a section, `{"ppo.gamma": 0.98}`, and so does
+            a mapping, `{"ppo": {"gamma": 0.98}}`: both leave the section's other fields as they
+            are. Items of a list are counted from 0, as in `sensor.0.width`. A mapping for the only
+            sensor changes it, or replaces it if its `kind` is another. A field may be given by a
+            former name (`Document.RENAMED_KEYS`).
         source: Where the changes come from, for messages.
 
     Raises:
-        ConfigError: There is no such field, or a value is out of range or contradicts another.
+        ConfigError: There is no such field, it is given by its former and its present name, or a
+            value is out of range or contradicts another.
     """
+    _refuse_both_names(config, changes, source)
     tree = config.model_dump()
     for place, value in changes.items():
-        _change(tree, place.split("."), value, f"{source}: {place}")
+        path, there = _present_path(config, place)
+        _change(tree, path, _with_present_keys(there, value), f"{source}: {place}")
     return validate_document(tree, type(config), source)
+
+
+def _refuse_both_names(config: Document, changes: Mapping[str, Any], source: str) -> None:
+    """Raise ConfigError if a field is given by its former and its present name."""
+    spelt: dict[str, str] = {}
+    for place in _places(changes):
+        present = ".".join(_present_path(config, place)[0])
+        other = spelt.setdefault(present, place)
+        if other != place:
+            former = place if other == present else other
+            raise ConfigError(f"{source}: {both_names_message(former, present)}")
+
+
+def _places(changes: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    """The dotted name of each value, those inside mappings too."""
+    for name, value in changes.items():
+        if isinstance(value, Mapping):
+            yield from _places(value, f"{at}{name}.")
+        else:
+            yield f"{at}{name}"
+
+
+def _present_path(config: Document, place: str) -> tuple[list[str], Any]:
+    """The parts of a dotted name, each by its present name, and the value that the config has."""
+    path, there = [], config
+    for part in place.split("."):
+        part, there = _present_step(there, part)
+        path.append(part)
+    return path, there
+
+
+def _present_step(there: Any, part: str) -> tuple[str, Any]:
+    """The present name of a part of a place, and what lies there; None if nothing does."""
+    if isinstance(there, tuple):
+        if part.isdecimal():
+            return part, there[int(part)] if int(part) < len(there) else None
+        there = there[0] if len(there) == 1 else None
+    if not isinstance(there, Document):
+        return part, None
+    part = there.RENAMED_KEYS.get(part, part)
+    return part, getattr(there, part) if part in type(there).model_fields else None
+
+
+def _with_present_keys(there: Any, value: Any) -> Any:
+    """A mapping for what lies somewhere, with the present names of its keys; else the value."""
+    if not isinstance(value, Mapping):
+        return value
+    steps = ((_present_step(there, str(name)), one) for name, one in value.items())
+    return {present: _with_present_keys(inner, one) for (present, inner), one in steps}
 
 
 def _change(there: Any, path: list[str], value: Any, source: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -32,7 +32,7 @@ from racer.cli import (
     tracks,
     train,
 )
-from racer.cli.options import as_command, with_parameters
+from racer.cli.options import as_command, present_options, with_parameters
 from racer.errors import UsageError
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
@@ -161,7 +161,8 @@ def run(words: list[str]) -> None:
     try:
         make_app(command)(words)
     except CycloptsError as problem:
-        raise UsageError(_message(problem)) from problem
+        former = present_options(command) if command else {}
+        raise UsageError(_message(problem, former)) from problem
 
 
 def _add(apps: dict[str, App], path: str, function: Callable[..., None], group: Group) -> None:
@@ -205,11 +206,17 @@ def _flowing(text: str) -> str:
     return re.sub(r"(?<=[^\n:])\n(?=\S)", " ", text)
 
 
-def _message(problem: CycloptsError) -> str:
-    """What is wrong, and the command whose help tells more."""
+def _message(problem: CycloptsError, former: Mapping[str, str]) -> str:
+    """What is wrong, and the command whose help tells more.
+
+    Args:
+        problem: What the parser raised.
+        former: Former names of options and the present ones, which are proposed instead.
+    """
     chain, what = " ".join(("racer", *(problem.command_chain or ()))), str(problem)
     if isinstance(problem, UnusedCliTokensError):
         what = f"{chain} does not take {' '.join(problem.unused_tokens or ())!r}."
     elif problem.argument and problem.msg and problem.argument.name not in what:
         what = f"{problem.argument.name}: {what}"
+    what = re.sub(r"(?<=Did you mean )--[^?]+", lambda found: former.get(found[0], found[0]), what)
     return f"{what} Try `{chain}{' CONFIG' * (chain == 'racer train')} --help`."

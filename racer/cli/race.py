@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from racer.cli.deepracer import log_race
+from racer.cli.options import RaceKind
 from racer.cli.output import make_console, print_json, progress, result_line
 from racer.errors import ConfigError, TrackError
 
@@ -23,7 +24,7 @@ def cli_race(
     *entries: str,
     track: str | None = None,
     car: str = "deepracer",
-    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] | None = None,
+    kind: RaceKind | None = None,
     walls: Literal["on", "off"] | None = None,
     laps: int = 3,
     seed: int = 0,

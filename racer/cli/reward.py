@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
+from racer.cli.options import RaceKind
 from racer.cli.output import print_json
 from racer.cli.race import racer_named
 
@@ -40,7 +40,7 @@ def reward_explain(
     out: Path = Path("reward.png"),
     speed: float = 1.4,
     heading: float = 0.0,
-    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = "time_trial",
+    kind: RaceKind = "time_trial",
     reverse: bool = False,
     driver: str = "pure-pursuit",
 ) -> None:

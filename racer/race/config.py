@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
 from racer.assets.document import Document
 
 Lane = Literal["left", "right"]
+RaceKind = Literal["time_trial", "object_avoidance", "head_to_bot"]
+"""An empty road, one with boxes, or one with bot cars."""
+RACE_KINDS: tuple[RaceKind, ...] = get_args(RaceKind)
 
 
 class ObstacleConfig(Document):
@@ -48,7 +51,7 @@ class BotConfig(Document):
 class RaceConfig(Document):
     """What one episode asks of a car."""
 
-    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = Field(
+    kind: RaceKind = Field(
         default="time_trial", description="an empty road, one with boxes, or one with bot cars"
     )
     laps: int = Field(default=1, ge=1, le=100, description="laps to complete, 1-100")

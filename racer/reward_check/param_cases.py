@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from racer.car.spec import deepracer
-from racer.race import OtherCars, RaceConfig
+from racer.race import RACE_KINDS, OtherCars, RaceConfig, RaceKind
 from racer.race.obstacles import Obstacles
 from racer.race.roads import Road, Roads
 from racer.reward import ParamsBuilder, StepFacts
 from racer.track import Track
 from racer.world import CONTROL_PERIOD_S
 
-Kind = Literal["time_trial", "object_avoidance", "head_to_bot"]
-KINDS: tuple[Kind, ...] = ("time_trial", "object_avoidance", "head_to_bot")
 STATES_PER_CASE = 96
 """Number of states in each case."""
 BORDER_MARGIN_M = 0.12
@@ -27,7 +25,7 @@ class ParamCase(NamedTuple):
 
     track: Track
     is_reversed: bool
-    kind: Kind
+    kind: RaceKind
 
     def __str__(self) -> str:
         what = {"time_trial": "without objects", "object_avoidance": "with boxes"}
@@ -38,7 +36,7 @@ class ParamCase(NamedTuple):
 def param_cases(tracks: list[Track]) -> list[ParamCase]:
     """Return every kind of race in both directions of each track."""
     ways = (False, True)
-    return [ParamCase(track, way, kind) for track in tracks for kind in KINDS for way in ways]
+    return [ParamCase(track, way, kind) for track in tracks for kind in RACE_KINDS for way in ways]
 
 
 def case_params(case: ParamCase) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ import numpy as np
 from racer.car.spec import deepracer
 from racer.errors import ConfigError
 from racer.evaluation import evaluate_entries, make_race_rules
-from racer.race import OtherCars, RaceConfig
+from racer.race import OtherCars, RaceConfig, RaceKind
 from racer.reward import ParamsBuilder, RewardSource, StepFacts
-from racer.reward_check.param_cases import CONTROL_PERIOD_S, Kind, ParamCase, objects_of_case
+from racer.reward_check.param_cases import CONTROL_PERIOD_S, ParamCase, objects_of_case
 from racer.reward_check.probes import rewards_of_tape
 from racer.reward_check.recorded_params import params_of_race
 from racer.track import Track, load_track
@@ -41,7 +41,7 @@ def explain_reward(
     track: str,
     speed: float = 1.4,
     heading: float = 0.0,
-    kind: Kind = "time_trial",
+    kind: RaceKind = "time_trial",
     is_reversed: bool = False,
     driver: Entry | str = "pure-pursuit",
 ) -> Figure:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from racer.assets.document import Document
+from racer.assets.document import Document, first_named
 from racer.envs import EnvConfig, Tracks
 from racer.networks.network_config import NETWORK_PRESETS, ConvFilters, NetworkLayers
 
@@ -23,6 +23,8 @@ LayerWidths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Before
 
 class PPOConfig(Document):
     """Proximal policy optimisation, as Stable-Baselines3 names and means it."""
+
+    RENAMED_KEYS: ClassVar = {"scale_rewards": "normalize_reward"}
 
     learning_rate: float = Field(default=5e-4, gt=0, le=1, description="Adam's step size, 0-1")
     final_learning_rate: float | None = Field(
@@ -51,6 +53,12 @@ class PPOConfig(Document):
 
 class NetworkConfig(Document):
     """The policy's and the critic's network: a preset, and what differs from it."""
+
+    RENAMED_KEYS: ClassVar = {
+        "vectors": "mlp",
+        "normalise": "batch_norm",
+        "standardise": "normalize_obs",
+    }
 
     preset: Literal["small", "shallow", "standard", "deep"] = Field(
         default="small",
@@ -93,6 +101,8 @@ class NetworkConfig(Document):
 class EvaluationConfig(Document):
     """The judge's look at the deterministic policy while it learns."""
 
+    RENAMED_KEYS: ClassVar = {"every": "eval_freq", "film": "video_freq"}
+
     eval_freq: int = Field(default=20_000, ge=1, description="training steps between evaluations")
     track: Tracks | None = Field(
         default=None,
@@ -111,6 +121,12 @@ class EvaluationConfig(Document):
 
 class RunConfig(EnvConfig):
     """One training run."""
+
+    RENAMED_KEYS: ClassVar = {
+        "cars": "num_envs",
+        "steps": "total_timesteps",
+        "threads": "torch_threads",
+    }
 
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of cars, network and shuffling")
     num_envs: int = Field(default=32, ge=1, le=4096, description="cars that drive at once, 1-4096")
@@ -165,6 +181,6 @@ class RunConfig(EnvConfig):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the resolved config's canonical JSON."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """SHA-256 of the resolved config's canonical JSON, in the first names of its keys."""
+        text = json.dumps(first_named(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

@@ -7,7 +7,7 @@ import numpy as np
 
 from racer.car.action_space import ActionSpace
 from racer.entries.package import read_entry, save_entry
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.submissions import Submission
 from racer.leaderboard.verification import evaluate_season
@@ -17,7 +17,7 @@ from racer.sensors.state_sensor import STATE_SIZE
 from tests.helpers.entries import TRAINED_ON
 from tests.helpers.graphs import steady
 
-SPRING = Season(name="spring", tracks=("bowtie",), time_limit=60)
+SPRING = Season(name="spring", tracks=("bowtie",), race=SeasonRaceConfig(time_limit=60))
 RESULT: dict[str, Any] = {
     "track": "bowtie",
     "seed": 0,
@@ -29,7 +29,13 @@ RESULT: dict[str, Any] = {
     "best_lap_s": 1 / 3,
     "ending": "time_up",
 }
-FAIR = Season(name="fair", tracks=("oval",), seeds=(0, 1), laps=2, time_limit=40, ranking="iqm")
+FAIR = Season(
+    name="fair",
+    tracks=("oval",),
+    seeds=(0, 1),
+    ranking="iqm",
+    race=SeasonRaceConfig(laps=2, time_limit=40),
+)
 BITE = "</script><img src=x onerror=a()>\"'&"
 """A name that a page must not take for its own text."""
 LONG = "W" * 60

@@ -20,7 +20,7 @@ from racer.leaderboard.pages.markup import FILES, POLICY, embedded, refusal_page
 from racer.leaderboard.pages.season_page import season_page
 from racer.leaderboard.pages.site import seasons_of, write_site
 from racer.leaderboard.pages.trajectory import ANGLE_STEP_RAD, SPEED_STEP_M_S, race_trajectory
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.season_secret import commitment
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.verification import evaluate_season, resimulate_run
@@ -177,7 +177,11 @@ def test_the_poses_are_the_race_to_a_millimetre(store):
 
 def test_waits_and_faults_of_a_race_are_at_their_steps(tmp_path):
     store = BoardStore(tmp_path)
-    season = Season(name="boxy", kind="object_avoidance", tracks=("oval",), laps=1, time_limit=9)
+    season = Season(
+        name="boxy",
+        tracks=("oval",),
+        race=SeasonRaceConfig(kind="object_avoidance", laps=1, time_limit=9),
+    )
     row = store.add(season, "blind", None, evaluate_season(store, season, "pure-pursuit", None))
     result = resimulate_run(store, row, 0)[2]
     film = race_trajectory(result)
@@ -192,7 +196,11 @@ def test_waits_and_faults_of_a_race_are_at_their_steps(tmp_path):
 
 def test_bots_move(tmp_path):
     store = BoardStore(tmp_path)
-    season = Season(name="busy", kind="head_to_bot", tracks=("oval",), laps=1, time_limit=4)
+    season = Season(
+        name="busy",
+        tracks=("oval",),
+        race=SeasonRaceConfig(kind="head_to_bot", laps=1, time_limit=4),
+    )
     row = store.add(season, "one", None, evaluate_season(store, season, "pure-pursuit", None))
     film = race_trajectory(resimulate_run(store, row, 0)[2])
     things = np.frombuffer(base64.b64decode(film["objects"]["place"]), "<i2")
@@ -227,7 +235,7 @@ def test_the_page_of_a_policy_trained_elsewhere_says_no_more_of_its_origin_than_
     path = write_entry(graph.SerializeToString(), tmp_path / "own.entry.zip", sensor="state")
     store, season = (
         BoardStore(tmp_path / "board"),
-        Season(name="short", tracks=("oval",), time_limit=1),
+        Season(name="short", tracks=("oval",), race=SeasonRaceConfig(time_limit=1)),
     )
     entry = read_entry(path)
     store.add(season, "own", entry, evaluate_season(store, season, entry, None))

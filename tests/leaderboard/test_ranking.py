@@ -10,10 +10,10 @@ from rich.console import Console
 
 from racer.leaderboard import ranking
 from racer.leaderboard.ranking import ranking_table
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from tests.helpers.boards import row
 
-SEASON = Season(name="spring", tracks=("bowtie",), time_limit=180)
+SEASON = Season(name="spring", tracks=("bowtie",), race=SeasonRaceConfig(time_limit=180))
 
 
 def rank(rows, season=SEASON):
@@ -208,7 +208,8 @@ def test_rank_name_figure_and_id_are_whole_at_every_width(subtests):
         ["ann", LONG, WIDE, "\U0001f680 rocket \U0001f680"],
     ):
         with subtests.test(width=width, kind=kind, name=name):
-            season = SEASON.model_copy(update={"ranking": kind, "time_limit": 3600.0})
+            rules = SeasonRaceConfig(time_limit=3600)
+            season = SEASON.model_copy(update={"ranking": kind, "race": rules})
             rows = [
                 row(10**k + 234 * (k > 3), f"{name[: 60 - 1]}{k}", total=total)
                 for k, total in enumerate(TIMES)

@@ -11,10 +11,16 @@ from racer.leaderboard.scoring import (
     run_values,
     season_score,
 )
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from tests.helpers.boards import row
 
-SEASON = Season(name="s", tracks=("a", "b"), seeds=(0, 1), laps=2, time_limit=60, ranking="iqm")
+SEASON = Season(
+    name="s",
+    tracks=("a", "b"),
+    seeds=(0, 1),
+    ranking="iqm",
+    race=SeasonRaceConfig(laps=2, time_limit=60),
+)
 
 
 def run(track="a", laps=(10.0, 10.0), seed=0, ending="laps_complete", **more):

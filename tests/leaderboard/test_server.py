@@ -15,6 +15,7 @@ from racer.errors import BoardError
 from racer.leaderboard.network_addresses import is_address, machine_names, network_addresses, url_of
 from racer.leaderboard.pages.site import seasons_of
 from racer.leaderboard.ranking import rank
+from racer.leaderboard.season import SeasonRaceConfig
 from racer.leaderboard.server import HAND_IN, MAX_PACKAGE_BYTES, QUEUE, BoardServer
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.submission_queue import SubmissionQueue
@@ -280,7 +281,7 @@ def test_a_season_that_is_not_here_takes_no_entry(subtests, ask):
 
 
 def test_a_name_of_two_seasons_is_told_with_both(tmp_path):
-    other = FAIR.model_copy(update={"laps": 1})
+    other = FAIR.model_copy(update={"race": SeasonRaceConfig(laps=1, time_limit=40)})
     submission_queue = SubmissionQueue(
         BoardStore(tmp_path), {one.digest: one for one in (FAIR, other)}, lambda season: None
     )

@@ -11,6 +11,7 @@ from racer.entries.package import read_entry
 from racer.errors import BoardError
 from racer.leaderboard import database_schema
 from racer.leaderboard import store as room
+from racer.leaderboard.season import SeasonRaceConfig
 from racer.leaderboard.store import BoardStore, Submission
 from tests.helpers.boards import RESULT, SPRING, make_entry, sql
 
@@ -36,7 +37,7 @@ def test_what_is_added_is_read_back_digit_for_digit(store, entry):
 
 
 def test_a_season_shows_its_own_rows_only_in_the_order_they_came(store, entry):
-    other = SPRING.model_copy(update={"laps": 5})
+    other = SPRING.model_copy(update={"race": SeasonRaceConfig(laps=5, time_limit=60)})
     for season, name in ((SPRING, "one"), (other, "two"), (SPRING, "three")):
         store.add(season, name, entry, [RESULT])
     assert [row.name for row in store.rows(SPRING)] == ["one", "three"]

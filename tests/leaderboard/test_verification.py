@@ -14,7 +14,7 @@ from racer.leaderboard import verification
 from racer.leaderboard.hash_chain import GENESIS_HASH, canonical_json, chain_hash
 from racer.leaderboard.ranking import rank
 from racer.leaderboard.replay import pack_replay
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.season_secret import commitment
 from racer.leaderboard.store import _COLUMNS, BoardStore
 from racer.leaderboard.verification import (
@@ -28,7 +28,13 @@ from tests.helpers.boards import LOOK, forge, sql
 from tests.helpers.entries import TRAINED_ON
 from tests.helpers.graphs import graph, steady
 
-SEASON = Season(name="short", tracks=("oval",), seeds=(0, 1), laps=1, time_limit=20, ranking="iqm")
+SEASON = Season(
+    name="short",
+    tracks=("oval",),
+    seeds=(0, 1),
+    ranking="iqm",
+    race=SeasonRaceConfig(laps=1, time_limit=20),
+)
 SPACE = ActionSpace(speed=(1.0, 2.0))
 
 
@@ -227,7 +233,7 @@ def test_a_track_that_changed_since_the_season_began_is_refused(store, tmp_path)
         "name: mine\nwidth: 0.8\n"
         "control_points: [[0, 0], [4, 0], [6, 2], [4, 4], [0, 4], [-2, 2]]\n"
     )
-    season = Season(name="own", tracks=(str(file),), laps=1, time_limit=2)
+    season = Season(name="own", tracks=(str(file),), race=SeasonRaceConfig(laps=1, time_limit=2))
     submit(store, "pure-pursuit", season)
     submit(store, "pure-pursuit", season)
     file.write_text(file.read_text().replace("width: 0.8", "width: 0.9"))

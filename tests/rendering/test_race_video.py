@@ -243,7 +243,7 @@ def test_another_suffix_is_refused(name):
     [
         (("--video", "a.avi"), "ends with '.avi'"),
         (("--video", "a"), "has no suffix"),
-        (("--video", "a.mp4", "--follow", "bob"), "raceline, raceline 2 do"),
+        (("--video", "a.mp4", "--follow", "bob"), "there are raceline, raceline 2"),
         (("--video", "a.mp4", "--size", "huge"), "480p, 720p"),
         (("--follow", "raceline"), "add --video"),
         (("--size", "720p"), "add --video"),

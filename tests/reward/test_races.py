@@ -7,7 +7,7 @@ import pytest
 from shapely.geometry import LinearRing, Point, Polygon
 
 from racer.envs import RacerVectorEnv
-from racer.race import Ending
+from racer.race import RACE_KINDS, Ending
 
 LISTEN = """
 heard = []
@@ -15,7 +15,6 @@ def reward_function(params):
     heard.append(params)
     return 1.0
 """
-KINDS = ["time_trial", "object_avoidance", "head_to_bot"]
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def is_left(line: np.ndarray, point: np.ndarray, way: float) -> bool:
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", RACE_KINDS)
 def test_the_place_on_the_track_is_where_shapely_says_that_the_front_is(listen, kind, direction):
     env, heard = listen(
         track="hairpin", race={"kind": kind, "start": "line", "direction": direction}
@@ -88,7 +87,7 @@ def test_the_place_on_the_track_is_where_shapely_says_that_the_front_is(listen, 
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", RACE_KINDS)
 def test_what_the_car_does_is_what_was_asked_and_what_happened(listen, kind, direction):
     env, heard = listen(track="oval", race={"kind": kind, "start": "line", "direction": direction})
     drive_on(env, metres=0.5)
@@ -110,7 +109,7 @@ def test_what_the_car_does_is_what_was_asked_and_what_happened(listen, kind, dir
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("kind", RACE_KINDS[1:])
 def test_objects_are_where_the_world_has_them(listen, kind, direction):
     env, heard = listen(track="oval", race={"kind": kind, "start": "line", "direction": direction})
     for _ in range(20):

@@ -12,8 +12,9 @@ import pytest
 
 from racer.envs import RacerVectorEnv
 from racer.errors import RewardError
+from racer.race import RACE_KINDS
 from racer.reward import RewardSource
-from racer.reward_check.param_cases import KINDS, ParamCase, case_params
+from racer.reward_check.param_cases import ParamCase, case_params
 from racer.reward_check.probes import copied_params
 from racer.track import load_track
 
@@ -38,7 +39,7 @@ def drive(reward, n=CARS, steps=STEPS, seed=1, **race):
 
 
 def test_a_public_file_drives_several_cars_through_several_episodes(subtests):
-    for path, kind in list(zip(STYLES, itertools.cycle(KINDS))):
+    for path, kind in list(zip(STYLES, itertools.cycle(RACE_KINDS))):
         with subtests.test(path=path, kind=kind):
             paid, _ = drive(path, kind=kind, direction="alternate")
             assert np.isfinite(paid).all()
@@ -49,7 +50,7 @@ def test_a_public_file_drives_several_cars_through_several_episodes(subtests):
 def roads():
     """What three cars on different roads would be told, step by step."""
     tracks = [load_track(name) for name in ("oval", "hairpin", "bowtie")]
-    return [case_params(ParamCase(track, False, kind)) for track, kind in zip(tracks, KINDS)]
+    return [case_params(ParamCase(track, False, kind)) for track, kind in zip(tracks, RACE_KINDS)]
 
 
 def test_a_car_is_paid_among_others_what_it_is_paid_alone(subtests, roads):

@@ -149,11 +149,13 @@ def test_control_points_that_repeat_are_left_out_with_their_widths(subtests):
             chosen += [0] * repeats.count(4)
             plain, doubled = (
                 fit_track(
-                    TrackFile(
-                        name="t",
-                        direction=direction,
-                        width=[widths[i] for i in points],
-                        control_points=[corners[i] for i in points],
+                    TrackFile.model_validate(
+                        {
+                            "name": "t",
+                            "direction": direction,
+                            "width": [widths[i] for i in points],
+                            "control_points": [corners[i] for i in points],
+                        }
                     )
                 )
                 for points in ([0, 1, 2, 3], chosen)

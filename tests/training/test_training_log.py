@@ -161,18 +161,13 @@ def test_a_closed_terminal_saves_and_ends_the_run(long_training):
 
 
 @pytest.mark.slow
-def test_a_training_under_nohup_goes_on_when_the_terminal_is_closed(long_training):
+def test_a_training_under_nohup_goes_on_without_terminal_and_reader(long_training):
     process = long_training(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=3)
-
-
-@pytest.mark.slow
-def test_a_training_whose_reader_is_gone_goes_on(long_training):
-    process = long_training()
     process.stdout.close()
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=5)
+        process.wait(timeout=3)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == STOPPED_EXIT_CODE

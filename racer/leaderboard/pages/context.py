@@ -49,7 +49,7 @@ class SeasonContext:
     @property
     def kind(self) -> str:
         """The kind of race, in words."""
-        return self.season.kind.replace("_", " ")
+        return self.season.race.kind.replace("_", " ")
 
     @property
     def leaders(self) -> str:

@@ -106,7 +106,7 @@ def _facts(view: SeasonContext) -> dict[str, str]:
     facts = {"in the standing": str(len(view.standing)), "kind": view.kind}
     if names:
         facts["races an entry"] = str(len(names))
-    facts["laps a race"] = str(season.laps)
+    facts["laps a race"] = str(season.race.laps)
     facts["car"] = season.car
     if view.leaders:
         facts["leads"] = view.leaders
@@ -134,15 +134,15 @@ def _interval_span(view: SeasonContext, line: dict[str, Any]) -> IntervalSpan | 
 
 
 def _rules(view: SeasonContext) -> dict[str, str]:
-    season = view.season
+    season, race = view.season, view.season.race
     tracks = ", ".join(season.tracks)
     if season.sealed:
         drawn = f"{season.sealed.tracks} tracks and {season.sealed.seeds} seeds by a secret"
         tracks = f"{tracks}; {drawn}" if tracks else drawn
-    fault = "puts the car back" if season.faults == "reset" else "ends the race"
+    fault = "puts the car back" if race.faults == "reset" else "ends the race"
     return {
         "tracks": tracks,
-        "fault": f"{fault}; {season.off_track_penalty:g} s off the road, "
-        f"{season.collision_penalty:g} s for a crash",
-        "time_limit": f"{season.time_limit:g} s a race, penalties included",
+        "fault": f"{fault}; {race.off_track_penalty:g} s off the road, "
+        f"{race.collision_penalty:g} s for a crash",
+        "time_limit": f"{race.time_limit:g} s a race, penalties included",
     }
