@@ -248,7 +248,7 @@ def _chart_axes(figure: Figure, x_label: str, y_label: str) -> Axes:
         axis.set_major_formatter(FuncFormatter(lambda value, _: _short_number(value)))
     axes.grid(axis="y")
     axes.set_axisbelow(True)
-    axes.tick_params("x", pad=10.0)
+    axes.tick_params("x", pad=14.0)
     axes.tick_params("y", pad=7.0)
     axes.set_xlabel(x_label)
     axes.xaxis.set_label_coords(0.5, (8.0 - BOTTOM_PX) / (CHART_HEIGHT_PX - TOP_PX - BOTTOM_PX))
