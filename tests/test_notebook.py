@@ -26,7 +26,7 @@ from tests.helpers.runs import QUIET, chunked_config
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(ROOT.glob("docs/notebooks/*.ipynb"))
 EVIL = '<script>"&'
-SAFE = "&lt;script&gt;&quot;&amp;"
+SAFE = "&lt;script&gt;&#34;&amp;"
 
 
 def shown(value) -> dict:
@@ -82,7 +82,7 @@ def test_a_run_is_a_line_of_text_and_a_table_with_its_curve(run, tmp_path):
     html = shown(run)["text/html"]
     assert "256 of 256" in html
     assert "finished" in html
-    assert "<polyline" in html
+    assert "<svg" in html
     assert "text/html" not in shown(Run(tmp_path / "gone"))
 
 

@@ -66,7 +66,8 @@ def tracks_show(track: str, out: Path | None = None, json: bool = False) -> None
         print(f"{road.name}: {figures['length_m']:.2f} m x {_width(figures)}, ", end="")
         print(f"{figures['direction']}, smallest radius {figures['smallest_radius_m']:.2f} m")
     if out:
-        from racer.rendering.line_plots import save_figure, track_picture
+        from racer.rendering.line_plots import save_figure
+        from racer.track.picture import track_picture
 
         save_figure(track_picture(road), out)
         if not json:

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from racer.assets.chart_style import (
+    CURVE_COLOURS,
+    GRID_COLOUR,
+    INK_COLOUR,
+    chart_figure,
+    style_axes,
+)
 from racer.car.spec import GRAVITY, CarSpec
-from racer.rendering.line_plots import INK_COLOUR, PAPER_COLOUR, save_figure
+from racer.rendering.line_plots import save_figure
 from racer.validation import closed_forms, manoeuvres
 from racer.validation.checks import TEST_HEADINGS_RAD, TEST_SIDES, step_steer_case, without_drag
 
@@ -16,10 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CAR, IDEAL, OTHER = "#4cc3ff", "#f0a020", "#e0559c"
-"""Colours of the car, of the closed form or linear model, and of the STD model or a second car."""
-
-GRID_COLOUR = "#2b313b"
+IDEAL, CAR, OTHER = *CURVE_COLOURS[:2], "#e0559c"
+"""Colours of the closed form or linear model, of the car, and of the STD model or a second car."""
 
 
 def plot_all_manoeuvres(spec: CarSpec, folder: Path) -> list[Path]:
@@ -181,23 +186,14 @@ def _sheet(
     title: str, rows: int = 1, columns: int = 1, size: tuple[float, float] = (9.0, 5.4)
 ) -> tuple[Figure, list[Axes]]:
     """Return an empty figure of `size` [inches], and its axes row by row."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    from racer.assets.figure import NotebookFigure
-
-    figure = NotebookFigure(
-        figsize=size, facecolor=PAPER_COLOUR, layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.12)
-    )
-    FigureCanvasAgg(figure)
+    figure = chart_figure(size, ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.12))
     figure.suptitle(title, color=INK_COLOUR, fontsize=13, x=0.02, ha="left")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=rows > 1)
     for axes in grid.flat:
-        axes.set_facecolor(PAPER_COLOUR)
         axes.grid(color=GRID_COLOUR, linewidth=0.8)
-        axes.tick_params(colors="#8a93a0")
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+    style_axes(grid.flat, "#8a93a0")
     return figure, list(grid.flat)
 
 
