@@ -1,7 +1,7 @@
 # Builds .venv once and runs in it what you ask for. `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: race test check clean help
+.PHONY: race test test-quick test-all check clean help
 
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt
@@ -14,6 +14,23 @@ race: .venv/train.stamp ## train a car, judge it and put it on the board, step b
 test: .venv/dev.stamp ## run the fast test suite
 	@$(BIN)/pytest
 
+test-all: .venv/dev.stamp ## run every test, the long ones too
+	@$(BIN)/pytest -m ""
+
+# The quickest tests of every room; tests/test_names.py holds that none is left out.
+QUICK := $(addprefix tests/, \
+  test_assets.py test_layers.py test_names.py test_overwriting.py test_tables.py car controllers \
+  deepracer/test_action_lists.py entries/test_interface.py entries/test_onnx_check.py \
+  entries/test_package.py entries/test_signing.py envs/test_env.py evaluation/test_evaluate.py \
+  laptime leaderboard/test_hash_chain.py leaderboard/test_ranking.py leaderboard/test_scoring.py \
+  leaderboard/test_season.py leaderboard/test_store.py networks/test_quantize.py race \
+  rendering/test_rendering.py reward/test_params.py reward/test_races.py reward/test_shipped.py \
+  reward_check/test_exploits.py sensors/test_draws.py sensors/test_lidar.py track \
+  training/test_overrides.py training/test_threads.py validation/test_manoeuvres.py world)
+
+test-quick: .venv/dev.stamp ## run the quickest tests of every room, within 30 seconds
+	@$(BIN)/pytest $(QUICK)
+
 check: .venv/dev.stamp ## lint, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -21,10 +38,10 @@ check: .venv/dev.stamp ## lint, formatting and types
 
 clean: ## remove .venv and the caches; runs/ and board/ stay
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist
-	find racer scripts tests configs -name __pycache__ -type d -prune -exec rm -rf {} +
+	find racer scripts benchmarks tests configs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile
 	@echo "PYTHON=/path/to/python names the CPython 3.10 or 3.11 that a new .venv is made with."
 
 # A stamp is older than the files that name the packages, or missing, when pip must run.

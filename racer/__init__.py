@@ -44,21 +44,24 @@ def train(
     """Train a policy, as `racer train` does.
 
     Args:
-        config: A shipped config's name, a YAML file, or the config itself.
-        folder: The run's folder; runs/<config>-<time> if not given.
+        config: A shipped config's name, a YAML file, or a config object.
+        folder: The run's folder; runs/<config>-<time> by default.
         callback: Called with each evaluation (`racer.training.callbacks.Evaluation`: steps, laps,
-            times, reward); the training stops, saved, where it returns False. A callback of
-            Stable-Baselines3's, or a list of both kinds, is taken too. What one raises ends the
-            training, saved, and is passed on.
-        changes: Fields of the config that shall have another value, such as `steps=100_000`. A
-            mapping changes some fields of a section, `ppo={"learning_rate": 1e-4}`, and so does a
-            dotted name, `**{"ppo.learning_rate": 1e-4}`, as `--ppo.learning-rate` does.
+            times, reward); if it returns False, the run is saved and training stops. May also be
+            a callback of Stable-Baselines3, or a list of both kinds. If a callback raises, the
+            run is saved and the exception is passed on.
+        changes: Fields of the config to change, e.g. `total_timesteps=100_000`. Change fields of a
+            section by a mapping, `ppo={"learning_rate": 1e-4}`, or by a dotted name,
+            `**{"ppo.learning_rate": 1e-4}`, like the option `--ppo.learning-rate`.
 
     Returns:
-        The run: `export` packages its best policy, `racer runs show` tells what it came to.
+        The run. `export` packages its best policy; `racer runs show` shows its evaluations.
 
     Raises:
-        RacerError: A config, track, reward or folder that cannot be used.
+        RacerError: If a config, track, reward or folder cannot be used.
+
+    Example:
+        >>> run = racer.train("state", total_timesteps=100_000)  # doctest: +SKIP
     """
     from racer import assets
     from racer.assets.document import read_document
@@ -71,8 +74,8 @@ def train(
         path = assets.find_file(str(config), "configs")
         config, name = read_document(path, RunConfig), path.stem
     config = with_overrides(config, changes, "racer.train")
-    where = None if folder is None else Path(folder)
-    return learn(config, where, name=name, callback=callback).run
+    run_folder = None if folder is None else Path(folder)
+    return learn(config, run_folder, name=name, callback=callback).run
 
 
 def export(
@@ -82,59 +85,61 @@ def export(
 
     Args:
         run: The run, or its folder.
-        path: The entry to write; if not given <run>.entry.zip, or <run>-int8.entry.zip.
-        name: What a board calls it; if not given the run's folder's name, with -int8 if that is
-            asked for.
-        int8: Quantize the policy to 8 bits, calibrated on what it sees in the race of the run's
-            evaluations.
+        path: The entry to write; <run>.entry.zip or <run>-int8.entry.zip by default.
+        name: Name on a leaderboard; <run> or <run>-int8 by default.
+        int8: Quantize the policy to 8 bits, calibrated on its observations in the race of the
+            run's evaluations.
 
     Returns:
-        Where it lies.
+        The entry's path.
 
     Raises:
-        RacerError: There is nothing to export, or it cannot be written.
+        RacerError: If the run has no checkpoint to export, or the entry cannot be written.
+
+    Example:
+        >>> racer.export("runs/first", "mine.entry.zip")  # doctest: +SKIP
     """
     from racer.training.export import entry_name
 
     folder = Path(run) if isinstance(run, (str, os.PathLike)) else run.folder
-    own = entry_name(folder, int8)
-    path = Path(path or f"{own}.entry.zip")
+    default_name = entry_name(folder, int8)
+    path = Path(path or f"{default_name}.entry.zip")
     if int8:
         from racer.training.int8_export import export_int8
 
-        export_int8(folder, path, name or own)
+        export_int8(folder, path, name or default_name)
     else:
         from racer.training.export import export_run
 
-        export_run(folder, path, name or own)
+        export_run(folder, path, name or default_name)
     return path
 
 
 def to_sb3(run: Run | Path | str, checkpoint: int | None = None, env: VecEnv | None = None) -> PPO:
-    """Return a run's policy as a model of Stable-Baselines3.
+    """Return a run's policy as a Stable-Baselines3 PPO model.
 
-    It predicts what the exported entry does, and learns on with the run's optimiser and counts.
-    `model.save("ppo.zip")` writes a file that Stable-Baselines3's `PPO.load` reads. That needs no
-    racer where the policy sees one sensor and its network is plain: numbers that are neither
-    standardised nor have `vectors`, or a frame with `preset: shallow`. Any other needs racer to be
-    importable there.
+    The model predicts the same actions as the exported entry, and continues learning with the
+    run's optimizer state and step counts. `model.save("ppo.zip")` writes a file that
+    Stable-Baselines3's `PPO.load` reads. Loading it does not need racer if the policy has one
+    sensor and a plain network: a vector without `normalize_obs` and `mlp`, or a
+    frame with `preset: shallow`. Otherwise racer must be importable.
 
     Args:
         run: The run, or its folder.
-        checkpoint: The steps after which it was saved, as `racer runs show` lists them; the best
-            checkpoint by default.
-        env: What the model shall learn on, if it shall; its spaces are those of the run.
+        checkpoint: Steps after which the checkpoint was saved, as `racer runs show` lists them;
+            the best checkpoint by default.
+        env: Environment to continue learning on, if any; it must have the run's spaces.
 
     Returns:
         The model, on the CPU.
 
     Raises:
-        RunError: There is no run, or no such checkpoint.
-        ValueError: `env` has other spaces.
+        RunError: If there is no such run or checkpoint.
+        ValueError: If `env` has other spaces.
 
     Example:
-        >>> model = racer.to_sb3("runs/first")
-        >>> action, _ = model.predict(observation, deterministic=True)
+        >>> model = racer.to_sb3("runs/first")  # doctest: +SKIP
+        >>> action, _ = model.predict(observation, deterministic=True)  # doctest: +SKIP
     """
     from racer.training.run_dir import Run
     from racer.training.sb3_model import as_ppo
@@ -156,46 +161,48 @@ def write_entry(
     author: str = "",
     key: Path | str | None = None,
 ) -> Path:
-    """Write an entry of a policy trained elsewhere, as `racer entry write` does.
+    """Write an entry from a policy trained elsewhere, as `racer entry write` does.
 
-    The policy takes a batch of one observation as the environment gives it and returns the
-    action. It is checked as a board checks it, and nothing is written where it is refused.
+    The policy receives a batch of one observation from the environment and returns the action. It
+    is checked as a leaderboard checks it, and nothing is written if the check fails.
 
     | side | ONNX graph | torch module |
     |---|---|---|
     | frame | input `observation`, uint8 (1, H, W, C) | the same, as a tensor |
     | numbers | input `observation`, float32 (1, k) | the same, as a tensor |
     | several sensors | an input for each, named like the sensor | a tensor for each, in order |
-    | continuous | output `action`, float32 (1, 2) within [-1, 1] | float (1, 2); is clipped |
-    | discrete | output `action`, int64 (1,) | the index, or float (1, n); argmax is taken |
+    | continuous | output `action`, float32 (1, 2) within [-1, 1] | float (1, 2), which is clipped |
+    | discrete | output `action`, int64 (1,) | the index, or float (1, n), of which the argmax |
 
     Args:
         policy: An ONNX file's path or bytes, or a `torch.nn.Module`, which is exported.
-        path: The entry to write, by custom `<name>.entry.zip`; it replaces an older entry, and no
-            other file.
-        name: What a board calls it, 1-60 characters; the file's name by default.
-        sensor: As the environment takes it: `"state"`, a dict with `kind`, or a list of them; that
-            of `env` by default.
-        actions: As the environment takes it: `"continuous"`, `"discrete"`, a dict, or a
-            `model_metadata.json`.
-        env: The id of the environment that it is made for.
-        track: The track that it was trained on; absent from the entry by default.
-        walls: Whether walls stood on the track's borders.
-        car: The car that it drives.
-        author: Who made it, up to 60 characters.
-        key: The private key's file that signs it; see `racer board keygen`.
+        path: The entry to write, by convention `<name>.entry.zip`. It may replace an older entry,
+            but no other file.
+        name: Name on a leaderboard, 1-60 characters; the file's name by default.
+        sensor: What the policy observes, as the environment takes it: `"state"`, a dict with
+            `kind`, or a list of them; the sensor of `env` by default.
+        actions: Its action space, as the environment takes it: `"continuous"`, `"discrete"`, a
+            dict, or a `model_metadata.json`.
+        env: Id of the environment that it is made for.
+        track: Track that it was trained on; absent from the entry by default.
+        walls: Whether there were walls on the track's borders.
+        car: Car that it drives.
+        author: Author of the policy, up to 60 characters.
+        key: File of the private key that signs it; see `racer board keygen`.
 
     Returns:
-        Where it lies.
+        The entry's path.
 
     Raises:
-        EntryError: The policy is not what its sensor and actions ask for, or a board would refuse
-            it; `code` says why.
-        RacerError: An argument that cannot be used.
+        EntryError: If the policy does not match its sensor and actions, or a leaderboard would
+            refuse it; `code` says why.
+        RacerError: If another argument cannot be used.
 
     Example:
-        >>> racer.write_entry(q_network, "dqn.entry.zip", sensor="state", actions="discrete")
-        >>> racer.drive("dqn.entry.zip", track="bowtie").lap_times_s
+        >>> racer.write_entry(  # doctest: +SKIP
+        ...     q_network, "dqn.entry.zip", sensor="state", actions="discrete"
+        ... )
+        >>> racer.drive("dqn.entry.zip", track="bowtie").lap_times_s  # doctest: +SKIP
     """
     from racer.entries.external_policy import write_foreign_entry
     from racer.entries.signing import read_key
@@ -218,20 +225,27 @@ def write_entry(
 
 
 def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapResult:
-    """Race an entry alone from the start line, as `racer race` does, in the race it was trained in.
+    """Race an entry alone from the start line, in the kind of race that it was trained in.
+
+    This is what `racer race` does with one entry.
 
     Args:
-        entry: The package, or a pilot's name: pure-pursuit or raceline.
+        entry: The entry's package, or the name of a baseline controller: pure-pursuit or
+            raceline.
         track: A shipped track's name, a file, or generated:SEED.
         laps: Laps to drive.
         seed: Seed of the environment.
 
     Returns:
-        The race: lap times and what was recorded at each step. `plot` draws its line, `video`
-        films it; a notebook shows both, and a summary of the result itself.
+        The result: lap times, and the car's state at each step. `plot` draws the driven line and
+        `video` films the race; a notebook displays both, and a summary of the result itself.
 
     Raises:
-        RacerError: The entry or the track cannot be used.
+        RacerError: If the entry or the track cannot be used.
+
+    Example:
+        >>> racer.drive("pure-pursuit", track="oval", laps=1).laps_completed  # doctest: +SKIP
+        1
     """
     from dataclasses import replace
 

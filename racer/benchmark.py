@@ -1,4 +1,4 @@
-"""Times the simulator against Bullet's own floor, all in one run on one core."""
+"""Measure the simulator's speed against that of Bullet alone, in one run on one core."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from racer.tables import FittedTable, TableColumn
 from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, FreeBoxes
 
 MANY_CARS = 64
+"""Number of cars in the scenes of many cars."""
 TIMED_ROUNDS = 5
+"""Number of timed rounds; the median is reported."""
 ROUND_DURATION_S = 0.6
-"""Length of one timed round [s]; the rounds of all subjects take turns."""
+"""Duration of one timed round [s]; the rounds of all subjects alternate."""
 
 Subject = tuple[Callable[[], None], int, Callable[[], None]]
-"""What is timed: one step of all cars, how many those are, and how to close it."""
+"""What is timed: a step of all its cars, the number of cars, and how to close it."""
 
 
 BENCHMARK_ENVS: dict[str, dict[str, Any]] = {
@@ -35,27 +37,28 @@ BENCHMARK_ENVS: dict[str, dict[str, Any]] = {
     "camera, walls": {"sensor": "camera", "race": {"walls": True}},
     "camera, sim2real": {"sensor": "camera", "randomisation": "sim2real"},
 }
-"""What is timed with many cars; the first two with one car as well."""
+"""The environments that are timed with many cars; the first two with one car as well."""
 PEER_ENV = "camera 160x120"
-"""The scene that is set beside other simulators."""
+"""The environment that is compared with other simulators."""
 
 
 def benchmark_simulator() -> dict[str, Any]:
-    """Steps a second of the environment, and what Bullet alone would cost.
+    """Return the environments' steps per second, and the cost of Bullet alone.
 
     Returns:
-        `floor_us_per_step`: microseconds of one free box for a control step: applying a force
-        and a torque, stepping, reading pose and velocity, 16 times; `floor_many_us_per_step`:
-        the same a box, for 64 in one world. `rows`: `scene`, `cars`, `steps_per_s` (car steps),
-        `x_floor` (time a car step over `floor_us_per_step`), `x_floor_same_cars` (over the floor
-        of as many boxes) and `x_real_time`. `peers`: `name`, `steps_per_s`, and `ratio`, the
-        steps a second of the camera and 64 cars over the peer's.
+        `floor_us_per_step`: microseconds that one free box takes for a control step: apply a force
+            and a torque, step, read pose and velocity, 16 times; `floor_many_us_per_step`: the same
+            for each of 64 boxes in one world. `rows`: `scene`, `cars`, `steps_per_s` (of all cars
+            together), `x_floor` (time of a car's step over `floor_us_per_step`),
+            `x_floor_same_cars` (over the floor of as many boxes) and `x_real_time`. `peers`:
+            `name`, `steps_per_s`, and `ratio`, the steps per second of the camera with 64 cars over
+            those of the peer.
     """
     keep_to_one_core()
     floors: dict[Any, Subject] = {n: _boxes(n) for n in (1, MANY_CARS)}
     scenes: dict[Any, Subject] = {}
-    for place, (scene, config) in enumerate(BENCHMARK_ENVS.items()):
-        for cars in (1, MANY_CARS) if place < 2 else (MANY_CARS,):
+    for index, (scene, config) in enumerate(BENCHMARK_ENVS.items()):
+        for cars in (1, MANY_CARS) if index < 2 else (MANY_CARS,):
             scenes[scene, cars] = _cars(config, cars)
     peers: dict[Any, Subject] = {}
     if peer := _car_racing():
@@ -89,12 +92,13 @@ def benchmark_simulator() -> dict[str, Any]:
 
 
 def keep_to_one_core() -> None:
-    """Bind this process to the first of the cores it may use."""
+    """Bind this process to the first of the cores that it may use."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def _boxes(n: int) -> Subject:
+    """Return the control step of n free boxes."""
     boxes = FreeBoxes(deepracer(), n)
 
     def step() -> None:
@@ -105,6 +109,7 @@ def _boxes(n: int) -> Subject:
 
 
 def _cars(config: dict[str, Any], n: int) -> Subject:
+    """Return the step of an environment of n cars with random actions."""
     env = RacerVectorEnv(n, **config)
     env.reset(seed=0)
     rng = np.random.default_rng(0)
@@ -118,6 +123,7 @@ def _cars(config: dict[str, Any], n: int) -> Subject:
 
 
 def _car_racing() -> Subject | None:
+    """Return the step of Gymnasium's CarRacing with random actions; None if not installed."""
     import gymnasium
 
     try:
@@ -136,7 +142,7 @@ def _car_racing() -> Subject | None:
 
 
 def _take_turns(subjects: dict[Any, Any]) -> dict[Any, float]:
-    """Median steps a second of each subject over rounds that alternate between them."""
+    """Return the median steps per second of each subject; their rounds alternate."""
     rates: dict[Any, list[float]] = {name: [] for name in subjects}
     for step, _, _ in subjects.values():
         step()
@@ -149,12 +155,12 @@ def _take_turns(subjects: dict[Any, Any]) -> dict[Any, float]:
             rates[name].append(count / spent)
     for _, _, close in subjects.values():
         close()
-    return {name: median(some) for name, some in rates.items()}
+    return {name: median(rounds) for name, rounds in rates.items()}
 
 
 def benchmark_table(figures: dict[str, Any]) -> FittedTable:
-    """The figures for a person."""
-    one, many = figures["floor_us_per_step"], figures["floor_many_us_per_step"]
+    """Return a table of the figures for the terminal."""
+    single_us, many_us = figures["floor_us_per_step"], figures["floor_many_us_per_step"]
     shown = FittedTable(
         TableColumn("scene", "left", least=16),
         TableColumn("cars"),
@@ -162,8 +168,8 @@ def benchmark_table(figures: dict[str, Any]) -> FittedTable:
         TableColumn("x floor", drop=1),
         TableColumn("as many", drop=3),
         TableColumn("x real time", drop=2),
-        title=f"Bullet's floor: {one:.0f} us a control step for one free box, "
-        f"{many:.0f} us a box for {MANY_CARS}",
+        title=f"Bullet's floor: {single_us:.0f} us a control step for one free box, "
+        f"{many_us:.0f} us a box for {MANY_CARS}",
         caption="\n".join(
             f"camera, {MANY_CARS} cars: {peer['ratio']:.1f} x {peer['name']}'s "
             f"{peer['steps_per_s']:,.0f}"

@@ -1,4 +1,4 @@
-"""What a machine has and lacks for racer. Imports nothing that could be missing."""
+"""Check what this machine has and lacks for racer; nothing that may be missing is imported."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ if TYPE_CHECKING:
     from racer.tables import FittedTable
 
 FINE, LACKING, WRONG = "ok", "lacking", "wrong"
-"""How a check ends; only what is wrong keeps racer from running."""
+"""The states of a check; only `wrong` keeps racer from running."""
 
 MIN_SHARED_MEMORY_BYTES = 64e6
-"""Shared memory that a container has by default [bytes]."""
+"""Shared memory that a container has by default; less is reported [bytes]."""
 MIN_DISK_BYTES = 1e9
-"""Free disk below which a training may not end [bytes]."""
+"""Free disk space below which a training run may fail [bytes]."""
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+"""The commands of browsers that the tests of the leaderboard's pages can drive."""
 
 
 @dataclass(frozen=True)
 class MachineCheck:
-    """One finding.
+    """The result of one check.
 
     Attributes:
-        name: What was looked at.
-        state: `ok`, `lacking` where something optional is not there, or `wrong`.
-        found: What there is.
-        mend: What to do; empty where nothing needs to be done.
+        name: What was checked.
+        state: `ok`, `lacking` if something optional is missing, or `wrong`.
+        found: What was found.
+        mend: What to do; empty if nothing needs to be done.
     """
 
     name: str
@@ -51,28 +52,28 @@ class MachineCheck:
 
     @property
     def is_fit(self) -> bool:
-        """Whether racer can run with it."""
+        """Whether racer can run with this result."""
         return self.state != WRONG
 
     def as_dict(self) -> dict[str, Any]:
-        """The finding as plain JSON."""
+        """Return the result as plain JSON."""
         return asdict(self)
 
 
 def check_machine() -> list[MachineCheck]:
-    """Look at everything; a look that fails is a finding of its own."""
+    """Return the results of all checks; a check that raises is a result of its own."""
     found = []
-    for look in MACHINE_CHECKS:
+    for check in MACHINE_CHECKS:
         try:
-            found += look()
+            found += check()
         except Exception as problem:
-            what = f"could not be looked at: {type(problem).__name__}: {problem}"
-            found.append(MachineCheck(look.__name__.strip("_").replace("_", " "), LACKING, what))
+            reason = f"could not be checked: {type(problem).__name__}: {problem}"
+            found.append(MachineCheck(check.__name__.strip("_").replace("_", " "), LACKING, reason))
     return found
 
 
 def doctor_table(checks: list[MachineCheck]) -> FittedTable:
-    """The findings for a person."""
+    """Return a table of the results for the terminal."""
     from racer.tables import FittedTable, TableColumn
 
     marks = {FINE: "ok", LACKING: "-", WRONG: "no"}
@@ -81,23 +82,26 @@ def doctor_table(checks: list[MachineCheck]) -> FittedTable:
         TableColumn("what", "left"),
         TableColumn("found", "left", least=20, wraps=True),
     )
-    for one in checks:
-        shown.add_row(marks[one.state], one.name, one.found)
+    for check in checks:
+        shown.add_row(marks[check.state], check.name, check.found)
     return shown
 
 
 def _python() -> Iterator[MachineCheck]:
-    has, wanted = platform.python_version(), sys.version_info[:2] in ((3, 10), (3, 11))
-    is_known = sys.platform == "linux" and platform.machine() == "x86_64"
-    what = f"{platform.python_implementation()} {has}, {platform.system()} {platform.machine()}"
+    """Check Python's version and the system."""
+    version, is_supported = platform.python_version(), sys.version_info[:2] in ((3, 10), (3, 11))
+    is_tested = sys.platform == "linux" and platform.machine() == "x86_64"
+    implementation = platform.python_implementation()
+    found = f"{implementation} {version}, {platform.system()} {platform.machine()}"
     mend = "PyBullet has wheels for CPython 3.10 and 3.11 only: make a new .venv with one of them"
-    yield MachineCheck("python", FINE if wanted else WRONG, what, "" if wanted else mend)
-    if not is_known:
-        yield MachineCheck("system", LACKING, what, "racer is tested on Linux x86-64 alone")
+    state = FINE if is_supported else WRONG
+    yield MachineCheck("python", state, found, "" if is_supported else mend)
+    if not is_tested:
+        yield MachineCheck("system", LACKING, found, "racer is tested on Linux x86-64 only")
 
 
 def _packages() -> Iterator[MachineCheck]:
-    """Each package that racer needs, or can use, beside the version that was tested."""
+    """Check each package that racer needs or can use, against the version that was tested."""
     tested = _constraints()
     for name in _required():
         yield _package(name, tested, None)
@@ -107,13 +111,14 @@ def _packages() -> Iterator[MachineCheck]:
 
 
 def _required() -> list[str]:
-    """What racer always installs, as its own metadata says."""
-    wanted = metadata.requires("racer") or []
-    plain = [one for one in wanted if "extra ==" not in one]
-    return sorted(re.split(r"[^\w.-]", one, maxsplit=1)[0] for one in plain)
+    """Return the packages that racer always installs, from its own metadata."""
+    requirements = metadata.requires("racer") or []
+    always = [requirement for requirement in requirements if "extra ==" not in requirement]
+    return sorted(re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in always)
 
 
 def _package(name: str, tested: dict[str, str], extra: str | None) -> MachineCheck:
+    """Check one package; `extra` is the extra that it belongs to, None if racer always needs it."""
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -127,7 +132,7 @@ def _package(name: str, tested: dict[str, str], extra: str | None) -> MachineChe
 
 
 def _constraints() -> dict[str, str]:
-    """The tested version of each package for this Python; none outside a checkout."""
+    """Return the tested version of each package for this Python; empty outside a checkout."""
     path, version = assets.assets_root() / "constraints.txt", sys.version_info[:2]
     tested = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
@@ -140,32 +145,36 @@ def _constraints() -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
+    """Return a package's normalised name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _cuda() -> Iterator[MachineCheck]:
+    """Check for CUDA devices, if torch is installed."""
     if importlib.util.find_spec("torch") is None:
         return
     import torch
 
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    what = ", ".join(names) or f"no device for torch {torch.__version__}; the CPU trains"
-    yield MachineCheck("cuda", FINE if names else LACKING, what)
+    found = ", ".join(names) or f"no device for torch {torch.__version__}; the CPU trains"
+    yield MachineCheck("cuda", FINE if names else LACKING, found)
 
 
 def _programs() -> Iterator[MachineCheck]:
+    """Check for ffmpeg, a browser and a display."""
     import imageio_ffmpeg
 
     yield MachineCheck("ffmpeg", FINE, imageio_ffmpeg.get_ffmpeg_exe())
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    mend = "" if browser else "only tests of the board's pages need one: apt-get install chromium"
+    mend = "" if browser else "only tests of the board's pages need it: apt-get install chromium"
     yield MachineCheck("chromium", FINE if browser else LACKING, browser or "not installed", mend)
     display = os.environ.get("DISPLAY")
-    what = display or "none; racer draws without one"
-    yield MachineCheck("display", FINE if display else LACKING, what)
+    found = display or "none; racer draws without one"
+    yield MachineCheck("display", FINE if display else LACKING, found)
 
 
 def _folders() -> Iterator[MachineCheck]:
+    """Check the folders that racer writes to, and the free disk space."""
     home = os.path.expanduser("~")
     is_fine = os.path.isabs(home) and is_writable(Path(home))
     yield MachineCheck(
@@ -180,13 +189,14 @@ def _folders() -> Iterator[MachineCheck]:
         mend = "" if fits else f"set {name} to a folder that you may write to"
         yield MachineCheck(name, FINE if fits else WRONG, given or usual, mend)
     free = shutil.disk_usage(".").free
-    mend = "" if free > MIN_DISK_BYTES else "a training stops when the disk is full; make room"
+    mend = "" if free > MIN_DISK_BYTES else "training stops when the disk is full; free some space"
     yield MachineCheck(
         "disk", FINE if free > MIN_DISK_BYTES else LACKING, f"{free / 1e9:.1f} GB free here", mend
     )
 
 
 def _machine() -> Iterator[MachineCheck]:
+    """Check cores, memory and shared memory."""
     cores = len(os.sched_getaffinity(0))
     yield MachineCheck("cores", FINE, f"{cores} of {os.cpu_count()}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -203,23 +213,28 @@ def _machine() -> Iterator[MachineCheck]:
 
 
 def _sandbox() -> Iterator[MachineCheck]:
-    """Whether a process may wall itself in, as the box for entries does."""
+    """Check whether a process can isolate itself with namespaces, as the sandbox does."""
     file = Path(__file__).parent / "entries" / "sandbox_worker.py"
-    words = [sys.executable, "-I", "-S", "-c", _LEAVE, str(file)]
-    done = subprocess.run(words, capture_output=True, check=False, timeout=20)
+    arguments = [sys.executable, "-I", "-S", "-c", _ISOLATE, str(file)]
+    done = subprocess.run(arguments, capture_output=True, check=False, timeout=20, text=True)
     is_fine = done.returncode == 0
-    what = "namespaces" if is_fine else "limits only: no user namespaces here"
-    mend = "" if is_fine else "judge only entries of people you trust, or allow user namespaces"
-    yield MachineCheck("sandbox", FINE if is_fine else LACKING, what, mend)
+    found = "namespaces" if is_fine else "limits only: no user namespaces here"
+    if done.returncode not in (0, _NO_NAMESPACES):
+        found = f"the check failed: {done.stderr.strip().rpartition(chr(10))[2]}"
+    mend = "" if is_fine else "evaluate only entries of people you trust, or allow user namespaces"
+    yield MachineCheck("sandbox", FINE if is_fine else LACKING, found, mend)
 
 
-_LEAVE = """
+_NO_NAMESPACES = 3
+_ISOLATE = f"""
 import importlib.util, sys
-spec = importlib.util.spec_from_file_location("cell", sys.argv[1])
-cell = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(cell)
-sys.exit(not cell._leave())
+spec = importlib.util.spec_from_file_location("sandbox_worker", sys.argv[1])
+worker = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(worker)
+sys.exit(0 if worker.enter_namespaces() else {_NO_NAMESPACES})
 """
+"""A program that loads the sandbox's worker without racer and exits with 0 if it can isolate
+itself, with `_NO_NAMESPACES` if it cannot."""
 
 MACHINE_CHECKS: tuple[Callable[[], Iterator[MachineCheck]], ...] = (
     _python,
@@ -230,3 +245,4 @@ MACHINE_CHECKS: tuple[Callable[[], Iterator[MachineCheck]], ...] = (
     _machine,
     _sandbox,
 )
+"""The checks, in the order of their results."""

@@ -1,12 +1,15 @@
-"""The errors a person can cause, as one tree. Anything else that is raised is a bug."""
+"""The errors that a person can cause, as one tree. Any other exception is a bug."""
 
 
 class RacerError(Exception):
-    """What was got, what was wanted and what to do, in one message; the command exits with 2."""
+    """The root of the tree; the command line prints the message and exits with 2.
+
+    A message says what was given, what is allowed and what to do.
+    """
 
 
 class UsageError(RacerError):
-    """A command line that names no command or option, or lacks a word."""
+    """A command line names no known command or option, or lacks an argument."""
 
 
 class ConfigError(RacerError):
@@ -16,20 +19,21 @@ class ConfigError(RacerError):
 class UnexpectedKeywordError(ConfigError, TypeError):
     """A call has a keyword argument that the function does not know.
 
-    It is a `TypeError` with Python's own words, since libraries probe for keywords that way.
+    It is also a `TypeError` with Python's own wording, because libraries probe for keywords that
+    way.
     """
 
 
 class TrackError(RacerError):
-    """A track is missing or its geometry cannot be driven."""
+    """A track does not exist, or its geometry cannot be driven."""
 
 
 class RewardError(RacerError):
-    """A user's reward file is missing, raises, or returns something that is not a number."""
+    """A user's reward file does not exist, raises, or returns something that is not a number."""
 
 
 class EntryError(RacerError):
-    """An entry package is missing, broken or not what its manifest says.
+    """An entry package does not exist, is broken, or differs from its manifest.
 
     Attributes:
         code: One word for a program, such as `missing` or `hash`; stable, unlike the message.
@@ -45,7 +49,7 @@ class RunError(RacerError):
 
 
 class BoardError(RacerError):
-    """A board cannot be opened, read or written.
+    """A leaderboard cannot be opened, read or written.
 
     Attributes:
         code: One word for a program, such as `season` or `full`; stable, unlike the message.

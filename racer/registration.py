@@ -1,4 +1,4 @@
-"""The ids of the environments, and what each stands for."""
+"""The Gymnasium ids of the environments, and the arguments that each stands for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ENV_IDS = {
     "object_avoidance": "racer/ObjectAvoidance-v0",
     "head_to_bot": "racer/HeadToBot-v0",
 }
-"""The id of each kind of race; its default sensor is DeepRacer's camera."""
+"""The environment id of each kind of race; its default sensor is DeepRacer's camera."""
 
 _LIDAR_AND_STATE = {"sensor": ["lidar", "state"]}
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -20,11 +20,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "racer/ObjectAvoidance-LidarState-v0": {"kind": "object_avoidance", **_LIDAR_AND_STATE},
     "racer/HeadToBot-LidarState-v0": {"kind": "head_to_bot", **_LIDAR_AND_STATE},
 }
-"""Every id, with the constructor's arguments that it stands for."""
+"""Every environment id, with the constructor's arguments that it stands for."""
 
 
 def register_environments() -> None:
-    """Add every id to Gymnasium's registry, once."""
+    """Add every id to Gymnasium's registry; an id that is there already is left as it is."""
     for name, arguments in ARGUMENTS.items():
         if name not in registry:
             register(

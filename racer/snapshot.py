@@ -1,4 +1,4 @@
-"""Take what changes in an object, and put it back."""
+"""Copy the attributes of an object that change, and restore them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 
 def take_snapshot(holder: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return copies of an object's attributes, by name."""
+    """Return deep copies of an object's attributes `names`, by name."""
     return {name: copy.deepcopy(getattr(holder, name)) for name in names}
 
 
 def restore_snapshot(holder: Any, values: dict[str, Any]) -> None:
-    """Give an object copies of values for its attributes.
+    """Set an object's attributes to copies of `values`, by name.
 
-    An array is written to in place where it fits, because others may hold a view of it.
+    An array of the same shape is written to in place, because other objects may hold a view of it.
     """
     for name, value in values.items():
-        own = getattr(holder, name)
-        if isinstance(own, np.ndarray) and own.shape == value.shape:
-            own[...] = value
+        current = getattr(holder, name)
+        if isinstance(current, np.ndarray) and current.shape == value.shape:
+            current[...] = value
         else:
             setattr(holder, name, copy.deepcopy(value))

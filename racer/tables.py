@@ -1,4 +1,4 @@
-"""Tables that fit their terminal: a column is shown whole or left out, so no figure is ever cut."""
+"""Tables that fit the terminal: a column is shown whole or left out, so no number is ever cut."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from rich.text import Text
 COLUMN_GAP = 2
 """Spaces between two columns."""
 TableCell = str | tuple[str, str]
-"""A text; or one that may be cut and what is kept behind it: `("a name", " (disputed)")`."""
+"""A text, or a pair `("a name", " (disputed)")` of a text that may be cut and one that always
+stays."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,14 @@ class TableColumn:
     """A column of a `FittedTable`.
 
     Attributes:
-        heading: What stands above it.
-        align: On which side its cells stand.
-        least: The width to which its cells may be cut, with an ellipsis; None where they may not
-            be cut. For a column of `drop` 0 they are cut to the width of the heading.
-        wraps: Whether its cells go on in the next line instead of being cut.
-        drop: Where the columns do not fit, the one with the highest number is left out first, and
-            of equal ones the one that stands furthest to the right.
+        heading: The text above it.
+        align: The side on which its cells are aligned.
+        least: The width [characters] to which its cells may be cut, with an ellipsis; None if they
+            may not be cut. Where only columns of `drop` 0 are left, they are cut to the heading's
+            width.
+        wraps: Whether its cells continue on the next line instead of being cut.
+        drop: Where the columns do not fit, the one with the highest number is left out first; of
+            equal ones, the rightmost.
     """
 
     heading: str
@@ -45,11 +47,11 @@ class _Row(NamedTuple):
 
 
 class FittedTable:
-    """A table that rich prints at any width, chosen by what its cells measure.
+    """A table that rich prints at any width, with columns chosen by the widths of their cells.
 
     Cells are shown as they are, never as markup. Columns that do not fit are left out whole, and a
-    line below names them; cells that may be cut are shortened with an ellipsis. A character's width
-    in the terminal counts, which is 2 for an emoji or a Chinese character.
+    line below the table names them; cells that may be cut are shortened with an ellipsis. Widths
+    count as the terminal shows them: 2 for an emoji or a Chinese character.
 
     Args:
         *columns: The columns, from left to right.
@@ -63,22 +65,30 @@ class FittedTable:
 
     @property
     def row_count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self._rows)
 
     def add_row(self, *cells: TableCell, style: str = "") -> None:
-        """Add a row with a cell for each column."""
+        """Add a row.
+
+        Args:
+            *cells: One cell for each column.
+            style: A rich style for the row.
+
+        Raises:
+            ValueError: There are more or fewer cells than columns.
+        """
         if len(cells) != len(self.columns):
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
         self._rows.append(_Row(cells, style, False))
 
     def add_section(self) -> None:
-        """Leave a line free below the last row."""
+        """Leave an empty line after the last row."""
         if self._rows:
             self._rows[-1] = self._rows[-1]._replace(ends_section=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """See rich's console protocol."""
+        """Yield what rich prints, as rich's console protocol wants it."""
         widths = self._fit(options.max_width)
         shown = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
         for k, width in widths.items():
@@ -101,35 +111,36 @@ class FittedTable:
         if self.title:
             yield Text(self.title, style="italic")
         yield shown
-        left_out = [one.heading for k, one in enumerate(self.columns) if k not in widths]
-        told = f"no room for: {', '.join(left_out)}" if left_out else ""
-        if below := "; ".join(filter(None, (self.caption, told))):
+        omitted = [column.heading for k, column in enumerate(self.columns) if k not in widths]
+        note = f"no room for: {', '.join(omitted)}" if omitted else ""
+        if below := "; ".join(filter(None, (self.caption, note))):
             yield Text(below, style="dim")
 
     def _fit(self, room: int) -> dict[int, int]:
-        """The width of each column that is shown, by its number."""
-        whole = [self._width(k, None) for k in range(len(self.columns))]
+        """Return the width of each column that is shown, by its index, in `room` characters."""
+        full = [self._width(k, None) for k in range(len(self.columns))]
         kept = sorted(range(len(self.columns)), key=lambda k: self.columns[k].drop)
         widths = self._least(kept)
         while len(kept) > 1 and _total(widths) > room:
             kept.pop()
             widths = self._least(kept)
+        # The spare characters go one by one to the narrowest of the columns that are still cut.
         for _ in range(room - _total(widths)):
-            if cut := [k for k in widths if widths[k] < whole[k]]:
+            if cut := [k for k in widths if widths[k] < full[k]]:
                 widths[min(cut, key=widths.__getitem__)] += 1
         return {k: min(width, room) for k, width in widths.items()}
 
     def _least(self, kept: list[int]) -> dict[int, int]:
-        """The least width of each column, from left to right, where only those are shown."""
-        is_bare = not any(self.columns[k].drop for k in kept)
+        """Return the least width of each of the columns `kept`, from left to right."""
+        has_only_essentials = not any(self.columns[k].drop for k in kept)
         widths = {k: self._width(k, self.columns[k].least) for k in sorted(kept)}
         for k in widths:
-            if is_bare and self.columns[k].least is not None:
+            if has_only_essentials and self.columns[k].least is not None:
                 widths[k] = min(widths[k], cell_len(self.columns[k].heading))
         return widths
 
     def _width(self, number: int, least: int | None) -> int:
-        """The width that a column needs, where its cells are cut to the least."""
+        """Return the width of column `number` where its cells are cut to `least` characters."""
         width = cell_len(self.columns[number].heading)
         for row in self._rows:
             text, kept = _parts(row.cells[number])
@@ -139,14 +150,17 @@ class FittedTable:
 
 
 def _parts(cell: TableCell) -> tuple[str, str]:
+    """Return the part of a cell that may be cut, and the part that stays."""
     return (cell, "") if isinstance(cell, str) else cell
 
 
 def _total(widths: dict[int, int]) -> int:
+    """Return the width of a table [characters], with the gaps between its columns."""
     return sum(widths.values()) + COLUMN_GAP * (len(widths) - 1)
 
 
 def _cut(cell: TableCell, width: int) -> Text:
+    """Return a cell cut to `width` characters with an ellipsis, except for the part that stays."""
     text, kept = _parts(cell)
     room = width - cell_len(kept)
     if room < 1:

@@ -1,4 +1,4 @@
-"""Solve the limit of every shipped track for every car and write them beside the tracks."""
+"""Solve the minimum lap time of every shipped track for every car; write `tracks/limits.json`."""
 
 import json
 from dataclasses import asdict

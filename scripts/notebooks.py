@@ -1,4 +1,4 @@
-"""Runs the notebooks of docs/notebooks and stores what their cells show.
+"""Run the notebooks of docs/notebooks and store what their cells show.
 
 python scripts/notebooks.py
 
@@ -65,7 +65,9 @@ def main() -> None:
         if options.short:
             for cell in notebook.cells:
                 cell.source = re.sub(r"laps=\d", "laps=1", cell.source)
-                cell.source = re.sub(r"steps=[\d_]+", "steps=1024, cars=16", cell.source)
+                cell.source = re.sub(
+                    r"total_timesteps=[\d_]+", "total_timesteps=1024, num_envs=16", cell.source
+                )
         with tempfile.TemporaryDirectory() as folder:
             run(notebook, Path(folder))
         nbformat.validate(notebook)

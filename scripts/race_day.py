@@ -1,4 +1,4 @@
-"""The main job: train a car from its camera, export it, race it, and show it on the board."""
+"""Train a car from its camera, export it, race it, and show it on the leaderboard: `make race`."""
 
 import shlex
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def racer(*words: str | Path) -> None:
-    """Print a racer command as a person would type it, then run it."""
+    """Print a racer command as a user would type it, then run it."""
     print(f"\n$ racer {shlex.join(map(str, words))}", flush=True)
     done = subprocess.run([sys.executable, "-m", "racer.cli", *map(str, words)], check=False)
     if done.returncode:
@@ -17,7 +17,7 @@ def racer(*words: str | Path) -> None:
 
 
 def main() -> None:
-    """Run every step of the main job and say where everything lies."""
+    """Run every step, and print where the results are."""
     began = time.perf_counter()
     run = Path("runs") / f"race-{datetime.now():%m%d-%H%M%S}"
     entry, video, picture = (run / name for name in ("car.entry.zip", "race.mp4", "line.png"))

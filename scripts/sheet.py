@@ -1,18 +1,17 @@
-"""Draws generated tracks side by side, to see how they vary.
+"""Draw generated tracks side by side, to see how they vary.
 
 python scripts/sheet.py --out docs/tracks/generated.png
 
-Each is called by its seed; forty of them, from `--first` on.
+Each is titled with its seed; forty of them, from `--first` on.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from racer.rendering.line_plots import BORDER_COLOUR, INK_COLOUR, PAPER_COLOUR, save_figure
+from racer.assets.chart_style import BORDER_COLOUR, INK_COLOUR, chart_figure
+from racer.rendering.line_plots import save_figure
 from racer.track import load_track
 
 COLUMNS, ROWS = 8, 5
@@ -24,8 +23,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("generated.png"))
     options = parser.parse_args()
-    figure = Figure(figsize=(12, 8), facecolor=PAPER_COLOUR, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = chart_figure((12, 8))
     for seed, axes in enumerate(np.ravel(figure.subplots(ROWS, COLUMNS)), options.first):
         track = load_track(f"generated:{seed}")
         for ring in (track.left, track.right):

@@ -7,6 +7,7 @@ import pytest
 
 from racer.car.spec import CarSpec, deepracer
 from racer.world import World
+from tests.helpers.closing import closing
 
 SPEC = deepracer()
 
@@ -27,12 +28,4 @@ class MakeWorld(Protocol):
 
 @pytest.fixture
 def make_world() -> Iterator[MakeWorld]:
-    worlds = []
-
-    def make(n: int, spec: CarSpec = SPEC) -> World:
-        worlds.append(World(spec, n))
-        return worlds[-1]
-
-    yield make
-    for world in worlds:
-        world.close()
+    yield from closing(lambda n, spec=SPEC: World(spec, n))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import pytest
 from pydantic import Field
@@ -176,18 +177,18 @@ def test_a_name_that_yaml_takes_for_something_else_is_told_to_be_quoted(tmp_path
     assert "YAML" not in str(caught.value)
 
 
-@pytest.mark.parametrize("value", ["no", "2024-01-01", "7", "true"])
-@pytest.mark.parametrize("model", [EnvConfig, Season])
-def test_a_track_named_without_quotes_is_told_to_be_quoted(tmp_path, model, value):
-    path = tmp_path / "mine.yaml"
-    path.write_text(f"track: {value}\n")
-    with pytest.raises(ConfigError, match=r"mine\.yaml:1: track.*; put a name in quotes"):
-        read_document(path, model)
+def test_a_track_named_without_quotes_is_told_to_be_quoted(subtests, tmp_path):
+    for value, model in product(["no", "2024-01-01", "7", "true"], [EnvConfig, Season]):
+        with subtests.test(value=value, model=model):
+            path = tmp_path / "mine.yaml"
+            path.write_text(f"track: {value}\n")
+            with pytest.raises(ConfigError, match=r"mine\.yaml:1: track.*; put a name in quotes"):
+                read_document(path, model)
 
 
 def test_a_date_that_there_is_not_names_its_line(tmp_path):
     said = refused(tmp_path, "speed: 1\nname: 2024-13-45\n")
-    assert said.startswith("car.yaml:2: not valid YAML: 2024-13-45 is no date (month must be in")
+    assert said.startswith("car.yaml:2: not valid YAML: 2024-13-45 is not a date (month must be in")
     assert said.endswith("put a name in quotes")
 
 
@@ -248,9 +249,8 @@ def test_a_document_cannot_be_changed():
         setattr(Car(), "speed", 2.0)  # noqa: B010
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
+def test_what_is_wrong_with_a_sensor_is_said_where_it_stands(subtests, tmp_path):
+    for text, said in [
         (
             "sensor: {kind: camera,\n  widht: 80}\n",
             "car.yaml:2: unknown key 'sensor.widht'; did you mean 'width'?",
@@ -265,11 +265,12 @@ def test_a_document_cannot_be_changed():
         ("sensor: {kind: camera,\n  width: 3}\n", r"car.yaml:2: sensor.width: .*; got 3"),
         ("sensor: []\n", r"car.yaml:1: sensor: a car needs at least one sensor; got .*"),
         ("sensor: [state, state]\n", r"car.yaml:1: sensor: each kind .* twice is state; got .*"),
-    ],
-)
-def test_what_is_wrong_with_a_sensor_is_said_where_it_stands(tmp_path, text, said):
-    path = tmp_path / "car.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigError) as caught:
-        read_document(path, EnvConfig)
-    assert re.fullmatch(said.replace("?", r"\?"), str(caught.value).removeprefix(f"{tmp_path}/"))
+    ]:
+        with subtests.test(text=text, said=said):
+            path = tmp_path / "car.yaml"
+            path.write_text(text)
+            with pytest.raises(ConfigError) as caught:
+                read_document(path, EnvConfig)
+            assert re.fullmatch(
+                said.replace("?", r"\?"), str(caught.value).removeprefix(f"{tmp_path}/")
+            )

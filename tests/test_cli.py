@@ -81,20 +81,22 @@ def test_every_command_has_its_own_help_with_a_line_for_each_option(capsys, monk
             assert re.search(rf"{name.replace('_', '-')} +\S", shown, re.IGNORECASE), (path, name)
 
 
-@pytest.mark.parametrize("words", [(), ("board",), ("board", "season"), ("tracks",), ("runs",)])
-def test_a_group_alone_is_its_help(words, capsys):
-    assert (
-        helped(capsys, *words) == helped(capsys, *words, "--help") == helped(capsys, "help", *words)
-    )
+def test_a_group_alone_is_its_help(subtests, capsys):
+    for words in [(), ("board",), ("board", "season"), ("tracks",), ("runs",)]:
+        with subtests.test(words=words):
+            assert (
+                helped(capsys, *words)
+                == helped(capsys, *words, "--help")
+                == helped(capsys, "help", *words)
+            )
 
 
 def test_the_version_is_told(capsys):
     assert helped(capsys, "--version") == f"racer {__version__}\n"
 
 
-@pytest.mark.parametrize(
-    ("words", "meant"),
-    [
+def test_a_misspelt_word_is_answered_with_the_near_one(subtests, capsys):
+    for words, meant in [
         ("trian quick", "train"),
         ("board sumbit x.entry.zip", "submit"),
         ("board season sael x", "seal"),
@@ -104,29 +106,26 @@ def test_the_version_is_told(capsys):
         ("train quick --ppo.learning-rat 1", "--ppo.learning-rate"),
         ("train state --sensor.0.stak 2", "--sensor.0.stack"),
         ("completion bahs", "bash"),
-    ],
-)
-def test_a_misspelt_word_is_answered_with_the_near_one(capsys, words, meant):
-    assert re.search(f'Did you mean "?{meant}"?\\?', refused(capsys, *words.split()))
+    ]:
+        with subtests.test(words=words, meant=meant):
+            assert re.search(f'Did you mean "?{meant}"?\\?', refused(capsys, *words.split()))
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
+def test_a_word_too_many_too_few_or_of_the_wrong_kind_is_a_usage_error(subtests, capsys):
+    for words, said in [
         ("board submit", "ENTRY"),
         ("board show open", "does not take 'open'"),
         ("race raceline --laps 2.7", "--laps: a whole number is wanted, got '2.7'"),
         ("race raceline --kind boxes", "time_trial"),
         ("board verify 1 x", "IDS"),
-        ("train quick --steps 1e5", "--steps"),
+        ("train quick --total-timesteps 1e5", "--total-timesteps"),
         ("train quick --seed", "--seed requires"),
         ("train quick state", "does not take 'state'"),
         ("train --seed 3", "wants a CONFIG"),
         ("train --resume runs/none --seed 3", "without --seed"),
-    ],
-)
-def test_a_word_too_many_too_few_or_of_the_wrong_kind_is_a_usage_error(capsys, words, said):
-    assert said in refused(capsys, *words.split())
+    ]:
+        with subtests.test(words=words, said=said):
+            assert said in refused(capsys, *words.split())
 
 
 @pytest.fixture
@@ -137,22 +136,20 @@ def trained(monkeypatch):
     return begun
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_options_of_train_stand_before_or_after_the_config(subtests, trained):
+    for words in [
         "quick --run x --seed 1 --track oval snake --race.walls",
         "--run x --seed 1 --track oval snake --race.walls quick",
         "--seed 1 --race.walls quick --track oval snake --run=x",
         "--race.walls --run x --seed=1 --track oval snake quick",
         "--track oval snake quick --seed 1 --race.walls --run x",
-    ],
-)
-def test_options_of_train_stand_before_or_after_the_config(words, trained):
-    main(["train", *words.split()])
-    config, folder, *_, name = trained[0]
-    assert (str(folder), name) == ("x", "quick")
-    assert (config.seed, config.track, config.race.walls) == (1, ("oval", "snake"), True)
-    assert config.sensor[0].width == 80
+    ]:
+        with subtests.test(words=words):
+            main(["train", *words.split()])
+            config, folder, *_, name = trained[-1]
+            assert (str(folder), name) == ("x", "quick")
+            assert (config.seed, config.track, config.race.walls) == (1, ("oval", "snake"), True)
+            assert config.sensor[0].width == 80
 
 
 def test_every_field_of_a_config_is_an_option_that_keeps_its_value(trained):
@@ -181,6 +178,7 @@ def test_the_help_of_a_config_shows_its_values(capsys, monkeypatch):
         ("racer bo", "board"),
         ("racer board su", "submit"),
         ("racer train quick --ppo.learn", "--ppo.learning-rate"),
+        ("racer train quick --evaluation.e", "--evaluation.eval-freq"),  # not --evaluation.every
         ("racer race x.entry.zip --kind obj", "object_avoidance"),
         ("racer completion f", "fish"),
     ],
@@ -224,9 +222,9 @@ def test_an_unknown_key_in_a_config_names_file_line_and_the_near_one(capsys, tmp
 
 def test_a_value_out_of_range_names_file_line_and_range(capsys, tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text("cars: 0\n")
+    file.write_text("num_envs: 0\n")
     said = refused(capsys, "train", file)
-    assert f"{file}:1: cars" in said
+    assert f"{file}:1: num_envs" in said
     assert "greater than or equal to 1" in said
 
 

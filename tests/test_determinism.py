@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from racer.envs import RacerEnv, RacerVectorEnv
+from racer.race import RACE_KINDS
 
 SMALL_CAMERA = {"kind": "camera", "width": 40, "height": 30}
 
@@ -66,8 +67,7 @@ SMALL = [
     {"kind": "lidar", "rate": 10},
     {"kind": "state"},
 ]
-RACES = ["time_trial", "object_avoidance", "head_to_bot"]
-LONG = [pytest.param(kind, 1_000, marks=pytest.mark.slow) for kind in RACES]
+LONG = [pytest.param(kind, 500, marks=pytest.mark.slow) for kind in RACE_KINDS]
 
 
 def tape(kind, steps, n=1, car=0, before=0):

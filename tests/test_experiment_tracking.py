@@ -23,10 +23,10 @@ from racer.training.run_dir import Run
 PAGE = Path(__file__).parents[1] / "docs/experiment-tracking.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 SHORT = {
-    "cars": 8,
-    "steps": 512,
+    "num_envs": 8,
+    "total_timesteps": 512,
     "network": {"hidden": (16,)},
-    "evaluation": {"every": 256, "laps": 1, "time_limit": 1.0, "film": 0},
+    "evaluation": {"eval_freq": 256, "laps": 1, "time_limit": 1.0, "video_freq": 0},
 }
 LITTLE = {"n_steps": 16, "batch_size": 64, "n_epochs": 1}
 SIGNATURES = {
@@ -52,18 +52,21 @@ def signature(name: str) -> inspect.Signature:
     return inspect.signature(eval(f"lambda {SIGNATURES[name]}: None"))
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
-def test_a_stand_in_takes_what_the_tracker_takes(name):
-    module, *path = name.split(".")
-    real: Any = pytest.importorskip(module)
-    for part in path:
-        real = getattr(real, part)
-    theirs = [one for one in inspect.signature(real).parameters.values() if one.name != "self"]
-    ours = signature(name).parameters.values()
-    order = [one.name for one in theirs if one.kind in POSITIONAL]
-    first = [one.name for one in ours if one.kind in POSITIONAL]
-    assert order[: len(first)] == first
-    assert {one.name for one in ours} <= {one.name for one in theirs}
+def test_a_stand_in_takes_what_the_tracker_takes(subtests):
+    for name in SIGNATURES:
+        with subtests.test(name=name):
+            module, *path = name.split(".")
+            real: Any = pytest.importorskip(module)
+            for part in path:
+                real = getattr(real, part)
+            theirs = [
+                one for one in inspect.signature(real).parameters.values() if one.name != "self"
+            ]
+            ours = signature(name).parameters.values()
+            order = [one.name for one in theirs if one.kind in POSITIONAL]
+            first = [one.name for one in ours if one.kind in POSITIONAL]
+            assert order[: len(first)] == first
+            assert {one.name for one in ours} <= {one.name for one in theirs}
 
 
 @pytest.fixture

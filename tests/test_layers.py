@@ -30,6 +30,7 @@ STEP = {
     "reward": 4,
     "rendering": 4,
     "networks": 4,
+    "simulation": 4,
     "envs": 5,
     "validation": 5,
     "entries": 6,
@@ -185,9 +186,8 @@ def test_the_staircase_is_read_from_the_real_package(modules):
     }
 
 
-@pytest.mark.parametrize(
-    ("module", "source", "word"),
-    [
+def test_a_climb_is_noticed(subtests):
+    for module, source, word in [
         ("racer.track.geometry", "from racer.world import World", "only lower steps"),
         ("racer.track.geometry", "from racer import world", "only lower steps"),
         ("racer.track.geometry", "from ..world.bullet import World", "only lower steps"),
@@ -205,17 +205,15 @@ def test_the_staircase_is_read_from_the_real_package(modules):
         ("racer.world", "import pybullet", "only racer.world.pybullet_client"),
         ("racer.evaluation", "def f():\n    import sqlite3", "only racer.leaderboard.store"),
         ("racer.entries.net", "from stable_baselines3 import PPO", "only racer.training"),
-    ],
-)
-def test_a_climb_is_noticed(module, source, word):
-    wrong = complaints(module, imports(source, module))
-    assert len(wrong) == 1
-    assert word in wrong[0]
+    ]:
+        with subtests.test(module=module, source=source, word=word):
+            wrong = complaints(module, imports(source, module))
+            assert len(wrong) == 1
+            assert word in wrong[0]
 
 
-@pytest.mark.parametrize(
-    ("module", "source"),
-    [
+def test_a_walk_down_is_allowed(subtests):
+    for module, source in [
         ("racer.world.pybullet_client", "import pybullet\nfrom racer.car.spec import CarSpec"),
         ("racer.world.bullet", "from racer import __version__"),
         ("racer.entries.package", "from racer import __version__"),
@@ -226,31 +224,28 @@ def test_a_climb_is_noticed(module, source, word):
         ("racer.leaderboard.store", "import sqlite3\nfrom . import season"),
         ("racer", "register('x', entry_point='racer.envs:RacerEnv')"),
         ("racer", "def train():\n    from racer.training import run"),
-    ],
-)
-def test_a_walk_down_is_allowed(module, source):
-    assert complaints(module, imports(source, module)) == []
+    ]:
+        with subtests.test(module=module, source=source):
+            assert complaints(module, imports(source, module)) == []
 
 
-@pytest.mark.parametrize(
-    ("inner", "is_noticed"),
-    [
+def test_a_heavy_import_is_noticed_through_other_modules(subtests):
+    for inner, is_noticed in [
         ("import torch", True),
         ("class A:\n    import torch", True),
         ("try:\n    from torch import nn\nexcept ImportError:\n    pass", True),
         ("def f():\n    import torch", False),
         ("if TYPE_CHECKING:\n    import torch", False),
-    ],
-)
-def test_a_heavy_import_is_noticed_through_other_modules(inner, is_noticed):
-    sources = {
-        "racer": "",
-        "racer.cli": "from racer.entries import net",
-        "racer.entries": "",
-        "racer.entries.net": inner,
-    }
-    modules = {name: imports(source, name) for name, source in sources.items()}
-    assert bool(heavy_at_the_doors(modules, ("racer.cli",))) == is_noticed
+    ]:
+        with subtests.test(inner=inner, is_noticed=is_noticed):
+            sources = {
+                "racer": "",
+                "racer.cli": "from racer.entries import net",
+                "racer.entries": "",
+                "racer.entries.net": inner,
+            }
+            modules = {name: imports(source, name) for name, source in sources.items()}
+            assert bool(heavy_at_the_doors(modules, ("racer.cli",))) == is_noticed
 
 
 def test_a_heavy_module_may_be_imported_inside_a_function():
@@ -260,3 +255,15 @@ def test_a_heavy_module_may_be_imported_inside_a_function():
     }
     modules = {name: imports(source, name) for name, source in sources.items()}
     assert heavy_at_the_doors(modules, ("racer.cli",)) == []
+
+
+def test_tests_import_of_the_tests_only_their_helpers():
+    root = Path(__file__).parent
+    wrong = []
+    for path in sorted(root.rglob("*.py")):
+        module = ".".join(path.relative_to(root.parent).with_suffix("").parts)
+        for entry in imports(path.read_text(), module):
+            is_helper = entry.target.startswith("tests.helpers.")
+            if entry.package in ("tests", "conftest") and not is_helper:
+                wrong.append(f"{module}:{entry.line}: imports {entry.target}")
+    assert wrong == []

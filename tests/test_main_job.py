@@ -7,7 +7,8 @@ import pytest
 
 from racer.cli import main
 from racer.entries.package import read_entry
-from tests.training.test_train import SMALL
+from tests.helpers.commands import printed
+from tests.helpers.runs import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -16,23 +17,17 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("main_job")
     config = folder / "small.yaml"
     config.write_text(json.dumps(SMALL))
-    words = ["--cars", "16", "--steps", "4096", "--ppo.learning-rate", "1e-3"]
+    words = ["--num-envs", "16", "--total-timesteps", "4096", "--ppo.learning-rate", "1e-3"]
     main(["train", str(config), "--run", str(folder / "run"), *words])
     main(["export", str(folder / "run"), "--out", str(folder / "car.entry.zip"), "--name", "small"])
     return folder
-
-
-def printed(capsys, *words):
-    capsys.readouterr()
-    main([str(word) for word in words])
-    return json.loads(capsys.readouterr().out)
 
 
 def test_overrides_reach_the_run(trained):
     from racer.training.run_dir import Run
 
     config = Run.open(trained / "run").config()
-    assert (config.cars, config.steps, config.ppo.learning_rate) == (16, 4096, 1e-3)
+    assert (config.num_envs, config.total_timesteps, config.ppo.learning_rate) == (16, 4096, 1e-3)
 
 
 def test_the_same_export_gives_the_same_bytes(trained):

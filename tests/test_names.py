@@ -37,3 +37,13 @@ def test_public_names_are_unique():
     many = {name: where for name, where in public_names().items() if len(where) > 1}
     assert {name: where for name, where in many.items() if name not in SHARED} == {}
     assert set(SHARED) <= set(many), "a name that is unique now needs no reason"
+
+
+def test_the_quick_tests_are_there_and_cover_every_room():
+    makefile = (ROOT.parent / "Makefile").read_text()
+    quick = makefile.partition("QUICK := $(addprefix tests/,")[2].partition(")\n")[0]
+    paths = quick.replace("\\\n", " ").split()
+    tests = ROOT.parent / "tests"
+    assert [path for path in paths if not (tests / path).exists()] == []
+    rooms = {path.parent.name for path in tests.glob("*/test_*.py")}
+    assert rooms - {path.partition("/")[0] for path in paths} == set()

@@ -7,7 +7,7 @@ import pytest
 from racer.cli import main
 from racer.entries.package import read_entry, save_entry
 from racer.errors import EntryError
-from tests.entries.test_package import FIELDS, POLICY
+from tests.helpers.entries import FIELDS, POLICY
 
 NAMES = {
     "tracks generate": ("tracks", "generate", "--seed", "7", "--out"),

@@ -14,6 +14,7 @@ from pettingzoo.test.max_cycles_test import max_cycles_test
 from racer.errors import ConfigError
 from racer.pettingzoo import race_v0
 from racer.race import Ending
+from tests.helpers.closing import closing
 
 LISTEN = """
 import json
@@ -27,16 +28,11 @@ def reward_function(params):
 
 @pytest.fixture
 def build():
-    envs = []
-
     def make(n_cars=2, **config):
         config = {"sensor": "state", "reward": None, **config}
-        envs.append(race_v0.parallel_env(n_cars, **config))
-        return envs[-1]
+        return race_v0.parallel_env(n_cars, **config)
 
-    yield make
-    for env in envs:
-        env.close()
+    yield from closing(make)
 
 
 def action(speed, steering=0.0):
@@ -205,9 +201,9 @@ def test_spaces_are_each_agent_s_own(build):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"n_cars": 0}, "n_cars: 0; a whole number from 1 on is wanted"),
-        ({"n_cars": 26}, "at most 25 stand 0.75 m apart"),
-        ({"max_cycles": 0}, "max_cycles: 0; a whole number from 1 on is wanted"),
+        ({"n_cars": 0}, "n_cars: 0; it must be an integer of at least 1"),
+        ({"n_cars": 26}, "at most 25 fit 0.75 m apart"),
+        ({"max_cycles": 0}, "max_cycles: 0; it must be an integer of at least 1"),
         ({"sensr": "state"}, "did you mean 'sensor'"),
     ],
 )

@@ -26,6 +26,7 @@ from racer.errors import ConfigError, RacerError
 from racer.race import Ending
 from racer.sb3 import make_vec_env
 from racer.training.vec_env import RacerVecEnv
+from tests.helpers.closing import closing
 
 ID = "racer/TimeTrial-v0"
 SMALL = {"kind": "camera", "width": 40, "height": 40}
@@ -34,15 +35,10 @@ SHORT = {"time_limit": 0.4}
 
 @pytest.fixture
 def build():
-    envs = []
-
     def make(n=2, env_id=ID, **config):
-        envs.append(make_vec_env(env_id, n, **{"sensor": "state", "seed": 0, **config}))
-        return envs[-1]
+        return make_vec_env(env_id, n, **{"sensor": "state", "seed": 0, **config})
 
-    yield make
-    for env in envs:
-        env.close()
+    yield from closing(make)
 
 
 class Still:
@@ -146,7 +142,7 @@ def test_a_completed_lap_is_a_success(build):
     env = build(2)
     env.reset()
     race = env.unwrapped.cars.race
-    race.distance[0] = race.roads.length[race.road[0]] - 1e-3
+    race.distance[0] = race.roads.length[race.road.line[0]] - 1e-3
     infos = [{}, {}]
     while "episode" not in infos[0]:
         _, _, dones, infos = env.step(straight())

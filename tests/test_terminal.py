@@ -110,9 +110,10 @@ def test_a_name_that_the_terminal_cannot_write_is_escaped():
 LONG = "n" * 300
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
+def test_a_name_that_cannot_be_a_file_is_one_line_not_a_traceback(
+    subtests, tmp_path, monkeypatch, capsys
+):
+    for command in [
         f"race {LONG}.entry.zip",
         f"race raceline --track {LONG}",
         f"train {LONG}",
@@ -124,19 +125,16 @@ LONG = "n" * 300
         "tracks export oval --out {folder}",
         "actions --out {folder}/file/x",
         "board keygen --out {folder}/file/key",
-    ],
-)
-def test_a_name_that_cannot_be_a_file_is_one_line_not_a_traceback(
-    command, tmp_path, monkeypatch, capsys
-):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("RACER_BOARD", str(tmp_path / "board"))
-    with pytest.raises(SystemExit) as stop:
-        main(command.format(folder=tmp_path).split())
-    said = capsys.readouterr().err
-    assert stop.value.code == 2
-    assert said.startswith("racer: ")
-    assert said.count("\n") == 1
+    ]:
+        with subtests.test(command=command):
+            (tmp_path / "file").touch()
+            monkeypatch.setenv("RACER_BOARD", str(tmp_path / "board"))
+            with pytest.raises(SystemExit) as stop:
+                main(command.format(folder=tmp_path).split())
+            said = capsys.readouterr().err
+            assert stop.value.code == 2
+            assert said.startswith("racer: ")
+            assert said.count("\n") == 1
 
 
 def test_an_error_of_the_system_names_its_file(monkeypatch, capsys):

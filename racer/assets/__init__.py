@@ -8,22 +8,27 @@ _HERE = Path(__file__).resolve().parent
 
 
 def assets_root() -> Path:
-    """The folder that holds `tracks/` and `configs/`."""
+    """Return the folder that holds `tracks/` and `configs/`."""
     return _HERE if (_HERE / "tracks").is_dir() else _HERE.parents[1]
 
 
 def shipped_names(folder: str) -> list[str]:
-    """The sorted names of the YAML files in a shipped folder, for example `tracks`."""
+    """Return the sorted names of the YAML files in a shipped folder, such as `tracks`."""
     return sorted(path.stem for path in (assets_root() / folder).glob("*.yaml"))
 
 
 def find_file(name: str, folder: str, error: type[Exception] = ConfigError) -> Path:
-    """The file that a person means by `name`: a path as it stands, or a shipped file's name.
+    """Return the path of a file that is given by its path or by a shipped file's name.
+
+    A path comes before a shipped name.
 
     Args:
         name: A path, or the name of a shipped YAML file with or without its suffix.
-        folder: The shipped folder to look in, for example `tracks`.
-        error: What to raise where neither is a file.
+        folder: The shipped folder to look in, such as `tracks`.
+        error: The type of error to raise.
+
+    Raises:
+        error: There is neither a file at the path nor a shipped file of that name.
     """
     candidates = [Path(name), assets_root() / name, assets_root() / folder / name]
     candidates.append(assets_root() / folder / f"{name}.yaml")

@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all, and over nobody's work."""
+"""Write files completely or not at all, and never over a file that somebody else wrote."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ FILE_EXISTS_REMEDY = (
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside, flush to the disk, then rename over: readers see the old file or the new one.
+    """Write a file so that readers see either its old or its new content.
 
-    The folder is flushed too, so that the new name, too, outlives a loss of power.
+    The content is written to a temporary file in the same folder, flushed to the disk and renamed.
+    The folder is flushed too, so that the file is there after a loss of power.
 
     Raises:
-        OSError: The file cannot be written; nothing of it is left behind.
+        OSError: The file cannot be written; the temporary file is removed.
     """
     beside = path.parent / f".{uuid.uuid4().hex}.part"
     try:
@@ -39,29 +40,29 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a file that is not there yet, or that has this very content already.
+    """Write a file that does not exist yet, or has exactly this content already.
 
-    For what a person may have written or changed by hand.
+    It is meant for files that a person may have written or changed by hand.
 
     Raises:
-        FileExistsError: Something else stands there.
+        FileExistsError: There is another file.
         OSError: The file cannot be written.
     """
     write_own(path, content, content.__eq__)
 
 
 def write_own(path: Path, content: bytes, is_ours: Callable[[bytes], bool]) -> None:
-    """Write a file that is not there yet, or that racer itself wrote.
+    """Write a file that does not exist yet, or that racer wrote before.
 
-    For what can be made again, such as a report.
+    It is meant for files that can be made again, such as a report.
 
     Args:
         path: The file.
-        content: What to write.
-        is_ours: Whether a file of this content is one of racer's of the same kind.
+        content: Its new content.
+        is_ours: Returns whether racer wrote a file of some content.
 
     Raises:
-        FileExistsError: Something else stands there.
+        FileExistsError: There is a file that racer did not write.
         OSError: The file cannot be written.
     """
     if path.exists() and not (path.is_file() and is_ours(path.read_bytes())):

@@ -1,8 +1,8 @@
-"""Where libraries keep what they made once, on machines whose usual places cannot be written.
+"""Caches of libraries on machines whose usual cache folders are read-only.
 
-A read-only install under a home that cannot be written is usual in containers, on clusters and on
-notebook servers. numba refuses to start there, matplotlib and fontconfig warn and begin anew each
-time. They are given a folder below the temporary one instead, before they are imported.
+Containers, clusters and notebook servers often have a read-only install and a read-only home
+directory. numba refuses to start there; matplotlib and fontconfig warn and build their caches anew
+each time. This module gives them a folder in the temporary directory before they are imported.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ PACKAGE_DIR = Path(__file__).resolve().parents[1]
 
 
 def prepare_caches() -> None:
-    """Name a writable folder in the environment for each cache that would have none.
+    """Set the environment variable of each cache that has no writable folder to one that is.
 
-    What a person has set stays. Child processes inherit what is chosen here.
+    A variable that is set already is kept. Child processes inherit the variables.
     """
     lacking = [
         name for name, is_fine in _places().items() if name not in os.environ and not is_fine
@@ -38,7 +38,7 @@ def prepare_caches() -> None:
 
 
 def _places() -> dict[str, bool]:
-    """Whether each cache can be written where its library would put it."""
+    """Return whether the default folder of each cache is writable, by environment variable."""
     home = _home()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or (home or Path("/")) / ".cache")
     config = Path(os.environ.get("XDG_CONFIG_HOME") or (home or Path("/")) / ".config")
@@ -52,13 +52,13 @@ def _places() -> dict[str, bool]:
 
 
 def is_writable(folder: Path) -> bool:
-    """Whether files can be made in a folder, or the folder itself where it is not there yet."""
+    """Return whether files can be created in a folder, or the folder itself if it is missing."""
     there = next(place for place in (folder, *folder.parents) if _exists(place))
     if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
         return False
     if os.geteuid() != 0:
         return True
-    # Root may write anywhere, says access(2), even where there is nothing that keeps files: /proc.
+    # For root, access(2) allows writing even where no file can be created, such as in /proc.
     try:
         with tempfile.TemporaryFile(dir=there):
             return True
@@ -77,14 +77,15 @@ def _exists(place: Path) -> bool:
 def _home() -> Path | None:
     try:
         return Path.home()
-    except RuntimeError:  # a user without a name or a home, as containers have them
+    except RuntimeError:  # a user without a name or a home directory, as in containers
         return None
 
 
 def _own_folder() -> Path | None:
-    """A folder of this user alone below the temporary one, the same for each process.
+    """Return a folder in the temporary directory that only this user can read and write.
 
-    Somebody else could have put one there with code in it, so that one would not be used.
+    It is the same for each process, unless a folder of that name belongs to another user, who could
+    have put code into it; then it is a new one. Return None if no folder can be created.
     """
     try:
         folder = Path(tempfile.gettempdir()) / f"racer-{os.getuid()}"

@@ -1,27 +1,39 @@
-"""Reads a YAML file that a person wrote into a typed model, and names the line that is wrong."""
+"""Read YAML files into typed models; an error names the line that is wrong."""
 
 from __future__ import annotations
 
 import datetime
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from racer.assets.text import decode_text
 from racer.errors import ConfigError
 
 MAX_CONFIG_BYTES = 10_000_000
+"""Size of the largest file that is read."""
 
 NAME_ERRORS = ("string_type", "names")
-"""Kinds of errors of pydantic, and of our own, where a name is wanted."""
+"""Types of validation errors of a field that takes a name."""
 
 NAME_OR_VALUE_ERRORS = ("tuple_type", "list_type", "model_type", "model_attributes_type")
-"""Kinds of errors where a name may stand for what is wanted."""
+"""Types of validation errors of a field that takes a name or another value."""
+
+BOTH_NAMES_ERROR = "both_names"
+"""Type of the error of a key that is given by its former and its present name."""
 
 YAML_KINDS = {
     "bool": "a truth value",
@@ -29,13 +41,35 @@ YAML_KINDS = {
     "float": "a number",
     "timestamp": "a date",
 }
-"""What YAML calls values that are no text, and what we call them."""
+"""YAML's tags of values that are not text, and what messages call them."""
 
 
 class Document(BaseModel):
-    """The base of every model read from YAML: frozen, and unknown keys are refused."""
+    """Base class of the models that are read from YAML: frozen, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    RENAMED_KEYS: ClassVar[Mapping[str, str]] = {}
+    """Present names of keys by their former ones. Both are read; the present ones are written."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema; if keys were renamed, it first renames those of the input."""
+        schema = handler(source)
+        if not cls.RENAMED_KEYS:
+            return schema
+        return core_schema.no_info_before_validator_function(cls._with_present_keys, schema)
+
+    @classmethod
+    def _with_present_keys(cls, value: Any) -> Any:
+        """Return a mapping with the present names of its keys, or any other value as it is."""
+        if not isinstance(value, Mapping):
+            return value
+        for former, present in cls.RENAMED_KEYS.items():
+            if former in value and present in value:
+                names = {"former": former, "present": present}
+                raise PydanticCustomError(BOTH_NAMES_ERROR, "{former} is {present}", names)
+        return {cls.RENAMED_KEYS.get(name, name): one for name, one in value.items()}
 
 
 DocumentT = TypeVar("DocumentT", bound=Document)
@@ -46,14 +80,14 @@ Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Loader(yaml.SafeLoader):
-    """Names the line of a date that there is not."""
+    """A loader whose error for an invalid date has the date's line."""
 
 
 def _date(loader: _Loader, node: yaml.ScalarNode) -> Any:
     try:
         return loader.construct_yaml_timestamp(node)
     except ValueError as problem:
-        what = f"{node.value} is no date ({problem}); put a name in quotes"
+        what = f"{node.value} is not a date ({problem}); put a name in quotes"
         raise yaml.constructor.ConstructorError(None, None, what, node.start_mark) from None
 
 
@@ -63,7 +97,12 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", _date)
 def read_document(
     path: Path, model: type[DocumentT], error: type[Exception] = ConfigError
 ) -> DocumentT:
-    """The file's content as a `model`.
+    """Return the content of a file as a model.
+
+    Args:
+        path: The YAML file.
+        model: The class of the model.
+        error: The type of error to raise.
 
     Raises:
         error: The file cannot be read, is not YAML, has an unknown key or a value out of range;
@@ -73,11 +112,35 @@ def read_document(
     return validate_document(tree, model, str(path), lines, error, path.parent)
 
 
-def path_beside(name: str, info: ValidationInfo) -> str:
-    """The path of a file that a document names, which lies in the document's own folder.
+def first_named(document: Document) -> dict[str, Any]:
+    """Return a document as a JSON object in which each key has the first name that it had.
 
-    A name that is no such file is returned as it is: a path from the current folder on, or the
-    name of something that ships.
+    A digest of that object does not change when a key is renamed.
+    """
+    return _first_named(document, document.model_dump(mode="json"))
+
+
+def _first_named(value: Any, dumped: Any) -> Any:
+    if isinstance(value, Document):
+        first = {present: former for former, present in reversed([*value.RENAMED_KEYS.items()])}
+        return {
+            first.get(name, name): _first_named(getattr(value, name), one)
+            for name, one in dumped.items()
+        }
+    if isinstance(value, tuple):
+        return [_first_named(*pair) for pair in zip(value, dumped, strict=True)]
+    return dumped
+
+
+def path_beside(name: str, info: ValidationInfo) -> str:
+    """Return the path of a file that a document names, looked up in the document's folder.
+
+    If there is no such file, return the name unchanged: it may be a path relative to the current
+    folder, or the name of a shipped file.
+
+    Args:
+        name: The name in the document.
+        info: What pydantic tells a validator; its context has the document's folder.
     """
     folder = (info.context or {}).get("folder")
     own = folder / name if folder else None
@@ -87,10 +150,14 @@ def path_beside(name: str, info: ValidationInfo) -> str:
 def parse_yaml(
     path: Path, error: type[Exception] = ConfigError
 ) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int]]:
-    """The file's mapping, and the line (from 1) on which each key or item stands.
+    """Return the mapping in a file, and the line number of each key and item, from 1.
+
+    Args:
+        path: The YAML file.
+        error: The type of error to raise.
 
     Raises:
-        error: The file cannot be read, is not YAML, has no keys, or has one of them twice.
+        error: The file cannot be read, is not YAML, has no keys, or has a key twice.
     """
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
@@ -126,9 +193,18 @@ def validate_document(
     error: type[Exception] = ConfigError,
     folder: Path | None = None,
 ) -> DocumentT:
-    """`tree` as a `model`; `source` and `lines` say where it came from in a message.
+    """Return a mapping as a model.
 
-    Where `folder` is given, the paths in it are looked for there first; see `path_beside`.
+    Args:
+        tree: The mapping.
+        model: The class of the model.
+        source: Where the mapping comes from, for messages.
+        lines: The line number of each key and item, for messages.
+        error: The type of error to raise.
+        folder: The folder in which files that the mapping names are looked up first.
+
+    Raises:
+        error: A key is unknown or missing, or a value is out of range.
     """
     try:
         return model.model_validate(tree, context={"folder": folder})
@@ -143,16 +219,21 @@ def describe_errors(
     lines: dict[tuple[str | int, ...], int] | None = None,
     tree: Any = None,
 ) -> str:
-    """A sentence for each thing that is wrong, with where it stands in `source`.
+    """Return a line for each validation error, with its place.
 
-    Where `tree` is given, a place is named as it is written there: without the tag of a union and
-    without the index of something that stands alone.
+    Args:
+        problem: The validation errors.
+        model: The class of the model.
+        source: Where the values come from.
+        lines: The line number of each key and item.
+        tree: The mapping that was validated. If given, places are written as in it: with former
+            names of keys, without the tag of a union and without the index of a single item.
     """
     return "\n".join(_sentence(one, model, source, lines or {}, tree) for one in problem.errors())
 
 
 def _mark_lines(node: Any, at: tuple[str | int, ...], lines: dict) -> Iterator[str]:
-    """Fill the line of each key and item; yield a sentence for each key that cannot be one."""
+    """Fill in the line of each key and item; yield a message for each key that is not allowed."""
     if isinstance(node, yaml.MappingNode):
         first: dict[str, int] = {}
         for key, value in node.value:
@@ -176,16 +257,22 @@ def _mark_lines(node: Any, at: tuple[str | int, ...], lines: dict) -> Iterator[s
 
 
 def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict, tree: Any) -> str:
+    """Return the message of one error."""
     loc = tuple(one["loc"])
     there, absent = (loc[:-1], loc[-1:]) if one["type"] == "missing" else (loc, ())
     if one["type"].startswith("union_tag"):
         absent = (one["ctx"]["discriminator"].strip("'"),)
-    at = (*(there if tree is None else _written(there, tree)), *absent)
+    at = (*(there if tree is None else _written(there, tree, model)), *absent)
+    if one["type"] == BOTH_NAMES_ERROR:
+        former, present = ((*at, one["ctx"][name]) for name in ("former", "present"))
+        where = f"{source}:{lines[former]}" if former in lines else source
+        return f"{where}: {both_names_message(*map(_dotted, (former, present)))}"
     line = next((lines[at[:k]] for k in range(len(at), 0, -1) if at[:k] in lines), None)
     where = f"{source}:{line}" if line else source
-    key = ".".join(str(part) for part in at)
+    key = _dotted(at)
     if one["type"] == "extra_forbidden":
-        return f"{where}: unknown key {key!r}; {hint_at(at[-1], _keys(model, loc[:-1]), ' keys')}"
+        known, former = _keys(model, loc[:-1])
+        return f"{where}: unknown key {key!r}; {hint_at(at[-1], known, ' keys', former)}"
     if one["type"] == "union_tag_invalid":
         got, known = one["ctx"]["tag"], one["ctx"]["expected_tags"]
         names = known.replace("'", "").split(", ")
@@ -199,7 +286,7 @@ def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict, tree: 
 
 
 def _got(one: Any, lines: dict) -> str:
-    """The value that is wrong, with a word on quotes where YAML took a name for something else."""
+    """Return the wrong value; if YAML did not read it as a name, advise to quote it."""
     value = one["input"]
     got = str(value) if isinstance(value, datetime.date) else f"{value!r:.200}"
     kind = YAML_KINDS.get("timestamp" if isinstance(value, datetime.date) else type(value).__name__)
@@ -212,33 +299,69 @@ def _got(one: Any, lines: dict) -> str:
     return f"{got}, which is {kind} to YAML{words}; put a name in quotes"
 
 
-def hint_at(word: object, known: Sequence[str], what: str = "") -> str:
-    """Return the known word that is near to an unknown one as a question, else all of them."""
-    near = difflib.get_close_matches(str(word), known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known{what}: {', '.join(known)}"
+def both_names_message(former: str, present: str) -> str:
+    """Return the message of a key that is given by its former and its present name."""
+    return (
+        f"{former!r} is the former name of {present!r}, which is given too; leave one of them out"
+    )
 
 
-def _written(at: tuple[str | int, ...], tree: Any) -> tuple[str | int, ...]:
-    """The place `at` without the parts that `tree` does not have."""
-    path = []
+def hint_at(
+    word: object, known: Sequence[str], what: str = "", former: Mapping[str, str] | None = None
+) -> str:
+    """Return the known word nearest to an unknown one as a question, or else all known words.
+
+    Args:
+        word: The unknown word.
+        known: The known words.
+        what: What the known words are, with a space in front, such as ` keys`.
+        former: Present words by their former names, which count as near but are not proposed.
+    """
+    former = former or {}
+    near = difflib.get_close_matches(str(word), [*known, *former], n=1)
+    if near:
+        return f"did you mean {former.get(near[0], near[0])!r}?"
+    return f"known{what}: {', '.join(known)}"
+
+
+def _dotted(at: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in at)
+
+
+def _written(at: tuple[str | int, ...], tree: Any, model: type[BaseModel]) -> tuple[str | int, ...]:
+    """Return the place `at` as it is written in `tree`, without parts that `tree` does not have."""
+    path, there = [], model
     for part in at:
+        spelt = _spelling(part, tree, there)
         is_item = isinstance(tree, list | tuple) and isinstance(part, int)
-        if is_item or (isinstance(tree, dict) and part in tree):
-            tree = tree[part]  # pyright: ignore[reportArgumentType, reportCallIssue]
-            path.append(part)
+        if is_item or (isinstance(tree, dict) and spelt in tree):
+            tree = tree[spelt]  # pyright: ignore[reportArgumentType, reportCallIssue]
+            path.append(spelt)
+        there = _inside(there, part)
     return tuple(path)
 
 
-def _keys(model: type[BaseModel], at: Sequence[str | int]) -> list[str]:
-    """The keys of the model that lies at a place within another."""
+def _spelling(part: str | int, tree: Any, there: Any) -> str | int:
+    """Return the former or present name under which `tree` has a key of the model `there`."""
+    former = (name for name, present in _former(there).items() if present == part)
+    return next((name for name in former if isinstance(tree, dict) and name in tree), part)
+
+
+def _former(there: Any) -> Mapping[str, str]:
+    is_document = _is_model(there) and issubclass(there, Document)
+    return there.RENAMED_KEYS if is_document else {}
+
+
+def _keys(model: type[BaseModel], at: Sequence[str | int]) -> tuple[list[str], Mapping[str, str]]:
+    """Return the keys of the model at a place within another, and the former names of keys."""
     there: Any = model
     for part in at:
         there = _inside(there, part)
-    return list(there.model_fields) if _is_model(there) else []
+    return list(there.model_fields) if _is_model(there) else [], _former(there)
 
 
 def _inside(kind: Any, part: str | int) -> Any:
-    """The type of a model's field, of a sequence's items or of a union's member by its tag."""
+    """Return the type of a model's field, of a sequence's items or of a union's member."""
     if get_origin(kind) is Annotated:
         return _inside(get_args(kind)[0], part)
     if _is_model(kind):

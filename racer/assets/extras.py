@@ -1,4 +1,4 @@
-"""The packages that only some commands need, and how they are installed."""
+"""Optional packages, and the commands that install them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ PACKAGES_OF_EXTRA = {
     "pettingzoo": ("pettingzoo",),
     "dev": ("commonroad-vehicle-models", "playwright"),
 }
-"""Each extra of pyproject.toml with its packages, as pip names them."""
+"""The packages of each extra in pyproject.toml, by the names that pip uses."""
 
 
 def extra_of(module: str) -> str | None:
-    """The extra that brings a module; None where racer always installs it, or never."""
+    """Return the extra that installs a module, or None if no extra does."""
     name = module.partition(".")[0].replace("_", "-")
     return next((extra for extra, packages in PACKAGES_OF_EXTRA.items() if name in packages), None)
 
 
 def how_to_install(extra: str) -> str:
-    """Return the command that installs an extra's packages.
+    """Return the command that installs the packages of an extra.
 
-    It never names racer itself: the `racer` on PyPI is another project.
+    It does not name racer itself, because the `racer` on PyPI is another project.
     """
     packages = f"pip install {' '.join(PACKAGES_OF_EXTRA[extra])}"
     if not (assets.assets_root() / "pyproject.toml").is_file():

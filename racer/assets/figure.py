@@ -10,19 +10,19 @@ from PIL import Image
 
 
 class NotebookFigure(Figure):
-    """A figure that a cell shows once, as its value, whether or not `%matplotlib inline` was said.
+    """A figure that a cell shows once, as its value, with or without `%matplotlib inline`.
 
-    It does not belong to pyplot, which would show it a second time at the cell's end.
+    pyplot does not know it; otherwise it would show the figure again at the cell's end.
     """
 
     def _repr_png_(self) -> bytes:
         drawn, packed = io.BytesIO(), io.BytesIO()
         with warnings.catch_warnings():
-            # A name may hold an emoji; a box in its place is enough.
+            # An emoji in a name may be drawn as a box.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             self.savefig(drawn, format="png", facecolor=self.get_facecolor())
         with Image.open(drawn) as picture:
-            # 256 colours: a third of the bytes, which stay in the notebook's file.
+            # 256 colours take a third of the bytes, which are stored in the notebook.
             few = picture.convert("RGB").quantize(
                 method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
             )

@@ -1,4 +1,4 @@
-"""Levels of libraries' loggers, whatever level a reward gives to the root logger."""
+"""Log levels of libraries, which do not depend on the level of the root logger."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ VERBOSE_LIBRARIES = (
     "tensorboard",
     "onnxscript",
 )
-"""Libraries that write hundreds of lines each at the level DEBUG."""
+"""Libraries that log hundreds of lines at the level DEBUG."""
 
 
 def keep_libraries_quiet() -> None:
-    """Let libraries log warnings only, so that `logging.basicConfig(level=DEBUG)` in a reward
-    shows what the reward logs.
+    """Let libraries log nothing below a warning.
+
+    After `logging.basicConfig(level=DEBUG)` in a reward file only its own messages are shown.
     """
     for name in VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)

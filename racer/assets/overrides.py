@@ -1,37 +1,91 @@
-"""A config with other values at some places, as the command line and Python give them."""
+"""Changes of a config by the command line and by Python."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from racer.assets.document import Document, validate_document
+from racer.assets.document import Document, both_names_message, validate_document
 from racer.errors import ConfigError
 
 Config = TypeVar("Config", bound=Document)
 
 
 def with_overrides(config: Config, changes: Mapping[str, Any], source: str) -> Config:
-    """Return the config with other values, each checked as in a file.
+    """Return a config with new values for some fields, checked like those of a file.
 
     Args:
         config: The config.
-        changes: By field. A dot leads into a section, `{"ppo.gamma": 0.98}`, and so does a mapping,
-            `{"ppo": {"gamma": 0.98}}`: both leave the section's other fields as they are. Items of
-            a list are counted from 0, as in `sensor.0.width`. A mapping for the only sensor changes
-            it, or replaces it if its `kind` is another.
+        changes: New values by field. A dot leads into a section, `{"ppo.gamma": 0.98}`, and so does
+            a mapping, `{"ppo": {"gamma": 0.98}}`: both leave the section's other fields as they
+            are. Items of a list are counted from 0, as in `sensor.0.width`. A mapping for the only
+            sensor changes it, or replaces it if its `kind` is another. A field may be given by a
+            former name (`Document.RENAMED_KEYS`).
         source: Where the changes come from, for messages.
 
     Raises:
-        ConfigError: There is no such field, or a value is out of range or contradicts another.
+        ConfigError: There is no such field, it is given by its former and its present name, or a
+            value is out of range or contradicts another.
     """
+    _refuse_both_names(config, changes, source)
     tree = config.model_dump()
     for place, value in changes.items():
-        _change(tree, place.split("."), value, f"{source}: {place}")
+        path, there = _present_path(config, place)
+        _change(tree, path, _with_present_keys(there, value), f"{source}: {place}")
     return validate_document(tree, type(config), source)
 
 
+def _refuse_both_names(config: Document, changes: Mapping[str, Any], source: str) -> None:
+    """Raise ConfigError if a field is given by its former and its present name."""
+    spelt: dict[str, str] = {}
+    for place in _places(changes):
+        present = ".".join(_present_path(config, place)[0])
+        other = spelt.setdefault(present, place)
+        if other != place:
+            former = place if other == present else other
+            raise ConfigError(f"{source}: {both_names_message(former, present)}")
+
+
+def _places(changes: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    """Yield the dotted name of each value, including those inside mappings."""
+    for name, value in changes.items():
+        if isinstance(value, Mapping):
+            yield from _places(value, f"{at}{name}.")
+        else:
+            yield f"{at}{name}"
+
+
+def _present_path(config: Document, place: str) -> tuple[list[str], Any]:
+    """Return the parts of a dotted name in their present names, and the config's value there."""
+    path, there = [], config
+    for part in place.split("."):
+        part, there = _present_step(there, part)
+        path.append(part)
+    return path, there
+
+
+def _present_step(there: Any, part: str) -> tuple[str, Any]:
+    """Return the present name of a field of `there`, and its value; None if there is no field."""
+    if isinstance(there, tuple):
+        if part.isdecimal():
+            return part, there[int(part)] if int(part) < len(there) else None
+        there = there[0] if len(there) == 1 else None
+    if not isinstance(there, Document):
+        return part, None
+    part = there.RENAMED_KEYS.get(part, part)
+    return part, getattr(there, part) if part in type(there).model_fields else None
+
+
+def _with_present_keys(there: Any, value: Any) -> Any:
+    """Return a new value for `there`, the keys of its mappings by their present names."""
+    if not isinstance(value, Mapping):
+        return value
+    steps = ((_present_step(there, str(name)), one) for name, one in value.items())
+    return {present: _with_present_keys(inner, one) for (present, inner), one in steps}
+
+
 def _change(there: Any, path: list[str], value: Any, source: str) -> None:
+    """Set or merge the value at a path in the tree `there`."""
     for part in path[:-1]:
         there = _inside(there, part, source)
     key = _key(there, path[-1], source)
@@ -40,7 +94,7 @@ def _change(there: Any, path: list[str], value: Any, source: str) -> None:
 
 
 def _inside(there: Any, part: str, source: str) -> Any:
-    """The section or the list that a name leads to; an unknown one is left to be refused."""
+    """Return the section or list of a name; an unknown one is added, and refused by validation."""
     key = _key(there, part, source)
     if isinstance(there, dict) and key not in there:
         there[key] = {}
@@ -52,6 +106,7 @@ def _inside(there: Any, part: str, source: str) -> Any:
 
 
 def _key(there: Any, part: str, source: str) -> Any:
+    """Return the key of a section, or the index of a list's item."""
     if isinstance(there, dict):
         return part
     if part.isdecimal() and int(part) < len(there):
@@ -60,19 +115,19 @@ def _key(there: Any, part: str, source: str) -> Any:
 
 
 def _merged(old: Any, new: Any) -> Any:
-    """A section with the fields of a mapping; else the new value."""
+    """Return the old section updated with a mapping, or any other new value as it is."""
     if isinstance(new, Document):
         new = new.model_dump()
     if not isinstance(new, Mapping):
         return new
     if isinstance(old, list | tuple) and len(old) == 1:
-        return [_merged_item(old[0], new)]  # one sensor, written without the brackets of a list
+        return [_merged_item(old[0], new)]  # one sensor, given without a list
     if not isinstance(old, dict):
         return dict(new)
     return old | {name: _merged(old.get(name), value) for name, value in new.items()}
 
 
 def _merged_item(old: Any, new: Any) -> Any:
-    """As `_merged`, but a sensor of another kind has other fields and takes the old one's place."""
+    """Return `_merged`, or the new sensor alone if it is of another kind than the old one."""
     is_other = isinstance(old, dict) and isinstance(new, Mapping) and "kind" in new
     return dict(new) if is_other and new["kind"] != old.get("kind") else _merged(old, new)

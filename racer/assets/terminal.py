@@ -1,4 +1,4 @@
-"""The terminal as it is: commands to paste, no colour, a poor encoding, a reader who goes away."""
+"""Output to terminals and pipes: colour, encodings, closed pipes, and commands to paste."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 
 def make_console(**options: Any) -> Console:
-    """Return a rich console that writes no escapes for colour and weight where NO_COLOR is set.
+    """Return a rich console that writes neither colour nor bold text if NO_COLOR is set.
 
-    rich itself leaves the weight in. A reader who goes away is a BrokenPipeError, as with `print`.
-    In a notebook without ipywidgets, which rich's progress bars need, it writes plain lines.
+    rich itself keeps bold text. A closed pipe raises BrokenPipeError, as `print` does. In a
+    notebook without ipywidgets, which rich's progress bars need, the console writes plain lines.
+
+    Args:
+        **options: Keyword arguments of `rich.console.Console`.
     """
     import rich.console
 
@@ -32,37 +35,37 @@ def make_console(**options: Any) -> Console:
         options["color_system"] = None
     made = Plain(**options)
     if made.is_jupyter and not has_widgets():
-        # A kernel sets FORCE_COLOR, by which rich takes a cell for a terminal.
+        # A kernel sets FORCE_COLOR, and rich then treats a cell as a terminal.
         options |= {"force_jupyter": False, "force_terminal": False}
         made = Plain(**options)
     return made
 
 
 def shell_command(*words: str | Path) -> str:
-    """A racer command as it can be pasted into a shell.
+    """Return a racer command that can be pasted into a shell.
 
-    A path that begins with a dash, which would read as an option, begins with `./` instead.
+    A path that begins with a dash gets `./` in front, so that it is not read as an option.
     """
     safe = (f"./{one}" if isinstance(one, Path) and str(one)[:1] == "-" else one for one in words)
     return shlex.join(["racer", *map(str, safe)])
 
 
 def write_any_text() -> None:
-    """Let standard output and error take every character: what they cannot encode is escaped."""
+    """Let standard output and error escape the characters that they cannot encode."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def has_no_reader(stream: Any) -> bool:
-    """Whether a stream is a pipe that nobody reads any more."""
+    """Return whether a stream is a pipe whose reader has closed it."""
     watched = select.poll()
     watched.register(stream.fileno(), 0)
     return any(event & select.POLLERR for _, event in watched.poll(0))
 
 
 def discard_output(stream: Any) -> None:
-    """Lead a stream whose reader went away into nowhere; what it still holds goes there too."""
+    """Redirect a stream, with what it has buffered, to the null device."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, stream.fileno())

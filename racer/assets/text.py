@@ -1,4 +1,4 @@
-"""The text of a file that a person wrote, whatever editor saved it."""
+"""Decoding of text files in the encodings that editors use."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte order marks and what they announce; UTF-32's begins with UTF-16's."""
+"""Byte order marks and their encodings; UTF-32 comes first, as its mark begins with UTF-16's."""
 
 
 def decode_text(data: bytes) -> str:
-    """Return the text of a file's bytes: UTF-8, or what its byte order mark announces.
+    """Return the text of a file's bytes, which are UTF-8 or have a byte order mark.
 
     Raises:
-        UnicodeDecodeError: The bytes are not text of that encoding.
+        UnicodeDecodeError: The bytes are not text in that encoding.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):

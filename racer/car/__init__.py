@@ -1,1 +1,1 @@
-"""What a car is: its numbers, how an action becomes a command, and the forces on it. No Bullet."""
+"""The car without its physics engine: its parameters, its action space and the forces on it."""

@@ -1,4 +1,4 @@
-"""How an agent's action becomes a car's command."""
+"""The mapping from an agent's action to a car's command."""
 
 from __future__ import annotations
 
@@ -16,26 +16,39 @@ Pair = tuple[float, float]
 DEFAULT_CHOICES = tuple(
     (steering, speed) for speed in (1.0, 2.0) for steering in (-30.0, -15.0, 0.0, 15.0, 30.0)
 )
-"""Ten choices to begin with: five angles at two speeds."""
+"""The default choices of a discrete action space: five angles [deg] at each of two speeds [m/s]."""
 
 
 class ActionSpace(Document):
-    """What an agent may do. Continuous: a Box of [-1, 1] for steering, then speed, scaled
-    linearly to the two ranges. Discrete: an index into a list of pairs.
+    """The actions that an agent may take, and the command that each stands for.
+
+    A continuous action is a point of the Box [-1, 1]^2, steering first and then speed; each number
+    is scaled linearly to its range. A discrete action is an index into `choices`.
+
+    Example:
+        >>> actions = ActionSpace()  # commands: steering [rad], speed [m/s]
+        >>> actions.space()
+        Box(-1.0, 1.0, (2,), float32)
+        >>> actions.command(np.array([[0.0, 0.0], [1.0, 1.0]])).round(3)
+        array([[0.   , 2.25 ],
+               [0.524, 4.   ]])
+        >>> ActionSpace(kind="discrete").command(np.array([4])).round(3)
+        array([[0.524, 1.   ]])
     """
 
     kind: Literal["continuous", "discrete"] = Field(
-        default="continuous", description="a Box of two numbers, or an index into `choices`"
+        default="continuous", description="a Box of steering and speed, or an index into `choices`"
     )
     steering_deg: Pair = Field(
-        default=(-30.0, 30.0), description="continuous: right and left limit [deg], -30 to 30"
+        default=(-30.0, 30.0),
+        description="continuous: limits of steering to right and left [deg], -30 to 30",
     )
     speed: Pair = Field(
-        default=(0.5, 4.0), description="continuous: slowest and fastest speed [m/s], 0.1-4"
+        default=(0.5, 4.0), description="continuous: lowest and highest speed [m/s], 0.1-4"
     )
     choices: tuple[Pair, ...] = Field(
         default=DEFAULT_CHOICES,
-        description="discrete: 2-30 pairs of steering [deg] and speed [m/s]",
+        description="discrete: 2-30 pairs of steering [deg], -30 to 30, and speed [m/s], 0.1-4",
     )
 
     @model_validator(mode="after")
@@ -53,18 +66,21 @@ class ActionSpace(Document):
         return self
 
     def space(self) -> spaces.Box | spaces.Discrete:
-        """The Gymnasium space of one car's action."""
+        """Return the Gymnasium space of one car's action."""
         if self.kind == "discrete":
             return spaces.Discrete(len(self.choices))
         return spaces.Box(-1.0, 1.0, (2,), np.float32)
 
     def command(self, action: np.ndarray) -> np.ndarray:
-        """Steering [rad] and speed [m/s], (n, 2), for n actions, (n, 2) or (n,).
+        """Return the command of each action: steering [rad] and speed [m/s], (n, 2).
 
-        Numbers beyond [-1, 1] are clipped.
+        A continuous action outside [-1, 1] is clipped.
+
+        Args:
+            action: n actions: (n, 2) for a continuous space, (n,) for a discrete one.
 
         Raises:
-            ValueError: An action is NaN or infinite, or no index of `choices`.
+            ValueError: An action is NaN or infinite, or is not an index of `choices`.
         """
         if self.kind == "discrete":
             index = np.asarray(action, dtype=np.int64).reshape(-1)
@@ -85,5 +101,6 @@ class ActionSpace(Document):
 
     @cached_property
     def _table(self) -> np.ndarray:
+        """Return the choices, or the lower and upper limits, as steering [rad] and speed [m/s]."""
         pairs = np.array(self._pairs)
         return np.stack([np.deg2rad(pairs[:, 0]), pairs[:, 1]], axis=1)

@@ -1,4 +1,4 @@
-"""A car's numbers, each with its source."""
+"""The parameters of each car, with the source of every number."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from pydantic import AfterValidator
 from racer.errors import ConfigError
 
 GRAVITY = 9.81
-"""[m/s^2]"""
+"""Acceleration of free fall [m/s^2]."""
 
 
 @dataclass(frozen=True)
 class CarSpec:
-    """A four-wheel car on struts. SI units; x forward, y left, z up, origin in the centre of mass.
+    """The parameters of a four-wheel car on struts.
 
-    One motor drives both axles, which share drive and brake as they share the load; an open
-    differential halves each axle's part. Speed is held by a proportional controller whose force is
-    limited by the motor, the brakes and each tyre's grip.
+    Everything is in SI units; x points forward, y left and z up from the centre of mass. One motor
+    drives both axles, which share its force, and that of the brakes, in the ratio of their loads;
+    an open differential halves each axle's part. A proportional controller holds the speed, with a
+    force limited by the motor, the brakes and each tyre's grip.
     """
 
     name: str
@@ -33,9 +34,9 @@ class CarSpec:
     body_length: float
     body_width: float
     body_height: float
-    """Of the box that collides, which has the centre of mass in its middle [m]."""
+    """Height of the box that collides [m]; the centre of mass is in its middle."""
     shell_height: float
-    """How high over the road others see it, lidar and all [m]."""
+    """Height over the road up to which other cars see this one, lidar included [m]."""
     to_front_axle: float
     to_rear_axle: float
     tread: float
@@ -45,35 +46,39 @@ class CarSpec:
     friction: float
     """Peak friction coefficient of a tyre on the road at its static load."""
     load_sensitivity: float
-    """Share of friction that a tyre loses, to first order, where its load doubles; 0 to below 1."""
+    """Share of its friction that a tyre loses, to first order, when its load doubles; 0 to
+    below 1."""
     stiffness_front: float
-    """Cornering stiffness a unit load and unit friction [1/rad]."""
+    """Cornering stiffness per unit of load and of friction [1/rad]."""
     stiffness_rear: float
+    """The same for the rear axle [1/rad]."""
     slip_speed: float
-    """Below this speed [m/s] slip is taken relative to it, so that a car at rest is quiet."""
+    """Below this speed [m/s] slip is taken relative to it, so that a car at rest does not
+    tremble."""
     suspension_frequency: float
     """Undamped heave frequency [Hz]."""
     suspension_damping: float
-    """Share of critical damping."""
+    """Damping of heave as a share of critical damping."""
     steering_limit: float
+    """Largest angle of the front wheels, to either side [rad]."""
     steering_rate: float
-    """Fastest turn of the front wheels [rad/s]."""
+    """Highest rate at which the front wheels turn [rad/s]."""
     steering_lag: float
-    """Time constant of the first-order servo below its fastest turn [s]."""
+    """Time constant of the first-order servo while it turns slower than `steering_rate` [s]."""
     speed_limit: float
     """Highest speed that may be commanded [m/s]."""
     speed_gain: float
-    """Acceleration asked for a unit of speed error [1/s]."""
+    """Acceleration that the speed controller demands per unit of speed error [1/s]."""
     drive_acceleration: float
-    """Largest drive force over mass [m/s^2]."""
+    """Largest drive force divided by the mass [m/s^2]."""
     drive_knee_speed: float
     """Above this speed [m/s] the motor gives constant power, not constant force."""
     drive_top_speed: float
-    """No-load speed of the motor [m/s], where its force has fallen to nothing."""
+    """No-load speed of the motor [m/s], at which its force is zero."""
     brake_acceleration: float
-    """Largest braking force over mass [m/s^2]."""
+    """Largest braking force divided by the mass [m/s^2]."""
     rolling_resistance: float
-    """Rolling drag over weight."""
+    """Rolling drag divided by the weight."""
     air_drag: float
     """Half air density x drag coefficient x frontal area [kg/m]."""
 
@@ -83,31 +88,40 @@ class CarSpec:
         return self.to_front_axle + self.to_rear_axle
 
     def parameters(self, n: int) -> np.ndarray:
-        """The numbers as n rows of a structured array, one a car, for the force kernel."""
+        """Return the parameters as a structured array of n equal rows, for the force kernel."""
         numbers = {key: value for key, value in asdict(self).items() if key != "name"}
         dtype = np.dtype([(key, np.float64) for key in numbers])
         return np.array([tuple(numbers.values())] * n, dtype=dtype)
 
 
 def deepracer() -> CarSpec:
-    """The real 1/18 car of about 2 kg on rubber tyres, not the 7.5 kg car of its simulation.
+    """Return the real 1/18 DeepRacer car of about 2 kg on rubber tyres, not its 7.5 kg simulation.
 
-    Geometry, steering and speed limits: the URDF and documents of the public DeepRacer
-    simulation. Mass: the car as sold, about 2 kg with its batteries. Inertia: a homogeneous box
-    between the outer edges of the wheels (0.236 x 0.160 m, 0.08 m high). Friction: that of
-    F1TENTH's simulator (O'Kelly et al., 2020).
+    Geometry, steering limit and speed limit are those of the URDF and the documents of the public
+    DeepRacer simulation. The mass is that of the car as sold, about 2 kg with its batteries. The
+    inertia is that of a homogeneous box between the outer edges of the wheels (0.236 x 0.160 m,
+    0.08 m high). The friction is that of F1TENTH's simulator (O'Kelly et al., 2020).
 
-    Cornering stiffness is ours. F1TENTH's 4.7 and 5.5 slide only at 32 and 29 degrees of slip, at
-    this car's lock. The tyre fits of two 1/10 cars in ETH Zurich's public race stack (ForzaETH,
-    system identification) give 7 at the front and 20 at the rear a unit load; ours lie between them
-    (14.7 and 17.0 with the friction), keep F1TENTH's balance of front to rear, and slide at 12 and
-    10 degrees. Slip below 1 m/s is taken relative to 1 m/s, which keeps such stiff tyres quiet at
-    240 Hz even with 1.3 times the friction.
+    The cornering stiffness is our own choice. With F1TENTH's 4.7 and 5.5 a tyre slides only at 32
+    and 29 degrees of slip, which is this car's steering lock. The tyre fits of two 1/10 cars in ETH
+    Zurich's public race stack (ForzaETH, system identification) give 7 at the front and 20 at the
+    rear per unit of load. The values here lie between them (14.7 and 17.0 with the friction), keep
+    F1TENTH's ratio of front to rear, and slide at 12 and 10 degrees. Slip below 1 m/s is taken
+    relative to 1 m/s, which keeps such stiff tyres from trembling at 240 Hz even with 1.3 times the
+    friction.
 
-    Load sensitivity is ours too, a third of a passenger car tyre's 0.15 (Pacejka, Tire and Vehicle
-    Dynamics, table A3.1). Height of mass and shell, struts, servo, motor and drag have no public
-    source: ours, in the range of 1/18 to 1/10 RC cars (servo 0.10 s for 60 degrees with a bandwidth
-    of 5 Hz; 0.5 g of drive; no-load speed twice the highest command).
+    The load sensitivity is our own choice too: a third of a passenger car tyre's 0.15 (Pacejka,
+    Tire and Vehicle Dynamics, table A3.1). The heights of mass and shell, the struts, servo, motor
+    and drag have no public source; they lie in the range of 1/18 to 1/10 RC cars (a servo of 0.10 s
+    for 60 degrees with a bandwidth of 5 Hz; 0.5 g of drive; a no-load speed of twice the highest
+    command).
+
+    Example:
+        >>> spec = deepracer()
+        >>> spec.mass, round(spec.wheelbase, 3), spec.speed_limit
+        (2.0, 0.164, 4.0)
+        >>> spec.parameters(3)["mass"]
+        array([2., 2., 2.])
     """
     mass, length, width, height = 2.0, 0.236, 0.160, 0.08
     return CarSpec(
@@ -147,15 +161,16 @@ def deepracer() -> CarSpec:
 
 
 def f1tenth() -> CarSpec:
-    """The 1/10 car of the F1TENTH races, with the numbers of its simulator.
+    """Return the 1/10 car of the F1TENTH races, with the parameters of its simulator.
 
     Mass, yaw inertia, axles, height of mass, friction, cornering stiffness, steering limit and
     rate, length, width, drive and braking (9.51 m/s^2, constant power above 7.319 m/s) and top
-    speed (20 m/s): f1tenth_gym's default parameters (O'Kelly et al., 2020). Speed gain: that of its
-    speed controller, 10 times acceleration over top speed. Tread and wheel radius: the parameters
-    of f1tenth_simulator. Steering lag: the 1/10 car of TUM Phoenix (trajectory tracking control,
-    0.05 s); f1tenth_gym's servo has none. Body height, roll and pitch inertia (a homogeneous box
-    0.15 m high), struts, load sensitivity and drag are ours, as for `deepracer`.
+    speed (20 m/s) are f1tenth_gym's defaults (O'Kelly et al., 2020). The speed gain is that of its
+    speed controller: 10 times the acceleration divided by the top speed. Tread and wheel radius are
+    those of f1tenth_simulator. The steering lag is that of TUM Phoenix's 1/10 car (trajectory
+    tracking control, 0.05 s); f1tenth_gym's servo has none. Body height, roll and pitch inertia (a
+    homogeneous box 0.15 m high), struts, load sensitivity and drag are our own choice, as for
+    `deepracer`.
     """
     mass, length, width, height = 3.74, 0.58, 0.31, 0.15
     return CarSpec(
@@ -195,14 +210,14 @@ def f1tenth() -> CarSpec:
 
 
 CAR_PRESETS: dict[str, Callable[[], CarSpec]] = {"deepracer": deepracer, "f1tenth": f1tenth}
-"""Every shipped car by its name; the first is the default."""
+"""The constructor of each shipped car by its name; the first is the default."""
 
 
 def car_named(name: str) -> CarSpec:
-    """A shipped car.
+    """Return a shipped car by its name.
 
     Raises:
-        ConfigError: No car has that name.
+        ConfigError: No shipped car has that name.
     """
     if name not in CAR_PRESETS:
         near = difflib.get_close_matches(name, CAR_PRESETS, n=1)
@@ -212,6 +227,7 @@ def car_named(name: str) -> CarSpec:
 
 
 def _known(name: str) -> str:
+    """Return the name itself, or raise the kind of error that pydantic expects if no car has it."""
     try:
         return car_named(name).name
     except ConfigError as problem:
@@ -219,4 +235,4 @@ def _known(name: str) -> str:
 
 
 CarName = Annotated[str, AfterValidator(_known)]
-"""The name of a shipped car, in a config or a manifest."""
+"""The name of a shipped car, as a field of a config or manifest."""

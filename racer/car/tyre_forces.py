@@ -1,11 +1,14 @@
-"""The forces of struts, tyres, drive and drag on each car, summed to one wrench a substep.
+"""The forces of struts, tyres, drive and drag on each car, summed into one wrench per substep.
 
-The tyre is a brush (Fiala) tyre: lateral force rises with slip and levels out at the grip that
-the longitudinal force leaves, so combined slip stays inside the friction circle (Pacejka, Tire
+The tyre is a brush (Fiala) tyre: its lateral force rises with slip and levels out at the grip that
+the longitudinal force leaves, so that combined slip stays inside the friction circle (Pacejka, Tire
 and Vehicle Dynamics, ch. 3; Hindiyeh, 2013, for the derated circle). Friction falls with load,
-while cornering stiffness stays in proportion to it. One shaft drives both axles, so they slip
-alike and share drive and brake as they share the load; each axle's open differential halves its
-part. No fast-math: the same machine must give the same bits for one car and for many.
+while cornering stiffness stays proportional to it. One shaft drives both axles, so they slip alike
+and share drive and brake in the ratio of their loads; each axle's open differential halves its
+part. The kernels use no fast-math: a car must get the same bits alone and among others.
+
+A body row holds position [m], quaternion x y z w, velocity [m/s] and angular velocity [rad/s], all
+in the world frame: 3 + 4 + 3 + 3 numbers.
 """
 
 import math
@@ -16,7 +19,7 @@ from numba import njit
 from racer.car.spec import GRAVITY
 
 BODY_ROW_LENGTH = 13
-"""Length of a body row."""
+"""How many numbers a body row holds."""
 
 
 @njit(cache=True)
@@ -24,18 +27,19 @@ def tyre_wrench(cars, body, steering, command, dt, force, torque):
     """Advance each servo by one substep and sum the forces on each car.
 
     Args:
-        cars: Structured rows from `CarSpec.parameters`, (n,).
-        body: Body rows in the world frame, (n, BODY).
-        steering: Angle of the front wheels [rad], (n,); moved towards its command.
+        cars: Structured rows of `CarSpec.parameters`, (n,).
+        body: Body rows in the world frame, (n, 13).
+        steering: Angle of the front wheels [rad], (n,); turned in place towards its command.
         command: Commanded steering [rad] and speed [m/s], (n, 2).
-        dt: Length of a substep [s].
+        dt: Length of the substep [s].
         force: Filled with the force at the centre of mass [N], world frame, (n, 3).
         torque: Filled with the torque about it [N m], world frame, (n, 3).
     """
     loads = np.empty(4)
     for i in range(body.shape[0]):
         car = cars[i]
-        # The exact step of a first-order lag, so that the substep's length does not matter.
+        # The exact solution of a first-order lag, so that the result does not depend on dt. The
+        # floor under the lag keeps a servo without one from dividing by zero.
         turn = (command[i, 0] - steering[i]) * -math.expm1(-dt / max(car.steering_lag, 1e-9))
         fastest = car.steering_rate * dt
         steering[i] += min(max(turn, -fastest), fastest)
@@ -44,6 +48,17 @@ def tyre_wrench(cars, body, steering, command, dt, force, torque):
 
 @njit(cache=True)
 def _sum(car, b, steering, speed_command, loads, force, torque):
+    """Fill `force` and `torque`, (3,) each, with the wrench on one car.
+
+    Args:
+        car: Its row of parameters.
+        b: Its body row, (13,).
+        steering: Angle of its front wheels [rad].
+        speed_command: Its commanded speed [m/s].
+        loads: Scratch for the wheels' loads [N], (4,).
+        force: World frame [N], (3,).
+        torque: World frame [N m], (3,).
+    """
     x, y, z, w = b[3], b[4], b[5], b[6]
     # The body's x and y axes in the world frame.
     xx, xy, xz = 1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)
@@ -51,9 +66,12 @@ def _sum(car, b, steering, speed_command, loads, force, torque):
     force[:] = 0.0
     torque[:] = 0.0
     force[2] = -car.mass * GRAVITY
+    # The z axis's own vertical part: below 0.1 the car lies on its side or roof, and no wheel
+    # reaches the road.
     if 1 - 2 * (x * x + y * y) < 0.1:
-        return  # On its side or roof: no wheel reaches the road.
+        return
 
+    # Heading, speed and tyre forces are taken in the road's plane, not in the tilted body's.
     level = 1.0 / math.sqrt(xx * xx + xy * xy)
     hx, hy = xx * level, xy * level
     speed = b[7] * hx + b[8] * hy
@@ -63,6 +81,7 @@ def _sum(car, b, steering, speed_command, loads, force, torque):
     carried = _loads(car, b, (xx, xy, xz), (yx, yy, yz), loads)
     if carried <= 0.0:
         return
+    # The tanh lets rolling drag change sign smoothly within about 0.05 m/s, not jump at rest.
     rolling = car.rolling_resistance * math.tanh(speed / 0.05)
     share = _drive(car, speed, speed_command, air + rolling * carried) / carried
 
@@ -76,12 +95,12 @@ def _sum(car, b, steering, speed_command, loads, force, torque):
         front = wheel < 2
         axle = loads[0] + loads[1] if front else loads[2] + loads[3]
         lx, ly = _mount(car, wheel)
-        # The wheel meets the road straight below its mount.
+        # The wheel meets the road, z = 0, straight below its mount.
         ax, ay, az = lx * xx + ly * yx, lx * xy + ly * yy, -b[2]
         vx = b[7] + b[11] * az - b[12] * ay
         vy = b[8] + b[12] * ax - b[10] * az
 
-        # Ackermann: all wheels turn about one point on the rear axle's line.
+        # Ackermann steering: all wheels turn about one point on the rear axle's line.
         turn = tangent / (1.0 - ly * curvature) if front else 0.0
         cos = 1.0 / math.sqrt(1.0 + turn * turn)
         sin = turn * cos
@@ -89,7 +108,8 @@ def _sum(car, b, steering, speed_command, loads, force, torque):
         along, across = vx * fx + vy * fy, -vx * fy + vy * fx
         fixed = car.to_rear_axle if front else car.to_front_axle
         grip = _grip(car, load, 0.5 * car.mass * GRAVITY * fixed / wheelbase)
-        # A brake can at most lock the wheel, and then friction points against the slide.
+        # A brake can at most lock the wheel; friction then points against the slide, so its
+        # longitudinal part is at most grip x cos(slip angle). 1e-9 m/s avoids 0 / 0 at rest.
         locked = abs(along) / (math.sqrt(along * along + across * across) + 1e-9)
         push = min(max(0.5 * share * axle - rolling * load, -grip * locked), grip)
         stiffness = car.stiffness_front if front else car.stiffness_rear
@@ -106,7 +126,7 @@ def _sum(car, b, steering, speed_command, loads, force, torque):
 
 @njit(cache=True)
 def _mount(car, wheel):
-    """Where a wheel's strut stands on the body [m], forward and left; front wheels first."""
+    """Return where a wheel's strut stands on the body, forward and left [m]; front wheels first."""
     forward = car.to_front_axle if wheel < 2 else -car.to_rear_axle
     return forward, 0.5 * car.tread if wheel % 2 == 0 else -0.5 * car.tread
 
@@ -115,11 +135,12 @@ def _mount(car, wheel):
 def _loads(car, b, forward, left, loads):
     """Fill each wheel's load [N], (4,), zero where it hangs free, and return their sum.
 
-    A strut stands upright below its mount at the height of the centre of mass, so that load
-    moves between the axles by mass x acceleration x height / wheelbase and no more.
+    A strut stands upright below its mount, and its force acts at the height of the centre of mass,
+    so that exactly mass x acceleration x height / wheelbase of load moves between the axles.
     """
     omega = 2 * math.pi * car.suspension_frequency
     damping = 2 * car.suspension_damping * omega
+    # Height of a strut's top when it carries nothing: heave sinks by g / omega^2 under the weight.
     free = car.mass_height + GRAVITY / (omega * omega)
     wheelbase = car.to_front_axle + car.to_rear_axle
     total = 0.0
@@ -137,10 +158,10 @@ def _loads(car, b, forward, left, loads):
 
 @njit(cache=True)
 def _drive(car, speed, command, drag):
-    """Total drive force of the speed controller [N], within what motor and brakes can give.
+    """Return the drive force that the speed controller gets [N], limited by motor and brakes.
 
-    The motor gives constant force up to the knee, constant power beyond it, and on its last
-    stretch what its back-EMF leaves, a line that ends at the no-load speed.
+    The motor gives constant force up to the knee speed and constant power above it, but no more
+    than its back-EMF leaves: a straight line that reaches zero at the no-load speed.
     """
     asked = car.mass * car.speed_gain * (command - speed) + drag
     knee, top = car.drive_knee_speed, car.drive_top_speed
@@ -153,16 +174,25 @@ def _drive(car, speed, command, drag):
 
 @njit(cache=True)
 def _grip(car, load, static):
-    """Largest force of a tyre [N] under its load; mu x load where it carries its static load."""
+    """Return the largest force of a tyre [N] under its load; friction x load at its static load."""
     return car.friction * load / (1.0 + car.load_sensitivity * (load / static - 1.0))
 
 
 @njit(cache=True)
 def _brush(stiffness, slip, grip, push):
-    """Lateral force of one tyre [N] for its stiffness [N] and the tangent of its slip angle."""
-    left = math.sqrt(max(grip * grip - push * push, 0.0))
-    if left <= 0.0:
+    """Return the lateral force of one tyre [N].
+
+    Args:
+        stiffness: Cornering stiffness [N/rad].
+        slip: Tangent of the slip angle.
+        grip: Largest force of the tyre [N].
+        push: Longitudinal force [N], which uses up a part of the grip.
+    """
+    # What the friction circle leaves across the wheel.
+    lateral_grip = math.sqrt(max(grip * grip - push * push, 0.0))
+    if lateral_grip <= 0.0:
         return 0.0
-    z = stiffness * abs(slip) / (3.0 * left)
-    force = left if z >= 1.0 else left * z * (3.0 - 3.0 * z + z * z)
+    # z is the share of the contact patch that slides; at 1 the whole tyre does.
+    z = stiffness * abs(slip) / (3.0 * lateral_grip)
+    force = lateral_grip if z >= 1.0 else lateral_grip * z * (3.0 - 3.0 * z + z * z)
     return -force if slip > 0.0 else force

@@ -1,4 +1,4 @@
-"""The `racer` command: parse, call one function."""
+"""The `racer` command: parses the command line and calls one function."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from racer.assets.terminal import discard_output, has_no_reader, write_any_text
 from racer.errors import RacerError
 
 BROKEN_PIPE_EXIT_CODE = 141
-"""Exit code where the reader of the output goes away: 128 + SIGPIPE, as shells count it."""
+"""Exit code if the reader of the output closes the pipe: 128 + SIGPIPE, as shells report it."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; exit code 0, or 2 with one clear message where a person can mend it."""
+    """Run the command line; exit with code 2 and one message for an error that the user can fix.
+
+    Args:
+        argv: The words after `racer`; those of this process by default.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     is_debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -32,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _run(words: list[str]) -> None:
-    """Run the command, and end quietly where nobody reads what it prints."""
+    """Run the command, and exit without a message if nobody reads its output."""
     from racer.cli.app import run
 
     try:
@@ -41,7 +45,7 @@ def _run(words: list[str]) -> None:
     except BrokenPipeError:
         left = [stream for stream in (sys.stdout, sys.stderr) if has_no_reader(stream)]
         if not left:
-            raise  # another pipe than ours
+            raise  # the broken pipe is not one of this process's outputs
         for stream in left:
             discard_output(stream)
         sys.exit(BROKEN_PIPE_EXIT_CODE)
@@ -56,14 +60,14 @@ def _end(why: str, code: int) -> NoReturn:
 
 
 def _sentence(problem: Exception) -> str:
-    """What went wrong, for a person; what racer itself did not foresee, too."""
+    """Return an error message for the user, also for errors that are not racer's own."""
     if isinstance(problem, RacerError):
         return str(problem)
     if isinstance(problem, ModuleNotFoundError):
         extra = extra_of(problem.name or "") or ""
         return f"{problem.name} is not installed; {how_to_install(extra)}"
     if isinstance(problem, UnicodeError):
-        return f"a name or a file holds characters that cannot be written or read: {problem}"
+        return f"a name or a file contains characters that cannot be written or read: {problem}"
     if not isinstance(problem, OSError) or problem.strerror is None:
         return str(problem) or type(problem).__name__
     where = str(problem.filename2 or problem.filename or "")

@@ -1,7 +1,7 @@
-"""The tree of `racer`'s commands, on cyclopts.
+"""The commands of `racer`, parsed by cyclopts.
 
-A command is a function: its docstring is its help, its parameters without a default are words in
-their order, all others are `--options`, which may stand before or after the words.
+A command is a function, and its docstring is the command's help. Parameters without a default are
+positional arguments; the others are `--options`, which may come before or after them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -32,7 +32,7 @@ from racer.cli import (
     tracks,
     train,
 )
-from racer.cli.options import as_command, with_parameters
+from racer.cli.options import as_command, present_options, with_parameters
 from racer.errors import UsageError
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
@@ -91,37 +91,37 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "completion": completion.completion,
     },
 }
-"""Each command's function, under the heading that the overview gives its first word."""
+"""The function of each command, by the heading in the overview."""
 
 GROUP_HELP = {
-    "runs": "List runs, or show one.",
-    "board": "Keep a leaderboard: judge entries, show the standing, publish and verify it.",
-    "board season": "Make a season, seal and reveal it, or show one.",
-    "tracks": "List, show, make, convert and solve tracks.",
-    "reward": "Look over a reward function before it trains.",
+    "runs": "List runs, or show one run.",
+    "board": "Run a leaderboard: evaluate entries, show and publish the ranking, verify it.",
+    "board season": "Make, seal, reveal or show a season.",
+    "tracks": "List, show, generate, convert and solve tracks.",
+    "reward": "Check and explain a reward function before training.",
     "car": "Measure a car.",
-    "entry": "Make an entry of a policy that was trained elsewhere.",
+    "entry": "Write an entry for a policy that was trained elsewhere.",
 }
-"""What a command that only holds others says about itself."""
+"""The help of each group of commands."""
 
 USAGE_LINES = {"train": "Usage: racer train CONFIG [OPTIONS], or racer train --resume RUN"}
-"""How a command is called, where its parameters alone would not tell."""
+"""The usage line of commands whose parameters do not show it."""
 
 EPILOGUE = """\
-`racer COMMAND --help` explains a command; `--debug` anywhere shows where an error came from."""
+`racer COMMAND --help` explains a command; `--debug` shows the traceback of an error."""
 
 
 def make_app(train_command: Callable[..., None] | None = None) -> App:
     """Return the whole command line.
 
     Args:
-        train_command: `racer train` with a config's fields as options, which are many and slow to
-            import; without them by default.
+        train_command: `racer train` with a config's fields as options. By default it has none of
+            them, as they are slow to import.
     """
     options = Group("Options", sort_key=len(COMMANDS))
     app = App(
         name="racer",
-        help="A DeepRacer-style car in PyBullet: train it, race it, keep a leaderboard.",
+        help="Train DeepRacer-style cars in PyBullet, race them and run a leaderboard.",
         help_epilogue=EPILOGUE,
         help_format="plaintext",
         group_parameters=options,
@@ -147,10 +147,14 @@ def make_app(train_command: Callable[..., None] | None = None) -> App:
 
 
 def run(words: list[str]) -> None:
-    """Parse the words and call the function that they name.
+    """Parse the words of a command line and call the command's function.
+
+    Args:
+        words: The words after `racer`.
 
     Raises:
-        UsageError: No such command or option, a word too many or too few, or a bad value.
+        UsageError: A command or an option is unknown, a word is missing or superfluous, or a value
+            is invalid.
     """
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
@@ -161,11 +165,12 @@ def run(words: list[str]) -> None:
     try:
         make_app(command)(words)
     except CycloptsError as problem:
-        raise UsageError(_message(problem)) from problem
+        former = present_options(command) if command else {}
+        raise UsageError(_message(problem, former)) from problem
 
 
 def _add(apps: dict[str, App], path: str, function: Callable[..., None], group: Group) -> None:
-    """Put a command into the tree, and the groups on the way to it."""
+    """Add a command and the groups that it is in."""
     above, _, name = path.rpartition(" ")
     if above not in apps:
         _add_group(apps, above, group)
@@ -183,7 +188,7 @@ def _add_group(apps: dict[str, App], path: str, group: Group) -> None:
 
 
 def _with_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The function as the parser shall see it: what has a default is an option, and only that."""
+    """Return the function with its parameters as positional arguments and options."""
     kinds = []
     for one in inspect.signature(function, eval_str=True).parameters.values():
         if one.kind is one.POSITIONAL_OR_KEYWORD:
@@ -200,16 +205,22 @@ def _with_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _flowing(text: str) -> str:
-    """A docstring without the line breaks inside its paragraphs; the terminal has its own width."""
+    """Return a docstring without line breaks inside paragraphs, which the terminal wraps."""
     text = re.sub(r"\n {8,}", " ", text)
     return re.sub(r"(?<=[^\n:])\n(?=\S)", " ", text)
 
 
-def _message(problem: CycloptsError) -> str:
-    """What is wrong, and the command whose help tells more."""
+def _message(problem: CycloptsError, former: Mapping[str, str]) -> str:
+    """Return the message of an error, and the command that shows the help.
+
+    Args:
+        problem: The error of the parser.
+        former: Present names of options by their former ones, which are not proposed.
+    """
     chain, what = " ".join(("racer", *(problem.command_chain or ()))), str(problem)
     if isinstance(problem, UnusedCliTokensError):
         what = f"{chain} does not take {' '.join(problem.unused_tokens or ())!r}."
     elif problem.argument and problem.msg and problem.argument.name not in what:
         what = f"{problem.argument.name}: {what}"
+    what = re.sub(r"(?<=Did you mean )--[^?]+", lambda found: former.get(found[0], found[0]), what)
     return f"{what} Try `{chain}{' CONFIG' * (chain == 'racer train')} --help`."

@@ -250,7 +250,7 @@ def board_replay(
     package = store.entry_path(row.entry_sha256)
     sensor = read_entry(package).manifest.sensor if package.exists() else ()
     shot = Shot(video, pixels, [row.name], sensor=sensor)
-    shot.film([result], driven.track, season.race(driven.direction), season.car)
+    shot.film([result], driven.track, season.race_in(driven.direction), season.car)
     print(f"video: {video}")
 
 

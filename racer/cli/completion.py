@@ -1,4 +1,4 @@
-"""The command that makes a shell complete `racer`'s words."""
+"""The command that prints a shell's completion script."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 
 def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
-    """Print the script with which a shell completes racer's commands, options and files.
+    """Print a script that lets a shell complete racer's commands, options and files.
 
     bash: put `source <(racer completion bash)` into ~/.bashrc.
 
@@ -15,10 +15,10 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
 
     fish: put `racer completion fish | source` into ~/.config/fish/config.fish.
 
-    Faster, because no racer starts with each shell: write the script into a file, and source that.
+    To start shells faster, write the script to a file once and source that file.
 
     Args:
-        shell: The shell that you use.
+        shell: The shell.
     """
     from racer.cli.app import make_app
     from racer.cli.options import as_command
@@ -30,9 +30,9 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
 
 
 def _with_files(script: str, shell: str) -> str:
-    """The script, completing a file's name wherever it knows no other words.
+    """Return the script, changed so that it completes file names if it knows no other word.
 
-    Most words of racer are a shipped file's name or a file, which cyclopts cannot know.
+    Many words of racer's commands are files, which cyclopts does not complete.
     """
     if shell == "bash":
         return script.replace("complete -F", "complete -o default -F")

@@ -1,4 +1,4 @@
-"""The verbs for what comes from the DeepRacer world, and for looking into a run."""
+"""Commands that import a DeepRacer model, make action lists, and analyse a run."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 def cli_import_deepracer(model: Path, name: str = "", out: Path | None = None) -> None:
-    """Take over a model from the DeepRacer world: a run config, and copies of what it needs.
+    """Import a DeepRacer model: write a run config, with copies of its reward and track.
 
     Args:
         model: A folder, a .tar.gz or a .zip with reward_function.py, model_metadata.json and
             hyperparameters.json, and a track as .npy if you have one.
-        name: What the config is called; <model>-racer where it is not given.
-        out: The folder to write into; one called as the config where it is not given.
+        name: Name of the config; <model>-racer by default.
+        out: Folder to write into; one with the config's name by default.
     """
-    from racer.deepracer.importer import import_deepracer as take_over
+    from racer.deepracer.importer import import_deepracer
 
     name = name or f"{model.resolve().name.partition('.')[0]}-racer"
-    found = take_over(model, name, out or Path(name))
-    print(f"config: {found.config}")
-    for note in found.notes:
+    imported = import_deepracer(model, name, out or Path(name))
+    print(f"config: {imported.config}")
+    for note in imported.notes:
         print(f"note: {note}")
-    print(f"next: {shell_command('train', found.config)}")
+    print(f"next: {shell_command('train', imported.config)}")
 
 
 def actions(
@@ -41,13 +41,14 @@ def actions(
     count: int = 12,
     out: Path | None = None,
 ) -> None:
-    """Make a list of actions and show it: each angle at each speed, or what a driven line needs.
+    """Make and show a list of actions: each angle at each speed, or those of a driven line.
 
     Args:
         steering: Angles of the grid [deg], positive to the left.
         speeds: Speeds of the grid [m/s].
-        like: A run's folder, or an .npz of its lines: take the actions from its best evaluation.
-        count: How many to take from it, 2-30.
+        like: A run's folder, or an .npz of its lines: choose the actions that come closest
+            to its best evaluation.
+        count: Number of actions to choose from it, 2-30.
         out: Write them as a model_metadata.json, which `actions:` in a config may name.
     """
     from racer.assets.atomic import write_new
@@ -86,7 +87,7 @@ def analyze(run: Path, out: Path | None = None) -> None:
 
     Args:
         run: The run's folder.
-        out: The folder for report.html; the run's own where it is not given.
+        out: Folder for report.html; the run's folder by default.
     """
     from racer.training.training_report import write_report
 
@@ -94,7 +95,14 @@ def analyze(run: Path, out: Path | None = None) -> None:
 
 
 def log_race(folder: Path, result: LapResult, track: str, manifest: Manifest) -> None:
-    """Write a race as DeepRacer's tools read it: an evaluation of its own, rewards all 0."""
+    """Write a race as DeepRacer's tools read it: as a separate evaluation whose rewards are 0.
+
+    Args:
+        folder: Folder of the logs, which may have other races already.
+        result: The race.
+        track: Name or file of the track.
+        manifest: Manifest of the entry that drove.
+    """
     import time
 
     import numpy as np
@@ -111,10 +119,10 @@ def log_race(folder: Path, result: LapResult, track: str, manifest: Manifest) ->
         write_json(described, metadata_as_json(manifest.actions, kinds))
     place = folder / f"evaluation-{time.strftime('%Y%m%d%H%M%S')}"
     if place.exists():
-        raise ConfigError(f"{place} is there already; a race a second, please")
-    log, unpaid = SimTrace(place, "evaluation"), np.zeros(len(result.time))
+        raise ConfigError(f"{place} exists already; log at most one race per second")
+    log, rewards = SimTrace(place, "evaluation"), np.zeros(len(result.time))
     ahead = front_offset(car_named(manifest.car))
-    for steps in episodes_of_race(result, load_track(track), manifest.actions, unpaid, ahead):
+    for steps in episodes_of_race(result, load_track(track), manifest.actions, rewards, ahead):
         log.episode(steps)
     log.close()
     print(f"logs: {place}", file=sys.stderr)

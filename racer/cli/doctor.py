@@ -1,4 +1,4 @@
-"""The command that says what this machine has and lacks."""
+"""The `racer doctor` command, which checks this machine."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from racer.cli.output import make_console, print_json
 
 
 def doctor(json: bool = False) -> None:
-    """Say what this machine has and lacks, and how to mend it; exit code 1 if racer cannot run.
+    """Check this machine and say how to fix what is missing; exit code 1 if racer cannot run.
 
     Args:
-        json: Print the findings as JSON.
+        json: Print the checks as JSON.
     """
     from racer.doctor import check_machine, doctor_table
 
-    found = check_machine()
-    is_fit = all(one.is_fit for one in found)
+    checks = check_machine()
+    is_fit = all(check.is_fit for check in checks)
     if json:
-        print_json({"is_fit": is_fit, "checks": [one.as_dict() for one in found]})
+        print_json({"is_fit": is_fit, "checks": [check.as_dict() for check in checks]})
     else:
-        make_console().print(doctor_table(found))
-        for one in found:
-            if one.mend:
-                print(f"{one.name}: {one.mend}")
+        make_console().print(doctor_table(checks))
+        for check in checks:
+            if check.mend:
+                print(f"{check.name}: {check.mend}")
     if not is_fit:
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""The verbs that write, check and sign an entry."""
+"""Commands that write and check an entry, and make a key to sign it."""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ def entry_write(
     author: str = "",
     key: Path | None = None,
 ) -> None:
-    """Write an entry of a policy that was trained elsewhere, an ONNX file.
+    """Write an entry from an ONNX file, a policy that was trained elsewhere.
 
-    Sensors and actions are written as in a config: a name, or YAML such as
-    '{kind: camera, width: 80, height: 60}'. What a board would refuse is not written. See
-    docs/bring-your-own-policy.md.
+    Write sensors and actions as in a config: a name, or YAML such as
+    '{kind: camera, width: 80, height: 60}'. An entry that a board would refuse is not written.
+    See docs/bring-your-own-policy.md.
 
     Args:
         policy: The ONNX file.
-        out: The entry to write; <policy>.entry.zip where it is not given.
-        name: What the entry is called on a board; the policy's file's name where it is not given.
-        sensor: What the policy sees, one or several; that of the environment by default.
+        out: The entry to write; <policy>.entry.zip by default.
+        name: Name of the entry on a board; the name of the policy's file by default.
+        sensor: What the policy observes, one sensor or several; that of the environment by
+            default.
         actions: What its actions mean: continuous, discrete, YAML, or a model_metadata.json.
-        env: The id of the environment that it is made for.
-        track: The track that it was trained on, on which it races by default.
-        walls: Walls stood on the borders of that track.
-        car: The car that it drives.
-        author: Who made it.
-        key: Sign it with this private key, made by `racer board keygen`.
+        env: Id of the environment that it is made for.
+        track: Track that it was trained on, which is also the default track of its races.
+        walls: That track had walls on its borders.
+        car: Car that it drives.
+        author: Author of the policy.
+        key: Sign the entry with this private key, made by `racer board keygen`.
     """
     from racer.entries.external_policy import write_foreign_entry
     from racer.entries.signing import read_key
@@ -61,14 +62,14 @@ def entry_write(
         author=author,
         key=read_key(key) if key else None,
     )
-    _accepted(checked)
-    where = "" if track else " --track bowtie"
+    _print_accepted(checked)
+    track_option = "" if track else " --track bowtie"
     print(f"entry: {path}")
-    print(f"next: {shell_command('race', path)}{where}")
+    print(f"next: {shell_command('race', path)}{track_option}")
 
 
 def _yaml(word: str, option: str) -> Any:
-    """A value as a config has it."""
+    """Return an option's value parsed as YAML, as in a config."""
     import yaml
 
     try:
@@ -78,13 +79,14 @@ def _yaml(word: str, option: str) -> Any:
 
 
 def board_check(entry: Path, json: bool = False) -> None:
-    """Check an entry as a board does before it judges one, and try its policy in the box.
+    """Check an entry as a board does before its evaluation, and run its policy in the sandbox.
 
-    One that is refused ends with exit code 2 and one of the codes in docs/leaderboard.md.
+    If the entry is refused, the exit code is 2, and one of the codes in docs/leaderboard.md is
+    printed.
 
     Args:
         entry: The entry, NAME.entry.zip.
-        json: Print the outcome as JSON.
+        json: Print the result as JSON.
     """
     from racer.entries.entry_check import check_entry
     from racer.entries.package import read_entry
@@ -100,11 +102,11 @@ def board_check(entry: Path, json: bool = False) -> None:
     if json:
         print_json(checked.as_dict())
         return
-    _accepted(checked)
+    _print_accepted(checked)
 
 
-def _accepted(checked: CheckedEntry) -> None:
-    """Say of an entry that a board takes whose it is and how it answered."""
+def _print_accepted(checked: CheckedEntry) -> None:
+    """Print author, signer, action time and sandbox of an accepted entry."""
     manifest = checked.entry.manifest
     by = f" by {manifest.author}" if manifest.author else ""
     print(f"accepted: {manifest.name}{by} (SHA-256 {checked.entry.sha256[:12]})")
@@ -119,7 +121,7 @@ def board_keygen(out: Path = Path("racer.key")) -> None:
     """Make an Ed25519 key that signs entries: `racer export RUN --key FILE`.
 
     Args:
-        out: The private key's file, which must not exist. Keep it to yourself.
+        out: File of the private key, which must not exist. Keep it secret.
     """
     from racer.entries.signing import make_key
 

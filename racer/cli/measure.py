@@ -1,4 +1,4 @@
-"""The verbs that measure: the simulator's speed, and a car."""
+"""Commands that measure the simulator's speed, training and a vehicle."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from racer.cli.output import make_console, print_json
 
 
 def cli_bench(json: bool = False) -> None:
-    """Time the simulator on one core of this machine, beside Bullet's own floor.
+    """Measure the simulator's speed on one core, and the time that Bullet alone takes.
 
     Args:
-        json: Print the figures as JSON.
+        json: Print the results as JSON.
     """
     from racer.benchmark import benchmark_simulator as measure
     from racer.benchmark import benchmark_table
@@ -27,12 +27,12 @@ def cli_bench(json: bool = False) -> None:
 def cli_bench_train(
     config: str, seeds: tuple[int, ...] = (0, 1, 2, 3, 4), json: bool = False
 ) -> None:
-    """Train a config from several seeds until it drives clean laps, and tell how long that took.
+    """Train a config with several seeds until it drives clean laps, and print how long it took.
 
     Args:
-        config: A shipped config's name or a YAML file.
-        seeds: The seeds, one run each.
-        json: Print the figures as JSON.
+        config: A shipped config's name, or a YAML file.
+        seeds: The seeds; each is one run.
+        json: Print the results as JSON.
     """
     from racer import assets
     from racer.assets.document import read_document
@@ -48,11 +48,11 @@ def cli_bench_train(
 
 
 def car_report(car: str = "deepracer", out: Path | None = None, json: bool = False) -> None:
-    """Measure a car on the proving ground against closed forms; a missed gate is said, not failed.
+    """Compare a car's manoeuvres with closed-form results, and print which checks it passes.
 
     Args:
-        car: The car, deepracer or f1tenth.
-        out: Write the plots into this folder.
+        car: The car: deepracer or f1tenth.
+        out: Also write plots into this folder.
         json: Print the checks as JSON.
     """
     from racer.car.spec import car_named

@@ -1,4 +1,4 @@
-"""Every field of a config as an option of `racer train`, such as `--ppo.learning-rate`."""
+"""The fields of a config as options of `racer train`, such as `--ppo.learning-rate`."""
 
 from __future__ import annotations
 
@@ -8,49 +8,92 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from cyclopts import Group, Parameter, Token, convert
 
 from racer import assets
+from racer.registration import ENV_IDS
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from racer.race import RaceKind
     from racer.training.config import RunConfig
+else:
+    # The same names, without the imports of racer.race that would slow every command down.
+    RaceKind = Literal[tuple(ENV_IDS)]
 
 FieldPath = tuple[str | int, ...]
-"""Where a field stands in a config: `("ppo", "gamma")`, `("sensor", 0, "width")`."""
+"""The place of a field in a config: `("ppo", "gamma")` or `("sensor", 0, "width")`."""
 
 
 @dataclass(frozen=True)
 class ConfigField:
-    """One field of a config that holds no others."""
+    """A field of a config that is not a section.
+
+    Attributes:
+        place: Where it is in the config.
+        kind: Its type.
+        value: Its value in the config.
+        help: Its description.
+        former_places: Its place by each of its former names.
+    """
 
     place: FieldPath
     kind: Any
     value: Any
     help: str
+    former_places: tuple[FieldPath, ...] = ()
 
     @property
     def option(self) -> str:
         """The option's name: `--ppo.learning-rate`."""
-        return "--" + ".".join(str(part).replace("_", "-") for part in self.place)
+        return _option(self.place)
 
     @property
     def heading(self) -> str:
-        """The part of the config that it belongs to."""
+        """The section of the config that it belongs to."""
         return ".".join(map(str, self.place[:-1])) or "config"
 
     @property
     def key(self) -> str:
-        """The option's name as Python's keyword."""
-        return "__".join(map(str, self.place))
+        """The name of the command's keyword argument."""
+        return _key(self.place)
+
+
+@dataclass(frozen=True)
+class FormerName:
+    """Marks a hidden option as a former name of another one.
+
+    Attributes:
+        former: The hidden option, such as `--steps`.
+        present: The option that it stands for.
+    """
+
+    former: str
+    present: str
+
+
+def _option(place: FieldPath) -> str:
+    return "--" + _dotted(place).replace("_", "-")
+
+
+def _key(place: FieldPath) -> str:
+    return "__".join(map(str, place))
+
+
+def _dotted(place: FieldPath) -> str:
+    return ".".join(map(str, place))
 
 
 def config_fields(model: BaseModel, at: FieldPath = ()) -> Iterator[ConfigField]:
-    """Walk through a config's fields, those of its parts too, with the values it gives them."""
+    """Yield a config's fields, those of its sections too, with their values."""
     from pydantic import BaseModel
+
+    from racer.assets.document import Document
+
+    renamed = model.RENAMED_KEYS if isinstance(model, Document) else {}
 
     for name, info in type(model).model_fields.items():
         value, place = getattr(model, name), (*at, name)
@@ -60,19 +103,24 @@ def config_fields(model: BaseModel, at: FieldPath = ()) -> Iterator[ConfigField]
             for index, item in enumerate(value):
                 yield from config_fields(item, (*place, index))
         else:
-            yield ConfigField(place, info.annotation, value, info.description or "")
+            former = tuple((*at, old) for old, present in renamed.items() if present == name)
+            yield ConfigField(place, info.annotation, value, info.description or "", former)
 
 
 def as_command(function: Callable[..., None], config: RunConfig | None) -> Callable[..., None]:
     """Return a command with the function's own options, and one for each field of the config.
 
+    A field's former names are options that the help does not show.
+
     Args:
-        function: Takes its own options, and `changes`: the values that were given, by their place
-            such as `ppo.gamma`. A field of the config hides an option of its own of the same name.
-        config: Whose values the help shows as defaults; None for no options but its own.
+        function: A function with options of its own, and `changes`: the given values by dotted
+            names such as `ppo.gamma`. A field of the config replaces an option of the same name.
+        config: The config, whose values the help shows as defaults; None for only the function's
+            own options.
     """
     found = list(config_fields(config)) if config else []
-    places = {field.key: ".".join(map(str, field.place)) for field in found}
+    spellings = [place for field in found for place in (field.place, *field.former_places)]
+    places = {_key(place): _dotted(place) for place in spellings}
 
     @functools.wraps(function)
     def call(*words: Any, **options: Any) -> None:
@@ -82,16 +130,22 @@ def as_command(function: Callable[..., None], config: RunConfig | None) -> Calla
     own = inspect.signature(function, eval_str=True).parameters.values()
     shown = [one for one in own if one.name != "changes" and one.name not in places]
     headings = list(dict.fromkeys(field.heading for field in found))
-    shown += [_parameter(field, 100 + headings.index(field.heading)) for field in found]
+    for field in found:
+        shown.append(_parameter(field, 100 + headings.index(field.heading)))
+        shown += [_former_parameter(field, place) for place in field.former_places]
     return with_parameters(call, shown)
 
 
 def with_parameters(
     function: Callable[..., None], parameters: Sequence[inspect.Parameter]
 ) -> Callable[..., None]:
-    """Give a wrapper the signature that the parser shall see.
+    """Return a wrapper with the signature that the parser reads.
 
-    A flag that is off by default needs no `--no-` to turn it off; whole numbers are not rounded.
+    A flag that is off by default has no `--no-` option; a whole number is not rounded.
+
+    Args:
+        function: The wrapper.
+        parameters: Its parameters.
     """
     shown = []
     for one in parameters:
@@ -113,8 +167,12 @@ def _mentions_int(kind: Any) -> bool:
 
 
 def _or_null(kind: Any, tokens: Sequence[Token]) -> Any:
-    """Convert the value of a field that may be null, as YAML writes it."""
+    """Convert the value of a field that may be `null`."""
     return None if [token.value for token in tokens] == ["null"] else _whole(kind, tokens)
+
+
+def _converter(kind: Any) -> Callable[[Any, Sequence[Token]], Any]:
+    return _or_null if NoneType in get_args(kind) else _whole
 
 
 def _whole(kind: Any, tokens: Sequence[Token]) -> Any:
@@ -129,10 +187,14 @@ def _whole(kind: Any, tokens: Sequence[Token]) -> Any:
 
 
 def config_first(words: Sequence[str], command: Callable[..., None]) -> list[str]:
-    """Put CONFIG first among the words of `racer train`.
+    """Return the words of `racer train` with CONFIG in front.
 
-    CONFIG is the first word that is neither an option nor an option's value. An option of many
-    values, `--track` say, gives one up that names a config where no other word can be CONFIG.
+    CONFIG is the first word that is neither an option nor an option's value. If there is none, it
+    is the last value of a list, such as that of `--track`, that names a config.
+
+    Args:
+        words: The words after `racer train`.
+        command: The command with its options.
     """
     kinds = _kinds(command)
     given_up, values = None, 0
@@ -153,17 +215,17 @@ def _first(words: Sequence[str], index: int) -> list[str]:
 
 
 def _kinds(command: Callable[..., None]) -> dict[str, Any]:
-    """Each option's type."""
+    """Return the type of each option."""
     options = {"-h": bool, "--help": bool}
     for one in inspect.signature(command).parameters.values():
         kind, *marks = get_args(one.annotation) if _is_annotated(one) else (one.annotation,)
-        names = [name for mark in marks for name in mark.name or ()]
+        names = [name for mark in marks for name in getattr(mark, "name", None) or ()]
         options[names[0] if names else "--" + one.name.replace("_", "-")] = kind
     return options
 
 
 def _values(kind: Any) -> int:
-    """How many values an option takes: 0, 1, or 2 for any number."""
+    """Return the number of values that an option takes: 0, 1, or 2 for any number."""
     kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     if bool in kinds:
         return 0
@@ -179,11 +241,11 @@ def _is_annotated(parameter: inspect.Parameter) -> bool:
 
 
 def _parameter(field: ConfigField, sort_key: int) -> inspect.Parameter:
-    """The option of a field, under its heading."""
+    """Return the option of a field, under its heading."""
     about = Parameter(
         name=field.option,
         help=field.help,
-        converter=_or_null if NoneType in get_args(field.kind) else _whole,
+        converter=_converter(field.kind),
         group=Group(field.heading, sort_key=sort_key),
         show_default=format_value,
     )
@@ -195,8 +257,34 @@ def _parameter(field: ConfigField, sort_key: int) -> inspect.Parameter:
     )
 
 
+def _former_parameter(field: ConfigField, place: FieldPath) -> inspect.Parameter:
+    """Return the hidden option of a field's former name."""
+    former = FormerName(_option(place), field.option)
+    about = Parameter(name=former.former, converter=_converter(field.kind), show=False)
+    return inspect.Parameter(
+        _key(place),
+        inspect.Parameter.KEYWORD_ONLY,
+        default=field.value,
+        annotation=Annotated[field.kind, about, former],
+    )
+
+
+def present_options(command: Callable[..., None]) -> dict[str, str]:
+    """Return the present names of a command's options by their former ones."""
+    parameters = inspect.signature(command).parameters.values()
+    marks = (mark for one in parameters if _is_annotated(one) for mark in get_args(one.annotation))
+    found = {mark.former: mark.present for mark in marks if isinstance(mark, FormerName)}
+    return found | {_negative(former): _negative(present) for former, present in found.items()}
+
+
+def _negative(option: str) -> str:
+    """Return the option that turns a flag off: `--race.no-walls`."""
+    head, dot, name = option.removeprefix("--").rpartition(".")
+    return f"--{head}{dot}no-{name}"
+
+
 def format_value(value: Any) -> str:
-    """A value as a person types it."""
+    """Return a value as it is typed on the command line."""
     if isinstance(value, tuple):
         return " ".join(map(format_value, value))
     if value is None:

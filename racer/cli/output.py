@@ -1,4 +1,4 @@
-"""How the verbs speak: a sentence for a person, JSON for a program."""
+"""Output of the commands: lines for a person, JSON for a program."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 def result_line(result: LapResult) -> str:
-    """A race in one line: laps, times, and what went wrong."""
+    """Return a race in one line: laps, times and faults."""
     return result.summary
 
 
 def confirm(what: str, is_agreed: bool) -> None:
-    """Ask on the terminal whether to do something; return where the answer is yes.
+    """Ask on the terminal whether to do something, and return if the answer is yes.
 
     Args:
-        what: What is done, such as `write over run.mp4`.
-        is_agreed: Whether `--yes` was given, so that nothing is asked.
+        what: What would be done, such as `write over run.mp4`.
+        is_agreed: Whether `--yes` was given; then nothing is asked.
 
     Raises:
-        BoardError: The answer is another, or there is no terminal to ask on.
+        BoardError: The answer is not yes, or there is no terminal to ask on.
     """
     if is_agreed:
         return
@@ -40,7 +40,7 @@ def confirm(what: str, is_agreed: bool) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON, which knows no NaN."""
+    """Print a value as JSON; raise ValueError if it has a NaN or an infinity."""
     import json
 
     print(json.dumps(value, indent=2, allow_nan=False))
@@ -48,7 +48,14 @@ def print_json(value: Any) -> None:
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, and what tells it how many are done of how many; elsewhere nothing."""
+    """Show a progress bar on a terminal, and nothing elsewhere.
+
+    Args:
+        what: What makes progress, shown before the bar.
+
+    Yields:
+        A function that is called with the numbers of steps done and of all steps.
+    """
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

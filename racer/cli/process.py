@@ -1,4 +1,4 @@
-"""The `racer` command as a process: it ends when its work is done, whoever else still runs."""
+"""The `racer` command as a process, which does not wait for threads that a reward left."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from racer.assets.library_logs import keep_libraries_quiet
 from racer.cli import main
 
 THREAD_GRACE_S = 1.0
-"""So long may threads take to end after the command [s]."""
+"""Time that threads have to end after the command [s]."""
 
 
 def command_line(argv: Sequence[str] | None = None) -> None:
     """Run the command, and end the process without waiting for threads that a reward left.
 
     Args:
-        argv: The command's words; those of the process by default.
+        argv: Arguments of the command; by default those of the process.
     """
     keep_libraries_quiet()
     code: int | str | None = 0
@@ -40,9 +40,9 @@ def command_line(argv: Sequence[str] | None = None) -> None:
 
 
 def threads_left() -> list[threading.Thread]:
-    """The threads that Python would wait for, and that do not end within `THREAD_GRACE_S`.
+    """Return the threads that Python waits for and that do not end within `THREAD_GRACE_S`.
 
-    A reward may start some; racer itself leaves none.
+    Only a reward can leave such threads; racer itself ends its own.
     """
     main_thread = threading.main_thread()
     waited_for = [one for one in threading.enumerate() if one is not main_thread]

@@ -1,4 +1,4 @@
-"""The verb that races entries and pilots."""
+"""Commands that race entries and baseline controllers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from racer.cli.deepracer import log_race
+from racer.cli.options import RaceKind
 from racer.cli.output import make_console, print_json, progress, result_line
 from racer.errors import ConfigError, TrackError
 
@@ -23,7 +24,7 @@ def cli_race(
     *entries: str,
     track: str | None = None,
     car: str = "deepracer",
-    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] | None = None,
+    kind: RaceKind | None = None,
     walls: Literal["on", "off"] | None = None,
     laps: int = 3,
     seed: int = 0,
@@ -36,27 +37,28 @@ def cli_race(
 ) -> None:
     """Race an entry from the start line, or several together from a grid.
 
-    A car that leaves the road, stands still or drives backwards goes on 3 seconds later, one that
-    crashes 5 seconds later.
+    A car that leaves the road, stands still or drives backwards continues 3 seconds later, and one
+    that crashes 5 seconds later.
 
     Args:
-        entries: The entries, NAME.entry.zip, or pilots, pure-pursuit or raceline; more than one
-            race each other in one world.
-        track: A shipped track's name or a YAML file; the one it was trained on by default.
-        car: The car where only pilots race; an entry brings its own.
-        kind: An empty road, one with six boxes, or one with three bot cars; what the first entry
-            was trained in by default.
-        walls: Walls on both borders; as the first entry was trained by default.
+        entries: The entries, NAME.entry.zip, or a baseline controller, pure-pursuit or raceline;
+            several of them race each other in one world.
+        track: A shipped track's name or a YAML file; by default the track of the first entry's
+            training.
+        car: The car if only baseline controllers race; an entry brings its own.
+        kind: An empty road, one with six boxes, or one with three bot cars; by default as in the
+            first entry's training.
+        walls: Walls on both borders; by default as in the first entry's training.
         laps: Laps to drive.
         seed: Seed of the environment.
-        video: Film the race, with all penalties, as this .mp4 or .gif; a .png is a still of it,
-            where most of the others are seen, or alone in the tightest bend.
-        follow: Whom the camera follows, by name; of those who share one, the second is "NAME 2".
-            The first by default.
+        video: Film the race, with all penalties, as this .mp4 or .gif; a .png is a still of the
+            moment with most other cars in view, or, if the car is alone, in the tightest bend.
+        follow: Name of the car that the camera follows; if two have the same name, the second is
+            "NAME 2". The first by default.
         size: 480p, 720p, 1080p or WIDTHxHEIGHT; by default 480p, 720p of a .png, 480x270 of a
             .gif.
         plot: Draw the first entry's driven line as this PNG.
-        json: Print the result as JSON; a list of them where several race.
+        json: Print the result as JSON; a list of results if several race.
         deepracer_logs: Write the first entry's race into this folder as DeepRacer's tools read it.
     """
     from racer.evaluation import evaluate_entries, make_race_rules, race_of_training
@@ -64,16 +66,19 @@ def cli_race(
 
     racers = [racer_named(entry) for entry in entries]
     if not racers:
-        raise ConfigError("racer race wants an entry: a file that ends with .entry.zip, or a pilot")
+        raise ConfigError(
+            "racer race needs an entry: a file that ends with .entry.zip, or a baseline "
+            "controller, pure-pursuit or raceline"
+        )
     manifests = [racer.manifest for racer in racers if not isinstance(racer, str)]
     road = track or (manifests[0].trained_on.track if manifests else None)
     if road is None:
-        raise ConfigError(f"racer race {entries[0]} wants a track: add --track NAME")
-    asked = {"kind": kind, "walls": None if walls is None else walls == "on"}
-    chosen = {name: value for name, value in asked.items() if value is not None}
-    rules = make_race_rules(laps, like=race_of_training(racers[0]).model_copy(update=chosen))
+        raise ConfigError(f"racer race {entries[0]} needs a track: add --track NAME")
+    options = {"kind": kind, "walls": None if walls is None else walls == "on"}
+    changes = {name: value for name, value in options.items() if value is not None}
+    rules = make_race_rules(laps, like=race_of_training(racers[0]).model_copy(update=changes))
     if not track and manifests:
-        _check_home(road, manifests[0].name)
+        _check_training_track(road, manifests[0].name)
     names = numbered_names(
         [racer if isinstance(racer, str) else racer.manifest.name for racer in racers]
     )
@@ -86,7 +91,9 @@ def cli_race(
         shot.film(results, road, rules, car)
     if deepracer_logs:
         if isinstance(racers[0], str):
-            raise ConfigError("--deepracer-logs wants an entry, which says what its actions are")
+            raise ConfigError(
+                f"--deepracer-logs needs an entry, whose action space it logs; {racers[0]} has none"
+            )
         log_race(deepracer_logs, results[0], road, racers[0].manifest)
     if json:
         figures = [result.as_dict() for result in results]
@@ -102,26 +109,29 @@ def cli_race(
 
 
 def _among(rules: RaceConfig) -> str:
-    """What stands on the road, for a person."""
-    met = {"object_avoidance": " among boxes", "head_to_bot": " among bots"}.get(rules.kind, "")
-    return met + " between walls" * rules.walls
+    """Return what is on the road, in words for the result line."""
+    obstacles = {"object_avoidance": " among boxes", "head_to_bot": " among bots"}
+    return obstacles.get(rules.kind, "") + " between walls" * rules.walls
 
 
-def _check_home(track: str, name: str) -> None:
-    """An entry knows its track by name alone, and a file's name may mean nothing here."""
+def _check_training_track(track: str, name: str) -> None:
+    """Raise ConfigError if the track that an entry was trained on is not found.
+
+    A manifest has only the track's name, which may be that of a file on another machine.
+    """
     from racer.track import load_track
 
     try:
         load_track(track)
     except TrackError as problem:
         raise ConfigError(
-            f"{name} was trained on {track!r}, which is not here: add --track with a shipped "
-            "track's name or the file it was trained on"
+            f"{name} was trained on {track!r}, which is not found here: add --track with a "
+            "shipped track's name or the file that it was trained on"
         ) from problem
 
 
 def racer_named(word: str) -> Entry | str:
-    """The entry whose package a word names, or the word itself where it names a pilot."""
+    """Return the entry in a package, or the name itself if it is a baseline controller's."""
     from racer.controllers import CONTROLLERS
     from racer.entries.package import read_entry
 
@@ -138,7 +148,7 @@ def _draw(result: LapResult, track: str, name: str, plot: Path) -> None:
 
 
 class Shot(NamedTuple):
-    """A film that is asked for: where it goes, what it shows, and how large."""
+    """Options of a video: its file, its size [pixels], the cars' names, and the followed car."""
 
     path: Path
     size: tuple[int, int]
@@ -147,13 +157,22 @@ class Shot(NamedTuple):
     sensor: Sensors = ()
 
     def film(self, results: Sequence[LapResult], track: str, rules: RaceConfig, car: str) -> None:
-        """Write it; a terminal shows how far it is."""
+        """Write the video of a race, with a progress bar in a terminal.
+
+        Args:
+            results: The race of each car.
+            track: Name or file of the track.
+            rules: The race's rules.
+            car: Preset of the cars.
+        """
         from racer.rendering.race_video import write_race_video
         from racer.track import load_track
 
-        chosen = self.names, self.follow, self.sensor, car, self.size
-        with progress("filming") as told:
-            write_race_video(self.path, load_track(track), results, rules, *chosen, heard=told)
+        options = self.names, self.follow, self.sensor, car, self.size
+        with progress("filming") as report:
+            write_race_video(
+                self.path, load_track(track), results, rules, *options, on_progress=report
+            )
 
 
 def _shot(
@@ -163,17 +182,17 @@ def _shot(
     racers: Sequence[Entry | str],
     names: Sequence[str],
 ) -> Shot | None:
-    """The film that the options ask for, refused before a race is driven for nothing."""
+    """Return the video that the options ask for, checked before the race is driven."""
     from racer.rendering.video_format import refuse_suffix, video_size
 
     if video is None:
         for option, value in (("--follow", follow), ("--size", size)):
             if value is not None:
-                raise ConfigError(f"{option} {value} says how to film: add --video FILE.mp4")
+                raise ConfigError(f"{option} {value} needs a video: add --video FILE.mp4")
         return None
     refuse_suffix(video)
     if follow is not None and follow not in names:
-        raise ConfigError(f"--follow {follow}: nobody races under this name; {', '.join(names)} do")
+        raise ConfigError(f"--follow {follow}: no car has this name; there are {', '.join(names)}")
     followed = names.index(follow) if follow else 0
     racer = racers[followed]
     sensor = () if isinstance(racer, str) else racer.manifest.sensor
@@ -181,15 +200,15 @@ def _shot(
 
 
 def generalisation(entry: str, laps: int = 3, seed: int = 0, json: bool = False) -> None:
-    """Race an entry alone on every shipped track: those to train on, to validate, held out.
+    """Race an entry alone on every shipped track: training, validation and held-out tracks.
 
     Args:
-        entry: The entry, NAME.entry.zip, or a pilot, pure-pursuit or raceline.
+        entry: The entry, NAME.entry.zip, or a baseline controller, pure-pursuit or raceline.
         laps: Laps to drive on each track.
         seed: Seed of the environment.
         json: Print the results as JSON.
     """
-    from rich.progress import track as shown
+    from rich.progress import track as show_progress
 
     from racer.evaluation.generalisation import (
         evaluate_all_tracks,
@@ -199,13 +218,14 @@ def generalisation(entry: str, laps: int = 3, seed: int = 0, json: bool = False)
     )
     from racer.track.track_file import TRACK_SETS
 
-    count = sum(len(tracks_in_set(chosen)) for chosen in TRACK_SETS)
-    driven = evaluate_all_tracks(racer_named(entry), laps, seed)
-    seen = list(
-        shown(driven, "racing", total=count, transient=True, disable=json, console=make_console())
+    count = sum(len(tracks_in_set(name)) for name in TRACK_SETS)
+    races = evaluate_all_tracks(racer_named(entry), laps, seed)
+    console = make_console()
+    results = list(
+        show_progress(races, "racing", total=count, transient=True, disable=json, console=console)
     )
     if json:
-        races = [{"set": chosen, **result.as_dict()} for chosen, result in seen]
-        print_json({"sets": summarize_by_set(seen), "tracks": races})
+        tracks = [{"set": track_set, **result.as_dict()} for track_set, result in results]
+        print_json({"sets": summarize_by_set(results), "tracks": tracks})
     else:
-        make_console().print(generalisation_table(seen))
+        console.print(generalisation_table(results))

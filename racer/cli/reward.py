@@ -1,10 +1,10 @@
-"""The `racer reward` verbs."""
+"""The `racer reward` commands."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
+from racer.cli.options import RaceKind
 from racer.cli.output import print_json
 from racer.cli.race import racer_named
 
@@ -12,11 +12,12 @@ from racer.cli.race import racer_named
 def reward_check(file: str, track: str | None = None, json: bool = False) -> None:
     """Call a reward in many states of every track, and look for mistakes and loopholes.
 
-    A file that cannot be used ends with exit code 2; what is only suspicious is a warning.
+    The exit code is 2 if the file cannot be used; anything that is only suspicious is a warning.
 
     Args:
         file: The reward file, or a shipped one's name.
-        track: Only this track: a shipped one's name or a YAML file; all shipped ones by default.
+        track: Check on this track only: a shipped one's name or a YAML file; on all shipped ones
+            by default.
         json: Print the report as JSON.
     """
     from racer import assets
@@ -39,27 +40,28 @@ def reward_explain(
     out: Path = Path("reward.png"),
     speed: float = 1.4,
     heading: float = 0.0,
-    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = "time_trial",
+    kind: RaceKind = "time_trial",
     reverse: bool = False,
     driver: str = "pure-pursuit",
 ) -> None:
-    """Draw what a reward pays all over a track at one speed, and along a driver's lap.
+    """Draw a reward all over a track at one speed, and along one driven lap.
 
     Args:
         file: The reward file, or a shipped one's name.
         track: A shipped track's name or a YAML file.
         out: The PNG to write.
-        speed: Speed of the car in metres a second, 0.1-4.
-        heading: Where it looks, in degrees to the left of the road's direction.
+        speed: Speed of the car in metres per second, 0.1-4.
+        heading: Heading of the car, in degrees to the left of the road's direction.
         kind: An empty road, one with boxes, or one with bots.
         reverse: Drive against the track's own direction.
-        driver: A pilot, pure-pursuit or raceline, or an entry, NAME.entry.zip.
+        driver: Driver of the lap: a baseline controller, pure-pursuit or raceline, or an entry,
+            NAME.entry.zip.
     """
     from racer.rendering.line_plots import save_figure
     from racer.reward import RewardSource
     from racer.reward_check import explain_reward
 
     source = RewardSource.find(file)
-    who = racer_named(driver)
-    save_figure(explain_reward(source, track, speed, heading, kind, reverse, who), out)
+    racer = racer_named(driver)
+    save_figure(explain_reward(source, track, speed, heading, kind, reverse, racer), out)
     print(f"reward: {out}")

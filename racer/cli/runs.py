@@ -1,4 +1,4 @@
-"""The verbs about runs that are there."""
+"""Commands for existing runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from racer.errors import RunError
 
 
 def runs_list(folder: Path = Path("runs"), json: bool = False) -> None:
-    """Show the runs in a folder: how far they came, how they ended, and their best laps.
+    """List the runs in a folder, with their steps, state and best lap.
 
     Args:
-        folder: Where they lie.
-        json: Print them as JSON.
+        folder: The folder of the runs.
+        json: Print the runs as JSON.
     """
     from racer.training.run_history import runs_in, runs_table
 
@@ -31,11 +31,11 @@ def runs_list(folder: Path = Path("runs"), json: bool = False) -> None:
 
 
 def runs_show(run: Path, json: bool = False) -> None:
-    """Show a run: what its config changes, its evaluations and its checkpoints.
+    """Show a run: its differences from the default config, its evaluations and its checkpoints.
 
     Args:
         run: The run's folder.
-        json: Print it as JSON.
+        json: Print the run as JSON.
     """
     from racer.training.run_dir import Run
     from racer.training.run_history import evaluations_table, run_details, runs_table
@@ -60,14 +60,14 @@ def runs_show(run: Path, json: bool = False) -> None:
 
 
 def cli_card(run: Path, out: Path | None = None, episodes: int = 10) -> None:
-    """Write a run's model card, as Hugging Face's hub reads it.
+    """Write a run's model card for the Hugging Face Hub.
 
-    It writes over a card that racer wrote and nobody changed, and over no other file.
+    A card that racer wrote and that was not changed since is written over; no other file is.
 
     Args:
         run: The run's folder.
-        out: The card; README.md in the run's folder by default.
-        episodes: Episodes that the mean reward is taken over.
+        out: The card; by default README.md in the run's folder.
+        episodes: Number of episodes for the mean reward.
     """
     from racer.training.model_card import write_card
 
@@ -77,11 +77,11 @@ def cli_card(run: Path, out: Path | None = None, episodes: int = 10) -> None:
 
 
 def cli_watch(run: Path, port: int = 6006) -> None:
-    """Open TensorBoard on a run, or on a folder of runs; Ctrl-C closes it.
+    """Start TensorBoard for a run or a folder of runs; Ctrl-C ends it.
 
     Args:
-        run: The run's folder; runs, say, shows all of them.
-        port: Where it listens on this machine, and on no other.
+        run: The run's folder, or a folder of runs such as runs/.
+        port: The port of TensorBoard, which listens on this machine only.
     """
     import socket
     import subprocess

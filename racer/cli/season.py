@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from racer.cli.options import RaceKind
 from racer.cli.output import print_json, shell_command
 from racer.errors import BoardError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def season_new(
     name: str,
     tracks: tuple[str, ...] = ("bowtie",),
-    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = "time_trial",
+    kind: RaceKind = "time_trial",
     directions: tuple[Literal["forward", "reverse"], ...] = ("forward",),
     laps: int = 3,
     seeds: int = 1,
@@ -52,15 +53,17 @@ def season_new(
     rules: dict[str, Any] = {
         "name": name,
         "description": description,
-        "kind": kind,
+        "race": {
+            "kind": kind,
+            "laps": laps,
+            "time_limit": time_limit,
+            "off_track_penalty": off_track_penalty,
+            "collision_penalty": collision_penalty,
+            "faults": faults,
+        },
         "tracks": list(tracks),
         "directions": list(directions),
-        "laps": laps,
         "seeds": list(range(seeds)),
-        "time_limit": time_limit,
-        "off_track_penalty": off_track_penalty,
-        "collision_penalty": collision_penalty,
-        "faults": faults,
         "car": car,
         "physics": int(ENV_IDS[kind].rpartition("-v")[2]),
         "ranking": ranking,
@@ -146,13 +149,14 @@ def season_show(name: str, json: bool = False) -> None:
     secret = secret_of(season, name) if is_revealed else None
     runs = season.runs(secret) if secret or not season.sealed else []
     shown = [{"track": one.track, "direction": one.direction, "seed": one.seed} for one in runs]
+    rules = season.flat_fields()
     if json:
-        rules = season.model_dump(mode="json")
         print_json({"digest": season.digest, "rules": rules, "runs": shown})
         return
     print(f"season {season.name}: {season.description}\ndigest {season.digest}")
-    for key, value in season.model_dump(mode="json", exclude={"name", "description"}).items():
-        print(f"  {key}: {value}")
+    for key, value in rules.items():
+        if key not in ("name", "description"):
+            print(f"  {key}: {value}")
     if season.sealed:
         print("the secret is revealed, and is the published one" if secret else "still sealed")
     for one in shown:

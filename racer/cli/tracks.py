@@ -1,4 +1,4 @@
-"""The `racer tracks` verbs."""
+"""The `racer tracks` commands."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def tracks_list(json: bool = False) -> None:
 
 
 def tracks_show(track: str, out: Path | None = None, json: bool = False) -> None:
-    """Tell a track's figures, and draw it.
+    """Show a track's length, width, direction and smallest radius, and draw it.
 
     Args:
         track: A shipped name, a file (.yaml, .npy, .csv) or generated:SEED.
-        out: Draw it as this PNG.
+        out: Draw the track as this PNG.
         json: Print the figures as JSON.
     """
     from racer.track import load_track
@@ -66,7 +66,8 @@ def tracks_show(track: str, out: Path | None = None, json: bool = False) -> None
         print(f"{road.name}: {figures['length_m']:.2f} m x {_width(figures)}, ", end="")
         print(f"{figures['direction']}, smallest radius {figures['smallest_radius_m']:.2f} m")
     if out:
-        from racer.rendering.line_plots import save_figure, track_picture
+        from racer.rendering.line_plots import save_figure
+        from racer.track.picture import track_picture
 
         save_figure(track_picture(road), out)
         if not json:
@@ -76,12 +77,12 @@ def tracks_show(track: str, out: Path | None = None, json: bool = False) -> None
 def tracks_generate(
     seed: int = 0, length: float | None = None, width: float | None = None, out: Path | None = None
 ) -> None:
-    """Draw a track from a seed and write it as a YAML file; the same on every machine.
+    """Generate a random track from a seed and write it as a YAML file, equal on every machine.
 
     Args:
-        seed: A whole number from 0 on.
-        length: Length of its centre line [m], 15-120; drawn from 15-60 by default.
-        width: Width of its road [m], 0.4-1.5; drawn from 0.6-1.45 by default.
+        seed: A whole number, 0 or larger.
+        length: Length of its centre line [m], 15-120; random in 15-60 by default.
+        width: Width of its road [m], 0.4-1.5; random in 0.6-1.45 by default.
         out: The file; generated-SEED.yaml by default.
     """
     import yaml
@@ -101,14 +102,14 @@ def tracks_import(
     width: float | None = None,
     out: Path | None = None,
 ) -> None:
-    """Bring a track from elsewhere to car size, checked, as a DeepRacer .npy with its borders.
+    """Import a track from another program, check it, and write it as a DeepRacer .npy.
 
     Args:
         file: A DeepRacer .npy, or a centre line or raceline as TUM and F1TENTH write it (.csv).
-        name: What it is called from now on; the file's own name by default.
-        length: Scale it to this length of the centre line [m].
+        name: Name of the imported track; the file's name by default.
+        length: Scale it to this length of the centre line [m], e.g. to the size of the car.
         width: Give it this width [m] instead of its own borders; a raceline needs one.
-        out: The file; NAME.npy by default. Name it wherever a track is asked for.
+        out: The file to write; NAME.npy by default. Use its path wherever a track is named.
     """
     from racer.track.formats import TRACK_READERS, as_npy, read_track
 
@@ -120,7 +121,7 @@ def tracks_import(
 def tracks_export(
     track: str, format: Literal["npy", "csv"] = "npy", out: Path | None = None
 ) -> None:
-    """Write a track for other tools.
+    """Write a track in a format of other programs.
 
     Args:
         track: A shipped name, a file or generated:SEED.
@@ -138,7 +139,7 @@ def tracks_export(
 def tracks_limit(
     track: str, car: str = "deepracer", out: Path | None = None, json: bool = False
 ) -> None:
-    """Solve the least lap time of a track for a car, in some seconds; wants CasADi.
+    """Compute the minimum lap time of a track for a car, in some seconds; needs CasADi.
 
     Args:
         track: A shipped track's name or a YAML file.
@@ -174,6 +175,7 @@ def tracks_limit(
 
 
 def _figures(road: Track) -> dict:
+    """Return a track's name, length and widths [m], direction and smallest radius [m]."""
     import numpy as np
 
     turn = np.abs(np.diff(np.unwrap(np.append(road.heading, road.heading[0]))))

@@ -1,4 +1,4 @@
-"""The verbs that make a policy."""
+"""Commands that train and export a policy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from racer.training.train import TrainingResult
 
 STOPPED_EXIT_CODE = 3
-"""Exit code of a training that a signal ended: saved, and to be resumed."""
+"""Exit code of a training that a signal stopped; the run is saved and can be resumed."""
 
 
 def cli_train(
@@ -31,22 +31,22 @@ def cli_train(
     log: Path | None = None,
     changes: dict[str, Any] | None = None,
 ) -> None:
-    """Train a policy, or go on with a run that was interrupted.
+    """Train a policy, or resume a run that was interrupted.
 
-    `racer train CONFIG` starts a new run. Every field of the config is an option too, such as
-    `--seed 1 --ppo.learning-rate 1e-4`; `racer train CONFIG --help` lists them all with the values
-    that they have in that config.
+    `racer train CONFIG` starts a new run. Every field of the config is also an option, such as
+    `--seed 1 --ppo.learning-rate 1e-4`; `racer train CONFIG --help` lists all options with their
+    values in that config.
 
     Args:
         config: A YAML file, or the name of a config that ships with racer.
-        resume: Go on with the run in this folder, as if it had not been interrupted.
-        run: The new run's folder; runs/<config>-<time> by default.
-        minutes: Wall-clock minutes after which training ends, over all parts of a run; those of
-            the config by default.
+        resume: Resume the run in this folder, as if it had not been interrupted.
+        run: The new run's folder; by default runs/<config>-<time>.
+        minutes: Wall-clock minutes after which training ends, summed over all parts of a resumed
+            run; by default those of the config.
         deepracer_logs: Also write the logs that DeepRacer's analysis tools read.
         quiet: Print nothing but errors.
-        log: Append a line an evaluation to this file, as to the run's log.txt.
-        changes: The values of the config's fields that differ, by place.
+        log: Append a line for each evaluation to this file, as in the run's log.txt.
+        changes: New values of the config's fields, by dotted names.
     """
     from racer import assets
     from racer.assets.document import read_document
@@ -68,7 +68,10 @@ def cli_train(
 
 
 def train_command(words: Sequence[str]) -> tuple[Callable[..., None], list[str]]:
-    """Return `cli_train` with the options of the config that its words name, and the words.
+    """Return `cli_train` with an option for each field of the config in the words, and the words.
+
+    Args:
+        words: The words after `racer train`.
 
     Raises:
         ConfigError: The config cannot be read.
@@ -97,7 +100,7 @@ def _shipped() -> str:
 
 
 def _check_resumed(config: str | None, run: Path | None, changes: dict[str, Any]) -> None:
-    """Refuse what a run that goes on cannot take, because it has its own config and folder."""
+    """Raise ConfigError for options that contradict a resumed run, which has its own config."""
     given = [config or "", "--run" if run else ""]
     given += [f"--{place}" for place in changes if place != "minutes"]
     if any(given):
@@ -171,17 +174,15 @@ def cli_export(
     key: Path | None = None,
     int8: bool = False,
 ) -> None:
-    """Package a run's best policy as an entry.
+    """Write a run's best policy as an entry.
 
     Args:
         run: The run's folder.
-        out: The entry to write; <run>.entry.zip where it is not given, <run>-int8.entry.zip with
-            --int8.
-        name: What the entry is called on a board; where it is not given the run's name, with -int8
-            behind it for --int8.
-        key: Sign it with this private key, made by `racer board keygen`.
-        int8: Quantize the policy to 8 bits, calibrated on what it sees in the race of the run's
-            evaluations, and race it beside the float32 one.
+        out: The entry to write; by default <run>.entry.zip, or <run>-int8.entry.zip with --int8.
+        name: The entry's name on a board; by default the run's name, followed by -int8 with --int8.
+        key: Sign the entry with this private key, which `racer board keygen` makes.
+        int8: Quantize the policy to 8 bits, calibrated on the observations of the run's evaluation
+            race, and race it against the float32 policy.
     """
     from racer.entries.signing import read_key
     from racer.training.export import entry_name

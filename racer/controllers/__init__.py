@@ -1,4 +1,4 @@
-"""Classical drivers that need no training: they steer by the car's true state along a line."""
+"""Classical controllers, which need no training: they follow a line by the car's true state."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ CONTROLLERS: dict[str, Callable[[Track, CarSpec], Controller]] = {
     "pure-pursuit": make_pure_pursuit,
     "raceline": make_raceline,
 }
-"""Every pilot by the name that stands where an entry is asked for."""
+"""The constructor of each controller, by the name that is given in place of an entry."""
 
 
 def make_controller(name: str, track: Track, spec: CarSpec) -> Controller:
-    """A pilot for one race of a car on a track.
+    """Return a controller for one race of a car on a track.
+
+    Args:
+        name: A name in `CONTROLLERS`.
+        track: The track in the direction in which it is driven.
+        spec: The car.
 
     Raises:
-        ConfigError: No pilot has that name.
+        ConfigError: No controller has that name.
     """
     if name not in CONTROLLERS:
-        raise ConfigError(f"no pilot {name!r}; known: {', '.join(CONTROLLERS)}")
+        raise ConfigError(f"no controller {name!r}; known: {', '.join(CONTROLLERS)}")
     return CONTROLLERS[name](track, spec)
 
 

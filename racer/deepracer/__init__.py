@@ -1,1 +1,1 @@
-"""The files of the DeepRacer world: its model metadata, its action spaces and its logs."""
+"""Reading and writing of AWS DeepRacer's files: model metadata, action spaces and logs."""

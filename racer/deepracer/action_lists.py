@@ -1,4 +1,4 @@
-"""Discrete action spaces: a grid, or the actions that a driven line needs."""
+"""Discrete action spaces: a grid of actions, or the actions that a driven line uses."""
 
 from __future__ import annotations
 
@@ -11,37 +11,49 @@ from racer.errors import ConfigError
 
 KMEANS_ITERATIONS = 100
 STEERING, SPEED = 30.0, 4.0
-"""What counts as equally far: the whole lock [deg], and the fastest speed [m/s]."""
+"""Scales of the clustering: full steering lock [deg] counts as much as the top speed [m/s]."""
 
 
 def action_grid(steering_deg: Sequence[float], speeds: Sequence[float]) -> ActionSpace:
-    """Each angle [deg] at each speed [m/s], slow ones first, right to left.
+    """Return the action space of each angle at each speed, sorted by speed, then right to left.
+
+    Args:
+        steering_deg: Steering angles [deg], positive to the left.
+        speeds: Speeds [m/s].
 
     Raises:
-        ConfigError: An angle, a speed or their number is out of range.
+        ConfigError: If an angle, a speed or the number of actions is out of range.
+
+    Example:
+        >>> action_grid([-30, 0, 30], [1, 2]).choices
+        ((-30.0, 1.0), (0.0, 1.0), (30.0, 1.0), (-30.0, 2.0), (0.0, 2.0), (30.0, 2.0))
     """
     pairs = [(angle, speed) for speed in sorted(speeds) for angle in sorted(steering_deg)]
     return _space(pairs)
 
 
 def actions_from_line(steering: np.ndarray, speed: np.ndarray, count: int) -> ActionSpace:
-    """The `count` pairs that lie nearest to what was driven: k-means, the same each time.
+    """Return the action space of the `count` actions that best approximate a driven line.
+
+    They are the centres of k-means with a deterministic start, rounded to 0.1 degree and
+    0.01 m/s, so there may be fewer of them than `count`.
 
     Args:
         steering: Angle of the front wheels at each control step [rad], (T,).
-        speed: Speed over the ground at each [m/s], (T,).
-        count: Actions wanted, 2-30.
+        speed: Speed over the ground at each control step [m/s], (T,).
+        count: Number of actions, 2-30.
 
     Raises:
-        ConfigError: The line is shorter than that, or a number out of range.
+        ConfigError: If the line has fewer different actions than `count`, or a number is out of
+            range.
     """
     angles = np.clip(np.rad2deg(steering), -STEERING, STEERING)
     driven = np.stack([angles / STEERING, np.clip(speed, 0.1, SPEED) / SPEED], axis=1)
     different = len(np.unique(driven.round(4), axis=0))
     if not 2 <= count <= min(30, different):
         raise ConfigError(
-            f"{count} actions out of a line with {different} different ones; 2 to 30 are allowed, "
-            "and no more than it has"
+            f"{count} actions from a line with {different} different ones; 2 to 30 are allowed, "
+            "and no more than the line has"
         )
     centres = _k_means(driven, count) * (STEERING, SPEED)
     pairs = {(round(float(angle), 1), round(float(fast), 2)) for angle, fast in centres}
@@ -49,11 +61,15 @@ def actions_from_line(steering: np.ndarray, speed: np.ndarray, count: int) -> Ac
 
 
 def _k_means(points: np.ndarray, count: int) -> np.ndarray:
-    """The centres of `count` clusters; begun with the points that lie farthest apart."""
+    """Return the centres (count, 2) of clusters of points (T, 2).
+
+    The first centre is the point nearest to the mean; each further one is the point farthest from
+    the centres before it. So no random numbers are needed.
+    """
     centres = points[[int(np.hypot(*(points - points.mean(axis=0)).T).argmin())]]
     while len(centres) < count:
-        away = np.hypot(*(points[:, None] - centres).transpose(2, 0, 1)).min(axis=1)
-        centres = np.vstack([centres, points[int(away.argmax())]])
+        distance = np.hypot(*(points[:, None] - centres).transpose(2, 0, 1)).min(axis=1)
+        centres = np.vstack([centres, points[int(distance.argmax())]])
     for _ in range(KMEANS_ITERATIONS):
         nearest = np.hypot(*(points[:, None] - centres).transpose(2, 0, 1)).argmin(axis=1)
         moved = centres.copy()
@@ -70,5 +86,5 @@ def _space(pairs: Sequence[tuple[float, float]]) -> ActionSpace:
         return ActionSpace(kind="discrete", choices=tuple(pairs))
     except ValueError as problem:
         errors = getattr(problem, "errors", list)()
-        words = "; ".join(one["msg"].removeprefix("Value error, ") for one in errors)
-        raise ConfigError(f"actions: {words or problem}; got {list(pairs)}") from problem
+        why = "; ".join(error["msg"].removeprefix("Value error, ") for error in errors)
+        raise ConfigError(f"actions: {why or problem}; got {list(pairs)}") from problem

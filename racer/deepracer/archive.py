@@ -1,4 +1,4 @@
-"""A model's files out of the archive that DeepRacer's console hands out."""
+"""Unpacks the archive of a model that DeepRacer's console exports."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from tempfile import TemporaryDirectory
 from racer.errors import ConfigError
 
 MAX_MEMBER_BYTES = 64_000_000
-"""Larger members are trained weights and videos, which an import does not need."""
+"""Largest member that is unpacked; larger ones are weights and videos, which are not imported."""
 MAX_ARCHIVE_BYTES = 512_000_000
-"""An archive that unpacks to more than this is not a model's."""
+"""Largest total size that an archive may unpack to."""
 ARCHIVE_ERRORS = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError)
-"""What the two libraries raise for a broken, an encrypted or another file."""
+"""Exceptions that tarfile and zipfile raise for a broken or encrypted file, or another format."""
 
 
 @contextmanager
 def open_model(path: Path) -> Iterator[Path]:
-    """The folder of a model: `path` itself, or what an archive unpacks to for as long as needed.
+    """Yield the folder of a model: `path` itself, or a temporary folder with an archive's content.
 
-    Where everything in an archive lies in one folder, it is that folder.
+    If everything in the archive is inside one folder, that folder is yielded.
 
     Args:
         path: A folder, a .tar.gz or another tar file, or a .zip.
 
     Raises:
-        ConfigError: There is nothing, or it is no archive that can be read.
+        ConfigError: If there is no such file or folder, or the archive cannot be read.
     """
     if path.is_dir():
         yield path
         return
     if not path.is_file():
         raise ConfigError(
-            f"{path}: no such folder or archive; it should hold model_metadata.json, "
+            f"{path}: no such folder or archive; give one with model_metadata.json, "
             "hyperparameters.json and reward_function.py"
         )
     with TemporaryDirectory(prefix="racer-import-") as place:
@@ -44,7 +44,8 @@ def open_model(path: Path) -> Iterator[Path]:
         try:
             _unpack(path, folder)
         except ARCHIVE_ERRORS as problem:
-            why = str(problem).partition("\n")[0].rstrip(":")  # tarfile tells of every method.
+            # tarfile's message lists every compression method that it tried, one a line.
+            why = str(problem).partition("\n")[0].rstrip(":")
             raise ConfigError(f"{path}: cannot be read as .tar.gz or .zip: {why}") from problem
         inside = list(folder.iterdir())
         while len(inside) == 1 and inside[0].is_dir():
@@ -53,6 +54,7 @@ def open_model(path: Path) -> Iterator[Path]:
 
 
 def _unpack(path: Path, folder: Path) -> None:
+    """Write an archive's files into a folder; raise ConfigError if one would lie outside it."""
     total = 0
     for name, content in _members(path):
         total += len(content)
@@ -60,21 +62,21 @@ def _unpack(path: Path, folder: Path) -> None:
             raise ConfigError(f"{path}: unpacks to more than {MAX_ARCHIVE_BYTES // 1_000_000} MB")
         parts = PurePosixPath(name).parts
         if ".." in parts or name.startswith("/"):
-            raise ConfigError(f"{path}: a member lies outside of the archive: {name!r:.100}")
+            raise ConfigError(f"{path}: a member points outside the archive: {name!r:.100}")
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
 
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The name and the content of each plain file that is not too large."""
+    """Yield the name and content of each regular file up to `MAX_MEMBER_BYTES`."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            for one in archive.infolist():
-                if not one.is_dir() and one.file_size <= MAX_MEMBER_BYTES:
-                    yield one.filename, archive.read(one)
+            for info in archive.infolist():
+                if not info.is_dir() and info.file_size <= MAX_MEMBER_BYTES:
+                    yield info.filename, archive.read(info)
         return
     with tarfile.open(path) as archive:
-        for one in archive:
-            if one.isreg() and one.size <= MAX_MEMBER_BYTES:
-                file = archive.extractfile(one)
-                yield one.name, file.read() if file else b""
+        for member in archive:
+            if member.isreg() and member.size <= MAX_MEMBER_BYTES:
+                file = archive.extractfile(member)
+                yield member.name, file.read() if file else b""

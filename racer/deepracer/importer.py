@@ -1,4 +1,4 @@
-"""A model's files from the DeepRacer world, as a run config and copies that `racer train` takes."""
+"""Converts a DeepRacer model's files to a run config for `racer train`."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from racer.track import load_track
 from racer.training.config import RunConfig
 
 STEPS_PER_EPISODE = 150
-"""Steps that we take for one of their episodes: ten seconds at 15 Hz, most of a lap or of a try."""
+"""Control steps that stand for one DeepRacer episode: ten seconds at 15 Hz, about a lap."""
 MAX_IMPORTED_TIMESTEPS = 1_000_000
-"""Control steps in all where the files set no number of episodes."""
+"""Total control steps if the files do not limit the number of episodes."""
 ENDLESS_EPISODES = 10_000
-"""So many episodes or more are that stack's way to say: until it is stopped."""
+"""From this number of episodes on, DeepRacer's setting means "until it is stopped"."""
 
 IGNORED_HYPERPARAMETERS = {
     "exploration_type": "PPO explores by its own noise or by its choices' probabilities",
@@ -43,7 +43,7 @@ IGNORED_HYPERPARAMETERS = {
 
 
 class Hyperparameters(ModelFileBase):
-    """What a `hyperparameters.json` says; the defaults are that stack's."""
+    """Content of a `hyperparameters.json`; the defaults are DeepRacer's."""
 
     batch_size: int = Field(default=64, ge=2, le=65_536)
     num_epochs: int = Field(default=5, ge=1, le=100)
@@ -58,11 +58,11 @@ class Hyperparameters(ModelFileBase):
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """What an import wrote.
+    """Result of an import.
 
     Attributes:
-        config: The run config.
-        notes: A sentence for each thing that has no counterpart or was chosen.
+        config: The run config that was written.
+        notes: A sentence for each setting that has no counterpart or that was chosen.
     """
 
     config: Path
@@ -70,64 +70,71 @@ class ImportedModel:
 
 
 def import_deepracer(model: Path, name: str, out: Path) -> ImportedModel:
-    """Write `<out>/<name>.yaml` and, beside it, copies of the reward function and the track.
+    """Write the run config `<out>/<name>.yaml` with copies of the reward and the track beside it.
 
-    `model` is a folder, or an archive of one (see `racer.deepracer.archive`). It holds
-    `reward_function.py`, `model_metadata.json` and `hyperparameters.json`, or has them in `model/`
-    and `ip/`, and may hold one track as .npy. `hyperparameters.json` maps onto `PPOConfig` so:
+    The model has `reward_function.py`, `model_metadata.json` and `hyperparameters.json`, the
+    latter two perhaps in `model/` and `ip/`, and may have one track as .npy.
+    `hyperparameters.json` is converted as follows:
 
-    | there | here |
+    | DeepRacer | racer |
     |---|---|
     | batch_size, num_epochs, lr | batch_size, n_epochs, learning_rate |
     | beta_entropy, discount_factor | ent_coef, gamma |
     | loss_type | value_loss |
-    | num_episodes_between_training | `cars`, one for each; each drives n_steps, at least 150, \
-between updates: about an episode, and so many that the batches fill |
+    | num_episodes_between_training | `num_envs`, one for each episode; each drives n_steps \
+between updates: 150, about an episode, or more until batches are full |
     | stack_size | `stack` of each camera |
-    | term_cond_max_episodes | `steps`, 150 an episode; from 10,000 on it means no end, and \
-`steps` is a million |
+    | term_cond_max_episodes | `total_timesteps`, 150 for each episode; 10,000 or more means no \
+limit, and `total_timesteps` is a million |
     | (clip 0.2, GAE's lambda 0.95) | clip_range, gae_lambda |
 
     The config names its files relative to itself, so that the folder can be moved.
 
+    Args:
+        model: The model's folder, or an archive of it (see `racer.deepracer.archive`).
+        name: Name of the config and of the copies, without suffix.
+        out: Folder to write into.
+
     Raises:
-        ConfigError: A file is missing, says what cannot be, or would be written over.
-        RewardError: The reward function cannot be used.
-        TrackError: The track cannot be driven.
+        ConfigError: If a file is missing, has an invalid value, or would be overwritten.
+        RewardError: If the reward function cannot be used.
+        TrackError: If the track cannot be driven.
     """
     with open_model(model) as folder:
         try:
-            return _take_over(folder, name, out, model.resolve().name)
+            return _import_folder(folder, name, out, model.resolve().name)
         except RacerError as problem:
-            said = str(problem).replace(str(folder), str(model))
-            raise type(problem)(said) from problem
+            # Name the archive, not the temporary folder that it was unpacked to.
+            message = str(problem).replace(str(folder), str(model))
+            raise type(problem)(message) from problem
 
 
-def _take_over(folder: Path, name: str, out: Path, called: str) -> ImportedModel:
+def _import_folder(folder: Path, name: str, out: Path, model_name: str) -> ImportedModel:
+    """Import an unpacked model; see `import_deepracer`."""
     metadata_path = _find(folder, "model_metadata.json", "model")
     metadata = read_metadata(metadata_path)
     if metadata.training_algorithm == "sac":
         raise ConfigError(
-            f"{metadata_path}: training_algorithm: racer learns by clipped_ppo alone; got 'sac': "
-            "change it to clipped_ppo, and the import can be trained"
+            f"{metadata_path}: training_algorithm: racer supports clipped_ppo only; got 'sac': "
+            "change it to clipped_ppo to train the import"
         )
     hyper = read_json(_find(folder, "hyperparameters.json", "ip"), Hyperparameters)
     reward = RewardSource.read(_find(folder, "reward_function.py", "."))
     track = _track(folder)
-    kept = {f"{name}.py": reward.path} | ({f"{name}.npy": track} if track else {})
-    kept |= files_beside(reward, lambda: reward.functions(1))
-    for written in (f"{name}.yaml", *kept):
-        if (out / written).exists():
-            raise ConfigError(f"{out / written} is there already; choose another --name or --out")
+    copies = {f"{name}.py": reward.path} | ({f"{name}.npy": track} if track else {})
+    copies |= files_beside(reward, lambda: reward.functions(1))
+    for file in (f"{name}.yaml", *copies):
+        if (out / file).exists():
+            raise ConfigError(f"{out / file} exists already; choose another --name or --out")
     tree = _tree(metadata, hyper, f"{name}.py", f"{name}.npy" if track else None)
     validate_document(tree, RunConfig, str(folder))
     config = out / f"{name}.yaml"
     try:
-        for copy, source in kept.items():
+        for copy, source in copies.items():
             (out / copy).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, out / copy)
         text = yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)
-        config.write_text(f"# Imported from the DeepRacer files in {called}.\n{text}")
+        config.write_text(f"# Imported from the DeepRacer files in {model_name}.\n{text}")
     except OSError as problem:
         raise ConfigError(f"{out}: cannot be written: {problem}") from problem
     return ImportedModel(config, _notes(metadata, hyper, track))
@@ -137,21 +144,21 @@ def _find(folder: Path, name: str, below: str) -> Path:
     for path in (folder / name, folder / below / name):
         if path.is_file():
             return path
-    raise ConfigError(f"{folder} has no {name}; put that model's file there")
+    raise ConfigError(f"{folder} has no {name}; put the model's file there")
 
 
 def _track(folder: Path) -> Path | None:
     found = sorted(folder.glob("*.npy"))
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
-        raise ConfigError(f"{folder}: one track is wanted; got {names}: leave one of them there")
+        raise ConfigError(f"{folder}: may have one track only; got {names}: remove the others")
     for path in found:
         load_track(str(path))
     return found[0] if found else None
 
 
 def _tree(metadata: Metadata, hyper: Hyperparameters, reward: str, track: str | None) -> dict:
-    """The config's fields."""
+    """Return the fields of the run config."""
     sensors = metadata.sensors()
     if hyper.stack_size > 1:
         for sensor in sensors:
@@ -163,8 +170,8 @@ def _tree(metadata: Metadata, hyper: Hyperparameters, reward: str, track: str | 
         "reward": reward,
         "sensor": sensors,
         "actions": metadata.actions(),
-        "cars": cars,
-        "steps": min(_steps(hyper), 2**31 - 1),
+        "num_envs": cars,
+        "total_timesteps": min(_steps(hyper), 2**31 - 1),
         "network": {"preset": NETWORK_PRESET_NAMES[metadata.neural_network]},
         "ppo": {
             "learning_rate": hyper.lr,
@@ -182,9 +189,13 @@ def _tree(metadata: Metadata, hyper: Hyperparameters, reward: str, track: str | 
 
 
 def _rollout(cars: int, batch: int) -> int:
-    """Return the steps a car between updates: `STEPS_PER_EPISODE`, or more until batches fill."""
-    fill = batch // math.gcd(batch, cars)
-    return fill * math.ceil(STEPS_PER_EPISODE / fill)
+    """Return each car's steps between updates: from `STEPS_PER_EPISODE` on, the first full batch.
+
+    cars * steps must be a multiple of the batch size, so steps is a multiple of
+    batch / gcd(batch, cars).
+    """
+    multiple = batch // math.gcd(batch, cars)
+    return multiple * math.ceil(STEPS_PER_EPISODE / multiple)
 
 
 def _steps(hyper: Hyperparameters) -> int:
@@ -193,25 +204,26 @@ def _steps(hyper: Hyperparameters) -> int:
 
 
 def _notes(metadata: Metadata, hyper: Hyperparameters, track: Path | None) -> list[str]:
+    """Return a sentence for each setting that has no counterpart or that was chosen."""
     notes = []
     if track is None:
         notes.append("there is no track .npy: track is bowtie; change it or give --track")
     for key, value in (hyper.model_extra or {}).items():
-        why = IGNORED_HYPERPARAMETERS.get(key, "racer knows no such key")
+        why = IGNORED_HYPERPARAMETERS.get(key, "racer has no such key")
         notes.append(f"hyperparameters.json: {key} {value!r} has no counterpart: {why}")
     for key, value in (metadata.model_extra or {}).items():
         notes.append(f"model_metadata.json: {key} {value!r:.80} has no counterpart")
     is_cut = "DISCRETIZED_SECTOR_LIDAR" in metadata.sensor
     if "lidar_config" in metadata.model_fields_set and not is_cut:
-        notes.append("model_metadata.json: lidar_config is for DISCRETIZED_SECTOR_LIDAR alone")
+        notes.append("model_metadata.json: lidar_config is for DISCRETIZED_SECTOR_LIDAR only")
     notes.append(
-        f"num_episodes_between_training {hyper.num_episodes_between_training}: so many cars drive "
-        f"at once, {_rollout(hyper.num_episodes_between_training, hyper.batch_size)} steps each "
-        "between updates"
+        f"num_episodes_between_training {hyper.num_episodes_between_training}: that many cars "
+        f"drive at once, {_rollout(hyper.num_episodes_between_training, hyper.batch_size)} steps "
+        "each between updates"
     )
     if hyper.term_cond_max_episodes >= ENDLESS_EPISODES:
         notes.append(
-            f"training ends after {MAX_IMPORTED_TIMESTEPS:,} steps or an hour; see --steps and "
-            "--minutes"
+            f"training ends after {MAX_IMPORTED_TIMESTEPS:,} steps or an hour; see "
+            "--total-timesteps and --minutes"
         )
     return notes

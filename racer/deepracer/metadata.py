@@ -1,4 +1,4 @@
-"""`model_metadata.json`: the sensors, actions and network of a model, read and written."""
+"""Reads and writes `model_metadata.json`: the sensors, actions and network of a DeepRacer model."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ SENSOR_KINDS = {
     "SECTOR_LIDAR": "sector_lidar",
     "DISCRETIZED_SECTOR_LIDAR": "discretized_sector_lidar",
 }
-"""Their names for what a policy sees, and the kinds of our sensors."""
+"""DeepRacer's names of sensors, and racer's kinds."""
 NETWORK_PRESET_NAMES = {
     "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW": "shallow",
     "DEEP_CONVOLUTIONAL_NETWORK": "standard",
     "DEEP_CONVOLUTIONAL_NETWORK_DEEP": "deep",
 }
-"""Their names for networks, and the presets of ours."""
+"""DeepRacer's names of networks, and racer's presets."""
 METADATA_VERSION = "5"
-"""Of the format: the first that knows continuous actions and the sectors of a lidar."""
+"""Version of the format; the first with continuous actions and a lidar's sectors."""
 
 Steering = Annotated[float, Field(ge=-30, le=30)]
 Speed = Annotated[float, Field(ge=0.1, le=4)]
 
 
 class ModelFileBase(BaseModel):
-    """A file that others wrote: what is not known is kept aside, not refused."""
+    """Base of models of DeepRacer's files; unknown keys are kept in `model_extra`, not refused."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
@@ -53,7 +53,7 @@ ModelFile = TypeVar("ModelFile", bound=ModelFileBase)
 
 
 class ActionChoice(ModelFileBase):
-    """One of a discrete space's actions."""
+    """An action of a discrete action space."""
 
     steering_angle: Steering = Field(description="degrees, positive to the left")
     speed: Speed = Field(description="m/s")
@@ -61,28 +61,28 @@ class ActionChoice(ModelFileBase):
 
 
 class SteeringRange(ModelFileBase):
-    """Degrees."""
+    """Range of the steering angle [deg], positive to the left."""
 
     high: Steering
     low: Steering
 
 
 class SpeedRange(ModelFileBase):
-    """Metres a second."""
+    """Range of the speed [m/s]."""
 
     high: Speed
     low: Speed
 
 
 class ActionLimits(ModelFileBase):
-    """A continuous space."""
+    """A continuous action space."""
 
     steering_angle: SteeringRange
     speed: SpeedRange
 
 
 class LidarFigures(ModelFileBase):
-    """How a discretised sector lidar is cut up."""
+    """Sectors and range [m] of a discretized sector lidar."""
 
     num_sectors: int = Field(default=8, ge=1, le=64)
     num_values_per_sector: int = Field(default=8, ge=1, le=64)
@@ -91,12 +91,12 @@ class LidarFigures(ModelFileBase):
 
 def _is_list(value: Any) -> Any:
     if not isinstance(value, list | dict):
-        raise ValueError("wanted is a list of actions, or the limits of a continuous space")
+        raise ValueError("must be a list of actions, or the limits of a continuous space")
     return value
 
 
 class Metadata(ModelFileBase):
-    """What a `model_metadata.json` says; what it leaves out is as in the first models."""
+    """Content of a `model_metadata.json`; the defaults are those of DeepRacer's first models."""
 
     action_space: Annotated[
         Annotated[
@@ -127,7 +127,7 @@ class Metadata(ModelFileBase):
     lidar_config: LidarFigures = LidarFigures()
 
     def actions(self) -> dict[str, Any]:
-        """The fields of an `ActionSpace`, in the order of the file."""
+        """Return the fields of an `ActionSpace`; its choices are in the order of the file."""
         space = self.action_space
         if isinstance(space, ActionLimits):
             return {
@@ -139,64 +139,65 @@ class Metadata(ModelFileBase):
         return {"kind": "discrete", "choices": choices}
 
     def sensors(self) -> list[dict[str, Any]]:
-        """The fields of each sensor's config; `observation` is the first models' camera."""
-        found: list[dict[str, Any]] = []
+        """Return the fields of each sensor's config; `observation` is the first models' camera."""
+        sensors: list[dict[str, Any]] = []
         for name in self.sensor:
-            one: dict[str, Any] = {"kind": SENSOR_KINDS.get(name, "camera")}
+            fields: dict[str, Any] = {"kind": SENSOR_KINDS.get(name, "camera")}
             if name == "DISCRETIZED_SECTOR_LIDAR":
                 figures = self.lidar_config
-                one |= {
+                fields |= {
                     "sectors": figures.num_sectors,
                     "values": figures.num_values_per_sector,
                     "clip": figures.clipping_dist,
                 }
-            found.append(one)
-        return found
+            sensors.append(fields)
+        return sensors
 
 
 def read_json(path: Path, model: type[ModelFile]) -> ModelFile:
-    """A JSON file of that world.
+    """Return the content of one of DeepRacer's JSON files, validated as `model`.
 
     Raises:
-        ConfigError: It cannot be read or says what cannot be; a sentence each, with the file, the
-            key, what was got and what is allowed.
+        ConfigError: If it cannot be read or a value is invalid; the message names the file, the
+            key, the value and what is allowed.
     """
     try:
-        tree = json.loads(decode_text(path.read_bytes()), object_pairs_hook=_once)
+        tree = json.loads(decode_text(path.read_bytes()), object_pairs_hook=_refuse_repeated_keys)
     except (OSError, UnicodeDecodeError) as problem:
         raise ConfigError(f"{path}: cannot be read: {problem}") from problem
     except json.JSONDecodeError as problem:
-        what = f"{problem.msg}, column {problem.colno}"
-        raise ConfigError(f"{path}:{problem.lineno}: not valid JSON: {what}") from problem
+        why = f"{problem.msg}, column {problem.colno}"
+        raise ConfigError(f"{path}:{problem.lineno}: not valid JSON: {why}") from problem
     except RecursionError as problem:
-        raise ConfigError(f"{path}: not valid JSON: it has too many levels") from problem
+        raise ConfigError(f"{path}: not valid JSON: it is nested too deeply") from problem
     except ConfigError as problem:
         raise ConfigError(f"{path}: {problem}") from None
     if not isinstance(tree, dict):
         got = type(tree).__name__
-        raise ConfigError(f"{path}: a JSON object with keys is wanted; got {got}")
+        raise ConfigError(f"{path}: must be a JSON object with keys; got {got}")
     try:
         return model.model_validate(tree)
     except ValidationError as problem:
         raise ConfigError(describe_errors(problem, model, str(path), tree=tree)) from problem
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, in which no key may stand twice."""
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; raise ConfigError if a key occurs twice."""
     tree: dict[str, Any] = {}
     for key, value in pairs:
         if key in tree:
             both = f"{tree[key]!r:.80} and {value!r:.80}"
-            raise ConfigError(f"the key {key!r} stands twice, with {both}; leave one of them out")
+            raise ConfigError(f"the key {key!r} occurs twice, with {both}; remove one of them")
         tree[key] = value
     return tree
 
 
 def read_metadata(path: Path) -> Metadata:
-    """A `model_metadata.json`, checked.
+    """Return the content of a `model_metadata.json`, checked.
 
     Raises:
-        ConfigError: See `read_json`; or its action space is not of its type or of a wrong size.
+        ConfigError: As `read_json`, or if the action space does not match its type or has a wrong
+            size.
     """
     found = read_json(path, Metadata)
     space = found.action_space
@@ -223,16 +224,16 @@ def read_metadata(path: Path) -> Metadata:
 
 
 def read_action_space(path: Path) -> ActionSpace:
-    """The actions alone out of a `model_metadata.json`.
+    """Return the action space in a `model_metadata.json`.
 
     Raises:
-        ConfigError: See `read_metadata`.
+        ConfigError: As `read_metadata`.
     """
     return ActionSpace.model_validate(read_metadata(path).actions())
 
 
 def actions_as_json(actions: ActionSpace) -> dict[str, Any]:
-    """A space as its two keys in a `model_metadata.json`."""
+    """Return the two keys of a `model_metadata.json` that describe an action space."""
     if actions.kind == "discrete":
         listed: Any = [
             {"steering_angle": steering, "speed": speed, "index": index}
@@ -250,12 +251,12 @@ def actions_as_json(actions: ActionSpace) -> dict[str, Any]:
 def metadata_as_json(
     actions: ActionSpace, kinds: list[str], preset: str = "shallow"
 ) -> dict[str, Any]:
-    """A whole `model_metadata.json`.
+    """Return the content of a `model_metadata.json`.
 
     Args:
-        actions: What the policy may do.
-        kinds: Kinds of its sensors; one that world does not know stands under our name.
-        preset: Of the network; one that world does not know stands as its shallow one.
+        actions: The policy's action space.
+        kinds: Kinds of its sensors; a kind that DeepRacer does not have keeps racer's name.
+        preset: Preset of its network; one that DeepRacer does not have becomes the shallow one.
     """
     sensors = {ours: theirs for theirs, ours in SENSOR_KINDS.items()}
     networks = {ours: theirs for theirs, ours in NETWORK_PRESET_NAMES.items()}

@@ -1,18 +1,19 @@
-"""The logs of the DeepRacer world, in the layout that its analysis tools open.
+"""Writes DeepRacer's logs, in the layout that its analysis tools open.
 
-| file | what it holds |
+| file | content |
 |---|---|
-| `training-simtrace/{N}-iteration.csv` | a line a step of the training episodes 20 N to 20 N + 19 |
-| `evaluation-simtrace/{N}-iteration.csv` | the same of evaluation N, a lap an episode |
-| `metrics/TrainingMetrics.json`, `metrics/EvaluationMetrics.json` | a record an episode |
-| `logs/training/racer-robomaker.log` | the same lines as SIM_TRACE_LOG |
-| `model/model_metadata.json`, `ip/hyperparameters.json` | what was trained |
+| `training-simtrace/{N}-iteration.csv` | a line per step of training episodes 20 N to 20 N + 19 |
+| `evaluation-simtrace/{N}-iteration.csv` | the same for evaluation N, each lap an episode |
+| `metrics/TrainingMetrics.json`, `metrics/EvaluationMetrics.json` | a record per episode |
+| `logs/training/racer-robomaker.log` | the lines of the CSVs as SIM_TRACE_LOG |
+| `model/model_metadata.json`, `ip/hyperparameters.json` | the model that was trained |
 
-A race's evaluation lies in a folder `evaluation-<time>` of its own, where the tools look for one.
-The fields, their formats and the labels are those of the public simulation's source. There an
-episode's first line is `prepare`, before the car moves; here it has the time before the
-first control step and the place after it, some centimetres on. Of n cars that
-train at once an episode gets its number when it ends. X and Y are the front of the car.
+The evaluation of a race is in a separate folder `evaluation-<time>`, where the tools look for one.
+The fields, their formats and the labels are those of the public simulation's source code. There,
+an episode's first line has the status `prepare` and is written before the car moves; here, it has
+the time before the first control step but the position after it, some centimetres ahead. When n
+cars train at once, episodes are numbered in the order in which they end. X and Y are the front of
+the car.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ TRACE_FIELDS = (
 TRACE_HEADER = ",".join(name for name, _ in TRACE_FIELDS)
 TRACE_LINE = ",".join(form for _, form in TRACE_FIELDS)
 EPISODES_PER_FILE = 20
-"""Episodes in one CSV of the training; the tools want as many in each."""
+"""Episodes in one CSV of a training; the tools expect the same number in each."""
 
 EPISODE_STATUS = {
     "running": "in_progress",
@@ -69,7 +70,7 @@ EPISODE_STATUS = {
     "reversed": "reversed",
     "time_up": "time_up",
 }
-"""The names of our endings in lower case, and theirs."""
+"""racer's endings in lower case, and DeepRacer's names for them."""
 METRICS_COUNTS = {
     "crash_count": "crashed",
     "immobilized_count": "immobilized",
@@ -79,7 +80,11 @@ METRICS_COUNTS = {
 
 
 class TraceStep(NamedTuple):
-    """What one car did in one control step."""
+    """State of one car after one control step; the fields are those of `TRACE_FIELDS`.
+
+    Lengths are in metres, angles in degrees, speeds in m/s and times in seconds. `action` is an
+    index, or the steering angle [deg] and speed of a continuous action.
+    """
 
     steps: int
     x: float
@@ -99,12 +104,17 @@ class TraceStep(NamedTuple):
     crashes: int = 0
 
     def line(self, episode: int, wall: float) -> str:
-        """The step in the format of SIM_TRACE_LOG."""
-        act = self.action if isinstance(self.action, int) else "[{:g} {:g}]".format(*self.action)
+        """Return the step in the format of SIM_TRACE_LOG.
+
+        Args:
+            episode: Number of the episode, from 0.
+            wall: Wall-clock time [s since the epoch].
+        """
+        action = self.action if isinstance(self.action, int) else "[{:g} {:g}]".format(*self.action)
         return TRACE_LINE % (
             episode,
             *self[:6],
-            act,
+            action,
             *self[7:13],
             f"{self.time:.3f}",
             self.status,
@@ -115,7 +125,7 @@ class TraceStep(NamedTuple):
 
 
 class DrivenCar(Protocol):
-    """What a judge records of one car, (T, ...)."""
+    """Arrays of a `LapResult` that are logged, each (T, ...); see `racer.evaluation`."""
 
     @property
     def body(self) -> np.ndarray: ...  # noqa: D102
@@ -134,14 +144,14 @@ class DrivenCar(Protocol):
 def episodes_of_race(
     result: DrivenCar, track: Track, actions: ActionSpace, rewards: np.ndarray, ahead: float
 ) -> list[list[TraceStep]]:
-    """A judged race as episodes, a lap each.
+    """Return a race as episodes of steps; each lap is an episode.
 
     Args:
-        result: What the judge recorded.
-        track: The track as it was driven.
-        actions: What the policy's actions mean.
-        rewards: Of each control step, (T,).
-        ahead: From the centre of mass to the point that X, Y mean [m].
+        result: The car's recorded race.
+        track: The track in the direction in which it was driven.
+        actions: The policy's action space.
+        rewards: Reward of each control step, (T,).
+        ahead: Distance from the centre of mass to the front, the point of X and Y [m].
     """
     body, yaw = result.body, yaw_of(result.body)
     x, y = body[:, 0] + ahead * np.cos(yaw), body[:, 1] + ahead * np.sin(yaw)
@@ -180,7 +190,18 @@ def episodes_of_race(
 
 
 def action_index(actions: ActionSpace, steering: float, speed: float) -> int | tuple[float, float]:
-    """The index of a command [rad], [m/s] in a discrete space, else degrees and speed."""
+    """Return the index of a command in a discrete space, or its angle [deg] and speed [m/s].
+
+    Args:
+        actions: The action space.
+        steering: Commanded angle [rad].
+        speed: Commanded speed [m/s].
+
+    Example:
+        >>> from racer.deepracer.action_lists import action_grid
+        >>> action_index(action_grid([-30, 0, 30], [1, 2]), steering=0.5, speed=1.9)
+        5
+    """
     pair = float(np.rad2deg(steering)), speed
     if actions.kind == "discrete":
         return int(np.abs(np.array(actions.choices) - pair).sum(axis=1).argmin())
@@ -189,10 +210,10 @@ def action_index(actions: ActionSpace, steering: float, speed: float) -> int | t
 
 @dataclass
 class SimTrace:
-    """The log of one training or evaluation.
+    """Writer of the log of one training or evaluation.
 
     Args:
-        folder: Where the files lie.
+        folder: Folder of the log.
         phase: `training` or `evaluation`.
         iteration: Number of the first CSV.
     """
@@ -204,10 +225,10 @@ class SimTrace:
     _metrics: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     def episode(self, driven: list[TraceStep]) -> None:
-        """Write one whole episode, whose steps count from 1.
+        """Append a complete episode, whose steps count from 1.
 
         Raises:
-            RacerError: The folder cannot be written.
+            RacerError: If the folder cannot be written.
         """
         first = driven[0]
         before = first.time - 1.0 / CONTROL_RATE_HZ
@@ -234,7 +255,7 @@ class SimTrace:
         return path.open("a", encoding="utf-8")
 
     def _figures(self, steps: list[TraceStep], last: TraceStep) -> dict[str, Any]:
-        """The episode's record; times in whole milliseconds, as that stack counts them."""
+        """Return the episode's record; times are in whole milliseconds, as in DeepRacer's."""
         number = len(self._metrics)
         start = round(1000 * steps[0].time)
         label = last.status.replace("_", " ").capitalize()
@@ -252,14 +273,14 @@ class SimTrace:
                 "trial": number % EPISODES_PER_FILE + 1,
                 "phase": "training",
             }
-        seen = [step.status for step in steps]
-        counts = {key: seen.count(status) for key, status in METRICS_COUNTS.items()}
+        statuses = [step.status for step in steps]
+        counts = {key: statuses.count(status) for key, status in METRICS_COUNTS.items()}
         return (
             record | counts | {"reset_count": sum(counts.values()), "trial": len(self._metrics) + 1}
         )
 
     def close(self) -> None:
-        """Write the metrics of what has been logged so far; more may follow."""
+        """Write the metrics of the episodes so far; more episodes may follow."""
         name = f"{self.phase.capitalize()}Metrics"
         tree = {"metrics": self._metrics, "version": 2.0, "best_model_metric": "progress"}
         write_json(self.folder / "metrics" / f"{name}.json", tree)
@@ -268,7 +289,13 @@ class SimTrace:
 def write_model_files(
     folder: Path, metadata: dict[str, Any], hyperparameters: dict[str, Any]
 ) -> None:
-    """Write what was trained where the tools look for it, and at the head of the log."""
+    """Write a model's description where the tools look for it, and at the head of the log.
+
+    Args:
+        folder: Folder of the log.
+        metadata: Content of `model_metadata.json`.
+        hyperparameters: Content of `hyperparameters.json`.
+    """
     write_json(folder / "model" / "model_metadata.json", metadata)
     write_json(folder / "ip" / "hyperparameters.json", hyperparameters)
     sensors, network = metadata["sensor"], metadata["neural_network"]
@@ -286,10 +313,15 @@ def write_json(
     tree: dict[str, Any],
     write: Callable[[Path, bytes], None] = write_atomically,
 ) -> None:
-    """Write a tree as JSON, whole or not at all, by one of the functions of `racer.assets.atomic`.
+    """Write a JSON file atomically.
+
+    Args:
+        path: The file to write.
+        tree: Its content.
+        write: The function of `racer.assets.atomic` to write it with.
 
     Raises:
-        RacerError: The file cannot be written.
+        RacerError: If the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The log of n cars that train, in the layout of the DeepRacer world."""
+"""Logs a training of n cars in the layout of DeepRacer's logs."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ from racer.training.config import RunConfig
 from racer.world import CONTROL_RATE_HZ
 
 LOG_DIR = "deepracer"
-"""In a run's folder."""
+"""Name of the log's folder in a run's folder."""
 
 
 class DeepRacerTrainingLog:
-    """Keeps each car's steps until its episode ends, then writes them.
+    """Buffers each car's steps until its episode ends, then writes the episode.
 
     Args:
         folder: The run's folder.
-        config: The run.
+        config: The run's config.
         cars: The cars that train.
-        steps: Of the run before; the log of a run that goes on lies in a folder of its own.
+        steps: Control steps of the run before it was resumed; the log of a resumed run is written
+            into a separate folder, `deepracer-<steps>`.
     """
 
     def __init__(
@@ -62,7 +63,12 @@ class DeepRacerTrainingLog:
         self._clock = np.zeros(cars.num_envs)
 
     def add(self, rewards: np.ndarray, done: np.ndarray) -> None:
-        """Log the control step that all cars just drove; `done` (n,) are not yet started anew."""
+        """Log a control step of all cars; call it before finished cars are reset.
+
+        Args:
+            rewards: Reward of each car, (n,).
+            done: Whether each car's episode ended in this step, (n,) bool.
+        """
         self._clock += 1.0 / CONTROL_RATE_HZ
         for car in range(self._cars.num_envs):
             self._steps[car].append(self._step(car, float(rewards[car]), bool(done[car])))
@@ -71,7 +77,7 @@ class DeepRacerTrainingLog:
                 self._steps[car] = []
 
     def cut(self) -> None:
-        """Leave out the episodes that are under way; every car starts anew."""
+        """Discard the unfinished episodes; call it when every car is reset."""
         self._steps = [[] for _ in range(self._cars.num_envs)]
 
     def _step(self, car: int, reward: float, is_done: bool) -> TraceStep:
@@ -94,14 +100,19 @@ class DeepRacerTrainingLog:
             all_wheels_on_track=bool(race.wheels_on_road[car] == 4),
             progress=float(race.progress[car]),
             closest_waypoint=int(race.place.segment[car]),
-            track_length=float(race.roads.length[race.road[car]]),
+            track_length=float(race.roads.length[race.road.line[car]]),
             time=float(self._clock[car]),
             status=EPISODE_STATUS[Ending(int(ending)).name.lower()],
             crashes=int(race.collisions[car]),
         )
 
     def evaluation(self, result: LapResult, rewards: np.ndarray) -> None:
-        """Log the judge's look at the policy, and the metrics so far."""
+        """Log an evaluation of the policy, and write the metrics so far.
+
+        Args:
+            result: The evaluation's race.
+            rewards: Reward of each of its control steps, (T,).
+        """
         road = self._cars.race.roads.lines[self._cars.config.race.direction == "reverse"]
         log = SimTrace(self._folder, "evaluation", self._evaluations)
         for steps in episodes_of_race(result, road, self._actions, rewards, self._ahead):

@@ -1,1 +1,1 @@
-"""Entries: the package that carries a policy, its checks, and the sandbox that runs it."""
+"""Entries: the package that carries a policy, the checks on it, and the sandbox that runs it."""

@@ -1,4 +1,4 @@
-"""Tries an entry in the box: whether it answers, in time, with actions that are some."""
+"""Checks that an entry's policy, run in the sandbox, returns valid actions in time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from racer.sensors import Observations
 from racer.world import CONTROL_PERIOD_S
 
 TRIAL_OBSERVATIONS = 9
-"""Observations that a policy is tried on."""
+"""Timed calls that a policy must answer; one untimed warm-up call precedes them."""
 
 
 @dataclass(frozen=True)
 class CheckedEntry:
-    """An entry that a board may judge.
+    """An entry that passed every check and may be evaluated by a leaderboard.
 
     Attributes:
         entry: The entry.
-        box: How strong the box was that it ran in; see `SandboxedPolicy.strength`.
-        answer_s: Median processor time of an answer, the box included [s].
+        box: Isolation of the sandbox that it ran in; see `SandboxedPolicy.strength`.
+        answer_s: Median processor time of one action, the sandbox's overhead included [s].
     """
 
     entry: Entry
@@ -34,7 +34,7 @@ class CheckedEntry:
     answer_s: float
 
     def as_dict(self) -> dict[str, Any]:
-        """What `racer board check --json` prints of an entry that is accepted."""
+        """Return what `racer board check --json` prints for an accepted entry."""
         manifest = self.entry.manifest
         return {
             "code": "ok",
@@ -53,16 +53,15 @@ class CheckedEntry:
 
 
 def check_entry(entry: Entry) -> CheckedEntry:
-    """Check an entry's graph, then try it in the box.
+    """Check an entry's graph, run its policy in the sandbox, and return the measured result.
 
     Args:
-        entry: A checked package.
+        entry: An entry from `read_entry`.
 
     Raises:
-        EntryError: What `SandboxedPolicy` refuses, and `slow` where half of the answers or more
-        took
-            longer than the judge waits between two. Processor time counts, so that a busy machine
-            makes no policy slow.
+        EntryError: As `SandboxedPolicy`, and with the code `slow` if the median action takes
+            longer than the control period. Processor time is measured, not wall-clock time, so
+            that a busy machine does not make a policy look slow.
     """
     with SandboxedPolicy(entry) as policy:
         times: list[float] = []
@@ -70,25 +69,26 @@ def check_entry(entry: Entry) -> CheckedEntry:
             before = policy.cpu_s
             policy(observation)
             times.append(policy.cpu_s - before)
-            # The first one warms up. No more is asked than decides the median.
-            if sum(one > CONTROL_PERIOD_S for one in times[1:]) > TRIAL_OBSERVATIONS // 2:
+            # The first call warms up. Stop as soon as the median is decided.
+            slow_calls = sum(seconds > CONTROL_PERIOD_S for seconds in times[1:])
+            if slow_calls > TRIAL_OBSERVATIONS // 2:
                 raise EntryError(
-                    f"{entry.manifest.name}: an answer takes {median(times[1:]):.3f} s, and a car "
-                    f"wants one each {CONTROL_PERIOD_S:.3f} s; train a smaller network",
+                    f"{entry.manifest.name}: an action takes {median(times[1:]):.3f} s, and a car "
+                    f"needs one every {CONTROL_PERIOD_S:.3f} s; train a smaller network",
                     "slow",
                 )
         return CheckedEntry(entry, policy.strength, median(times[1:]))
 
 
 def _observations(entry: Entry) -> Iterator[Observations]:
-    """The least and the largest numbers that the sensors give, then some between, always alike."""
-    draws = np.random.default_rng(0)
+    """Yield the sensors' lowest and highest observations, then fixed pseudo-random ones."""
+    rng = np.random.default_rng(0)
     sensors = entry.manifest.sensor
     for trial in range(TRIAL_OBSERVATIONS + 1):
-        seen = {}
+        observation = {}
         for sensor in sensors:
             low, high = sensor.space.low, sensor.space.high
-            share = trial if trial < 2 else draws.random(low.shape)
-            between = low + share * (high.astype(float) - low)
-            seen[sensor.name] = between.astype(sensor.space.dtype)[None]
-        yield seen if len(sensors) > 1 else next(iter(seen.values()))
+            share = trial if trial < 2 else rng.random(low.shape)
+            values = low + share * (high.astype(float) - low)
+            observation[sensor.name] = values.astype(sensor.space.dtype)[None]
+        yield observation if len(sensors) > 1 else next(iter(observation.values()))

@@ -1,4 +1,4 @@
-"""A policy that racer did not train, as an entry that a board takes."""
+"""Writes an entry from a policy that racer did not train: a torch module or an ONNX graph."""
 
 from __future__ import annotations
 
@@ -38,30 +38,31 @@ def write_foreign_entry(
     author: str = "",
     key: PrivateKey | None = None,
 ) -> CheckedEntry:
-    """Write an entry of a policy that racer did not train, once a board would take it.
+    """Check an externally trained policy as a leaderboard does, then write it as an entry.
 
-    See `racer.write_entry` for what is not told here.
+    See `racer.write_entry` for the inputs and output that a policy must have.
 
     Args:
         policy: An ONNX file's path or bytes, or a torch module.
         path: The package to write.
-        name: What a board calls it.
-        sensor: What it sees, in any form that the environments take; None for that of `env`.
+        name: Name of the entry on a leaderboard, 1-60 characters.
+        sensor: What the policy observes, in any form that the environments take; None for the
+            sensor of `env`.
         actions: What its actions mean, in any form that the environments take.
-        env: The Gymnasium id that it is made for.
-        track: The track that it was trained on.
-        walls: Whether walls stood there.
-        car: The car that it drives.
-        author: Who made it.
-        key: Signs the entry.
+        env: Id of the Gymnasium environment that it is made for.
+        track: Name of the track that it was trained on.
+        walls: Whether there were walls on that track's borders.
+        car: Preset of the car that it drives.
+        author: Author of the policy, up to 60 characters.
+        key: Private key that signs the entry.
 
     Returns:
-        What the check found.
+        The result of the check.
 
     Raises:
-        EntryError: The policy is not what its sensor and actions ask for, or a board would refuse
-            it; nothing is written.
-        RacerError: A field that cannot be used.
+        EntryError: If the policy does not match its sensor and actions, or a leaderboard would
+            refuse it; nothing is written.
+        RacerError: If another argument is invalid.
     """
     arguments = ARGUMENTS.get(env, {})
     if sensor is None:
@@ -97,7 +98,7 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as problem:
         why = problem.strerror or problem
-        raise EntryError(f"{path}: cannot be read: {why}; name an ONNX file", "missing") from None
+        raise EntryError(f"{path}: cannot be read: {why}; give an ONNX file", "missing") from None
 
 
 def _exported(
@@ -106,11 +107,17 @@ def _exported(
     shapes: dict[str, tuple[int, ...]],
     space: spaces.Box | spaces.Discrete,
 ) -> bytes:
-    """The graph of a copy of a torch module whose answer is made an action.
+    """Return the ONNX graph of a torch module, with its output converted to an action.
+
+    Args:
+        module: The torch module; a copy of it is exported, so the caller's is left unchanged.
+        name: Name of the entry in error messages.
+        shapes: Shape of each sensor's observation by the sensor's name.
+        space: Action space of the policy.
 
     Raises:
-        EntryError: `run` where it fails on an observation, `signature` where its answer is no
-            action, `graph` where torch cannot export it.
+        EntryError: With the code `run` if the module fails on an observation, `signature` if its
+            output cannot be converted to an action, or `graph` if torch cannot export it.
     """
     import torch
 
@@ -118,28 +125,30 @@ def _exported(
 
     if not isinstance(module, torch.nn.Module):
         raise EntryError(
-            f"{name}: the policy is of type {type(module).__name__}; wanted is the path or the "
+            f"{name}: the policy is of type {type(module).__name__}; it must be the path or the "
             "bytes of an ONNX file, or a torch.nn.Module",
             "graph",
         )
     module = copy.deepcopy(module).to("cpu").eval()
-    seen = zero_observation(shapes)
-    given = ", ".join(f"{part} {_words(one)}" for part, one in zip(shapes, seen))
+    observation = zero_observation(shapes)
+    described = ", ".join(
+        f"{sensor} {_describe(tensor)}" for sensor, tensor in zip(shapes, observation)
+    )
     try:
         with torch.no_grad():
-            answer = module(*seen)
+            output = module(*observation)
     except Exception as problem:
         raise EntryError(
-            f"{name}: the module failed on an observation, {given}: {first_line(problem)}; it is "
-            "called with what the environment gives, a tensor for each sensor: permute, divide by "
-            "255 or flatten inside its forward()",
+            f"{name}: the module failed on an observation, {described}: {first_line(problem)}; it "
+            "is called with the environment's observation, a tensor for each sensor: permute, "
+            "divide by 255 or flatten inside its forward()",
             "run",
         ) from problem
-    is_action, wanted = _wanted(answer, space)
+    is_action, expected = _matches_space(output, space)
     if not is_action:
         raise EntryError(
-            f"{name}: the module answers {_words(answer)}; wanted is {wanted}: return that alone "
-            "from its forward()",
+            f"{name}: the module returns {_describe(output)}; expected is {expected}: return that "
+            "alone from its forward()",
             "signature",
         )
     try:
@@ -153,24 +162,25 @@ def _exported(
         ) from problem
 
 
-def _wanted(answer: Any, space: spaces.Box | spaces.Discrete) -> tuple[bool, str]:
-    """Whether a module's answer can be made an action, and what such an answer is."""
+def _matches_space(output: Any, space: spaces.Box | spaces.Discrete) -> tuple[bool, str]:
+    """Return whether a module's output can become an action, and a description of such outputs."""
     import torch
 
-    is_tensor = isinstance(answer, torch.Tensor)
-    shape = tuple(answer.shape) if is_tensor else ()
-    is_float = is_tensor and answer.is_floating_point()
+    is_tensor = isinstance(output, torch.Tensor)
+    shape = tuple(output.shape) if is_tensor else ()
+    is_float = is_tensor and output.is_floating_point()
     if isinstance(space, spaces.Box):
         return is_float and shape == (1, 2), "float32 (1, 2), steering and speed within [-1, 1]"
     count = int(space.n)
-    is_index = is_tensor and answer.dtype == torch.int64 and shape == (1,)
+    is_index = is_tensor and output.dtype == torch.int64 and shape == (1,)
     return (
         is_index or (is_float and shape == (1, count)),
         f"float32 (1, {count}), a value for each choice, or int64 (1), the index of one",
     )
 
 
-def _words(value: Any) -> str:
+def _describe(value: Any) -> str:
+    """Return a value's type, and a tensor's shape, for an error message."""
     import torch
 
     if isinstance(value, torch.Tensor):

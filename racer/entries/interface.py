@@ -1,4 +1,7 @@
-"""What the numbers into and out of a policy mean, in words for whoever runs it without racer."""
+"""Describes a policy's inputs and output in words, for programs that run it without racer.
+
+The texts are written into each entry's manifest, so a change to them changes the bytes of entries.
+"""
 
 from __future__ import annotations
 
@@ -24,43 +27,49 @@ from racer.world import CONTROL_RATE_HZ
 
 def _line(text: str) -> str:
     if len(text) > 4000 or not text.isprintable():
-        raise ValueError("wanted are up to 4000 printable characters on one line")
+        raise ValueError("must be up to 4000 printable characters on one line")
     return text
 
 
 OneLine = Annotated[str, AfterValidator(_line)]
+"""Up to 4000 printable characters without a line break."""
 
 
 class Interface(Document):
-    """A graph's inputs and output, in words; racer itself goes by `sensor` and `actions`."""
+    """Description of a graph's inputs and output for people and other programs.
 
-    control_rate_hz: float = Field(gt=0, le=1000, description="answers a second [Hz]")
+    racer itself reads the manifest's `sensor` and `actions` instead.
+    """
+
+    control_rate_hz: float = Field(gt=0, le=1000, description="actions per second [Hz]")
     inputs: dict[OneLine, OneLine] = Field(
-        max_length=16, description="what each input is, by its name"
+        max_length=16, description="description of each input by its name"
     )
     output: dict[OneLine, OneLine] = Field(
-        max_length=1, description="what the output is, by its name"
+        max_length=1, description="description of the output by its name"
     )
 
 
 def interface_of(sensors: Sequence[SensorConfig], actions: ActionSpace) -> Interface:
-    """Return the interface of a policy that sees these sensors and has these actions."""
-    names = [one.name for one in sensors] if len(sensors) > 1 else [OBSERVATION_INPUT]
+    """Return the interface of a policy with these sensors and this action space."""
+    names = [sensor.name for sensor in sensors] if len(sensors) > 1 else [OBSERVATION_INPUT]
     return Interface(
         control_rate_hz=CONTROL_RATE_HZ,
-        inputs={name: _seen(one) for name, one in zip(names, sensors)},
-        output={ACTION_OUTPUT: _done(actions)},
+        inputs={name: _describe_input(sensor) for name, sensor in zip(names, sensors)},
+        output={ACTION_OUTPUT: _describe_output(actions)},
     )
 
 
-def _seen(sensor: SensorConfig) -> str:
-    box = sensor.space
-    shape = ", ".join(map(str, (1, *box.shape)))
+def _describe_input(sensor: SensorConfig) -> str:
+    """Return a sensor's type, shape and meaning in words."""
+    space = sensor.space
+    shape = ", ".join(map(str, (1, *space.shape)))
     stack = f"; the last {sensor.stack}, the oldest first" if sensor.stack > 1 else ""
-    return f"{box.dtype} ({shape}): {_meaning(sensor)}{stack}"
+    return f"{space.dtype} ({shape}): {_meaning(sensor)}{stack}"
 
 
 def _meaning(sensor: SensorConfig) -> str:
+    """Return what a sensor's numbers mean, without type, shape and stack."""
     if isinstance(sensor, CameraConfig):
         planes = "red, green and blue" if sensor.colour == "rgb" else "grey"
         return f"the front camera's frame, 0 to 255, {planes}, the top row first"
@@ -84,13 +93,15 @@ def _meaning(sensor: SensorConfig) -> str:
 
 
 def _fan(lidar: LidarConfig | SectorLidarConfig | DiscretizedSectorLidarConfig) -> str:
+    """Return the directions of a lidar's beams in words."""
     return (
         f"{lidar.beams} beams over {lidar.span_deg:g} deg, counter-clockwise, the middle of the "
         f"fan {lidar.yaw_deg:g} deg left of ahead"
     )
 
 
-def _done(actions: ActionSpace) -> str:
+def _describe_output(actions: ActionSpace) -> str:
+    """Return the type, shape and meaning of an action in words."""
     if actions.kind == "discrete":
         listed = (_pair(steering, speed) for steering, speed in actions.choices)
         named = "; ".join(f"{index}: {pair}" for index, pair in enumerate(listed))

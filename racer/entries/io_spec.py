@@ -1,4 +1,4 @@
-"""What a policy takes and gives, as its manifest says, and what is said where it does not."""
+"""The input and output arrays that a manifest requires of a policy, and the checks against them."""
 
 from __future__ import annotations
 
@@ -15,125 +15,130 @@ from racer.networks.network_config import ACTION_OUTPUT, OBSERVATION_INPUT
 from racer.sensors import Observations
 
 Arrays = Sequence[tuple[str, tuple[Any, ...], str]]
-"""Name, shape and type of each input or output of a graph."""
+"""Name, shape and dtype of each input or output of a graph; a dynamic size is a string."""
 ArraySpec = tuple[tuple[int, ...], str]
-"""Shape and type of an array."""
+"""Shape and dtype of an array."""
 
 
 @dataclass(frozen=True)
 class IOSpec:
-    """The arrays that go into a policy and the one that comes out.
+    """Specification of a policy's input arrays and of its action.
 
     Attributes:
-        name: The entry's name, for messages.
-        seen: Shape and type of each input by its name.
-        done: Shape and type of the action.
+        name: The entry's name, for error messages.
+        inputs: Shape and dtype of each input by its name.
+        output: Shape and dtype of the action.
         space: The action space.
     """
 
     name: str
-    seen: dict[str, ArraySpec]
-    done: ArraySpec
+    inputs: dict[str, ArraySpec]
+    output: ArraySpec
     space: spaces.Box | spaces.Discrete
 
     @classmethod
-    def of(cls, manifest: Manifest) -> IOSpec:
-        """What a manifest asks for."""
+    def from_manifest(cls, manifest: Manifest) -> IOSpec:
+        """Return the arrays that a manifest's sensors and actions require."""
         sensors = manifest.sensor
-        names = [one.name for one in sensors] if len(sensors) > 1 else [OBSERVATION_INPUT]
-        seen = {
-            name: ((1, *one.space.shape), str(one.space.dtype)) for name, one in zip(names, sensors)
+        names = [sensor.name for sensor in sensors] if len(sensors) > 1 else [OBSERVATION_INPUT]
+        inputs = {
+            name: ((1, *sensor.space.shape), str(sensor.space.dtype))
+            for name, sensor in zip(names, sensors)
         }
         space = manifest.actions.space()
-        done = ((1,), "int64") if isinstance(space, spaces.Discrete) else ((1, 2), "float32")
-        return cls(manifest.name, seen, done, space)
+        output = ((1,), "int64") if isinstance(space, spaces.Discrete) else ((1, 2), "float32")
+        return cls(manifest.name, inputs, output, space)
 
-    def check(self, side: str, parts: Arrays) -> None:
-        """Refuse a graph whose inputs or outputs are not these.
+    def check(self, side: str, arrays: Arrays) -> None:
+        """Check that a graph has exactly these inputs or this output.
 
         Args:
             side: `input` or `output`.
-            parts: What the graph has there.
+            arrays: The graph's inputs or outputs.
 
         Raises:
-            EntryError: `dynamic_shape` where a size is not fixed, else `signature`.
+            EntryError: With the code `dynamic_shape` if a size is not fixed, or else `signature`
+                if a name, shape or dtype differs.
         """
-        wanted = self.seen if side == "input" else {ACTION_OUTPUT: self.done}
-        if sorted(parts, key=str) == sorted(((n, *a) for n, a in wanted.items()), key=str):
+        required = self.inputs if side == "input" else {ACTION_OUTPUT: self.output}
+        if sorted(arrays, key=str) == sorted(((n, *a) for n, a in required.items()), key=str):
             return
-        listed = ", ".join(f"{n!r:.40} {describe_array(s, t)}" for n, s, t in parts[:4]) or "none"
-        asked = ", ".join(f"{n!r} {describe_array(*array)}" for n, array in wanted.items())
-        is_dynamic = any(isinstance(size, str) for _, shape, _ in parts for size in shape)
+        got = ", ".join(f"{n!r:.40} {describe_array(s, t)}" for n, s, t in arrays[:4]) or "none"
+        wanted = ", ".join(f"{n!r} {describe_array(*array)}" for n, array in required.items())
+        is_dynamic = any(isinstance(size, str) for _, shape, _ in arrays for size in shape)
         raise EntryError(
-            f"{self.name}: the graph's {side} is {listed}; the manifest asks for {asked}: "
-            f"{_remedy(side, parts, wanted)}",
+            f"{self.name}: the graph's {side} is {got}; the manifest asks for {wanted}: "
+            f"{_remedy(side, arrays, required)}",
             "dynamic_shape" if is_dynamic else "signature",
         )
 
-    def given(self, observation: Observations) -> dict[str, np.ndarray]:
-        """An observation by the names of the graph's inputs.
+    def input_arrays(self, observation: Observations) -> dict[str, np.ndarray]:
+        """Return an observation as a dict of arrays by the names of the graph's inputs.
 
         Raises:
-            ValueError: It is not what the manifest's sensors give.
+            ValueError: If a name, shape or dtype is not that of the manifest's sensors.
         """
-        given = observation if isinstance(observation, dict) else {OBSERVATION_INPUT: observation}
-        got = {name: (one.shape, one.dtype.name) for name, one in given.items()}
-        if got != self.seen:
-            raise ValueError(f"{_listed(got)}; {self.name} sees {_listed(self.seen)}")
-        return given
+        arrays = observation if isinstance(observation, dict) else {OBSERVATION_INPUT: observation}
+        got = {name: (array.shape, array.dtype.name) for name, array in arrays.items()}
+        if got != self.inputs:
+            raise ValueError(f"{_listed(got)}; {self.name} sees {_listed(self.inputs)}")
+        return arrays
 
-    def checked(self, action: np.ndarray) -> np.ndarray:
-        """The action, where it is one of the space.
+    def check_action(self, action: np.ndarray) -> np.ndarray:
+        """Return the action unchanged if it is in the action space.
 
         Raises:
-            EntryError: `action` where it is not finite or not in the space.
+            EntryError: With the code `action` if it is not finite or not in the space.
         """
-        if (action.shape, action.dtype.name) != self.done:
-            raise self.refusal(describe_array(action.shape, action.dtype.name))
+        if (action.shape, action.dtype.name) != self.output:
+            raise self.action_error(describe_array(action.shape, action.dtype.name))
         if isinstance(self.space, spaces.Discrete):
             if not 0 <= action[0] < self.space.n:
-                raise self.refusal(f"the index {action[0]}")
-        elif not (np.abs(action) <= 1.0).all():  # NaN is not
-            raise self.refusal(str(action[0].tolist()))
+                raise self.action_error(f"the index {action[0]}")
+        elif not (np.abs(action) <= 1.0).all():  # false for NaN
+            raise self.action_error(str(action[0].tolist()))
         return action
 
-    def refusal(self, got: str) -> EntryError:
-        """The error of an action that is not in the space."""
+    def action_error(self, got: str) -> EntryError:
+        """Return the error for an action that is not in the space; `got` describes the action."""
         return EntryError(
-            f"{self.name}: the action is {got:.200}; wanted is {self._wanted()}: "
+            f"{self.name}: the action is {got:.200}; wanted is {self._describe_space()}: "
             "bound the graph's output and export it again",
             "action",
         )
 
-    def _wanted(self) -> str:
+    def _describe_space(self) -> str:
         if isinstance(self.space, spaces.Discrete):
             return f"an index from 0 to {self.space.n - 1}"
         return "two numbers within [-1, 1]"
 
 
-def _remedy(side: str, parts: Arrays, wanted: dict[str, ArraySpec]) -> str:
-    """What to do about a graph whose inputs or outputs are not those that are wanted."""
-    got, asked = [(shape, dtype) for _, shape, dtype in parts], list(wanted.values())
+def _remedy(side: str, arrays: Arrays, required: dict[str, ArraySpec]) -> str:
+    """Return advice for a graph whose inputs or outputs are not the required ones."""
+    got, wanted = [(shape, dtype) for _, shape, dtype in arrays], list(required.values())
     if any(isinstance(size, str) for shape, _ in got for size in shape):
         return "export the policy with fixed sizes and a batch of 1, without dynamic axes"
-    if sorted(got) == sorted(asked):
-        return f"export it with {side}_names={list(wanted)}"
-    if len(got) == len(asked) == 1:
-        (shape, dtype), (right, kind) = got[0], asked[0]
-        if sorted(shape) == sorted(right) and len(shape) == 4:
-            inside = ["a permute"] if shape != right else []
-            inside += ["a division by 255"] if dtype != kind else []
+    if sorted(got) == sorted(wanted):
+        return f"export it with {side}_names={list(required)}"
+    if len(got) == len(wanted) == 1:
+        (shape, dtype), (wanted_shape, wanted_dtype) = got[0], wanted[0]
+        if sorted(shape) == sorted(wanted_shape) and len(shape) == 4:
+            inside = ["a permute"] if shape != wanted_shape else []
+            inside += ["a division by 255"] if dtype != wanted_dtype else []
             return f"take the frame as the sensor gives it, with {' and '.join(inside)} inside"
-        if kind == "int64" and len(shape) == 2 and dtype.startswith("float"):
+        if wanted_dtype == "int64" and len(shape) == 2 and dtype.startswith("float"):
             return "end it with the index of the largest value: out.argmax(dim=1)"
     return "export the policy with the sensor and actions it was trained with"
 
 
 def describe_array(shape: tuple[Any, ...], dtype: str) -> str:
-    """An array's type and shape for a message; a hostile size is cut short."""
+    """Return an array's dtype and shape for a message, e.g. `float32 (1, 26)`.
+
+    Shapes come from untrusted graphs, so long sizes and shapes are shortened.
+    """
     sizes = ", ".join(f"{size!r:.40}" for size in shape[:8])
     return f"{dtype} ({sizes}{', ...' if len(shape) > 8 else ''})"
 
 
-def _listed(parts: dict[str, ArraySpec]) -> str:
-    return ", ".join(f"{name} {describe_array(*part)}" for name, part in parts.items()) or "none"
+def _listed(arrays: dict[str, ArraySpec]) -> str:
+    return ", ".join(f"{name} {describe_array(*array)}" for name, array in arrays.items()) or "none"

@@ -1,4 +1,4 @@
-"""Reads what an ONNX graph is made of, and refuses what a policy needs not, before it is loaded."""
+"""Checks an ONNX graph's structure against an allow-list before any runtime loads it."""
 
 from __future__ import annotations
 
@@ -11,44 +11,45 @@ from racer.entries.protobuf import FieldBudget, ProtobufError, ProtobufField, re
 from racer.errors import EntryError
 
 _EXPORTED = "ArgMax Cast Clip Concat Conv Div Gemm Relu Reshape Tanh Transpose"
-"""What racer's own networks become."""
+"""Operators in the graphs that racer exports."""
 _USUAL = """
     Abs Add AveragePool BatchNormalization Constant Dropout Elu Erf Exp Flatten Floor Gather Gelu
     GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity LayerNormalization LeakyRelu Log
     LogSoftmax MatMul Max MaxPool Min Mish Mul Neg PRelu Pad Pow ReduceMax ReduceMean ReduceMin
     ReduceSum Selu Sigmoid Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Unsqueeze Where
 """
+"""Operators in the graphs that other libraries export."""
 _SCRIPTED = """
     Acos And Asin Atan Ceil Cos Equal Greater GreaterOrEqual IsNaN Less LessOrEqual Not Or
     Reciprocal Round Sign Sin Tan Xor
 """
-"""What a controller that was written, not learnt, needs besides."""
+"""Further operators that a hand-written controller needs."""
 _QUANTISED = """
     ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul
     QuantizeLinear
 """
-"""ONNX's own of those that a quantiser puts in."""
+"""Operators of ONNX's own domain that a quantizer inserts."""
 ALLOWED_OPERATORS = frozenset((_EXPORTED + _USUAL + _SCRIPTED + _QUANTISED).split())
 """Operators of ONNX's own domain that a policy may use."""
 CONTROL_FLOW_OPERATORS = frozenset({"If", "Loop", "Scan", "SequenceMap"})
-"""Operators that run another graph."""
+"""Operators that run a subgraph."""
 ONNX_DOMAINS = ("", "ai.onnx")
-"""ONNX's own domain, by its two names."""
+"""The two names of ONNX's own operator domain."""
 _CONTRIB = "com.microsoft"
-"""The domain of onnxruntime's own operators, which its quantiser may put in."""
+"""The domain of onnxruntime's own operators, which its quantizer may insert."""
 
 _TYPES = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64"}
 _TYPES |= {9: "bool", 10: "float16", 11: "float64"}
-"""The types that weights, inputs and outputs may have, by their numbers in ONNX."""
+"""Allowed dtypes of weights, inputs and outputs by their numbers in ONNX's TensorProto.DataType."""
 
 
 def _known(fields: str) -> dict[int, ProtobufField]:
-    """Fields from `number name kind` words."""
+    """Return a message's fields by their numbers, from lines of `number name kind`."""
     words = [line.split() for line in fields.strip().splitlines()]
     return {int(number): ProtobufField(name, kind) for number, name, kind in words}
 
 
-# The messages of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto that a policy may hold.
+# The messages of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto that a policy may contain.
 _MODEL = _known("""
     1 ir_version number
     2 producer_name text
@@ -142,19 +143,22 @@ _PROPERTY = _known("""
 
 
 def check_graph(entry: Entry) -> IOSpec:
-    """What the entry's graph takes and gives, after its structure is checked; nothing is run.
+    """Check an entry's graph without running it, and return its inputs and output.
 
     Args:
-        entry: A checked package.
+        entry: An entry from `read_entry`.
+
+    Returns:
+        The arrays that the manifest requires, which the graph was found to have.
 
     Raises:
-        EntryError: With the code `graph` where the bytes are no ONNX model, `domain`,
-            `control_flow` or `operator` for a node that a policy needs not, `external_data` for
-            weights elsewhere, `type` for weights of a type that a policy needs not,
-            `dynamic_shape` for an input or output without a fixed shape, and `signature` where
-            they are not the manifest's.
+        EntryError: With the code `graph` if the bytes are not an ONNX model, `domain`,
+            `control_flow` or `operator` for a forbidden node, `external_data` for weights outside
+            the graph, `type` for weights of a forbidden dtype, `dynamic_shape` for an input or
+            output without a fixed shape, and `signature` if inputs or output are not those of the
+            manifest.
     """
-    name, signature = entry.manifest.name, IOSpec.of(entry.manifest)
+    name, signature = entry.manifest.name, IOSpec.from_manifest(entry.manifest)
     try:
         inputs, outputs = _check(entry.policy, name)
     except ProtobufError as problem:
@@ -169,41 +173,41 @@ def check_graph(entry: Entry) -> IOSpec:
 
 
 def _check(policy: bytes, name: str) -> tuple[Arrays, Arrays]:
-    """The inputs and outputs of a graph that holds nothing forbidden."""
+    """Return a graph's inputs and outputs; raise EntryError if it contains anything forbidden."""
     budget = FieldBudget()
     model = _read(memoryview(policy), _MODEL, budget)
-    for part in ("graph", "opset_import", "ir_version"):
-        if part not in model:
-            raise ProtobufError(f"it has no {part}")
-    opsets = [read_message(one, _OPSET, budget) for one in model.get("opset_import", ())]
+    for field in ("graph", "opset_import", "ir_version"):
+        if field not in model:
+            raise ProtobufError(f"it has no {field}")
+    opsets = [read_message(opset, _OPSET, budget) for opset in model.get("opset_import", ())]
     for opset in opsets:
         _check_domain(opset.get("domain", ""), name)
     if "functions" in model:
         raise EntryError(
-            f"{name}: the graph brings functions of its own; a policy is made of ONNX's own "
-            "operators: export it without functions",
+            f"{name}: the graph defines functions; a policy may use ONNX's own operators only: "
+            "export it without functions",
             "domain",
         )
     graph = _read(model["graph"], _GRAPH, budget)
     for node in graph.get("node", ()):
         _check_node(_read(node, _NODE, budget), name, budget)
-    for one in graph.get("value_info", ()):
-        _part(one, budget)
-    tensors = [_check_tensor(one, name, budget) for one in graph.get("initializer", ())]
+    for value in graph.get("value_info", ()):
+        _read_array(value, budget)
+    tensors = [_check_tensor(tensor, name, budget) for tensor in graph.get("initializer", ())]
     weights = {tensor.get("name", "") for tensor in tensors}
-    inputs = [_part(one, budget) for one in graph.get("input", ())]
-    # A weight may stand among the inputs too, as a default.
-    inputs = [part for part in inputs if part[0] not in weights]
-    return inputs, [_part(one, budget) for one in graph.get("output", ())]
+    inputs = [_read_array(value, budget) for value in graph.get("input", ())]
+    # ONNX allows a weight to be listed as an input too, for which it is the default value.
+    inputs = [array for array in inputs if array[0] not in weights]
+    return inputs, [_read_array(value, budget) for value in graph.get("output", ())]
 
 
 def _read(
     content: memoryview, known: Mapping[int, ProtobufField], budget: FieldBudget
 ) -> dict[str, Any]:
-    """A message's fields, after its metadata is read too."""
+    """Return a message's fields by name; its metadata is parsed too, so that nothing is skipped."""
     found = read_message(content, known, budget)
-    for one in found.get("metadata_props", ()):
-        read_message(one, _PROPERTY, budget)
+    for entry in found.get("metadata_props", ()):
+        read_message(entry, _PROPERTY, budget)
     return found
 
 
@@ -213,8 +217,8 @@ def _check_domain(domain: str, name: str) -> None:
         if domain == _CONTRIB:
             remedy = "quantize it by quantize_static with QuantFormat.QDQ and types of 8 bits"
         raise EntryError(
-            f"{name}: the graph uses the domain {domain!r:.80}; a policy is made of ONNX's own "
-            f"operators: {remedy}",
+            f"{name}: the graph uses the domain {domain!r:.80}; a policy may use ONNX's own "
+            f"operators only: {remedy}",
             "domain",
         )
 
@@ -222,13 +226,13 @@ def _check_domain(domain: str, name: str) -> None:
 def _check_node(node: dict[str, Any], name: str, budget: FieldBudget) -> None:
     operator = node.get("op_type", "")
     _check_domain(node.get("domain", ""), name)
-    attributes = [read_message(one, _ATTRIBUTE, budget) for one in node.get("attribute", ())]
+    attributes = [read_message(field, _ATTRIBUTE, budget) for field in node.get("attribute", ())]
     if operator in CONTROL_FLOW_OPERATORS or any(
-        "g" in one or "graphs" in one for one in attributes
+        "g" in attribute or "graphs" in attribute for attribute in attributes
     ):
         raise EntryError(
             f"{name}: the graph has the operator {operator!r:.80}, which runs another graph; a "
-            "policy takes the same steps each time: export it without branches and loops",
+            "policy must take the same steps each time: export it without branches and loops",
             "control_flow",
         )
     if operator not in ALLOWED_OPERATORS:
@@ -237,38 +241,38 @@ def _check_node(node: dict[str, Any], name: str, budget: FieldBudget) -> None:
             f"a policy may use: {', '.join(sorted(ALLOWED_OPERATORS))}",
             "operator",
         )
-    for one in attributes:
-        if "t" in one:
-            _check_tensor(one["t"], name, budget)
+    for attribute in attributes:
+        if "t" in attribute:
+            _check_tensor(attribute["t"], name, budget)
 
 
 def _check_tensor(content: memoryview, name: str, budget: FieldBudget) -> dict[str, Any]:
     tensor = _read(content, _TENSOR, budget)
-    if "external_data" in tensor or tensor.get("data_location"):  # 0 is inside
+    if "external_data" in tensor or tensor.get("data_location"):  # 0 means inside the graph
         raise EntryError(
-            f"{name}: the weights {tensor.get('name', '')!r:.80} lie outside the graph; export "
-            "the policy with its weights inside",
+            f"{name}: the weights {tensor.get('name', '')!r:.80} are stored outside the graph; "
+            "export the policy with its weights inside",
             "external_data",
         )
     code = tensor.get("data_type", 0)
     if code not in _TYPES:
         raise EntryError(
-            f"{name}: the weights {tensor.get('name', '')!r:.80} have ONNX's type {code}; a policy "
-            f"is exported with weights of {', '.join(_TYPES.values())}",
+            f"{name}: the weights {tensor.get('name', '')!r:.80} have ONNX's data type {code}; "
+            f"export the policy with weights of {', '.join(_TYPES.values())}",
             "type",
         )
     return tensor
 
 
-def _part(content: memoryview, budget: FieldBudget) -> tuple[str, tuple[Any, ...], str]:
-    """Name, shape and type of an input or output; a size that is not fixed is its word."""
+def _read_array(content: memoryview, budget: FieldBudget) -> tuple[str, tuple[Any, ...], str]:
+    """Return an input's or output's name, shape and dtype; a dynamic size is its name, a string."""
     value = _read(content, _VALUE, budget)
     kind = read_message(value.get("type", memoryview(b"")), _TYPE, budget)
     array = read_message(kind.get("tensor", memoryview(b"")), _ARRAY, budget)
     code = array.get("elem_type", 0)
     shape = read_message(array.get("shape", memoryview(b"")), _SHAPE, budget)
-    sizes = [read_message(one, _DIM, budget) for one in shape.get("dim", ())]
+    sizes = [read_message(size, _DIM, budget) for size in shape.get("dim", ())]
     if any("value" in size and "param" in size for size in sizes):
         raise ProtobufError("a size is given twice")
-    named = tuple(size.get("value", size.get("param") or "?") for size in sizes)
-    return value.get("name", ""), named, _TYPES.get(code, f"type {code}")
+    dims = tuple(size.get("value", size.get("param") or "?") for size in sizes)
+    return value.get("name", ""), dims, _TYPES.get(code, f"type {code}")

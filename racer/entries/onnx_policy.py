@@ -1,4 +1,4 @@
-"""Runs an entry's graph with onnxruntime, the same way each time and on one core."""
+"""Runs an entry's graph with onnxruntime, deterministically and on one core."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from racer.sensors import Observations
 
 
 class OnnxPolicy:
-    """A policy that answers one observation at a time; the same digits twice.
+    """A policy that maps one observation to an action, bit for bit the same each time.
 
-    It runs in this process, with its rights: `BoxedPolicy` is for a stranger's.
+    It runs in this process with this process's rights; use `SandboxedPolicy` for an entry that
+    you do not trust.
+
+    Attributes:
+        name: The entry's name.
 
     Args:
-        entry: A checked package.
+        entry: An entry from `read_entry`.
 
     Raises:
-        EntryError: What `check_graph` refuses, and `graph` where onnxruntime cannot load it.
+        EntryError: As `check_graph`, and with the code `graph` if onnxruntime cannot load it.
     """
 
     def __init__(self, entry: Entry) -> None:
@@ -30,40 +34,40 @@ class OnnxPolicy:
         try:
             self._session = open_session(entry.policy)
         except Exception as problem:  # onnxruntime's errors have no common base below this one
-            raise cannot_load(self.name, first_line(problem)) from problem
+            raise load_error(self.name, first_line(problem)) from problem
 
     def __call__(self, observation: Observations) -> np.ndarray:
-        """The action for one observation.
+        """Return the action for one observation.
 
         Args:
-            observation: A frame (1, H, W, C) uint8, or numbers (1, k) float32; of several sensors
-                a dict of them by the sensors' names.
+            observation: A frame (1, H, W, C) uint8 or a vector (1, k) float32; for several
+                sensors a dict of these by the sensors' names.
 
         Returns:
             Steering and speed (1, 2) float32 within [-1, 1], or the index of a choice (1,) int64.
 
         Raises:
-            EntryError: `run` where the graph fails, `action` where its answer is not finite or
-                not in the action space.
-            ValueError: The observation is not what the manifest's sensors give.
+            EntryError: With the code `run` if the graph fails, or `action` if its output is not
+                finite or not in the action space.
+            ValueError: If the observation does not match the manifest's sensors.
         """
-        given = self._signature.given(observation)
+        inputs = self._signature.input_arrays(observation)
         try:
-            (action,) = self._session.run([ACTION_OUTPUT], given)
+            (action,) = self._session.run([ACTION_OUTPUT], inputs)
         except Exception as problem:  # onnxruntime's errors have no common base below this one
-            raise cannot_run(self.name, first_line(problem)) from problem
-        return self._signature.checked(action)
+            raise run_error(self.name, first_line(problem)) from problem
+        return self._signature.check_action(action)
 
 
-def cannot_load(name: str, why: str) -> EntryError:
-    """The error of a graph that onnxruntime does not take."""
+def load_error(name: str, why: str) -> EntryError:
+    """Return the error for a graph that onnxruntime cannot load."""
     return EntryError(
         f"{name}: onnxruntime cannot load the graph: {why}; export the policy again", "graph"
     )
 
 
-def cannot_run(name: str, why: str) -> EntryError:
-    """The error of a graph that does not take an observation."""
+def run_error(name: str, why: str) -> EntryError:
+    """Return the error for a graph that fails on an observation."""
     return EntryError(
         f"{name}: the graph failed on an observation: {why}; export the policy again", "run"
     )

@@ -1,4 +1,4 @@
-"""The entry package, `<name>.entry.zip`: a policy as data, and a manifest that says what it is."""
+"""The entry package, `<name>.entry.zip`: a policy as an ONNX graph, and a manifest about it."""
 
 from __future__ import annotations
 
@@ -34,30 +34,36 @@ from racer.errors import EntryError
 from racer.sensors.config import Sensors
 
 LABEL_RULE = "up to 60 printable characters on one line, without spaces around them"
+"""What `is_label` requires, in words for a message."""
 
 
 def is_label(text: str) -> bool:
-    """Return whether a text obeys `LABEL_RULE`, so it cannot forge a line or hide in a terminal."""
+    """Return whether a text obeys `LABEL_RULE`.
+
+    Such a text can neither fake a line of output nor hide in a terminal.
+    """
     return len(text) <= 60 and text.isprintable() and text == text.strip()
 
 
 def _label(text: str) -> str:
     if not is_label(text):
-        raise ValueError(f"wanted are {LABEL_RULE}")
+        raise ValueError(f"must be {LABEL_RULE}")
     return text
 
 
 Label = Annotated[str, AfterValidator(_label)]
+"""A text that obeys `LABEL_RULE`."""
 
 
 class TrainedOn(Document):
-    """Where a policy comes from, so that somebody can train it again; None is not known.
+    """Origin of a policy, so that it can be trained again; an unknown field is None.
 
-    `racer export` knows all of it. A policy that racer did not train has what its author names.
+    `racer export` fills in every field. For a policy that racer did not train, only the fields
+    that its author gave are known.
     """
 
     track: Label | None = Field(default=None, description="the track's name")
-    walls: bool = Field(default=False, description="whether walls stood on its borders")
+    walls: bool = Field(default=False, description="whether there were walls on its borders")
     config_sha256: Sha256Hex | None = Field(
         default=None, description="SHA-256 of the run's resolved config"
     )
@@ -67,48 +73,48 @@ class TrainedOn(Document):
 
 
 UNKNOWN_ORIGIN = TrainedOn()
-"""The origin of a policy of which nothing is said."""
+"""Origin of a policy about which nothing is known."""
 
 
 class Manifest(Document):
-    """What `manifest.json` says about an entry.
+    """Content of an entry's `manifest.json`.
 
-    What is not known is absent from the file. Version 1 has no `interface`.
+    Fields with an unknown value are absent from the file. Version 1 has no `interface`.
     """
 
-    schema_version: Literal[1, 2] = Field(default=2, description="of this manifest")
-    name: Label = Field(min_length=1, description="what a board calls it, 1-60 characters")
-    author: Label = Field(default="", description="who made it, up to 60 characters")
-    racer_version: Label = Field(description="the racer that wrote the entry")
+    schema_version: Literal[1, 2] = Field(default=2, description="version of the manifest's schema")
+    name: Label = Field(min_length=1, description="name on a leaderboard, 1-60 characters")
+    author: Label = Field(default="", description="author of the policy, up to 60 characters")
+    racer_version: Label = Field(description="version of racer that wrote the entry")
     env: Label = Field(
         pattern=r"^racer/[A-Za-z]+-v[0-9]+$", description="Gymnasium id it was trained in"
     )
-    car: CarName = Field(default="deepracer", description="the car that it drives")
-    sensor: Sensors = Field(description="what the policy sees")
+    car: CarName = Field(default="deepracer", description="preset of the car that it drives")
+    sensor: Sensors = Field(description="what the policy observes")
     actions: ActionSpace = Field(description="what its actions mean")
     interface: Interface | None = Field(
         default=None, description="what the graph's numbers mean, in words"
     )
-    trained_on: TrainedOn = Field(default=UNKNOWN_ORIGIN, description="where the policy comes from")
+    trained_on: TrainedOn = Field(default=UNKNOWN_ORIGIN, description="origin of the policy")
     quantization: Literal["int8"] | None = Field(
-        default=None, description="what the graph was quantized to; not given: nothing"
+        default=None, description="type that the graph was quantized to; absent if it was not"
     )
     files: dict[Literal["policy.onnx"], Sha256Hex] = Field(
-        min_length=1, description="SHA-256 of each member but the manifest"
+        min_length=1, description="SHA-256 of the graph, by its file name"
     )
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry whose package has been checked; its graph has not.
+    """An entry whose package has been checked, but whose graph has not (see `check_graph`).
 
     Attributes:
-        manifest: What the entry says it is.
-        policy: The ONNX graph.
+        manifest: The entry's description of itself.
+        policy: Bytes of the ONNX graph.
         sha256: SHA-256 of the whole package.
-        path: Where it was read.
-        content: The package's bytes, as they were read.
-        signer: The public key that signed it, 64 hexadecimal digits; None where nobody did.
+        path: File that it was read from.
+        content: The package's bytes.
+        signer: Public key that signed it, 64 hexadecimal digits; None if it is not signed.
     """
 
     manifest: Manifest
@@ -135,29 +141,30 @@ def save_entry(
     key: PrivateKey | None = None,
     check: Callable[[Entry], object] | None = None,
 ) -> str:
-    """Write an entry, whole or not at all; the same content gives the same bytes.
+    """Write an entry atomically and return its SHA-256; equal arguments give equal bytes.
 
     Args:
-        path: The package to write, by custom `<name>.entry.zip`; it replaces an older entry, and
-            no other file.
-        policy: The ONNX graph.
-        name: What a board calls it, 1-60 characters.
+        path: The package to write, by convention `<name>.entry.zip`. It may replace an older
+            entry, but no other file.
+        policy: Bytes of the ONNX graph.
+        name: Name on a leaderboard, 1-60 characters.
         env: Gymnasium id it was trained in.
-        sensor: What the policy sees.
+        sensor: What the policy observes.
         actions: What its actions mean.
-        trained_on: Where the policy comes from, as far as it is known.
-        car: The car that it drives.
-        author: Who made it, up to 60 characters.
-        racer_version: The racer that wrote the entry.
-        quantization: What the graph was quantized to.
-        key: Signs the entry; see `racer.entries.signing`.
-        check: Called with the entry before it is written; what it raises leaves nothing behind.
+        trained_on: Origin of the policy, as far as it is known.
+        car: Preset of the car that it drives.
+        author: Author of the policy, up to 60 characters.
+        racer_version: Version of racer that is recorded as the writer.
+        quantization: Type that the graph was quantized to, if it was.
+        key: Private key that signs the entry; see `racer.entries.signing`.
+        check: Called with the entry before it is written; if it raises, nothing is written.
 
     Returns:
         SHA-256 of the package.
 
     Raises:
-        EntryError: A field is out of range, the graph is too big, or the file cannot be written.
+        EntryError: If a field is out of range, the graph is too big, or the file cannot be
+            written.
     """
     fields = {
         "name": name,
@@ -185,17 +192,18 @@ def save_entry(
 
 
 def read_entry(path: Path | str) -> Entry:
-    """An entry from its package, which is checked before anything in it is inflated.
+    """Return the entry in a package, which is checked before anything in it is inflated.
 
     Raises:
-        EntryError: The package is not what an entry is; `code` says which rule it breaks.
+        EntryError: If the file is missing or breaks a rule of the package format; `code` says
+            which (docs/leaderboard.md lists the codes).
     """
     path = Path(path)
     return _opened(_read(path), path)
 
 
 def _opened(content: bytes, path: Path) -> Entry:
-    """The entry that a package's bytes hold."""
+    """Return the entry in a package's bytes."""
     members = read_members(content, str(path))
     manifest = _manifest(members[MANIFEST_FILE], f"{path}: {MANIFEST_FILE}")
     known = sorted(name for name in registry if name.startswith("racer/"))
@@ -209,7 +217,7 @@ def _opened(content: bytes, path: Path) -> Entry:
     if got != manifest.files[POLICY_FILE]:
         raise EntryError(
             f"{path}: {POLICY_FILE} has the SHA-256 {got[:12]}..., the manifest says "
-            f"{manifest.files[POLICY_FILE][:12]}...; the package was changed: export it again",
+            f"{manifest.files[POLICY_FILE][:12]}...; the package was altered: export it again",
             "hash",
         )
     digest, signer = hashlib.sha256(content).hexdigest(), None
@@ -221,7 +229,11 @@ def _opened(content: bytes, path: Path) -> Entry:
 
 
 def _pack(policy: bytes, manifest: Manifest, key: PrivateKey | None) -> bytes:
-    """The package's bytes. Stored, because what zlib deflates to differs from build to build."""
+    """Return the package's bytes.
+
+    Members are stored, not deflated, because zlib's output differs between builds, and without
+    timestamps, so that equal content gives equal bytes.
+    """
     unused = {"continuous": {"choices"}, "discrete": {"steering_deg", "speed"}}
     absent: dict[str, Any] = {"actions": unused[manifest.actions.kind]}
     if manifest.trained_on == UNKNOWN_ORIGIN:
@@ -235,14 +247,14 @@ def _pack(policy: bytes, manifest: Manifest, key: PrivateKey | None) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in members.items():
             info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            info.create_system = 3  # Unix, so that the permissions below mean something
+            info.create_system = 3  # Unix, so that the permissions below are honoured
             info.external_attr = (stat.S_IFREG | 0o644) << 16
             archive.writestr(info, content)
     return buffer.getvalue()
 
 
 def _is_package(content: bytes) -> bool:
-    """Whether it is an entry, of any version, or what is left of one."""
+    """Return whether the bytes are an entry of any version, even a damaged one."""
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             return MANIFEST_FILE in archive.namelist()
@@ -262,7 +274,7 @@ def _write(path: Path, content: bytes) -> None:
     except (OSError, ValueError) as problem:
         why = getattr(problem, "strerror", None) or problem
         raise EntryError(
-            f"{path}: cannot be written: {why}; name a file in a folder you may write to",
+            f"{path}: cannot be written: {why}; choose a file in a folder that you may write to",
             "unwritable",
         ) from problem
 
@@ -287,7 +299,7 @@ def _read(path: Path) -> bytes:
         raise EntryError(f"{path}: cannot be read: {problem}", "unreadable") from problem
     if len(content) > MAX_PACKAGE_BYTES:
         raise EntryError(
-            f"{path}: over {MAX_PACKAGE_BYTES:,} bytes, the most an entry may have; "
+            f"{path}: over {MAX_PACKAGE_BYTES:,} bytes, the largest size of an entry; "
             "train a smaller network",
             "too_big",
         )

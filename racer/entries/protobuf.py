@@ -1,7 +1,8 @@
-"""Reads protobuf bytes against a list of known fields, in bounded time and memory.
+"""Parses protobuf messages against a list of known fields, in bounded time and memory.
 
-A general protobuf parser makes an object for each empty message, so that two bytes cost a hundred:
-8 MB of empty nodes took 606 MB in the `onnx` package. This one keeps slices of the bytes.
+A general protobuf parser builds an object for each message, even an empty one, so that two bytes
+cost a hundred: 8 MB of empty nodes took 606 MB in the `onnx` package. This parser keeps slices of
+the bytes instead.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 MAX_FIELDS = 200_000
-"""Fields that are read before a graph is refused; those that racer exports have some hundreds."""
+"""Maximum number of fields in a graph; the graphs that racer exports have some hundreds."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SIZES = {_FIXED64: 8, _FIXED32: 4}
@@ -26,23 +27,26 @@ _KINDS = {
     "messages": (_BYTES,),
     "texts": (_BYTES,),
 }
-"""The wire types of each kind: that of one value, and where it may be repeated, of many packed."""
+"""Wire types of each kind of field: that of one value and, if it may be packed, of packed values.
+
+See https://protobuf.dev/programming-guides/encoding/.
+"""
 _REPEATED = ("numbers", "floats", "doubles", "messages", "texts")
 _TOO_LONG = re.compile(rb"[\x80-\xff]{10}")
-"""In packed numbers: one of more than ten bytes."""
+"""Matches a varint of more than ten bytes among packed ones."""
 
 
 class ProtobufError(ValueError):
-    """The bytes are not a message of the fields that are known."""
+    """Raised for bytes that are not a message with the known fields."""
 
 
 class ProtobufField(NamedTuple):
-    """One field that a message may have.
+    """A field that a message may have.
 
     Attributes:
-        name: What it is called.
-        kind: `number`, `float`, `text` or `message`, which may stand once, or the plural, or
-            `doubles`.
+        name: Its name.
+        kind: `number`, `float`, `text` or `message` for a field that may occur once; the plural
+            of these, or `doubles`, for a repeated one.
     """
 
     name: str
@@ -50,7 +54,7 @@ class ProtobufField(NamedTuple):
 
 
 class FieldBudget:
-    """How many fields may still be read."""
+    """Counts the fields of a document, so that a hostile one cannot take unbounded time."""
 
     def __init__(self, fields: int = MAX_FIELDS) -> None:
         self._left = fields
@@ -59,7 +63,7 @@ class FieldBudget:
         """Count one field.
 
         Raises:
-            WireError: There are more than were allowed.
+            ProtobufError: If the document has more fields than allowed.
         """
         self._left -= 1
         if self._left < 0:
@@ -69,19 +73,27 @@ class FieldBudget:
 def read_message(
     content: memoryview, known: Mapping[int, ProtobufField], budget: FieldBudget
 ) -> dict[str, Any]:
-    """A message's fields by name: the value, or a list of them where a field may be repeated.
+    r"""Return a message's fields by name: a value, or a list of values for a repeated field.
 
-    Stricter than protobuf: a field that is not known, of another type, or that stands twice where
-    one is asked for, is refused and not skipped, replaced or merged. So no other reader of the
-    same bytes can find something in them that this one did not see.
+    This is stricter than protobuf: a field that is unknown, of another type, or repeated without
+    being allowed to, is an error and is not skipped, replaced or merged. So no other parser of
+    the same bytes can find something in them that this one did not check.
 
     Args:
         content: The message's bytes.
-        known: Its fields by their numbers.
-        budget: Of the whole document.
+        known: The fields that the message may have, by their numbers.
+        budget: Field count of the whole document; it is spent.
+
+    Returns:
+        Numbers as int, texts as str, and everything else as a slice of `content`.
 
     Raises:
-        WireError: The bytes end too soon, or hold what is not known.
+        ProtobufError: If the bytes end too soon, or contain an unknown field.
+
+    Example:
+        >>> known = {1: ProtobufField("name", "text"), 2: ProtobufField("sizes", "numbers")}
+        >>> read_message(memoryview(b"\x0a\x02hi\x10\x03\x10\x04"), known, FieldBudget())
+        {'name': 'hi', 'sizes': [3, 4]}
     """
     found: dict[str, Any] = {}
     for number, wire, value in _fields(content, budget):
@@ -102,6 +114,7 @@ def read_message(
 
 
 def _fields(content: memoryview, budget: FieldBudget) -> Iterator[tuple[int, int, Any]]:
+    """Yield each field's number, wire type and value: an int for a varint, else a slice."""
     at, end = 0, len(content)
     while at < end:
         budget.spend()
@@ -123,7 +136,7 @@ def _fields(content: memoryview, budget: FieldBudget) -> Iterator[tuple[int, int
 
 
 def _varint(content: memoryview, at: int) -> tuple[int, int]:
-    """The number at a place, and the place behind it."""
+    """Return the varint at an offset, and the offset after it."""
     value = 0
     for shift in range(0, 64, 7):
         if at >= len(content):
@@ -139,7 +152,7 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
 
 
 def _check_packed(field: ProtobufField, value: memoryview) -> None:
-    """That the numbers which stand in one field of bytes are whole."""
+    """Raise ProtobufError if the packed values in a field do not end where the field does."""
     size = _SIZES.get(_KINDS[field.kind][0])
     if size:
         is_whole = len(value) % size == 0

@@ -1,4 +1,4 @@
-"""Runs an entry's graph in a process that can reach nothing, and ends it when it misbehaves."""
+"""Runs an entry's graph in an isolated process, and kills it when it exceeds its limits."""
 
 from __future__ import annotations
 
@@ -16,47 +16,52 @@ import numpy as np
 
 from racer.entries import sandbox_worker
 from racer.entries.onnx_check import check_graph
-from racer.entries.onnx_policy import cannot_load, cannot_run
+from racer.entries.onnx_policy import load_error, run_error
 from racer.entries.package import Entry
 from racer.errors import EntryError
 from racer.networks.network_config import ACTION_OUTPUT
 from racer.sensors import Observations
 
 SANDBOX_MEMORY_BYTES = 640_000_000
-"""Bytes that a graph and its work may take; ten times the largest package."""
+"""Memory for a graph and its computation, beyond the libraries; ten times the largest package."""
 START, LOAD, CALL = 8.0, 3.0, 1.0
-"""Processor time that the process, a graph and one action may take [s]; one is due in 1/15 s."""
+"""Processor time allowed for starting the process, loading a graph and computing one action [s].
+
+An action is due every 1/15 s; `racer.entries.entry_check` refuses policies that are slower.
+"""
 WALL_CLOCK_FACTOR = 8.0
-"""How many times as long each may take by the clock, since others may keep the machine busy."""
+"""Wall-clock limit as a multiple of the processor-time limit, since the machine may be busy."""
 SANDBOX_CPU_LIMIT_S = 3600
-"""Processor time of one box [s], should nobody be left to end it."""
+"""Total processor time of one sandbox [s], in case its parent dies without killing it."""
 MAX_REPLY_BYTES = 1000
-"""The most bytes of an answer; an action has 8."""
+"""Maximum size of a reply; an action has 8 bytes, the rest allows for error messages."""
 
 WORKER_SCRIPT = Path(sandbox_worker.__file__)
 _SLICE_MS = 20
-_CPU_OF_PROCESS = 2  # how Linux names the clock of a process; see clock_getcpuclockid(3)
+_CPU_OF_PROCESS = 2  # Linux's clock id of a process's processor time; see clock_getcpuclockid(3)
 _KEPT = ("LD_LIBRARY_PATH", "SYSTEMROOT")
+"""Environment variables that the sandbox inherits; without them libraries may not be found."""
 
 
 class SandboxedPolicy:
-    """A policy as `OnnxPolicy` is one, in a process of its own; a context manager.
+    """A policy like `OnnxPolicy`, but run in a sandbox process; use it in a `with` statement.
 
-    The process has no network and no files, bounded memory and processor time, and a deadline for
-    each answer. It dies with this process, with `close`, and with the first thing that goes wrong.
+    The process has no network and no files, limited memory and processor time, and a deadline for
+    each action. It ends with this process, with `close`, and at the first error.
 
     Attributes:
         name: The entry's name.
-        strength: `namespaces` where the process is walled off from network and files, or
-            `limits only` where this system cannot.
+        strength: `namespaces` if the process is isolated from network and files by Linux
+            namespaces, or `limits only` if this system does not allow that.
 
     Args:
-        entry: A checked package.
-        memory: Bytes that the graph and its work may take.
+        entry: An entry from `read_entry`.
+        memory: Memory for the graph and its computation [bytes].
 
     Raises:
-        EntryError: What `check_graph` refuses, `graph` where onnxruntime cannot load it, `hang`,
-            `crash` or `memory` where loading ends that way, and `box` where there is no process.
+        EntryError: As `check_graph`; with the code `graph` if onnxruntime cannot load the graph,
+            `hang`, `crash` or `memory` if loading fails in that way, and `box` if the sandbox
+            cannot be created.
     """
 
     def __init__(self, entry: Entry, memory: int = SANDBOX_MEMORY_BYTES) -> None:
@@ -64,7 +69,7 @@ class SandboxedPolicy:
         self._signature = check_graph(entry)
         self._process = _start()
         self.close = weakref.finalize(self, _end, self._process)
-        """End the process; does nothing the second time."""
+        """End the process; calling it again does nothing."""
         try:
             self.strength = self._prepare(memory)
             self._send(entry.policy, LOAD, "loading the graph")
@@ -82,44 +87,48 @@ class SandboxedPolicy:
         self.close()
 
     def __call__(self, observation: Observations) -> np.ndarray:
-        """The action for one observation; see `OnnxPolicy`.
+        """Return the action for one observation; see `OnnxPolicy`.
 
         Raises:
-            EntryError: As `OnnxPolicy`, and `hang`, `crash` or `memory`. The box is closed then.
-            ValueError: The observation is not what the manifest's sensors give, or the box is
-                closed.
+            EntryError: As `OnnxPolicy`, and with the code `hang`, `crash` or `memory`. The
+                sandbox is closed then.
+            ValueError: If the observation does not match the manifest's sensors, or the sandbox
+                is closed.
         """
         if not self.close.alive:
-            raise ValueError(f"{self.name}: the box is closed; make another")
-        given = self._signature.given(observation)
-        content = b"".join(given[name].tobytes() for name in self._signature.seen)
+            raise ValueError(f"{self.name}: the sandbox is closed; make a new one")
+        inputs = self._signature.input_arrays(observation)
+        content = b"".join(inputs[name].tobytes() for name in self._signature.inputs)
         try:
             self._send(content, CALL, "an observation")
             kind, content = self._receive()
             if kind != sandbox_worker.ACTION:
                 self._fail(kind, content)
-            shape, dtype = self._signature.done
+            shape, dtype = self._signature.output
             if len(content) != np.dtype(dtype).itemsize * np.prod(shape):
-                self._crash("gave an answer that is none")
-            return self._signature.checked(np.frombuffer(content, dtype).reshape(shape))
+                self._crash("sent an invalid reply")
+            return self._signature.check_action(np.frombuffer(content, dtype).reshape(shape))
         except EntryError:
             self.close()
             raise
 
     @property
     def cpu_s(self) -> float:
-        """Processor time that the policy's process has used [s]; a clock where none tells."""
+        """Processor time that the sandbox process has used [s].
+
+        On a system without such a clock it is the wall-clock time instead.
+        """
         try:
             return time.clock_gettime((~self._process.pid << 3) | _CPU_OF_PROCESS)
         except (OSError, AttributeError):
             return time.monotonic()
 
     def _prepare(self, memory: int) -> str:
-        """Tell the process what to expect, and hear how well it could wall itself in."""
+        """Send the process its set-up, and return the isolation that it achieved."""
         setup = {
-            "inputs": [[n, dtype, shape] for n, (shape, dtype) in self._signature.seen.items()],
+            "inputs": [[n, dtype, shape] for n, (shape, dtype) in self._signature.inputs.items()],
             "output": ACTION_OUTPUT,
-            "action": self._signature.done,
+            "action": self._signature.output,
             "memory": memory,
             "cpu_s": SANDBOX_CPU_LIMIT_S,
         }
@@ -127,17 +136,23 @@ class SandboxedPolicy:
             self._send(json.dumps(setup).encode(), START, "starting")
             kind, content = self._receive()
         except EntryError as problem:
-            raise _no_box(f"its process did not start: {problem}") from problem
+            raise _sandbox_error(f"its process did not start: {problem}") from problem
         strength = content.decode(errors="replace")
         if kind != sandbox_worker.READY or strength not in (
             sandbox_worker.NAMESPACES,
             sandbox_worker.LIMITS_ONLY,
         ):
-            raise _no_box(f"its process said {strength!r:.80}")
+            raise _sandbox_error(f"its process replied {strength!r:.80}")
         return strength
 
     def _send(self, content: bytes, seconds: float, doing: str) -> None:
-        """Write a message, which with its answer may take so long."""
+        """Write a message and start its deadline.
+
+        Args:
+            content: The message.
+            seconds: Processor time allowed for the message and its reply [s].
+            doing: What the process is asked to do, for error messages.
+        """
         self._until = time.monotonic() + WALL_CLOCK_FACTOR * seconds
         self._cpu_until = self.cpu_s + seconds
         self._doing = doing
@@ -155,15 +170,16 @@ class SandboxedPolicy:
                     self._crash("ended")
 
     def _receive(self) -> tuple[bytes, bytes]:
-        """Kind and content of an answer; what comes from there is not to be trusted."""
+        """Return the kind and content of a reply, neither of which may be trusted."""
         kind, size = sandbox_worker.REPLY_FORMAT.unpack(
             self._read(sandbox_worker.REPLY_FORMAT.size)
         )
         if size > MAX_REPLY_BYTES:
-            self._crash("gave an answer that is none")
+            self._crash("sent an invalid reply")
         return kind, self._read(size)
 
     def _read(self, size: int) -> bytes:
+        """Return the next `size` bytes from the process."""
         assert self._process.stdout is not None
         pipe, content = self._process.stdout.fileno(), b""
         while len(content) < size:
@@ -175,44 +191,46 @@ class SandboxedPolicy:
         return content
 
     def _wait(self, pipe: int, event: int) -> None:
+        """Wait until a pipe is ready; raise EntryError with the code `hang` at the deadline."""
         waiting = select.poll()
         waiting.register(pipe, event)
         while not waiting.poll(_SLICE_MS):
             if self.cpu_s > self._cpu_until or time.monotonic() > self._until:
                 raise EntryError(
-                    f"{self.name}: over {self._doing}, the policy gave no answer in time, and was "
-                    "ended; train a smaller network",
+                    f"{self.name}: over {self._doing}, the policy did not answer in time and was "
+                    "stopped; train a smaller network",
                     "hang",
                 )
 
     def _fail(self, kind: bytes, content: bytes) -> NoReturn:
+        """Raise the error that a reply of the process reports."""
         text = content.decode(errors="replace")
-        why = "".join(one if one.isprintable() else "?" for one in text)[:300]
+        why = "".join(letter if letter.isprintable() else "?" for letter in text)[:300]
         if kind == sandbox_worker.GRAPH:
-            raise cannot_load(self.name, why)
+            raise load_error(self.name, why)
         if kind == sandbox_worker.RUN:
-            raise cannot_run(self.name, why)
+            raise run_error(self.name, why)
         if kind == sandbox_worker.WRONG:
-            raise self._signature.refusal(why)
+            raise self._signature.action_error(why)
         if kind == sandbox_worker.MEMORY:
             raise EntryError(
                 f"{self.name}: over {self._doing}, the policy asked for more memory than it may "
                 f"have: {why}; train a smaller network",
                 "memory",
             )
-        self._crash("gave an answer that is none")
+        self._crash("sent an invalid reply")
 
-    def _crash(self, what: str) -> NoReturn:
+    def _crash(self, event: str) -> NoReturn:
         raise EntryError(
-            f"{self.name}: over {self._doing}, the policy's process {what}; "
+            f"{self.name}: over {self._doing}, the policy's process {event}; "
             "export the policy again",
             "crash",
         )
 
 
 def _start() -> subprocess.Popen[bytes]:
-    """A process that shares nothing with this one but two pipes and where packages lie."""
-    path = [place for place in sys.path if os.path.isabs(place)]
+    """Start the worker, which shares only two pipes and the import path with this process."""
+    path = [folder for folder in sys.path if os.path.isabs(folder)]
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     try:
@@ -227,7 +245,7 @@ def _start() -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     except OSError as problem:
-        raise _no_box(str(problem)) from problem
+        raise _sandbox_error(str(problem)) from problem
     assert process.stdin is not None
     os.set_blocking(process.stdin.fileno(), False)
     return process
@@ -241,9 +259,9 @@ def _end(process: subprocess.Popen[Any]) -> None:
         pipe.close()
 
 
-def _no_box(why: str) -> EntryError:
+def _sandbox_error(why: str) -> EntryError:
     return EntryError(
-        f"the box for a policy cannot be made on this machine: {why}; try again when it is less "
-        "busy, or check that it may start processes",
+        f"the sandbox for a policy cannot be created on this machine: {why}; try again when it is "
+        "less busy, or check that it may start processes",
         "box",
     )

@@ -1,7 +1,7 @@
-"""Signs an entry with an Ed25519 key, and says whose signature an entry carries.
+"""Signs entries with an Ed25519 key, and verifies the signature of an entry.
 
-What is signed are the bytes of `manifest.json`, which holds the SHA-256 of the graph. The signature
-lies beside them, so that no reader has to write the manifest again to check it.
+The signature covers the bytes of `manifest.json`, which contains the SHA-256 of the graph. It is a
+separate member, so that a verifier need not serialize the manifest again to check it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ else:
     PrivateKey = object
 
 _PURPOSE = b"racer entry signature 1\n"
-"""Before the signed bytes, so that a signature for something else is none for an entry."""
+"""Prefix of the signed bytes, so that a signature made for another purpose is not valid here."""
 _P = 2**255 - 19
 _D = -121665 * pow(121666, -1, _P) % _P
-"""Field and coefficient of Ed25519's curve, -x2 + y2 = 1 + d x2 y2: RFC 8032, 5.1."""
+"""Prime and coefficient d of Ed25519's curve, -x^2 + y^2 = 1 + d x^2 y^2 (RFC 8032, 5.1)."""
 
 
 class SignatureFile(Document):
-    """What `signature.json` says."""
+    """Content of an entry's `signature.json`."""
 
     public_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="Ed25519 public key, 64 hexadecimal digits"
@@ -42,13 +42,16 @@ class SignatureFile(Document):
 
 
 def make_key(path: Path | str) -> str:
-    """Write a new private key that only its owner can read, and tell its public key.
+    """Write a new private key, readable by its owner only, and return its public key.
 
     Args:
         path: The file, which must not exist yet.
 
+    Returns:
+        The public key, 64 hexadecimal digits.
+
     Raises:
-        EntryError: `key` where the file exists or cannot be written.
+        EntryError: With the code `key` if the file exists or cannot be written.
     """
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -65,7 +68,7 @@ def make_key(path: Path | str) -> str:
             file.write(content)
     except FileExistsError:
         raise EntryError(
-            f"{path}: exists, and a key is never overwritten; name another file", "key"
+            f"{path}: exists, and a key is never overwritten; choose another file", "key"
         ) from None
     except (OSError, ValueError) as problem:
         raise EntryError(f"{path}: the key cannot be written: {problem}", "key") from problem
@@ -73,10 +76,10 @@ def make_key(path: Path | str) -> str:
 
 
 def read_key(path: Path | str) -> PrivateKey:
-    """The private key in a file.
+    """Return the private key in a PEM file.
 
     Raises:
-        EntryError: `key` where there is none.
+        EntryError: With the code `key` if the file holds no unencrypted Ed25519 private key.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -93,12 +96,12 @@ def read_key(path: Path | str) -> PrivateKey:
 
 
 def public_key(key: PrivateKey) -> str:
-    """The public key of a private one, 64 hexadecimal digits."""
+    """Return the public key of a private key, 64 hexadecimal digits."""
     return key.public_key().public_bytes_raw().hex()
 
 
 def sign_manifest(manifest: bytes, key: PrivateKey) -> bytes:
-    """The content of `signature.json`; the same for the same manifest and key."""
+    """Return the content of `signature.json`, which depends on manifest and key alone."""
     fields = {
         "public_key": public_key(key),
         "signature": key.sign(_PURPOSE + manifest).hex(),
@@ -107,32 +110,33 @@ def sign_manifest(manifest: bytes, key: PrivateKey) -> bytes:
 
 
 def signer_of(signature: bytes, manifest: bytes, source: str) -> str:
-    """The public key that signed a manifest, 64 hexadecimal digits.
+    """Return the public key that signed a manifest, 64 hexadecimal digits.
 
     Args:
         signature: The content of `signature.json`.
         manifest: The content of `manifest.json`.
-        source: What to call the signature in a message.
+        source: Name of the signature in error messages.
 
     Raises:
-        EntryError: `forged` where it is not a signature of that manifest by that key.
+        EntryError: With the code `forged` if it is not a signature of that manifest by the key
+            that it names.
     """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        said = SignatureFile.model_validate_json(signature, strict=True)
-        if _is_anybodys(bytes.fromhex(said.public_key)):
-            raise ValueError("its key is one that anybody can sign with")
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(said.public_key))
-        key.verify(bytes.fromhex(said.signature), _PURPOSE + manifest)
+        file = SignatureFile.model_validate_json(signature, strict=True)
+        if _has_small_order(bytes.fromhex(file.public_key)):
+            raise ValueError("anybody can sign for this key")
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(file.public_key))
+        key.verify(bytes.fromhex(file.signature), _PURPOSE + manifest)
     except (ValidationError, ValueError, InvalidSignature) as problem:
         raise EntryError(
             f"{source}: not a signature of this manifest by the key that it names; the package "
-            "was changed or forged: ask its author for the entry, or export it again",
+            "was altered or forged: ask its author for the entry, or export it again",
             "forged",
         ) from problem
-    return said.public_key
+    return file.public_key
 
 
 def _no_key(path: Path | str, why: str) -> EntryError:
@@ -141,10 +145,11 @@ def _no_key(path: Path | str, why: str) -> EntryError:
     )
 
 
-def _is_anybodys(key: bytes) -> bool:
-    """Whether a public key is one of the points whose order divides 8, which hide nothing.
+def _has_small_order(key: bytes) -> bool:
+    """Return whether a public key is a curve point of order 1, 2, 4 or 8.
 
-    Their y is 1, -1, 0, or where doubling gives 0: y2 + x2 = 0.
+    For such a key anybody can make valid signatures. Their y is 1, -1 or 0, or a root of
+    x^2 + y^2 = 0, where doubling gives y = 0.
     """
     square = pow(int.from_bytes(key, "little") % 2**255, 2, _P)
     return square in (0, 1) or (_D * square * square + 2 * square - 1) % _P == 0

@@ -1,4 +1,4 @@
-"""The arguments of constructors and of `reset`, checked."""
+"""Checks of the arguments of environments' constructors and of `reset`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from racer.registration import ENV_IDS
 
 
 def refuse_unknown(config: Mapping[str, Any], environment: type) -> None:
-    """Raise UnexpectedKeywordError if an environment's constructor was given an unknown keyword."""
+    """Raise UnexpectedKeywordError if a keyword is unknown to an environment's constructor."""
     own = inspect.signature(environment).parameters.values()
-    known = [one.name for one in own if one.kind is not one.VAR_KEYWORD]
+    known = [argument.name for argument in own if argument.kind is not argument.VAR_KEYWORD]
     known += EnvConfig.model_fields
     for name in config:
         if name not in known:
@@ -31,10 +31,10 @@ def refuse_unknown(config: Mapping[str, Any], environment: type) -> None:
 
 
 def with_kind(config: Mapping[str, Any], kind: str | None) -> dict[str, Any]:
-    """Return the fields of `EnvConfig` with the race's kind that an id stands for.
+    """Return the fields of `EnvConfig` with the kind of race that an environment id stands for.
 
     Raises:
-        ConfigError: `race` says another kind.
+        ConfigError: `race` names another kind.
     """
     race = config.get("race")
     if kind is None:
@@ -60,7 +60,7 @@ def refuse_other(got: str, kind: str) -> None:
 
 
 def refuse_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> None:
-    """Raise ConfigError if `reset` was given an option that it does not know."""
+    """Raise ConfigError if `reset` does not know an option."""
     for name in options or {}:
         if name not in known:
             names = ", ".join(known) or "none"
@@ -68,7 +68,7 @@ def refuse_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> No
 
 
 def autoreset_mode_of(value: AutoresetMode | str) -> AutoresetMode:
-    """Return the mode that a value names; raise ConfigError if there is none."""
+    """Return the autoreset mode of that name; raise ConfigError if it is unknown."""
     try:
         return AutoresetMode(value)
     except ValueError:
@@ -77,13 +77,13 @@ def autoreset_mode_of(value: AutoresetMode | str) -> AutoresetMode:
 
 
 def refuse_below_one(name: str, value: Any) -> None:
-    """Raise ConfigError if an argument is no whole number from 1 on."""
+    """Raise ConfigError if an argument is not an integer of at least 1."""
     if not isinstance(value, int | np.integer) or value < 1:
-        raise ConfigError(f"{name}: {value!r}; a whole number from 1 on is wanted")
+        raise ConfigError(f"{name}: {value!r}; it must be an integer of at least 1")
 
 
 def seeds_of(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:
-    """Return a seed for each of n cars, or None; raise ConfigError if they are none."""
+    """Return the seed, or None, of each of n cars; raise ConfigError if `seed` cannot be used."""
     if seed is None:
         return [None] * n
     seeds: list[int | None]
@@ -96,7 +96,7 @@ def seeds_of(seed: int | Sequence[int | None] | None, n: int) -> list[int | None
         seeds = [-1]
     if len(seeds) != n or any(one is not None and one < 0 for one in seeds):
         raise ConfigError(
-            f"reset: seed must be a whole number from 0 on, or a list of {n} of them or None, got "
+            f"reset: seed must be an integer of at least 0, or a list of {n} of them or None, got "
             f"{seed!r:.200}"
         )
     return seeds

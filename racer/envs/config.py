@@ -1,4 +1,4 @@
-"""What an environment is made of: every field that its constructor takes."""
+"""The config of an environment: every field that its constructor takes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from racer.randomisation import Randomisation, load_randomisation
 from racer.sensors import CameraConfig, Sensors
 
 GENERATED_TRACKS = 16
-"""Tracks that `generated` stands for; they are all made before the first episode."""
+"""Number of tracks that `generated` stands for; all are made before the first episode."""
 
 
 def _several(value: Any, info: ValidationInfo) -> Any:
-    """Names as a tuple, in which `generated` stands for `GENERATED_TRACKS` tracks."""
+    """Return names as a tuple, `generated` replaced by `GENERATED_TRACKS` generated tracks."""
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, list | tuple):
         raise PydanticCustomError("names", "a track's name, or a list of names, is wanted")
@@ -31,29 +31,30 @@ def _several(value: Any, info: ValidationInfo) -> Any:
 
 
 Tracks = Annotated[tuple[str, ...], BeforeValidator(_several)]
-"""Names of tracks; one is a list of one."""
+"""Names of tracks; a single name is a list of one."""
 
 
 class EnvConfig(Document):
-    """What is driven, how it is seen, and what is paid for."""
+    """Track, vehicle, sensors, actions, race, randomisation and reward of an environment."""
 
     track: Tracks = Field(
         default=("bowtie",),
         min_length=1,
-        description="a shipped track's name, a file, generated:SEED, or generated for 16 of "
-        "them; of several each episode draws one",
+        description="a shipped track's name, a file, generated:SEED, or generated for 16 generated "
+        "tracks; of several tracks each episode draws one",
     )
     car: CarName = Field(default="deepracer", description=f"the car: {' or '.join(CAR_PRESETS)}")
-    sensor: Sensors = Field(default=(CameraConfig(),), description="what the policy sees")
+    sensor: Sensors = Field(default=(CameraConfig(),), description="sensors of the car")
     actions: ActionSpace = Field(
-        default=ActionSpace(), description="what the policy may do; or a model_metadata.json"
+        default=ActionSpace(), description="action space, or a model_metadata.json that has it"
     )
-    race: RaceConfig = Field(default=RaceConfig(), description="kind, starts, laps and endings")
+    race: RaceConfig = Field(default=RaceConfig(), description="rules of the race")
     randomisation: Randomisation = Field(
-        default=Randomisation(), description="what an episode draws; ranges, or a preset's name"
+        default=Randomisation(), description="ranges of each episode's draws, or a preset's name"
     )
     reward: str | None = Field(
-        default="progress", description="a reward file or a shipped one's name; null pays nothing"
+        default="progress",
+        description="a reward file or a shipped one's name; null: every reward is 0",
     )
 
     @field_validator("race", mode="before")

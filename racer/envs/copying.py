@@ -1,4 +1,4 @@
-"""An environment's spec, and its copies."""
+"""Copies and pickles of an environment, and its Gymnasium spec."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from racer.registration import ARGUMENTS
 
 
 class CopiedByState:
-    """An environment that is copied and pickled as its arguments and its state."""
+    """Copy and pickle an environment as its constructor's arguments and its state."""
 
     _arguments: dict[str, Any]
     _spec: EnvSpec | None = None
 
     @property
     def spec(self) -> EnvSpec | None:
-        """What `gymnasium.make` and `make_vec` say of it, with the true `max_episode_steps`."""
+        """The spec that `gymnasium.make` or `make_vec` set, with the true `max_episode_steps`."""
         return self._spec
 
     @spec.setter

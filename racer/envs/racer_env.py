@@ -1,4 +1,4 @@
-"""One car, as a Gymnasium environment."""
+"""The single environment: one car, by Gymnasium's `Env` interface."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class RacerEnv(CopiedByState, gymnasium.Env):  # pyright: ignore[reportIncompati
 
     Args:
         render_mode: None, `rgb_array` (a chase view of the car) or `human` (Bullet's window).
-        kind: The race's kind that the environment's id stands for.
+        kind: The kind of race that the environment's id stands for.
         **config: The fields of `EnvConfig`; `sensor="state"` is short for its kind.
 
     Attributes:
         vector: The `RacerVectorEnv` of one car.
 
     Raises:
-        UnexpectedKeywordError: A keyword that is none of these.
-        RacerError: A value, track or reward file that cannot be used.
+        UnexpectedKeywordError: A keyword is unknown.
+        RacerError: A value, track or reward file cannot be used.
 
     Example:
         >>> env = RacerEnv(sensor="state", track="hairpin")
@@ -51,8 +51,8 @@ class RacerEnv(CopiedByState, gymnasium.Env):  # pyright: ignore[reportIncompati
         self.observation_space = self.vector.single_observation_space
         self.action_space = self.vector.single_action_space
 
-    # Gymnasium's `np_random` and `reset` read and write these two attributes of theirs: so they
-    # are the car's own generator and seed, and a generator that a user sets is used.
+    # Gymnasium's `np_random` and `reset` read and write these two private attributes. Here they
+    # are the car's own generator and seed, so that a generator set by the user takes effect.
     @property
     def _np_random(self) -> np.random.Generator:
         return self.vector.generators[0]
@@ -71,21 +71,25 @@ class RacerEnv(CopiedByState, gymnasium.Env):  # pyright: ignore[reportIncompati
 
     @property
     def config(self) -> EnvConfig:
-        """The fields of `EnvConfig`, resolved."""
+        """The resolved config."""
         return self.vector.config
 
     @property
     def max_episode_steps(self) -> int:
-        """The most control steps of an episode."""
+        """Control steps until an episode is truncated."""
         return self.vector.max_episode_steps
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Start an episode; there are no options.
+        """Start an episode.
+
+        Args:
+            seed: Seed of the car's generator; without one the generator goes on.
+            options: There are none.
 
         Raises:
-            ConfigError: There is an option.
+            ConfigError: An option is given.
         """
         refuse_options(options, ())
         super().reset(seed=seed)
@@ -95,7 +99,7 @@ class RacerEnv(CopiedByState, gymnasium.Env):  # pyright: ignore[reportIncompati
         return observation_of_car(obs, 0), self._info()
 
     def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
-        """Drive for one control period."""
+        """Advance by one control step; see `RacerVectorEnv` for actions, rewards and endings."""
         rewards, terminated, truncated = self.vector.advance(np.asarray(action)[None])
         obs = observation_of_car(self.vector.observations, 0)
         if self.render_mode == "human":
@@ -106,15 +110,15 @@ class RacerEnv(CopiedByState, gymnasium.Env):  # pyright: ignore[reportIncompati
         return info_of(self.vector.info(), 0)
 
     def get_state(self) -> dict[str, Any]:
-        """See `RacerVectorEnv.get_state`."""
+        """Return the simulation's state; see `RacerVectorEnv.get_state`."""
         return self.vector.get_state()
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """See `RacerVectorEnv.set_state`."""
+        """Restore such a state; see `RacerVectorEnv.set_state`."""
         self.vector.set_state(state)
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Return a chase view of the car, (480, 640, 3) uint8; None but in mode `rgb_array`."""
+        """Return a chase view of the car, (480, 640, 3) uint8; None unless mode is `rgb_array`."""
         frames = self.vector.render()
         return frames[0] if frames else None
 

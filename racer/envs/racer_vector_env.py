@@ -1,10 +1,10 @@
-"""n cars in one world, as a Gymnasium vector environment."""
+"""The vector environment: n cars in one world, by Gymnasium's `VectorEnv` interface."""
 
 from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,11 @@ from racer.envs.arguments import (
 from racer.envs.config import EnvConfig
 from racer.envs.copying import CopiedByState
 from racer.errors import ConfigError
-from racer.race import Ending, Race
+from racer.race import Ending
 from racer.randomisation import DRAWN_QUANTITIES
-from racer.reward.params import ParamsBuilder, StepFacts, facts_of_cars
-from racer.reward.reward_file import RewardSource
-from racer.sensors import (
-    Observations,
-    SensorInput,
-    SensorSuite,
-    copy_observations,
-    make_sensors,
-    observation_of_car,
-)
+from racer.reward import CarRewards, RewardSource
+from racer.sensors import Observations, observation_of_car
+from racer.simulation import Simulation
 from racer.track import load_track
 from racer.world import CONTROL_RATE_HZ, has_display
 
@@ -46,51 +39,46 @@ RENDER_METADATA: dict[str, Any] = {
     "render_fps": CONTROL_RATE_HZ,
 }
 SHARED_CONFIG_FIELDS = ("track", "car", "sensor", "race", "randomisation")
-"""What two environments must have in common to take over a state from each other."""
-
-
-def sensor_input(race: Race) -> SensorInput:
-    """What the cars of a race could perceive now."""
-    world = race.world
-    return SensorInput(world.state, race.place, race.is_reversed, world.boxes, race.colours)
+"""Config fields that must be equal for one environment to restore another's state."""
 
 
 class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompatibleVariableOverride]
     """n cars that race alone in one PyBullet world, stepped together at 15 Hz.
 
-    A car behaves the same, bit for bit, alone and among others, and car i of `reset(seed=k)` is
-    the car of a `RacerEnv` reset with seed k + i.
+    A car behaves the same, bit for bit, alone and among others: car i of `reset(seed=k)` behaves
+    as the car of a `RacerEnv` reset with seed k + i.
 
-    Actions: `ActionSpace`. Observations: those of `sensor`, with a leading axis of n; a Box for
-    one sensor, a Dict by their names for several. Endings: see `Ending`; only TIME_UP truncates.
+    Actions: see `ActionSpace`. Observations: those of `sensor` with a leading axis of n, a Box for
+    one sensor, a Dict by sensor name for several. Endings: see `Ending`; only TIME_UP truncates.
 
-    Info, the same keys in every step, arrays (n,) with Gymnasium's masks: `progress` [percent of
-    the lap], `speed` [m/s], `laps`, `off_tracks`, `collisions`, `resets`, `ending` (an `Ending`),
-    `is_success` (all laps are completed), `lap_time_s` (of the last lap, 0 before there is one),
-    and with randomisation `drawn`, the episode's number of each of its quantities.
+    Info has the same keys in every step, arrays (n,) with Gymnasium's masks: `progress` [percent
+    of the lap], `speed` [m/s], `laps`, `off_tracks`, `collisions`, `resets`, `ending` (an
+    `Ending`), `is_success` (all laps are completed), `lap_time_s` (of the last completed lap, 0
+    before the first), and with randomisation `drawn`, the episode's value of each quantity.
 
-    Copies and pickles are worlds of their own that go on from the same state; see `get_state`.
+    A copy or pickle has a world of its own and continues from the same state; see `get_state`.
 
     Args:
-        num_envs: How many cars.
+        num_envs: Number of cars.
         render_mode: None, `rgb_array` (a chase view of each car) or `human` (Bullet's window).
-        kind: The race's kind that the environment's id stands for.
-        autoreset_mode: When a car whose episode ended starts anew: an `AutoresetMode` or its value.
-            `SameStep` (the default): at once, its last observation and info are under `final_obs`
-            and `final_info`. `NextStep`: in the next step, which ignores its action and pays 0.
-            `Disabled`: when `reset` is called with `options={"reset_mask": ...}`.
-        max_episode_steps: Truncate an episode after so many steps; `race.time_limit` holds too.
+        kind: The kind of race that the environment's id stands for.
+        autoreset_mode: When a car whose episode ended is reset: an `AutoresetMode` or its value.
+            `SameStep` (the default): at once; its last observation and info are in `final_obs`
+            and `final_info`. `NextStep`: in the next step, which ignores its action and has
+            reward 0. `Disabled`: by `reset` with `options={"reset_mask": ...}`.
+        max_episode_steps: Control steps until truncation; `race.time_limit` holds too.
         **config: The fields of `EnvConfig`; `sensor="state"` is short for its kind.
 
     Attributes:
-        config: The fields of `EnvConfig`, resolved.
+        config: The resolved config.
+        simulation: The simulation of the cars.
         generators: The random generator of each car, a list of n.
-        first_seeds: The seed of each; -1 where it was set without one.
-        autoreset_mode: As given.
+        first_seeds: The seed of each generator; -1 if it was set without a seed.
+        autoreset_mode: The autoreset mode.
 
     Raises:
-        UnexpectedKeywordError: A keyword that is none of these.
-        RacerError: A value, track or reward file that cannot be used.
+        UnexpectedKeywordError: A keyword is unknown.
+        RacerError: A value, track or reward file cannot be used.
 
     Example:
         >>> envs = RacerVectorEnv(64, sensor="state")
@@ -102,7 +90,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
 
     metadata = RENDER_METADATA | {"autoreset_mode": AutoresetMode.SAME_STEP}
     is_together = False
-    """Whether the cars race each other on one road; see `Race`."""
+    """Whether the cars race each other on one track; see `Race`."""
 
     def __init__(
         self,
@@ -132,54 +120,43 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         self.num_envs, self.render_mode = num_envs, render_mode
         self.tracks = [load_track(name) for name in self.config.track]
         self.car = car_named(self.config.car)
-        self.race = Race(
+        self.simulation = Simulation(
             self.config.race,
             self.tracks,
             self.car,
-            num_envs,
+            [self.config.sensor] * num_envs,
             gui=render_mode == "human",
             is_together=self.is_together,
             randomisation=self.config.randomisation,
             max_steps=max_episode_steps,
         )
-        self.world = self.race.world
-        walls = self.config.race.walls
-        self._sensors = [
-            make_sensors(self.config.sensor, self.car, track, num_envs, walls)
-            for track in self.tracks
-        ]
-        self.single_observation_space = self._sensors[0].space
+        self.race, self.world = self.simulation.race, self.simulation.world
+        self.single_observation_space = self.simulation.suite_of(0).space
         self.single_action_space = self.config.actions.space()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         reward = self.config.reward
-        self._reward = None if reward is None else RewardSource.find(reward)
-        self._functions = self._reward.functions(num_envs) if self._reward else []
-        self._params = [
-            ParamsBuilder(line, self.car, is_reversed=road % 2 == 1)
-            for road, line in enumerate(self.race.roads.lines)
-        ]
+        self._rewards = (
+            None if reward is None else CarRewards(RewardSource.find(reward), self.race, self.car)
+        )
         if render_mode == "human":
             self.world.paint(self.tracks[0].left, self.tracks[0].right)
-        self._everyone = np.arange(num_envs)
-        self.spent = {"physics": 0.0, "sensors": 0.0, "reward": 0.0}
         _, first = seeding.np_random()
         self.first_seeds = tuple(first + i for i in range(num_envs))
         self.generators = [np.random.default_rng(seed) for seed in self.first_seeds]
-        self._obs: Observations = self._sensors[0].buffer(self.num_envs)
         self._views: dict[int, Any] = {}
         self._shown = 0.0
 
     @property
     def max_episode_steps(self) -> int:
-        """The most control steps of an episode."""
+        """Control steps until an episode is truncated."""
         return self.race.max_steps
 
     @property
     def np_random(self) -> tuple[np.random.Generator, ...]:  # pyright: ignore
-        """The random generator of each car, as `SyncVectorEnv` gives those of its environments.
+        """The random generator of each car, as `SyncVectorEnv` returns those of its environments.
 
-        Set n of them, or one that n are spawned from.
+        Set n generators, or one from which n are spawned.
         """
         return tuple(self.generators)
 
@@ -193,7 +170,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # pyright: ignore
-        """The seed of each car's generator; -1 where it was set without one."""
+        """The seed of each car's generator; -1 if it was set without a seed."""
         return self.first_seeds
 
     def reset(
@@ -202,15 +179,18 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[Observations, dict[str, Any]]:
-        """Start every car, or those that a mask names.
+        """Start an episode of every car, or of those in a mask.
 
         Args:
-            seed: Seed k gives car i the seed k + i; a list gives each car its own. Without a seed a
-                car goes on with its generator.
-            options: `reset_mask` (n,) bool names the cars that start.
+            seed: Seed k gives car i the seed k + i; a list gives each car its own. Without a seed
+                a car's generator goes on.
+            options: `reset_mask`, (n,) bool, selects the cars to start.
+
+        Returns:
+            Observations and info.
 
         Raises:
-            ConfigError: A seed or an option that cannot be used.
+            ConfigError: A seed or an option cannot be used.
         """
         self._refuse_closed()
         cars = self._chosen(options)
@@ -222,13 +202,13 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
                 self.race.rewind(car)
         self.first_seeds = tuple(own)
         self.start(cars)
-        return self._obs, self.info()
+        return self.observations, self.info()
 
     def _chosen(self, options: dict[str, Any] | None) -> np.ndarray:
-        """The cars that `reset` shall start, (k,)."""
+        """Return the indices of the cars that `reset` starts, (k,)."""
         refuse_options(options, ("reset_mask",))
         if not options or "reset_mask" not in options:
-            return self._everyone
+            return np.arange(self.num_envs)
         mask = options["reset_mask"]
         is_mask = isinstance(mask, np.ndarray) and mask.dtype == bool
         if not is_mask or mask.shape != (self.num_envs,) or not mask.any():
@@ -239,25 +219,30 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         return np.flatnonzero(mask)
 
     def renew_rewards(self) -> None:
-        """Run the reward's file afresh for every car, so that none remembers an episode before.
+        """Run the reward file anew for every car, so that no instance remembers earlier episodes.
 
         Raises:
-            RewardError: It raises or hangs.
+            RewardError: The file raises or hangs.
         """
-        self._functions = self._reward.functions(self.num_envs) if self._reward else []
+        if self._rewards:
+            self._rewards.renew()
 
     def start(self, cars: np.ndarray) -> None:
-        """Put cars (k,) at their next start and look; the observations are new arrays."""
+        """Start the next episode of some cars.
+
+        Args:
+            cars: Their indices, (k,).
+        """
         self._refuse_closed()
-        self.race.start(cars, self.generators)
-        for sensors, mine in self._by_track(cars):
-            sensors.start(mine, self.race.draws.rows)
-        self._look(cars)
+        self.simulation.start(cars, self.generators)
 
     def step(
         self, actions: np.ndarray
     ) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Drive every car for one control period; see `autoreset_mode` for those that are done.
+        """Advance every car by one control step; see `autoreset_mode` for cars that are done.
+
+        Args:
+            actions: An action for each car, (n, 2) or (n,).
 
         Returns:
             Observations, rewards (n,), terminated (n,), truncated (n,) and info.
@@ -277,82 +262,50 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
             terminated, truncated = terminated & ~ended, truncated & ~ended
         done = terminated | truncated
         if self.autoreset_mode != AutoresetMode.SAME_STEP or not done.any():
-            return self._obs, rewards, terminated, truncated, self.info()
+            return self.observations, rewards, terminated, truncated, self.info()
         final = {
-            "final_obs": _each(self._obs, done),
+            "final_obs": _each(self.observations, done),
             "_final_obs": done,
             "final_info": self.info(done),
             "_final_info": done.copy(),
         }
         self.start(np.flatnonzero(done))
-        return self._obs, rewards, terminated, truncated, self.info() | final
+        return self.observations, rewards, terminated, truncated, self.info() | final
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One control period without a restart: rewards, terminated, truncated, each (n,).
+        """Advance every car by one control step without a reset.
 
-        A car whose episode has ended coasts and is paid nothing.
+        A car whose episode has ended coasts and has reward 0.
+
+        Args:
+            actions: An action for each car, (n, 2) or (n,).
+
+        Returns:
+            Rewards, terminated and truncated, each (n,).
         """
         self._refuse_closed()
-        began = time.perf_counter()
-        is_running = self.race.ending == Ending.RUNNING
-        self.race.step(self.config.actions.command(actions), self.generators)
-        driven = time.perf_counter()
-        rewards = self._pay(np.flatnonzero(is_running))
-        paid = time.perf_counter()
-        self.race.reset_to_track(self.generators)
-        self._look(self._everyone)
-        self.spent["physics"] += driven - began
-        self.spent["reward"] += paid - driven
-        self.spent["sensors"] += time.perf_counter() - paid
+        rewards = np.zeros(self.num_envs)
+        running = np.flatnonzero(self.race.ending == Ending.RUNNING)
+
+        def pay() -> None:
+            if self._rewards:
+                rewards[:] = self._rewards.of_step(running)
+
+        self.simulation.step(self.config.actions.command(actions), self.generators, pay)
         ending = self.race.ending
         truncated = ending == Ending.TIME_UP
         return rewards, (ending != Ending.RUNNING) & ~truncated, truncated
 
-    def _pay(self, cars: np.ndarray) -> np.ndarray:
-        """The user's reward for the last step of cars (k,), 0 for the others, (n,).
-
-        Each car has its own instance of the file.
-        """
-        rewards = np.zeros(self.num_envs)
-        if self._reward is None:
-            return rewards
-        facts, driven = StepFacts.of(self.race), self.race.road
-        with self._reward.watched():
-            for road in np.unique(driven[cars]):
-                mine = cars[driven[cars] == road]
-                chosen = facts if len(mine) == self.num_envs else facts_of_cars(facts, mine)
-                for car, params in zip(mine.tolist(), self._params[road].build_all(chosen)):
-                    rewards[car] = self._reward.call(self._functions[car], params)
-        return rewards
-
     @property
     def observations(self) -> Observations:
-        """What the cars see now, each array (n, ...); no later step writes to it."""
-        return self._obs
-
-    def _look(self, cars: np.ndarray) -> None:
-        is_part = len(cars) < self.num_envs
-        self._obs = (
-            copy_observations(self._obs) if is_part else self._sensors[0].buffer(self.num_envs)
-        )
-        around = sensor_input(self.race)
-        for sensors, mine in self._by_track(cars):
-            sensors.observe(around, mine, self._obs)
-
-    def _by_track(self, cars: np.ndarray) -> Iterator[tuple[SensorSuite, np.ndarray]]:
-        """The sensors for each track, and which of cars (k,) race there."""
-        if len(self.tracks) == 1:
-            yield self._sensors[0], cars
-            return
-        track = self.race.road[cars] // 2
-        for one in np.unique(track):
-            yield self._sensors[one], cars[track == one]
+        """The current observations, arrays (n, ...); no later step writes to them."""
+        return self.simulation.observations_of(0)
 
     def info(self, mask: np.ndarray | None = None) -> dict[str, Any]:
-        """The race's standing for all cars, arrays of (n,) with Gymnasium's masks.
+        """Return the info of all cars, arrays (n,) with Gymnasium's masks.
 
         Args:
-            mask: The cars that the masks name, (n,) bool; all of them by default.
+            mask: The cars that the masks select, (n,) bool; all by default.
         """
         race = self.race
         values: dict[str, Any] = {
@@ -374,41 +327,37 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         return _masked(values, mask)
 
     def get_state(self) -> dict[str, Any]:
-        """Return the simulation's state, to go back to by `set_state`; it can be pickled.
+        """Return the complete state, for `set_state`; it can be pickled.
 
-        It holds the race, the physics, the sensors' memory, the generators, and what the reward
-        file remembers in its variables.
+        It holds the race, the physics, the sensors' memory, the generators, and the values of the
+        reward file's variables.
 
         Raises:
-            RewardError: The reward keeps something that cannot be saved, such as an open file.
+            RewardError: A variable of the reward cannot be saved, such as an open file.
         """
         self._refuse_closed()
-        reward = self._reward
         return {
             "config": self._alike(),
-            "race": self.race.get_state(),
-            "sensors": [sensors.get_state() for sensors in self._sensors],
+            "simulation": self.simulation.get_state(),
             "generators": copy.deepcopy(self.generators),
             "seeds": self.first_seeds,
-            "reward": reward and [reward.remembered(one) for one in self._functions],
-            "reward_sha256": reward and reward.sha256,
-            "observations": copy_observations(self._obs),
+            "rewards": self._rewards and self._rewards.get_state(),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that an environment with the same race, cars and sensors returned.
+        """Restore a state of an environment with the same race, cars and sensors.
 
-        What follows is the same to the last bit as without the interruption, unless a car touched a
-        wall, a box or another car in the step before the state was taken. Another reward file than
-        the state's keeps its memory; Gymnasium's wrappers keep theirs.
+        The following steps are bit-identical to those of the original, unless a car touched a
+        wall, a box or another car in the step before the state was taken. The variables of another
+        reward file than the state's are kept, as is the state of Gymnasium's wrappers.
 
         Args:
-            state: What `get_state` returned, here, in a copy or in another process; it can be used
-                again. It is as trustworthy as a pickle: take none from a stranger.
+            state: The value of `get_state`, from this environment, a copy or another process. It
+                can be restored again. Like a pickle, it must come from a trusted source.
 
         Raises:
-            ConfigError: It comes from an environment with another number of cars, or with another
-                track, car, sensor, race or randomisation.
+            ConfigError: The state has another number of cars, track, vehicle, sensor, race or
+                randomisation.
         """
         self._refuse_closed()
         for name, value in self._alike().items():
@@ -417,22 +366,18 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
                     f"set_state: the state is of an environment with another {name}: "
                     f"{state['config'][name]!r:.200}; this one has {value!r:.200}"
                 )
-        self.race.set_state(state["race"])
-        for sensors, own in zip(self._sensors, state["sensors"]):
-            sensors.set_state(own, self.race.draws.rows)
-        if self._reward and state["reward_sha256"] == self._reward.sha256:
-            memories = zip(self._functions, state["reward"])
-            self._functions = [self._reward.remember(*pair) for pair in memories]
+        self.simulation.set_state(state["simulation"])
+        if self._rewards:
+            self._rewards.set_state(state["rewards"])
         self.generators = copy.deepcopy(state["generators"])
         self.first_seeds = state["seeds"]
-        self._obs = copy_observations(state["observations"])
 
     def _alike(self) -> dict[str, Any]:
         own = self.config.model_dump(mode="json", include=set(SHARED_CONFIG_FIELDS))
         return {"num_envs": self.num_envs, **own}
 
     def render(self) -> tuple[np.ndarray, ...] | None:
-        """Return a chase view of each car, (480, 640, 3) uint8; None but in mode `rgb_array`."""
+        """Return a chase view of each car, (480, 640, 3) uint8; None unless mode is `rgb_array`."""
         self._refuse_closed()
         if self.render_mode == "human":
             self.world.follow(0)
@@ -443,12 +388,12 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         return tuple(self.picture(car) for car in range(self.num_envs))
 
     def picture(self, car: int) -> np.ndarray:
-        """Return a chase view of one car and of all that it meets, (480, 640, 3) uint8."""
+        """Return a chase view of one car and of everything near it, (480, 640, 3) uint8."""
         from racer.rendering.car_model import livery
         from racer.rendering.chase_view import ChaseView, DrawnCar, drawn_bots
 
         race, state, waiting = self.race, self.world.state, self.race.is_waiting
-        track = int(race.road[car]) // 2
+        track = int(race.road.track[car])
         if track not in self._views:
             walls = self.config.race.walls
             self._views[track] = ChaseView(self.tracks[track], self.car, walls=walls)
@@ -473,14 +418,14 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
             raise ClosedEnvironmentError("the environment is closed; make another one")
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Free the world; called by `close`."""
+        """Close the world; called by `close`."""
         self.world.close()
 
 
 def info_of(info: dict[str, Any], car: int) -> dict[str, Any]:
-    """Return one car's info as `RacerEnv` gives it, from `RacerVectorEnv.info` of all n cars.
+    """Return one car's info as `RacerEnv` returns it, from `RacerVectorEnv.info` of all n cars.
 
-    Numbers are of numpy's types, and a truth value is an array: so each has a dtype.
+    Numbers have numpy's types, and a truth value is an array, so that each has a dtype.
     """
     own = {name: values for name, values in info.items() if name[0] != "_"}
     drawn = own.pop("drawn", None)
@@ -492,12 +437,12 @@ def info_of(info: dict[str, Any], car: int) -> dict[str, Any]:
 
 
 def _masked(values: dict[str, Any], mask: np.ndarray) -> dict[str, Any]:
-    """Values with Gymnasium's masks, which say whose they are."""
+    """Return values with Gymnasium's masks, which select the cars they belong to."""
     return values | {f"_{name}": mask.copy() for name in values}
 
 
 def _each(observations: Observations, chosen: np.ndarray) -> np.ndarray:
-    """The observations of some cars, as `SyncVectorEnv` gives them: (n,) objects, else None."""
+    """Return chosen cars' observations as `SyncVectorEnv` does: (n,) objects, None elsewhere."""
     each = np.full(len(chosen), None, dtype=object)
     for car in np.flatnonzero(chosen).tolist():
         each[car] = observation_of_car(observations, car)

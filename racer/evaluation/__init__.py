@@ -1,4 +1,4 @@
-"""Drives a policy over a track and says what it did. Training curves and the board share it."""
+"""Evaluation of policies and controllers in a race, for training and for the leaderboard."""
 
 from racer.evaluation.evaluate import (
     POLICY_FAILURES,

@@ -1,4 +1,4 @@
-"""Drives policies and pilots over a track, alone or together, and records what they did."""
+"""Evaluate policies and controllers in a race, alone or together, and record every step."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 from racer.car.action_space import ActionSpace
 from racer.car.spec import car_named
 from racer.controllers import Controller
-from racer.envs import sensor_input
 from racer.errors import ConfigError, EntryError
 from racer.evaluation.lap_result import LapResult, RaceScene
 from racer.laptime import LapTimeLimit, committed_limit
 from racer.race import Ending, Race, RaceConfig
-from racer.sensors import Sensors, make_sensors, observation_of_car
+from racer.sensors import Sensors, observation_of_car
+from racer.simulation import Simulation
 from racer.track import load_track
 
 Policy = Callable[[Any], np.ndarray]
-"""Observations (1, ...), of several sensors a dict of them, to actions (1, ...)."""
+"""A function of observations (1, ...), for several sensors a dict of them, to actions (1, ...)."""
 POLICY_FAILURES = {"hang": "policy_hang", "memory": "policy_memory"}
-"""How a race ends where its policy fails with a code of `EntryError`; others: policy_crash."""
+"""The ending of a race whose policy fails, by the code of its `EntryError`; else policy_crash."""
 
 
 class Driver(NamedTuple):
-    """A policy, what it sees, and what its actions mean."""
+    """A policy with its sensors and its action space."""
 
     policy: Policy
     sensor: Sensors
@@ -41,19 +41,19 @@ def evaluate_alone(
     seed: int = 0,
     car: str = "deepracer",
 ) -> LapResult:
-    """Drive one race alone and record it.
+    """Return the result of one race that a policy drives alone.
 
     Args:
-        policy: Called with observations (1, ...) each control step.
-        sensor: What the policy sees.
-        actions: What its actions mean.
+        policy: Called with observations (1, ...) in each control step.
+        sensor: The sensors that the policy observes.
+        actions: The action space that its actions belong to.
         track: A shipped track's name, or a YAML file.
-        race: Kind, laps, resets and time limit; see `race_rules`.
+        race: Kind, laps, resets and time limit; see `make_race_rules`.
         seed: Seed of the environment, not negative.
         car: Name of the car's preset.
 
     Raises:
-        RacerError: A track, car or number that cannot be used.
+        RacerError: A track, car or number cannot be used.
     """
     return evaluate_drivers([Driver(policy, sensor, actions)], track, race, seed, car)[0]
 
@@ -65,19 +65,19 @@ def evaluate_together(
     seed: int = 0,
     car: str = "deepracer",
 ) -> list[LapResult]:
-    """Drive one race of several cars in one world, from a grid in the drivers' order.
+    """Return the results of one race of several cars, from a grid in the drivers' order.
 
-    The cars see and meet each other. Of two that touch, the hind one is at fault.
+    The cars see and touch each other. When two touch, the rear one is at fault.
 
     Args:
-        drivers: Who races, each with its own sensors and actions, or a pilot that needs none.
+        drivers: The drivers: policies with their sensors and actions, or controllers.
         track: A shipped track's name, or a YAML file.
         race: The rules.
         seed: Seed of the first driver; the next have the numbers after it.
         car: Name of the preset of every car.
 
     Raises:
-        RacerError: A track, car or number that cannot be used.
+        RacerError: A track, car or number cannot be used.
     """
     return evaluate_drivers(drivers, track, race, seed, car, is_together=True)
 
@@ -90,50 +90,80 @@ def evaluate_drivers(
     car: str,
     is_together: bool = False,
 ) -> list[LapResult]:
-    """Drive one race of one driver, or of several as `evaluate_together` does; see there."""
+    """Return the results of one race of one driver, or of several that race each other.
+
+    Args:
+        drivers: The drivers; see `evaluate_together`.
+        track: A shipped track's name, or a YAML file.
+        rules: The race.
+        seed: Seed of the first driver; the next have the numbers after it.
+        car: Name of the preset of every car.
+        is_together: Whether the cars start from a grid and meet each other.
+
+    Returns:
+        The result of each driver, in their order.
+    """
     if seed < 0:
         raise ConfigError(f"seed: {seed}; it must be 0 or more")
-    road, spec, n = load_track(track), car_named(car), len(drivers)
-    generators = [np.random.default_rng(seed + k) for k in range(n)]
-    race = Race(rules, [road], spec, n, is_together=is_together)
+    road, spec = load_track(track), car_named(car)
+    carried = [driver.sensor if isinstance(driver, Driver) else () for driver in drivers]
+    generators = [np.random.default_rng(seed + i) for i in range(len(drivers))]
+    simulation = Simulation(
+        rules, [road], spec, carried, observes_ended=False, is_together=is_together
+    )
     try:
-        carried = [driver.sensor if isinstance(driver, Driver) else () for driver in drivers]
-        sensors = [make_sensors(sensor, spec, road, n, rules.walls) for sensor in carried]
-        everyone = np.arange(n)
-        race.start(everyone, generators)
-        for suite in sensors:
-            suite.start(everyone, race.draws.rows)
-        seen = [suite.buffer(n) for suite in sensors]
-        command, tapes = np.zeros((n, 2)), [_Tape(race, i) for i in range(n)]
-        while (racing := np.flatnonzero(race.ending == Ending.RUNNING)).size:
-            around = sensor_input(race)
-            for i in racing.tolist():
-                sensors[i].observe(around, np.array([i]), seen[i])
-                sight = observation_of_car(seen[i], np.array([i]))
-                try:
-                    command[i] = tapes[i].command(drivers[i], sight, race, i)
-                except EntryError as problem:
-                    tapes[i].failure = problem
-                    race.ending[i] = Ending.IMMOBILISED  # so that its race ends here
-            reached = race.step(command, generators).body.copy()
-            race.reset_to_track(generators)
-            for i in racing.tolist():
-                tapes[i].add(race, i, reached[i])
+        simulation.start(np.arange(len(drivers)), generators)
+        recorders = [_Recorder(simulation.race, i) for i in range(len(drivers))]
+        _race_to_the_end(simulation, drivers, generators, recorders)
         is_alone = not is_together and rules.start == "line" and rules.start_offset == 0.0
         limit = committed_limit(road, spec) if is_alone and rules.direction == "forward" else None
         scenes = [None if is_together else RaceScene(road, rules, sees, car) for sees in carried]
         return [
-            tape.result(race, i, seed + i, limit, scene)
-            for i, (tape, scene) in enumerate(zip(tapes, scenes))
+            recorder.result(seed + i, limit, scene)
+            for i, (recorder, scene) in enumerate(zip(recorders, scenes))
         ]
     finally:
-        race.world.close()
+        simulation.close()
 
 
-class _Tape:
-    """What one car did, step by step."""
+def _race_to_the_end(
+    simulation: Simulation,
+    drivers: Sequence[Driver | Controller],
+    generators: list[np.random.Generator],
+    recorders: Sequence[_Recorder],
+) -> None:
+    race, command = simulation.race, np.zeros((len(drivers), 2))
+    while racing := np.flatnonzero(race.ending == Ending.RUNNING).tolist():
+        for i in racing:
+            observation = observation_of_car(simulation.observations_of(i), np.array([i]))
+            try:
+                command[i] = recorders[i].act(drivers[i], observation)
+            except EntryError as problem:
+                recorders[i].failure = problem
+                race.ending[i] = Ending.IMMOBILISED  # so that its race ends here
+
+        def reach() -> None:
+            for i in racing:
+                recorders[i].reach()
+
+        simulation.step(command, generators, reach)
+        for i in racing:
+            recorders[i].record()
+
+
+class _Recorder:
+    """Records what one car does, step by step.
+
+    Args:
+        race: The race.
+        car: Index of the car in it.
+
+    Attributes:
+        failure: The error by which its policy ended its race, if it did.
+    """
 
     def __init__(self, race: Race, car: int) -> None:
+        self._race, self._car = race, car
         self.failure: EntryError | None = None
         self._start = race.world.state.body[car].copy()
         self._actions: list[np.ndarray] = []
@@ -146,29 +176,28 @@ class _Tape:
         self._judged: list[tuple[float, int, int]] = []
         self._boxes: list[np.ndarray] = []
 
-    def command(self, driver: Driver | Controller, sight: Any, race: Race, car: int) -> np.ndarray:
-        """What the driver asks for now, (2,); it is kept as the driver said it."""
+    def act(self, driver: Driver | Controller, observation: Any) -> np.ndarray:
+        """Return the driver's command, (2,), and record its action as the driver gave it."""
+        race = self._race
         if not isinstance(driver, Driver):
-            self._actions.append(driver.command(race.world.state, race.place, car))
+            self._actions.append(driver.command(race.world.state, race.place, self._car))
             return self._actions[-1]
-        action = driver.policy(sight)
+        action = driver.policy(observation)
         command = driver.actions.command(action)[0]
         self._actions.append(np.array(action[0]))
         return command
 
-    def add(self, race: Race, car: int, reached: np.ndarray) -> None:
-        """Keep what the step came to, unless the driver had failed before it.
+    def reach(self) -> None:
+        """Record the body row that the car reached, before a fault returns it to the track."""
+        if not self.failure:
+            self._reached.append(self._race.world.state.body[self._car].copy())
 
-        Args:
-            race: The race, after it has put cars back.
-            car: Which of its cars.
-            reached: The car's body row before that, (13,).
-        """
+    def record(self) -> None:
+        """Record the step's end, unless the policy had failed before it."""
         if self.failure:
             return
-        state = race.world.state
+        race, car, state = self._race, self._car, self._race.world.state
         self._body.append(state.body[car].copy())
-        self._reached.append(reached)
         self._waiting.append(bool(race.is_waiting[car]))
         self._steering.append(float(state.steering[car]))
         self._time.append(float(race.time[car]))
@@ -177,9 +206,15 @@ class _Tape:
         self._judged.append((float(judged[0]), int(judged[1]), int(judged[2])))
         self._boxes.append(race.world.boxes[car].copy())
 
-    def result(
-        self, race: Race, car: int, seed: int, limit: LapTimeLimit | None, scene: RaceScene | None
-    ) -> LapResult:
+    def result(self, seed: int, limit: LapTimeLimit | None, scene: RaceScene | None) -> LapResult:
+        """Return the race of this car.
+
+        Args:
+            seed: Of the car.
+            limit: The minimum lap time that holds for it, if there is one.
+            scene: What a picture of the race shows beside the car, if it raced alone.
+        """
+        race, car = self._race, self._car
         progress, wheels, fault = np.array(self._judged).reshape(-1, 3).T
         return LapResult(
             track=race.tracks[0].name,
@@ -192,7 +227,7 @@ class _Tape:
             collisions=int(race.collisions[car]),
             resets=int(race.resets[car]),
             distance=float(race.distance[car]),
-            ending=self._ending(race, car),
+            ending=self._ending(),
             start=self._start,
             actions=np.array(self._actions),
             body=np.array(self._body).reshape(-1, 13),
@@ -211,7 +246,7 @@ class _Tape:
             scene=scene,
         )
 
-    def _ending(self, race: Race, car: int) -> str:
+    def _ending(self) -> str:
         if self.failure:
             return POLICY_FAILURES.get(self.failure.code, "policy_crash")
-        return Ending(int(race.ending[car])).name.lower()
+        return Ending(int(self._race.ending[self._car])).name.lower()

@@ -1,4 +1,4 @@
-"""What a policy does on tracks that it was trained on, and on those that it was not."""
+"""Evaluation of a policy on every shipped track: those it was trained on and unseen ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def tracks_in_set(chosen: str) -> list[str]:
-    """Names of the shipped tracks of a set."""
+    """Return the names of the shipped tracks of a set."""
     return [
         name
         for name in assets.shipped_names("tracks")
@@ -32,12 +32,12 @@ def tracks_in_set(chosen: str) -> list[str]:
 def evaluate_all_tracks(
     entry: Entry | str, laps: int = 3, seed: int = 0
 ) -> Iterator[tuple[str, LapResult]]:
-    """Each shipped track's set and what the judge saw there, one after another.
+    """Yield the set and the result of each shipped track.
 
-    An entry drives in the race that it was trained in, a pilot on an empty road.
+    An entry drives the kind of race it was trained in, a baseline controller a time trial.
 
     Args:
-        entry: The entry, or a pilot's name.
+        entry: The entry, or a baseline controller's name.
         laps: Laps to drive on each track.
         seed: Seed of the environment.
     """
@@ -48,11 +48,12 @@ def evaluate_all_tracks(
 
 
 def summarize_by_set(seen: list[tuple[str, LapResult]]) -> list[dict[str, Any]]:
-    """A set a row: its name, its `tracks`, the share of laps completed, and the `x_limit`.
+    """Return one row for each set of tracks.
 
-    `completion` is the share of laps that were driven, `clean` the share of tracks on which the
-    car was never put back. `x_limit` is the median over the tracks whose laps were all driven,
-    None where there is none.
+    Returns:
+        Dicts of `set` (its name), `tracks` (their number), `completion` (share of laps
+        completed), `clean` (share of tracks without a reset to the track) and `x_limit` (median
+        of lap time over minimum lap time on tracks where all laps were completed, or None).
     """
     rows = []
     for chosen in TRACK_SETS:
@@ -71,7 +72,7 @@ def summarize_by_set(seen: list[tuple[str, LapResult]]) -> list[dict[str, Any]]:
 
 
 def generalisation_table(seen: list[tuple[str, LapResult]]) -> FittedTable:
-    """Every track and, in bold, every set, for a person."""
+    """Return a table of every track and, in bold, every set."""
     shown = FittedTable(
         TableColumn("set", "left", drop=1),
         TableColumn("track", "left", least=12),

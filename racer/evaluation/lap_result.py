@@ -113,7 +113,7 @@ class LapResult:
         return f"<LapResult {self.track}: {self.summary}>"
 
     def _repr_html_(self) -> str:
-        from racer.rendering.svg import RoadMap
+        from racer.rendering.svg_charts import line_map
 
         faults = {"off the road": self.off_tracks, "crashes": self.collisions}
         rows = {
@@ -126,11 +126,9 @@ class LapResult:
         }
         if self.scene is None or not len(self.time):
             return html_card(self.track, rows)
-        picture = RoadMap(self._road)
-        picture.line(self.xy, self.speed, *np.percentile(self.speed, [5, 95]).tolist())
-        return html_card(
-            " on ".join(filter(None, [self.scene.name, self.track])), rows, picture.svg()
-        )
+        slow, fast = np.percentile(self.speed, [5, 95]).tolist()
+        picture = line_map(self._road, self.xy, self.speed, (slow, fast))
+        return html_card(" on ".join(filter(None, [self.scene.name, self.track])), rows, picture)
 
     @property
     def summary(self) -> str:

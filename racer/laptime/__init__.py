@@ -1,4 +1,4 @@
-"""The least lap time of a track for a car: a bound to stand beside every lap time."""
+"""The minimum lap time of a track for a car: a lower bound for every lap time."""
 
 from racer.laptime.lap_time_limit import LapTimeLimit, committed_limit, solve_lap_time_limit
 

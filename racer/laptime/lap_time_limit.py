@@ -1,4 +1,4 @@
-"""The limit of a track for a car: solved, and as committed beside the tracks."""
+"""The minimum lap time of a track for a car: solved, or as committed beside the tracks."""
 
 from __future__ import annotations
 
@@ -25,25 +25,26 @@ from racer.laptime.speed_profile import lap_time, speed_profile
 from racer.track import Track
 
 GATE_SPACING_M = 0.05
-"""From gate to gate [m], about; the margin is the change from twice of it."""
+"""Approximate distance from gate to gate [m]; the margin is the change from twice this distance."""
 LIMITS_FILE = "tracks/limits.json"
-"""Where the limits of the shipped tracks are, written by `scripts/limits.py`."""
+"""The file of the shipped tracks' limits, written by `scripts/limits.py`."""
 LIMITS_VERSION = 1
-"""Raised with every change of the model, so that older limits are stale."""
+"""Raised with every change of the model, so that older limits no longer match."""
 
 
 @dataclass(frozen=True)
 class LapTimeLimit:
-    """The least times of a point mass in the car's friction circle, on any line it may take.
+    """The minimum times of a point mass in the car's friction circle, on any line that it may take.
 
     Attributes:
-        track: The track's name.
-        car: The car's.
-        flying: A lap after a lap of run-up, whatever comes after it [s].
-        standing: A lap from rest on the start line, as the first of a race [s].
-        qss: A flying lap on the line of least curvature [s], quasi-steady-state; no bound.
-        margin: How much the refined grid changes the two times, as a share; the larger.
-        digest: Of the track's geometry and the car's numbers.
+        track: Name of the track.
+        car: Name of the car.
+        flying: Time of a lap after a lap of run-up, whatever comes after it [s].
+        standing: Time of a lap from rest on the start line, like the first of a race [s].
+        qss: Time of a flying lap on the line of least curvature, quasi-steady-state [s]; not a
+            bound.
+        margin: Largest relative change of the two times when the distance between gates is halved.
+        digest: Digest of the track's geometry and the car's parameters.
     """
 
     track: str
@@ -55,12 +56,12 @@ class LapTimeLimit:
     digest: str
 
     def race(self, laps: int) -> float:
-        """Time of a race from a standstill [s]: one standing lap, the others flying."""
+        """Return the minimum time of a race of `laps` laps from a standstill [s]."""
         return self.standing + (laps - 1) * self.flying
 
 
 class LapTimeSolution(NamedTuple):
-    """A limit and the laps that it was taken from."""
+    """A limit and the two laps that it was taken from."""
 
     limit: LapTimeLimit
     flying: FastestLap
@@ -68,7 +69,7 @@ class LapTimeSolution(NamedTuple):
 
 
 def solve_lap_time_limit(track: Track, spec: CarSpec) -> LapTimeSolution:
-    """The limit of any track for a car, in seconds; wants CasADi.
+    """Return the limit of any track for a car; it takes seconds and needs CasADi.
 
     Raises:
         RacerError: CasADi is missing, or the road is too narrow or too folded for the car.
@@ -78,10 +79,11 @@ def solve_lap_time_limit(track: Track, spec: CarSpec) -> LapTimeSolution:
     qss, speed = quasi_steady_lap(line, spec)
     laps = []
     for spacing in (2 * GATE_SPACING_M, GATE_SPACING_M):
-        across = make_gates(track, room, line, spacing)
-        share = np.arange(len(across.middle)) / len(across.middle)
-        begin = 0.9 * np.interp(share, np.arange(len(speed)) / len(speed), speed)
-        laps += [flying_lap(across, envelope, begin), standing_lap(track, across, envelope, begin)]
+        gates = make_gates(track, room, line, spacing)
+        share = np.arange(len(gates.middle)) / len(gates.middle)
+        # The solver starts a little below the speeds of the line of least curvature.
+        guess = 0.9 * np.interp(share, np.arange(len(speed)) / len(speed), speed)
+        laps += [flying_lap(gates, envelope, guess), standing_lap(track, gates, envelope, guess)]
     *coarse, flying, standing = laps
     changes = [abs(a.time / b.time - 1.0) for a, b in zip(coarse, (flying, standing))]
     return LapTimeSolution(
@@ -100,7 +102,10 @@ def solve_lap_time_limit(track: Track, spec: CarSpec) -> LapTimeSolution:
 
 
 def quasi_steady_lap(line: np.ndarray, spec: CarSpec) -> tuple[float, np.ndarray]:
-    """A flying lap's time [s] on a closed line (M, 2), and the speeds (N,) [m/s] of even points."""
+    """Return the time of a flying lap [s] on a closed line (M, 2), and its speeds [m/s].
+
+    The speeds (N,) are those at even points of the line, about `GATE_SPACING_M` apart.
+    """
     xy, _, bend = resample_line(line, GATE_SPACING_M)
     step = float(np.hypot(*(xy[1] - xy[0])))
     speed = speed_profile(bend, step, ggv_envelope(spec))
@@ -108,16 +113,16 @@ def quasi_steady_lap(line: np.ndarray, spec: CarSpec) -> tuple[float, np.ndarray
 
 
 def limit_digest(track: Track, spec: CarSpec) -> str:
-    """What changes with the road, with what the car can do or with the model: 16 digits."""
+    """Return 16 hexadecimal digits that change with the road, the car's abilities and the model."""
     rings = [track.centre, track.left, track.right]
     text = json.dumps([LIMITS_VERSION, asdict(ggv_envelope(spec)), border_overhang(spec)])
-    # To a tenth of a millimetre: the fit's last digits differ between machines.
+    # Rounded to a tenth of a millimetre: the spline's last digits differ between machines.
     shape = np.rint(np.vstack(rings) * 1e4).astype(np.int64).tobytes()
     return hashlib.sha256(text.encode() + shape).hexdigest()[:16]
 
 
 def committed_limit(track: Track, spec: CarSpec) -> LapTimeLimit | None:
-    """The committed limit, at once; None where there is none, or the track or car has changed."""
+    """Return the committed limit, or None if there is none or the track or car has changed."""
     row = _committed().get((track.name, spec.name))
     return row if row and row.digest == limit_digest(track, spec) else None
 

@@ -1,4 +1,4 @@
-"""The fastest speeds along a given line: a quasi-steady-state lap."""
+"""The highest speeds along a given line: a quasi-steady-state lap."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from racer.laptime.ggv_envelope import GGVEnvelope
 
 
 def speed_profile(curvature: np.ndarray, step: float, envelope: GGVEnvelope) -> np.ndarray:
-    """Highest speed [m/s] at each of N even points of a closed line, lap after lap, (N,).
+    """Return the highest speed at each of N even points of a closed line [m/s], (N,).
 
-    A point's speed is what grip and motor allow in its bend, what can be reached from the point
-    before, and what can be braked down to the point after.
+    It is what grip and motor allow in the line's bend there, what can be reached from the point
+    before, and what can be braked from to the point after, lap after lap.
 
     Args:
-        curvature: Of the line at each point [1/m], (N,).
-        step: From point to point [m].
+        curvature: Curvature of the line at each point [1/m], (N,).
+        step: Distance from point to point [m].
         envelope: What the car can do.
     """
     speed = _ceiling(curvature, envelope)
     count, first = len(speed), int(speed.argmin())
-    for k in range(2 * count):  # The second lap finds the speed with which the first one began.
+    # Both passes begin at the slowest point and go round twice: only the second lap knows the
+    # speed with which the first one ended.
+    for k in range(2 * count):
         i, after = (first + k) % count, (first + k + 1) % count
         spare = np.sqrt(max(envelope.grip**2 - (curvature[i] * speed[i] ** 2) ** 2, 0.0))
         gain = min(float(envelope.push(speed[i])), spare) - envelope.air * speed[i] ** 2
@@ -34,11 +36,16 @@ def speed_profile(curvature: np.ndarray, step: float, envelope: GGVEnvelope) -> 
 
 
 def _ceiling(curvature: np.ndarray, envelope: GGVEnvelope) -> np.ndarray:
-    """What a bend alone allows [m/s], (N,)."""
+    """Return what the curvature alone allows [m/s], (N,)."""
     bend = np.maximum(np.abs(curvature), 1e-9)
     return np.minimum(np.sqrt(envelope.grip / bend), envelope.top_speed(bend))
 
 
 def lap_time(speed: np.ndarray, step: float) -> float:
-    """Time of the closed line [s] at speeds (N,) [m/s] that change evenly in v^2 between points."""
+    """Return the time of a closed line [s].
+
+    Args:
+        speed: Speed at each of N even points [m/s], (N,); its square changes linearly between them.
+        step: Distance from point to point [m].
+    """
     return float(np.sum(2.0 * step / (speed + np.roll(speed, -1))))

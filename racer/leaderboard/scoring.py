@@ -64,7 +64,7 @@ def season_score(season: Season, runs: Sequence[dict[str, Any]]) -> SeasonScore:
     """What runs come to, each as the board keeps it, in the season's order."""
     laps = [time for run in runs for time in run["lap_times_s"]]
     completed = sum(run["laps_completed"] for run in runs)
-    is_whole = completed == season.laps * len(runs)
+    is_whole = completed == season.race.laps * len(runs)
     strata = strata_of(runs)
     best: dict[str, float] = {}
     for stratum, run in zip(strata, runs):
@@ -75,7 +75,7 @@ def season_score(season: Season, runs: Sequence[dict[str, Any]]) -> SeasonScore:
     limits = [run["limit_s"] for run in runs if run.get("limit_s") is not None]
     endings = [str(run["ending"]) for run in runs]
     return SeasonScore(
-        laps=season.laps * len(runs),
+        laps=season.race.laps * len(runs),
         laps_completed=completed,
         lap_times_s=laps,
         total_s=sum(laps) if is_whole else None,
@@ -98,10 +98,10 @@ def strata_of(runs: Sequence[dict[str, Any]]) -> list[str]:
 def run_values(season: Season, runs: Sequence[dict[str, Any]]) -> np.ndarray:
     """What each run counts in the interquartile mean [s]; see `Score.values`."""
     lengths = np.array([run.get("length_m", 1.0) for run in runs])
-    is_finished = np.array([run["laps_completed"] == season.laps for run in runs])
-    mean_lap = np.array([sum(run["lap_times_s"]) / season.laps for run in runs])
+    is_finished = np.array([run["laps_completed"] == season.race.laps for run in runs])
+    mean_lap = np.array([sum(run["lap_times_s"]) / season.race.laps for run in runs])
     alike = mean_lap * lengths.mean() / lengths
-    return np.where(is_finished, alike, season.time_limit / season.laps)
+    return np.where(is_finished, alike, season.race.time_limit / season.race.laps)
 
 
 def interquartile_mean(values: np.ndarray) -> np.ndarray:

@@ -14,9 +14,13 @@ from racer.assets.document import Document, Sha256Hex, read_document
 from racer.car.spec import CarName
 from racer.errors import BoardError
 from racer.leaderboard.hash_chain import canonical_json
+from racer.leaderboard.season_race import (
+    SeasonRaceConfig,
+    flatten_race_fields,
+    nest_race_fields,
+)
 from racer.leaderboard.season_secret import derive_number, is_secret_of
 from racer.race import RaceConfig
-from racer.race.config import BotConfig, ObstacleConfig
 from racer.registration import ENV_IDS
 
 MAX_RUNS = 500
@@ -57,16 +61,15 @@ class SealedDraws(Document):
 class Season(Document):
     """What every entry of a season is asked to do. A change of any field is a new season.
 
-    In a file `track: oval` and `seed: 0` stand for a list of one.
+    In a file `track: oval` and `seed: 0` stand for a list of one. The older, flat layout, in which
+    the fields of `race` stand beside the others, is read as well.
     """
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="lower case, digits and dashes, to 40"
     )
     description: str = Field(default="", max_length=500, description="one line of prose")
-    kind: Literal["time_trial", "object_avoidance", "head_to_bot"] = Field(
-        default="time_trial", description="an empty road, one with boxes, or one with bot cars"
-    )
+    race: SeasonRaceConfig = Field(description="the rules of each run: kind, laps, time limit ...")
     tracks: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         default=(),
         max_length=50,
@@ -84,24 +87,6 @@ class Season(Document):
         validation_alias=AliasChoices("seeds", "seed"),
         description="of the environment; none where sealed",
     )
-    laps: int = Field(default=3, ge=1, le=100, description="laps to complete in each run, 1-100")
-    faults: Literal["reset", "end"] = Field(
-        default="reset", description="a fault puts the car back at a penalty, or ends the run"
-    )
-    off_track_penalty: float = Field(
-        default=3.0, ge=0, le=60, description="seconds added for a fault that is no crash, 0-60"
-    )
-    collision_penalty: float = Field(
-        default=5.0, ge=0, le=60, description="seconds added for a crash, 0-60"
-    )
-    time_limit: float = Field(
-        gt=0, le=3600, description="simulated seconds for each run with penalties, to 3600"
-    )
-    walls: bool = Field(default=False, description="whether walls stand on both borders")
-    obstacles: ObstacleConfig = Field(
-        default=ObstacleConfig(), description="used where kind is object_avoidance"
-    )
-    bots: BotConfig = Field(default=BotConfig(), description="used where kind is head_to_bot")
     car: CarName = Field(default="deepracer", description="the car that everybody drives")
     physics: int = Field(default=0, ge=0, description="N of the environments' -vN")
     scoring: Literal[1] = Field(default=1, description="version of the score")
@@ -111,6 +96,11 @@ class Season(Document):
         "average: laps, then the mean lap; iqm: share of laps, then the interquartile mean",
     )
     sealed: SealedDraws | None = Field(default=None, description="what is drawn from a secret")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat_race_fields_are_taken(cls, tree: Any) -> Any:
+        return nest_race_fields(tree) if isinstance(tree, dict) else tree
 
     @model_validator(mode="before")
     @classmethod
@@ -149,24 +139,20 @@ class Season(Document):
 
     @property
     def canonical(self) -> str:
-        """All fields as JSON that is the same for the same season."""
-        return canonical_json(self.model_dump(mode="json"))
+        """All fields as JSON that is the same for the same season, in the flat layout."""
+        return canonical_json(self.flat_fields())
 
-    def race(self, direction: Literal["forward", "reverse"]) -> RaceConfig:
-        """The rules of each run in a direction, from a standstill on the start line."""
-        return RaceConfig(
-            kind=self.kind,
-            laps=self.laps,
-            start="line",
-            direction=direction,
-            faults=self.faults,
-            off_track_penalty=self.off_track_penalty,
-            collision_penalty=self.collision_penalty,
-            time_limit=self.time_limit,
-            walls=self.walls,
-            obstacles=self.obstacles,
-            bots=self.bots,
-        )
+    def flat_fields(self) -> dict[str, Any]:
+        """Return all fields as plain values in the flat layout, version 1, which digests are of.
+
+        The fields of `race` stand beside those of the season, as in seasons that boards hold, so
+        a season has the same digest however its file is laid out.
+        """
+        return flatten_race_fields(self.model_dump(mode="json"))
+
+    def race_in(self, direction: Literal["forward", "reverse"]) -> RaceConfig:
+        """Return the rules of each run in a direction, from a standstill on the start line."""
+        return RaceConfig(**self.race.model_dump(), start="line", direction=direction)
 
     def runs(self, secret: str | None = None) -> list[SeasonRun]:
         """Every race of the season: each track, in each direction, with each seed.
@@ -203,7 +189,7 @@ class Season(Document):
         Raises:
             BoardError: The season was made for another version of the environments.
         """
-        version = int(ENV_IDS[self.kind].rpartition("-v")[2])
+        version = int(ENV_IDS[self.race.kind].rpartition("-v")[2])
         if version != self.physics:
             raise BoardError(
                 f"season {self.name} is for physics version {self.physics}, this racer has "

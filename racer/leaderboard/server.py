@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -308,10 +307,7 @@ class BoardRequestHandler(BaseHTTPRequestHandler):
     def _send_refusal(self, problem: Refusal) -> None:
         """An error: as a page where a browser asks for one, else as JSON."""
         if self.command == "GET" and "text/html" in self.headers.get("Accept", ""):
-            home = self._reached()
-            link = f'<p><a href="{escape(home)}">{escape(home)}</a></p>'
-            body = markup.header("Not here", note=f"{problem.said} ({problem.status})") + link
-            content = markup.page("Not here - racer", f"<main>{body}</main>", "/")
+            content = markup.refusal_page(problem.said, problem.status, self._reached())
             self._send(problem.status, CONTENT_TYPES[".html"], content)
         else:
             self._send_json(problem.status, {"code": problem.code, "said": problem.said})

@@ -138,7 +138,7 @@ def evaluate_run(
 
 def simulate_replay(season: Season, run: SeasonRun, replay: Replay) -> LapResult:
     """The race that a replay's actions make, in a world of its own."""
-    race = season.race(run.direction)
+    race = season.race_in(run.direction)
     return evaluation.evaluate_controller(
         ReplayController(replay), run.track, race, run.seed, season.car
     )
@@ -251,7 +251,7 @@ def _racer(store: BoardStore, row: Submission) -> Entry | str:
 
 
 def _judge(season: Season, run: SeasonRun, racer: Entry | str) -> LapResult:
-    rules = season.race(run.direction)
+    rules = season.race_in(run.direction)
     return evaluation.evaluate_entries(
         [racer], run.track, rules, run.seed, season.car, policy_of=SandboxedPolicy
     )[0]

@@ -24,9 +24,9 @@ def sensor_encoder(shape: tuple[int, ...], layers: NetworkLayers) -> tuple[nn.Se
     """
     if len(shape) == 3:
         return image_encoder((shape[0], shape[1], shape[2]), layers), layers.features[-1]
-    first = [NormalizeObs(shape[0])] if layers.standardise else []
-    dense = dense_layers(shape[0], layers.vectors, layers.activation)
-    return nn.Sequential(nn.Flatten(), *first, *dense), (shape[0], *layers.vectors)[-1]
+    first = [NormalizeObs(shape[0])] if layers.normalize_obs else []
+    dense = dense_layers(shape[0], layers.mlp, layers.activation)
+    return nn.Sequential(nn.Flatten(), *first, *dense), (shape[0], *layers.mlp)[-1]
 
 
 class NormalizeObs(nn.Module):
@@ -82,7 +82,7 @@ def image_encoder(shape: tuple[int, int, int], layers: NetworkLayers) -> nn.Sequ
                 f"{width}x{height} is left before a kernel of {kernel}"
             )
         parts.append(nn.Conv2d(channels, count, kernel, stride))
-        if layers.normalise:
+        if layers.batch_norm:
             parts.append(nn.BatchNorm2d(count))
         parts.append(ACTIVATIONS[layers.activation]())
         channels = count

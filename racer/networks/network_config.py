@@ -19,17 +19,17 @@ class NetworkLayers(NamedTuple):
     """An image's convolutions as number of filters, kernel and stride."""
     features: tuple[int, ...]
     """Widths of the dense layers after them."""
-    vectors: tuple[int, ...] = ()
+    mlp: tuple[int, ...] = ()
     """Widths of the dense layers after a lidar or other numbers; none hands them on as they are."""
     hidden: tuple[int, ...] = ()
     """Widths of the layers of each head."""
     activation: Literal["relu", "tanh"] = "relu"
     """After each layer."""
-    normalise: bool = False
+    batch_norm: bool = False
     """Whether a batch norm follows each convolution."""
     dropout: float = 0.0
     """Share of each of `features` that is dropped while it learns."""
-    standardise: bool = False
+    normalize_obs: bool = False
     """Whether a lidar's and other numbers are brought to mean 0 and variance 1 first."""
 
 
@@ -42,21 +42,21 @@ NETWORK_PRESETS = {
     "shallow": NetworkLayers(
         filters=((32, 8, 4), (64, 4, 2), (64, 3, 1)),
         features=(512,),
-        vectors=(256, 256),
+        mlp=(256, 256),
     ),
     "standard": NetworkLayers(
         filters=((32, 5, 2), (32, 3, 1), (64, 3, 2), (64, 3, 1)),
         features=(64,),
-        vectors=(256, 256),
+        mlp=(256, 256),
         hidden=(512,),
         activation="tanh",
     ),
     "deep": NetworkLayers(
         filters=((32, 8, 4), (32, 4, 2), (64, 4, 2), (64, 3, 1)),
         features=(512, 512),
-        vectors=(256, 256),
+        mlp=(256, 256),
         hidden=(256, 128),
-        normalise=True,
+        batch_norm=True,
         dropout=0.3,
     ),
 }

@@ -1,4 +1,4 @@
-"""racer's environments for PettingZoo: several cars, each an agent, race each other on one road."""
+"""PettingZoo environments of racer: several cars, each an agent, race each other on one road."""
 
 from racer.assets.extras import how_to_install
 

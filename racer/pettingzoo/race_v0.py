@@ -1,17 +1,17 @@
 """A race of several cars on one road, as a PettingZoo environment.
 
 The cars start from a grid, two abreast and 0.75 m apart, see each other through every sensor and
-collide. Of two that touch, the hind one is at fault. What each sees, does and is paid is
-that of `racer/TimeTrial-v0` and the other single environments; `objects_*` in a reward's `params`
-hold the other cars too.
+collide. When two cars touch, the one behind is at fault. Observations, actions and rewards are
+those of `racer/TimeTrial-v0` and the other single environments; `objects_*` in a reward's `params`
+include the other cars.
 
 `parallel_env` is the environment in PettingZoo's Parallel API. `env` and `raw_env` are the same
-in the AEC API by PettingZoo's own converter, `raw_env` without the wrapper that checks the order of
-calls.
+environment in the AEC API, converted by PettingZoo; `raw_env` omits the wrapper that checks the
+order of calls.
 
 Version history:
 
-- v0: the first.
+- v0: initial version.
 """
 
 from __future__ import annotations
@@ -48,28 +48,29 @@ def raw_env(**kwargs: Any) -> AECEnv:
 
 
 class parallel_env(ParallelEnv[str, Observations, Any]):
-    """n cars that race each other in one PyBullet world, stepped together at 15 Hz.
+    """A race of n cars in one PyBullet world, stepped together at 15 Hz.
 
-    The agents are `car_0` on the first place of the grid, `car_1` on the next, and so on. An
-    agent whose episode ended leaves `agents`, and its car leaves the road. All episodes end as in
-    the single environments: see `Ending`; only TIME_UP truncates. With `race={"faults": "reset"}`
-    a car at fault waits beside the road until its penalty is over, and then goes on.
+    The agents are `car_0` on the first place of the grid, `car_1` on the next, and so on. When an
+    agent's episode ends, it leaves `agents` and its car leaves the road. Episodes end as in the
+    single environments (see `Ending`); only TIME_UP truncates. With `race={"faults": "reset"}` a
+    car at fault waits beside the road until its penalty is over, and then continues.
 
-    A start from `line`, `random` or `round_robin` moves the whole grid. Progress counts from the
-    first place of the grid for all, so that a car further back starts below 0.
+    A start from `line`, `random` or `round_robin` moves the whole grid. Progress is measured from
+    the first place of the grid for all cars, so that a car further back starts with a negative
+    progress.
 
-    The same seed gives the same race: car i takes the seed k + i of `reset(seed=k)`. Copies and
-    pickles are worlds of their own that go on from the same state.
+    The same seed gives the same race: `reset(seed=k)` seeds car i with k + i. Copies and pickles
+    are separate worlds that continue from the same state.
 
     Args:
-        n_cars: How many cars; their grid must fit on the lap.
-        max_cycles: Control steps until truncation; `race.time_limit` says so if not given.
+        n_cars: Number of cars; their grid must fit on the lap.
+        max_cycles: Control steps until truncation; by default `race.time_limit` applies.
         render_mode: None, `rgb_array` or `human` (Bullet's window).
-        **config: The fields of `EnvConfig`, for every car; of several tracks the first is taken.
+        **config: The fields of `EnvConfig`, for every car; of several tracks the first is used.
 
     Raises:
-        UnexpectedKeywordError: A keyword that is none of these.
-        RacerError: A value, track or reward file that cannot be used.
+        UnexpectedKeywordError: If a keyword is none of these.
+        RacerError: If a value, track or reward file cannot be used.
 
     Example:
         >>> from racer.pettingzoo import race_v0
@@ -99,29 +100,34 @@ class parallel_env(ParallelEnv[str, Observations, Any]):
         self.possible_agents = [f"car_{car}" for car in range(n_cars)]
         self.agents: list[str] = []
         self._numbers = {agent: car for car, agent in enumerate(self.possible_agents)}
-        seen, done = self._cars.single_observation_space, self._cars.single_action_space
-        # Each agent's own, as whoever seeds one means to seed no other.
-        self._observation_spaces = {agent: deepcopy(seen) for agent in self.possible_agents}
-        self._action_spaces = {agent: deepcopy(done) for agent in self.possible_agents}
+        observation_space = self._cars.single_observation_space
+        action_space = self._cars.single_action_space
+        # Each agent has its own copies, so that seeding one agent's space leaves the others alone.
+        self._observation_spaces = {
+            agent: deepcopy(observation_space) for agent in self.possible_agents
+        }
+        self._action_spaces = {agent: deepcopy(action_space) for agent in self.possible_agents}
 
     def observation_space(self, agent: str) -> spaces.Space[Any]:
-        """Return what an agent's observation may be, as in the single environment."""
+        """Return an agent's observation space, which is that of the single environment."""
         return self._observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Space[Any]:
-        """Return what an agent may do, as in the single environment."""
+        """Return an agent's action space, which is that of the single environment."""
         return self._action_spaces[agent]
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Observations], dict[str, dict[str, Any]]]:
-        """Put all cars on the grid; returns observations and infos by agent.
+        """Put all cars on the grid, and return observations and infos by agent.
 
-        There are no options; any are ignored, as PettingZoo's own checks pass some.
+        Args:
+            seed: Seed of car 0; car i is seeded with seed + i.
+            options: Ignored; PettingZoo's own checks pass some.
         """
         self._cars.reset(seed=seed)
         self.agents = self.possible_agents[:]
-        return self._seen(self.agents), self._infos(self.agents)
+        return self._observations(self.agents), self._infos(self.agents)
 
     def step(
         self, actions: dict[str, Any]
@@ -132,17 +138,17 @@ class parallel_env(ParallelEnv[str, Observations, Any]):
         dict[str, bool],
         dict[str, dict[str, Any]],
     ]:
-        """Drive for one control period.
+        """Drive all cars for one control period of 1/15 s.
 
         Args:
-            actions: An action for each of `agents`.
+            actions: An action for each agent in `agents`.
 
         Returns:
-            Observations, rewards, terminations, truncations and infos by agent, of all that were
-            in `agents`; those that are done are not in it any more.
+            Observations, rewards, terminations, truncations and infos by agent, for all agents
+            that were in `agents` before the step. Agents that are done are removed from it.
 
         Raises:
-            ConfigError: An agent's action is missing.
+            ConfigError: If an agent's action is missing.
         """
         driving = self.agents
         commands: Any = create_empty_array(self._cars.single_action_space, self.max_num_agents)
@@ -150,18 +156,20 @@ class parallel_env(ParallelEnv[str, Observations, Any]):
             if agent not in actions:
                 raise ConfigError(f"step: no action for {agent}; each of {driving} needs one")
             commands[self._numbers[agent]] = actions[agent]
-        paid, terminated, truncated = self._cars.advance(commands)
+        reward, terminated, truncated = self._cars.advance(commands)
         if self.render_mode == "human":
             self.render()
         rewards, terminations, truncations = (
             {agent: values[self._numbers[agent]].item() for agent in driving}
-            for values in (paid, terminated, truncated)
+            for values in (reward, terminated, truncated)
         )
-        seen, infos = self._seen(driving), self._infos(driving)
-        self.agents = [one for one in driving if not (terminations[one] or truncations[one])]
-        return seen, rewards, terminations, truncations, infos
+        observations, infos = self._observations(driving), self._infos(driving)
+        self.agents = [
+            agent for agent in driving if not (terminations[agent] or truncations[agent])
+        ]
+        return observations, rewards, terminations, truncations, infos
 
-    def _seen(self, agents: list[str]) -> dict[str, Observations]:
+    def _observations(self, agents: list[str]) -> dict[str, Observations]:
         return {
             agent: observation_of_car(self._cars.observations, self._numbers[agent])
             for agent in agents
@@ -172,10 +180,10 @@ class parallel_env(ParallelEnv[str, Observations, Any]):
         return {agent: info_of(info, self._numbers[agent]) for agent in agents}
 
     def render(self) -> np.ndarray | None:
-        """A chase view of the hindmost car that still races, and so of those ahead of it.
+        """Return a chase view of the last car that still races, with the cars ahead of it.
 
         Returns:
-            The picture, (480, 640, 3) uint8; None where Bullet's own window shows the race.
+            The picture, (480, 640, 3) uint8; None if the render mode is not `rgb_array`.
         """
         if self.render_mode != "rgb_array":
             self._cars.render()
@@ -186,16 +194,16 @@ class parallel_env(ParallelEnv[str, Observations, Any]):
         return self._cars.picture(int(cars[race.distance[cars].argmin()]))
 
     def close(self) -> None:
-        """Free the world."""
+        """Close the environment and free its PyBullet world."""
         self._cars.close()
 
     def _refuse_too_many(self, n_cars: int) -> None:
         track = self._cars.tracks[0]
-        most = int(track.length / GRID_SPACING_M)
-        if n_cars > most:
+        limit = int(track.length / GRID_SPACING_M)
+        if n_cars > limit:
             self.close()
             raise ConfigError(
-                f"n_cars: got {n_cars}; at most {most} stand {GRID_SPACING_M} m apart on the "
+                f"n_cars: got {n_cars}; at most {limit} fit {GRID_SPACING_M} m apart on the "
                 f"{track.length:.0f} m of {track.name}"
             )
 
@@ -205,7 +213,7 @@ class _Cars(RacerVectorEnv):
 
 
 def _rules(max_cycles: int | None, config: dict[str, Any]) -> RaceConfig:
-    """The race that a config says, over after `max_cycles` control steps if given."""
+    """Return the race of a config, with a time limit of `max_cycles` control steps if given."""
     race = validate_document(config, EnvConfig, "racer environment").race
     if max_cycles is None:
         return race

@@ -1,4 +1,4 @@
-"""What stands and drives on the road besides the cars that race: boxes and bots."""
+"""Boxes and bot cars on the road."""
 
 from __future__ import annotations
 
@@ -8,30 +8,38 @@ import numpy as np
 
 from racer.car.spec import CarSpec
 from racer.race.config import RaceConfig
-from racer.race.roads import Roads
+from racer.race.roads import Road, Roads
 from racer.snapshot import restore_snapshot, take_snapshot
 
 OBSTACLE_SIZE_M = (0.4, 0.3, 0.25)
 """Length, width and height of an obstacle [m] (DeepRacer's box)."""
-FIRST, LAST, APART = 0.07, 0.90, 0.13
-"""Shares of the lap: where random boxes lie ahead of the start, and how far apart at least."""
+FIRST_BOX_SHARE, LAST_BOX_SHARE, BOX_GAP_SHARE = 0.07, 0.90, 0.13
+"""Range of random boxes ahead of the start, and their least distance, as shares of the lap."""
 LANE_CHANGE_DISTANCE_M = 1.0
-"""Way on which a bot moves from one lane to the other [m]."""
+"""Distance along the road in which a bot changes lanes [m]."""
 NO_DISTANCES = np.empty(0)
+"""The distances of no obstacles [m]."""
 OBSTACLE_STATE = ("s", "d", "pose", "_road", "_lane", "_left_lane", "_into", "_wait")
-CARDBOARD, BOT = (176, 128, 82), (38, 92, 204)
+"""Attributes of `Obstacles` that a step or a start changes."""
+BOX_COLOUR, BOT_COLOUR = (176, 128, 82), (38, 92, 204)
 
 
 class Obstacles:
-    """k boxes or bots on the road of each car, or one set of them for cars that race together.
+    """k boxes or bots for each car, or one set of them for cars that race each other.
 
-    Every array has leading axes (groups, k); a group is one car, or all cars together.
+    Arrays have leading axes (groups, k); a group is one car, or all cars that race each other.
+
+    Args:
+        config: The rules.
+        roads: The lines of the tracks.
+        spec: The vehicle, whose size the bots have.
+        groups: Number of groups.
 
     Attributes:
-        count: How many a group has.
+        count: Number of obstacles in a group, k.
         size: Length, width and height of each [m].
         colours: Red, green and blue, (k, 3) uint8.
-        speed: Of each object along the road [m/s]; a scalar.
+        speed: Speed of every obstacle along the road [m/s], a scalar.
         s: Distance along the line that the group drives [m].
         d: Distance left of it [m].
         pose: x, y [m] and heading [rad], (groups, k, 3).
@@ -46,38 +54,48 @@ class Obstacles:
         else:
             k, self.size = len(places) or config.obstacles.count, OBSTACLE_SIZE_M
         k = self.count = 0 if config.kind == "time_trial" else k
-        self.colours = np.tile(np.array(BOT if self.is_moving else CARDBOARD, np.uint8), (k, 1))
+        self.colours = np.tile(
+            np.array(BOT_COLOUR if self.is_moving else BOX_COLOUR, np.uint8), (k, 1)
+        )
         self.speed = config.bots.speed if self.is_moving and k else 0.0
         self.s, self.d = np.zeros((groups, k)), np.zeros((groups, k))
         self.pose = np.zeros((groups, k, 3))
-        self._road = np.zeros(groups, dtype=np.int64)
+        self._road = Road.on(np.zeros(groups), False)
         self._lane, self._left_lane = np.zeros((groups, k)), np.zeros((groups, k))
         self._into, self._wait = np.zeros((groups, k)), np.zeros((groups, k))
 
-    def fixed(self, road: int) -> np.ndarray:
-        """Where the config says that objects stand, along a road [m]; maybe none."""
+    def fixed(self, road: Road) -> np.ndarray:
+        """Return the configured distances of boxes along a road [m], (k,); empty if random."""
         if self._config.kind != "object_avoidance" or not self._config.obstacles.places:
             return NO_DISTANCES
         shares = np.array([share for share, _ in self._config.obstacles.places])
-        return (-shares % 1.0 if road % 2 else shares) * self._roads.length[road]
+        return (-shares % 1.0 if road.is_reversed else shares) * self._roads.length[road.line]
 
-    def place(self, group: int, generator: np.random.Generator, start: float, road: int) -> None:
-        """Set a group's objects for an episode that starts `start` metres along its road."""
-        k, length = self.count, self._roads.length[road]
+    def place(self, group: int, generator: np.random.Generator, start: float, road: Road) -> None:
+        """Place a group's obstacles for an episode.
+
+        Args:
+            group: Index of the group.
+            generator: The random generator that draws them.
+            start: Where the episode starts, along the road [m].
+            road: The road of the group.
+        """
+        k, length = self.count, self._roads.length[road.line]
         if not k:
             return
-        self._road[group] = road
+        self._road.assign(group, road)
         fixed = self.fixed(road)
         if len(fixed):
-            side = -1.0 if road % 2 else 1.0
+            side = -1.0 if road.is_reversed else 1.0
             lanes = [side if lane == "left" else -side for _, lane in self._config.obstacles.places]
             self.s[group], self._lane[group] = fixed, lanes
         else:
             if self.is_moving:
                 ahead = (np.arange(k) + 1 + generator.uniform(-0.25, 0.25, k)) / (k + 1)
             else:
-                free = LAST - FIRST - (k - 1) * APART
-                ahead = FIRST + np.sort(generator.uniform(0.0, free, k)) + APART * np.arange(k)
+                free = LAST_BOX_SHARE - FIRST_BOX_SHARE - (k - 1) * BOX_GAP_SHARE
+                gaps = BOX_GAP_SHARE * np.arange(k)
+                ahead = FIRST_BOX_SHARE + np.sort(generator.uniform(0.0, free, k)) + gaps
             self.s[group] = (start + ahead * length) % length
             self._lane[group] = generator.choice((-1.0, 1.0), k)
         self._left_lane[group] = self._lane[group]
@@ -89,11 +107,17 @@ class Obstacles:
     def advance(
         self, seconds: float, generators: list[np.random.Generator], groups: np.ndarray
     ) -> None:
-        """Let the bots of some groups drive on; boxes stay."""
+        """Move the bots of some groups; boxes stay.
+
+        Args:
+            seconds: Duration [s].
+            generators: The random generator of each group.
+            groups: Indices of the groups, (k,).
+        """
         if not self.is_moving or not self.count:
             return
         way = self.speed * seconds
-        length = self._roads.length[self._road[groups], None]
+        length = self._roads.length[self._road.line[groups], None]
         self.s[groups] = (self.s[groups] + way) % length
         self._into[groups] = np.minimum(self._into[groups] + way, LANE_CHANGE_DISTANCE_M)
         if self._config.bots.changes_lanes:
@@ -108,11 +132,11 @@ class Obstacles:
         self._pose()
 
     def get_state(self) -> dict[str, Any]:
-        """Return where the objects are and what they are about to do."""
+        """Return everything that steps and starts change."""
         return take_snapshot(self, OBSTACLE_STATE)
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state of the same kind of race."""
+        """Restore a state of the same kind of race."""
         restore_snapshot(self, state)
 
     def _pose(self) -> None:

@@ -1,4 +1,4 @@
-"""n cars on a track under the rules of a race: starts, laps, faults, penalties and endings."""
+"""The race of n cars: starts, lap counting, faults, penalties and endings."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import numpy as np
 from racer.car.spec import CarSpec
 from racer.race.config import Ending, RaceConfig
 from racer.race.obstacles import Obstacles
-from racer.race.roads import Roads
+from racer.race.roads import Road, Roads
 from racer.randomisation import NO_RANDOMISATION, Draws, Randomisation
 from racer.snapshot import restore_snapshot, take_snapshot
 from racer.track import Track, TrackPosition
 from racer.world import CONTROL_RATE_HZ, WORLD_RADIUS_M, CarState, Contact, World
 
 LAP_SECTORS = 3
-"""Equal parts of the lap that are timed."""
+"""Number of equal parts of the lap that are timed."""
 STANDSTILL_STEP_M = 0.0003
 """A car that moves no further than this a step [m] stands still (DeepRacer's rule)."""
 FAULT_STEPS = 15
-"""Steps in a row of standing still or of falling progress that are a fault."""
+"""Consecutive steps of standstill or of falling progress that count as a fault."""
 CRASH_TILT = 0.3
-"""Below this vertical part of the body's z axis a car lies on its side or roof."""
+"""A car whose body z axis has a smaller vertical component lies on its side or roof."""
 ROUND_ROBIN_LAP_SHARE = 0.05
-"""Share of the lap from one round-robin start to the next."""
+"""Distance from one round-robin start to the next, as a share of the lap."""
 GRID_SPACING_M = 0.75
-"""From one car of a starting grid to the next, along the line [m]."""
-BEHIND, CLEAR = 1.0, 0.5
-"""A car is put back so far behind what stands ahead, and not so near before what follows [m]."""
+"""Distance along the line between two cars of a starting grid [m]."""
+RESET_GAP_BEHIND_M, RESET_GAP_AHEAD_M = 1.0, 0.5
+"""Least distance of a reset car behind the next object, and ahead of the one that follows [m]."""
 RACE_STATE = (
     *("road", "place", "distance", "time", "steps", "laps", "wheels_on_road", "off_tracks"),
     *("collisions", "resets", "ending", "fault", "lap_times", "sector_times", "_lap_began"),
     *("_laps_before", "_xy", "_still", "_falling", "_wait", "_episode", "_sectors", "_grid"),
 )
-"""What a step or a start changes."""
+"""Attributes of `Race` that a step or a start changes."""
 CAR_COLOURS = (
     (226, 61, 40),
     (38, 92, 204),
@@ -45,11 +45,11 @@ CAR_COLOURS = (
     (150, 80, 190),
     (240, 240, 236),
 )
-"""Colours of the cars of one race, in their order, over and over."""
+"""Colours of the cars of one race, in their order, repeated when used up."""
 
 
 class OtherCars(NamedTuple):
-    """What each of n cars shares the road with: K boxes, bots and cars; arrays (n, K)."""
+    """The K boxes, bots and cars that each of n cars shares the road with; arrays (n, K)."""
 
     s: np.ndarray
     """Distance along the line that the car drives [m]."""
@@ -62,46 +62,48 @@ class OtherCars(NamedTuple):
 
 
 class Race:
-    """A race of n cars, each alone or all together. Its arrays (n, ...) are read-only to others.
+    """A race of n cars, each alone or all together; others must not write to its arrays (n, ...).
 
-    A car that has ended stays as it is until its next `start`. Where `faults` is `reset`, a car
-    alone is charged its penalty at once, its bots drive on by as much, and it goes on from the
-    nearer lane; a car among others waits beside the road until its penalty is over.
+    A car whose episode has ended keeps its records until its next `start`. If `faults` is `reset`,
+    a car that races alone gets its penalty added at once, its bots drive on for as long, and it
+    continues from the nearer lane; a car among others waits off the road until its penalty is
+    over.
 
     Args:
         config: The rules.
-        tracks: Where they race. Of several each car draws one an episode, where they are
-            together the first is taken; it is driven forward or in reverse.
-        spec: What every car is.
-        n: How many cars.
+        tracks: The tracks. Each car draws one of them for each episode; cars that race each other
+            take the first.
+        spec: The vehicle of every car.
+        n: Number of cars.
         gui: Whether Bullet's own window opens.
         is_together: Whether the cars race each other, from a grid.
         randomisation: What each car draws for its episodes.
-        rate: Control steps a second.
-        max_steps: Control steps until the clock ends an episode, where `time_limit` is longer.
+        rate: Control steps per second [Hz].
+        max_steps: Control steps until truncation, if `time_limit` is longer.
 
     Attributes:
         world: The physics.
         objects: Boxes and bots.
         draws: What the cars have drawn.
-        colours: What each car's `world.boxes` look like, (n, K, 3) uint8.
-        tracks: Where they race.
-        roads: Each track forward and in reverse.
-        road: Which of them each car drives, (n,).
-        place: Where the cars are on the road that they drive.
-        distance: Way made good along the centre line since the start line or the start [m], (n,).
-        time: Race time [s], penalties included, (n,).
+        colours: Red, green and blue of each car's `world.boxes`, (n, K, 3) uint8.
+        tracks: The tracks.
+        roads: The lines of the tracks, forward and in reverse.
+        road: The track that each car drives, and its direction, (n,).
+        place: Positions of the cars along the lines that they drive.
+        distance: Progress along the centre line since the start [m], (n,); negative before the
+            start line of a grid.
+        time: Race time including penalties [s], (n,).
         steps: Control steps since the start, (n,).
-        laps: Laps completed, (n,).
+        laps: Completed laps, (n,).
         wheels_on_road: Number of wheel centres between the borders, (n,).
-        off_tracks: Times the car left the road, (n,).
-        collisions: Times it crashed, (n,).
-        resets: Times it was put back, for whatever fault, (n,).
+        off_tracks: Number of times the car left the road, (n,).
+        collisions: Number of crashes, (n,).
+        resets: Number of resets to the track, for any fault, (n,).
         ending: `Ending` of the episode, (n,).
-        fault: `Ending` that the last step's fault stands for, else RUNNING, (n,).
-        lap_times: The times of the completed laps [s], a list a car.
-        sector_times: The times of the completed sectors [s], up to `LAP_SECTORS` a lap, a list of
-            lists a car.
+        fault: `Ending` that the last step's fault corresponds to, else RUNNING, (n,).
+        lap_times: Times of the completed laps [s], a list for each car.
+        sector_times: Times of the completed sectors [s], for each car a list for each lap of up
+            to `LAP_SECTORS` times.
     """
 
     def __init__(
@@ -131,7 +133,7 @@ class Race:
         half = spec.tread / 2
         front, rear = spec.to_front_axle, -spec.to_rear_axle
         self._wheels = np.array([[front, half], [front, -half], [rear, half], [rear, -half]])
-        self.road = np.zeros(n, dtype=np.int64)
+        self.road = Road.on(np.zeros(n), False)
         self.place = TrackPosition(np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64))
         self.distance, self.time, self._lap_began = np.zeros((3, n))
         self.steps, self.laps, self._laps_before = np.zeros((3, n), dtype=np.int64)
@@ -146,7 +148,7 @@ class Race:
         self._episode, self._sectors = np.zeros((2, n), dtype=np.int64)
 
     def get_state(self) -> dict[str, Any]:
-        """Return all that steps and starts change, but for the generators; it can be pickled."""
+        """Return everything that steps and starts change except generators; it can be pickled."""
         return {
             "race": take_snapshot(self, RACE_STATE),
             "draws": self.draws.rows.copy(),
@@ -155,10 +157,10 @@ class Race:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from the state of a race with the same config, tracks, car and number of cars.
+        """Restore the state of a race with the same config, tracks, vehicle and number of cars.
 
-        What follows is the same to the last bit, unless a car touched something in the step before:
-        Bullet also remembers how hard it pressed, and cannot be told.
+        The following steps are bit-identical, unless a car touched something in the step before:
+        Bullet keeps contact impulses between steps and offers no way to set them.
         """
         restore_snapshot(self, state["race"])
         self.draws.rows[:] = state["draws"]
@@ -166,16 +168,20 @@ class Race:
         self.world.set_state(state["world"])
 
     def rewind(self, car: int) -> None:
-        """Let the turns that a car's starts and directions take begin anew."""
+        """Restart the sequence of a car's round-robin starts and alternating directions."""
         self._episode[car] = 0
 
     def start(self, cars: np.ndarray, generators: list[np.random.Generator]) -> None:
-        """Clear the records of cars (k,), draw anew, and put them and what they meet at a start.
+        """Start the next episode of some cars: clear records, draw, and place cars and obstacles.
 
         A random start lies anywhere along the line, up to a tenth of the width beside it and up
-        to 0.1 rad askew, so that no policy learns one start by heart. Each car takes its randomness
-        from its own of the n generators; where they are together, the first draws where their
-        grid stands, and what lies on the road.
+        to 0.1 rad askew, so that a policy cannot memorise one start. Each car draws from its own
+        generator; for cars that race each other, the first car's generator draws the position of
+        the grid and the obstacles.
+
+        Args:
+            cars: Indices of the cars, (k,).
+            generators: The random generator of each of the n cars.
         """
         self.draws.draw(cars, generators)
         if not self.draws.is_neutral:
@@ -188,26 +194,29 @@ class Race:
             values[cars] = 0
         self.wheels_on_road[cars] = 4
         direction, turns = self.config.direction, self._episode[cars] % 2
-        self.road[cars] = turns if direction == "alternate" else direction == "reverse"
+        is_reversed = turns == 1 if direction == "alternate" else direction == "reverse"
+        self.road.assign(cars, Road.on(np.zeros(len(cars)), is_reversed))
         s, d, skew = np.zeros((3, len(cars)))
         for row, car in enumerate(cars.tolist()):
             self.lap_times[car], self.sector_times[car] = [], []
             if len(self.tracks) > 1 and not self.is_together:
-                self.road[car] += 2 * int(generators[car].integers(len(self.tracks)))
-                self.world.set_walls(car, int(self.road[car]) // 2)
+                track = int(generators[car].integers(len(self.tracks)))
+                self.road.assign(car, Road.on(track, self.road.of(car).is_reversed))
+                self.world.set_walls(car, track)
             s[row], d[row], skew[row] = self._draw_start(car, generators[car])
             if not self.is_together or car == 0:
-                self.objects.place(car, generators[car], float(s[row]), int(self.road[car]))
+                self.objects.place(car, generators[car], float(s[row]), self.road.of(car))
         self._episode[cars] += 1
-        self._put(cars, s, d / (self.roads.width[self.road[cars]] / 4), skew)
+        lane = d / (self.roads.width[self.road.line[cars]] / 4)
+        self.set_on_track(cars, s, lane, skew)
         groups = cars[cars == 0] if self.is_together else cars
         if self.objects.count and len(groups):
             self.world.place_boxes(groups, self.objects.pose[groups])
 
     def _draw_start(self, car: int, generator: np.random.Generator) -> tuple[float, float, float]:
-        """Where one car starts: s [m], distance beside the centre line [m], turn from it [rad]."""
-        road = int(self.road[car])
-        length, width = float(self.roads.length[road]), float(self.roads.width[road])
+        """Draw one car's start: s [m], distance left of the centre line [m], turn from it [rad]."""
+        road = self.road.of(car)
+        length, width = float(self.roads.length[road.line]), float(self.roads.width[road.line])
         s, aside, skew = self.config.start_offset * length, 0.0, 0.0
         if self.config.start == "random":
             share, aside, skew = generator.random(3).tolist()
@@ -221,9 +230,18 @@ class Race:
             return self._grid - GRID_SPACING_M * car, width / 4 * (-1.0) ** car, 0.0
         return self._behind(s, self.objects.fixed(road), length), aside * width, skew
 
-    def _put(self, cars: np.ndarray, s: np.ndarray, lane: np.ndarray, skew: np.ndarray) -> None:
-        """Set cars down along their lines, at rest."""
-        road = self.road[cars]
+    def set_on_track(
+        self, cars: np.ndarray, s: np.ndarray, lane: np.ndarray, skew: np.ndarray
+    ) -> None:
+        """Place cars on their lines, at rest.
+
+        Args:
+            cars: Their indices, (k,).
+            s: Distance along each car's line [m], (k,).
+            lane: 1 on the left lane, -1 on the right one, 0 on the centre line, (k,).
+            skew: Turn from the line's heading, positive to the left [rad], (k,).
+        """
+        road = self.road.of(cars)
         _, xy, yaw = self.roads.on_lane(road, s, lane)
         self.world.reset(cars, xy, yaw + skew)
         for mine, now in zip(self.place, self.roads.locate(road, xy)):
@@ -233,37 +251,37 @@ class Race:
 
     @property
     def max_steps(self) -> int:
-        """The most control steps of an episode."""
+        """Control steps until an episode is truncated."""
         in_time = max(math.ceil(self.config.time_limit / self._period - 0.5), 1)
         return int(min(in_time, self._step_limit))
 
     @property
     def progress(self) -> np.ndarray:
-        """Share of the lap made good since the start or its last crossing [percent], (n,).
+        """Progress of the current lap [percent], (n,).
 
-        It is 100 in the step that completes a lap, and below 0 behind the start.
+        It is 100 in the step that completes a lap, and negative behind the start.
         """
-        length = self.roads.length[self.road]
+        length = self.roads.length[self.road.line]
         return np.minimum(100.0 * (self.distance / length - self._laps_before), 100.0)
 
     @property
     def is_reversed(self) -> np.ndarray:
-        """Whether a car drives its track against the track's own direction, (n,)."""
-        return self.road % 2 == 1
+        """Whether each car drives its track against the track's own direction, (n,)."""
+        return self.road.is_reversed
 
     @property
     def is_crashed(self) -> np.ndarray:
-        """Whether the last step was a crash, (n,)."""
+        """Whether each car crashed in the last step, (n,)."""
         return self.fault == Ending.CRASHED
 
     @property
     def is_waiting(self) -> np.ndarray:
-        """Whether a car stands out its penalty beside the road that it shares, (n,)."""
+        """Whether each car waits for its penalty to end, off the road that it shares, (n,)."""
         return self._is_lifted & (self.ending == Ending.RUNNING)
 
     @property
     def others(self) -> OtherCars:
-        """What each car shares the road with: its boxes or bots, then the other cars."""
+        """The boxes or bots of each car, followed by the other cars of the race."""
         objects, n = self.objects, self.n
         if not self.is_together:
             speed = np.full(objects.s.shape, objects.speed)
@@ -282,7 +300,15 @@ class Race:
         )
 
     def step(self, command: np.ndarray, generators: list[np.random.Generator]) -> CarState:
-        """Hold commands (n, 2) for one control period, and judge it."""
+        """Hold commands for one control step, and apply the rules.
+
+        Args:
+            command: Steering [rad, positive to the left] and speed [m/s], (n, 2).
+            generators: The random generator of each of the n cars.
+
+        Returns:
+            The state of the cars, before faulty ones return to the track.
+        """
         groups = np.arange(len(self.objects.s))
         if not self.is_together:
             groups = np.flatnonzero(self.ending == Ending.RUNNING)
@@ -293,11 +319,11 @@ class Race:
         return state
 
     def update(self, state: CarState, contact: np.ndarray) -> None:
-        """Judge one control step: place, laps, faults and endings of every car.
+        """Apply the rules to one control step: positions, laps, faults and endings of every car.
 
         Args:
-            state: What the cars do now.
-            contact: What each has touched, flags of `Contact`, (n,).
+            state: The state of the cars.
+            contact: What each car has touched, flags of `Contact`, (n,).
         """
         is_running = self.ending == Ending.RUNNING
         is_racing = is_running & (self._wait == 0)
@@ -305,7 +331,7 @@ class Race:
         self.steps[is_racing] += 1
         place = self.roads.locate(self.road, state.xy, near=self.place.segment)
         gained = place.s - self.place.s
-        length = self.roads.length[self.road]
+        length = self.roads.length[self.road.line]
         gained -= length * np.round(gained / length)
         gained[~is_racing] = 0.0
         before = self.distance.copy()
@@ -322,7 +348,7 @@ class Race:
     def _count_wheels(self, state: CarState) -> None:
         self.wheels_on_road[:] = 4
         reach = np.hypot(*self._wheels.T).max()
-        clearance = self.roads.clearance[self.road]
+        clearance = self.roads.clearance[self.road.line]
         near = np.flatnonzero(np.abs(self.place.d) + reach >= clearance)
         if len(near):
             yaw = state.yaw[near, None]
@@ -330,13 +356,14 @@ class Race:
             x, y = self._wheels.T
             wheels = np.stack([x * cos - y * sin, x * sin + y * cos], axis=2)
             wheels += state.xy[near, None]
-            for line, mine in self.roads.each(self.road[near]):
-                self.wheels_on_road[near[mine]] = line.on_road(wheels[mine]).sum(axis=1)
+            for line, cars in self.roads.groups(self.road.of(near)):
+                is_on_road = self.roads.lines[line].on_road(wheels[cars])
+                self.wheels_on_road[near[cars]] = is_on_road.sum(axis=1)
 
     def _count_laps(self, before: np.ndarray, gained: np.ndarray) -> None:
-        """Time sectors where their ends are first crossed, inside the control step, and laps."""
+        """Count laps, and time laps and sectors where their ends are crossed within the step."""
         self._laps_before[:] = self.laps
-        ends = (self._sectors + 1) * self.roads.length[self.road] / LAP_SECTORS
+        ends = (self._sectors + 1) * self.roads.length[self.road.line] / LAP_SECTORS
         for car in np.flatnonzero(self.distance >= ends).tolist():
             into = (ends[car] - before[car]) / gained[car]
             crossed = self.time[car] - self._period * (1.0 - into)
@@ -380,7 +407,7 @@ class Race:
         self.ending[is_running] = over[is_running]
 
     def _is_to_blame(self, state: CarState, contact: np.ndarray) -> np.ndarray:
-        """Whether a touch is the car's own fault: of two cars that meet, the hind one's, (n,)."""
+        """Return whether a contact is the car's own fault, (n,); of two cars, the rear one's."""
         blame = (contact & (Contact.WALL | Contact.BOX)) != 0
         for car in np.flatnonzero(~blame & (contact & Contact.CAR != 0)):
             away = state.xy - state.xy[car]
@@ -391,7 +418,7 @@ class Race:
         return blame
 
     def reset_to_track(self, generators: list[np.random.Generator]) -> None:
-        """Charge the cars that made a fault and go on, and set them back on the road."""
+        """Apply the penalty of cars with a fault that go on, and reset them to the track."""
         cars = np.flatnonzero((self.fault > 0) & (self.ending == Ending.RUNNING))
         rules = self.config
         penalty = np.where(self.is_crashed, rules.collision_penalty, rules.off_track_penalty)
@@ -408,11 +435,11 @@ class Race:
 
     @property
     def _is_lifted(self) -> np.ndarray:
-        """Which cars wait beside the road they share, or have left it, (n,)."""
+        """Whether each car is off the shared road, waiting or finished, (n,)."""
         return self.is_together & ((self._wait > 0) | (self.ending != Ending.RUNNING))
 
     def _call_back(self, cars: np.ndarray, penalty: np.ndarray) -> None:
-        """Take cars that race others off the road, and set down those whose time has come."""
+        """Take faulty cars off the shared road, and return those whose penalty is over."""
         is_over = self.ending != Ending.RUNNING
         for car in np.flatnonzero((self._wait > 0) & ~is_over).tolist():
             self._wait[car] -= 1
@@ -424,24 +451,26 @@ class Race:
             self.world.hold(leaving)
 
     def _set_down(self, car: int) -> None:
-        """Put one car back on its nearer lane, where it was or behind what stands there."""
+        """Return one car to its nearer lane, at its position or behind an object there."""
         there = self.others
         away = there.pose[car, :, :2] - self._xy[car] if there.s.size else np.zeros((0, 2))
-        is_close = np.hypot(*away.T) < 4 * BEHIND if len(away) else np.zeros(0, dtype=bool)
+        is_close = (
+            np.hypot(*away.T) < 4 * RESET_GAP_BEHIND_M if len(away) else np.zeros(0, dtype=bool)
+        )
         s = float(self.place.s[car])
-        length = float(self.roads.length[self.road[car]])
+        length = float(self.roads.length[self.road.line[car]])
         free = self._behind(s, there.s[car][is_close], length)
         self.distance[car] += free - s
         self.resets[car] += 1
         lane = 1.0 if self.place.d[car] >= 0.0 else -1.0
-        self._put(np.array([car]), np.array([free]), np.array([lane]), np.zeros(1))
+        self.set_on_track(np.array([car]), np.array([free]), np.array([lane]), np.zeros(1))
 
     def _behind(self, s: float, taken: np.ndarray, length: float) -> float:
-        """The nearest place from s [m] backwards where nothing stands close by; may be below 0."""
+        """Return the first free position at or behind s [m]; it may be negative."""
         for _ in range(len(taken)):
             gap = (taken - s + length / 2) % length - length / 2
-            blocked = (gap > -CLEAR) & (gap < BEHIND)
+            blocked = (gap > -RESET_GAP_AHEAD_M) & (gap < RESET_GAP_BEHIND_M)
             if not blocked.any():
                 break
-            s += float(gap[blocked].min()) - BEHIND
+            s += float(gap[blocked].min()) - RESET_GAP_BEHIND_M
         return s

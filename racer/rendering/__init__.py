@@ -1,1 +1,1 @@
-"""What a person looks at: a chase view, a video, a picture of the driven line."""
+"""Pictures for people: a chase view, videos of races, and plots of driven lines."""

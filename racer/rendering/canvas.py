@@ -1,8 +1,11 @@
-"""What a film's camera sees, drawn fast: the ground, shadows on it, and smooth solids over it.
+"""A fast renderer of the chase camera's view: the ground, shadows on it, and cars with a z-buffer.
 
-The camera never rolls, so that all pixels of a row see ground at one depth: a row of ground is a
-straight line through the painted scene. Cars are drawn twice as large in both directions and
-averaged, which smooths their edges.
+The camera never rolls, so all pixels of a row see the ground at the same depth: a row of ground is
+a straight line through the ground texture. Cars are drawn at twice the resolution in both
+directions and averaged, which smooths their edges.
+
+Pictures are (H, W, 4) uint8: red, green, blue and 255. Inside, a pixel is one uint32 with red in
+its lowest byte.
 """
 
 from __future__ import annotations
@@ -17,25 +20,28 @@ from racer.sensors.camera_ground import PYRAMID_LEVELS, GroundTexture, TexturePy
 from racer.sensors.camera_objects import WallSegments, draw_depth, draw_face, make_z_buffer
 
 CANVAS_HORIZON_M = 500.0
-"""The ground ends this far ahead [m], just under the horizon."""
+"""Distance at which the ground ends [m], just below the horizon."""
 TEXELS_PER_SAMPLE = 1.5
-"""A halving is taken while a sample's patch of ground is at most this many of its texels."""
+"""Largest patch of ground that one sample may cover [texels] before a coarser level is used."""
 EDGE_SMOOTHING_TEXELS = 0.8
-"""How far the edges of the finest picture are smeared [texels], which from near are stairs."""
+"""Blur of the finest level [texels]; without it, edges close to the camera look like stairs."""
 ROW_BLOCK_PX = 320
-"""So many pixels of a row are drawn at a time, that all their numbers stay near the processor."""
+"""Pixels of a row drawn at a time, so that intermediate arrays stay in the processor's cache."""
 ANISOTROPY_PER_SAMPLE = 5.0
-"""A pixel's patch of ground is sampled once for each so many times that it is longer than wide."""
+"""Length over width of a pixel's patch of ground that one sample covers; longer ones need more."""
 MAX_SAMPLES = 4
-"""The most samples of one pixel."""
+"""Maximum number of samples of one pixel."""
 SHADE, SOFT = 0.62, 0.25
-"""How much of the light a shadow takes, and over which share of its size it fades."""
+"""Share of the light that a shadow absorbs, and share of its size over which its edge fades."""
 
 
 class Pinhole(NamedTuple):
-    """A camera: where it stands [m], its forward, right and down (3, 3), and its focal length.
+    """A pinhole camera whose `right` axis is level.
 
-    Its `right` lies level.
+    Attributes:
+        eye: Position [m], (3,).
+        axes: Unit vectors forward, right and down in the world, (3, 3).
+        focal: Focal length [pixels].
     """
 
     eye: np.ndarray
@@ -43,18 +49,23 @@ class Pinhole(NamedTuple):
     focal: float
 
     def project(self, points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (k, 2) and depths [m] (k,) of world points (k, 3) in a picture of `size`."""
+        """Return pixels (k, 2) and depths [m] (k,) of world points (k, 3).
+
+        Args:
+            points: Points in the world [m], (k, 3).
+            size: Width and height of the picture [pixels].
+        """
         depth, right, down = self.axes @ (points - self.eye).T
         scale = self.focal / np.maximum(depth, 1e-3)
         return np.stack([right, down], axis=1) * scale[:, None] + np.array(size) / 2, depth
 
-    def seen(self, points: np.ndarray) -> np.ndarray:
-        """World points (..., 3) as forward, right and down of the camera [m]."""
+    def to_camera(self, points: np.ndarray) -> np.ndarray:
+        """Return world points (..., 3) in camera coordinates: forward, right and down [m]."""
         return (points - self.eye) @ self.axes.T
 
 
-def ground_of(scene: GroundTexture) -> TexturePyramid:
-    """A scene's ground, ready to be laid: red in a texel's lowest byte, green, blue."""
+def ground_pyramid(scene: GroundTexture) -> TexturePyramid:
+    """Return a ground texture's levels for `Canvas`: uint32 texels with red in the lowest byte."""
     packed = []
     finest = Image.fromarray(scene.rgb).filter(ImageFilter.GaussianBlur(EDGE_SMOOTHING_TEXELS))
     for level in (np.asarray(finest), *scene.levels[1:]):
@@ -65,11 +76,13 @@ def ground_of(scene: GroundTexture) -> TexturePyramid:
 
 
 class Canvas:
-    """Draws pictures of one size: a backdrop that stands still, then what moves before it.
+    """Draws pictures of one size: first a static background, then moving cars in front of it.
+
+    Call `draw_background`, `draw_shadow` and `draw_faces` for every car, then `compose`.
 
     Args:
-        width: Columns of a picture.
-        height: Rows of a picture.
+        width: Width of a picture [pixels].
+        height: Height of a picture [pixels].
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -79,42 +92,42 @@ class Canvas:
         self._nothing = np.zeros(width, dtype=np.float32)
         self._has_ghosts = False
 
-    def backdrop(
+    def draw_background(
         self,
         camera: Pinhole,
         ground: TexturePyramid,
         boxes: np.ndarray,
         colours: np.ndarray,
-        panels: WallSegments,
+        walls: WallSegments,
         picture: np.ndarray,
     ) -> None:
-        """Draw all that stands still; above the horizon the sky stays.
+        """Draw the ground and all static objects; pixels above the horizon are left unchanged.
 
         Args:
-            camera: Who looks.
-            ground: What everything stands on.
-            boxes: Rows as in `Surroundings`, (k, 10).
-            colours: Red, green and blue of each, (k, 3) uint8.
-            panels: Walls.
-            picture: Changed in place, (H, W, 4) uint8.
+            camera: The camera.
+            ground: Texture of the ground, from `ground_pyramid`.
+            boxes: Rows as in `SensorInput.boxes`, (k, 10).
+            colours: Red, green and blue of each box, (k, 3) uint8.
+            walls: The walls.
+            picture: The picture, (H, W, 4) uint8; changed in place.
         """
-        _clear(self._back)
+        _clear_buffer(self._back)
         pixels = picture.view(np.uint32)[..., 0]
-        _lay(ground, camera.eye, camera.axes, camera.focal, pixels)
-        draw_depth(*camera, boxes, colours, panels, self._back, 3)
-        _show(self._back, pixels)
+        _draw_ground(ground, camera.eye, camera.axes, camera.focal, pixels)
+        draw_depth(*camera, boxes, colours, walls, self._back, 3)
+        _copy_visible(self._back, pixels)
 
-    def shade(
+    def draw_shadow(
         self, camera: Pinhole, place: np.ndarray, yaw: float, half: np.ndarray, picture: np.ndarray
     ) -> None:
-        """Let a rounded rectangle cast its shadow on the ground.
+        """Draw the shadow of a rounded rectangle on the ground.
 
         Args:
-            camera: Who looks.
-            place: The middle of the shadow [m], (2,).
-            yaw: The direction of its length [rad].
-            half: Half its length and width [m], (2,).
-            picture: Changed in place.
+            camera: The camera.
+            place: Centre of the shadow [m], (2,).
+            yaw: Direction of its length [rad].
+            half: Half its length and half its width [m], (2,).
+            picture: The picture, (H, W, 4) uint8; changed in place.
         """
         reach = 1.0 + SOFT
         corners = np.array([(a, b) for a in (-reach, reach) for b in (-reach, reach)]) * half
@@ -127,47 +140,58 @@ class Canvas:
         low = np.clip(np.floor(pixels.min(axis=0)), 0, self.size).astype(int).tolist()
         high = np.clip(np.ceil(pixels.max(axis=0)), 0, self.size).astype(int).tolist()
         pose = (place[0], place[1], cos, sin, half[0], half[1])
-        _shade(camera.eye, camera.axes, camera.focal, pose, (*low, *high), self._back, picture)
+        bounds = (*low, *high)
+        _draw_shadow(camera.eye, camera.axes, camera.focal, pose, bounds, self._back, picture)
 
-    def model(
+    def draw_faces(
         self, camera: Pinhole, faces: np.ndarray, colours: np.ndarray, is_ghost: bool = False
     ) -> None:
-        """Put up quadrilaterals.
+        """Draw quadrilaterals into the z-buffer; `compose` copies them into a picture.
 
         Args:
-            camera: Who looks.
+            camera: The camera.
             faces: Corners in the world [m], (k, 4, 3).
-            colours: Red in the lowest byte, green, blue, (k,) int32.
-            is_ghost: Whether what is behind shines through.
+            colours: Red in the lowest byte, then green and blue, (k,) int32.
+            is_ghost: Whether the faces are half transparent.
         """
-        chosen = self._ghost if is_ghost else self._solid
+        buffer = self._ghost if is_ghost else self._solid
         self._has_ghosts |= is_ghost
-        _faces(chosen, camera.seen(faces), 2.0 * camera.focal, colours)
+        _draw_faces(buffer, camera.to_camera(faces), 2.0 * camera.focal, colours)
 
-    def finish(self, picture: np.ndarray) -> None:
-        """Put what `model` put up into a picture of the backdrop, and clear it away."""
+    def compose(self, picture: np.ndarray) -> None:
+        """Copy all faces drawn so far into a picture of the background, and clear them.
+
+        Args:
+            picture: The picture, (H, W, 4) uint8; changed in place.
+        """
         pixels = picture.view(np.uint32)[..., 0]
         if self._has_ghosts:
-            _shine(self._solid, self._ghost, pixels)
-        _resolve(self._solid, self._back, self._nothing, pixels)
-        _clear(self._solid)
+            _blend_ghosts(self._solid, self._ghost, pixels)
+        _downsample(self._solid, self._back, self._nothing, pixels)
+        _clear_buffer(self._solid)
         self._has_ghosts = False
 
 
 def blend_over(layer: np.ndarray, corner: tuple[int, int], picture: np.ndarray) -> None:
-    """Lay a layer (h, w, 4) uint8 with its opacity over a picture, its corner at column, row."""
+    """Blend a layer over a picture by the layer's opacity; parts outside the picture are cut off.
+
+    Args:
+        layer: The layer, (h, w, 4) uint8: red, green, blue and opacity.
+        corner: Column and row of its upper left corner [pixels].
+        picture: The picture, (H, W, 4) uint8; changed in place.
+    """
     (left, top), (high, wide) = corner, picture.shape[:2]
     rows = slice(max(-top, 0), max(min(layer.shape[0], high - top), 0))
     columns = slice(max(-left, 0), max(min(layer.shape[1], wide - left), 0))
     over = layer.view(np.uint32)[rows, columns, 0]
     low = slice(max(top, 0), max(top, 0) + over.shape[0])
     side = slice(max(left, 0), max(left, 0) + over.shape[1])
-    _blend(over, picture.view(np.uint32)[low, side, 0])
+    _blend_layer(over, picture.view(np.uint32)[low, side, 0])
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _lay(ground, eye, axes, focal, out):
-    """Draw the ground into pixels (H, W) uint32; in loops that each suit the processor."""
+def _draw_ground(ground, eye, axes, focal, out):
+    """Draw the ground into pixels (H, W) uint32, in several short loops that each vectorize."""
     height, width = out.shape
     index, weight = np.empty(ROW_BLOCK_PX, dtype=np.int32), np.empty(ROW_BLOCK_PX, dtype=np.uint32)
     quads, sums = (
@@ -196,10 +220,11 @@ def _lay(ground, eye, axes, focal, out):
             for tap in range(taps):
                 row = (i + (tap + 0.5) / taps - 0.5 * height) / focal
                 across = (begin + 0.5 - 0.5 * width) / focal
-                _aim(ground, level, eye, axes, focal, row, across, index, weight)
-                _fetch(ground.texels, ground.start[level], ground.columns[level], index, quads)
+                _locate_texels(ground, level, eye, axes, focal, row, across, index, weight)
+                start, columns = ground.start[level], ground.columns[level]
+                _fetch_texels(ground.texels, start, columns, index, quads)
                 for k in range(2):
-                    _mix(quads[0], quads[1], quads[2], quads[3], weight, 8 * k, sums[k])
+                    _add_bilinear(quads[0], quads[1], quads[2], quads[3], weight, 8 * k, sums[k])
             shift = np.uint32(halvings)
             red_blue, green, line = sums[0], sums[1], out[i, begin:]
             for j in range(min(ROW_BLOCK_PX, line.shape[0])):
@@ -209,8 +234,11 @@ def _lay(ground, eye, axes, focal, out):
 
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath=True)
-def _aim(ground, level, eye, axes, focal, row, across, index, weight):
-    """Which texel each pixel of a row sees, and how far past its centre, x and y, 8 bits each."""
+def _locate_texels(ground, level, eye, axes, focal, row, across, index, weight):
+    """Fill in the texel that each pixel of a row sees, and the offsets from the texel's centre.
+
+    `index` gets the texel's index, `weight` the offsets in x and y, 8 bits each.
+    """
     depth = eye[2] / max(-axes[0, 2] - row * axes[2, 2], eye[2] / CANVAS_HORIZON_M)
     scale = 256.0 / (ground.resolution * (1 << level))
     x = eye[0] + depth * (axes[0, 0] + row * axes[2, 0] + across * axes[1, 0]) - ground.origin[0]
@@ -231,8 +259,8 @@ def _aim(ground, level, eye, axes, focal, row, across, index, weight):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _fetch(texels, start, columns, index, quads):
-    """Each pixel's texel with its right, upper and upper right neighbour."""
+def _fetch_texels(texels, start, columns, index, quads):
+    """Fill in each pixel's texel and its right, upper and upper right neighbours."""
     first, second, third, fourth = quads
     for j in range(index.shape[0]):
         at = np.uint64(start + index[j])
@@ -242,10 +270,10 @@ def _fetch(texels, start, columns, index, quads):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _mix(a, b, c, d, weight, shift, total):
-    """Add bilinear means of the bytes at bits `shift` and 16 above it, if there are such.
+def _add_bilinear(a, b, c, d, weight, shift, total):
+    """Add the bilinear means of the bytes at bits `shift` and `shift` + 16 to `total`.
 
-    Two calls of few arrays, as a loop over many does not vectorize.
+    It is called for each pair of bytes, because a loop over more arrays does not vectorize.
     """
     pair, byte = np.uint32(0x00FF00FF), np.uint32(0xFF)
     eight, full, half = np.uint32(8), np.uint32(256), np.uint32(0x00800080)
@@ -264,7 +292,7 @@ def _mix(a, b, c, d, weight, shift, total):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _shade(eye, axes, focal, pose, bounds, back, out):
+def _draw_shadow(eye, axes, focal, pose, bounds, back, out):
     height, width = out.shape[0], out.shape[1]
     x0, y0, cos, sin, long, wide = pose
     left, top, right, bottom = bounds
@@ -290,17 +318,17 @@ def _shade(eye, axes, focal, pose, bounds, back, out):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _faces(easel, faces, focal, colours):
+def _draw_faces(z_buffer, faces, focal, colours):
     for k in range(faces.shape[0]):
         for corner in range(4):
             for axis in range(3):
-                easel.face[corner, axis] = faces[k, corner, axis]
-        draw_face(easel, focal, colours[k])
+                z_buffer.face[corner, axis] = faces[k, corner, axis]
+        draw_face(z_buffer, focal, colours[k])
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _shine(solid, ghost, out):
-    """Mix what is half seen with what is behind it, and clear it away."""
+def _blend_ghosts(solid, ghost, out):
+    """Mix the half transparent faces with the solid faces or picture behind, and clear them."""
     wide = ghost.paint.shape[1]
     half = np.int32(0x7F7F7F)
     for row in range(ghost.paint.shape[0]):
@@ -322,42 +350,43 @@ def _shine(solid, ghost, out):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _clear(easel):
-    easel.first[:] = easel.paint.shape[1]
-    easel.last[:] = 0
+def _clear_buffer(z_buffer):
+    z_buffer.first[:] = z_buffer.paint.shape[1]
+    z_buffer.last[:] = 0
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _show(easel, out):
-    """Put what stands over the ground."""
+def _copy_visible(z_buffer, out):
+    """Copy the pixels of a z-buffer that something was drawn to."""
     opaque, nothing = np.uint32(0xFF000000), np.float32(0.0)
     for i in range(out.shape[0]):
-        for j in range(easel.first[i], easel.last[i]):
-            paint = np.uint32(np.uint32(easel.paint[i, j]) | opaque)
-            out[i, j] = paint if easel.nearness[i, j] > nothing else out[i, j]
+        for j in range(z_buffer.first[i], z_buffer.last[i]):
+            paint = np.uint32(np.uint32(z_buffer.paint[i, j]) | opaque)
+            out[i, j] = paint if z_buffer.nearness[i, j] > nothing else out[i, j]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _resolve(easel, behind, nothing, out):
-    """Average four samples a pixel of what is nearer than what stands behind, and of `out`."""
+def _downsample(z_buffer, behind, nothing, out):
+    """Average four samples per pixel: a face's if nearer than the background, else `out` itself."""
     for i in range(out.shape[0]):
         upper, lower = 2 * i, 2 * i + 1
-        first = min(easel.first[upper], easel.first[lower])
-        last = max(easel.last[upper], easel.last[lower])
+        first = min(z_buffer.first[upper], z_buffer.first[lower])
+        last = max(z_buffer.last[upper], z_buffer.last[lower])
         if first >= last:
             continue
         for row in (upper, lower):
-            if easel.first[row] >= easel.last[row]:
-                easel.nearness[row] = 0.0
+            if z_buffer.first[row] >= z_buffer.last[row]:
+                z_buffer.nearness[row] = 0.0
         begin, end = first // 2, (last + 1) // 2
         part = slice(2 * begin, 2 * end)
         far = behind.nearness[i] if behind.first[i] < behind.last[i] else nothing
-        rows = easel.nearness[upper, part], easel.nearness[lower, part], far[begin:end]
-        _cover(*rows, easel.paint[upper, part], easel.paint[lower, part], out[i, begin:end])
+        rows = z_buffer.nearness[upper, part], z_buffer.nearness[lower, part], far[begin:end]
+        paint = z_buffer.paint[upper, part], z_buffer.paint[lower, part]
+        _downsample_row(*rows, *paint, out[i, begin:end])
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _cover(near_upper, near_lower, far, upper, lower, line):
+def _downsample_row(near_upper, near_lower, far, upper, lower, line):
     pair, byte, opaque = np.uint32(0x00FF00FF), np.uint32(0xFF), np.uint32(0xFF000000)
     eight, two, half = np.uint32(8), np.uint32(2), np.uint32(0x00020002)
     for j in range(line.shape[0]):
@@ -378,19 +407,19 @@ def _cover(near_upper, near_lower, far, upper, lower, line):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _blend(layer, out):
+def _blend_layer(layer, out):
     pair, byte, opaque = np.uint32(0x00FF00FF), np.uint32(0xFF), np.uint32(0xFF000000)
     eight, top, one, full = np.uint32(8), np.uint32(24), np.uint32(7), np.uint32(256)
     for i in range(layer.shape[0]):
         over, line = layer[i], out[i]
         for j in range(over.shape[0]):
-            mine, below = over[j], line[j]
-            share = np.uint32(mine >> top)
+            above, below = over[j], line[j]
+            share = np.uint32(above >> top)
             share = np.uint32(share + np.uint32(share >> one))
             rest = np.uint32(full - share)
-            rb = np.uint32(np.uint32(mine & pair) * share)
+            rb = np.uint32(np.uint32(above & pair) * share)
             rb = np.uint32(rb + np.uint32(np.uint32(below & pair) * rest))
-            g = np.uint32(np.uint32(np.uint32(mine >> eight) & byte) * share)
+            g = np.uint32(np.uint32(np.uint32(above >> eight) & byte) * share)
             g = np.uint32(g + np.uint32(np.uint32(np.uint32(below >> eight) & byte) * rest))
             rb = np.uint32(np.uint32(rb >> eight) & pair)
             g = np.uint32(np.uint32(np.uint32(g >> eight) & byte) << eight)
@@ -399,7 +428,12 @@ def _blend(layer, out):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def to_yuv420p(picture, out):
-    """Fill `out` (H * 3 // 2, W) with a picture (H, W) uint32 as yuv420p, after ITU-R BT.601."""
+    """Convert a picture to yuv420p (ITU-R BT.601).
+
+    Args:
+        picture: Pixels, (H, W) uint32.
+        out: The three planes, (H * 3 // 2, W) uint8; filled in.
+    """
     height, width = picture.shape
     byte, eight, sixteen = np.int32(255), np.int32(8), np.int32(16)
     for i in range(height):

@@ -1,4 +1,4 @@
-"""The car as coloured quadrilaterals, in the livery of each that races."""
+"""A car's model of coloured quadrilaterals, and the liveries of the cars in a race."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GLASS, TYRE, RIM = (32, 40, 52), (28, 28, 30), (188, 192, 198)
 WING, LAMP, HEADLIGHT = (30, 32, 38), (255, 70, 60), (250, 246, 220)
 CAR_LIGHT_DIRECTION = np.array([0.35, 0.45, 0.82])
 CAR_AMBIENT_SHARE = 0.66
-"""A face turned away from the light keeps this share of its colour."""
+"""Share of its colour that a face turned away from the light keeps."""
 
 LIVERY_COLOURS = (
     (226, 61, 40),
@@ -25,12 +25,12 @@ LIVERY_COLOURS = (
     (200, 120, 160),
     (110, 8, 40),
 )
-"""Body colours that differ to a colour-blind eye too, the first ones the most."""
+"""Body colours that colour-blind people can tell apart too, the first ones best."""
 STRIPE_COLOURS = ((245, 240, 230), (24, 26, 30), (246, 150, 20))
-"""Colours of the stripe; with the second and third of them the body colours come again."""
+"""Stripe colours; each further one repeats all body colours."""
 
-# Side view of the body in shares of its length (x) and in heights over the road [m] (z), with the
-# half width there in shares of its width, from the nose over the roof to the tail.
+# Side view of the body from the nose over the roof to the tail: x as a share of its length, z as
+# height over the road [m], and the half width there as a share of its width.
 BODY_PROFILE = (
     (0.50, 0.040, 0.36),
     (0.49, 0.062, 0.38),
@@ -44,27 +44,35 @@ BODY_PROFILE = (
 FLOOR_HEIGHT_M = 0.040
 """Height of the body's lower edge over the road [m]."""
 WHEEL_CORNERS = 14
-"""Corners of a wheel's disc."""
+"""Number of corners of a wheel's disc."""
 
 Colour = tuple[int, int, int]
 
 
 class Livery(NamedTuple):
-    """The colours that tell a car from the others."""
+    """Colours of a car."""
 
     body: Colour
     stripe: Colour
 
 
 def livery(number: int) -> Livery:
-    """The colours of a race's car by its number, from 0; the first 24 all differ."""
-    again, place = divmod(number, len(LIVERY_COLOURS))
-    is_pale = sum(LIVERY_COLOURS[place]) > 700  # A pale stripe would not be seen on it.
-    return Livery(LIVERY_COLOURS[place], STRIPE_COLOURS[(again + is_pale) % len(STRIPE_COLOURS)])
+    """Return the livery of a car by its number in the race, from 0; the first 24 all differ.
+
+    Example:
+        >>> livery(0)
+        Livery(body=(226, 61, 40), stripe=(245, 240, 230))
+    """
+    repeat, place = divmod(number, len(LIVERY_COLOURS))
+    is_pale = sum(LIVERY_COLOURS[place]) > 700  # A pale stripe would be invisible on it.
+    return Livery(LIVERY_COLOURS[place], STRIPE_COLOURS[(repeat + is_pale) % len(STRIPE_COLOURS)])
 
 
 class CarModel:
-    """A car's faces, turned, placed and lit.
+    """A three-dimensional model of a car.
+
+    Attributes:
+        half: Half length and half width of its shadow [m], (2,).
 
     Args:
         spec: The car.
@@ -96,12 +104,12 @@ class CarModel:
     def faces(
         self, body: np.ndarray, steering: float, eye: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The faces that look towards the eye, as `Canvas.model` takes them.
+        """Return the lit faces that are visible from a point, for `Canvas.draw_faces`.
 
         Args:
-            body: The car's body row, (13,).
+            body: The car's body row, (13,): see `racer.world.CarState`.
             steering: Angle of its front wheels [rad].
-            eye: Who looks [m], (3,).
+            eye: Position of the camera [m], (3,).
 
         Returns:
             Corners in the world [m], (k, 4, 3), and colours (k,) int32.
@@ -114,30 +122,32 @@ class CarModel:
         normals = _normals(world)
         towards = np.sum(normals * (eye - world[:, 0]), axis=1)
         normals[self._is_flat] *= np.sign(towards[self._is_flat, None])
-        seen = (towards > 0.0) | self._is_flat
-        shade = CAR_AMBIENT_SHARE + (1.0 - CAR_AMBIENT_SHARE) * np.maximum(
-            normals[seen] @ CAR_LIGHT_DIRECTION, 0.0
+        is_visible = (towards > 0.0) | self._is_flat
+        light = CAR_AMBIENT_SHARE + (1.0 - CAR_AMBIENT_SHARE) * np.maximum(
+            normals[is_visible] @ CAR_LIGHT_DIRECTION, 0.0
         )
-        red, green, blue = np.rint(shade[:, None] * self._paint[seen]).astype(np.int32).T
-        return world[seen], red | (green << 8) | (blue << 16)
+        red, green, blue = np.rint(light[:, None] * self._paint[is_visible]).astype(np.int32).T
+        return world[is_visible], red | (green << 8) | (blue << 16)
 
 
 Shape = tuple[np.ndarray, Colour]
+"""Corners of a face [m], (4, 3), in the car's frame over the road, and its colour."""
 
 
 def _normals(faces: np.ndarray) -> np.ndarray:
-    """Unit normals of quadrilaterals (..., 4, 3), (..., 3)."""
+    """Return the unit normals (..., 3) of quadrilaterals (..., 4, 3)."""
     normals = np.cross(faces[..., 1, :] - faces[..., 0, :], faces[..., 3, :] - faces[..., 0, :])
     return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
 
 
 def _outward(corners: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """A face's corners in the order that makes its normal look away from a part's middle."""
+    """Return a face's corners in the order whose normal points away from a part's middle."""
     away = _normals(corners) @ (corners.mean(axis=0) - middle)
     return corners if away > 0.0 else corners[[0, 3, 2, 1]]
 
 
 def _body(spec: CarSpec, colours: Livery) -> list[Shape]:
+    """Return the body with its stripe, windows and lamps."""
     x, z, w = np.array(BODY_PROFILE).T
     x, w = x * spec.body_length, w * spec.body_width
     sides = [np.stack([x, side * w, z], axis=1) for side in (1.0, -1.0)]
@@ -167,6 +177,7 @@ def _body(spec: CarSpec, colours: Livery) -> list[Shape]:
 
 
 def _wing(spec: CarSpec) -> list[Shape]:
+    """Return the rear wing and its posts, which are visible from both sides."""
     tail, half = -0.5 * spec.body_length, 0.45 * spec.body_width
     plate = np.array([(0.02, half), (0.02, -half), (-0.035, -half), (-0.035, half)])
     corners = np.column_stack([plate[:, 0] + tail, plate[:, 1], [0.138, 0.138, 0.15, 0.15]])
@@ -180,7 +191,7 @@ def _wing(spec: CarSpec) -> list[Shape]:
 
 
 def _wheel(centre: np.ndarray) -> list[Shape]:
-    """A wheel that stands on the road: its radius is the height of its centre."""
+    """Return a wheel; its radius is the height of its centre over the road."""
     turn = np.linspace(0, 2 * np.pi, WHEEL_CORNERS + 1)[:-1]
     ring = np.stack([np.cos(turn), np.zeros_like(turn), np.sin(turn)], axis=1)
     out, radius = np.array([0.0, np.sign(centre[1]), 0.0]), centre[2]

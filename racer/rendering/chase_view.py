@@ -1,4 +1,4 @@
-"""The view from behind a car and above it."""
+"""The chase view: a picture of the cars from a camera behind and above one of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.rendering.canvas import Canvas, Pinhole, ground_of
+from racer.rendering.canvas import Canvas, Pinhole, ground_pyramid
 from racer.rendering.car_model import CarModel, Livery, livery
 from racer.rendering.hud import NameTag
 from racer.sensors.camera_ground import ground_texture
@@ -17,13 +17,16 @@ from racer.track import Track
 from racer.world import yaw_of
 
 BEHIND, ABOVE, AHEAD = 0.80, 0.42, 0.9
-"""Where the camera stands behind and above the car, and how far ahead of it it looks [m]."""
+"""The camera's distance behind and above the car, and of the point ahead that it looks at [m]."""
 CHASE_FOV_RAD = 1.15
-"""Horizontal field of view of a picture of 4 to 3 [rad]; a wider one shows more at its sides."""
+"""Horizontal field of view of a 4:3 picture [rad]; a wider picture shows more at its sides."""
 WIDE_PICTURE_GAIN = 0.5
-"""How much of a wider picture's extra width its sides gain; its height gives the rest."""
+"""Exponent with which the focal length grows with a picture's width beyond 4:3.
+
+0 keeps the vertical field of view and 1 the horizontal one.
+"""
 NAME_HEIGHT_M = 0.19
-"""Where a name stands over the road [m]."""
+"""Height of a name tag over the road [m]."""
 ZENITH, HAZE = np.array([96, 150, 214]), np.array([222, 232, 240])
 
 DEFAULT_LIVERY = livery(0)
@@ -34,11 +37,11 @@ class DrawnCar:
     """A car in a picture.
 
     Attributes:
-        body: Its body row, (13,).
+        body: Its body row, (13,): see `racer.world.CarState`.
         steering: Angle of its front wheels [rad].
         livery: Its colours.
-        name: What stands over it; nothing if empty.
-        is_ghost: Whether it takes no part just now: what is behind it shines through.
+        name: Text of the name tag over it; no tag if empty.
+        is_ghost: Whether it is drawn half transparent, because it is waiting out a penalty.
     """
 
     body: np.ndarray
@@ -49,12 +52,12 @@ class DrawnCar:
 
 
 def drawn_bots(rows: np.ndarray, spec: CarSpec, before: int = 1) -> list[DrawnCar]:
-    """Bot cars, with names, in the liveries after those of the cars that race.
+    """Return bot cars with names, in the liveries that follow those of the racing cars.
 
     Args:
-        rows: Where they are, as in `Surroundings`, (k, 10).
+        rows: Their rows as in `SensorInput.boxes`, (k, 10).
         spec: The car.
-        before: How many cars race.
+        before: Number of racing cars.
     """
     actors = []
     for number, row in enumerate(rows, 1):
@@ -70,10 +73,10 @@ class ChaseView:
 
     Args:
         track: The track.
-        spec: What every car is.
-        width: Columns of a picture.
-        height: Rows of a picture.
-        walls: Whether walls stand on the borders.
+        spec: The car; all cars are the same.
+        width: Width of a picture [pixels].
+        height: Height of a picture [pixels].
+        walls: Whether there are walls on the borders.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class ChaseView:
     ) -> None:
         self.size = (width, height)
         self._panels, self._canvas = wall_segments(track if walls else None), Canvas(width, height)
-        self.spec, self._ground = spec, ground_of(ground_texture(track))
+        self.spec, self._ground = spec, ground_pyramid(ground_texture(track))
         usual = height * 4 / 3
         self._focal = (
             usual * (max(width / usual, 1.0) ** WIDE_PICTURE_GAIN) / 2 / np.tan(CHASE_FOV_RAD / 2)
@@ -102,34 +105,43 @@ class ChaseView:
         colours: np.ndarray | None = None,
         yaw: float | None = None,
     ) -> np.ndarray:
-        """One picture, (height, width, 3) uint8, which its caller may change.
+        """Return a picture, (height, width, 4) uint8: red, green, blue and 255.
 
         Args:
-            body: The body row that the camera stands behind, (13,).
-            cars: All cars, that one too.
-            boxes: What else stands on the road, rows as in `Surroundings`, (k, 10).
-            colours: Red, green and blue of each, (k, 3) uint8.
-            yaw: Where the camera looks [rad]; where the body heads by default.
+            body: Body row of the car that the camera follows, (13,).
+            cars: All cars, including that one.
+            boxes: Other objects on the road, rows as in `SensorInput.boxes`, (k, 10).
+            colours: Red, green and blue of each object, (k, 3) uint8.
+            yaw: Direction of the camera [rad]; the followed car's heading by default.
+
+        Returns:
+            A new array, which the caller may change.
         """
         camera = self.camera(body, yaw)
         if boxes is None or colours is None:
             boxes, colours = np.zeros((0, 10)), np.zeros((0, 3), dtype=np.uint8)
-        picture = self._backdrop(camera, boxes, colours).copy()
+        picture = self._draw_background(camera, boxes, colours).copy()
         for car in cars:
             if not car.is_ghost:
                 half, heading = self._model(car.livery).half, float(yaw_of(car.body))
-                self._canvas.shade(camera, car.body[:2], heading, half, picture)
+                self._canvas.draw_shadow(camera, car.body[:2], heading, half, picture)
         for car in cars:
-            if self._is_near(camera, car):
+            if self._is_in_view(camera, car):
                 faces = self._model(car.livery).faces(car.body, car.steering, camera.eye)
-                self._canvas.model(camera, *faces, car.is_ghost)
-        self._canvas.finish(picture)
+                self._canvas.draw_faces(camera, *faces, car.is_ghost)
+        self._canvas.compose(picture)
         return picture
 
     def tags(
         self, body: np.ndarray, cars: Sequence[DrawnCar], yaw: float | None
     ) -> tuple[NameTag, ...]:
-        """Where the names of cars stand in the picture that `frame` makes."""
+        """Return the name tags of cars, at their pixels in the picture that `frame` draws.
+
+        Args:
+            body: Body row of the car that the camera follows, (13,).
+            cars: The cars; those without a name get no tag.
+            yaw: Direction of the camera [rad], as in `frame`.
+        """
         named = [car for car in cars if car.name]
         if not named:
             return ()
@@ -143,7 +155,7 @@ class ChaseView:
         )
 
     def camera(self, body: np.ndarray, yaw: float | None = None) -> Pinhole:
-        """The camera behind a car, level, looking along `yaw` [rad] or where the car heads."""
+        """Return the level camera behind a car, looking along `yaw` [rad] or the car's heading."""
         if yaw is None:
             yaw = float(yaw_of(body))
         ahead = np.array([np.cos(yaw), np.sin(yaw), 0.0])
@@ -154,17 +166,22 @@ class ChaseView:
         right = np.array([ahead[1], -ahead[0], 0.0])
         return Pinhole(eye, np.stack([forward, right, np.cross(forward, right)]), self._focal)
 
-    def _backdrop(self, camera: Pinhole, boxes: np.ndarray, colours: np.ndarray) -> np.ndarray:
-        """What stands still; that of the last picture where nothing of it has moved."""
+    def _draw_background(
+        self, camera: Pinhole, boxes: np.ndarray, colours: np.ndarray
+    ) -> np.ndarray:
+        """Return the background, drawn again only if camera or boxes have changed."""
         now = (camera.eye, camera.axes, boxes, colours)
         if not self._last or not all(map(np.array_equal, self._last, now)):
-            still = self._ground, boxes, colours, self._panels
-            self._canvas.backdrop(camera, *still, self._still)
-            self._last = tuple(one.copy() for one in now)
+            static = self._ground, boxes, colours, self._panels
+            self._canvas.draw_background(camera, *static, self._still)
+            self._last = tuple(array.copy() for array in now)
         return self._still
 
     def _sky(self) -> np.ndarray:
-        """The sky of every picture, as the camera never nods; HAZE from the horizon down."""
+        """Return the sky, which is the same in every picture because the camera's pitch is fixed.
+
+        From the horizon down it has the colour `HAZE`.
+        """
         width, height = self.size
         camera = self.camera(np.zeros(13), 0.0)
         horizon = height / 2 + camera.focal * camera.axes[0, 2] / -camera.axes[2, 2]
@@ -178,7 +195,8 @@ class ChaseView:
             self._models[colours] = CarModel(self.spec, colours)
         return self._models[colours]
 
-    def _is_near(self, camera: Pinhole, car: DrawnCar) -> bool:
-        ahead, right, _ = camera.seen(car.body[:3])
+    def _is_in_view(self, camera: Pinhole, car: DrawnCar) -> bool:
+        """Return whether a part of the car may be visible."""
+        ahead, right, _ = camera.to_camera(car.body[:3])
         reach = self.spec.body_length
         return ahead > -reach and abs(right) < ahead * self.size[0] / 2 / self._focal + 2 * reach

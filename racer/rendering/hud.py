@@ -23,28 +23,28 @@ LARGE, MEDIUM, SMALL = 46, 26, 21
 MIN_FONT_PX = 9
 """No letter is smaller than this [pixels]."""
 MAX_NAME_LETTERS = 18
-"""Longer names end in three dots."""
+"""Longer names are cut and end in three dots."""
 SUPERSAMPLING_FACTOR = 4
-"""Round things are drawn this many times as large, then averaged."""
+"""Round shapes are drawn this many times as large and then averaged."""
 NAME_TAG_RANGE_M = 12.0
-"""A car further away than this [m] has no name tag."""
+"""Distance beyond which a car has no name tag [m]."""
 
 
 class HudScale(NamedTuple):
-    """How large everything is drawn; 1 at a height of 720 pixels."""
+    """Scale of everything that is drawn; 1 at a height of 720 pixels."""
 
     value: float
 
     def px(self, size: float) -> int:
-        """A size in pixels."""
+        """Return a size in pixels."""
         return max(round(size * self.value), 1)
 
     def font(self, size: int) -> ImageFont.FreeTypeFont:
-        """Letters of a height."""
+        """Return the font for letters of a height."""
         return _font(max(round(size * self.value), MIN_FONT_PX))
 
     def line(self, size: int) -> int:
-        """From one line of them to the next [pixels]."""
+        """Return the distance between two lines of such letters [pixels]."""
         return round(1.3 * max(size * self.value, MIN_FONT_PX))
 
 
@@ -52,31 +52,36 @@ class MapDot(NamedTuple):
     """A car on the map."""
 
     xy: np.ndarray
+    """Position [m], (2,)."""
     colour: Colour
     is_waiting: bool
+    """Whether it waits out a penalty; its dot is hollow then."""
 
 
 class NameTag(NamedTuple):
     """A name over a car."""
 
     pixel: np.ndarray
+    """Column and row of the tag's lower middle, (2,)."""
     depth: float
+    """Distance along the camera's axis [m]."""
     words: str
     colour: Colour
 
 
-class StandingLine(NamedTuple):
-    """A line of the standing."""
+class RankingLine(NamedTuple):
+    """A line of the race's ranking."""
 
     place: int
     name: str
     colour: Colour
     note: str
+    """Final time, "out", or a penalty; may be empty."""
     is_followed: bool
 
 
 class HudNotice(NamedTuple):
-    """What has happened to the car, in large letters and in small ones."""
+    """A large message about the car, with a smaller second line."""
 
     words: str
     more: str = ""
@@ -85,24 +90,24 @@ class HudNotice(NamedTuple):
 
 @dataclass(frozen=True)
 class HudContent:
-    """What is written on a picture.
+    """Content of the overlay of one picture.
 
     Attributes:
-        name: Whose car is followed.
+        name: Name of the followed car.
         colour: That car's colour.
-        time: Race time, penalties included [s].
-        lap: Number of the lap, from 1.
-        laps: Laps in all.
+        time: Race time, including penalties [s].
+        lap: Number of the current lap, from 1.
+        laps: Laps of the race.
         lap_time: Time in this lap [s].
         best: The fastest lap so far [s], or None.
-        speed: [m/s].
-        way: How many legs of the line that the overlay draws have been driven.
+        speed: Speed [m/s].
+        way: Number of legs of the overlay's line that have been driven.
         dots: The cars on the map, the followed one last.
         tags: Names over the cars.
-        standing: The race's standing; empty where one car races.
-        notice: What has just happened, or None.
-        camera: The car's own picture, (H, W, C) uint8, or None: colour where C is 3, else its
-            first plane.
+        ranking: The ranking; empty if one car races alone.
+        notice: Message about the car, or None.
+        camera: The car's own camera frame, (H, W, C) uint8, or None. It is shown in colour if C
+            is 3, else its first plane is shown.
     """
 
     name: str
@@ -116,19 +121,19 @@ class HudContent:
     way: int = 0
     dots: tuple[MapDot, ...] = ()
     tags: tuple[NameTag, ...] = ()
-    standing: tuple[StandingLine, ...] = ()
+    ranking: tuple[RankingLine, ...] = ()
     notice: HudNotice | None = None
     camera: np.ndarray | None = None
 
 
 class HudOverlay:
-    """Writes over pictures of one size; all it writes grows with them.
+    """Draws the head-up display over pictures of one size; its parts scale with the pictures.
 
     Args:
-        track: What the map shows.
-        width: Columns of a picture.
-        height: Rows of a picture.
-        legs: The line that the followed car drives, leg by leg [m], (T, 2, 2).
+        track: Track of the map.
+        width: Width of a picture [pixels].
+        height: Height of a picture [pixels].
+        legs: Start and end of each leg of the followed car's line [m], (T, 2, 2).
         speeds: Speed on each leg [m/s], (T,).
     """
 
@@ -143,27 +148,28 @@ class HudOverlay:
         self._low, span = corners.min(axis=0), np.ptp(corners, axis=0)
         margin = self._at.px(PAD)
         self._metre = (self._at.px(300) - 2 * margin) / float(max(span[0], 1.4 * span[1]))
-        wide, high = (int(one * self._metre) + 2 * margin for one in span)
+        wide, high = (int(side * self._metre) + 2 * margin for side in span)
         self._map = np.array(_card(wide, high, self._at.px(ROUND), PAPER))
         self._way, self._drawn = Image.fromarray(self._map), 0
         self._draw_borders(track)
         self._road = self._way.copy()
 
     def write(self, picture: np.ndarray, hud: HudContent) -> None:
-        """Write over a picture (height, width, 4) uint8."""
+        """Draw the overlay over a picture, (height, width, 4) uint8, in place."""
         for tag in sorted(hud.tags, key=lambda tag: -tag.depth):
-            self._tag(picture, tag)
-        self._clock(picture, hud)
-        self._speed(picture, hud)
-        below = self._show_map(picture, hud)
-        if hud.standing:
-            self._stand(picture, hud, below)
+            self._draw_tag(picture, tag)
+        self._draw_clock(picture, hud)
+        self._draw_speed(picture, hud)
+        below = self._draw_map(picture, hud)
+        if hud.ranking:
+            self._draw_ranking(picture, hud, below)
         if hud.camera is not None:
-            self._inset(picture, hud.camera)
+            self._draw_inset(picture, hud.camera)
         if hud.notice is not None:
-            self._announce(picture, hud.notice)
+            self._draw_notice(picture, hud.notice)
 
-    def _clock(self, picture: np.ndarray, hud: HudContent) -> None:
+    def _draw_clock(self, picture: np.ndarray, hud: HudContent) -> None:
+        """Draw name, race time, lap and best lap in the upper left corner."""
         lines = [(f"{hud.time:.2f} s", LARGE, INK)]
         if hud.laps > 1:
             lines.append((f"lap {hud.lap} of {hud.laps}    {hud.lap_time:.2f} s", SMALL, DIM))
@@ -182,18 +188,20 @@ class HudOverlay:
             y += self._at.line(size)
         blend_over(np.asarray(card), (self._at.px(EDGE), self._at.px(EDGE)), picture)
 
-    def _speed(self, picture: np.ndarray, hud: HudContent) -> None:
+    def _draw_speed(self, picture: np.ndarray, hud: HudContent) -> None:
+        """Draw the speed in the lower left corner."""
         wide, high = self._at.px(220), self._at.line(LARGE) + self._at.px(PAD)
         words, font = f"{hud.speed:.1f} m/s", self._at.font(LARGE)
         card = _plate(words, font, wide, high, self._at.px(ROUND), PAPER, INK)
         blend_over(card, (self._at.px(EDGE), self._height - self._at.px(EDGE) - high), picture)
 
     def _on_map(self, xy: np.ndarray) -> np.ndarray:
+        """Return the pixels on the map of positions (k, 2) [m]."""
         x, y = ((xy - self._low) * self._metre + self._at.px(PAD)).T
         return np.stack([x, self._map.shape[0] - y], axis=-1)
 
     def _draw_borders(self, track: Track) -> None:
-        """Both borders and the start line, smooth."""
+        """Draw both borders and the start line on the map."""
         size = self._way.width * SUPERSAMPLING_FACTOR, self._way.height * SUPERSAMPLING_FACTOR
         lines = Image.new("RGBA", size, (235, 235, 235, 0))
         pen, width = (
@@ -207,8 +215,8 @@ class HudOverlay:
         pen.line(start.ravel().tolist(), fill=(255, 255, 255, 255), width=2 * width)
         self._way.alpha_composite(lines.reduce(SUPERSAMPLING_FACTOR))
 
-    def _show_map(self, picture: np.ndarray, hud: HudContent) -> int:
-        """Draw the map with the line so far and the cars; the row under it."""
+    def _draw_map(self, picture: np.ndarray, hud: HudContent) -> int:
+        """Draw the map with the line so far and the cars, and return the row below it."""
         if hud.way < self._drawn:
             self._way, self._drawn = self._road.copy(), 0
         pen, width = ImageDraw.Draw(self._way), max(self._at.px(3.0), 1)
@@ -227,19 +235,20 @@ class HudOverlay:
             blend_over(np.asarray(_dot(side, dot.colour, dot.is_waiting)), corner, picture)
         return top + self._map.shape[0]
 
-    def _stand(self, picture: np.ndarray, hud: HudContent, below: int) -> None:
+    def _draw_ranking(self, picture: np.ndarray, hud: HudContent, below: int) -> None:
+        """Draw as many lines of the ranking as fit, always including the followed car's."""
         wide, line = self._at.px(300), self._at.line(SMALL)
         top = below + self._at.px(PAD) // 2
         taken = self._at.px(240) if hud.camera is not None else 0
         fits = max((self._height - taken - top - 2 * self._at.px(PAD)) // line, 1)
-        lines = hud.standing[:fits]
-        if not any(one.is_followed for one in lines):
-            lines = (*lines[:-1], *(one for one in hud.standing if one.is_followed))
-        card = _standing(lines, wide, self._at)
+        lines = hud.ranking[:fits]
+        if not any(entry.is_followed for entry in lines):
+            lines = (*lines[:-1], *(entry for entry in hud.ranking if entry.is_followed))
+        card = _ranking_card(lines, wide, self._at)
         blend_over(card, (self._width - wide - self._at.px(EDGE), top), picture)
 
-    def _inset(self, picture: np.ndarray, camera: np.ndarray) -> None:
-        """The car's own picture in the lower right corner, in a thin frame."""
+    def _draw_inset(self, picture: np.ndarray, camera: np.ndarray) -> None:
+        """Draw the car's own camera frame in the lower right corner, in a thin border."""
         high = self._at.px(200)
         wide = round(high * camera.shape[1] / camera.shape[0])
         rgb = camera if camera.shape[2] == 3 else np.repeat(camera[..., :1], 3, axis=2)
@@ -249,7 +258,8 @@ class HudOverlay:
         picture[bottom - high - rim : bottom + rim, right - wide - rim : right + rim] = 235
         picture[bottom - high : bottom, right - wide : right, :3] = shown
 
-    def _tag(self, picture: np.ndarray, tag: NameTag) -> None:
+    def _draw_tag(self, picture: np.ndarray, tag: NameTag) -> None:
+        """Draw a name over a car, if the car is in view and near enough."""
         x, y = tag.pixel
         if not (
             0.2 < tag.depth < NAME_TAG_RANGE_M and 0 <= x < self._width and 0 <= y < self._height
@@ -265,14 +275,20 @@ class HudOverlay:
         bar = slice(max(top + high, 0), max(top + high + self._at.px(3), 0))
         picture[bar, first:last, :3] = tag.colour
 
-    def _announce(self, picture: np.ndarray, notice: HudNotice) -> None:
+    def _draw_notice(self, picture: np.ndarray, notice: HudNotice) -> None:
+        """Draw the message at the middle of the upper edge."""
         card = _banner(notice, self._at)
         left = (self._width - card.shape[1]) // 2
         blend_over(card, (left, self._at.px(EDGE)), picture)
 
 
 def shortened_name(name: str) -> str:
-    """A name that fits a card."""
+    """Return a name of at most `MAX_NAME_LETTERS` letters.
+
+    Example:
+        >>> shortened_name("the-fastest-car-of-all")
+        'the-fastest-car...'
+    """
     return name if len(name) <= MAX_NAME_LETTERS else name[: MAX_NAME_LETTERS - 3] + "..."
 
 
@@ -285,7 +301,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=64)
 def _card(wide: int, high: int, radius: int, fill: tuple[int, ...]) -> Image.Image:
-    """An empty card with round corners."""
+    """Return an empty card with round corners."""
     card = Image.new(
         "RGBA", (wide * SUPERSAMPLING_FACTOR, high * SUPERSAMPLING_FACTOR), (*fill[:3], 0)
     )
@@ -304,7 +320,7 @@ def _plate(
     fill: tuple[int, ...],
     ink: tuple[int, ...],
 ) -> np.ndarray:
-    """A card with words in its middle."""
+    """Return a card with words in its middle."""
     card = _card(wide, high, radius, fill).copy()
     ImageDraw.Draw(card).text((wide / 2, high / 2), words, font=font, fill=ink, anchor="mm")
     return np.asarray(card)
@@ -312,7 +328,7 @@ def _plate(
 
 @lru_cache(maxsize=256)
 def _dot(side: int, colour: Colour, is_hollow: bool) -> Image.Image:
-    """A round mark with a white rim; only the rim where it is hollow."""
+    """Return a disc with a white rim, or a ring in its colour if it is hollow."""
     dot = Image.new(
         "RGBA", (side * SUPERSAMPLING_FACTOR, side * SUPERSAMPLING_FACTOR), (255, 255, 255, 0)
     )
@@ -325,8 +341,8 @@ def _dot(side: int, colour: Colour, is_hollow: bool) -> Image.Image:
 
 
 @lru_cache(maxsize=8)
-def _standing(lines: tuple[StandingLine, ...], wide: int, at: HudScale) -> np.ndarray:
-    """The standing on a card."""
+def _ranking_card(lines: tuple[RankingLine, ...], wide: int, at: HudScale) -> np.ndarray:
+    """Return a card with the ranking."""
     line = at.line(SMALL)
     high = len(lines) * line + at.px(PAD)
     card = _card(wide, high, at.px(ROUND), PAPER).copy()
@@ -348,7 +364,7 @@ def _standing(lines: tuple[StandingLine, ...], wide: int, at: HudScale) -> np.nd
 
 @lru_cache(maxsize=4)
 def _banner(notice: HudNotice, at: HudScale) -> np.ndarray:
-    """A notice on a card."""
+    """Return a card with a notice."""
     large, small = at.font(LARGE), at.font(MEDIUM)
     wide = round(max(large.getlength(notice.words), small.getlength(notice.more)))
     wide += 4 * at.px(PAD)

@@ -1,4 +1,4 @@
-"""Pictures of a track and of the line that a car drove on it."""
+"""Pictures of a driven line and of a learning curve."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from racer.assets.chart_style import (
+    CURVE_COLOURS,
+    GRID_COLOUR,
+    INK_COLOUR,
+    SPEED_COLOURMAP,
+    chart_figure,
+    style_axes,
+)
 from racer.errors import RacerError
 from racer.track import Track
-from racer.track.picture import BORDER_COLOUR as BORDER_COLOUR
-from racer.track.picture import INK_COLOUR as INK_COLOUR
-from racer.track.picture import PAPER_COLOUR as PAPER_COLOUR
 from racer.track.picture import road_figure
-from racer.track.picture import track_picture as track_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SPEED_COLOURMAP = "plasma"
-CURVE_COLOURS = ("#f0a020", "#4cc3ff", "#7bd88f")
+MAX_LEG_M = 0.5
+"""A leg of a driven line that is longer was not driven: the car was put back."""
 
 
 def plot_driven_line(track: Track, xy: np.ndarray, speed: np.ndarray, title: str) -> Figure:
-    """The road and the line driven on it, coloured by speed.
+    """Return a picture of the road and the line driven on it, coloured by speed.
 
     Args:
         track: The track.
@@ -36,14 +40,9 @@ def plot_driven_line(track: Track, xy: np.ndarray, speed: np.ndarray, title: str
     from matplotlib.collections import LineCollection
 
     figure, axes = road_figure(track)
-    legs = np.stack([xy[:-1], xy[1:]], axis=1)
-    jumped = (
-        np.hypot(*(xy[1:] - xy[:-1]).T) > 0.5
-    )  # A car put back on the road drove no line there.
-    line = LineCollection(
-        list(legs[~jumped]), cmap=SPEED_COLOURMAP, linewidths=2.4, capstyle="round"
-    )
-    line.set_array(speed[1:][~jumped])
+    legs, was_driven = driven_legs(xy)
+    line = LineCollection(list(legs), cmap=SPEED_COLOURMAP, linewidths=2.4, capstyle="round")
+    line.set_array(speed[1:][was_driven])
     axes.add_collection(line)
     bar = figure.colorbar(line, ax=axes, shrink=0.7, pad=0.02)
     bar.set_label("speed [m/s]", color=INK_COLOUR)
@@ -53,21 +52,26 @@ def plot_driven_line(track: Track, xy: np.ndarray, speed: np.ndarray, title: str
     return figure
 
 
-def plot_learning_curve(means: Mapping[str, np.ndarray], judged: np.ndarray, title: str) -> Figure:
-    """Reward and progress over training.
+def driven_legs(xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the legs of a line that were driven, (k, 2, 2), and which of all legs they are.
 
     Args:
-        means: Of training episodes: `steps`, `reward`, `progress` [percent] and `laps` [percent],
+        xy: Positions in driving order [m], (T, 2).
+    """
+    was_driven = np.hypot(*(xy[1:] - xy[:-1]).T) <= MAX_LEG_M
+    return np.stack([xy[:-1], xy[1:]], axis=1)[was_driven], was_driven
+
+
+def plot_learning_curve(means: Mapping[str, np.ndarray], judged: np.ndarray, title: str) -> Figure:
+    """Return a picture of reward and progress over training.
+
+    Args:
+        means: `steps`, `reward`, `progress` [percent] and `laps` [percent] of training episodes,
             each (k,).
         judged: Steps and completed laps [percent] of each evaluation, (m, 2).
         title: Printed above.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    from racer.assets.figure import NotebookFigure
-
-    figure = NotebookFigure(figsize=(10.0, 3.6), facecolor=PAPER_COLOUR, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = chart_figure((10.0, 3.6))
     paid, driven = figure.subplots(1, 2)
     paid.plot(means["steps"], means["reward"], color=CURVE_COLOURS[0])
     driven.plot(means["steps"], means["progress"], color=CURVE_COLOURS[1], label="progress")
@@ -76,14 +80,11 @@ def plot_learning_curve(means: Mapping[str, np.ndarray], judged: np.ndarray, tit
     driven.set_ylim(-4.0, 104.0)
     driven.legend(frameon=False, labelcolor=INK_COLOUR, fontsize=9)
     for axes, what in ((paid, "mean reward of an episode"), (driven, "percent")):
-        axes.set_facecolor(PAPER_COLOUR)
         axes.set_title(what, color=INK_COLOUR, fontsize=11, loc="left")
         axes.set_xlabel("control steps", color=INK_COLOUR)
         axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.tick_params(colors=INK_COLOUR)
-        axes.grid(color="#2b313b")
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+        axes.grid(color=GRID_COLOUR)
+    style_axes([paid, driven])
     figure.suptitle(title, color=INK_COLOUR, fontsize=13, x=0.02, ha="left")
     return figure
 
@@ -97,7 +98,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
-            # A name may hold an emoji; a box in its place is enough.
+            # An emoji in a name may be drawn as a box.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             figure.savefig(path, dpi=150, facecolor=figure.get_facecolor())
     except (OSError, ValueError) as problem:

@@ -1,4 +1,4 @@
-"""A judged race as a film, or as a still of it."""
+"""Writes a recorded race as a video, or as a still picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from racer.rendering.hud import (
     HudNotice,
     HudOverlay,
     MapDot,
-    StandingLine,
+    RankingLine,
     shortened_name,
 )
 from racer.rendering.timeline import (
@@ -36,13 +36,14 @@ from racer.track import Track, TrackPosition
 from racer.world import CarState, yaw_of
 
 RATE, GIF_RATE = 25.0, 12.5
-"""Pictures a second; a GIF counts in hundredths."""
+"""Pictures per second; a GIF's delays are whole hundredths of a second."""
 END_HOLD_S = 1.0
-"""The end of a race stays for so long [s]."""
+"""Time for which the last picture of a race is shown [s]."""
 CAMERA_LAG_S = 0.12
-"""Time in which the camera turns all but 1/e of the way to the car's heading [s]."""
+"""Time constant with which the camera turns to the car's heading [s]."""
 NEAR, WIDE = 4.0, 0.6
-"""A still likes cars and boxes that are no further ahead [m] or aside [rad] of the camera."""
+"""Cars and boxes count as in view of a still up to this far ahead [m], and up to this tangent of
+their angle to the car's heading."""
 
 
 def write_race_video(
@@ -57,58 +58,59 @@ def write_race_video(
     size: tuple[int, int] = VIDEO_SIZES["480p"],
     rate: float = RATE,
     until: float | None = None,
-    heard: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write a race as an mp4 or a GIF, or a still of it as a PNG, by the name's suffix.
+    """Write a race as an mp4 or a GIF, or a still of it as a PNG, according to the file's suffix.
 
-    A film runs by the race's clock, penalties included, from the start to the end of the followed
-    car's race, and its last picture stays for a second. A still shows the most of the other cars
-    and boxes at once; where there are none, the tightest bend.
+    A video runs in race time, including penalties, from the start to the end of the followed car's
+    race, and its last picture is shown for a second. A still shows the moment with the most other
+    cars and boxes in view or, if there are none, the tightest bend.
 
     Args:
         path: The file to write.
         track: The track.
-        driven: What the judge recorded of each car, in the order of the grid.
+        driven: The recorded race of each car, in the order of the grid.
         rules: The race's rules.
-        names: The cars' names, all different; `car 1` and so on if there are none.
-        follow: Which car the camera follows.
-        sensor: What that car's policy saw; the first camera's picture is shown in a corner.
+        names: The cars' names, all different; `car 1` and so on if empty.
+        follow: Index of the car that the camera follows.
+        sensor: Sensors of that car's policy; the first camera's frame is shown in a corner.
         car: Name of the cars' preset.
         size: Width and height [pixels], both even.
-        rate: Pictures a second; of a GIF not more than `GIF_RATE`.
-        until: Leave out what comes after this race time [s].
-        heard: Called with the pictures done and all, after each.
+        rate: Pictures per second; at most `GIF_RATE` for a GIF.
+        until: End the video at this race time [s].
+        on_progress: Called after each picture with the number of pictures done and in total.
 
     Raises:
-        ConfigError: The suffix is not known.
-        RacerError: The file cannot be written.
+        ConfigError: If the suffix is not one of `VIDEO_SUFFIXES`.
+        RacerError: If the file cannot be written.
     """
     refuse_suffix(path)
     form = path.suffix.lower()
     play = RacePlayback(track, driven, rules, names, follow, sensor, car, size)
     if form == ".png":
-        _save(play.picture(play.telling_time()), path)
+        _save(play.picture(play.still_time()), path)
         return
     rate = min(rate, GIF_RATE) if form == ".gif" else rate
     end = play.end if until is None else min(until, play.end)
     times = [*(np.arange(int(np.ceil(end * rate - 1e-9))) / rate).tolist(), end]
     with (GifWriter if form == ".gif" else VideoWriter)(path, size, rate) as video:
         for done, time in enumerate(times, 1):
+            # While the car waits and the camera is still, every second picture is a repetition.
             if done % 2 or done == len(times) or not play.is_still(time):
                 video.add(play.picture(time, 1.0 / rate))
             else:
-                video.again()
-            if heard:
-                heard(done, len(times))
+                video.repeat()
+            if on_progress:
+                on_progress(done, len(times))
         for _ in range(round(END_HOLD_S * rate) * (end == play.end)):
-            video.again()
+            video.repeat()
 
 
 class RacePlayback:
-    """A race that can be looked at, at any race time; see `write_race_video` for what it takes.
+    """Draws a recorded race at any race time; see `write_race_video` for the arguments.
 
     Attributes:
-        end: When the followed car's race ended [s].
+        end: Race time at which the followed car's race ended [s].
     """
 
     def __init__(
@@ -132,7 +134,7 @@ class RacePlayback:
         self._has_bots = rules.kind == "head_to_bot"
         line = track.reversed() if rules.direction == "reverse" else track
         speed = rules.bots.speed if self._has_bots else 0.0
-        self._things = ObstacleTimeline(driven[follow], count, speed, line)
+        self._obstacles = ObstacleTimeline(driven[follow], count, speed, line)
         self._view = ChaseView(track, spec, *size, walls=rules.walls)
         legs = [leg for leg in self._own.legs if not leg.is_waiting]
         ends = np.array([(leg.first[:2], leg.last[:2]) for leg in legs])
@@ -145,17 +147,17 @@ class RacePlayback:
         self._was_waiting = False
 
     def picture(self, time: float, since: float | None = None) -> np.ndarray:
-        """The race at a time [s], (height, width, 4) uint8: red, green, blue, and 255.
+        """Return the picture at a race time, (height, width, 4) uint8: red, green, blue and 255.
 
         Args:
             time: Race time [s].
-            since: How long after the picture before this one is [s], whose camera then turns
-                smoothly into this one's; None where there was none.
+            since: Time since the previous picture [s], from whose direction the camera turns
+                smoothly; None for the first picture.
         """
         own = self._own.at(time)
         yaw = self._turned(own, since)
-        cars = self._actors(time)
-        bots, boxes, colours = self._met(time)
+        cars = self._drawn_cars(time)
+        bots, boxes, colours = self._obstacles_at(time)
         picture = self._view.frame(own.body, [*cars, *bots], boxes, colours, yaw)
         tags = self._view.tags(own.body, [*cars, *bots], yaw)
         done, began = self._own.lap_at(time)
@@ -174,19 +176,19 @@ class RacePlayback:
             way=int(np.searchsorted(self._driven_at, time, side="right")),
             dots=self._dots(time, bots),
             tags=tags,
-            standing=self._standing(time) if len(self._cars) > 1 else (),
-            notice=self._outcome(done, laps) if is_over else _notice(self._own, time),
-            camera=self._seen(own.leg),
+            ranking=self._ranking(time) if len(self._cars) > 1 else (),
+            notice=self._result_notice(done, laps) if is_over else _notice(self._own, time),
+            camera=self._camera_frame(own.leg),
         )
         self._overlay.write(picture, hud)
         return picture
 
     def is_still(self, time: float) -> bool:
-        """Whether the camera stands still, as the car waits."""
+        """Return whether the camera stands still because the followed car waits."""
         return self._own.at(time).is_waiting
 
-    def telling_time(self) -> float:
-        """The race time of a picture that shows much [s]; see `write_race_video`."""
+    def still_time(self) -> float:
+        """Return the best race time for a still picture [s]; see `write_race_video`."""
         legs = [leg for leg in self._own.legs if not leg.is_waiting and leg.begin > 0.5]
         if not legs:
             return self.end
@@ -194,9 +196,13 @@ class RacePlayback:
         return legs[int(np.argmax(merits))].begin
 
     def _merit(self, leg: TimelineLeg) -> float:
-        """How much is seen ahead, most of it near; if nothing, how hard the car corners."""
+        """Return a score of a leg as a still: what is in view, else how hard the car corners.
+
+        Each car or box in view counts 1 plus the inverse of its distance [1/m]; cornering counts
+        less than 1.
+        """
         yaw = float(yaw_of(leg.first))
-        bots, boxes, _ = self._met(leg.begin)
+        bots, boxes, _ = self._obstacles_at(leg.begin)
         others = [car.body for k, car in self._racing(leg.begin) if k != self._follow]
         xy = np.array([*others, *(bot.body for bot in bots)]).reshape(-1, 13)[:, :2]
         away = np.vstack([xy, boxes[:, :2]]) - leg.first[:2]
@@ -207,7 +213,10 @@ class RacePlayback:
         return float(np.sum(1.0 + 1.0 / ahead[is_seen])) + min(pull / 100.0, 0.99)
 
     def _turned(self, own: TimelineMoment, since: float | None) -> float:
-        """Where the camera looks [rad]: it trails the car, and is at once with one put back."""
+        """Return the camera's direction [rad], which lags behind the car's heading.
+
+        When the car was put back on the road, the camera turns to it at once.
+        """
         yaw, before = float(yaw_of(own.body)), self._heading
         is_set_down = self._was_waiting and not own.is_waiting
         self._was_waiting = own.is_waiting
@@ -220,43 +229,48 @@ class RacePlayback:
         return self._heading
 
     def _racing(self, time: float) -> list[tuple[int, TimelineMoment]]:
-        """The cars on the road, the followed one last, and what they do."""
-        there = [
+        """Return index and state of each car that still races, the followed one last."""
+        others = [
             (k, car.at(time))
             for k, car in enumerate(self._cars)
             if k != self._follow and time < car.end
         ]
-        return [*there, (self._follow, self._own.at(time))]
+        return [*others, (self._follow, self._own.at(time))]
 
-    def _actors(self, time: float) -> list[DrawnCar]:
+    def _drawn_cars(self, time: float) -> list[DrawnCar]:
+        """Return the racing cars as the chase view draws them."""
         is_named = len(self._cars) > 1
-        actors = []
+        drawn = []
         for k, moment in self._racing(time):
             name = shortened_name(self._names[k]) if is_named else ""
             fault = self._cars[k].fault_at(time) if moment.is_waiting else None
             if fault and is_named:
                 name = f"{name}  {_penalty(fault)}"
             body, steering, is_ghost = moment.body, moment.steering, moment.is_waiting
-            actors.append(DrawnCar(body, steering, livery(k), name, is_ghost))
-        return actors
+            drawn.append(DrawnCar(body, steering, livery(k), name, is_ghost))
+        return drawn
 
-    def _met(self, time: float) -> tuple[list[DrawnCar], np.ndarray, np.ndarray]:
-        """Bots as cars; or boxes and their colours."""
-        rows, colours = self._things.at(time), self._things.colours
+    def _obstacles_at(self, time: float) -> tuple[list[DrawnCar], np.ndarray, np.ndarray]:
+        """Return bots as cars, boxes as rows, and the boxes' colours; a race has one of the two."""
+        rows, colours = self._obstacles.at(time), self._obstacles.colours
         if not self._has_bots:
             return [], rows, colours
-        actors = drawn_bots(rows, self._view.spec, len(self._cars))
-        return actors, rows[:0], colours[:0]
+        bots = drawn_bots(rows, self._view.spec, len(self._cars))
+        return bots, rows[:0], colours[:0]
 
     def _dots(self, time: float, bots: list[DrawnCar]) -> tuple[MapDot, ...]:
-        there = [
+        """Return the bots and cars on the map."""
+        cars = [
             MapDot(moment.body[:2], livery(k).body, moment.is_waiting)
             for k, moment in self._racing(time)
         ]
-        return (*(MapDot(bot.body[:2], bot.livery.body, False) for bot in bots), *there)
+        return (*(MapDot(bot.body[:2], bot.livery.body, False) for bot in bots), *cars)
 
     def _order(self, time: float) -> list[int]:
-        """The cars by their place in the race: the finished by their times, then by way made."""
+        """Return the cars' indices in the order of the ranking.
+
+        Finished cars come first, by their times; then the others, by the distance driven.
+        """
 
         def key(k: int) -> tuple[bool, float]:
             car = self._cars[k]
@@ -265,7 +279,8 @@ class RacePlayback:
 
         return sorted(range(len(self._cars)), key=key)
 
-    def _standing(self, time: float) -> tuple[StandingLine, ...]:
+    def _ranking(self, time: float) -> tuple[RankingLine, ...]:
+        """Return the ranking at a race time."""
         lines = []
         for place, k in enumerate(self._order(time), 1):
             car, note = self._cars[k], ""
@@ -273,11 +288,12 @@ class RacePlayback:
                 note = f"{car.end:.2f} s" if car.is_finished else "out"
             elif car.at(time).is_waiting and (fault := car.fault_at(time)):
                 note = _penalty(fault)
-            who = self._names[k], livery(k).body
-            lines.append(StandingLine(place, *who, note, k == self._follow))
+            colour = livery(k).body
+            lines.append(RankingLine(place, self._names[k], colour, note, k == self._follow))
         return tuple(lines)
 
-    def _outcome(self, done: int, laps: int) -> HudNotice:
+    def _result_notice(self, done: int, laps: int) -> HudNotice:
+        """Return the notice at the end of the followed car's race."""
         car = self._own
         if not car.is_finished:
             return HudNotice(f"did not finish: {car.verdict}", f"{done} of {laps} laps")
@@ -287,18 +303,20 @@ class RacePlayback:
             more = f"{_ordinal(place)} of {len(self._cars)}" + f", {more}" * bool(more)
         return HudNotice(car.verdict, more, is_good=True)
 
-    def _seen(self, leg: int) -> np.ndarray | None:
-        """What the followed car's camera saw at the beginning of a leg."""
+    def _camera_frame(self, leg: int) -> np.ndarray | None:
+        """Return the followed car's camera frame at the beginning of a leg; None without one."""
         if self._camera is not None and self._shown[0] != leg:
             now = self._own.legs[leg]
             driven, before = self._own.driven, max(now.step - 1, 0)
             boxes = driven.boxes[before] if len(driven.boxes) else np.zeros((0, 10))
             colours = driven.colours[: len(boxes)]
-            self._shown = leg, _look(self._camera, now.first, now.steering[0], boxes, colours)
+            frame = _observe(self._camera, now.first, now.steering[0], boxes, colours)
+            self._shown = leg, frame
         return self._shown[1]
 
 
 def _notice(car: Timeline, time: float) -> HudNotice | None:
+    """Return the notice about a car's fault, and when it continues."""
     fault = car.fault_at(time)
     if fault is None:
         return None
@@ -307,6 +325,7 @@ def _notice(car: Timeline, time: float) -> HudNotice | None:
 
 
 def _penalty(fault: TimelineFault) -> str:
+    """Return a fault's penalty, e.g. `+3 s`."""
     return fault.words.rpartition("  ")[2]
 
 
@@ -324,18 +343,21 @@ def _save(picture: np.ndarray, path: Path) -> None:
 
 
 def _camera(sensors: Sensors, spec, track: Track, walls: bool) -> Sensor | None:
+    """Return the first camera among the sensors, without its frame stack; None without one."""
     for config in sensors:
         if len(config.space.shape) == 3:
             return make_sensor(config.model_copy(update={"stack": 1}), spec, track, 1, walls)
     return None
 
 
-def _look(
+def _observe(
     camera: Sensor, row: np.ndarray, steering: float, boxes: np.ndarray, colours: np.ndarray
 ) -> np.ndarray:
+    """Return the frame (H, W, C) of a camera on a car with the body row (13,)."""
     frame = np.empty((1, *camera.space.shape), dtype=np.uint8)
     state = CarState(row[None], np.array([steering]), np.zeros((1, 2)))
-    nowhere = TrackPosition(np.zeros(1), np.zeros(1), np.zeros(1, dtype=np.int64))
-    around = SensorInput(state, nowhere, np.zeros(1, dtype=bool), boxes[None], colours[None])
-    camera.observe(around, np.arange(1), frame)
+    # Cameras do not use the position on the track.
+    position = TrackPosition(np.zeros(1), np.zeros(1), np.zeros(1, dtype=np.int64))
+    inputs = SensorInput(state, position, np.zeros(1, dtype=bool), boxes[None], colours[None])
+    camera.observe(inputs, np.arange(1), frame)
     return frame[0]

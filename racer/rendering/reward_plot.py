@@ -1,4 +1,4 @@
-"""A picture of what a reward pays."""
+"""A picture of what a reward function pays."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from racer.rendering.line_plots import BORDER_COLOUR, INK_COLOUR, PAPER_COLOUR
+from racer.assets.chart_style import (
+    BORDER_COLOUR,
+    CURVE_COLOURS,
+    INK_COLOUR,
+    PAPER_COLOUR,
+    REWARD_COLOURMAP,
+    TICK_COLOUR,
+    chart_figure,
+    style_axes,
+)
 from racer.track import Track
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-REWARD_COLOURMAP = "RdYlGn"
-LAP_CURVE_COLOUR = "#f0a020"
 
 
 def plot_reward(
@@ -27,48 +33,37 @@ def plot_reward(
     lap_title: str,
     objects: np.ndarray | None = None,
 ) -> Figure:
-    """The road painted by what a step there pays, and below it the payments of one lap.
+    """Return a picture of the road coloured by reward, and below it the rewards of one lap.
 
     Args:
         track: The track.
-        corners: Corners of the painted cells [m], (N + 1, M + 1, 2).
-        paid: The reward in each cell, (N, M).
-        way: Way made good at each step of the lap [m], (T,).
-        along: The reward of each, (T,).
+        corners: Corners of the coloured cells [m], (N + 1, M + 1, 2).
+        paid: Reward of a step in each cell, (N, M).
+        way: Distance made good at each step of the lap [m], (T,).
+        along: Reward of each of those steps, (T,).
         title: Printed above the road.
-        lap_title: Printed above the lap.
+        lap_title: Printed above the lap's rewards.
         objects: Boxes or bots to mark: x, y [m] and heading [rad], (K, 3).
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    from racer.assets.figure import NotebookFigure
-
     span = np.ptp(corners.reshape(-1, 2), axis=0)
     height = float(np.clip(10.0 * span[1] / span[0] * 0.85, 3.0, 10.0))
-    figure = NotebookFigure(
-        figsize=(10.0, height + 3.0), facecolor=PAPER_COLOUR, layout="constrained"
-    )
-    FigureCanvasAgg(figure)
+    figure = chart_figure((10.0, height + 3.0))
     road, lap = figure.subplots(2, 1, height_ratios=[height, 2.2])
     _paint(road, track, corners, paid, objects)
     road.set_title(title, color=INK_COLOUR, fontsize=12, loc="left", pad=10)
-    lap.plot(way, along, color=LAP_CURVE_COLOUR, linewidth=1.4)
+    lap.plot(way, along, color=CURVE_COLOURS[0], linewidth=1.4)
     lap.axhline(0.0, color=INK_COLOUR, linewidth=0.5, alpha=0.6)
     lap.set_title(lap_title, color=INK_COLOUR, fontsize=11, loc="left")
     lap.set_xlabel("way from the start [m]", color=INK_COLOUR)
     lap.set_ylabel("reward of a step", color=INK_COLOUR)
-    for axes in (road, lap):
-        axes.set_facecolor(PAPER_COLOUR)
-        axes.tick_params(colors="#6b7480")
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+    style_axes([road, lap], TICK_COLOUR)
     return figure
 
 
 def _paint(
     axes: Axes, track: Track, corners: np.ndarray, paid: np.ndarray, objects: np.ndarray | None
 ) -> None:
-    """Red costs, green pays, each with a scale of its own: penalties are often far larger."""
+    """Colour costs red and payments green, each on its own scale: penalties are often larger."""
     from matplotlib.colors import TwoSlopeNorm
 
     axes.set_aspect("equal")

@@ -1,4 +1,4 @@
-"""A judged race as a film needs it: where a car is, and what becomes of it, at any race time."""
+"""A recorded race by race time: where each car is and what happened to it, for a video."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from racer.track import Track
 from racer.world import CONTROL_PERIOD_S
 
 FAULT_NOTICE_S = 1.0
-"""A fault is told for so long at least [s]."""
+"""Minimum time for which a fault is shown [s]."""
 FAULT_WORDS = {
     Ending.CRASHED: "crashed",
     Ending.OFF_TRACK: "off track",
@@ -27,7 +27,7 @@ ENDING_WORDS = {
 
 
 class RecordedRace(Protocol):
-    """What a judge records of one car; see `racer.evaluation.LapResult`."""
+    """Recording of one car's race; see `racer.evaluation.LapResult`."""
 
     @property
     def lap_times_s(self) -> list[float]: ...  # noqa: D102
@@ -58,7 +58,7 @@ class RecordedRace(Protocol):
 
 
 class TimelineLeg(NamedTuple):
-    """What a car does from one race time to another: it drives, or it waits."""
+    """A part of a car's race, between two race times [s], in which it drives or waits."""
 
     begin: float
     end: float
@@ -69,7 +69,7 @@ class TimelineLeg(NamedTuple):
     steering: tuple[float, float]
     """Angle of the front wheels at both ends [rad]."""
     step: int
-    """The control step that it is of."""
+    """Index of its control step."""
     is_waiting: bool
 
 
@@ -77,18 +77,20 @@ class TimelineFault(NamedTuple):
     """A fault and its penalty."""
 
     begin: float
-    """When it happened [s]."""
+    """Race time at which it happened [s]."""
     end: float
-    """When the car goes on [s]."""
+    """Race time at which the car continues [s]."""
     words: str
-    """What it was and what it costs."""
+    """The fault and its penalty in words."""
 
 
 class TimelineMoment(NamedTuple):
-    """What a car does at one race time."""
+    """State of a car at one race time."""
 
     body: np.ndarray
+    """Body row, (13,)."""
     steering: float
+    """Angle of the front wheels [rad]."""
     is_waiting: bool
     leg: int
     """Index of the leg in `Timeline.legs`."""
@@ -97,17 +99,19 @@ class TimelineMoment(NamedTuple):
 class Timeline:
     """One car's race by race time.
 
-    A car that made a fault stays where it was until its penalty is over, then goes on from where
-    it was put, whether the judge let it wait or added the penalty to its time at once.
+    A car at fault stays where it was until its penalty is over, and then continues from where it
+    was put back. This holds whether the car waited in the simulation or the penalty was added to
+    its time at once.
 
     Args:
-        driven: What the judge recorded.
+        driven: The recorded race.
         rules: The race's rules.
 
     Attributes:
-        driven: What the judge recorded.
-        end: When its race ended [s]: the sum of its lap times, or when it was stopped.
-        legs: What it did, in order and without a gap.
+        driven: The recorded race.
+        end: Race time at its end [s]: the sum of its lap times, or when it was stopped.
+        is_finished: Whether all laps were completed.
+        legs: The parts of the race, in order and without a gap.
         faults: Its faults, in order.
         finishes: Race time at the end of each completed lap [s].
     """
@@ -126,7 +130,7 @@ class Timeline:
         self._laps = done + driven.progress / 100.0
 
     def at(self, time: float) -> TimelineMoment:
-        """The car at a race time; at its race's end where that is later."""
+        """Return the car's state at a race time; after the end of its race, the last state."""
         k = max(int(np.searchsorted(self._begins, time, side="right")) - 1, 0)
         leg = self.legs[k]
         share = float(np.clip((time - leg.begin) / max(leg.end - leg.begin, 1e-9), 0.0, 1.0))
@@ -138,18 +142,18 @@ class Timeline:
         return TimelineMoment(body, steering, leg.is_waiting, k)
 
     def laps_at(self, time: float) -> float:
-        """Way made good at a race time, in laps."""
+        """Return the distance driven until a race time [laps]."""
         if not len(self._laps):
             return 0.0
         return float(np.interp(time, self.driven.time, self._laps))
 
     def lap_at(self, time: float) -> tuple[int, float]:
-        """Laps completed by a race time, and when the last of them ended [s]."""
+        """Return the laps completed by a race time, and the race time of the last finish [s]."""
         done = int(np.searchsorted(self.finishes, time, side="right"))
         return done, float(self.finishes[done - 1]) if done else 0.0
 
     def fault_at(self, time: float) -> TimelineFault | None:
-        """The fault that is told of at a race time."""
+        """Return the fault to show at a race time; None if there is none."""
         for fault in reversed(self.faults):
             if fault.begin <= time:
                 return fault if time < max(fault.end, fault.begin + FAULT_NOTICE_S) else None
@@ -157,7 +161,7 @@ class Timeline:
 
     @property
     def verdict(self) -> str:
-        """How the race ended, in words."""
+        """How the race ended, in words for the picture."""
         if self.is_finished:
             return f"finished in {self.end:.2f} s"
         known = {ending.name.lower(): words for ending, words in FAULT_WORDS.items()} | ENDING_WORDS
@@ -168,9 +172,9 @@ class ObstacleTimeline:
     """The boxes or bots of a race by race time.
 
     Args:
-        driven: What the judge recorded of one car.
-        count: How many there are; further rows of `driven.boxes` are cars of the race.
-        speed: How fast they drive [m/s]; 0 of boxes.
+        driven: The recorded race of one car.
+        count: Number of boxes or bots; further rows of `driven.boxes` are racing cars.
+        speed: Speed of the bots [m/s]; 0 for boxes.
         line: The track in the direction in which it is driven.
     """
 
@@ -180,7 +184,7 @@ class ObstacleTimeline:
         self.colours = driven.colours[:count]
 
     def at(self, time: float) -> np.ndarray:
-        """Rows as in `Surroundings` at a race time, (count, 10)."""
+        """Return the rows at a race time, as in `SensorInput.boxes`, (count, 10)."""
         if not self._boxes.size:
             return np.zeros((0, 10))
         after = int(np.searchsorted(self._time, time))
@@ -200,7 +204,16 @@ class ObstacleTimeline:
     def _along(
         self, first: np.ndarray, last: np.ndarray, share: float, seconds: float
     ) -> np.ndarray:
-        """Bots that drove on while a car waited: along the road, not straight across it."""
+        """Return the rows of bots that drove on while a car waited.
+
+        Over such a long time, they are interpolated along the road, not along a straight line.
+
+        Args:
+            first: Rows at the beginning, (k, 10).
+            last: Rows at the end, (k, 10).
+            share: Share of the time that has passed, 0 to 1.
+            seconds: The time between them [s].
+        """
         length = self._line.length
         begin, end = self._line.locate(first[:, :2]), self._line.locate(last[:, :2])
         rounds = np.round((self._speed * seconds - (end.s - begin.s)) / length)
@@ -215,6 +228,7 @@ class ObstacleTimeline:
 
 
 def _legs(driven: RecordedRace) -> list[TimelineLeg]:
+    """Return a car's race as parts in which it drives or waits."""
     legs: list[TimelineLeg] = []
     row, angle, before = driven.start, 0.0, 0.0
     is_waiting = False
@@ -238,7 +252,7 @@ def _legs(driven: RecordedRace) -> list[TimelineLeg]:
 
 
 def _faults(driven: RecordedRace, rules: RaceConfig) -> list[TimelineFault]:
-    """The faults at which a car was put back."""
+    """Return the faults after which the car was put back."""
     found = []
     for k in np.flatnonzero(driven.fault).tolist():
         before = float(driven.time[k - 1]) if k else 0.0
@@ -247,7 +261,7 @@ def _faults(driven: RecordedRace, rules: RaceConfig) -> list[TimelineFault]:
             after += 1
         end = float(driven.time[after])
         if k == len(driven.time) - 1 and end - begin < 0.5 * CONTROL_PERIOD_S:
-            continue  # The race was over, and nothing was charged.
+            continue  # The race ended with this fault, and no penalty was added.
         ending = Ending(int(driven.fault[k]))
         is_crash = ending == Ending.CRASHED
         penalty = rules.collision_penalty if is_crash else rules.off_track_penalty

@@ -1,4 +1,4 @@
-"""Pictures to an mp4 or an animated GIF."""
+"""Writes pictures as an mp4 or an animated GIF."""
 
 from __future__ import annotations
 
@@ -22,23 +22,25 @@ MP4_OPTIONS = (
     "-movflags",
     "+faststart",
 )
-"""A third of the time of the preset `veryfast`, for twice its bytes."""
+"""x264's options; they take a third of the time of the preset `veryfast`, for twice the bytes."""
 GIF_DRAFT_OPTIONS = ("-crf", "8", "-preset", "ultrafast")
-"""What a GIF is made from."""
+"""Options of the temporary mp4 from which a GIF is made; it must lose little."""
 GIF_PALETTE_FILTER = "palettegen=stats_mode=full"
 GIF_DITHER_FILTER = "paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
 
 
 class VideoWriter:
-    """An mp4 (H.264) that appears under its name once it is whole; use it in a `with`.
+    """Writes an mp4 (H.264) atomically: the file appears when it is complete.
+
+    Use it in a `with` statement.
 
     Args:
         path: The file to write.
         size: Width and height of the pictures [pixels], both even.
-        fps: Pictures a second.
+        fps: Pictures per second.
 
     Raises:
-        RacerError: The file cannot be written.
+        RacerError: If the file cannot be written.
     """
 
     options = MP4_OPTIONS
@@ -68,11 +70,11 @@ class VideoWriter:
         self._sink.send(None)
 
     def add(self, frame: np.ndarray) -> None:
-        """Append a picture, (height, width, 4) uint8: red, green, blue, and what is not used."""
+        """Append a picture, (height, width, 4) uint8: red, green, blue and an unused byte."""
         to_yuv420p(np.ascontiguousarray(frame).view(np.uint32)[..., 0], self._planes)
-        self.again()
+        self.repeat()
 
-    def again(self) -> None:
+    def repeat(self) -> None:
         """Append the last picture once more."""
         try:
             self._sink.send(self._planes)
@@ -100,7 +102,7 @@ class VideoWriter:
 
 
 class GifWriter(VideoWriter):
-    """An animated GIF with a palette of its own pictures; otherwise as `VideoWriter`."""
+    """Writes an animated GIF with a palette made from its own pictures; else as `VideoWriter`."""
 
     options = GIF_DRAFT_OPTIONS
 
@@ -116,7 +118,7 @@ class GifWriter(VideoWriter):
             whole.unlink(missing_ok=True)
 
     def _ffmpeg(self, *words: str) -> None:
-        """Turn what was written so far into something else."""
+        """Run ffmpeg on the temporary mp4 with further arguments."""
         from imageio_ffmpeg import get_ffmpeg_exe
 
         command = [get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(self._part), *words]

@@ -1,4 +1,4 @@
-"""The modules beside a reward file, each run of the file importing its own."""
+"""Imports the modules beside a reward file, separately for each run of the file."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from typing import Any
 
 
 class NeighbourModules:
-    """Let a reward file import what lies beside it, such as `from helper import LINE`.
+    """Lets a reward file import modules beside it, e.g. `from helper import LINE`.
 
-    Python would import a sibling once and share it, so that the cars would share its globals, and
-    two rewards with a `helper.py` each would share the first one's. Here each run of the file is a
-    package of its own name, and its siblings are modules of that package.
+    A plain import would load such a sibling once and share it, so that all cars would share its
+    globals, and two rewards with a `helper.py` each would share the first one's. Here each run of
+    the file is a package with a unique name, and its siblings are modules of that package.
 
-    A sibling goes before an installed module of its name, as beside a script, but never before
-    one of the standard library or `racer` itself.
+    A sibling takes precedence over an installed module of the same name, as it does beside a
+    script, but never over the standard library or `racer` itself.
 
     Args:
         folder: The folder of the reward file.
 
     Attributes:
-        paths: The files of the siblings that were imported so far.
+        paths: Files of the siblings imported so far.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,10 +40,11 @@ class NeighbourModules:
         self._is_own: dict[str, bool] = {}
 
     def adopt(self, module: ModuleType) -> list[str]:
-        """Make `module`, which is in `sys.modules`, the package that owns its siblings.
+        """Turn `module`, a run of the file in `sys.modules`, into a package of its siblings.
 
         Returns:
-            The names in `sys.modules` of the package and, as they are imported, of its siblings.
+            Names in `sys.modules` of the package and its siblings. The list grows as siblings are
+            imported.
         """
         module.__path__ = [self._folder]
         self.equip(module)
@@ -51,7 +52,7 @@ class NeighbourModules:
         return self._modules.setdefault(module.__name__, [module.__name__])
 
     def equip(self, module: ModuleType) -> None:
-        """Give a module builtins whose `import` finds the siblings of its package."""
+        """Give a module its own builtins, whose `__import__` finds the siblings of its package."""
         package = module.__name__.partition(".")[0]
 
         def find(
@@ -70,12 +71,12 @@ class NeighbourModules:
         vars(module)["__builtins__"] = {**vars(builtins), "__import__": find}
 
     def owns(self, name: str) -> bool:
-        """Whether `import name` means a module or a package beside the reward file."""
+        """Return whether `import name` means a module or package beside the reward file."""
         if name not in self._is_own:
-            self._is_own[name] = self._lies_here(name)
+            self._is_own[name] = self._is_beside(name)
         return self._is_own[name]
 
-    def _lies_here(self, name: str) -> bool:
+    def _is_beside(self, name: str) -> bool:
         if name in sys.stdlib_module_names or name == "racer":
             return False
         path = os.path.join(self._folder, name)
@@ -83,7 +84,7 @@ class NeighbourModules:
             return True
         if not os.path.isdir(path):
             return False
-        # A plain folder is a package only where nothing is installed under its name.
+        # A folder without __init__.py counts as a package only if no such module is installed.
         try:
             spec = importlib.util.find_spec(name)
         except (ImportError, ValueError):
@@ -91,9 +92,12 @@ class NeighbourModules:
         return spec is None or spec.origin is None
 
     def locate(self, parts: Sequence[str]) -> tuple[str, bool] | None:
-        """The path of the sibling `parts`, and whether it is a package; None where there is none.
+        """Return the path of a sibling module and whether it is a package; None if there is none.
 
         The path of a package without an `__init__.py` is its folder.
+
+        Args:
+            parts: Parts of the module's dotted name, e.g. `["helper", "lines"]`.
         """
         path = os.path.join(self._folder, *parts)
         if os.path.isfile(file := os.path.join(path, "__init__.py")):
@@ -103,11 +107,11 @@ class NeighbourModules:
         return (path, True) if os.path.isdir(path) else None
 
     def note(self, name: str) -> None:
-        """Take down that a sibling of this name in `sys.modules` is imported."""
+        """Record that a sibling with this name in `sys.modules` was imported."""
         self._modules[name.partition(".")[0]].append(name)
 
     def code(self, path: str) -> CodeType:
-        """A sibling's code, compiled once for all runs of the file."""
+        """Return a sibling's code, which is compiled once for all runs of the file."""
         if path not in self._codes:
             self.paths.append(path)
             self._codes[path] = compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
@@ -115,11 +119,11 @@ class NeighbourModules:
 
 
 _owners: weakref.WeakValueDictionary[str, NeighbourModules] = weakref.WeakValueDictionary()
-"""The siblings of each package that is a run of a reward file."""
+"""The `NeighbourModules` of each package that is a run of a reward file, by the package's name."""
 
 
 def forget_modules(names: Iterable[str]) -> None:
-    """Drop modules from `sys.modules`."""
+    """Remove modules from `sys.modules`."""
     for name in names:
         sys.modules.pop(name, None)
 

@@ -2,14 +2,14 @@
 
 | key | type, unit | meaning |
 |---|---|---|
-| all_wheels_on_track | bool | all four wheel centres lie between the borders |
-| x, y | float, m | the front of the car: 0.14 m ahead of the middle between its axles |
+| all_wheels_on_track | bool | all four wheel centres are between the borders |
+| x, y | float, m | the front of the car: 0.14 m ahead of the midpoint of its axles |
 | heading | float, degrees in [-180, 180) | yaw from +x, counter-clockwise |
 | distance_from_center | float, m, >= 0 | from the centre line to the front |
-| projection_distance | float, m | way along the centre line from the start line to the front |
-| progress | float, percent | way made good since the episode began; below 0 behind its start, \
-100 in the step that completes a lap, and from 0 again in the next lap |
-| steps | int, >= 1 | control steps of the episode, this one included |
+| projection_distance | float, m | distance along the centre line from the start line to the front |
+| progress | float, percent | share of the lap driven since the episode began; negative behind its \
+start, 100 in the step that completes a lap, and from 0 again in the next lap |
+| steps | int, >= 1 | control steps of the episode, including this one |
 | speed | float, m/s | the commanded speed |
 | steering_angle | float, degrees | the commanded angle, positive to the left |
 | track_width | float, m | from border to border beside the front |
@@ -19,41 +19,43 @@ rows, without those that repeat the centre point before them |
 | closest_waypoints | [int, int] | the waypoints behind and ahead of the front, along the line |
 | is_left_of_center | bool | the front is left of the centre line, seen in the driving direction |
 | is_reversed | bool | the track is driven against its own direction |
-| is_offtrack | bool | no wheel centre lies between the borders |
+| is_offtrack | bool | no wheel centre is between the borders |
 | is_crashed | bool | the car hit something or turned over |
-| sim_time | float, s | race time since the episode began, penalties included |
+| sim_time | float, s | race time since the episode began, including penalties |
 | closest_objects | [int, int] | the objects behind and ahead of the front along the line, across \
 the start line too: indices of the lists below; [0, 0] without objects |
-| objects_location | list of (x, y), m | the middle of each |
-| objects_distance | list of float, m | way along the centre line from the start line to each |
+| objects_location | list of (x, y), m | the centre of each |
+| objects_distance | list of float, m | distance along the centre line from the start line to each |
 | objects_distance_from_center | list of float, m, >= 0 | from the centre line to each |
-| objects_heading | list of float, radians | yaw of each that drives; 0.0 for a box |
+| objects_heading | list of float, radians | yaw of each moving object; 0.0 for a box |
 | objects_left_of_center | list of bool | left of the centre line, in the driving direction |
 | objects_speed | list of float, m/s | 0.0 for a box |
-| object_in_camera | bool | the next object's middle lies within the camera's horizontal view |
+| object_in_camera | bool | the next object's centre is within the camera's horizontal view |
 
-Every call gets a dict and lists of its own. In reverse `waypoints`, the distances along the line
-and left and right are those of the line as it is driven. Where cars race each other, the lists
-hold the boxes or bots and then the other cars, without those that are off the road at that moment.
+Every call receives a new dict with new lists. If the track is driven in reverse, `waypoints`, the
+distances along the line and the sides left and right are those of the line as it is driven. If
+cars race each other, the lists contain the boxes or bots first and then the other cars, without
+cars that are off the road at that moment.
 
-Where DeepRacer's documents and its source disagree, the source is followed:
+Where DeepRacer's documentation and its source code disagree, racer follows the source code:
 
-- x, y is the front of the car (the documents say its centre), and the place on the track that
-  `distance_from_center`, `projection_distance`, `track_width`, `closest_waypoints`,
-  `is_left_of_center` and `closest_objects` tell of is that of the front.
-- `speed` is the command and not what the car does (they say observed).
-- `is_reversed` is about the track's own direction (they say clockwise).
-- `closest_waypoints` are neighbours along the line (they say by distance from the car).
-- `objects_heading` is in radians and 0.0 for a box (they say degrees).
+- x, y is the front of the car (the documentation says its centre), and `distance_from_center`,
+  `projection_distance`, `track_width`, `closest_waypoints`, `is_left_of_center` and
+  `closest_objects` refer to the front's position on the track.
+- `speed` is the command and not the car's actual speed (the documentation says observed).
+- `is_reversed` refers to the track's own direction (the documentation says clockwise).
+- `closest_waypoints` are neighbours along the line (the documentation says by distance from the
+  car).
+- `objects_heading` is in radians and 0.0 for a box (the documentation says degrees).
 - `projection_distance`, `object_in_camera` and `sim_time` exist, and without objects
-  `closest_objects` is [0, 0] and the lists are empty (they do not say so).
+  `closest_objects` is [0, 0] and the lists are empty (the documentation does not mention that).
 
-Rows of a track's file that repeat the one before are left out, as that source does since March
-2026. An index into `waypoints` out of an older log may count them.
+Rows of a track's file that repeat the one before are left out, as that source code does since
+March 2026. An index into `waypoints` from an older log may count them.
 
-Two things differ from that source. `progress` is measured at the centre of mass, as the laps
-and endings are, so that 100 is a lap. `object_in_camera` looks at the object's middle and not at
-its corners too.
+racer differs from that source code in two points. `progress` is measured at the centre of mass, as
+laps and endings are, so that 100 is a complete lap. `object_in_camera` tests the object's centre
+only, not its corners.
 """
 
 from __future__ import annotations
@@ -68,18 +70,32 @@ from racer.race import OtherCars, Race
 from racer.track import Track, TrackPosition
 
 FRONT_OFFSET_M = 0.14
-"""From the middle between the axles to the point that x, y mean [m] (DeepRacer's source)."""
+"""Distance from the midpoint of the axles to the front, x and y [m] (DeepRacer's source code)."""
 FIELD_OF_VIEW_RAD = 1.13
-"""Horizontal field of view of DeepRacer's camera [rad], which stands near that point."""
+"""Horizontal field of view of DeepRacer's camera [rad], which is mounted near the front."""
 
 
 def front_offset(spec: CarSpec) -> float:
-    """From the centre of mass to the point that x, y mean [m]."""
+    """Return the distance from a car's centre of mass to its front, the point of x and y [m]."""
     return FRONT_OFFSET_M + (spec.to_front_axle - spec.to_rear_axle) / 2
 
 
 class StepFacts(NamedTuple):
-    """What happened to n cars in one control step; every array has a leading axis of n."""
+    """State of n cars after one control step; every array has a leading axis of n.
+
+    Example:
+        >>> import numpy as np
+        >>> from racer.car.spec import car_named
+        >>> from racer.track import load_track
+        >>> track, steps = load_track("oval"), np.array([1])
+        >>> yes, no = np.array([True]), np.array([False])
+        >>> xy, yaw = track.at(np.array([0.0]))
+        >>> command = np.array([[0.0, 1.5]])
+        >>> facts = StepFacts(xy, yaw, command, steps - 1, np.zeros(1), steps, yes, no, no, steps)
+        >>> params = ParamsBuilder(track, car_named("deepracer")).build(facts, 0)
+        >>> params["speed"], params["closest_waypoints"], params["all_wheels_on_track"]
+        (1.5, [1, 2], True)
+    """
 
     xy: np.ndarray
     """Centre of mass [m], (n, 2)."""
@@ -90,23 +106,23 @@ class StepFacts(NamedTuple):
     segment: np.ndarray
     """Index of the centre-line segment beside the centre of mass, (n,) int."""
     progress: np.ndarray
-    """Share of the lap made good [percent], (n,)."""
+    """Share of the lap driven [percent], (n,)."""
     steps: np.ndarray
     """Control steps since the start, (n,) int."""
     all_wheels_on_track: np.ndarray
-    """(n,) bool."""
+    """Whether all four wheel centres are between the borders, (n,) bool."""
     is_offtrack: np.ndarray
-    """(n,) bool."""
+    """Whether no wheel centre is between the borders, (n,) bool."""
     is_crashed: np.ndarray
-    """(n,) bool."""
+    """Whether the car hit something or turned over, (n,) bool."""
     time: np.ndarray
-    """Race time [s], (n,)."""
+    """Race time, including penalties [s], (n,)."""
     objects: OtherCars | None = None
-    """What shares the road with each car, if anything."""
+    """Boxes, bots and other cars on each car's road; None if there are none."""
 
     @classmethod
     def of(cls, race: Race) -> StepFacts:
-        """What the last step of a race was."""
+        """Return the state of a race's n cars after its last step."""
         state = race.world.state
         return cls(
             xy=state.xy,
@@ -124,15 +140,15 @@ class StepFacts(NamedTuple):
 
 
 class ParamsBuilder:
-    """Turns facts into params on one track.
+    """Builds the `params` of cars on one track from their `StepFacts`.
 
     Args:
-        track: The track as it is driven.
+        track: The track in the direction in which it is driven.
         spec: The car.
         is_reversed: Whether that is against the track's own direction.
 
     Attributes:
-        ahead: From the centre of mass to the point that x, y mean [m].
+        ahead: Distance from the centre of mass to the front, the point of x and y [m].
     """
 
     def __init__(self, track: Track, spec: CarSpec, is_reversed: bool = False) -> None:
@@ -143,11 +159,11 @@ class ParamsBuilder:
         self.ahead = front_offset(spec)
 
     def build(self, facts: StepFacts, i: int) -> dict[str, Any]:
-        """The params of car i: a fresh dict of plain Python values."""
+        """Return the params of car i, a new dict of plain Python values."""
         return self.build_all(facts_of_cars(facts, np.array([i])))[0]
 
     def build_all(self, facts: StepFacts) -> list[dict[str, Any]]:
-        """The params of all n cars; for more than one car faster than `build`."""
+        """Return the params of all n cars; faster than calling `build` for each of several."""
         front = facts.xy + self.ahead * np.stack([np.cos(facts.yaw), np.sin(facts.yaw)], axis=1)
         place = self._track.locate(front, near=facts.segment)
         columns = (
@@ -168,37 +184,39 @@ class ParamsBuilder:
             facts.is_crashed,
             facts.time,
         )
-        every = [self._params(*row) for row in zip(*(values.tolist() for values in columns))]
+        all_params = [self._params(*row) for row in zip(*(values.tolist() for values in columns))]
         if facts.objects is not None and facts.objects.s.shape[1]:
-            for own, objects in zip(every, self._objects(facts, facts.objects, front, place)):
-                own.update(objects)
-        return every
+            objects_params = self._objects(facts, facts.objects, front, place)
+            for params, objects in zip(all_params, objects_params):
+                params.update(objects)
+        return all_params
 
     def _objects(
         self, facts: StepFacts, objects: OtherCars, front: np.ndarray, place: TrackPosition
     ) -> Iterator[dict[str, Any]]:
-        """The keys about objects, a dict a car; without those of cars that are off the road."""
-        is_there = np.isfinite(objects.pose[..., 0])
-        if is_there.all():
-            yield from self._seen(facts.yaw, objects, front, place.s)
+        """Yield the keys about objects for each car; objects that are off the road are left out."""
+        is_present = np.isfinite(objects.pose[..., 0])
+        if is_present.all():
+            yield from self._object_params(facts.yaw, objects, front, place.s)
             return
-        for i, there in enumerate(is_there):
-            if not there.any():
+        for i, present in enumerate(is_present):
+            if not present.any():
                 yield {}
                 continue
-            left = OtherCars(*(values[i : i + 1, there] for values in objects))
-            one = slice(i, i + 1)
-            yield from self._seen(facts.yaw[one], left, front[one], place.s[one])
+            remaining = OtherCars(*(values[i : i + 1, present] for values in objects))
+            car = slice(i, i + 1)
+            yield from self._object_params(facts.yaw[car], remaining, front[car], place.s[car])
 
-    def _seen(
+    def _object_params(
         self, yaw: np.ndarray, objects: OtherCars, front: np.ndarray, s: np.ndarray
     ) -> Iterator[dict[str, Any]]:
+        """Yield the keys about objects for each of n cars, all objects being on the road."""
         cars = np.arange(len(front))
         behind = (s[:, None] - objects.s) % self._length
         previous, following = behind.argmin(axis=1), behind.argmax(axis=1)
         away = objects.pose[cars, following, :2] - front
         bearing = np.arctan2(away[:, 1], away[:, 0]) - yaw
-        is_seen = np.cos(bearing) > np.cos(FIELD_OF_VIEW_RAD / 2)
+        is_in_camera = np.cos(bearing) > np.cos(FIELD_OF_VIEW_RAD / 2)
         moving = objects.speed > 0.0
         for i in cars.tolist():
             yield {
@@ -209,7 +227,7 @@ class ParamsBuilder:
                 "objects_heading": np.where(moving[i], objects.pose[i, :, 2], 0.0).tolist(),
                 "objects_left_of_center": (objects.d[i] > 0.0).tolist(),
                 "objects_speed": objects.speed[i].tolist(),
-                "object_in_camera": bool(is_seen[i]),
+                "object_in_camera": bool(is_in_camera[i]),
             }
 
     def _params(
@@ -263,7 +281,7 @@ class ParamsBuilder:
 
 
 def facts_of_cars(facts: StepFacts, cars: np.ndarray) -> StepFacts:
-    """The facts of cars (k,) alone."""
+    """Return the facts of some cars only, given their indices (k,)."""
     chosen: dict[str, Any] = {
         name: values[cars] for name, values in facts._asdict().items() if name != "objects"
     }

@@ -1,4 +1,4 @@
-"""Calls by which somebody else's code would end this process, as errors of that code."""
+"""Turns calls by which a reward file would end this process into exceptions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 ENDING_CALLS = ("_exit", "abort", "execv", "execve")
-"""Functions of `os` after which nothing of this process is left; `os.execl` and the like call
-`execv` or `execve`."""
+"""Functions of `os` that end or replace the process; `os.execl` and the like call `execv` or
+`execve`."""
 
 
 class ProcessExit(SystemExit):
@@ -18,10 +18,10 @@ class ProcessExit(SystemExit):
 
 @contextmanager
 def exits_raised() -> Iterator[None]:
-    """Raise `ProcessExit` in the block where it calls one of `ENDING_CALLS`.
+    """Raise `ProcessExit` when the block calls one of `ENDING_CALLS`.
 
-    A process that the block forks may still end itself. It takes some three microseconds a block,
-    as it stands around each control step.
+    A process that the block forks may still end itself. The overhead is about three microseconds
+    a block, which matters because each control step runs in one.
     """
     global _process
     _process = os.getpid()
@@ -31,22 +31,24 @@ def exits_raised() -> Iterator[None]:
     try:
         yield
     finally:
-        if before["_exit"] is not _REFUSALS["_exit"]:  # Else another thread's block restores them.
+        # If they were replaced already on entry, another thread's block restores them.
+        if before["_exit"] is not _REFUSALS["_exit"]:
             names.update(before)
 
 
 def _refusal(name: str) -> Callable[..., Any]:
+    """Return a replacement for a function of `os` that raises in the process of `_process`."""
     end = getattr(os, name)
 
     def refuse(*args: Any) -> Any:
         if os.getpid() != _process:
             return end(*args)
-        given = ", ".join(f"{one!r:.60}" for one in args)
-        raise ProcessExit(f"os.{name}({given}) would end racer itself")
+        shown = ", ".join(f"{argument!r:.60}" for argument in args)
+        raise ProcessExit(f"os.{name}({shown}) would end racer itself")
 
     return refuse
 
 
 _REFUSALS = {name: _refusal(name) for name in ENDING_CALLS}
 _process = os.getpid()
-"""The process that runs somebody else's code."""
+"""Id of the process whose ending calls are refused."""

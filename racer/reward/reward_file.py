@@ -1,4 +1,4 @@
-"""A user's reward file: found, compiled once, run once a car, and its errors given a line."""
+"""Finds, compiles and runs a user's reward file, once for each car, and locates its errors."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from racer.reward.timeout import TimeoutExceeded, timeout_after
 
 FUNCTION_NAME = "reward_function"
 MAX_ABS_REWARD = 1e5
-"""Largest absolute reward; beyond it DeepRacer, too, takes a reward for a mistake."""
+"""Largest absolute reward; DeepRacer too treats a larger one as a mistake."""
 CALLS_TIMEOUT_S = 10.0
-"""So long may one control step's calls take for all cars together [s]."""
+"""Time limit of one control step's calls for all cars together [s]."""
 LOADING_TIMEOUT_S = 60.0
-"""So long may a file take to be run for all cars [s]; what it imports may be large."""
+"""Time limit for running a file for all cars [s]; its imports may be large."""
 NUMBER_TYPES = (int, float, np.integer, np.floating, np.bool_)
 SHIPPED_REWARDS = "configs/rewards"
 FILES_RECORD = "files.json"
-"""Beside a reward that a run keeps together with its files: their SHA-256 by their names."""
+"""Name of the file beside a reward kept by a run: SHA-256 of the reward's files by their names."""
 
 RewardFunction = Callable[[dict[str, Any]], Any]
 
@@ -47,20 +47,31 @@ _numbers = itertools.count()
 
 
 class RewardSource:
-    """A reward file as it was read.
+    '''A reward file, compiled, whose function can be run separately for each car.
 
     Attributes:
-        path: Where it was read from.
+        path: File that it was read from.
         content: Its bytes.
-        sha256: Digest of its bytes, in hexadecimal.
-        converted: What it returned that is not a number but that `float` takes, as DeepRacer does.
-    """
+        sha256: SHA-256 of its bytes, in hexadecimal.
+        converted: Description of the first returned value that is not a number but that `float`
+            converts, as DeepRacer does; empty if there was none.
+
+    Example:
+        >>> from pathlib import Path
+        >>> source = RewardSource(Path("mine.py"), b"""
+        ... def reward_function(params):
+        ...     return 1.0 - params["distance_from_center"] / params["track_width"]
+        ... """)
+        >>> (function,) = source.functions(1)
+        >>> source.call(function, {"distance_from_center": 0.25, "track_width": 1.0})
+        0.75
+    '''
 
     def __init__(self, path: Path, content: bytes) -> None:
-        """Compile a file's content; `read` also tries it out.
+        """Compile a file's content without running it; see `read`.
 
         Raises:
-            RewardError: It is not Python; the message names the line.
+            RewardError: If it is not valid Python; the message names the line.
         """
         self.path, self.content, self._file = path, content, str(path.absolute())
         self.sha256 = hashlib.sha256(content).hexdigest()
@@ -80,10 +91,10 @@ class RewardSource:
 
     @classmethod
     def find(cls, name: str) -> RewardSource:
-        """The reward that a person means: a path, or a shipped file's name such as `progress`.
+        """Return the reward at a path, or a shipped one by its name, e.g. `progress`.
 
         Raises:
-            RewardError: There is no such file, or `read` refuses it.
+            RewardError: If there is no such file, or as `read`.
         """
         folder = assets.assets_root() / SHIPPED_REWARDS
         for path in (Path(name), assets.assets_root() / name, folder / name, folder / f"{name}.py"):
@@ -96,10 +107,11 @@ class RewardSource:
 
     @classmethod
     def read(cls, path: Path | str) -> RewardSource:
-        """The file at `path`, compiled and run once to see that it defines `reward_function`.
+        """Return the reward at `path`, after running it once to check that it can be used.
 
         Raises:
-            RewardError: It cannot be read, is not Python, raises, or has no such function.
+            RewardError: If it cannot be read, is not Python, raises, or does not define
+                `reward_function`.
         """
         path = Path(path)
         try:
@@ -111,22 +123,22 @@ class RewardSource:
         return source
 
     def functions(self, n: int) -> list[RewardFunction]:
-        """Several `reward_function`s, each from its own run of the file, so none shares state.
+        """Return n reward functions, each from a separate run of the file, so none shares state.
 
-        Each run is a module of its own in `sys.modules`, where dataclasses and pickle look for
-        it, for as long as this source lives.
+        Each run is a separate module in `sys.modules`, where dataclasses and pickle look for it,
+        until this source is garbage collected.
 
         Raises:
-            RewardError: The file raises or hangs while it runs, or has no such function.
+            RewardError: If the file raises or hangs while it runs, or has no such function.
         """
         with self.watched(LOADING_TIMEOUT_S):
             return [self._run() for _ in range(n)]
 
     def call(self, function: RewardFunction, params: dict[str, Any]) -> float:
-        """What `function`, one of `functions`, pays for `params`.
+        """Return the reward of `function`, one of `functions`, for `params`.
 
         Raises:
-            RewardError: It raises, or returns anything but a finite number within 1e5 of 0.
+            RewardError: If it raises, or returns anything but a number from -1e5 to 1e5.
         """
         try:
             reward = function(params)
@@ -142,10 +154,10 @@ class RewardSource:
         return number
 
     def remembered(self, function: RewardFunction) -> bytes:
-        """Return what `function`, one of `functions`, remembers; see `racer.reward.reward_memory`.
+        """Return the state of `function`, one of `functions`; see `racer.reward.reward_memory`.
 
         Raises:
-            RewardError: It keeps something that cannot be saved.
+            RewardError: If a variable of the file cannot be saved.
         """
         try:
             return take_memory(self._runs[id(function)][1])
@@ -154,10 +166,11 @@ class RewardSource:
             raise RewardError(f"{self.path}: {problem}; {what}") from problem
 
     def remember(self, function: RewardFunction, memory: bytes) -> RewardFunction:
-        """Let `function`, one of `functions`, remember what another one did.
+        """Restore a state from `remembered` into the run of `function`, one of `functions`.
 
         Returns:
-            The function from now on: another one where it is an object with a memory of its own.
+            The function to call from now on. It is another object than `function` if
+            `reward_function` is a callable object that was saved with the state.
         """
         names = self._runs.pop(id(function))[1]
         restore_memory(names, memory)
@@ -167,13 +180,17 @@ class RewardSource:
 
     @contextmanager
     def watched(self, seconds: float = CALLS_TIMEOUT_S) -> Iterator[None]:
-        """A deadline for the calls inside; it works in the main thread, see `deadline`.
+        """Run the calls inside with a time limit; in the main thread only, see `timeout_after`.
 
-        A call of the file's that would end the process is an error of the file. Files that a run
-        keeps are found by relative paths, too: their folder is the current one inside.
+        Calls of the file that would end the process raise instead. For a reward that a run keeps
+        together with its files, their folder is the current one inside, so that relative paths
+        find them.
+
+        Args:
+            seconds: The time limit [s].
 
         Raises:
-            RewardError: They still run after so many seconds; the message names the line.
+            RewardError: If the limit is exceeded; the message names the line.
         """
         try:
             with timeout_after(seconds), exits_raised(), self._at_home():
@@ -183,6 +200,7 @@ class RewardSource:
             raise self._error(*self._place(problem), what) from problem
 
     def _run(self) -> RewardFunction:
+        """Run the file as a new module, and return its `reward_function`."""
         module = ModuleType(f"{FUNCTION_NAME}_{next(_numbers)}")
         module.__file__ = self._file
         sys.modules[module.__name__] = module
@@ -204,6 +222,7 @@ class RewardSource:
         return function
 
     def _raised(self, problem: BaseException, params: dict[str, Any]) -> RewardError:
+        """Return the error for an exception that the file raised."""
         what = f"{type(problem).__name__}: {problem}{_hint(problem, params)}"
         if isinstance(problem, SyntaxError) and problem.filename in self._siblings.paths:
             what = f"{type(problem).__name__}: {problem.msg}"
@@ -211,13 +230,15 @@ class RewardSource:
         return self._error(*self._place(problem), what)
 
     def _place(self, problem: BaseException) -> tuple[str, int | None]:
-        """The innermost line of the user's files that led to an exception."""
-        users = {str(self.path), *self._siblings.paths}
+        """Return file and line of the innermost frame of an exception in the user's files."""
+        users_files = {str(self.path), *self._siblings.paths}
         frames = traceback.extract_tb(problem.__traceback__)
-        mine = [(frame.filename, frame.lineno) for frame in frames if frame.filename in users]
-        return mine[-1] if mine else (str(self.path), None)
+        places = [(frame.filename, frame.lineno) for frame in frames]
+        users = [place for place in places if place[0] in users_files]
+        return users[-1] if users else (str(self.path), None)
 
     def _refused(self, function: RewardFunction, reward: Any) -> RewardError:
+        """Return the error for a returned value that is not a number in range."""
         code = _code(function)
         line = code.co_firstlineno if code and code.co_filename == str(self.path) else None
         what = f"{FUNCTION_NAME} returned {reward!r:.100} ({type(reward).__name__})"
@@ -228,7 +249,7 @@ class RewardSource:
 
     def _error(self, path: str, line: int | None, message: str) -> RewardError:
         shown, lines = self.path, self._lines
-        if path != str(self.path):  # A sibling, named as a person would: beside the reward.
+        if path != str(self.path):  # A sibling; show its path relative to the reward's.
             shown = self.path.parent / os.path.relpath(path, self.path.absolute().parent)
             lines = linecache.getlines(path)
         source = lines[line - 1].strip() if line and line <= len(lines) else ""
@@ -236,6 +257,7 @@ class RewardSource:
 
     @contextmanager
     def _at_home(self) -> Iterator[None]:
+        """Make the folder of a reward that a run keeps the current folder inside."""
         if not self._home:
             yield
             return
@@ -248,7 +270,7 @@ class RewardSource:
 
 
 def _home(path: Path) -> Path | None:
-    """The folder that relative paths of a reward start from, where a run keeps its files."""
+    """Return the folder of a reward that a run keeps together with its files; else None."""
     try:
         kept = json.loads((path.parent / FILES_RECORD).read_bytes())
         return path.absolute().parent if path.name in kept else None
@@ -257,7 +279,7 @@ def _home(path: Path) -> Path | None:
 
 
 def _number(reward: Any) -> float | None:
-    """What `float` makes of a reward, of an array of one element too; None where nothing."""
+    """Return a reward as a float, also from an array of one element; None if it is not one."""
     try:
         return float(reward.item() if isinstance(reward, np.ndarray) else reward)
     except (TypeError, ValueError, OverflowError):
@@ -265,7 +287,7 @@ def _number(reward: Any) -> float | None:
 
 
 def _code(function: Any) -> CodeType | None:
-    """What a function, a partial, a decorated function or a callable object runs."""
+    """Return the code object behind a function, partial, decorated function or callable object."""
     function = inspect.unwrap(function)
     while isinstance(function, functools.partial):
         function = function.func
@@ -275,7 +297,7 @@ def _code(function: Any) -> CodeType | None:
 
 
 def _hint(problem: BaseException, params: dict[str, Any]) -> str:
-    """What the params have where a key or an index is not there; may be nothing."""
+    """Return advice for a missing key or an index out of range; "" if there is none."""
     if isinstance(problem, KeyError) and problem.args and problem.args[0] not in params:
         near = get_close_matches(str(problem.args[0]), params, 1)
         return f"; did you mean {near[0]!r}?" if near else ""

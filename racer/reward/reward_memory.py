@@ -1,9 +1,9 @@
-"""What a reward file remembers from one step to the next: taken, and given to another run of it.
+"""Saves the state that a run of a reward file keeps between steps, and restores it in another run.
 
-A reward may keep what it likes in its globals, in attributes of its classes and functions, in what
-a function encloses, in objects of its classes, and in all that of its siblings. It is pickled, but
-for the classes and functions themselves: they are named, so that an object goes on in the run that
-it is given to.
+A reward may keep state in its globals, in attributes of its classes and functions, in variables
+that a function encloses, in instances of its classes, and in all of these in its siblings. The
+state is pickled, except for the classes and functions themselves: they are stored by name, so that
+a restored object belongs to the run that it is restored into.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 CODE_TYPES = (ModuleType, FunctionType, BuiltinFunctionType, type)
-"""What is no memory, but may have attributes that are."""
+"""Types that are not state themselves, but whose attributes may be."""
 ENCLOSED_PREFIX = "enclosed "
-"""Begins the name of what a function encloses, before its number."""
+"""Prefix of the name of a variable that a function encloses; the cell's index follows."""
 MemoryVariable = tuple[int, str, str]
-"""Which of a run's modules, the class or function in it (or nothing), and the attribute."""
+"""Index of a run's module, name of the class or function in it ("" for a global), and attribute."""
 
 
 def take_memory(names: Sequence[str]) -> bytes:
-    """Return what the modules of one run of a reward file remember.
+    """Return the pickled state of one run of a reward file.
 
     Args:
-        names: The modules in `sys.modules`, the file's own first.
+        names: Names of the run's modules in `sys.modules`, the file's own first.
 
     Raises:
-        ValueError: A variable cannot be pickled, such as an open file; the message names it.
+        ValueError: If a variable cannot be pickled, such as an open file; the message names it.
     """
     variables = dict(_variables(names))
     try:
@@ -50,11 +50,12 @@ def take_memory(names: Sequence[str]) -> bytes:
 
 
 def restore_memory(names: Sequence[str], memory: bytes) -> None:
-    """Let the modules of a run remember what another run did, and nothing else.
+    """Replace the state of a run of a reward file by that of another run.
 
     Args:
-        names: The modules in `sys.modules`; those that the other run imported later are missing.
-        memory: What `take_memory` returned.
+        names: Names of the run's modules in `sys.modules`. Modules that only the other run has
+            imported are skipped.
+        memory: State from `take_memory`.
     """
     variables: dict[MemoryVariable, Any] = _Unpickler(io.BytesIO(memory), names).load()
     for module, owner, name in [place for place, _ in _variables(names) if place not in variables]:
@@ -71,34 +72,35 @@ def restore_memory(names: Sequence[str], memory: bytes) -> None:
 
 
 def _variables(names: Sequence[str]) -> Iterator[tuple[MemoryVariable, Any]]:
-    """Every variable of a run's modules that is no code."""
+    """Yield each variable of a run's modules that is state, with its value."""
     for number, module in enumerate(names):
         for name, value in list(vars(sys.modules[module]).items()):
             if isinstance(value, CODE_TYPES):
                 if getattr(value, "__module__", None) == module:
                     for attribute, held in _attributes(value):
                         yield (number, name, attribute), held
-            elif not _is_python_s(name):
+            elif not _is_internal(name):
                 yield (number, "", name), value
 
 
 def _attributes(code: Any) -> Iterator[tuple[str, Any]]:
-    """What a class or a function of the file holds that is no code itself."""
+    """Yield the attributes and enclosed variables of a class or function that are state."""
     if isinstance(code, EnumMeta):
-        return  # its members are constants, and cannot be set
+        return  # its members are constants that cannot be set
     for name, value in list(vars(code).items()):
-        # Properties, methods and slots have `__get__`; what a step changes does not.
+        # Properties, methods and slots have `__get__`; state does not.
         if not (
-            isinstance(value, CODE_TYPES) or hasattr(type(value), "__get__") or _is_python_s(name)
+            isinstance(value, CODE_TYPES) or hasattr(type(value), "__get__") or _is_internal(name)
         ):
             yield name, value
     for number, cell in enumerate(getattr(code, "__closure__", None) or ()):
-        with contextlib.suppress(ValueError):  # nothing is in it yet
+        with contextlib.suppress(ValueError):  # an empty cell
             if not isinstance(cell.cell_contents, CODE_TYPES):
                 yield f"{ENCLOSED_PREFIX}{number}", cell.cell_contents
 
 
-def _is_python_s(name: str) -> bool:
+def _is_internal(name: str) -> bool:
+    """Return whether an attribute is set by Python itself."""
     return (name.startswith("__") and name.endswith("__")) or name == "_abc_impl"
 
 
@@ -113,7 +115,7 @@ def _pickled(value: Any, names: Sequence[str]) -> bytes:
 
 
 class _Pickler(pickle.Pickler):
-    """Names classes and functions of a run by their module's number, and modules by their names."""
+    """Stores classes and functions of a run by their module's index, other modules by name."""
 
     def __init__(self, stream: io.BytesIO, names: Sequence[str]) -> None:
         super().__init__(stream)
@@ -141,7 +143,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _found(module: ModuleType, name: str) -> Any:
-    """What a name such as `Class.method` stands for in a module; None if for nothing."""
+    """Return the object that a module has under a name such as `Class.method`; None if absent."""
     if not name:
         return module
     return functools.reduce(lambda at, part: getattr(at, part, None), name.split("."), module)

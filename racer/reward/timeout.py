@@ -1,4 +1,4 @@
-"""A deadline for code that somebody else wrote."""
+"""A time limit for a user's code."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from types import FrameType
 
 
 class TimeoutExceeded(BaseException):
-    """Raised in the midst of what takes too long; no `except Exception` swallows it."""
+    """Raised inside code that takes too long; a BaseException, so `except Exception` passes it."""
 
 
 @contextmanager
 def timeout_after(seconds: float) -> Iterator[None]:
-    """Raise `TimeoutExceeded` where the block still is after so many seconds.
+    """Raise `TimeoutExceeded` in the block if it takes longer than the given time.
 
-    The process's alarm clock (`signal.setitimer`) is set on entry and stopped on exit: some ten
-    microseconds a block, and nothing for the code inside. Python looks at it between two of its
-    own instructions of the main thread, so the traceback ends in the line that hangs; a single
-    call into C is interrupted where it returns. It rings again each second, in case a bare
-    `except:` swallows the first.
+    The process's alarm timer (`signal.setitimer`) is started on entry and stopped on exit, which
+    takes about ten microseconds; the code inside is not slowed down. Python checks for the signal
+    between two bytecode instructions of the main thread, so the traceback ends in the line that
+    hangs; a single call into C is interrupted when it returns. The alarm repeats every second, in
+    case a bare `except:` swallows the first one.
 
-    Outside the main thread, which alone gets signals, and where somebody else has set that
-    clock, it does nothing.
+    Outside the main thread, which alone receives signals, and if that timer is already in use,
+    there is no time limit.
+
+    Args:
+        seconds: The time limit [s].
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getitimer(signal.ITIMER_REAL)[0] > 0.0:

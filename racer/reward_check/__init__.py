@@ -1,4 +1,4 @@
-"""A reward file looked over before it trains: does it run, what does it pay, can it be tricked."""
+"""Checks of a reward file before training: errors, payments, and reward hacking probes."""
 
 from racer.reward_check.check import RewardFinding, RewardReport, check_reward
 from racer.reward_check.reward_map import explain_reward

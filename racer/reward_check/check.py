@@ -1,4 +1,4 @@
-"""What is wrong with a reward file, found before it trains."""
+"""The check of a reward file: run it in many states, and probe it for reward hacking."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from racer.reward_check.probes import rewards_of_tape, run_probes
 from racer.track import Track
 
 SLOW_CALL_S = 1e-3
-"""A call longer than this [s] costs more than a car's share of physics and camera."""
+"""A longer call [s] costs more than a car's share of physics and camera."""
 
 
 @dataclass(frozen=True)
 class RewardFinding:
-    """One thing to look at.
+    """One problem that the check found.
 
     Attributes:
-        kind: What it is about.
-        message: What was found, with file and line where it has them.
+        kind: The kind of problem.
+        message: The problem, with file and line where known.
     """
 
     kind: Literal["unknown key", "error", "slow", "prints", "constant", "converted", "trick"]
@@ -40,20 +40,20 @@ class RewardFinding:
 
 @dataclass
 class RewardReport:
-    """What a reward did while it was looked over.
+    """The result of a reward check.
 
     Attributes:
         path: The file.
         sha256: Digest of its bytes.
-        tracks: Names of the tracks it was driven on.
-        cases: How many kinds of race it was driven through.
-        calls: How often it was called.
-        call_us: The median time of a call [us].
-        least: The smallest reward of all states.
-        most: The largest.
-        clean_lap: What an honest lap earns; None where none could be driven or paid.
-        tricks: What each trick earns.
-        findings: What is to be looked at.
+        tracks: Names of the tracks.
+        cases: Number of combinations of track, direction and kind of race.
+        calls: Number of calls.
+        call_us: Median time of a call [us].
+        least: Smallest reward of all states.
+        most: Largest reward of all states.
+        clean_lap: Return of an honest lap; None if it could not be driven or rewarded.
+        tricks: Return of each reward hacking probe.
+        findings: The problems found.
     """
 
     path: str
@@ -69,11 +69,11 @@ class RewardReport:
     findings: list[RewardFinding] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as documented for `--json`; plain values only."""
+        """Return the report as documented for `--json`, in plain values."""
         return asdict(self)
 
     def as_lines(self) -> list[str]:
-        """The report for a person, warnings first."""
+        """Return the report as lines of text, warnings first."""
         lines = [f"warning, {finding.kind}: {finding.message}" for finding in self.findings]
         calls = f"{self.calls} calls on {', '.join(self.tracks)}, {self.call_us:.1f} us each"
         lines.append(f"{self.path}: {calls}, rewards from {self.least:.4g} to {self.most:.4g}")
@@ -84,12 +84,17 @@ class RewardReport:
 
 
 def check_reward(source: RewardSource, tracks: list[Track]) -> RewardReport:
-    """Drive a reward through the states of every kind of race on some tracks.
+    """Call a reward in states of every kind of race, and probe it for reward hacking.
 
-    The tricks are tried on the first track.
+    Args:
+        source: The reward file.
+        tracks: The tracks; the probes are driven on the first.
+
+    Returns:
+        The report.
 
     Raises:
-        RewardError: It cannot be used in any of them; the message names the line.
+        RewardError: The reward fails in every kind of race; the message names the line.
     """
     report = RewardReport(str(source.path), source.sha256, [track.name for track in tracks])
     every = param_cases(tracks)
@@ -113,7 +118,7 @@ def check_reward(source: RewardSource, tracks: list[Track]) -> RewardReport:
 
 
 def _drive_through(source: RewardSource, every: list[ParamCase], report: RewardReport) -> None:
-    """Call the reward in the states of each case, and note what fails where."""
+    """Call the reward in the states of each case, and report which cases fail."""
     failures: dict[str, list[ParamCase]] = {}
     paid, spent = [], []
     for case in every:
@@ -126,7 +131,7 @@ def _drive_through(source: RewardSource, every: list[ParamCase], report: RewardR
                     spent.append(time.perf_counter() - began)
         except RewardError as problem:
             if isinstance(problem.__cause__, TimeoutExceeded):
-                raise  # It would hang in the other races, too, as long each time.
+                raise  # It would hang as long in each of the other cases.
             failures.setdefault(str(problem), []).append(case)
     if sum(map(len, failures.values())) == len(every):
         message, where = next(iter(failures.items()))
@@ -146,7 +151,7 @@ def _drive_through(source: RewardSource, every: list[ParamCase], report: RewardR
 
 
 def _try_tricks(source: RewardSource, track: Track, report: RewardReport) -> None:
-    """Compare what tricks earn with what an honest lap does."""
+    """Compare the return of each probe with that of an honest lap."""
     honest, tried = run_probes(track)
     if honest.ending != Ending.LAPS_COMPLETE:
         return
@@ -156,7 +161,7 @@ def _try_tricks(source: RewardSource, track: Track, report: RewardReport) -> Non
             name: sum(rewards_of_tape(source, tape.params)) for name, tape in tried.items()
         }
     except RewardError:
-        return  # Noted already: it cannot be used on an empty road.
+        return  # The case without objects has reported it already.
     for name, earned in report.tricks.items():
         if earned >= report.clean_lap:
             said = f"{name} earns {earned:.4g} and a clean lap {report.clean_lap:.4g}"
@@ -164,7 +169,7 @@ def _try_tricks(source: RewardSource, track: Track, report: RewardReport) -> Non
 
 
 def _unknown_keys(source: RewardSource, known: set[str]) -> list[RewardFinding]:
-    """Keys that the file asks its params for and that these never have."""
+    """Return a finding for each key that the file reads and that params never have."""
     tree = ast.parse(source.content)
     asked, own = {}, set(known)
     names = {"params"} | {
@@ -188,7 +193,7 @@ def _unknown_keys(source: RewardSource, known: set[str]) -> list[RewardFinding]:
 
 
 def _keys(tree: ast.AST, names: set[str]) -> Iterator[tuple[str, int, bool]]:
-    """Each `params["key"]` and `params.get("key")`: key, line, whether it is written to."""
+    """Yield each `params["key"]` and `params.get("key")`: key, line, and whether it is stored."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript):
             owner, key = node.value, node.slice

@@ -1,33 +1,31 @@
-"""States that a reward must be able to answer, all over a track."""
+"""States all over a track in which a reward is called by the check."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from racer.car.spec import deepracer
-from racer.race import OtherCars, RaceConfig
+from racer.race import RACE_KINDS, OtherCars, RaceConfig, RaceKind
 from racer.race.obstacles import Obstacles
-from racer.race.roads import Roads
+from racer.race.roads import Road, Roads
 from racer.reward import ParamsBuilder, StepFacts
 from racer.track import Track
 from racer.world import CONTROL_PERIOD_S
 
-Kind = Literal["time_trial", "object_avoidance", "head_to_bot"]
-KINDS: tuple[Kind, ...] = ("time_trial", "object_avoidance", "head_to_bot")
 STATES_PER_CASE = 96
-"""States a case."""
+"""Number of states in each case."""
 BORDER_MARGIN_M = 0.12
-"""So far beside a border the first or the last wheel crosses it, roughly [m]."""
+"""Distance of the centre line from a border [m] at which the first or last wheel crosses it."""
 
 
 class ParamCase(NamedTuple):
-    """A track, the way round, and what stands on the road."""
+    """A track, its direction, and the kind of race, which says what is on the road."""
 
     track: Track
     is_reversed: bool
-    kind: Kind
+    kind: RaceKind
 
     def __str__(self) -> str:
         what = {"time_trial": "without objects", "object_avoidance": "with boxes"}
@@ -36,16 +34,16 @@ class ParamCase(NamedTuple):
 
 
 def param_cases(tracks: list[Track]) -> list[ParamCase]:
-    """Every kind of race both ways round each track."""
+    """Return every kind of race in both directions of each track."""
     ways = (False, True)
-    return [ParamCase(track, way, kind) for track in tracks for kind in KINDS for way in ways]
+    return [ParamCase(track, way, kind) for track in tracks for kind in RACE_KINDS for way in ways]
 
 
 def case_params(case: ParamCase) -> list[dict[str, Any]]:
-    """An episode of `STATES_PER_CASE` steps from just behind the start line to a complete lap.
+    """Return the params of an episode of `STATES_PER_CASE` steps over a complete lap.
 
-    On its way the car swings over the road and beyond both borders, looks in every direction,
-    steers and speeds as it likes, and crashes near the end.
+    It starts just behind the start line. The car swings across the road and beyond both borders,
+    looks in every direction, has random steering and speed, and crashes near the end.
     """
     rng, steps = np.random.default_rng(0), np.arange(1, STATES_PER_CASE + 1)
     line = case.track.reversed() if case.is_reversed else case.track
@@ -83,11 +81,11 @@ def case_params(case: ParamCase) -> list[dict[str, Any]]:
 
 
 def objects_of_case(case: ParamCase, n: int) -> OtherCars | None:
-    """What stands or drives on a case's road, the same for n states; None on an empty one."""
+    """Return the boxes or bots of a case, repeated for n states; None in a time trial."""
     if case.kind == "time_trial":
         return None
     roads = Roads([case.track])
     objects = Obstacles(RaceConfig(kind=case.kind), roads, deepracer(), 1)
-    objects.place(0, np.random.default_rng(0), 0.0, int(case.is_reversed))
+    objects.place(0, np.random.default_rng(0), 0.0, Road.on(0, case.is_reversed))
     s, d = (np.tile(values, (n, 1)) for values in (objects.s, objects.d))
     return OtherCars(s, d, np.tile(objects.pose, (n, 1, 1)), np.full(s.shape, objects.speed))

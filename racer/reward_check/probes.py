@@ -1,4 +1,4 @@
-"""Drivers without a policy, honest ones and tricksters, and what rewards pay them."""
+"""Reward hacking probes: scripted drivers, honest and cheating, and their rewards."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import numpy as np
 from racer.car.spec import deepracer
 from racer.race import Ending, Race, RaceConfig
 from racer.reward import ParamsBuilder, RewardSource, StepFacts
+from racer.simulation import Simulation
 from racer.track import Track
 
 AIM_DISTANCE_M = 0.75
-"""How far ahead along the line a driver aims [m]."""
+"""Distance along the line to the point that a driver steers to [m]."""
 HONEST_SPEED = 1.4
-"""Speed of the clean lap that tricks are measured against [m/s]."""
+"""Speed of the clean lap that probes are compared with [m/s]."""
 FULL_LOCK_RAD = np.deg2rad(30.0)
 
 ProbeDriver = Callable[[Race, int], tuple[float, float]]
-"""The race of one car and the number of the step to steering [rad] and speed [m/s]."""
+"""A function of the race of one car and the step's number to steering [rad] and speed [m/s]."""
 
 
 class ProbeTape(NamedTuple):
-    """What a reward would have been told of one episode."""
+    """The reward params of each step of an episode, and how it ended."""
 
     params: list[dict[str, Any]]
     ending: Ending
@@ -32,34 +33,42 @@ class ProbeTape(NamedTuple):
 def drive_probe(
     driver: ProbeDriver, track: Track, rules: RaceConfig | None = None, is_backwards: bool = False
 ) -> ProbeTape:
-    """One episode in the real physics, from the start line.
+    """Drive one episode from the start line and return its params.
 
     Args:
-        driver: Who drives.
-        track: Where.
+        driver: The driver.
+        track: The track.
         rules: Kind, direction and endings; a time trial of one lap by default.
-        is_backwards: Start half a lap on with the car turned round.
+        is_backwards: Start half a lap further on, with the car turned round.
     """
     rules = rules or RaceConfig(start="line")
     spec, generators = deepracer(), [np.random.default_rng(0)]
-    race = Race(rules, [track], spec, 1)
+    simulation = Simulation(rules, [track], spec, [()])
+    race = simulation.race
     try:
-        race.start(np.array([0]), generators)
-        road = int(race.road[0])
-        line = race.roads.lines[road]
+        simulation.start(np.array([0]), generators)
+        road = race.road.of(0)
+        line = race.roads.line_of(road)
         if is_backwards:
-            race._put(np.array([0]), np.array([line.length / 2]), np.zeros(1), np.array([np.pi]))
-        builder, heard = ParamsBuilder(line, spec, is_reversed=road == 1), []
+            half = np.array([line.length / 2])
+            race.set_on_track(np.array([0]), half, np.zeros(1), np.array([np.pi]))
+        builder = ParamsBuilder(line, spec, bool(road.is_reversed))
+        params: list[dict[str, Any]] = []
+
+        def record() -> None:
+            params.extend(builder.build_all(StepFacts.of(race)))
+
         while race.ending[0] == Ending.RUNNING:
-            race.step(np.array([driver(race, len(heard))]), generators)
-            heard += builder.build_all(StepFacts.of(race))
-        return ProbeTape(heard, Ending(int(race.ending[0])))
+            simulation.step(np.array([driver(race, len(params))]), generators, record)
+        return ProbeTape(params, Ending(int(race.ending[0])))
     finally:
-        race.world.close()
+        simulation.close()
 
 
 def rewards_of_tape(source: RewardSource, told: list[dict[str, Any]]) -> list[float]:
-    """What a reward pays for each step of an episode; what it changes in its params is a copy.
+    """Return the reward of each step of an episode.
+
+    The reward gets a copy of each step's params, so that it cannot change the tape.
 
     Raises:
         RewardError: The reward cannot be used.
@@ -70,57 +79,57 @@ def rewards_of_tape(source: RewardSource, told: list[dict[str, Any]]) -> list[fl
 
 
 def copied_params(params: dict[str, Any]) -> dict[str, Any]:
-    """The same params in a dict and lists of their own."""
+    """Return a copy of the params with lists of its own."""
     return {key: list(v) if type(v) is list else v for key, v in params.items()}
 
 
 def steer_towards_line(race: Race, aside: float = 0.0) -> float:
     """Return the steering [rad] to a point `AIM_DISTANCE_M` ahead, `aside` [m] left of the line."""
-    line, state = race.roads.lines[race.road[0]], race.world.state
+    line, state = race.roads.line_of(race.road.of(0)), race.world.state
     point, heading = line.at(float(race.place.s[0]) + AIM_DISTANCE_M)
     away = point + aside * np.array([-np.sin(heading), np.cos(heading)]) - state.xy[0]
     bearing = np.arctan2(away[1], away[0]) - state.yaw[0]
-    wheelbase = deepracer().to_front_axle + deepracer().to_rear_axle
+    wheelbase = deepracer().wheelbase
     return float(np.arctan2(2.0 * wheelbase * np.sin(bearing), np.hypot(*away)))
 
 
 def follow_at_speed(speed: float) -> ProbeDriver:
-    """A driver that follows the centre line at a speed [m/s]."""
+    """Return a driver that follows the centre line at a speed [m/s]."""
     return lambda race, step: (steer_towards_line(race), speed)
 
 
 def stand_still(race: Race, step: int) -> tuple[float, float]:
-    """Asks for nothing."""
+    """Stand still until the episode ends."""
     return 0.0, 0.0
 
 
 def crawl(race: Race, step: int) -> tuple[float, float]:
-    """Lives as long as the clock allows."""
+    """Follow the line as slowly as the time limit allows."""
     return steer_towards_line(race), 0.1
 
 
 def weave(race: Race, step: int) -> tuple[float, float]:
-    """Swings from border to border."""
+    """Swing from border to border."""
     return steer_towards_line(race, aside=0.35 * np.sin(step / 4)), HONEST_SPEED
 
 
 def cut_infield(race: Race, step: int) -> tuple[float, float]:
-    """Leaves the road for the infield."""
+    """Leave the road for the infield."""
     return (steer_towards_line(race) if step < 15 else FULL_LOCK_RAD), 2.0
 
 
 def circle(race: Race, step: int) -> tuple[float, float]:
-    """Turns on the spot as tightly as the car can, over the same metres again and again."""
+    """Turn as tightly as the car can, over the same metres again and again."""
     return FULL_LOCK_RAD, 0.5
 
 
 def drive_backwards(race: Race, step: int) -> tuple[float, float]:
-    """Follows the line the wrong way round, from where it was put."""
-    line, state = race.roads.lines[race.road[0]], race.world.state
+    """Follow the line in the wrong direction."""
+    line, state = race.roads.line_of(race.road.of(0)), race.world.state
     point, _ = line.at(float(race.place.s[0]) - AIM_DISTANCE_M)
     away = point - state.xy[0]
     bearing = np.arctan2(away[1], away[0]) - state.yaw[0]
-    return float(np.arctan2(2.0 * 0.164 * np.sin(bearing), np.hypot(*away))), 1.0
+    return float(np.arctan2(2.0 * deepracer().wheelbase * np.sin(bearing), np.hypot(*away))), 1.0
 
 
 PROBES: dict[str, ProbeDriver] = {
@@ -134,7 +143,7 @@ PROBES: dict[str, ProbeDriver] = {
 
 
 def run_probes(track: Track) -> tuple[ProbeTape, dict[str, ProbeTape]]:
-    """An honest lap of a track, and each trick tried there."""
+    """Return the tape of an honest lap of a track, and that of each probe there."""
     tried = {
         name: drive_probe(driver, track, is_backwards=driver is drive_backwards)
         for name, driver in PROBES.items()

@@ -1,4 +1,4 @@
-"""What a reward is told of a race that the judge has seen."""
+"""The reward params of a race that was recorded by the evaluation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from racer.world.car_state import yaw_of
 def params_of_race(
     result: LapResult, track: Track, car: str, is_reversed: bool
 ) -> list[dict[str, Any]]:
-    """The params of each control step of a judged race.
+    """Return the params of each control step of a recorded race.
 
     Args:
         result: The race.
-        track: The track as it was driven.
+        track: The track in the direction that was driven.
         car: Name of the car's preset.
-        is_reversed: Whether that is against the track's own direction.
+        is_reversed: Whether that direction is against the track's own.
     """
     body = result.body
     facts = StepFacts(
@@ -43,7 +43,7 @@ def params_of_race(
 
 
 def _objects(result: LapResult, track: Track) -> OtherCars | None:
-    """What stood on the road, as the params tell of it; its speed is not recorded."""
+    """Return the boxes or bots of the race; their speed is not recorded and 0 here."""
     boxes = result.boxes
     if not boxes.shape[1]:
         return None

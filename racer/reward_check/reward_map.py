@@ -1,4 +1,4 @@
-"""What a reward pays: all over a track, and along a driver's lap."""
+"""The map of a reward over a track, and its payments along a driver's lap."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from racer.car.spec import deepracer
 from racer.errors import ConfigError
 from racer.evaluation import evaluate_entries, make_race_rules
-from racer.race import OtherCars, RaceConfig
+from racer.race import OtherCars, RaceConfig, RaceKind
 from racer.reward import ParamsBuilder, RewardSource, StepFacts
-from racer.reward_check.param_cases import CONTROL_PERIOD_S, Kind, ParamCase, objects_of_case
+from racer.reward_check.param_cases import CONTROL_PERIOD_S, ParamCase, objects_of_case
 from racer.reward_check.probes import rewards_of_tape
 from racer.reward_check.recorded_params import params_of_race
 from racer.track import Track, load_track
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from racer.entries.package import Entry
 
 CELLS_ACROSS = 24
-"""Cells from border to border and a little beyond."""
+"""Number of cells across the road and a little beyond both borders."""
 BEYOND_BORDER_WIDTHS = 0.2
-"""How far the picture reaches beyond each border, in widths of the road."""
+"""How far the map reaches beyond each border, in road widths."""
 
 
 class RewardSurface(NamedTuple):
     """A reward over a road of N centre-line segments."""
 
     corners: np.ndarray
-    """Corners of the cells [m], (N + 1, ACROSS + 1, 2)."""
+    """Corners of the cells [m], (N + 1, CELLS_ACROSS + 1, 2)."""
     paid: np.ndarray
-    """What a step that ends in a cell pays, (N, ACROSS)."""
+    """Reward of a step that ends in a cell, (N, CELLS_ACROSS)."""
 
 
 def explain_reward(
@@ -41,23 +41,24 @@ def explain_reward(
     track: str,
     speed: float = 1.4,
     heading: float = 0.0,
-    kind: Kind = "time_trial",
+    kind: RaceKind = "time_trial",
     is_reversed: bool = False,
     driver: Entry | str = "pure-pursuit",
 ) -> Figure:
-    """A picture of a reward on a track.
+    """Return a picture of a reward on a track.
 
     Args:
         source: The reward.
-        track: The track's name, as `load_track` knows it.
-        speed: Speed that the car has and asks for [m/s].
-        heading: Where it looks, left of the road's direction [degrees].
-        kind: What stands on the road.
+        track: The track's name; see `load_track`.
+        speed: Actual and commanded speed of the car [m/s], 0.1-4.
+        heading: Heading of the car, left of the road's direction [deg].
+        kind: The kind of race, which says what is on the road.
         is_reversed: Whether the track is driven against its own direction.
-        driver: An entry, or a pilot's name; its first lap by the judge is paid below the road.
+        driver: An entry, or a baseline controller's name; the rewards of its first lap are drawn
+            below the road.
 
     Raises:
-        RacerError: The reward cannot be used there, no such driver, or the speed is none.
+        RacerError: The reward cannot be used there, or the driver or speed is unknown.
     """
     from racer.rendering.reward_plot import plot_reward
 
@@ -92,17 +93,17 @@ def explain_reward(
 def reward_surface(
     source: RewardSource, case: ParamCase, speed: float, heading: float
 ) -> RewardSurface:
-    """What a reward pays for a step that ends anywhere on a road.
+    """Return the reward of a step that ends in each cell of a grid over the road.
 
-    The car has come from the start line at this speed: the reward is called for the first step
-    of an episode there, and then, for each cell, for the step before and for the one that ends
-    in the cell with the car's front; so what remembers the last step is answered too.
+    The car comes from the start line at this speed. The reward is called for the first step of an
+    episode there, and then, for each cell, for the previous step and for the step whose end puts
+    the car's front into the cell, so that a reward that remembers the last step works too.
 
     Args:
         source: The reward.
-        case: The road as it is driven.
-        speed: Speed that the car has and asks for [m/s].
-        heading: Where it looks, left of the road's direction [rad].
+        case: Track, direction and kind of race.
+        speed: Actual and commanded speed of the car [m/s].
+        heading: Heading of the car, left of the road's direction [rad].
 
     Raises:
         RewardError: The reward cannot be used there.
@@ -146,7 +147,7 @@ def _facts(
     back: float,
     objects: OtherCars | None,
 ) -> StepFacts:
-    """Cars that came from the start line to xy at one speed; `back` metres before a cell."""
+    """Return the facts of cars that came from the start line to xy, `back` [m] before a cell."""
     spec, n = deepracer(), len(xy)
     side = spec.tread / 2
     ends = [(x, y) for x in (spec.to_front_axle, -spec.to_rear_axle) for y in (side, -side)]

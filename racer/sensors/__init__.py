@@ -1,4 +1,4 @@
-"""What a car perceives: each sensor declares its space and fills its array for n cars."""
+"""The sensors: each declares its observation space and fills its array for n cars."""
 
 from racer.sensors.config import (
     CameraConfig,

@@ -1,7 +1,7 @@
-"""A pinhole camera over the painted ground: one ray a pixel, met with the plane z = 0.
+"""A pinhole camera over the painted ground: one ray for each pixel, met with the plane z = 0.
 
-A frame is drawn row by row in three loops that each suit the processor: where the rays meet the
-ground (vector arithmetic), the texels there (loads), and their blend (vector arithmetic).
+A frame is drawn row by row in three loops, split so that each suits the processor: where the rays
+meet the ground (vector arithmetic), the texels there (loads), and their blend (vector arithmetic).
 """
 
 from __future__ import annotations
@@ -21,21 +21,30 @@ from racer.sensors.sensor_input import SensorInput
 from racer.track import Track
 
 CAMERA_HORIZON_M = 2000.0
-"""The ground ends this far ahead [m], just under the horizon."""
+"""Distance ahead at which the ground ends [m], just below the horizon."""
 MIN_CAMERA_HEIGHT_M = 0.01
-"""A camera under the ground, in a car on its roof, looks from this height [m]."""
+"""Height from which a camera below the ground looks, in a car on its roof [m]."""
 MAX_FIELD_OF_VIEW_RAD = 3.0
-"""No field of view, however drawn, is wider [rad]."""
+"""Largest field of view that a draw can give [rad]."""
 TEXELS_PER_PIXEL = 1.5
-"""A level is taken while a pixel's patch of ground is at most this many of its texels."""
+"""A level of the pyramid is used while a pixel's patch of ground is at most this many of its
+texels."""
 
 
 class Camera:
-    """Frames of cameras bolted to the chassis: they roll and pitch with the car.
+    """Frames of one camera, or of a stereo pair, fixed to each car's chassis.
 
-    A mount stands `forward` of the middle between the axles, `left` of the car's plane of
-    symmetry and `up` over the road at rest, tilted down by `pitch_deg`. What an episode draws
-    moves and turns it, changes its field of view, and goes through `sensors.lens`.
+    A mount is `forward` of the middle between the axles, `left` of the car's plane of symmetry and
+    `up` over the road at rest, and the camera is tilted down by `pitch_deg`. It rolls and pitches
+    with the chassis. An episode's draw moves and turns it, changes its field of view, and changes
+    its pixels by `sensors.camera_noise`.
+
+    Args:
+        config: Which camera it is and how it is mounted.
+        spec: The car.
+        track: The track whose ground is painted.
+        n: Number of cars.
+        walls: Whether walls stand on the borders.
     """
 
     def __init__(
@@ -46,7 +55,7 @@ class Camera:
         n: int,
         walls: bool = False,
     ) -> None:
-        self._config, self._scene = config, ground_texture(track)
+        self._config, self._ground = config, ground_texture(track)
         self._is_rgb = isinstance(config, CameraConfig) and config.colour == "rgb"
         middle = (spec.to_front_axle - spec.to_rear_axle) / 2
         if isinstance(config, StereoConfig):
@@ -58,9 +67,9 @@ class Camera:
         )
         self._offset, self._turn, self._focal = np.zeros((n, 3)), np.zeros((n, 3, 3)), np.zeros(n)
         self._eyes, self._axes = np.zeros((n, 3)), np.zeros((n, 3, 3))
-        self._panels = wall_segments(track if walls else None)
-        self._easel = make_z_buffer(config.height, config.width)
-        self._lens = CameraNoise(n, config.height, config.channels)
+        self._walls = wall_segments(track if walls else None)
+        self._z_buffer = make_z_buffer(config.height, config.width)
+        self._noise = CameraNoise(n, config.height, config.channels)
         self.space = config.model_copy(update={"stack": 1}).space
         self.start(np.arange(n), neutral_draws(n))
 
@@ -73,58 +82,82 @@ class Camera:
         self._turn[cars] = _turned(rows["camera_yaw"], pitch, rows["camera_roll"])
         fov = np.minimum(config.fov * rows["field_of_view"], MAX_FIELD_OF_VIEW_RAD)
         self._focal[cars] = config.width / 2 / np.tan(fov / 2)
-        self._lens.start(cars, draws)
+        self._noise.start(cars, draws)
 
     def get_state(self) -> dict[str, Any]:
-        """See `Reader.get_state`: nothing."""
+        """Return an empty dict: nothing is kept from one frame to the next."""
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """See `Reader.set_state`."""
+        """Do nothing: nothing is kept from one frame to the next."""
 
     def read(
-        self, around: SensorInput, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
+        self, inputs: SensorInput, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
     ) -> None:
-        """Fill rows `cars` (k,) of `out` (n, H, W, C) uint8 with what those cars see."""
+        """Fill rows of `out` with a frame of each of some cars.
+
+        Args:
+            inputs: What all n cars could perceive.
+            cars: Indices of the cars, (k,).
+            frame: Each car's frame number in its episode, (n,).
+            out: Rows `cars` are filled, (n, H, W, C) uint8.
+        """
         count = 3 if self._is_rgb else 1
-        tinted = self._lens.tinted(cars)
+        tinted = self._noise.tinted(cars)
+        # A grey camera sees a tint through the luma of a coloured frame, which is drawn for those
+        # cars alone.
         plain = cars if self._is_rgb or not len(tinted) else np.setdiff1d(cars, tinted)
         for eye, mount in enumerate(self._mounts):
-            body = around.state.body
+            body = inputs.state.body
             _pose(body, cars, mount, self._offset, self._turn, self._eyes, self._axes)
-            self._draw(around, plain, slice(None), self._is_rgb, out, eye * count)
+            self._draw(inputs, plain, slice(None), self._is_rgb, out, eye * count)
             for car in tinted:
                 frames = out[car : car + 1]
                 if not self._is_rgb:
                     frames = np.empty((1, *out.shape[1:3], 3), dtype=np.uint8)
-                    self._draw(around, np.arange(1), slice(car, car + 1), True, frames, 0)
-                self._lens.tint(car, frames[0])
+                    self._draw(inputs, np.arange(1), slice(car, car + 1), True, frames, 0)
+                self._noise.tint(car, frames[0])
                 if not self._is_rgb:
                     to_grey(frames[0], out[car, ..., eye])
-        self._lens.develop(cars, frame, out)
+        self._noise.apply(cars, frame, out)
 
     def _draw(
         self,
-        around: SensorInput,
+        inputs: SensorInput,
         cars: np.ndarray,
         rows: slice,
         is_rgb: bool,
         out: np.ndarray,
         channel: int,
     ) -> None:
-        """Draw the ground and what stands on it for `cars`, counted within `rows` as `out` is."""
-        grounds = self._scene.colours if is_rgb else (self._scene.grey,)
+        """Draw the ground and the objects on it.
+
+        Args:
+            inputs: What all n cars could perceive.
+            cars: Indices of the cars, counted from the first of `rows`, as the rows of `out` are.
+            rows: The cars that `out` has rows for.
+            is_rgb: Whether three channels are drawn.
+            out: Frames, (rows, H, W, C) uint8.
+            channel: The first channel that is drawn.
+        """
+        grounds = self._ground.colours if is_rgb else (self._ground.grey,)
         view = (cars, self._eyes[rows], self._axes[rows], self._focal[rows])
         for k, ground in enumerate(grounds):
             _observe(ground, *view, out[..., channel + k])
-        solids = (around.boxes[rows], around.colours[rows], self._panels, self._easel)
+        solids = (inputs.boxes[rows], inputs.colours[rows], self._walls, self._z_buffer)
         draw_objects(*view, *solids, out, channel, len(grounds))
 
 
 def _turned(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
-    """Axes forward, right and down in the car's frame, rows of (k, 3, 3).
+    """Return the axes of turned cameras in the car's frame: forward, right and down, (k, 3, 3).
 
-    The camera is turned to the left, then tilted down, then rolled to its right side [rad].
+    A camera is turned to the left by `yaw`, then tilted down by `pitch`, then rolled to its right
+    side by `roll`.
+
+    Args:
+        yaw: [rad], (k,).
+        pitch: [rad], (k,).
+        roll: [rad], (k,).
     """
     zero, one = np.zeros_like(yaw), np.ones_like(yaw)
     ahead = np.stack([np.cos(yaw), np.sin(yaw), zero], axis=1)
@@ -138,7 +171,17 @@ def _turned(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, error_model="numpy")
 def _pose(body, cars, mount, offset, turn, eyes, axes):
-    """Where each car's camera is and how it is turned, from how it sits on the chassis."""
+    """Fill each camera's position and axes in the world from those in the car's frame.
+
+    Args:
+        body: Body rows, (n, 13).
+        cars: Indices of the cars, (k,).
+        mount: Position of the camera in the car's frame [m], (3,).
+        offset: What each car's draw adds to it [m], (n, 3).
+        turn: Axes of the camera in the car's frame, the rows of (n, 3, 3).
+        eyes: Filled with the positions [m], (n, 3).
+        axes: Filled with the axes in the world, the rows of (n, 3, 3).
+    """
     for k in cars:
         x, y, z, w = body[k, 3], body[k, 4], body[k, 5], body[k, 6]
         ahead = (1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w))
@@ -155,13 +198,14 @@ def _pose(body, cars, mount, offset, turn, eyes, axes):
 
 @njit(cache=True, error_model="numpy")
 def _observe(ground, cars, eyes, axes, focal, out):
+    """Draw the ground in the frames `out` (n, H, W) of cars (k,)."""
     for k in cars:
         _frame(ground, eyes[k], axes[k], focal[k], out[k])
 
 
 @njit(cache=True, error_model="numpy")
 def _frame(ground, eye, axes, focal, out):
-    """Draw one frame; each row in one part, or in four where roll makes its ends differ."""
+    """Draw the ground in one frame: each row at once, or in four parts if roll tilts it."""
     height, width = out.shape
     index, weight = np.empty(width, dtype=np.int32), np.empty(width, dtype=np.int32)
     quad, total = np.empty(width, dtype=np.uint32), np.empty(width, dtype=np.int32)
@@ -170,9 +214,11 @@ def _frame(ground, eye, axes, focal, out):
     for i in range(height):
         down = (i + 0.5 - 0.5 * height) / focal
         middle = -axes[0, 2] - down * axes[2, 2]
+        # Not even the lowest corner of the row looks below the horizon.
         if middle + tilt + 0.5 / focal <= 0.0:
             out[i] = sky
             continue
+        # One level of the pyramid serves a whole row if its two ends fall by similar amounts.
         if tilt < 0.5 * middle:
             _span(ground, eye, axes, focal, i, out, 0, index, weight, quad, total)
             continue
@@ -185,7 +231,10 @@ def _frame(ground, eye, axes, focal, out):
 
 @njit(cache=True, error_model="numpy")
 def _span(ground, eye, axes, focal, i, out, first, index, weight, quad, total):
-    """Draw the pixels of row i from `first` on, as many as the four scratch arrays hold."""
+    """Draw the ground in a part of row i from the column `first` on.
+
+    The four scratch arrays `index`, `weight`, `quad` and `total` are as long as the part.
+    """
     height, width = out.shape
     count = index.shape[0]
     down = (i + 0.5 - 0.5 * height) / focal
@@ -202,6 +251,7 @@ def _span(ground, eye, axes, focal, i, out, first, index, weight, quad, total):
         _aim(ground, level, eye, axes, focal, row, column, index, weight)
         _fetch(ground.texels, ground.start[level], index, quad)
         _blend(quad, weight, total)
+    # The mean of one or two taps: shift by 0 or by 1.
     halvings = np.int32(taps >> 1)
     for j in range(count):
         out[i, first + j] = np.int32(total[j] >> halvings)
@@ -209,15 +259,15 @@ def _span(ground, eye, axes, focal, i, out, first, index, weight, quad, total):
 
 @njit(cache=True, error_model="numpy")
 def _filter(drop, length, above, texels):
-    """The level, and the number of taps down the pixel, for a ray that falls by `drop`.
+    """Return the pyramid level and the number of taps down the pixel for a ray.
 
-    A pixel's patch of ground is longer than wide by length / drop. Up to two taps along it, and
-    a level as coarse as the patch of a tap (between its length and its width), keep far lines
-    from flickering without smearing them sideways.
+    A pixel's patch of ground is longer than wide by length / drop. Up to two taps along it, and a
+    level as coarse as the patch of one tap (between its length and its width), keep distant lines
+    from flickering without blurring them sideways.
 
     Args:
-        drop: How far the ray falls, for 1 m along the camera's axis.
-        length: Length of that ray.
+        drop: How far the ray falls over 1 m along the camera's axis [m].
+        length: Length of the ray over that metre [m].
         above: Height of the camera [m].
         texels: Texels of the finest level that a pixel spans 1 m from the camera's plane.
     """
@@ -233,12 +283,13 @@ def _filter(drop, length, above, texels):
 
 @njit(cache=True, fastmath=True, error_model="numpy")
 def _aim(ground, level, eye, axes, focal, row, column, index, weight):
-    """Which texel each pixel's ray hits, and how far past its centre, for a run of pixels.
+    """Fill `index` and `weight` with the texel that each pixel's ray hits, and where in it.
 
     The first ray's slope is `column` to the right and `row` down; the next are 1 / focal apart.
-    `index` gets the texel's place in its level, or the sky's behind all levels; `weight` gets
-    1/256 texels past its centre, x in the low byte and y in the next. Every number stays 32 bits
-    wide so that the loop vectorizes; no pose, however broken, gives an index outside the texture.
+    `index` gets the texel's index in its level, or that of the sky after all levels. `weight` gets
+    the 1/256 texels past the texel's centre, x in the low byte and y in the next. Every number
+    stays 32 bits wide so that the loop vectorizes. No pose, however broken, gives an index outside
+    the texture.
     """
     step, across = np.float32(1.0 / focal), np.float32(column)
     fx, sx = np.float32(axes[0, 0] + row * axes[2, 0]), np.float32(axes[1, 0])
@@ -267,14 +318,17 @@ def _aim(ground, level, eye, axes, focal, row, column, index, weight):
 
 @njit(cache=True, error_model="numpy")
 def _fetch(texels, start, index, quad):
-    """Alone, because a loop with such loads does not vectorize."""
+    """Fill `quad` with the texels at `index`; a loop of its own, as such loads do not vectorize."""
     for j in range(index.shape[0]):
         quad[j] = texels[np.uint64(start + index[j])]
 
 
 @njit(cache=True, error_model="numpy")
 def _blend(quad, weight, total):
-    """Add each quad's bilinear mean to `total`; the lower and the upper pair share a product."""
+    """Add the bilinear mean of each quad of bytes to `total`.
+
+    The lower and the upper pair are blended in the two halves of one 32-bit product.
+    """
     even, low = np.uint32(0x00FF00FF), np.uint32(0xFFFF)
     eight, sixteen = np.uint32(8), np.uint32(16)
     byte, full, half = np.uint32(255), np.uint32(256), np.uint32(0x8000)

@@ -1,4 +1,4 @@
-"""The painted ground of a track: what every camera looks at."""
+"""The painted ground of a track, which every camera sees."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from PIL import Image, ImageDraw
 from racer.track import Track
 
 TEXEL_SIZE_M = 0.005
-"""Size of a texel of the finest level [m], where the track is small enough for it."""
+"""Size of a texel of the finest level [m], unless the track is too large for it."""
 MAX_TEXTURE_TEXELS = 4096
-"""No texture is longer than this [texels]; a larger track gets larger texels."""
+"""Largest length of a texture [texels]; a larger track gets larger texels."""
 PYRAMID_LEVELS = 7
-"""Levels of the pyramid; each halves the one before."""
+"""Levels of the pyramid; each has half the resolution of the one before."""
 SUPERSAMPLING = 2
-"""Edges are painted this many times as fine, then averaged."""
+"""Edges are painted at this many times the resolution, then averaged."""
 GRASS_MARGIN_WIDTHS = 1.5
-"""Grass around the road, in road widths. Beyond it the grass is plain."""
+"""Width of the striped grass around the road, in road widths; beyond it the grass is plain."""
 
 ASPHALT_COLOUR = (56, 58, 63)
 WHITE_COLOUR = (240, 240, 236)
@@ -30,10 +30,10 @@ CENTRE_LINE_COLOUR = (250, 170, 28)
 GRASS_COLOUR = (66, 122, 58)
 SKY_COLOUR = (158, 196, 230)
 WALL_COLOURS = ((206, 44, 40), (236, 234, 228))
-"""The two colours of the walls on the borders, by turns."""
+"""The two alternating colours of the walls on the borders."""
 
 BORDER_LINE_SHARE = 0.055
-"""Widths of lines and lengths of dashes are shares of the median road width: an 0.8 m road has
+"""Widths of lines and lengths of dashes are shares of the median road width: a road of 0.8 m has
 border lines of 44 mm, and a road of any other size looks the same."""
 CENTRE_LINE_SHARE = 0.035
 DASH_SHARE = 0.25
@@ -41,37 +41,37 @@ START_SQUARE_SHARE = 0.09
 START_STRIPE_SHARE = 0.9
 
 LUMA_WEIGHTS = np.array([0.2989, 0.587, 0.114])
-"""Shares of red, green and blue in grey."""
+"""Weights of red, green and blue in grey."""
 
 
 class TexturePyramid(NamedTuple):
-    """A texture and its halvings, as kernels read it: what its texels of four bytes hold, they say.
+    """A texture and its successive halvings, as the kernels read it.
 
-    For `sensors.camera` it has one channel, and a texel holds its own byte, its right, its upper
-    and its upper right neighbour's: one 32-bit load brings all that bilinear sampling needs. The
-    last texel is the sky.
+    For `sensors.camera` it has one channel. A texel of four bytes holds its own byte and those of
+    its right, upper and upper right neighbour, so that one 32-bit load brings all that bilinear
+    sampling needs. The last texel is the sky.
     """
 
     texels: np.ndarray
-    """Every level, row after row, and what stands behind them, (M,) uint32."""
+    """The texels of every level, row after row, and what follows them, (M,) uint32."""
     start: np.ndarray
     """Index of each level's first texel, (LEVELS,) int64."""
     rows: np.ndarray
-    """Rows of each level, (LEVELS,) int32."""
+    """Number of rows of each level, (LEVELS,) int32."""
     columns: np.ndarray
-    """Columns of each level, (LEVELS,) int32."""
+    """Number of columns of each level, (LEVELS,) int32."""
     origin: np.ndarray
-    """The corner of least x and y [m], (2,)."""
+    """The corner of smallest x and y [m], (2,)."""
     resolution: float
     """Size of a texel of the first level [m]."""
 
 
 @dataclass(frozen=True)
 class GroundTexture:
-    """The ground z = 0 as a picture; its outermost texels are plain grass, as is all beyond.
+    """The ground z = 0 as a picture; its outermost texels, and all beyond them, are plain grass.
 
     Attributes:
-        origin: The corner of least x and y [m], (2,).
+        origin: The corner of smallest x and y [m], (2,).
         resolution: Size of a texel [m].
         rgb: The ground, (rows, columns, 3) uint8; rows grow with y, columns with x.
     """
@@ -82,12 +82,12 @@ class GroundTexture:
 
     @cached_property
     def grey(self) -> TexturePyramid:
-        """What a grey camera samples."""
+        """The pyramid that a grey camera samples."""
         return self._pyramid(luma(self.rgb), int(luma(np.array(SKY_COLOUR))))
 
     @cached_property
     def colours(self) -> tuple[TexturePyramid, TexturePyramid, TexturePyramid]:
-        """What a colour camera samples: red, green and blue."""
+        """The pyramids that a colour camera samples: red, green and blue."""
         red, green, blue = (self._pyramid(self.rgb[..., k], SKY_COLOUR[k]) for k in range(3))
         return red, green, blue
 
@@ -97,16 +97,17 @@ class GroundTexture:
         return _halvings(self.rgb)
 
     def _pyramid(self, finest: np.ndarray, sky: int) -> TexturePyramid:
+        """Return the pyramid of one channel (rows, columns) uint8 and the sky's value."""
         levels = _halvings(finest)
         plain = np.array([sky * 0x01010101], dtype=np.uint32)
         return self.stacked([_quads(level) for level in levels], plain)
 
     def stacked(self, levels: Sequence[np.ndarray], *rest: np.ndarray) -> TexturePyramid:
-        """Texels of this ground and its halvings, one level after the other.
+        """Return the texels of this ground's levels, one level after the other.
 
         Args:
-            levels: The texels of each, (rows, columns) uint32.
-            rest: What stands behind them, (k,) uint32.
+            levels: The texels of each level, (rows, columns) uint32.
+            *rest: What follows them, (k,) uint32.
         """
         start = np.concatenate([[0], np.cumsum([level.size for level in levels[:-1]])])
         rows, columns = np.array([level.shape for level in levels], dtype=np.int32).T.copy()
@@ -118,7 +119,7 @@ _painted: list[tuple[weakref.ref[Track], GroundTexture]] = []
 
 
 def ground_texture(track: Track) -> GroundTexture:
-    """The track's painted ground; the last four tracks painted are remembered while they live."""
+    """Return a track's painted ground; the last four are cached while their tracks live."""
     for owner, scene in _painted:
         if owner() is track:
             return scene
@@ -129,12 +130,12 @@ def ground_texture(track: Track) -> GroundTexture:
 
 
 def luma(rgb: np.ndarray) -> np.ndarray:
-    """Grey of RGB bytes (..., 3) as bytes (...), rounded."""
+    """Return the grey of RGB bytes (..., 3) as bytes (...), rounded."""
     return (rgb.astype(np.float32) @ LUMA_WEIGHTS.astype(np.float32) + 0.5).astype(np.uint8)
 
 
 def paint_ground(track: Track) -> GroundTexture:
-    """The ground around a track: grass, road, borders, dashed centre line and start line."""
+    """Return the ground of a track: grass, road, borders, dashed centre line and start line."""
     width = float(np.median(track.width))
     border = np.concatenate([track.left, track.right])
     low, high = (
@@ -142,6 +143,7 @@ def paint_ground(track: Track) -> GroundTexture:
         border.max(axis=0) + GRASS_MARGIN_WIDTHS * width,
     )
     resolution = max(TEXEL_SIZE_M, float((high - low).max()) / MAX_TEXTURE_TEXELS)
+    # The size is a multiple of the coarsest level's texels, so that every level halves evenly.
     coarsest = 1 << (PYRAMID_LEVELS - 1)
     columns, rows = (np.ceil((high - low) / resolution / coarsest) * coarsest).astype(int)
     origin = (low + high - np.array([columns, rows]) * resolution) / 2
@@ -168,14 +170,20 @@ def paint_ground(track: Track) -> GroundTexture:
 
 
 def _between(track: Track, first: float, last: float) -> list[tuple[np.ndarray, bool]]:
-    """The band between two shares of the way from the left border to the right one."""
+    """Return the polygons of a band of the road, and whether each is filled or cut out.
+
+    Args:
+        track: The road.
+        first: Where the band begins, as a share of the way from the left border to the right one.
+        last: Where it ends, as such a share.
+    """
     rings = [track.left + share * (track.right - track.left) for share in (first, last)]
     rings.sort(key=lambda ring: -np.ptp(ring, axis=0).prod())
     return [(rings[0], True), (rings[1], False)]
 
 
 def _dashes(track: Track, width: float) -> list[np.ndarray]:
-    """Polygons of the centre line's dashes, as many as fit the lap evenly."""
+    """Return the polygons of the centre line's dashes; a whole number of them fits the lap."""
     count = max(round(track.length / (2 * DASH_SHARE * width)), 1)
     period = track.length / count
     s = (np.arange(count)[:, None] + np.linspace(0.25, 0.75, 9)) * period
@@ -190,7 +198,7 @@ def _dashes(track: Track, width: float) -> list[np.ndarray]:
 
 
 def _start_line(track: Track, width: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """White and black squares, two rows of them, centred on the start line."""
+    """Return the white and the black squares, two rows centred on the start line."""
     left, right = track.left[0], track.right[0]
     count = max(round(float(track.width[0]) / (START_SQUARE_SHARE * width)), 2)
     step = (right - left) / count
@@ -205,7 +213,13 @@ def _start_line(track: Track, width: float) -> tuple[list[np.ndarray], list[np.n
 
 
 def _grass(size: tuple[int, int], stripe: int, margin: int) -> Image.Image:
-    """Mown stripes that fade to plain grass before the edge."""
+    """Return mown stripes that fade to plain grass before the edge.
+
+    Args:
+        size: Columns and rows [texels].
+        stripe: Width of a stripe [texels].
+        margin: Width of the fade [texels].
+    """
     columns, rows = size
     across = np.add.outer(0.35 * np.arange(rows), np.arange(columns))
     light = _speckle(size, tuple(round(1.07 * value) for value in GRASS_COLOUR))
@@ -220,7 +234,7 @@ def _grass(size: tuple[int, int], stripe: int, margin: int) -> Image.Image:
 
 
 def _speckle(size: tuple[int, int], colour: tuple[int, ...]) -> Image.Image:
-    """A plain colour with a faint, fixed grain."""
+    """Return a plain colour with a faint grain, the same each time."""
     grain = np.random.default_rng(5).normal(0.0, 3.0, (256, 256, 1))
     tile = np.clip(np.array(colour) + grain, 0, 255).astype(np.uint8)
     columns, rows = size
@@ -229,7 +243,7 @@ def _speckle(size: tuple[int, int], colour: tuple[int, ...]) -> Image.Image:
 
 
 def _halvings(level: np.ndarray) -> list[np.ndarray]:
-    """A picture and its repeated halvings, each texel the mean of four."""
+    """Return a picture and its successive halvings, each texel the mean of four."""
     picture = Image.fromarray(np.ascontiguousarray(level))
     levels = [level]
     for _ in range(PYRAMID_LEVELS - 1):
@@ -239,7 +253,7 @@ def _halvings(level: np.ndarray) -> list[np.ndarray]:
 
 
 def _quads(level: np.ndarray) -> np.ndarray:
-    """Each byte with its right, upper and upper right neighbour in one 32-bit number."""
+    """Return each byte with its right, upper and upper right neighbour in one 32-bit number."""
     wide = np.pad(level, ((0, 1), (0, 1)), mode="edge").astype(np.uint32)
     right, above = wide[:-1, 1:] << 8, wide[1:, :-1] << 16
     return wide[:-1, :-1] | right | above | (wide[1:, 1:] << 24)

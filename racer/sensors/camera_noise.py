@@ -1,4 +1,4 @@
-"""What an episode's draw makes of a camera's frames: tint, blur, contrast, brightness and noise."""
+"""The effects of an episode's draw on pixels: tint, blur, contrast, brightness and noise."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from racer.sensors.camera_ground import LUMA_WEIGHTS
 from racer.sensors.counter_rng import OFFSET_RANGE, draw_offsets
 
 NORMAL_NUMBERS = np.random.default_rng(11).standard_normal(OFFSET_RANGE + 1920, dtype=np.float32)
-"""Normal numbers; a row of pixels, of which the widest has 1920, reads from a hashed place on."""
+"""Normally distributed numbers. A row of pixels, at most 1920 wide, reads them from a hashed index
+on."""
 MIDDLE_GREY = 127.5
-"""Middle grey, which contrast leaves as it is."""
+"""The grey that contrast leaves as it is."""
 COLOUR_CHANNELS = ("red", "green", "blue")
+"""The drawn factors of the colours, in the order of the channels."""
 PIXEL_EFFECTS = ("blur", "contrast", "brightness", "pixel_noise")
+"""The drawn quantities that apply to every channel alike."""
 
 
 class CameraNoise:
-    """What n cars' frames go through; a car that has drawn nothing keeps every byte.
+    """The effects on the frames of n cars; a car whose draw is neutral keeps every byte.
 
     Args:
-        n: How many cars.
+        n: Number of cars.
         height: Rows of a frame.
-        channels: Planes of a frame; each has its own noise.
+        channels: Channels of a frame; each has its own noise.
     """
 
     def __init__(self, n: int, height: int, channels: int) -> None:
@@ -47,24 +50,31 @@ class CameraNoise:
         self._tints, self._changes = bool(self._is_tinted.any()), bool(self._is_changed.any())
 
     def tinted(self, cars: np.ndarray) -> np.ndarray:
-        """Those of the cars (k,) whose colours are changed."""
+        """Return those of the cars (k,) whose colours are changed."""
         return cars[self._is_tinted[cars]] if self._tints else cars[:0]
 
     def tint(self, car: int, frame: np.ndarray) -> None:
-        """Multiply the colours of a car's frame (H, W, 3), in place."""
+        """Multiply the colours of a car's frame (H, W, 3) by its factors, in place."""
         _tint(frame, self._gains[car])
 
-    def develop(self, cars: np.ndarray, frame: np.ndarray, out: np.ndarray) -> None:
-        """Blur, contrast, brightness and noise of rows `cars` (k,) of `out` (n, H, W, C)."""
+    def apply(self, cars: np.ndarray, frame: np.ndarray, out: np.ndarray) -> None:
+        """Apply blur, contrast, brightness and noise to frames, in place.
+
+        Args:
+            cars: Indices of the cars, (k,).
+            frame: Each car's frame number in its episode, (n,).
+            out: Frames; the rows `cars` are changed, (n, H, W, C) uint8.
+        """
         if not self._changes:
             return
-        some = cars[self._is_changed[cars]]
-        draw_offsets(some, self._seeds, frame, self._places)
-        _develop(some, self._looks, self._places, NORMAL_NUMBERS, out)
+        changed = cars[self._is_changed[cars]]
+        draw_offsets(changed, self._seeds, frame, self._places)
+        _apply_effects(changed, self._looks, self._places, NORMAL_NUMBERS, out)
 
 
 @njit(cache=True, error_model="numpy")
 def _tint(frame, gains):
+    """Multiply the three channels of a frame (H, W, 3) by gains (3,), rounded and clipped."""
     for c in range(3):
         gain = np.float32(gains[c])
         for i in range(frame.shape[0]):
@@ -75,7 +85,7 @@ def _tint(frame, gains):
 
 @njit(cache=True, error_model="numpy")
 def to_grey(frame, out):
-    """Fill (H, W) with the luma of a colour frame (H, W, 3), both uint8."""
+    """Fill `out` (H, W) with the luma of a colour frame (H, W, 3), both uint8."""
     red, green, blue = (
         np.float32(LUMA_WEIGHTS[0]),
         np.float32(LUMA_WEIGHTS[1]),
@@ -89,7 +99,16 @@ def to_grey(frame, out):
 
 
 @njit(cache=True, error_model="numpy")
-def _develop(cars, looks, places, normals, out):
+def _apply_effects(cars, looks, places, normals, out):
+    """Blur, contrast, brighten and add noise to frames, in place.
+
+    Args:
+        cars: Indices of the cars, (k,).
+        looks: The values of `PIXEL_EFFECTS` for each car, (n, 4).
+        places: Where each row of each channel begins in `normals`, (n, C x H).
+        normals: Normally distributed numbers.
+        out: Frames, (n, H, W, C) uint8.
+    """
     _, height, width, channels = out.shape
     padded = np.empty((height + 2, width + 2), dtype=np.float32)
     top, middle, half = np.float32(255.0), np.float32(MIDDLE_GREY), np.float32(0.5)
@@ -98,6 +117,7 @@ def _develop(cars, looks, places, normals, out):
         light, noise = np.float32(looks[k, 2] + MIDDLE_GREY), np.float32(looks[k, 3])
         own, share = np.float32(1.0) - blur, np.float32(0.25) * blur
         for c in range(channels):
+            # A copy with its edges repeated, so that blur needs no branch and reads no new pixels.
             for i in range(height + 2):
                 row = min(max(i - 1, 0), height - 1)
                 for j in range(width):
@@ -106,8 +126,8 @@ def _develop(cars, looks, places, normals, out):
             for i in range(height):
                 place = places[k, c * height + i]
                 for j in range(width):
-                    around = padded[i, j + 1] + padded[i + 2, j + 1]
-                    around += padded[i + 1, j] + padded[i + 1, j + 2]
-                    value = own * padded[i + 1, j + 1] + share * around
+                    neighbours = padded[i, j + 1] + padded[i + 2, j + 1]
+                    neighbours += padded[i + 1, j] + padded[i + 1, j + 2]
+                    value = own * padded[i + 1, j + 1] + share * neighbours
                     value = contrast * (value - middle) + light + noise * normals[place + j]
                     out[k, i, j, c] = np.uint8(min(max(value, np.float32(0.0)), top) + half)

@@ -1,4 +1,4 @@
-"""The last frames of a reader: stacked, and now and then one that is dropped."""
+"""The frame stack: the last frames of a reader, some of which may be dropped."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from racer.sensors.sensor_input import FrameReader, SensorInput
 from racer.snapshot import restore_snapshot, take_snapshot
 
 FRAME_STACK_STATE = ("_frame", "_new", "_last")
+"""The attributes that change from frame to frame."""
 
 
 class FrameStack:
     """A sensor that shows the last `stack` frames of a reader, the oldest first.
 
-    Frames (H, W, C) are joined along their channels, vectors end to end. Before a car's first
-    frame of an episode there was none, so that one fills its stack. A dropped frame is the one
-    before once more; the first one of an episode is never dropped.
+    Frames (H, W, C) are joined along their channels, vectors end to end. A car's first frame of an
+    episode fills its whole stack. A dropped frame is replaced by the one before it; the first frame
+    of an episode is never dropped.
 
     Args:
-        reader: What takes the frames.
-        name: The sensor's name; each has its own luck.
-        stack: How many frames it shows.
-        n: How many cars.
+        reader: Takes the frames.
+        name: The sensor's name; the drops of each name are drawn independently.
+        stack: Number of frames in an observation.
+        n: Number of cars.
     """
 
     def __init__(self, reader: FrameReader, name: str, stack: int, n: int) -> None:
@@ -62,23 +63,24 @@ class FrameStack:
         restore_snapshot(self, state["frames"])
         self._reader.set_state(state["reader"])
 
-    def observe(self, around: SensorInput, cars: np.ndarray, out: np.ndarray) -> None:
+    def observe(self, inputs: SensorInput, cars: np.ndarray, out: np.ndarray) -> None:
         """See `Sensor.observe`."""
         if self._stack == 1 and not self._drops:
-            self._reader.read(around, cars, self._frame, out)
+            self._reader.read(inputs, cars, self._frame, out)
         else:
-            self._remember(around, cars, out)
+            self._remember(inputs, cars, out)
         self._frame[cars] += 1
 
-    def _remember(self, around: SensorInput, cars: np.ndarray, out: np.ndarray) -> None:
+    def _remember(self, inputs: SensorInput, cars: np.ndarray, out: np.ndarray) -> None:
+        """Read a frame unless it is dropped, push it onto the stack, and fill rows of `out`."""
         space = self._reader.space
-        if not self._new.size:
+        if not self._new.size:  # Allocated late: most sensors neither stack nor drop frames.
             self._new = np.zeros((len(self._frame), *space.shape), dtype=space.dtype)
             self._last = np.zeros((len(self._frame), self._stack, *space.shape), dtype=space.dtype)
         draw_events(cars, self._seed, self._frame, self._place, self._chance, self._is_dropped)
         fresh = cars[~self._is_dropped[cars] | (self._frame[cars] == 0)]
         if len(fresh):
-            self._reader.read(around, fresh, self._frame, self._new)
+            self._reader.read(inputs, fresh, self._frame, self._new)
         first = cars[self._frame[cars] == 0]
         self._last[first] = self._new[first, None]
         self._last[cars, :-1] = self._last[cars, 1:]

@@ -1,4 +1,4 @@
-"""A planar lidar: exact rays against the walls and the boxes, and what a policy sees of them."""
+"""A planar lidar: exact rays against the walls and the boxes, and their encoding for a policy."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from racer.track import Track
 from racer.world import CONTROL_RATE_HZ, WALL_HEIGHT_M
 
 WALL_GRID_CELL_M = 0.2
-"""Side of a cell of the walls' grid [m]; about two of a fitted track's segments fit in one."""
+"""Side of a cell of the walls' grid [m]; about two segments of a fitted track fit into one."""
 CELL_PADDING_M = 1e-6
-"""A segment counts as in a cell that it misses by this [m], so that rounding opens no gap."""
+"""A segment is also put into cells that it misses by this [m], so that rounding opens no gap."""
 MAX_NOISE_DEVIATIONS = 10.0
-"""No noise is further from its mean than this, in standard deviations: Box and Muller's reach is
-the root of 2 ln 2^53 = 8.6."""
+"""Upper bound of noise in standard deviations; Box-Muller with 53 bits reaches sqrt(2 ln 2^53) =
+8.6."""
 
 
 class WallGrid(NamedTuple):
-    """The walls' feet, sorted into square cells."""
+    """The feet of the walls, sorted into the square cells of a grid."""
 
     segments: np.ndarray
-    """Both ends x y x y [m] of the segments of each cell, cell after cell, (m, 4)."""
+    """Both ends x y x y [m] of the segments in each cell, cell after cell, (m, 4)."""
     start: np.ndarray
-    """Where each cell's begin, row after row, and last m, (rows * columns + 1,) int64."""
+    """Index of each cell's first segment, row after row, and last m, (rows * columns + 1,)
+    int64."""
     origin: np.ndarray
-    """The corner of least x and y [m], (2,)."""
+    """The corner of smallest x and y [m], (2,)."""
     rows: int
     columns: int
 
 
 def wall_grid(track: Track | None) -> WallGrid:
-    """The walls on both borders of a track; none where there is no track."""
+    """Return the walls on both borders of a track, or an empty grid if there is no track."""
     if track is None:
         return WallGrid(np.zeros((0, 4)), np.zeros(1, dtype=np.int64), np.zeros(2), 0, 0)
     rings = (track.left, track.right)
@@ -58,13 +59,20 @@ def wall_grid(track: Track | None) -> WallGrid:
 
 
 class Lidar:
-    """Ranges in the horizontal plane at the lidar's height, encoded as the config's kind says.
+    """Ranges in the horizontal plane at the lidar's height, encoded as the config's kind states.
 
-    The beams lie evenly between both ends of the fan, counter-clockwise, in the direction of the
-    car's heading turned by `yaw_deg`; roll and pitch move the lidar but do not tilt its plane. A
-    beam meets walls where they are as high as the lidar, and boxes that reach from below to above
-    it, as if upright. `lidar` gives metres; `sector_lidar` and `discretized_sector_lidar` encode
-    the nearest range of each sector as the public DeepRacer simulation does.
+    The beams are spaced evenly between both ends of the fan, counter-clockwise, around the car's
+    heading turned by `yaw_deg`; roll and pitch move the lidar but do not tilt its plane. A beam
+    meets walls if they are as high as the lidar, and boxes that extend from below to above it,
+    taken as upright. `lidar` gives metres; `sector_lidar` and `discretized_sector_lidar` encode the
+    nearest range of each sector as the public DeepRacer simulation does.
+
+    Args:
+        config: Which lidar it is and how it is mounted.
+        spec: The car.
+        track: The track.
+        n: Number of cars.
+        walls: Whether walls stand on the borders.
     """
 
     def __init__(
@@ -92,26 +100,34 @@ class Lidar:
         self._sigma[cars] = self._config.noise * draws["lidar_noise"][cars]
 
     def get_state(self) -> dict[str, Any]:
-        """See `Reader.get_state`: the ranges of the last scan."""
+        """Return the ranges of the last scan."""
         return {"ranges": self._ranges.copy()}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """See `Reader.set_state`."""
+        """Continue from the ranges of a state."""
         self._ranges[:] = state["ranges"]
 
     def read(
-        self, around: SensorInput, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
+        self, inputs: SensorInput, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
     ) -> None:
-        """Fill rows `cars` (k,) of `out` (n, ...); between two scans the last one is held."""
+        """Fill rows of `out` with an encoded scan; between two scans the last one is repeated.
+
+        Args:
+            inputs: What all n cars could perceive.
+            cars: Indices of the cars, (k,).
+            frame: Each car's frame number in its episode, (n,).
+            out: The rows `cars` are filled, (n, ...).
+        """
         config = self._config
         due = cars
         if config.rate < CONTROL_RATE_HZ:
             share = config.rate / CONTROL_RATE_HZ
             count = frame[cars]
+            # A scan is due where the number of scans so far, frame x share, passes an integer.
             due = cars[(count == 0) | (np.floor(count * share) > np.floor((count - 1) * share))]
-        # What lies further than noise can bring within the clip reads as clipped either way.
+        # Nothing further than this can come within `clip` by noise, so it reads as clipped anyway.
         reach = np.minimum(config.far, config.clip + MAX_NOISE_DEVIATIONS * self._sigma)
-        body, boxes, ranges = around.state.body, around.boxes, self._ranges
+        body, boxes, ranges = inputs.state.body, inputs.boxes, self._ranges
         cast_beams(
             due, body, self._mount, self._beams, self._grid, boxes, reach, config.far, ranges
         )
@@ -130,18 +146,18 @@ class Lidar:
 
 @njit(cache=True, error_model="numpy")
 def cast_beams(cars, body, mount, beams, grid, boxes, reach, far, ranges):
-    """Cast every beam of each of the cars.
+    """Fill `ranges` with the distance that each beam of some cars covers before it hits something.
 
     Args:
-        cars: Who looks, (k,).
-        body: The cars' body rows, (n, 13).
-        mount: Where the lidar is in the car's own frame [m], (3,).
-        beams: Unit vectors in the car's own frame, (beams, 2).
+        cars: Indices of the cars, (k,).
+        body: Body rows, (n, 13).
+        mount: Position of the lidar in the car's frame [m], (3,).
+        beams: Unit vectors in the car's frame, (beams, 2).
         grid: The walls.
         boxes: As in `SensorInput`, (n, m, 10).
-        reach: How far is looked [m], (n,); not further than `far`.
-        far: The range where nothing is hit [m].
-        ranges: Filled [m], (n, beams).
+        reach: Largest distance that is searched [m], (n,); at most `far`.
+        far: Range of a beam that hits nothing [m].
+        ranges: Filled with ranges [m], (n, beams).
     """
     for k in cars:
         x, y, z, w = body[k, 3], body[k, 4], body[k, 5], body[k, 6]
@@ -168,13 +184,26 @@ def cast_beams(cars, body, mount, beams, grid, boxes, reach, far, ranges):
 
 @njit(cache=True, error_model="numpy")
 def _to_wall(grid, x, y, dx, dy, reach):
-    """How far it is to the nearest wall along a ray, cell by cell; `reach` where that is less."""
+    """Return the distance along a ray to the nearest wall, or `reach` if that is less.
+
+    The grid's cells are visited in the order in which the ray crosses them (Amanatides and Woo,
+    1987).
+
+    Args:
+        grid: The walls.
+        x: Start of the ray [m].
+        y: Start of the ray [m].
+        dx: Direction of the ray, a unit vector.
+        dy: Direction of the ray.
+        reach: Largest distance that is searched [m].
+    """
     ix, iy = 1.0 / dx, 1.0 / dy
     ox, oy = x - grid.origin[0], y - grid.origin[1]
     wide, high = grid.columns * WALL_GRID_CELL_M, grid.rows * WALL_GRID_CELL_M
     t = 0.0
     if not (0.0 <= ox < wide and 0.0 <= oy < high):
-        # Begin where the ray enters the grid, if it does.
+        # Begin where the ray enters the grid, if it does. A direction of zero gives infinities,
+        # which these comparisons handle.
         ax, bx, ay, by = -ox * ix, (wide - ox) * ix, -oy * iy, (high - oy) * iy
         t = max(min(ax, bx), min(ay, by), 0.0)
         if not t <= min(max(ax, bx), max(ay, by)):
@@ -192,7 +221,8 @@ def _to_wall(grid, x, y, dx, dy, reach):
         for m in range(start[cell], start[cell + 1]):
             ax, ay = segments[m, 0] - x, segments[m, 1] - y
             bx, by = segments[m, 2] - x, segments[m, 3] - y
-            # The same number for both segments of a corner, so that no ray slips through.
+            # A corner gives the same number for both of its segments, so that no ray slips through
+            # between them.
             first, second = dx * ay - dy * ax, dx * by - dy * bx
             if (first > 0.0) != (second > 0.0):
                 hit = (ax * by - ay * bx) / (second - first)
@@ -213,7 +243,20 @@ def _to_wall(grid, x, y, dx, dy, reach):
 
 @njit(cache=True, error_model="numpy")
 def _to_box(box, x, y, cos, sin, beams, reach, ranges):
-    """Shorten the beams that meet a box, taken as upright, before anything else."""
+    """Shorten the beams of one lidar that hit a box before anything else.
+
+    The box is taken as upright.
+
+    Args:
+        box: A row as in `SensorInput`, (10,).
+        x: Position of the lidar [m].
+        y: Position of the lidar [m].
+        cos: Cosine of the car's heading.
+        sin: Sine of the car's heading.
+        beams: Unit vectors in the car's frame, (beams, 2).
+        reach: Largest distance that is searched [m].
+        ranges: Ranges so far [m], shortened in place, (beams,).
+    """
     cx, cy, ahead, aside = box[0] - x, box[1] - y, box[7], box[8]
     radius = np.sqrt(ahead * ahead + aside * aside)
     if cx * cx + cy * cy > (reach + radius) * (reach + radius):
@@ -226,9 +269,11 @@ def _to_box(box, x, y, cos, sin, beams, reach, ranges):
     for j in range(beams.shape[0]):
         dx = cos * beams[j, 0] - sin * beams[j, 1]
         dy = sin * beams[j, 0] + cos * beams[j, 1]
+        # The beam passes the circle around the box, or points away from it.
         if abs(dx * cy - dy * cx) > radius or dx * cx + dy * cy < -radius:
             continue
         vx, vy = dx * ux + dy * uy, dy * ux - dx * uy
+        # The slab method: the part of the beam between both pairs of sides, in the box's frame.
         enters, leaves = 0.0, ranges[j]
         if vx != 0.0:
             a, b = (-ahead - px) / vx, (ahead - px) / vx

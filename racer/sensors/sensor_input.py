@@ -1,4 +1,4 @@
-"""What there is to perceive, and what a sensor is."""
+"""The interface of sensors: what they are given, and what they must provide."""
 
 from __future__ import annotations
 
@@ -12,36 +12,35 @@ from racer.world import CarState
 
 
 class SensorInput(NamedTuple):
-    """What n cars could perceive; each car sees its own row of boxes."""
+    """What n cars could perceive; each car has its own row of boxes."""
 
     state: CarState
-    """Of all n cars."""
+    """State of all n cars."""
     place: TrackPosition
-    """Of all n cars, relative to the track in the direction that each drives it."""
+    """Positions of all n cars on the track, in the direction in which each drives it."""
     is_reversed: np.ndarray
-    """Whether a car drives the track against its own direction, (n,) bool."""
+    """Whether each car drives the track against its own direction, (n,) bool."""
     boxes: np.ndarray
     """Centre [m] 3, quaternion x y z w 4, half sizes along its own axes [m] 3, (n, k, 10).
 
-    Where the half sizes are 0 there is no box.
-    """
+    A row with half sizes of 0 is no box."""
     colours: np.ndarray
     """Red, green and blue of each box, (n, k, 3) uint8."""
 
 
 def empty_road_input(state: CarState, place: TrackPosition) -> SensorInput:
-    """The surroundings of cars that drive the track its own way and meet nothing."""
+    """Return the input of cars that drive the track in its own direction and meet nothing."""
     n = len(state.body)
     boxes, colours = np.zeros((n, 0, 10)), np.zeros((n, 0, 3), dtype=np.uint8)
     return SensorInput(state, place, np.zeros(n, dtype=bool), boxes, colours)
 
 
 class Sensor(Protocol):
-    """Perceives for n cars; what it gives a car does not depend on the others."""
+    """Observes for n cars; a car's observation does not depend on the other cars that observe."""
 
     @property
     def space(self) -> spaces.Box:
-        """What one car's observation may be."""
+        """The space of one car's observation."""
         ...
 
     def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
@@ -49,35 +48,40 @@ class Sensor(Protocol):
 
         Args:
             cars: Indices of the cars that begin one, (k,).
-            draws: What all n cars have drawn, rows of `randomisation.DRAW_DTYPE`, (n,).
+            draws: Draws of all n cars, rows of `randomisation.DRAW_DTYPE`, (n,).
         """
         ...
 
     def get_state(self) -> dict[str, Any]:
-        """Return what it remembers of the frames so far."""
+        """Return what the sensor keeps of the frames so far."""
         ...
 
     def set_state(self, state: dict[str, Any], draws: np.ndarray) -> None:
-        """Go on from such a state of cars that have drawn `draws`; see `start`."""
-        ...
-
-    def observe(self, around: SensorInput, cars: np.ndarray, out: np.ndarray) -> None:
-        """Perceive once; each call is a frame.
+        """Continue from a state that `get_state` returned.
 
         Args:
-            around: What all n cars could perceive.
-            cars: Indices of the cars that look, (k,).
-            out: The rows `cars` are filled, the others left alone; (n, *space.shape).
+            state: What `get_state` returned.
+            draws: The draws of all n cars when it did; see `start`.
+        """
+        ...
+
+    def observe(self, inputs: SensorInput, cars: np.ndarray, out: np.ndarray) -> None:
+        """Observe once; each call is a frame.
+
+        Args:
+            inputs: What all n cars could perceive.
+            cars: Indices of the cars that observe, (k,).
+            out: The rows `cars` are filled and the others stay, (n, *space.shape).
         """
         ...
 
 
 class FrameReader(Protocol):
-    """Takes single frames; `sensors.frames` makes a `Sensor` of it."""
+    """Takes single frames; `sensors.frame_stack` makes a `Sensor` of it."""
 
     @property
     def space(self) -> spaces.Box:
-        """What one frame of one car may be."""
+        """The space of one frame of one car."""
         ...
 
     def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
@@ -85,15 +89,22 @@ class FrameReader(Protocol):
         ...
 
     def get_state(self) -> dict[str, Any]:
-        """Return what it keeps from one frame to the next, beside what was drawn."""
+        """Return what the reader keeps from one frame to the next, except for the draws."""
         ...
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from such a state."""
+        """Continue from a state that `get_state` returned."""
         ...
 
     def read(
-        self, around: SensorInput, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
+        self, inputs: SensorInput, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
     ) -> None:
-        """Fill rows `cars` (k,) of `out`; `frame` (n,) counts each car's frames, 0 the first."""
+        """Take a frame of some cars.
+
+        Args:
+            inputs: What all n cars could perceive.
+            cars: Indices of the cars, (k,).
+            frame: Each car's frame number in its episode, 0 for the first, (n,).
+            out: The rows `cars` are filled and the others stay, (n, *space.shape).
+        """
         ...

@@ -24,13 +24,21 @@ from racer.sensors.state_sensor import StateSensor
 from racer.track import Track
 
 Observations = Any
-"""An array (n, ...) for one sensor; for several a dict of such arrays by the sensor's name."""
+"""An array (n, ...) for one sensor; for several, a dict of such arrays by the sensors' names."""
 
 
 def make_sensor(
     config: SensorConfig, spec: CarSpec, track: Track, n: int, walls: bool = False
 ) -> Sensor:
-    """The sensor that a config describes, on each of n cars; `walls`: the borders carry walls."""
+    """Return the sensor that a config describes, for n cars.
+
+    Args:
+        config: The sensor.
+        spec: The car.
+        track: The track.
+        n: Number of cars.
+        walls: Whether walls stand on the borders.
+    """
     reader = _reader(config, spec, track, n, walls)
     return FrameStack(reader, config.name, config.stack, n)
 
@@ -46,8 +54,11 @@ def _reader(config: SensorConfig, spec: CarSpec, track: Track, n: int, walls: bo
 class SensorSuite:
     """The sensors that each of n cars carries.
 
+    Args:
+        sensors: The sensors by their names.
+
     Attributes:
-        space: The one sensor's Box; where there are several, a Dict by the sensors' names.
+        space: The Box of the only sensor, or a Dict by the sensors' names if there are several.
     """
 
     def __init__(self, sensors: dict[str, Sensor]) -> None:
@@ -63,25 +74,31 @@ class SensorSuite:
         for sensor in self._sensors.values():
             sensor.start(cars, draws)
 
-    def observe(self, around: SensorInput, cars: np.ndarray, out: Observations) -> None:
-        """Fill rows `cars` of each array of `out` and leave the others; see `Sensor.observe`."""
+    def observe(self, inputs: SensorInput, cars: np.ndarray, out: Observations) -> None:
+        """Fill rows of each array of `out` and leave the others.
+
+        Args:
+            inputs: What all n cars could perceive.
+            cars: Indices of the cars that observe, (k,).
+            out: What `buffer` returned; the rows `cars` of each array are filled.
+        """
         if self._only:
-            self._only.observe(around, cars, out)
+            self._only.observe(inputs, cars, out)
             return
         for name, sensor in self._sensors.items():
-            sensor.observe(around, cars, out[name])
+            sensor.observe(inputs, cars, out[name])
 
     def get_state(self) -> dict[str, Any]:
-        """Return what each sensor remembers, by its name."""
+        """Return what each sensor keeps of the frames so far, by its name."""
         return {name: sensor.get_state() for name, sensor in self._sensors.items()}
 
     def set_state(self, state: dict[str, Any], draws: np.ndarray) -> None:
-        """Go on from such a state; see `Sensor.set_state`."""
+        """Continue from a state that `get_state` returned; see `Sensor.set_state`."""
         for name, sensor in self._sensors.items():
             sensor.set_state(state[name], draws)
 
     def buffer(self, n: int) -> Observations:
-        """New arrays of n rows for `observe` to fill."""
+        """Return new arrays of n rows for `observe` to fill."""
         if self._only:
             return _zeros(self._only.space, n)
         return {name: _zeros(sensor.space, n) for name, sensor in self._sensors.items()}
@@ -90,25 +107,34 @@ class SensorSuite:
 def make_sensors(
     configs: Sequence[SensorConfig], spec: CarSpec, track: Track, n: int, walls: bool = False
 ) -> SensorSuite:
-    """The sensors that configs describe, on each of n cars; see `make_sensor`."""
+    """Return the sensors that configs describe, for n cars.
+
+    Args:
+        configs: The sensors.
+        spec: The car.
+        track: The track.
+        n: Number of cars.
+        walls: Whether walls stand on the borders.
+    """
     return SensorSuite(
         {config.name: make_sensor(config, spec, track, n, walls) for config in configs}
     )
 
 
 def copy_observations(observations: Observations) -> Observations:
-    """The same values in new arrays."""
+    """Return the same observations in new arrays."""
     if isinstance(observations, dict):
         return {name: values.copy() for name, values in observations.items()}
     return observations.copy()
 
 
 def observation_of_car(observations: Observations, car: int | np.ndarray) -> Observations:
-    """One car's observation out of those of n; of several, where `car` is an array (k,)."""
+    """Return one car's observation out of those of n, or several if `car` is an array (k,)."""
     if isinstance(observations, dict):
         return {name: values[car] for name, values in observations.items()}
     return observations[car]
 
 
 def _zeros(space: spaces.Box, n: int) -> np.ndarray:
+    """Return zeros for n observations of a space."""
     return np.zeros((n, *space.shape), dtype=space.dtype)

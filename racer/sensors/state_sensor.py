@@ -1,4 +1,4 @@
-"""Numbers about the car and the road ahead: what a policy sees that needs no camera."""
+"""The state sensor: numbers about the car and the road ahead, for a policy without a camera."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from racer.sensors.sensor_input import SensorInput
 from racer.track import Track
 
 LOOKAHEAD_DISTANCES_M = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
-"""Distances along the centre line [m] at which the road ahead is seen."""
+"""Distances along the centre line at which the road ahead is observed [m]."""
 STATE_MEANINGS = (
     "forward velocity / 4 m/s",
     "leftward velocity / 4 m/s",
@@ -31,13 +31,15 @@ STATE_MEANINGS = (
         for side in ("forward", "left")
     ),
 )
-"""What each of the numbers is, in their order."""
+"""The meaning of each number of an observation, in order."""
 CAR_NUMBERS = 10
+"""How many of the numbers are about the car itself; the others are about the road ahead."""
 STATE_SIZE = CAR_NUMBERS + 2 * len(LOOKAHEAD_DISTANCES_M)
+"""How many numbers an observation has."""
 
 
 class RoadArrays(NamedTuple):
-    """`Track`'s arrays, first in its own direction and then in the other one."""
+    """The arrays of a `Track`, first in its own direction and then in the other one."""
 
     centre: np.ndarray
     s: np.ndarray
@@ -70,28 +72,51 @@ class StateSensor:
         self.space = spaces.Box(-10.0, 10.0, (STATE_SIZE,), np.float32)
 
     def start(self, cars: np.ndarray, draws: np.ndarray) -> None:
-        """Nothing about the car or the road is uncertain."""
+        """Do nothing: no draw changes what is known about the car and the road."""
 
     def get_state(self) -> dict[str, Any]:
-        """See `Reader.get_state`: nothing."""
+        """Return an empty dict: nothing is kept from one frame to the next."""
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """See `Reader.set_state`."""
+        """Do nothing: nothing is kept from one frame to the next."""
 
     def read(
-        self, around: SensorInput, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
+        self, inputs: SensorInput, cars: np.ndarray, frame: np.ndarray, out: np.ndarray
     ) -> None:
-        """Fill the rows `cars` (k,) of `out` (n, 26)."""
-        state, place, limit = around.state, around.place, self._spec.steering_limit
+        """Fill rows of `out` with the 26 numbers of some cars.
+
+        Args:
+            inputs: What all n cars could perceive.
+            cars: Indices of the cars, (k,).
+            frame: Each car's frame number in its episode, (n,).
+            out: The rows `cars` are filled, (n, 26).
+        """
+        state, place, limit = inputs.state, inputs.place, self._spec.steering_limit
         steering, command = state.steering / limit, state.command / (limit, 4.0)
-        way = around.is_reversed.astype(np.int64)
+        way = inputs.is_reversed.astype(np.int64)
         at = (place.s, place.d, place.segment, way)
         _fill(cars, state.body, state.yaw, steering, command, *at, self._road, self._ahead, out)
 
 
 @njit(cache=True)
 def _fill(cars, body, yaw, steering, command, s, d, segment, way, road, ahead, out):
+    """Fill rows of `out` with the numbers of some cars.
+
+    Args:
+        cars: Indices of the cars, (k,).
+        body: Body rows, (n, 13).
+        yaw: Headings [rad], (n,).
+        steering: Angles of the front wheels over the steering limit, (n,).
+        command: Commands over the steering limit and 4 m/s, (n, 2).
+        s: Distances along the centre line in the driven direction [m], (n,).
+        d: Distances left of the centre line in the driven direction [m], (n,).
+        segment: Segments of the centre line that the cars project onto, (n,).
+        way: The direction each car drives in: 0 the track's own, 1 the other one, (n,).
+        road: The track's arrays.
+        ahead: Distances at which the road ahead is observed [m], (m,).
+        out: Filled, (n, 26).
+    """
     n = road.centre.shape[1]
     for k in cars:
         centre, along = road.centre[way[k]], road.s[way[k]]
@@ -110,6 +135,7 @@ def _fill(cars, body, yaw, steering, command, s, d, segment, way, road, ahead, o
         out[k, 8] = np.cos(yaw[k] - heading[i])
         out[k, 9] = half
         for j in range(ahead.shape[0]):
+            # Walk on from the last segment: the distances ahead only grow.
             target = (s[k] + ahead[j]) % along[n]
             while along[i] > target or along[i + 1] <= target:
                 i = (i + 1) % n
@@ -119,5 +145,6 @@ def _fill(cars, body, yaw, steering, command, s, d, segment, way, road, ahead, o
             y = centre[i, 1] + t * (centre[i1, 1] - centre[i, 1]) - body[k, 1]
             out[k, CAR_NUMBERS + 2 * j] = (x * cos + y * sin) / 4.0
             out[k, CAR_NUMBERS + 2 * j + 1] = (-x * sin + y * cos) / 4.0
+        # The space's limits; only a car far off the road reaches them.
         for j in range(out.shape[1]):
             out[k, j] = min(max(out[k, j], -10.0), 10.0)

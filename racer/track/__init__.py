@@ -1,4 +1,4 @@
-"""Where the road is: geometry, formats and the place of a point along it. SI units, no car."""
+"""The road: geometry, file formats and the position of a point along it. SI units, no car."""
 
 from racer.track.geometry import Track, TrackPosition
 from racer.track.loading import load_track

@@ -1,4 +1,4 @@
-"""Borders as people draw them, without the small loops inside tight bends and without spikes."""
+"""Clean borders as people draw them: without small loops inside tight bends, and without spikes."""
 
 from __future__ import annotations
 
@@ -9,32 +9,37 @@ from racer.track.borders import step_lengths
 from racer.track.geometry import signed_area
 
 MAX_LOOP_WIDTHS = 3.0
-"""A border's loop of up to so many widths of the road round is a bend's, not another part of it."""
+"""A loop up to this long, in road widths, belongs to a tight bend; a longer one is part of the
+road."""
 
 MAX_KNOT_WIDTHS = 0.5
-"""And so long it is none whichever way it goes: its points were drawn in a wrong order."""
+"""A loop up to this long, in road widths, is removed whichever way it turns: its points were drawn
+in a wrong order."""
 
 
 def clean_border(ring: np.ndarray, turn: int, width: float) -> np.ndarray:
-    """Return a border without the small loops that it has inside a tight bend.
+    """Return a border without the small loops that it has inside tight bends.
 
-    A loop shrinks to the point where it begins and ends, so the points stay as many as they were
-    and each stays beside its point of the centre line.
+    A loop shrinks to the point where it begins and ends, so that the number of points stays and
+    each stays beside its point of the centre line.
 
     Args:
         ring: Points of the border [m], (N, 2).
-        turn: Which way round such loops go, 1 counter-clockwise: -1 for a left border, whose loops
-            lie in left-hand bends, 1 for a right one. A loop the other way is a part of the road.
-        width: Of the road [m].
+        turn: The direction in which such loops turn, 1 counter-clockwise: -1 for a left border,
+            whose loops lie in left-hand bends, and 1 for a right one. A loop that turns the other
+            way is part of the road.
+        width: Width of the road [m].
 
     Returns:
-        Points [m], (N, 2); where a border crosses itself otherwise, it still does.
+        Points [m], (N, 2). Where the border crosses itself in any other way, it still does.
     """
     if LinearRing(ring).is_simple:
         return ring
     ring, n = _without_spikes(ring), len(ring)
     along = np.concatenate([[0.0], np.cumsum(np.tile(step_lengths(ring), 2))])
     here = np.arange(n)
+    # The most points that a loop may have. The largest loops go first: a small one inside a
+    # larger one is then gone with it.
     most = int((np.searchsorted(along, along[1 : n + 1] + MAX_LOOP_WIDTHS * width) - here).max())
     for apart in range(min(most, n // 2), 1, -1):
         length = along[here + apart] - along[here + 1]
@@ -51,7 +56,10 @@ def clean_border(ring: np.ndarray, turn: int, width: float) -> np.ndarray:
 
 
 def _without_spikes(ring: np.ndarray) -> np.ndarray:
-    """A copy of a closed ring in which no point lies straight beyond the next and back."""
+    """Return a copy of a closed ring without points at which the line goes straight back on itself.
+
+    Such a point is moved onto the nearer of its two neighbours.
+    """
     ring = ring.copy()
     for _ in range(len(ring)):
         before, after = np.roll(ring, 1, axis=0) - ring, np.roll(ring, -1, axis=0) - ring
@@ -67,7 +75,7 @@ def _without_spikes(ring: np.ndarray) -> np.ndarray:
 
 
 def _crosses(ring: np.ndarray, i: np.ndarray, apart: int) -> np.ndarray:
-    """Whether the segments from points i (M,) cross those from the points `apart` after, (M,)."""
+    """Return whether the segments from points i cross those from the points `apart` on, (M,)."""
     n = len(ring)
     a, b, c, d = (ring[(i + k) % n] for k in (0, 1, apart, apart + 1))
     sides = _side(a, b, c) * _side(a, b, d) < 0.0
@@ -75,7 +83,7 @@ def _crosses(ring: np.ndarray, i: np.ndarray, apart: int) -> np.ndarray:
 
 
 def _crossing(ring: np.ndarray, i: int, apart: int) -> np.ndarray | None:
-    """Where the segment from point i crosses the one from the point `apart` after, if it does."""
+    """Return where the segment from point i crosses that from the point `apart` on, or None."""
     if not _crosses(ring, np.array([i]), apart)[0]:
         return None
     a, b, c, d = (ring[(i + k) % len(ring)] for k in (0, 1, apart, apart + 1))
@@ -84,6 +92,6 @@ def _crossing(ring: np.ndarray, i: int, apart: int) -> np.ndarray | None:
 
 
 def _side(a: np.ndarray, b: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """Twice the area of the triangle, positive where the point is left of the way from a to b."""
+    """Return twice the area of a triangle, positive if the point is left of the line a to b."""
     ab, ap = b - a, point - a
     return ab[..., 0] * ap[..., 1] - ab[..., 1] * ap[..., 0]

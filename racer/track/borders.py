@@ -1,4 +1,4 @@
-"""What makes three rings of points a road: borders beside a line, and what is refused."""
+"""Borders beside a centre line, and the checks that three rings of points make a road."""
 
 from __future__ import annotations
 
@@ -13,50 +13,55 @@ from racer.errors import TrackError
 from racer.track.geometry import Track, signed_area
 
 WIDTH_RANGE_M = (0.2, 20.0)
-"""Least and greatest width of a road [m]."""
+"""Smallest and largest width of a road [m]."""
 
 MAX_COORDINATE_M = 90.0
-"""Farthest a point of a line may lie from the origin along either axis [m]."""
+"""Largest x or y that a point of a centre line may have, to either side of the origin [m]."""
 
 SAME_POINT_STEP_SHARE = 1e-6
-"""Points nearer to each other than this share of the usual step are one point."""
+"""Points closer to each other than this share of the median step are the same point."""
 
 SHORT_STEP_SHARE = 0.01
-"""A step of less than this share of the usual one is too short to say where the line goes."""
+"""A step shorter than this share of the median step is too short to have a direction."""
 
 
 def step_lengths(line: np.ndarray) -> np.ndarray:
-    """Distance from each point of a closed line (N, 2) to the next, (N,)."""
+    """Return the distance from each point of a closed line (N, 2) to the next, (N,)."""
     return np.hypot(*(np.roll(line, -1, axis=0) - line).T)
 
 
 def periodic_spline(line: np.ndarray, values: np.ndarray) -> CubicSpline:
-    """A periodic cubic spline of values (N, ...) over the distance along a closed line's chords."""
+    """Return a periodic cubic spline through a closed line's values.
+
+    Args:
+        line: Points of the line, (N, 2); the spline's parameter is the length of its chords.
+        values: A value at each point, (N, ...).
+    """
     knots = np.concatenate([[0.0], np.cumsum(step_lengths(line))])
     return CubicSpline(knots, np.concatenate([values, values[:1]]), bc_type="periodic")
 
 
 def distinct_points(line: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
-    """Return which points of a closed line say something new.
+    """Return the indices of the points of a closed line that differ from the one before.
 
-    A point that repeats the one before is left out, as DeepRacer's loader does, and so are points
-    at the end that are the first again.
+    A point that repeats the one before is left out, as in DeepRacer's loader, and so are points at
+    the end that repeat the first.
 
     Args:
-        line: N points (N, 2), of any unit.
-        place: What a message calls point i.
+        line: N points (N, 2), in any unit.
+        place: Returns what a message calls point i.
 
     Returns:
         Indices of the points that stay, (M,).
 
     Raises:
-        TrackError: Two points are almost one, and the line turns back between them.
+        TrackError: Two points are almost the same, and the line turns back between them.
     """
     step = np.roll(step_lengths(line), 1)
-    moves = step[step > 0.0]
-    if not moves.size:
+    nonzero = step[step > 0.0]
+    if not nonzero.size:
         return np.zeros(1, dtype=int)
-    usual = float(np.median(moves))
+    usual = float(np.median(nonzero))
     is_new = step > SAME_POINT_STEP_SHARE * usual
     is_new[0] = True
     kept = np.flatnonzero(is_new)
@@ -69,35 +74,36 @@ def distinct_points(line: np.ndarray, place: Callable[[int], str]) -> np.ndarray
 def _refuse_turning_back(
     line: np.ndarray, kept: np.ndarray, usual: float, place: Callable[[int], str]
 ) -> None:
-    """Refuse a step so short that its direction means nothing, where the direction is wrong."""
+    """Raise TrackError if a step too short to have a direction points backwards."""
     ring = line[kept]
-    way = np.roll(ring, -1, axis=0) - ring
+    step = np.roll(ring, -1, axis=0) - ring
     around = np.roll(ring, -2, axis=0) - np.roll(ring, 1, axis=0)
-    length, span = np.hypot(*way.T), np.hypot(*around.T)
-    is_back = (way * around).sum(axis=1) < 0.5 * length * span
+    length, span = np.hypot(*step.T), np.hypot(*around.T)
+    # More than 60 degrees off the direction from the point before the step to the one after it.
+    is_back = (step * around).sum(axis=1) < 0.5 * length * span
     for i in np.flatnonzero((length < SHORT_STEP_SHARE * usual) & is_back)[:1]:
         x, y = ring[i]
         pair = f"{place(int(kept[i]))} and {place(int(kept[(i + 1) % len(kept)]))}"
         raise TrackError(
-            f"{pair}, at ({x:g}, {y:g}), are almost one: {length[i]:.2g} apart, where {usual:.2g} "
-            "is usual, and the line turns back between them; drop one of the two"
+            f"{pair}, at ({x:g}, {y:g}), are almost the same point: {length[i]:.2g} apart, where "
+            f"{usual:.2g} is usual, and the line turns back between them; remove one of the two"
         )
 
 
 def borders_of_line(
     line: CubicSpline, u: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The two borders beside a smooth line.
+    """Return the two borders beside a smooth line.
 
     Args:
         line: The line, from a parameter to (x, y) [m].
-        u: Parameters of N points of it.
-        left: Road to the left of each [m], (N,).
-        right: Road to the right of each [m], (N,).
+        u: Parameters of N of its points, (N,).
+        left: Width of the road to the left of each [m], (N,).
+        right: Width of the road to the right of each [m], (N,).
 
     Returns:
-        The left and the right border [m], each (N, 2). Inside a bend that is tighter than the road
-        is wide a border has a loop.
+        The left and the right border [m], each (N, 2). Inside a bend whose radius is smaller than
+        the width on that side, the border has a loop.
     """
     centre, tangent = line(u), line(u, 1)
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1) / np.hypot(*tangent.T)[:, None]
@@ -105,7 +111,14 @@ def borders_of_line(
 
 
 def refuse_a_fold(line: CubicSpline, u: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
-    """Raise TrackError where `borders_of_line` of the same arguments would have a loop."""
+    """Raise TrackError if `borders_of_line` would return a border with a loop.
+
+    Args:
+        line: The line, from a parameter to (x, y) [m].
+        u: Parameters of N of its points, (N,).
+        left: Width of the road to the left of each [m], (N,).
+        right: Width of the road to the right of each [m], (N,).
+    """
     tangent, second = line(u, 1), line(u, 2)
     speed = np.hypot(*tangent.T)
     curvature = (tangent[:, 0] * second[:, 1] - tangent[:, 1] * second[:, 0]) / speed**3
@@ -120,10 +133,11 @@ def refuse_a_fold(line: CubicSpline, u: np.ndarray, left: np.ndarray, right: np.
 
 
 def check_track(track: Track) -> Track:
-    """The track itself, where it is a road.
+    """Return the track itself if it is a road that can be driven.
 
     Raises:
-        TrackError: It is out of reach, too narrow or too wide, or a line crosses itself or another.
+        TrackError: It is too far from the origin, too narrow or too wide, or one of its lines
+            crosses itself or another.
     """
     rings = {"centre line": track.centre, "left border": track.left, "right border": track.right}
     _refuse_distance(rings)
@@ -137,9 +151,9 @@ def check_track(track: Track) -> Track:
                 "--length METRES"
             )
     centre, left, right = (LinearRing(ring) for ring in rings.values())
-    for what, ring in zip(rings, (centre, left, right)):
+    for name, ring in zip(rings, (centre, left, right)):
         if not ring.is_simple:
-            raise TrackError(f"its {what} crosses itself; narrow it or move its points")
+            raise TrackError(f"its {name} crosses itself; narrow the road or move its points")
     if left.intersects(right):
         raise TrackError("its borders cross each other: two parts of the road overlap")
     inner, outer = sorted((track.left, track.right), key=lambda ring: abs(signed_area(ring)))
@@ -154,11 +168,12 @@ def check_track(track: Track) -> Track:
 
 
 def _refuse_distance(rings: dict[str, np.ndarray]) -> None:
-    for what, ring in rings.items():
+    """Raise TrackError if one of the named rings lies too far from the origin."""
+    for name, ring in rings.items():
         farthest = float(np.abs(ring).max())
-        allowed = MAX_COORDINATE_M if what == "centre line" else MAX_COORDINATE_M + WIDTH_RANGE_M[1]
+        allowed = MAX_COORDINATE_M if name == "centre line" else MAX_COORDINATE_M + WIDTH_RANGE_M[1]
         if farthest > allowed:
             raise TrackError(
-                f"its {what} goes {farthest:,.0f} m from the origin along an axis; {allowed:g} m "
+                f"its {name} goes {farthest:,.0f} m from the origin along an axis; {allowed:g} m "
                 "is allowed: scale it with `racer tracks import FILE --length METRES`"
             )

@@ -1,4 +1,4 @@
-"""Other people's track files, read and written: DeepRacer's .npy, and centre lines as .csv."""
+"""Read and write the track files of others: DeepRacer's .npy, and centre lines as .csv."""
 
 from __future__ import annotations
 
@@ -29,20 +29,21 @@ from racer.track.geometry import Track, signed_area
 from racer.track.text_columns import NumberTable, read_number_table
 
 LENGTH_RANGE_M = (5.0, 500.0)
-"""Least and greatest length that a track may be scaled to [m]."""
+"""Smallest and largest length that a track may be scaled to [m]."""
 
 LARGEST_NUMBER_M = 1e8
-"""Greatest number in a file [m], before it is scaled."""
+"""Largest magnitude of a number in a file [m], before it is scaled."""
 
 MAX_CLOSING_GAP_RATIO = 2.0
-"""The way from the last row to the first may be so many times the longest between two rows."""
+"""The largest distance from the last row to the first, as a multiple of the longest distance
+between two neighbouring rows; beyond it the line is open."""
 
 CENTRELINE_HEADER = "# x_m,y_m,w_tr_right_m,w_tr_left_m"
-"""Of TUM's race-track database and of F1TENTH; no row is repeated, commas.
+"""The header of TUM's race-track database and of F1TENTH: commas, no repeated row.
 https://github.com/TUMFTM/racetrack-database"""
 
 RACELINE_HEADER = "# s_m; x_m; y_m; psi_rad; kappa_radpm; vx_mps; ax_mps2"
-"""Of TUM's and F1TENTH's racing lines: semicolons, after three lines of comment.
+"""The header of TUM's and F1TENTH's racing lines: semicolons, after three lines of comment.
 https://github.com/f1tenth/f1tenth_racetracks"""
 
 COLUMN_NAMES = {
@@ -51,20 +52,20 @@ COLUMN_NAMES = {
     "right": ("w_tr_right_m", "width_right_m", "w_right_m", "w_tr_right", "width_right", "right"),
     "left": ("w_tr_left_m", "width_left_m", "w_left_m", "w_tr_left", "width_left", "left"),
 }
-"""What headers call the columns; those of TUM and F1TENTH come first."""
+"""The names of each column in known headers; those of TUM and F1TENTH come first."""
 
 COLUMNS_BY_COUNT = {
     2: {"x": 0, "y": 1},
     4: {"x": 0, "y": 1, "right": 2, "left": 3},
     7: {"x": 1, "y": 2},
 }
-"""Which columns mean what where no header says so, by their number."""
+"""The index of each column in a file without a header, by the number of its columns."""
 
 ONE_ARRAY_RULE = "a track is one array of numbers, saved with numpy.save"
 
 
 class LeftRight(NamedTuple):
-    """Something for the left and for the right of a line."""
+    """A value for the left side of a line and one for the right side."""
 
     left: np.ndarray
     right: np.ndarray
@@ -72,12 +73,13 @@ class LeftRight(NamedTuple):
 
 @dataclass(frozen=True)
 class RoadLines:
-    """What a file says of a road.
+    """The lines of a road, as a file states them.
 
     Attributes:
         centre: The centre line in driving order [m], (N, 2).
-        borders: The borders [m], each (N, 2), where the file has them.
-        half: Road to each side of the centre line [m], each (N,), where the file has that.
+        borders: The borders [m], each (N, 2); None if the file has none.
+        half: Width of the road to each side of the centre line [m], each (N,); None if the file has
+            none.
     """
 
     centre: np.ndarray
@@ -85,7 +87,7 @@ class RoadLines:
     half: LeftRight | None = None
 
     def scaled(self, length: float) -> RoadLines:
-        """The same road at another length [m], its middle at the origin."""
+        """Return the same road scaled to another length [m], with its middle at the origin."""
         factor = length / float(step_lengths(self.centre).sum())
         middle = (self.centre.min(axis=0) + self.centre.max(axis=0)) / 2
         return RoadLines(
@@ -95,7 +97,7 @@ class RoadLines:
         )
 
     def at(self, rows: np.ndarray) -> RoadLines:
-        """Some of the rows (M,) alone."""
+        """Return the rows of these indices (M,) alone."""
         return RoadLines(
             self.centre[rows],
             self.borders and LeftRight(*(ring[rows] for ring in self.borders)),
@@ -103,9 +105,12 @@ class RoadLines:
         )
 
     def road(self, name: str) -> Track:
-        """The track: its borders as they are, or else at half its widths beside the line.
+        """Return the track: with its own borders, or else with borders at its half widths.
 
-        A border's loops inside a tight bend are taken out.
+        Loops of a border inside a tight bend are removed.
+
+        Raises:
+            TrackError: The file has neither borders nor widths, or the lines are not a road.
         """
         sides = self.borders
         if sides is None:
@@ -121,23 +126,24 @@ class RoadLines:
 
 
 def read_track(path: Path, length: float | None = None, width: float | None = None) -> Track:
-    """The track in a .npy or a .csv file, named by the file.
+    """Return the track in a .npy or .csv file, named after the file.
 
     Args:
         path: The file.
-        length: Scale it to this length of the centre line [m].
-        width: Give it this width [m], half to each side of the centre line.
+        length: Scale the track to this length of its centre line [m].
+        width: Replace its borders by ones at half this width [m] to each side of the centre line.
 
     Raises:
-        TrackError: The file is not of that format, or no road; the message names it and says why.
+        TrackError: The file does not have that format or is not a road; the message names the file
+            and the reason.
     """
     try:
-        for what, value, (low, high) in (
+        for name, value, (low, high) in (
             ("length", length, LENGTH_RANGE_M),
             ("width", width, WIDTH_RANGE_M),
         ):
             if value is not None and not low <= value <= high:
-                raise TrackError(f"{what} must be {low:g}-{high:g} m; got {value:g}")
+                raise TrackError(f"{name} must be {low:g}-{high:g} m; got {value:g}")
         lines = TRACK_READERS[path.suffix.lower()](_bytes(path))
         if length is not None:
             lines = lines.scaled(length)
@@ -150,6 +156,7 @@ def read_track(path: Path, length: float | None = None, width: float | None = No
 
 
 def _bytes(path: Path) -> bytes:
+    """Return the bytes of a file of any allowed size."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_CONFIG_BYTES + 1)
@@ -163,10 +170,10 @@ def _bytes(path: Path) -> bytes:
 
 
 def _closed(lines: RoadLines, place: Callable[[int], str]) -> RoadLines:
-    """The lines without rows that repeat the one before or, at the end, the first.
+    """Return the lines without rows that repeat the one before or, at the end, the first.
 
     Raises:
-        TrackError: Too few rows are left, or they do not make a loop.
+        TrackError: Fewer than four rows are left, or they do not make a loop.
     """
     kept = distinct_points(lines.centre, place)
     if len(kept) < 4:
@@ -183,6 +190,7 @@ def _closed(lines: RoadLines, place: Callable[[int], str]) -> RoadLines:
 
 
 def _npy(data: bytes) -> RoadLines:
+    """Return the lines in DeepRacer's file: x and y of the centre line, inner and outer border."""
     rows = _array(data)
     if rows.ndim == 2 and rows.shape[0] == 6 < rows.shape[1]:
         raise TrackError(f"an array of shape {rows.shape}; transpose it: (N, 6) is wanted")
@@ -191,7 +199,7 @@ def _npy(data: bytes) -> RoadLines:
             f"an array of shape {rows.shape}; (N, 6) is wanted: x and y of the centre line, of the "
             "inner and of the outer border"
         )
-    rows = rows[:, :6]  # DeepRacer's loader reads no more.
+    rows = rows[:, :6]  # DeepRacer's loader ignores further columns.
     _refuse_numbers(rows, lambda row: f"row {row}", range(6))
     centre, inner, outer = rows[:, :2], rows[:, 2:4], rows[:, 4:]
     if abs(signed_area(inner)) > abs(signed_area(outer)):
@@ -202,16 +210,19 @@ def _npy(data: bytes) -> RoadLines:
 
 
 def _array(data: bytes) -> np.ndarray:
-    """The array of a .npy file. Its header is believed only where the data bears it out."""
-    for start, what in ((b"PK", "an .npz archive or another zip"), (b"\x80", "a pickle")):
+    """Return the array of a .npy file, as float64.
+
+    The header is checked against the size of the data, so that a forged one allocates no memory.
+    """
+    for start, kind in ((b"PK", "an .npz archive or another zip"), (b"\x80", "a pickle")):
         if data.startswith(start):
-            raise TrackError(f"not a .npy file but {what}; {ONE_ARRAY_RULE}")
+            raise TrackError(f"not a .npy file but {kind}; {ONE_ARRAY_RULE}")
     file = io.BytesIO(data)
     try:
         version = npy.read_magic(file)
         header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, is_fortran, dtype = header(file)
-    except Exception as problem:  # numpy parses the header as Python, which fails in many ways
+    except Exception as problem:  # numpy evaluates the header as Python, which fails in many ways
         raise TrackError(f"not a .npy file: {problem!s:.200}") from None
     if dtype.hasobject:
         raise TrackError(
@@ -219,15 +230,16 @@ def _array(data: bytes) -> np.ndarray:
         )
     if dtype.kind not in "fiu":
         raise TrackError(f"an array of {dtype.name or dtype.kind}; {ONE_ARRAY_RULE}")
-    wanted, there = math.prod(shape) * dtype.itemsize, len(data) - file.tell()
-    if wanted != there or min(shape, default=1) < 0:
-        raise TrackError(f"{there:,} bytes of numbers, where the header's {shape} needs {wanted:,}")
+    wanted, got = math.prod(shape) * dtype.itemsize, len(data) - file.tell()
+    if wanted != got or min(shape, default=1) < 0:
+        raise TrackError(f"{got:,} bytes of numbers, where the header's {shape} needs {wanted:,}")
     flat = np.frombuffer(data, dtype, offset=file.tell())
     with np.errstate(all="ignore"):
         return flat.reshape(shape, order="F" if is_fortran else "C").astype(np.float64)
 
 
 def _csv(data: bytes) -> RoadLines:
+    """Return the centre line in a .csv file, and its widths unless it is a raceline."""
     table = read_number_table(_text(data))
     at = _columns(table)
 
@@ -242,16 +254,22 @@ def _csv(data: bytes) -> RoadLines:
 
 
 def _text(data: bytes) -> str:
+    """Return a file's text; latin-1 where it is not Unicode."""
     try:
         return decode_text(data)
     except UnicodeDecodeError as problem:
         if b"\0" in data:
             raise TrackError(f"not a text file: {problem}") from None
-        return data.decode("latin-1")  # Only a comment can hold the letters that differ.
+        # Numbers and known headers are ASCII: only a comment can hold letters that differ.
+        return data.decode("latin-1")
 
 
 def _columns(table: NumberTable) -> dict[str, int]:
-    """Where x, y and, unless it is a raceline, the widths to the right and left stand."""
+    """Return the index of the columns x and y and, unless it is a raceline, left and right.
+
+    A header decides, where it names the columns. A comment above the rows may be prose that happens
+    to contain such a name, so without widths the number of columns goes before it.
+    """
     count = len(table.rows[0].cells)
     found = _named(table.names)
     has_line, has_widths = {"x", "y"} <= found.keys(), {"left", "right"} <= found.keys()
@@ -273,15 +291,21 @@ def _columns(table: NumberTable) -> dict[str, int]:
 
 
 def _named(names: list[str]) -> dict[str, int]:
-    """The columns of known names."""
-    known = {
-        what: [name for name in wanted if name in names] for what, wanted in COLUMN_NAMES.items()
+    """Return the index of each column whose name is known."""
+    matches = {
+        column: [name for name in known if name in names] for column, known in COLUMN_NAMES.items()
     }
-    return {what: names.index(same[0]) for what, same in known.items() if same}
+    return {column: names.index(found[0]) for column, found in matches.items() if found}
 
 
 def _refuse_numbers(rows: np.ndarray, place: Callable[[int], str], columns: Sequence[int]) -> None:
-    """Refuse numbers that are not finite or too large; `columns` are theirs in the file."""
+    """Raise TrackError if a number is not finite or too large.
+
+    Args:
+        rows: Numbers [m], (N, k).
+        place: Returns what a message calls row i.
+        columns: The index in the file of each of the k columns.
+    """
     is_bad = ~(np.abs(rows) <= LARGEST_NUMBER_M)
     if is_bad.any():
         row, k = np.argwhere(is_bad)[0]
@@ -292,13 +316,14 @@ def _refuse_numbers(rows: np.ndarray, place: Callable[[int], str], columns: Sequ
 
 
 TRACK_READERS: dict[str, Callable[[bytes], RoadLines]] = {".npy": _npy, ".csv": _csv}
-"""By the ending of a file's name."""
+"""The reader of each file format, by the suffix of the file's name."""
 
 
 def as_npy(track: Track) -> bytes:
-    """DeepRacer's file: rows of centre, inner and outer border [m], the first row again at the end.
+    """Return DeepRacer's file: rows of centre, inner and outer border [m].
 
-    The rows run in driving order; which border is the inner one follows from the winding.
+    The rows are in driving order, the first repeated at the end; which border is the inner one
+    follows from the direction of driving.
     """
     sides = (track.right, track.left) if track.is_clockwise else (track.left, track.right)
     rows = np.hstack([track.centre, *sides])
@@ -308,7 +333,7 @@ def as_npy(track: Track) -> bytes:
 
 
 def as_csv(track: Track) -> bytes:
-    """TUM's and F1TENTH's centre line; borders are kept as their distances from its points."""
+    """Return TUM's and F1TENTH's centre line; borders become their distances from its points."""
     right, left = (np.hypot(*(ring - track.centre).T) for ring in (track.right, track.left))
     rows = np.column_stack([track.centre, right, left])
     lines = [",".join(repr(float(value)) for value in row) for row in rows]
@@ -316,4 +341,4 @@ def as_csv(track: Track) -> bytes:
 
 
 TRACK_WRITERS: dict[str, Callable[[Track], bytes]] = {"npy": as_npy, "csv": as_csv}
-"""By the ending of the file that they write."""
+"""The writer of each file format, by the suffix of the file's name without its dot."""

@@ -1,4 +1,4 @@
-"""The track that a name means: a shipped one, a file of any format, or one drawn from a seed."""
+"""Load the track that a name stands for: a shipped track, a file, or one drawn from a seed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ from racer.track.track_file import TrackFile, fit_track
 
 
 def load_track(name: str) -> Track:
-    """The track that a person means.
+    """Return the track that a name stands for.
 
     Args:
-        name: A shipped name, the path of a file (a YAML file, a DeepRacer .npy, a centre line as
-            .csv), or `generated:SEED`.
+        name: A shipped track's name, the path of a file (a YAML file, a DeepRacer .npy, a centre
+            line as .csv), or `generated:SEED`.
 
     Raises:
         TrackError: There is no such track, or it cannot be driven; the message says why.
+
+    Example:
+        >>> load_track("oval")
+        <Track oval: 17.0 m long, 0.90 m wide>
+        >>> load_track("generated:7")
+        <Track generated:7: 43.1 m long, 1.36 m wide>
     """
     if name.startswith(GENERATED_PREFIX):
         return _drawn(name)
@@ -32,6 +38,10 @@ def load_track(name: str) -> Track:
 
 @lru_cache(maxsize=64)
 def _load(path: Path, _changed: int) -> Track:
+    """Return the track in a file.
+
+    `_changed`, the file's modification time [ns], makes the cache read a changed file again.
+    """
     if path.suffix.lower() in TRACK_READERS:
         return read_track(path)
     if path.suffix.lower() == ".npz":
@@ -45,6 +55,7 @@ def _load(path: Path, _changed: int) -> Track:
 
 @lru_cache(maxsize=64)
 def _drawn(name: str) -> Track:
+    """Return the track of a name `generated:SEED`."""
     seed = name.removeprefix(GENERATED_PREFIX)
     if not (seed.isascii() and seed.isdigit()) or len(seed) > 18:
         raise TrackError(

@@ -1,4 +1,4 @@
-"""The nearest point of a closed line: on a stretch of it, or on all of it by a tree of boxes."""
+"""The nearest point of a closed line: on a part of it, or on all of it by a tree of boxes."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import numpy as np
 from numba import njit
 
 SEGMENTS_PER_LEAF = 4
-"""Segments in a box of the lowest level; the fastest of 2, 4, 8 and 16 on lines of 170-600."""
+"""Segments in a box of the lowest level; the fastest of 2, 4, 8 and 16 on lines of 170-600
+segments."""
 
 BOX_SLACK = 1e-9
-"""A box is passed over only where it is farther than the best so far by this share and, squared,
-by this distance [m]. Rounding is a million times finer, so nothing nearer is ever passed over."""
+"""A box is skipped only if it is farther than the nearest point so far by this share and, squared,
+by this distance [m]. Rounding errors are a million times smaller, so no nearer point is ever
+skipped."""
 
 
 def segment_boxes(line: np.ndarray) -> np.ndarray:
-    """The boxes around runs of a closed line's segments, as a binary tree.
+    """Return the bounding boxes of runs of a closed line's segments, as a binary tree.
 
     Args:
         line: Points [m], (N, 2).
 
     Returns:
-        Least x and y, greatest x and y [m], (2 L, 4) with L a power of two: row 1 is around the
-        whole line, rows 2 k and 2 k + 1 around the halves of row k, and row L + j around the
-        segments from j LEAF on. A row without segments is infinitely far from any point.
+        Smallest x and y, largest x and y [m], (2 L, 4) with L a power of two. Row 1 bounds the
+        whole line, rows 2 k and 2 k + 1 bound the two halves of row k, and row L + j bounds the
+        `SEGMENTS_PER_LEAF` segments from j x `SEGMENTS_PER_LEAF` on. A row without segments is
+        infinitely far from any point; row 0 is not used.
     """
     after = np.roll(line, -1, axis=0)
     leaves = 1
@@ -45,7 +48,10 @@ def segment_boxes(line: np.ndarray) -> np.ndarray:
 
 @njit(cache=True)
 def _foot(line, i, x, y):
-    """The nearest point of segment i: squared distance, share of the segment, side (+ left)."""
+    """Return the nearest point of segment i: squared distance, share of the segment, side.
+
+    The side is positive to the left of the segment.
+    """
     i1 = i + 1 if i + 1 < line.shape[0] else 0
     ax, ay = line[i, 0], line[i, 1]
     ex, ey = line[i1, 0] - ax, line[i1, 1] - ay
@@ -58,7 +64,7 @@ def _foot(line, i, x, y):
 
 @njit(cache=True)
 def _gap(boxes, k, x, y):
-    """Squared distance of a point from a box, 0 inside."""
+    """Return the squared distance of a point from box k, 0 inside."""
     dx = max(boxes[k, 0] - x, x - boxes[k, 2], 0.0)
     dy = max(boxes[k, 1] - y, y - boxes[k, 3], 0.0)
     return dx * dx + dy * dy
@@ -66,8 +72,20 @@ def _gap(boxes, k, x, y):
 
 @njit(cache=True)
 def nearest_on_line(line, boxes, along, xy, s, d, segment):
-    """Fill s, d and segment, each (M,), for points xy (M, 2); of equals the first segment."""
+    """Find the nearest point of a closed line; of equally near segments the first.
+
+    Args:
+        line: Points [m], (N, 2).
+        boxes: What `segment_boxes` returns for the line.
+        along: Distance along the line of each point, and last the whole length [m], (N + 1,).
+        xy: Points to locate [m], (M, 2).
+        s: Filled with the distance along the line [m], (M,); NaN for a point that is not finite.
+        d: Filled with the signed distance to the line, positive to the left [m], (M,).
+        segment: Filled with the index of the nearest segment, (M,).
+    """
     n, leaves = line.shape[0], boxes.shape[0] // 2
+    # A depth-first search with its own stack, which holds at most one box for each level: 64 are
+    # more than enough for any line.
     waiting, gaps = np.empty(64, dtype=np.int64), np.empty(64)
     for k in range(xy.shape[0]):
         x, y = xy[k, 0], xy[k, 1]
@@ -84,6 +102,7 @@ def nearest_on_line(line, boxes, along, xy, s, d, segment):
                 gap, gap_far = _gap(boxes, near, x, y), _gap(boxes, far, x, y)
                 if gap_far < gap:
                     near, far, gap, gap_far = far, near, gap_far, gap
+                # The nearer half on top, so that it is searched first and the other often skipped.
                 waiting[count], gaps[count] = far, gap_far
                 waiting[count + 1], gaps[count + 1] = near, gap
                 count += 2
@@ -102,7 +121,10 @@ def nearest_on_line(line, boxes, along, xy, s, d, segment):
 
 @njit(cache=True)
 def _stretch(along, middle, reach):
-    """The first and the number of the segments within `reach` along the line of one of them."""
+    """Return the segments within `reach` [m] of the segment `middle`: the first, and their number.
+
+    The first may be negative; take it modulo the number of segments.
+    """
     n = along.shape[0] - 1
     first, last = middle, middle
     back = ahead = 0.0
@@ -119,10 +141,20 @@ def _stretch(along, middle, reach):
 
 @njit(cache=True)
 def nearest_on_stretch(line, along, xy, near, reach, s, d, segment):
-    """As `nearest_on_line`, but on the segments within `reach` [m] along the line of `near` (M,).
+    """Find the nearest point on the segments of a closed line near a known one.
 
-    Where the nearest of them is the first or the last, the search goes on from there, so that a
-    car that makes more way than that in a step is not lost.
+    Where the nearest of them is the first or the last, the search continues from there, so that a
+    car that moves further than `reach` in one step is not lost.
+
+    Args:
+        line: Points [m], (N, 2).
+        along: Distance along the line of each point, and last the whole length [m], (N + 1,).
+        xy: Points to locate [m], (M, 2).
+        near: The segment that each search begins at, (M,).
+        reach: How far along the line each search goes from there, to both sides [m].
+        s: Filled with the distance along the line [m], (M,); NaN for a point that is not finite.
+        d: Filled with the signed distance to the line, positive to the left [m], (M,).
+        segment: Filled with the index of the nearest segment, (M,).
     """
     n = line.shape[0]
     for k in range(xy.shape[0]):
@@ -150,6 +182,7 @@ def nearest_on_stretch(line, along, xy, near, reach, s, d, segment):
 
 @njit(cache=True)
 def _inside(ring, x, y):
+    """Return whether a point lies inside a ring: an odd number of edges lies to its right."""
     inside = False
     j = ring.shape[0] - 1
     for i in range(ring.shape[0]):
@@ -164,7 +197,14 @@ def _inside(ring, x, y):
 
 @njit(cache=True)
 def between_rings(left, right, xy, out):
-    """Fill booleans (M,): whether points xy (M, 2) lie between two rings."""
+    """Fill `out` with whether points lie between two rings.
+
+    Args:
+        left: Points of one ring [m], (N, 2).
+        right: Points of the other [m], (K, 2).
+        xy: Points [m], (M, 2).
+        out: Filled with booleans, (M,).
+    """
     for k in range(xy.shape[0]):
         x, y = xy[k, 0], xy[k, 1]
         out[k] = _inside(left, x, y) != _inside(right, x, y)

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
+
+from racer.assets.chart_style import (
+    BORDER_COLOUR,
+    CURVE_COLOURS,
+    INK_COLOUR,
+    ROAD_COLOUR,
+    TICK_COLOUR,
+    chart_figure,
+    style_axes,
+)
+from racer.assets.inline_svg import SVG_INK, SVG_WIDTH_PX, inline_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -12,42 +25,26 @@ if TYPE_CHECKING:
 
     from racer.track.geometry import Track
 
-PAPER_COLOUR = "#10141a"
-ROAD_COLOUR = "#2b313b"
-BORDER_COLOUR = "#e8e8e4"
-INK_COLOUR = "#d8dce2"
-WIDTH, EDGE = 640.0, 8.0
-"""Of an SVG picture, and what is left free around the road in it."""
-
 
 def track_picture(track: Track) -> Figure:
-    """The road alone, with its name and length."""
+    """Return a picture of the road alone, with its name and length."""
     figure, axes = road_figure(track)
     axes.set_title(f"{track.name}, {track.length:.1f} m", color=INK_COLOUR, fontsize=13, loc="left")
     return figure
 
 
 def road_figure(track: Track) -> tuple[Figure, Axes]:
-    """The road on a figure, to draw on."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    from racer.assets.figure import NotebookFigure
-
+    """Return a picture of the road to draw on, and its axes [m]."""
     span = np.ptp(np.vstack([track.left, track.right]), axis=0)
-    figure = NotebookFigure(
-        figsize=(10.0, float(np.clip(10.0 * span[1] / span[0] * 0.9, 3.5, 12.0))),
-        facecolor=PAPER_COLOUR,
-        layout="constrained",
-    )
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot(facecolor=PAPER_COLOUR)
+    figure = chart_figure((10.0, float(np.clip(10.0 * span[1] / span[0] * 0.9, 3.5, 12.0))))
+    axes = figure.add_subplot()
     axes.set_aspect("equal")
-    rings = [np.vstack([ring, ring[:1]]) for ring in (track.left, track.right)]
-    axes.fill(*np.vstack([rings[0], rings[1][::-1]]).T, color=ROAD_COLOUR, linewidth=0)
-    for ring in rings:
-        axes.plot(*ring.T, color=BORDER_COLOUR, linewidth=1.2)
-    centre = np.vstack([track.centre, track.centre[:1]])
-    axes.plot(*centre.T, color="#f0a020", linewidth=0.7, dashes=(6, 6), alpha=0.6)
+    axes.fill(*_outline(track).T, color=ROAD_COLOUR, linewidth=0)
+    for ring in (track.left, track.right):
+        axes.plot(*_closed(ring).T, color=BORDER_COLOUR, linewidth=1.2)
+    axes.plot(
+        *_closed(track.centre).T, color=CURVE_COLOURS[0], linewidth=0.7, dashes=(6, 6), alpha=0.6
+    )
     axes.plot(*np.stack([track.left[0], track.right[0]]).T, color=BORDER_COLOUR, linewidth=4)
     ahead = track.centre[1] - track.centre[0]
     ahead = 0.7 * ahead / np.hypot(*ahead)
@@ -57,27 +54,49 @@ def road_figure(track: Track) -> tuple[Figure, Axes]:
         xytext=tuple(track.centre[0]),
         arrowprops={"arrowstyle": "-|>", "color": BORDER_COLOUR, "linewidth": 1.5},
     )
-    axes.tick_params(colors="#6b7480")
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    style_axes([axes], TICK_COLOUR)
     return figure, axes
 
 
-def road_svg(track: Track) -> str:
-    """The road as an SVG picture that takes its ink from the page around it."""
-    both = np.vstack([track.left, track.right])
-    low, span = both.min(axis=0), np.ptp(both, axis=0)
-    scale = (WIDTH - 2 * EDGE) / span.max()
-    wide, high = span * scale + 2 * EDGE
+def road_svg(
+    track: Track, margin: float = 8.0, draw: Callable[[Axes], None] = lambda axes: None
+) -> Markup:
+    """Return the road as an SVG picture that takes its ink from the page around it.
 
-    def path(xy: np.ndarray) -> str:
-        at = (xy - low) * scale + EDGE
-        return "M" + "L".join(f"{x:.1f} {high - y:.1f}" for x, y in at)
+    Args:
+        track: The track.
+        margin: What is left free around the road [px].
+        draw: Draws more on axes in metres.
+    """
+    borders = np.vstack([track.left, track.right])
+    middle, span = (borders.min(axis=0) + borders.max(axis=0)) / 2, np.ptp(borders, axis=0)
+    scale = (SVG_WIDTH_PX - 2 * margin) / span.max()
+    height = scale * span[1] + 2 * margin
 
-    start = path(np.stack([track.left[0], track.right[0]]))
-    return (
-        f'<svg viewBox="0 0 {wide:.0f} {high:.0f}" role="img" style="width: 100%">'
-        f'<path d="{path(track.left)}Z{path(track.right)}Z" fill="currentColor" '
-        'fill-opacity=".13" fill-rule="evenodd" stroke="currentColor" stroke-opacity=".55"/>'
-        f'<path d="{start}" stroke="currentColor" stroke-width="4"/></svg>'
-    )
+    def draw_all(figure: Figure) -> None:
+        from matplotlib.colors import to_rgba
+
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), frameon=False)
+        axes.set_axis_off()
+        axes.set_autoscale_on(False)
+        reach = np.array([SVG_WIDTH_PX, height]) / scale / 2
+        axes.set_xlim(middle[0] - reach[0], middle[0] + reach[0])
+        axes.set_ylim(middle[1] - reach[1], middle[1] + reach[1])
+        axes.fill(*_outline(track).T, color=to_rgba(SVG_INK, 0.13), linewidth=0, clip_on=False)
+        for ring in (track.left, track.right):
+            ink = to_rgba(SVG_INK, 0.55)
+            axes.plot(*_closed(ring).T, color=ink, linewidth=1.0, clip_on=False)
+        start = np.stack([track.left[0], track.right[0]])
+        axes.plot(*start.T, color=SVG_INK, linewidth=3.5, solid_capstyle="butt", clip_on=False)
+        draw(axes)
+
+    return inline_svg(height, draw_all)
+
+
+def _closed(ring: np.ndarray) -> np.ndarray:
+    return np.vstack([ring, ring[:1]])
+
+
+def _outline(track: Track) -> np.ndarray:
+    """Return one polygon that is the road: along one border, and back along the other."""
+    return np.vstack([_closed(track.left), _closed(track.right)[::-1]])

@@ -1,4 +1,4 @@
-"""Columns of numbers out of text, whatever program wrote it: separators, headers, comments."""
+"""Read columns of numbers from text of any program: its separators, header and comments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from racer.errors import TrackError
 
 _UNIT = re.compile(r"\s*[\[(].*")
-"""Of a column, in brackets behind its name."""
+"""The unit of a column, in brackets after its name."""
 
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(e[-+]?\d+)?", re.IGNORECASE)
 
@@ -20,20 +20,21 @@ class TextLine(NamedTuple):
     """A line of a text that is neither empty nor a comment."""
 
     number: int
-    """From 1."""
+    """Its number, from 1."""
     cells: list[str]
-    """What stands between the separators, without quotes and blanks around it."""
+    """The texts between the separators, stripped of quotes and blanks."""
 
 
 class NumberTable(NamedTuple):
     """The rows of a text.
 
     Attributes:
-        rows: Its rows, each with as many cells.
-        names: What its header calls the columns, in lower case and without units; none without one.
-        header: The line of the header, from 1; 0 without one.
-        is_comment: Whether the header is a comment, and may be prose.
-        separator: What stands between the cells; None for blanks.
+        rows: Its rows, all with the same number of cells.
+        names: The header's names of the columns, in lower case and without units; empty if there is
+            no header.
+        header: The line number of the header, from 1; 0 if there is none.
+        is_comment: Whether the header is a comment, and so may be prose.
+        separator: The separator between the cells; None for blanks.
     """
 
     rows: list[TextLine]
@@ -46,7 +47,7 @@ class NumberTable(NamedTuple):
         """Return some columns of all N rows, (N, len(columns)).
 
         Raises:
-            TrackError: A cell of them is not a number; the message names its line.
+            TrackError: One of their cells is not a number; the message names its line.
         """
         return np.array([[self._number(row, k) for k in columns] for row in self.rows])
 
@@ -62,9 +63,9 @@ class NumberTable(NamedTuple):
 def read_number_table(text: str) -> NumberTable:
     """Return the rows of a text.
 
-    Columns are separated by `;`, tabs, commas or blanks; a decimal comma is read where the comma
-    does not separate. `#` begins a comment. A header is a first row without a number, or the last
-    comment before the rows where it has as many columns.
+    Columns are separated by `;`, tabs, commas or blanks; a decimal comma is accepted where the
+    comma is not the separator. `#` begins a comment. A header is a first row without a number, or
+    the last comment before the rows if it has as many columns.
 
     Raises:
         TrackError: There is no row, or one has more or fewer columns than the first.
@@ -73,7 +74,7 @@ def read_number_table(text: str) -> NumberTable:
     content = [(number, line.partition("#")[0].strip(" ")) for number, line in written]
     content = [(number, line) for number, line in content if line.strip(";,\t ")]
     if not content:
-        raise TrackError("no row of numbers in it")
+        raise TrackError("there is no row of numbers in it")
     sign = _separator(content[0][1])
     rows = [TextLine(number, _cells(line, sign)) for number, line in content]
     if any(_is_number(cell, sign) for cell in rows[0].cells):
@@ -93,7 +94,7 @@ def read_number_table(text: str) -> NumberTable:
 
 
 def _separator(line: str) -> str | None:
-    """What stands between a row's cells; None for blanks."""
+    """Return the separator between a row's cells; None for blanks."""
     for sign in ";\t":
         if sign in line:
             return sign
@@ -105,7 +106,7 @@ def _separator(line: str) -> str | None:
 
 
 def _cells(line: str, sign: str | None) -> list[str]:
-    """A row's cells, without empty ones at its end."""
+    """Return a row's cells, without empty ones at its end."""
     cells = [cell.strip().strip("\"'").strip() for cell in line.split(sign)]
     while cells and not cells[-1]:
         cells.pop()
@@ -113,7 +114,7 @@ def _cells(line: str, sign: str | None) -> list[str]:
 
 
 def _comment(written: list[tuple[int, str]], sign: str | None, columns: int) -> TextLine:
-    """The last comment, where it can be a header; else no cells in line 0."""
+    """Return the last comment if it can be a header, and otherwise no cells in line 0."""
     comments = [TextLine(n, _cells(line.strip(" #"), sign)) for n, line in written if "#" in line]
     last = comments[-1] if comments else TextLine(0, [])
     is_header = len(last.cells) == columns and not any(_is_number(c, sign) for c in last.cells)
@@ -121,6 +122,7 @@ def _comment(written: list[tuple[int, str]], sign: str | None, columns: int) -> 
 
 
 def _number(cell: str, sign: str | None) -> float:
+    """Return the number in a cell, with a decimal comma if the comma is not the separator."""
     is_decimal_comma = sign != "," and _DECIMAL_COMMA.fullmatch(cell)
     return float(cell.replace(",", ".") if is_decimal_comma else cell)
 

@@ -1,4 +1,4 @@
-"""A track file: control points and a width in YAML, fitted and checked."""
+"""A track file: control points and a width in YAML, which are fitted with a spline and checked."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from racer.track.borders import (
 from racer.track.geometry import Track, signed_area
 
 TRACK_POINT_SPACING_M = 0.1
-"""Distance between the points of a fitted track [m], about."""
+"""Approximate distance between the points of a fitted track [m]."""
 
 ControlPoint = tuple[float, float]
 
 TrackSet = Literal["train", "validation", "held-out"]
 TRACK_SETS: tuple[TrackSet, ...] = get_args(TrackSet)
-"""What a shipped track is for, in the order in which a policy should meet them."""
+"""The sets of shipped tracks, in the order in which a policy should meet them."""
 
 
 class TrackFile(Document):
-    """What a person writes in `tracks/<name>.yaml`."""
+    """The content of `tracks/<name>.yaml`."""
 
     name: str = Field(description="what the track is called", min_length=1, max_length=60)
     description: str = Field(default="", description="one line of prose")
@@ -68,22 +68,24 @@ class TrackFile(Document):
 
 
 def fit_track(file: TrackFile) -> Track:
-    """A periodic cubic spline through the control points, resampled evenly, with its borders.
+    """Return the track whose centre line is a periodic cubic spline through the control points.
 
-    A control point that repeats the one before, or at the end the first, is left out.
+    The line is resampled evenly, and the borders lie half a width to each side. A control point
+    that repeats the one before, or at the end the first, is left out.
 
     Raises:
-        TrackError: The widths do not match, or a border folds or crosses itself.
+        TrackError: The number of widths does not match, or a border folds or crosses itself.
     """
     points = np.array(file.control_points)
     widths = np.atleast_1d(np.array(file.width, dtype=float))
     if widths.size not in (1, len(points)):
         raise TrackError(
-            f"{widths.size} widths for {len(points)} control points; give one, or one a point"
+            f"{widths.size} widths for {len(points)} control points; give one for all, or one for "
+            "each point"
         )
     kept = distinct_points(points, lambda i: f"control point {i + 1}")
     if len(kept) < 4:
-        raise TrackError(f"at least 4 different control points are wanted; got {len(kept)}")
+        raise TrackError(f"at least 4 different control points are needed; got {len(kept)}")
     points, widths = points[kept], np.broadcast_to(widths, len(points))[kept]
     if (signed_area(points) < 0) != (file.direction == "clockwise"):
         order = np.concatenate([[0], np.arange(len(points) - 1, 0, -1)])
@@ -96,7 +98,7 @@ def fit_track(file: TrackFile) -> Track:
 
 
 def _even(line: CubicSpline) -> np.ndarray:
-    """Parameters of the points that lie evenly along the line."""
+    """Return the parameters of points spaced evenly, about `TRACK_POINT_SPACING_M` apart."""
     fine = np.linspace(0.0, line.x[-1], 20_001)
     s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line(fine), axis=0).T))])
     count = max(round(s[-1] / TRACK_POINT_SPACING_M), 16)

@@ -1,133 +1,182 @@
-"""What a training run is: every field a YAML may set or the command line override."""
+"""The config of a training run: every field that a YAML file or the command line may set."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from racer.assets.document import Document
+from racer.assets.document import Document, first_named
 from racer.envs import EnvConfig, Tracks
 from racer.networks.network_config import NETWORK_PRESETS, ConvFilters, NetworkLayers
 
 
 def _several(value: Any) -> Any:
+    """Return a single number as a list of one."""
     return (value,) if isinstance(value, int) else value
 
 
 LayerWidths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], BeforeValidator(_several)]
-"""Widths of layers, 1-4096 each; one number is a list of one."""
+"""Widths of layers, 1-4096 each; a single number is a list of one."""
 
 
 class PPOConfig(Document):
-    """Proximal policy optimisation, as Stable-Baselines3 names and means it."""
+    """Hyperparameters of PPO, named and defined as in Stable-Baselines3."""
 
-    learning_rate: float = Field(default=5e-4, gt=0, le=1, description="Adam's step size, 0-1")
+    RENAMED_KEYS: ClassVar = {"scale_rewards": "normalize_reward"}
+
+    learning_rate: float = Field(default=5e-4, gt=0, le=1, description="learning rate of Adam, 0-1")
     final_learning_rate: float | None = Field(
-        default=None, gt=0, le=1, description="reached linearly at the last step; null: constant"
+        default=None,
+        gt=0,
+        le=1,
+        description="learning rate at the last step, reached linearly; null: it stays constant",
     )
-    n_steps: int = Field(default=64, ge=2, le=65536, description="steps a car between updates")
-    batch_size: int = Field(default=256, ge=2, description="samples a gradient step")
-    n_epochs: int = Field(default=4, ge=1, le=100, description="passes over each rollout")
-    gamma: float = Field(default=0.99, gt=0, le=1, description="discount a step, 0-1")
-    gae_lambda: float = Field(default=0.95, ge=0, le=1, description="GAE's lambda, 0-1")
-    clip_range: float = Field(default=0.2, gt=0, le=1, description="PPO's clip, 0-1")
-    ent_coef: float = Field(default=0.0, ge=0, le=1, description="entropy bonus, 0-1")
-    vf_coef: float = Field(default=0.5, ge=0, le=10, description="weight of the value loss")
-    max_grad_norm: float = Field(default=0.5, gt=0, description="gradient norm clip")
-    scale_rewards: bool = Field(
+    n_steps: int = Field(
+        default=64, ge=2, le=65536, description="steps of each car in a rollout, 2-65536"
+    )
+    batch_size: int = Field(default=256, ge=2, description="samples in a minibatch, from 2")
+    n_epochs: int = Field(default=4, ge=1, le=100, description="passes over each rollout, 1-100")
+    gamma: float = Field(default=0.99, gt=0, le=1, description="discount factor, 0-1")
+    gae_lambda: float = Field(default=0.95, ge=0, le=1, description="lambda of GAE, 0-1")
+    clip_range: float = Field(
+        default=0.2, gt=0, le=1, description="clipping range of the probability ratio, 0-1"
+    )
+    ent_coef: float = Field(default=0.0, ge=0, le=1, description="weight of the entropy, 0-1")
+    vf_coef: float = Field(default=0.5, ge=0, le=10, description="weight of the value loss, 0-10")
+    max_grad_norm: float = Field(default=0.5, gt=0, description="largest norm of the gradient")
+    normalize_reward: bool = Field(
         default=False,
-        description="divide rewards by the standard deviation of the discounted return so far",
+        description="whether to divide rewards by the running standard deviation of returns",
     )
     value_loss: Literal["mse", "huber"] = Field(
-        default="mse", description="of the critic: mse, or huber, linear past an error of 1"
+        default="mse", description="loss of the critic; huber is linear beyond an error of 1"
     )
     log_std_init: float = Field(
-        default=-0.7, ge=-5, le=2, description="continuous: log of the first action noise"
+        default=-0.7,
+        ge=-5,
+        le=2,
+        description="continuous actions: initial log standard deviation, -5 to 2",
     )
 
 
 class NetworkConfig(Document):
-    """The policy's and the critic's network: a preset, and what differs from it."""
+    """The network of policy and critic: a preset, and the fields that differ from it."""
+
+    RENAMED_KEYS: ClassVar = {
+        "vectors": "mlp",
+        "normalise": "batch_norm",
+        "standardise": "normalize_obs",
+    }
 
     preset: Literal["small", "shallow", "standard", "deep"] = Field(
         default="small",
-        description="where the other fields come from if null: small, or DeepRacer's "
-        "shallow, standard (its DEEP_CONVOLUTIONAL_NETWORK) or deep",
+        description="gives the fields below that are null: small, or DeepRacer's shallow, standard "
+        "(its DEEP_CONVOLUTIONAL_NETWORK) or deep",
     )
     filters: ConvFilters | None = Field(
-        default=None, description="camera: convolutions as filters, kernel, stride"
+        default=None, description="camera: each convolution as filters, kernel size, stride"
     )
     features: LayerWidths | None = Field(
-        default=None, min_length=1, description="camera: widths of the dense layers after them"
+        default=None,
+        min_length=1,
+        description="camera: widths of the dense layers after the convolutions, 1-4096",
     )
-    vectors: LayerWidths | None = Field(
-        default=None, description="lidar, state: widths of their own dense layers"
+    mlp: LayerWidths | None = Field(
+        default=None,
+        description="lidar, state: widths of the dense layers before the heads, 1-4096",
     )
     hidden: LayerWidths | None = Field(
-        default=None, description="widths of the layers of each head"
+        default=None, description="widths of the hidden layers of each head, 1-4096"
     )
     activation: Literal["relu", "tanh"] | None = Field(
-        default=None, description="between layers: relu or tanh"
+        default=None, description="activation function between layers"
     )
-    normalise: bool | None = Field(
-        default=None, description="camera: batch norm after each convolution"
+    batch_norm: bool | None = Field(
+        default=None, description="camera: whether a batch norm follows each convolution"
     )
-    standardise: bool | None = Field(
-        default=None, description="lidar, state: bring each number to mean 0 and variance 1"
+    normalize_obs: bool | None = Field(
+        default=None,
+        description="lidar, state: whether to scale each number to mean 0 and variance 1",
     )
     dropout: float | None = Field(
-        default=None, ge=0, lt=1, description="camera: share of `features` dropped, 0-1"
+        default=None,
+        ge=0,
+        lt=1,
+        description="camera: probability of dropout after each layer of `features`, 0-1",
     )
 
     @property
     def layers(self) -> NetworkLayers:
-        """The preset with what differs from it."""
+        """The layers of the preset, with the fields that differ from it."""
         given = {name: getattr(self, name) for name in NetworkLayers._fields}
         chosen = {name: value for name, value in given.items() if value is not None}
         return NETWORK_PRESETS[self.preset]._replace(**chosen)
 
 
 class EvaluationConfig(Document):
-    """The judge's look at the deterministic policy while it learns."""
+    """Evaluation of the deterministic policy during training."""
 
-    every: int = Field(default=20_000, ge=1, description="training steps between evaluations")
+    RENAMED_KEYS: ClassVar = {"every": "eval_freq", "film": "video_freq"}
+
+    eval_freq: int = Field(default=20_000, ge=1, description="control steps between evaluations")
     track: Tracks | None = Field(
         default=None,
         min_length=1,
-        description="tracks that the best checkpoint is chosen on; null: the first one of training",
+        description="tracks that evaluations are driven on; null: the first track of training",
     )
-    laps: int = Field(default=3, ge=1, le=100, description="laps of an evaluation, 1-100")
-    time_limit: float = Field(default=90.0, gt=0, le=3600, description="simulated seconds, to 3600")
-    film: int = Field(
-        default=5, ge=0, le=10_000, description="film a lap of each so-many-th; 0: of none"
+    laps: int = Field(default=3, ge=1, le=100, description="laps of each race, 1-100")
+    time_limit: float = Field(
+        default=90.0, gt=0, le=3600, description="simulated seconds of each race, up to 3600"
+    )
+    video_freq: int = Field(
+        default=5,
+        ge=0,
+        le=10_000,
+        description="record a video of every N-th evaluation, up to 10000; 0: of none",
     )
     keep: int = Field(
-        default=3, ge=2, le=1000, description="checkpoints kept beside the best, one an evaluation"
+        default=3, ge=2, le=1000, description="newest checkpoints to keep beside the best, 2-1000"
     )
 
 
 class RunConfig(EnvConfig):
-    """One training run."""
+    """The config of a training run."""
 
-    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of cars, network and shuffling")
-    cars: int = Field(default=32, ge=1, le=4096, description="cars that drive at once, 1-4096")
-    steps: int = Field(default=300_000, ge=1, description="control steps in all, over all cars")
+    RENAMED_KEYS: ClassVar = {
+        "cars": "num_envs",
+        "steps": "total_timesteps",
+        "threads": "torch_threads",
+    }
+
+    seed: int = Field(
+        default=0, ge=0, le=2**31 - 1, description="seed of cars, network and batches"
+    )
+    num_envs: int = Field(default=32, ge=1, le=4096, description="cars that train at once, 1-4096")
+    total_timesteps: int = Field(
+        default=300_000, ge=1, description="control steps of training, summed over all cars"
+    )
     minutes: float = Field(
         default=60.0, gt=0, le=10_000, description="wall-clock minutes after which training ends"
     )
-    device: str = Field(default="auto", description="auto: cuda where there is one; cpu, cuda")
+    device: str = Field(default="auto", description="cpu, cuda, or auto: cuda if available")
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = Field(
         default="auto",
-        description="processes that drive the cars; 1: none more; auto: one a core, "
-        "and one for 32 cars at most",
+        description="processes that simulate the cars, 1-1024; 1: the main process; auto: as many "
+        "as cores, with at least 32 cars each",
     )
-    threads: int = Field(default=0, ge=0, le=1024, description="torch threads; 0: one a core")
-    ppo: PPOConfig = Field(default=PPOConfig(), description="the learner")
-    network: NetworkConfig = Field(default=NetworkConfig(), description="the policy's network")
-    evaluation: EvaluationConfig = Field(default=EvaluationConfig(), description="its exams")
+    torch_threads: int = Field(
+        default=0, ge=0, le=1024, description="threads of torch, up to 1024; 0: as many as cores"
+    )
+    ppo: PPOConfig = Field(default=PPOConfig(), description="hyperparameters of PPO")
+    network: NetworkConfig = Field(
+        default=NetworkConfig(), description="network of policy and critic"
+    )
+    evaluation: EvaluationConfig = Field(
+        default=EvaluationConfig(), description="evaluation during training"
+    )
 
     @field_validator("network", mode="before")
     @classmethod
@@ -143,26 +192,26 @@ class RunConfig(EnvConfig):
 
     @model_validator(mode="after")
     def _batches_fill(self) -> RunConfig:
-        rollout = self.cars * self.ppo.n_steps
+        rollout = self.num_envs * self.ppo.n_steps
         if self.ppo.batch_size > rollout:
             raise ValueError(
-                f"ppo.batch_size {self.ppo.batch_size} is more than a rollout of cars x "
+                f"ppo.batch_size {self.ppo.batch_size} is more than a rollout of num_envs x "
                 f"ppo.n_steps = {rollout} samples; lower it"
             )
         return self
 
     @property
     def evaluation_tracks(self) -> tuple[str, ...]:
-        """The tracks of an evaluation."""
+        """The tracks that evaluations are driven on."""
         return self.evaluation.track or self.track[:1]
 
     @property
     def env(self) -> dict[str, Any]:
-        """The environment's share of the fields, as keyword arguments for it."""
+        """The fields of the environment, as keyword arguments of its constructor."""
         return {name: getattr(self, name) for name in EnvConfig.model_fields}
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the resolved config's canonical JSON."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """The SHA-256 of the config as canonical JSON, in which keys have their first names."""
+        text = json.dumps(first_named(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

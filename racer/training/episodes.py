@@ -106,6 +106,6 @@ class EpisodeRunner:
             "progress": float(race.progress[car]),
             "ending": Ending(int(race.ending[car])),
             "lap_time_s": race.lap_times[car][-1] if race.lap_times[car] else float("nan"),
-            "track": int(race.road[car]) // 2,
+            "track": int(race.road.track[car]),
             "xy": race.world.state.xy[car].tolist(),
         }

@@ -197,7 +197,7 @@ def _head(name: str, config: RunConfig, steps: int) -> str:
         f"# {escape(name, quote=False)}\n\n"
         f"A policy that drives a {config.car} car in `{ENV_IDS[config.race.kind]}` on {tracks}, "
         f"learnt by Stable-Baselines3's PPO in racer, a racing simulator for DeepRacer-style cars, "
-        f"in {steps:,} steps of {config.cars} cars."
+        f"in {steps:,} steps of {config.num_envs} cars."
     )
 
 
@@ -262,7 +262,12 @@ def _use(name: str) -> str:
 def _hyperparameters(run: Run, config: RunConfig) -> str:
     whole = flatten_tree(run.written_config().model_dump(mode="json"))
     chosen = ("ppo.", "network.")
-    keys = ["seed", "cars", "steps", *(key for key in whole if key.startswith(chosen))]
+    keys = [
+        "seed",
+        "num_envs",
+        "total_timesteps",
+        *(key for key in whole if key.startswith(chosen)),
+    ]
     keys += [key for key in config_differences(run.written_config()) if key not in keys]
     rows = [[f"`{key}`", f"`{whole[key]}`"] for key in keys if whole.get(key) is not None]
     told = "`ppo.*` are named as in Stable-Baselines3; `config.yaml` has all the others."

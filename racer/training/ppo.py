@@ -102,7 +102,7 @@ def build_ppo(config: RunConfig, env: VecEnv) -> PPO:
     Raises:
         ConfigError: A frame is too small for the network's filters, or the device is unknown.
     """
-    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    torch.set_num_threads(config.torch_threads or os.cpu_count() or 1)
     return _with_policy(
         PPO(env=env, _init_setup_model=False, **_ppo_arguments(config, env.observation_space))
     )

@@ -55,7 +55,7 @@ class Run:
         return f"Run({str(self.folder)!r})"
 
     def _repr_html_(self) -> str | None:
-        from racer.rendering import svg
+        from racer.rendering.svg_charts import line_chart
         from racer.training.run_history import summarize_run, training_curve
 
         try:
@@ -76,9 +76,8 @@ class Run:
             return html_card(str(self.folder), rows)
         means = training_curve(episodes)
         lines = {name: (means["steps"], means[name]) for name in ("progress", "laps")}
-        return html_card(
-            str(self.folder), rows, svg.lines(lines, "control steps", "percent", 100.0)
-        )
+        chart = line_chart(lines, "control steps", "percent", 100.0)
+        return html_card(str(self.folder), rows, chart)
 
     def plot(self) -> Figure:
         """Return the learning curve, which a notebook shows: reward and progress over the steps.
@@ -103,13 +102,14 @@ class Run:
         """Return the newest film of an evaluation, which a notebook plays.
 
         Raises:
-            RunError: There is none; `evaluation.film` in the config says how many are filmed.
+            RunError: There is none; `evaluation.video_freq` in the config says how many are filmed.
         """
         films = sorted((self.folder / "videos").glob("step-*.mp4"), key=_steps)
         if not films:
             raise RunError(
                 f"{self.folder} holds no film: each fifth evaluation is filmed, or each N-th with "
-                "evaluation.film: N in the config; a race is filmed by racer.drive(...).video()"
+                "evaluation.video_freq: N in the config; a race is filmed by "
+                "racer.drive(...).video()"
             )
         return Video.read(films[-1])
 

@@ -50,7 +50,7 @@ def summarize_run(run: Run) -> dict[str, Any]:
     """
     config, told, known = run.config(), run.story(), run.saved.known()
     steps = max((one.steps for one in known), default=0)
-    is_done = any(one.is_whole and one.steps >= config.steps for one in known)
+    is_done = any(one.is_whole and one.steps >= config.total_timesteps for one in known)
     state = "finished" if is_done else told.get("ended") or "interrupted"
     state = "running" if run.is_running() else state
     best = run.best_record() or {"result": {}}
@@ -63,7 +63,7 @@ def summarize_run(run: Run) -> dict[str, Any]:
         "is_resumable": state not in ("running", "finished"),
         "error": told.get("error") or None,
         "steps": steps,
-        "wanted": config.steps,
+        "wanted": config.total_timesteps,
         "seed": config.seed,
         **{name: best["result"].get(name) for name in figures},
     }

@@ -103,8 +103,8 @@ def _plain_kwargs(space: spaces.Space, layers: NetworkLayers) -> dict[str, Any] 
     if not isinstance(space, spaces.Box):
         return None
     if len(space.shape) == 1:
-        return None if layers.vectors or layers.standardise else {}
-    own = layers.filters, layers.activation, layers.normalise, layers.dropout
+        return None if layers.mlp or layers.normalize_obs else {}
+    own = layers.filters, layers.activation, layers.batch_norm, layers.dropout
     if (
         own == (NETWORK_PRESETS["shallow"].filters, "relu", False, 0.0)
         and len(layers.features) == 1

@@ -192,16 +192,18 @@ def _announce_resume(console: Console, run: Run, config: RunConfig, state: State
     """
     steps, progress = state["steps"], state["progress"]
     spent = progress["seconds"] / 60.0
-    if steps >= config.steps:
+    if steps >= config.total_timesteps:
         run.rewind(steps, progress["evaluations"], progress["best"])
         run.mark_ended("finished")
-        raise RunError(f"all of its {config.steps:,} steps are trained; nothing is left to resume")
+        raise RunError(
+            f"all of its {config.total_timesteps:,} steps are trained; nothing is left to resume"
+        )
     if spent >= config.minutes:
         raise RunError(
-            f"its {config.minutes:g} minutes are up after {steps:,} of {config.steps:,} steps; "
-            "give it more in all with --minutes"
+            f"its {config.minutes:g} minutes are up after {steps:,} of "
+            f"{config.total_timesteps:,} steps; give it more in all with --minutes"
         )
-    console.print(f"resumed after {steps:,} of {config.steps:,} steps")
+    console.print(f"resumed after {steps:,} of {config.total_timesteps:,} steps")
     if changed := differing_versions(state):
         console.print(f"{changed}: the outcome may differ from an uninterrupted run's")
 
@@ -242,7 +244,7 @@ def _learn(
                 try:
                     # The steps to come: Stable-Baselines3 adds those that are done.
                     model.learn(
-                        config.steps - steps,
+                        config.total_timesteps - steps,
                         [callbacks, *sb3_callbacks],
                         reset_num_timesteps=False,
                     )
@@ -264,7 +266,7 @@ def _learn(
 
 
 def _make_result(run: Run, callbacks: TrainingCallbacks, env: CarsVecEnv) -> TrainingResult:
-    driving = env.cars.spent if isinstance(env.cars, RacerVectorEnv) else {}
+    driving = env.cars.simulation.durations if isinstance(env.cars, RacerVectorEnv) else {}
     return TrainingResult(
         run=run,
         ended=callbacks.save.ended,

@@ -22,16 +22,16 @@ def make_training_env(config: RunConfig, is_logged: bool) -> CarsVecEnv:
     Raises:
         RacerError: They cannot be made.
     """
-    count = worker_count(config.workers, config.cars)
+    count = worker_count(config.workers, config.num_envs)
     if is_logged and count > 1:
         if config.workers != "auto":
             raise ConfigError(f"workers {count}: --deepracer-logs wants --workers 1, or auto")
         count = 1
     fields = config.env
-    gamma = config.ppo.gamma if config.ppo.scale_rewards else None
+    gamma = config.ppo.gamma if config.ppo.normalize_reward else None
     if count == 1:
-        return CarsVecEnv(RacerVectorEnv(config.cars, **fields), gamma)
-    return CarsVecEnv(WorkerPool(config.cars, count, fields), gamma)
+        return CarsVecEnv(RacerVectorEnv(config.num_envs, **fields), gamma)
+    return CarsVecEnv(WorkerPool(config.num_envs, count, fields), gamma)
 
 
 def start_deepracer_log(

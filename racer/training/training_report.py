@@ -1,62 +1,83 @@
-"""What a run left behind, as one HTML file that needs nothing else."""
+"""A report of a training run: one HTML file that needs no other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from racer.assets.atomic import write_own
+from racer.assets.chart_style import EARLY_COLOUR, LATE_COLOUR
+from racer.assets.templates import render_template
 from racer.car.action_space import ActionSpace
 from racer.deepracer.sim_trace import action_index
 from racer.errors import RunError
-from racer.rendering import svg
+from racer.rendering.svg_charts import (
+    count_grid,
+    dot_map,
+    histogram_chart,
+    line_chart,
+    line_map,
+    ramp_legend,
+    share_bars,
+)
 from racer.track import Track, load_track
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 from racer.training.run_history import training_curve
 from racer.training.trajectories import load_trajectory
 
-REPORT_MARK = b'<meta name="generator" content="racer analyze">'
-"""Tells a report from a page of somebody's own."""
+REPORT_GENERATOR = "racer analyze"
+"""What a report names as its generator, which tells it from another page."""
 COUNTED_FAULTS = ("off_track", "crashed")
+REPORT_TEMPLATES = Path(__file__).parent / "templates"
+_MARK = f'<meta name="generator" content="{REPORT_GENERATOR}">'.encode()
 
-REPORT_STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --ink: #1c2430; --soft: #5c6673; --card: #f3f5f8 }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #10141a; --ink: #dde2e8; --soft: #97a2af; --card: #1a2029 } }
-body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
-  max-width: 70rem; margin: 0 auto; padding: 1rem }
-h1 { font-size: 1.5rem; margin: .2rem 0 }
-h2 { font-size: 1.05rem; margin: 0 0 .4rem }
-p, figcaption { color: var(--soft); margin: .2rem 0 .6rem }
-main { display: grid; gap: 1rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)) }
-section { background: var(--card); border-radius: .5rem; padding: .8rem; min-width: 0 }
-section.wide { grid-column: 1 / -1 }
-svg { display: block; width: 100%; height: auto }
-svg text { font: 15px system-ui, sans-serif }
-@media (max-width: 40rem) { svg text { font-size: 22px } }
-.scroll { overflow-x: auto }
-table { border-collapse: collapse; width: 100%; font-size: .9rem;
-  font-variant-numeric: tabular-nums }
-th, td { text-align: right; padding: .2rem .6rem; white-space: nowrap;
-  border-bottom: 1px solid #8884 }
-tr.best td { font-weight: 700 }
-.tiles { display: flex; flex-wrap: wrap; gap: .6rem; margin: .8rem 0 1rem }
-.tiles div { background: var(--card); border-radius: .5rem; padding: .4rem .8rem }
-.tiles b { display: block; font-size: 1.25rem }
-"""
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table of a report.
+
+    Attributes:
+        titles: Titles of the columns.
+        rows: Cells of each row.
+        bold_row: Number of the row that stands out, if any.
+    """
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    bold_row: int | None = None
+
+
+@dataclass(frozen=True)
+class ReportSection:
+    """A section of a report.
+
+    Attributes:
+        title: Its title.
+        note: A sentence below the title.
+        picture: SVG pictures.
+        table: A table below the pictures.
+        is_wide: Whether it spans all columns of the page.
+    """
+
+    title: str
+    note: str = ""
+    picture: Markup | str = ""
+    table: ReportTable | None = None
+    is_wide: bool = False
 
 
 def write_report(folder: Path, out: Path) -> Path:
-    """Write `report.html` about the run in `folder` into `out`, and say where it is.
+    """Write the report of the run in `folder` as `out/report.html`, and return its path.
 
     Raises:
-        RunError: There is no run, it holds nothing to tell yet, or the file cannot be written.
+        RunError: There is no run, it holds no episode and no evaluation yet, or the file cannot be
+            written.
     """
     run = Run.open(folder)
     config = run.config()
@@ -65,157 +86,130 @@ def write_report(folder: Path, out: Path) -> Path:
         raise RunError(f"{folder} holds no episode and no evaluation yet; train it for longer")
     tracks = [load_track(name) for name in config.track]
     best = int(run.best().stem.removeprefix("step-")) if evaluations else None
-    parts = [_head(folder, config, tracks, episodes, evaluations, best)]
+    sections = []
     if episodes:
-        parts += _training(episodes) + _histograms(episodes) + _faults(tracks, episodes)
+        sections += _training(episodes) + _histograms(episodes) + _faults(tracks, episodes)
     if best is not None and run.line(best).is_file():
         line = load_trajectory(run.line(best))
-        parts += _driven(load_track(config.evaluation_tracks[0]), line) + _actions(
-            config.actions, line
-        )
+        sections += _driven_lines(load_track(config.evaluation_tracks[0]), line)
+        sections.append(_actions(config.actions, line))
     if evaluations:
-        parts += [_sectors(evaluations), _checkpoints(evaluations, best)]
+        sections += [_sectors(evaluations), _checkpoints(evaluations, best)]
+    page = render_template(
+        REPORT_TEMPLATES,
+        "report.html",
+        generator=REPORT_GENERATOR,
+        title=folder.name,
+        description=_description(config, tracks),
+        facts=_facts(episodes, evaluations, best),
+        sections=sections,
+    )
     path = out / "report.html"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_own(path, _page(folder.name, parts).encode(), lambda held: REPORT_MARK in held)
+        write_own(path, page.encode(), lambda held: _MARK in held)
     except OSError as problem:
         raise RunError(f"{path}: cannot be written: {problem}") from problem
     return path
-
-
-def _page(title: str, parts: Sequence[str]) -> str:
-    head, *sections = parts
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"{REPORT_MARK.decode()}<title>{escape(title)}</title><style>{REPORT_STYLE}</style></head>"
-        f"<body>{head}<main>{''.join(sections)}</main></body></html>\n"
-    )
-
-
-def _section(title: str, body: str, note: str = "", is_wide: bool = False) -> str:
-    kind = ' class="wide"' if is_wide else ""
-    told = f"<p>{escape(note)}</p>" if note else ""
-    return f"<section{kind}><h2>{escape(title)}</h2>{told}{body}</section>"
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], best: int | None = None) -> str:
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    body = "".join(
-        f"<tr{' class=best' if number == best else ''}>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row)
-        + "</tr>"
-        for number, row in enumerate(rows)
-    )
-    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _head(
-    folder: Path,
-    config: RunConfig,
-    tracks: list[Track],
-    episodes: list[dict[str, Any]],
-    evaluations: list[dict[str, Any]],
-    best: int | None,
-) -> str:
+def _description(config: RunConfig, tracks: list[Track]) -> str:
+    seen = ", ".join(sensor.name for sensor in config.sensor)
+    roads = ", ".join(f"{track.name} ({track.length:.1f} m)" for track in tracks)
+    return f"{roads}; {config.race.kind}; sees {seen}; {config.actions.kind} actions"
+
+
+def _facts(
+    episodes: list[dict[str, Any]], evaluations: list[dict[str, Any]], best: int | None
+) -> dict[str, str]:
     judged = next((one for one in evaluations if one["steps"] == best), None)
     steps = max(one["steps"] for one in episodes + evaluations)
     laps = [one["lap_time_s"] for one in episodes if one["lap_time_s"] is not None]
-    tiles = {
+    facts = {
         "steps": f"{steps:,}",
         "episodes": f"{len(episodes):,}",
         "fastest lap in training": f"{min(laps):.2f} s" if laps else "none",
     }
     if judged:
-        tiles["best checkpoint"] = f"{best:,}"
-        tiles["its laps"] = f"{judged['laps_completed']} of {judged['laps']}"
-        tiles["its best lap"] = f"{_seconds(judged['best_lap_s'])} s"
-        tiles["put back"] = f"{judged['resets']}x"
-    cells = "".join(
-        f"<div>{escape(key)}<b>{escape(value)}</b></div>" for key, value in tiles.items()
-    )
-    seen = ", ".join(sensor.name for sensor in config.sensor)
-    road = ", ".join(f"{track.name} ({track.length:.1f} m)" for track in tracks)
-    said = f"{road}; {config.race.kind}; sees {seen}; {config.actions.kind} actions"
-    return f'<h1>{escape(folder.name)}</h1><p>{escape(said)}</p><div class="tiles">{cells}</div>'
+        facts["best checkpoint"] = f"{best:,}"
+        facts["its laps"] = f"{judged['laps_completed']} of {judged['laps']}"
+        facts["its best lap"] = f"{_seconds(judged['best_lap_s'])} s"
+        facts["put back"] = f"{judged['resets']}x"
+    return facts
 
 
-def _training(episodes: list[dict[str, Any]]) -> list[str]:
-    """Means over training, each of an equal number of episodes in a row."""
-    mean = training_curve(episodes)
-    way = {
-        "mean progress": (mean["steps"], mean["progress"]),
-        "laps completed": (mean["steps"], mean["laps"]),
+def _training(episodes: list[dict[str, Any]]) -> list[ReportSection]:
+    """Return curves over training; each point is the mean of as many episodes as the others."""
+    means = training_curve(episodes)
+    shares = {
+        "mean progress": (means["steps"], means["progress"]),
+        "laps completed": (means["steps"], means["laps"]),
+    }
+    rewards = {"mean reward": (means["steps"], means["reward"])}
+    charts = {
+        "Progress over training": line_chart(shares, "control steps", "percent", 100.0),
+        "Reward over training": line_chart(rewards, "control steps", "an episode"),
     }
     note = "Training episodes, with the noise that the policy explores with."
-    paid = {"mean reward": (mean["steps"], mean["reward"])}
-    return [
-        _section("Progress over training", svg.lines(way, "control steps", "percent", 100.0), note),
-        _section("Reward over training", svg.lines(paid, "control steps", "an episode"), note),
-    ]
+    return [ReportSection(title, note, chart) for title, chart in charts.items()]
 
 
-def _histograms(episodes: list[dict[str, Any]]) -> list[str]:
+def _histograms(episodes: list[dict[str, Any]]) -> list[ReportSection]:
     late = episodes[-max(len(episodes) // 3, 1) :]
     progress = np.clip([one["progress"] for one in late], 0.0, 100.0)
-    found = [
-        _section(
-            "How far episodes came",
-            svg.histogram(progress, np.linspace(0, 100, 21), "percent of the lap"),
-            f"The last third of training: {len(late):,} episodes.",
-        )
-    ]
+    chart = histogram_chart(progress, np.linspace(0, 100, 21), "percent of the lap")
+    note = f"The last third of training: {len(late):,} episodes."
+    found = [ReportSection("How far episodes came", note, chart)]
     laps = np.array([one["lap_time_s"] for one in late if one["lap_time_s"] is not None])
     if len(laps):
         edges = np.linspace(laps.min() - 0.05, np.percentile(laps, 99) + 0.05, 25)
-        chart = svg.histogram(laps, edges, "lap time [s]", "laps")
+        chart = histogram_chart(laps, edges, "lap time [s]", "laps")
         note = (
             f"{len(laps):,} laps there, from wherever they began; the fastest {laps.min():.2f} s."
         )
-        found.append(_section("Lap times", chart, note))
+        found.append(ReportSection("Lap times", note, chart))
     return found
 
 
-def _faults(tracks: list[Track], episodes: list[dict[str, Any]]) -> list[str]:
-    """A map of each track: where episodes ended off the road or in a crash."""
+def _faults(tracks: list[Track], episodes: list[dict[str, Any]]) -> list[ReportSection]:
+    """Return a map of each track: where episodes ended off the road or in a crash."""
     found = []
     middle = np.median([one["steps"] for one in episodes])
     for number, track in enumerate(tracks):
         ended = [
             one for one in episodes if one["ending"] in COUNTED_FAULTS and one["track"] == number
         ]
-        picture = svg.RoadMap(track)
         early = [one["xy"] for one in ended if one["steps"] <= middle]
         late = [one["xy"] for one in ended if one["steps"] > middle]
-        picture.dots(np.array(early).reshape(-1, 2), "#8a93a0", 0.35)
-        picture.dots(np.array(late).reshape(-1, 2), "#d8352a", 0.7)
+        groups = [
+            (np.array(early).reshape(-1, 2), EARLY_COLOUR, 0.35),
+            (np.array(late).reshape(-1, 2), LATE_COLOUR, 0.7),
+        ]
         where = f", {track.name}" if len(tracks) > 1 else ""
         note = f"Grey: {len(early):,} in the first half of the episodes; red: {len(late):,} later."
-        found.append(_section(f"Where cars leave the road{where}", picture.svg(), note))
+        picture = dot_map(track, groups)
+        found.append(ReportSection(f"Where cars leave the road{where}", note, picture))
     return found
 
 
-def _driven(track: Track, line: dict[str, np.ndarray]) -> list[str]:
+def _driven_lines(track: Track, line: dict[str, np.ndarray]) -> list[ReportSection]:
     found = []
-    for key, what in (("speed", "m/s"), ("reward", "a step")):
+    for key, unit in (("speed", "m/s"), ("reward", "a step")):
         values = line[key]
         if not np.isfinite(values).all():
             continue
         low, high = np.percentile(values, [5, 95]).tolist()
-        picture = svg.RoadMap(track)
-        picture.line(line["xy"], values, low, high)
-        body = picture.svg() + svg.legend(low, high, what)
+        picture = line_map(track, line["xy"], values, (low, high)) + ramp_legend(low, high, unit)
         note = "The best evaluation, all its laps."
-        found.append(_section(f"Driven line by {key}", body, note))
+        found.append(ReportSection(f"Driven line by {key}", note, picture))
     return found
 
 
-def _actions(actions: ActionSpace, line: dict[str, np.ndarray]) -> list[str]:
+def _actions(actions: ActionSpace, line: dict[str, np.ndarray]) -> ReportSection:
     command = line["command"]
     if actions.kind == "discrete":
         used = [action_index(actions, *pair) for pair in command.tolist()]
@@ -223,7 +217,7 @@ def _actions(actions: ActionSpace, line: dict[str, np.ndarray]) -> list[str]:
         names = [
             f"{number}: {a:+.0f} deg, {v:.2f} m/s" for number, (a, v) in enumerate(actions.choices)
         ]
-        chart = svg.bars(names, shares.tolist())
+        chart = share_bars(names, shares.tolist())
     else:
         (right, left), (slow, fast) = actions.steering_deg, actions.speed
         fast = fast if fast > slow else slow + 0.1
@@ -233,20 +227,21 @@ def _actions(actions: ActionSpace, line: dict[str, np.ndarray]) -> list[str]:
             bins=(16, 30),
             range=((slow, fast), (-left, -right)),
         )
-        ends = (-left, -right, slow, fast)
-        chart = svg.grid(counts, "steering to the right [deg]", "speed [m/s]", ends)
-    return [_section("Use of the actions", chart, "Commands of the best evaluation.")]
+        extent = (-left, -right, slow, fast)
+        chart = count_grid(counts, "steering to the right [deg]", "speed [m/s]", extent)
+    return ReportSection("Use of the actions", "Commands of the best evaluation.", chart)
 
 
-def _sectors(evaluations: list[dict[str, Any]]) -> str:
-    """The fastest judged laps with their thirds, and the fastest thirds of all."""
+def _sectors(evaluations: list[dict[str, Any]]) -> ReportSection:
+    """Return the fastest evaluated laps with their thirds, and the fastest thirds of all laps."""
+    title = "Best laps by sector"
     laps = [
         (lap, sectors, one["steps"])
         for one in evaluations
         for lap, sectors in zip(one["lap_times_s"], one["sector_times_s"])
     ]
     if not laps:
-        return _section("Best laps by sector", "", "No lap was completed in an evaluation.", True)
+        return ReportSection(title, "No lap was completed in an evaluation.", is_wide=True)
     laps.sort(key=lambda lap: lap[0])
     thirds = [min(times) for times in zip(*(sectors for _, sectors, _ in laps))]
     rows = [
@@ -255,10 +250,10 @@ def _sectors(evaluations: list[dict[str, Any]]) -> str:
     ]
     rows.append([f"{sum(thirds):.2f}", *(f"{time:.2f}" for time in thirds), "best thirds"])
     titles = ["lap [s]", "first third", "second", "last", "checkpoint"]
-    return _section("Best laps by sector", _table(titles, rows, len(rows) - 1), is_wide=True)
+    return ReportSection(title, table=ReportTable(titles, rows, len(rows) - 1), is_wide=True)
 
 
-def _checkpoints(evaluations: list[dict[str, Any]], best: int | None) -> str:
+def _checkpoints(evaluations: list[dict[str, Any]], best: int | None) -> ReportSection:
     rows = [
         [
             f"{one['steps']:,}",
@@ -272,6 +267,6 @@ def _checkpoints(evaluations: list[dict[str, Any]], best: int | None) -> str:
         for one in evaluations
     ]
     titles = ["steps", "laps", "best lap [s]", "total [s]", "off the road", "crashes", "way [m]"]
-    mine = next((n for n, one in enumerate(evaluations) if one["steps"] == best), None)
+    bold = next((n for n, one in enumerate(evaluations) if one["steps"] == best), None)
     note = "Each evaluation by the judge; in bold the one that an export takes."
-    return _section("Checkpoints", _table(titles, rows, mine), note, is_wide=True)
+    return ReportSection("Checkpoints", note, table=ReportTable(titles, rows, bold), is_wide=True)

@@ -1,1 +1,1 @@
-"""The proving ground: manoeuvres on an empty plane, each measured against a closed form."""
+"""Validation of a car's dynamics: manoeuvres on an empty plane, each against a closed form."""

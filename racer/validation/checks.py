@@ -1,4 +1,4 @@
-"""The gates a car must pass: what each manoeuvre measured beside what it should."""
+"""The gates that a car must pass: what each manoeuvre measures, against what it should measure."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from racer.validation import closed_forms, manoeuvres
 from racer.world import SUBSTEPS_PER_CONTROL
 
 TEST_HEADINGS_RAD = np.deg2rad(np.tile([0.0, 15.0, 30.0, 45.0, 60.0, 90.0, 135.0, 200.0], 2))
+"""Eight headings of the skid pad [rad], once for each side."""
 TEST_SIDES = np.repeat([1.0, -1.0], 8)
-"""Eight headings in the world, to the left and to the right."""
+"""The side that each car of the skid pad turns to: 1 left, -1 right."""
 
 LAP_TRACK, LAP_SPEED = "oval", 3.0
+"""The track and the speed [m/s] of the lap that is driven with half the substep."""
 
 DIFFERING_ROWS = "rows that differ"
+"""The beginning of a quantity that counts time steps whose state has other bits."""
 
 
 @dataclass(frozen=True)
 class VehicleCheck:
-    """One quantity of a car.
+    """One measured quantity of a car.
 
     Attributes:
         gate: Number of the gate in docs/measurements.md.
@@ -35,7 +38,7 @@ class VehicleCheck:
         unit: Its unit.
         reference: What it should be.
         measured: What it is.
-        limit: Largest allowed difference; None where the row only informs.
+        limit: Largest allowed difference; None if the row is for information only.
         is_relative: Whether the difference is a share of the reference.
     """
 
@@ -49,17 +52,17 @@ class VehicleCheck:
 
     @property
     def difference(self) -> float:
-        """Measured less reference, as a share of the reference where `is_relative`."""
+        """Measured minus reference, as a share of the reference if `is_relative`."""
         gap = self.measured - self.reference
         return float(gap / self.reference if self.is_relative else gap)
 
     @property
     def is_passed(self) -> bool:
-        """Whether the difference is within the limit; a row that only informs always is."""
+        """Whether the difference is within the limit; always true of a row for information only."""
         return self.limit is None or abs(self.difference) <= self.limit
 
     def as_dict(self) -> dict[str, Any]:
-        """The row for a program."""
+        """Return the row as plain JSON, with `difference` and `is_passed`."""
         row = {**asdict(self), "difference": self.difference, "is_passed": self.is_passed}
         return {
             key: value.item() if isinstance(value, np.generic) else value
@@ -68,7 +71,7 @@ class VehicleCheck:
 
 
 def run_vehicle_checks(spec: CarSpec) -> list[VehicleCheck]:
-    """Drive every manoeuvre and measure it; the comparison with STD only where it is installed."""
+    """Drive every manoeuvre and return its checks; STD is compared only if it is installed."""
     gates: list[Callable[[CarSpec], list[VehicleCheck]]] = [
         check_low_speed_turn,
         check_lateral_grip,
@@ -84,7 +87,7 @@ def run_vehicle_checks(spec: CarSpec) -> list[VehicleCheck]:
 
 
 def check_low_speed_turn(spec: CarSpec) -> list[VehicleCheck]:
-    """Gate 1: the worst turning radius from 2 degrees to full lock, to both sides."""
+    """Return gate 1: the worst turning radius from 2 degrees to full lock, to both sides."""
     angles = np.linspace(np.deg2rad(2.0), spec.steering_limit, 7)
     angles = np.concatenate([angles, -angles])
     radius, ideal = manoeuvres.turning_radius(spec, angles), spec.wheelbase / np.tan(angles)
@@ -94,7 +97,7 @@ def check_low_speed_turn(spec: CarSpec) -> list[VehicleCheck]:
 
 
 def check_lateral_grip(spec: CarSpec) -> list[VehicleCheck]:
-    """Gate 2: peak lateral acceleration, against mu g and the limit of the front axle."""
+    """Return gate 2: peak lateral acceleration, against mu g and the limit of the front axle."""
     speed = manoeuvres.brisk_speed(spec)
     pad = manoeuvres.skid_pad(spec, TEST_HEADINGS_RAD, TEST_SIDES, speed)
     peak, ideal = float(pad.peak.mean()), spec.friction * GRAVITY
@@ -116,7 +119,7 @@ def check_lateral_grip(spec: CarSpec) -> list[VehicleCheck]:
 
 
 def check_braking_and_coasting(spec: CarSpec) -> list[VehicleCheck]:
-    """Gate 3: locked wheels, the declared drag, and rest."""
+    """Return gate 3: locked wheels, the declared drag, and rest."""
     speed = manoeuvres.brisk_speed(spec)
     stop, coast = manoeuvres.full_stop(spec, speed), manoeuvres.coast_down(spec, speed)
     start, lost = coast.speed[0], float(coast.speed[0] - coast.speed[-1])
@@ -140,16 +143,20 @@ def check_braking_and_coasting(spec: CarSpec) -> list[VehicleCheck]:
 
 
 def without_drag(spec: CarSpec) -> CarSpec:
-    """The car as single-track models see it.
+    """Return the car as single-track models see it, without drag.
 
-    Drag understeers: rolling resistance grows with load and so turns the car outwards, and what
-    drives against drag unloads the front axle. Single-track models have neither.
+    Drag makes a car understeer: rolling resistance grows with load and so turns the car outwards,
+    and the drive force against drag takes load off the front axle. Single-track models have
+    neither.
     """
     return replace(spec, rolling_resistance=0.0, air_drag=0.0)
 
 
 def check_steady_cornering(spec: CarSpec) -> list[VehicleCheck]:
-    """Gate 4: yaw-rate gain and understeer gradient up to 5 % of mu g, where tyres are linear."""
+    """Return gate 4: yaw-rate gain and understeer gradient up to 5 % of mu g.
+
+    Tyres are linear there.
+    """
     pace, free, grip = manoeuvres.brisk_speed(spec), without_drag(spec), spec.friction * GRAVITY
     speeds = np.array([0.4, 0.7, 1.0]) * pace
     angles = 0.03 * grip / speeds / closed_forms.yaw_gain(spec, speeds)
@@ -170,7 +177,10 @@ def check_steady_cornering(spec: CarSpec) -> list[VehicleCheck]:
 
 
 def understeer_of(spec: CarSpec, speed: float) -> float:
-    """Slope of the steering beyond L / R over lateral acceleration up to 5 % of mu g."""
+    """Return the measured understeer gradient up to 5 % of mu g [rad s^2/m].
+
+    It is the slope of the steering beyond L / R over the lateral acceleration.
+    """
     asked = np.linspace(0.01, 0.05, 5) * spec.friction * GRAVITY
     angles = asked / speed / closed_forms.yaw_gain(spec, speed)
     turns = manoeuvres.settled_turns(spec, angles, np.full(5, speed))
@@ -179,11 +189,12 @@ def understeer_of(spec: CarSpec, speed: float) -> float:
 
 
 def step_steer_case(spec: CarSpec) -> tuple[CarSpec, float, float]:
-    """The car, speed [m/s] and angle [rad] of the step steer.
+    """Return the car, the speed [m/s] and the angle [rad] of the step steer.
 
-    The car has no drag and its mean stiffness on both axles, as STD wants it. It turns at 30 % of
-    mu g, where brush and magic formula are near each other, and far from the speed at which its
-    slip angle changes sign: at twice that speed, or where it may not drive so fast, at 0.6 of it.
+    The car has no drag and its mean stiffness on both axles, as STD requires. It turns at 30 % of
+    mu g, where brush tyre and magic formula are close to each other, and far from the speed at
+    which its slip angle changes sign: at twice that speed or, if it may not drive so fast, at 0.6
+    of it.
     """
     mean = (spec.stiffness_front + spec.stiffness_rear) / 2.0
     neutral = replace(without_drag(spec), stiffness_front=mean, stiffness_rear=mean)
@@ -194,12 +205,12 @@ def step_steer_case(spec: CarSpec) -> tuple[CarSpec, float, float]:
 
 
 def check_step_steer(spec: CarSpec) -> list[VehicleCheck]:
-    """Gate 5: the answer to a step of the steering, against the STD model."""
+    """Return gate 5: the response to a step of the steering, against the STD model."""
     case = step_steer_case(spec)
     ours = manoeuvres.step_steer(*case)
     theirs = closed_forms.single_track_drift(*case, ours.time[-1])
     where = f"step steer at {case[1]:.1f} m/s:"
-    # An overshoot of next to nothing cannot be compared with another but as a share of the rate.
+    # An overshoot close to zero has no meaningful relative difference: it is compared as it is.
     over = (theirs.overshoot, ours.overshoot)
     is_clear = theirs.overshoot > 0.01
     return [
@@ -213,7 +224,7 @@ def check_step_steer(spec: CarSpec) -> list[VehicleCheck]:
 
 
 def check_combined_slip(spec: CarSpec) -> list[VehicleCheck]:
-    """Gate 6: the friction circle over slides and demands, and the load that moves."""
+    """Return gate 6: the friction circle over slides and demands, and the load transfer."""
     slips, demands = np.deg2rad(np.linspace(-40.0, 40.0, 81)), np.linspace(-20.0, 20.0, 81)
     force = np.linalg.norm(manoeuvres.combined_slip(spec, slips, demands), axis=-1)
     checks = [
@@ -225,9 +236,9 @@ def check_combined_slip(spec: CarSpec) -> list[VehicleCheck]:
 
 
 def check_load_transfer(spec: CarSpec) -> list[VehicleCheck]:
-    """Gate 6: half of what one pair of wheels gains and the other loses."""
+    """Return gate 6's load transfer: half of what one pair of wheels gains and the other loses."""
     pace, checks = manoeuvres.brisk_speed(spec), []
-    # A controller that stays at the limits of motor and brakes until the speed is reached.
+    # With this gain the controller stays at the limits of motor and brakes until it reaches speed.
     eager = replace(spec, speed_gain=200.0)
     for name, speeds in (("driving", (0.0, pace)), ("braking", (pace, 0.0))):
         run = manoeuvres.straight(eager, *speeds, 0.4)
@@ -248,7 +259,7 @@ def check_load_transfer(spec: CarSpec) -> list[VehicleCheck]:
 
 
 def check_half_substep(spec: CarSpec) -> list[VehicleCheck]:
-    """Gate 7: a lap with half the substep."""
+    """Return gate 7: the time of a lap, against that with half the substep."""
     track = load_track(LAP_TRACK)
     fine, usual = (
         manoeuvres.driven_lap_time(spec, track, LAP_SPEED, k * SUBSTEPS_PER_CONTROL) for k in (2, 1)
@@ -259,15 +270,15 @@ def check_half_substep(spec: CarSpec) -> list[VehicleCheck]:
 
 
 def check_same_bits(spec: CarSpec) -> list[VehicleCheck]:
-    """Gate 8: mirrored, after resets, among others, and in another process."""
+    """Return gate 8: the same drive mirrored, after resets, among others and in another process."""
     alone = manoeuvres.random_drive(spec)
     signs = np.ones(alone.shape[1])
     signs[[1, 3, 5, 8, 10, 12]] = -1.0
     gap = float(np.abs(manoeuvres.random_drive(spec, mirror=-1.0) * signs - alone)[:, :2].max())
     program = (
         "import json, sys; from racer.car.spec import CarSpec;"
-        "from racer.validation.manoeuvres import digest, trace;"
-        "print(digest(trace(CarSpec(**json.loads(sys.argv[1])))))"
+        "from racer.validation.manoeuvres import array_sha256, random_drive;"
+        "print(array_sha256(random_drive(CarSpec(**json.loads(sys.argv[1])))))"
     )
     other = subprocess.run(
         [sys.executable, "-c", program, json.dumps(asdict(spec))],

@@ -11,25 +11,29 @@ from racer.car.spec import GRAVITY, CarSpec
 from racer.validation.manoeuvres import SUBSTEP_S, SteerResponse
 
 SHAPE, CURVATURE = 0.84, 0.0
-"""C and E of the magic formula nearest to the brush tyre up to 70 % of its grip, which holds the
-step steer: their forces differ by less than 4.9 % (least largest difference, fitted here)."""
+"""C and E of the magic formula nearest to the brush tyre up to 70 % of its grip, which includes the
+step steer: their forces differ by less than 4.9 % (smallest largest difference, fitted here)."""
 
 
 def axle_friction(spec: CarSpec, shift: float) -> float:
-    """Friction of an axle whose wheels carry 1 + shift and 1 - shift of their static load."""
+    """Return the friction of an axle with the loads 1 + shift and 1 - shift of its wheels.
+
+    The loads are relative to the wheels' static load.
+    """
     loads = np.array([1.0 + shift, 1.0 - shift])
     return float(np.mean(spec.friction * loads / (1.0 + spec.load_sensitivity * (loads - 1.0))))
 
 
 def lateral_limit(spec: CarSpec, steering: float) -> float:
-    """Lateral acceleration with both front tyres at their grip [m/s^2].
+    """Return the lateral acceleration with both front tyres at their grip [m/s^2].
 
-    The wheels' own angle costs its cosine. Its sine makes the outer front wheel, which carries and
-    so drags more, turn the car outwards; the rear axle gives up force to hold that. From lateral
-    force and yaw moment: a = mu g cos(delta) / (1 + mu h / L sin(delta)), mu at the shifted loads.
+    The wheels' own angle reduces it by its cosine. Because of its sine the outer front wheel, which
+    carries and so drags more, turns the car outwards, and the rear axle gives up force against
+    that. From lateral force and yaw moment: a = mu g cos(delta) / (1 + mu h / L sin(delta)), with
+    mu at the shifted loads.
     """
     limit = spec.friction * GRAVITY
-    for _ in range(20):
+    for _ in range(20):  # A fixed point: the load that moves depends on the limit itself.
         mu = axle_friction(spec, min(2.0 * limit * spec.mass_height / (GRAVITY * spec.tread), 1.0))
         lost = 1.0 + mu * spec.mass_height / spec.wheelbase * np.sin(steering)
         limit = mu * GRAVITY * np.cos(steering) / lost
@@ -37,10 +41,10 @@ def lateral_limit(spec: CarSpec, steering: float) -> float:
 
 
 def braking_limit(spec: CarSpec) -> float:
-    """Deceleration with every wheel locked [m/s^2]: mu g, with mu at the shifted loads."""
+    """Return the deceleration with every wheel locked [m/s^2]: mu g at the shifted loads."""
     front = spec.to_rear_axle / spec.wheelbase
     limit = spec.friction * GRAVITY
-    for _ in range(20):
+    for _ in range(20):  # A fixed point, as in `lateral_limit`.
         moved = limit * spec.mass_height / (GRAVITY * spec.wheelbase)
         loads = np.array([front + moved, 1.0 - front - moved])
         share = loads / (front, 1.0 - front)
@@ -50,45 +54,71 @@ def braking_limit(spec: CarSpec) -> float:
 
 
 def coasting_speed(spec: CarSpec, start: float, time: np.ndarray | float) -> np.ndarray:
-    """Speed of a car that only its drag slows [m/s]: dv/dt = -c_r g - (c_a / m) v^2, solved."""
+    """Return the speed of a car that only its drag slows [m/s].
+
+    The solution of dv/dt = -c_r g - (c_a / m) v^2.
+
+    Args:
+        spec: The car.
+        start: Speed at time 0 [m/s].
+        time: Times [s], of any shape.
+    """
     rolling, air = spec.rolling_resistance * GRAVITY, spec.air_drag / spec.mass
     root = np.sqrt(air / rolling)
     return np.tan(np.arctan(start * root) - np.asarray(time) * np.sqrt(rolling * air)) / root
 
 
 def drive_acceleration_limit(spec: CarSpec, speed: np.ndarray) -> np.ndarray:
-    """Largest drive force over mass at a speed [m/s^2]: its torque-speed curve."""
+    """Return the largest drive force divided by the mass at a speed [m/s^2].
+
+    It is the motor's curve of torque over speed.
+    """
     knee, top = spec.drive_knee_speed, spec.drive_top_speed
     fading = np.minimum(knee / np.maximum(speed, knee), (top - speed) / (top - knee))
     return spec.drive_acceleration * np.clip(fading, 0.0, 1.0)
 
 
 def understeer_gradient(spec: CarSpec) -> float:
-    """Steering a unit lateral acceleration beyond L / R [rad s^2/m], linear single track."""
+    """Return the understeer gradient of the linear single-track model [rad s^2/m].
+
+    It is the steering per unit of lateral acceleration, beyond L / R.
+    """
     softer = 1.0 / spec.stiffness_front - 1.0 / spec.stiffness_rear
     return softer / (spec.friction * GRAVITY)
 
 
 def yaw_gain(spec: CarSpec, speed: np.ndarray | float) -> np.ndarray:
-    """Settled yaw rate a unit of steering [1/s], linear single track: v / (L + K v^2)."""
+    """Return the settled yaw rate per unit of steering [1/s]: v / (L + K v^2).
+
+    It is that of the linear single-track model.
+    """
     speed = np.asarray(speed)
     return speed / (spec.wheelbase + understeer_gradient(spec) * speed**2)
 
 
 def has_single_track_drift() -> bool:
-    """Whether commonroad-vehicle-models is installed here."""
+    """Return whether commonroad-vehicle-models is installed."""
     return find_spec("vehiclemodels") is not None
 
 
 def single_track_drift(spec: CarSpec, speed: float, angle: float, seconds: float) -> SteerResponse:
-    """A step of the steering in commonroad-vehicle-models' STD model, with this car's numbers.
+    """Return the response of commonroad-vehicle-models' STD model to a step of the steering.
 
-    Mass, yaw inertia, axles, height of mass, servo, speed controller and drive split are the
-    car's. STD has one tyre for both axles, so that the car must have equal stiffness front and
-    rear. Its lateral force is a magic formula K alpha at small slip and D at most: D is friction x
-    load, K friction x load x stiffness, and C and E are those nearest the brush. The formula's
+    It has this car's mass, yaw inertia, axles, height of mass, servo, speed controller and drive
+    split. STD has one tyre for both axles, so the car must have equal stiffness front and rear. Its
+    lateral force is a magic formula: K alpha at small slip and D at most. D is friction x load, K
+    is friction x load x stiffness, and C and E are those nearest to the brush tyre. The formula's
     camber and shift terms, which our tyre does not have, are zero. Longitudinal slip keeps the
     package's stiffness, with this friction.
+
+    Args:
+        spec: The car, with equal stiffness front and rear.
+        speed: Speed that is held [m/s].
+        angle: Angle that the front wheels are turned to [rad].
+        seconds: Duration after the step [s].
+
+    Raises:
+        ValueError: The stiffness of the axles differs.
     """
     from scipy.integrate import solve_ivp
     from vehiclemodels.init_std import init_std
@@ -106,13 +136,14 @@ def single_track_drift(spec: CarSpec, speed: float, angle: float, seconds: float
 
     time = np.arange(round(seconds / SUBSTEP_S) + 1) * SUBSTEP_S
     start = init_std([0.0, 0.0, 0.0, speed, 0.0, 0.0, 0.0], numbers)
-    # Without a longest step the solver could pass over the servo's few milliseconds.
+    # Without a largest step the solver could jump over the servo's few milliseconds.
     options: dict[str, Any] = {"rtol": 1e-7, "atol": 1e-9, "max_step": SUBSTEP_S}
     x = solve_ivp(change, (0.0, time[-1]), start, "LSODA", time, **options).y
     return SteerResponse(time, x[5], x[6])
 
 
 def _std_numbers(spec: CarSpec) -> Any:
+    """Return STD's parameters for this car."""
     from vehiclemodels.vehicle_parameters import setup_vehicle_parameters
 
     p: Any = setup_vehicle_parameters(vehicle_id=2)

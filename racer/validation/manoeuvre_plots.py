@@ -1,4 +1,4 @@
-"""Pictures of a car on the proving ground beside what each manoeuvre should show."""
+"""Plots of a car's manoeuvres beside what each should show."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from racer.assets.chart_style import (
+    CURVE_COLOURS,
+    GRID_COLOUR,
+    INK_COLOUR,
+    chart_figure,
+    style_axes,
+)
 from racer.car.spec import GRAVITY, CarSpec
-from racer.rendering.line_plots import INK_COLOUR, PAPER_COLOUR, save_figure
+from racer.rendering.line_plots import save_figure
 from racer.validation import closed_forms, manoeuvres
 from racer.validation.checks import TEST_HEADINGS_RAD, TEST_SIDES, step_steer_case, without_drag
 
@@ -16,14 +23,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CAR, IDEAL, OTHER = "#4cc3ff", "#f0a020", "#e0559c"
-"""The car, the closed form or linear model, and the STD model or a second car."""
-
-GRID_COLOUR = "#2b313b"
+IDEAL, CAR, OTHER = *CURVE_COLOURS[:2], "#e0559c"
+"""Colours of the closed form or linear model, of the car, and of the STD model or a second car."""
 
 
 def plot_all_manoeuvres(spec: CarSpec, folder: Path) -> list[Path]:
-    """Drive and draw every manoeuvre; the written PNGs.
+    """Drive and plot every manoeuvre, and return the paths of the PNGs written to `folder`.
 
     Raises:
         RacerError: A file cannot be written.
@@ -44,7 +49,7 @@ def plot_all_manoeuvres(spec: CarSpec, folder: Path) -> list[Path]:
 
 
 def plot_skid_pad(spec: CarSpec) -> Figure:
-    """Lateral acceleration over a slowly growing angle, from eight headings to both sides."""
+    """Return lateral acceleration over a slowly growing angle, for 8 headings and both sides."""
     speed = manoeuvres.brisk_speed(spec)
     pad = manoeuvres.skid_pad(spec, TEST_HEADINGS_RAD, TEST_SIDES, speed)
     angles = np.linspace(0.0, spec.steering_limit, 60)
@@ -62,7 +67,7 @@ def plot_skid_pad(spec: CarSpec) -> Figure:
 
 
 def plot_step_steer(spec: CarSpec) -> Figure:
-    """Yaw rate and slip after a step of the steering, beside STD."""
+    """Return yaw rate and slip angle after a step of the steering, beside STD."""
     case = step_steer_case(spec)
     ours = manoeuvres.step_steer(*case, seconds=1.0)
     title = (
@@ -81,7 +86,7 @@ def plot_step_steer(spec: CarSpec) -> Figure:
 
 
 def plot_coast_down(spec: CarSpec) -> Figure:
-    """Speed over time without drive or brakes."""
+    """Return speed over time without drive or brakes."""
     run = manoeuvres.coast_down(spec, manoeuvres.brisk_speed(spec))
     ideal = closed_forms.coasting_speed(spec, run.speed[0], run.time)
     figure, (axes,) = _sheet(f"{spec.name}: coast-down by rolling and air drag")
@@ -93,7 +98,7 @@ def plot_coast_down(spec: CarSpec) -> Figure:
 
 
 def plot_braking(spec: CarSpec) -> Figure:
-    """Speed over distance with locked wheels and with the car's own brakes."""
+    """Return speed over distance with locked wheels and with the car's own brakes."""
     speed = manoeuvres.brisk_speed(spec)
     locked = manoeuvres.full_stop(spec, speed)
     own = manoeuvres.straight(spec, speed, 0.0, 3.0)
@@ -113,7 +118,10 @@ def plot_braking(spec: CarSpec) -> Figure:
 
 
 def plot_friction_ellipse(spec: CarSpec) -> Figure:
-    """Force of all tyres over weight, at slides from 0 to 30 degrees and every drive and brake."""
+    """Return the force of all tyres over the weight, for slides of 2 to 30 degrees.
+
+    Each line is a slide under every demand of drive and brakes.
+    """
     slips = np.deg2rad([2.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0])
     force = manoeuvres.combined_slip(
         spec, np.concatenate([-slips, slips]), np.linspace(-15, 15, 301)
@@ -121,8 +129,8 @@ def plot_friction_ellipse(spec: CarSpec) -> Figure:
     figure, (axes,) = _sheet(
         f"{spec.name}: tyre force over weight under combined slip", size=(8.6, 7.0)
     )
-    round_ = np.linspace(0.0, 2.0 * np.pi, 200)
-    circle = spec.friction * np.stack([np.cos(round_), np.sin(round_)])
+    angle = np.linspace(0.0, 2.0 * np.pi, 200)
+    circle = spec.friction * np.stack([np.cos(angle), np.sin(angle)])
     axes.plot(*circle, color=INK_COLOUR, ls=":", label="mu", zorder=3)
     from matplotlib import colormaps
 
@@ -137,7 +145,7 @@ def plot_friction_ellipse(spec: CarSpec) -> Figure:
 
 
 def plot_understeer(spec: CarSpec) -> Figure:
-    """Steering over lateral acceleration: the car and the linear model, equal tyres and STD."""
+    """Return steering over lateral acceleration, beside the linear model and beside STD."""
     pace, grip = manoeuvres.brisk_speed(spec), spec.friction * GRAVITY
     figure, (left, right) = _sheet(f"{spec.name}: steady turns, no drag", columns=2)
     asked = np.linspace(0.02, 0.8, 14) * grip
@@ -177,23 +185,15 @@ def _deg(angle):
 def _sheet(
     title: str, rows: int = 1, columns: int = 1, size: tuple[float, float] = (9.0, 5.4)
 ) -> tuple[Figure, list[Axes]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Return an empty figure of `size` [inches], and its axes row by row."""
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    from racer.assets.figure import NotebookFigure
-
-    figure = NotebookFigure(
-        figsize=size, facecolor=PAPER_COLOUR, layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.12)
-    )
-    FigureCanvasAgg(figure)
+    figure = chart_figure(size, ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.12))
     figure.suptitle(title, color=INK_COLOUR, fontsize=13, x=0.02, ha="left")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=rows > 1)
     for axes in grid.flat:
-        axes.set_facecolor(PAPER_COLOUR)
         axes.grid(color=GRID_COLOUR, linewidth=0.8)
-        axes.tick_params(colors="#8a93a0")
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+    style_axes(grid.flat, "#8a93a0")
     return figure, list(grid.flat)
 
 

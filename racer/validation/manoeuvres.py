@@ -1,4 +1,4 @@
-"""Manoeuvres of a car on an empty plane; the tests and the report both drive these."""
+"""Manoeuvres of a car on an empty plane, for the tests and for the report."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from racer.track import Track
 from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, World, yaw_of
 
 SUBSTEP_S = 1.0 / (CONTROL_RATE_HZ * SUBSTEPS_PER_CONTROL)
-"""Length of a physics step [s]."""
+"""Duration of a physics step [s]."""
 
 
 @contextmanager
 def cars_on_plane(
     spec: CarSpec, n: int = 1, rate: int = CONTROL_RATE_HZ, substeps: int = SUBSTEPS_PER_CONTROL
 ) -> Iterator[World]:
-    """Cars at rest at the origin, for one manoeuvre.
+    """Yield a world of cars at rest at the origin, for one manoeuvre.
 
     Args:
         spec: The car.
-        n: How many of them.
-        rate: Commands, and rows of what `hold_commands` returns, a second.
-        substeps: Physics steps a command.
+        n: Number of cars.
+        rate: Commands per second, and rows per second of what `hold_commands` returns [Hz].
+        substeps: Physics steps per command.
     """
     world = World(spec, n, rate=rate, substeps=substeps)
     try:
@@ -38,13 +38,13 @@ def cars_on_plane(
 
 
 def hold_commands(world: World, steering, speed, seconds: float) -> np.ndarray:
-    """Hold commands; the body rows before and after each control step, (t + 1, n, 13).
+    """Hold commands; return the body rows before and after each control step, (t + 1, n, 13).
 
     Args:
         world: The cars.
         steering: Steering command of every car [rad], a number or (n,).
-        speed: Speed command [m/s], a number or (n,).
-        seconds: How long.
+        speed: Speed command of every car [m/s], a number or (n,).
+        seconds: Duration [s].
     """
     command = np.empty((world.n, 2))
     command[:, 0], command[:, 1] = steering, speed
@@ -55,23 +55,23 @@ def hold_commands(world: World, steering, speed, seconds: float) -> np.ndarray:
 
 
 def brisk_speed(spec: CarSpec) -> float:
-    """A brisk speed for a car of this size [m/s]: mu g on a radius of 8 wheelbases."""
+    """Return a brisk speed for a car of this size [m/s]: mu g on a radius of 8 wheelbases."""
     return float(np.sqrt(8.0 * spec.wheelbase * spec.friction * GRAVITY))
 
 
 def speed_of(rows: np.ndarray) -> np.ndarray:
-    """Speed over ground of body rows (..., 13) [m/s], (...)."""
+    """Return the speed over ground of body rows (..., 13) [m/s], (...)."""
     return np.hypot(rows[..., 7], rows[..., 8])
 
 
 def slip_of(rows: np.ndarray) -> np.ndarray:
-    """Angle from the heading to the velocity of body rows (..., 13) [rad], (...)."""
+    """Return the angle from the heading to the velocity of body rows (..., 13) [rad], (...)."""
     angle = np.arctan2(rows[..., 8], rows[..., 7]) - yaw_of(rows)
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
 def lateral_acceleration(rows: np.ndarray) -> np.ndarray:
-    """Mean acceleration across the path in each control step [m/s^2], left positive.
+    """Return the mean acceleration across the path in each control step [m/s^2], left positive.
 
     Args:
         rows: What `hold_commands` returned, (t + 1, n, 13).
@@ -86,9 +86,10 @@ def lateral_acceleration(rows: np.ndarray) -> np.ndarray:
 
 
 def wheel_loads(spec: CarSpec, body: np.ndarray) -> np.ndarray:
-    """What each strut carries at a settled attitude [N], (..., 4): front left and right, rear.
+    """Return the load on each strut at a settled attitude [N], (..., 4).
 
-    Read from the pitch and roll of body rows (..., 13) and the stiffness of the struts alone.
+    The order is front left, front right, rear left, rear right. The loads follow from the pitch and
+    roll of body rows (..., 13) and the stiffness of the struts alone.
     """
     x, y, z, w = np.moveaxis(body[..., 3:7], -1, 0)
     forward, left = 2.0 * (x * z - y * w), 2.0 * (y * z + x * w)
@@ -102,7 +103,13 @@ def wheel_loads(spec: CarSpec, body: np.ndarray) -> np.ndarray:
 
 
 def turning_radius(spec: CarSpec, angles: np.ndarray, speed: float = 0.3) -> np.ndarray:
-    """Radius of the circle on which the middle of the rear axle runs [m], left positive, (n,)."""
+    """Return the radius of the circle of the rear axle's middle [m], left positive, (n,).
+
+    Args:
+        spec: The car.
+        angles: Steering commands [rad], (n,).
+        speed: Speed that is held [m/s].
+    """
     with cars_on_plane(spec, len(angles)) as world:
         hold_commands(world, angles, speed, 4.0)
         rows = hold_commands(world, angles, speed, 10.0)
@@ -141,7 +148,15 @@ class SkidPad:
 def skid_pad(
     spec: CarSpec, headings: np.ndarray, sides: np.ndarray, speed: float, seconds: float = 8.0
 ) -> SkidPad:
-    """Steer slowly to full lock, each car from its own heading to its own side (1 left, -1)."""
+    """Turn the wheels of n cars slowly to full lock.
+
+    Args:
+        spec: The car.
+        headings: Initial headings [rad], (n,).
+        sides: The side that each turns to: 1 left, -1 right, (n,).
+        speed: Speed that is held [m/s].
+        seconds: Duration of the turn [s].
+    """
     n = len(headings)
     with cars_on_plane(spec, n) as world:
         world.reset(np.arange(n), np.zeros((n, 2)), headings)
@@ -158,12 +173,12 @@ def skid_pad(
 
 @dataclass(frozen=True)
 class StraightRun:
-    """A run along a straight from the moment the command changes; all arrays (t,).
+    """A straight run from the moment when the command changes; all arrays have t rows.
 
     Attributes:
-        time: Since then [s].
-        distance: Since then [m].
-        speed: Forward speed [m/s].
+        time: Time since then [s], (t,).
+        distance: Distance since then [m], (t,).
+        speed: Forward speed [m/s], (t,).
         body: Body rows, (t, 13).
     """
 
@@ -174,7 +189,14 @@ class StraightRun:
 
 
 def straight(spec: CarSpec, before: float, after: float, seconds: float) -> StraightRun:
-    """Settle at one speed, then command another; a row each physics step."""
+    """Settle at one speed, then command another; return a row for each physics step.
+
+    Args:
+        spec: The car.
+        before: The first speed [m/s].
+        after: The second speed [m/s].
+        seconds: Duration after the change [s].
+    """
     with cars_on_plane(spec, 1, round(1.0 / SUBSTEP_S), 1) as world:
         hold_commands(world, 0.0, before, 5.0 if before else 1.0)
         rows = hold_commands(world, 0.0, after, seconds)[:, 0]
@@ -183,17 +205,29 @@ def straight(spec: CarSpec, before: float, after: float, seconds: float) -> Stra
 
 
 def full_stop(spec: CarSpec, speed: float) -> StraightRun:
-    """Lock the wheels at a speed: brakes beyond the grip, and no fading before the car stands."""
+    """Lock the wheels at a speed [m/s], with brakes beyond the grip until the car stands."""
     return straight(replace(spec, brake_acceleration=50.0, speed_gain=200.0), speed, 0.0, 1.5)
 
 
 def coast_down(spec: CarSpec, speed: float, seconds: float = 6.0) -> StraightRun:
-    """Take the drive away at a speed; without brakes only the drag slows the car."""
+    """Drive a speed and take drive and brakes away, so that only drag slows the car.
+
+    Args:
+        spec: The car.
+        speed: Initial speed [m/s].
+        seconds: Duration [s].
+    """
     return straight(replace(spec, brake_acceleration=0.0), speed, 0.0, seconds)
 
 
 def hold_still(spec: CarSpec, steering: np.ndarray, seconds: float = 60.0) -> tuple[float, float]:
-    """Stop with turned wheels, (n,), and wait: the largest drift [m] and turn [rad] from there."""
+    """Stop with turned wheels and wait; return the largest drift [m] and turn [rad] from then on.
+
+    Args:
+        spec: The car.
+        steering: Steering commands [rad], (n,).
+        seconds: Duration of the wait [s].
+    """
     with cars_on_plane(spec, len(steering)) as world:
         hold_commands(world, steering, 2.0, 2.0)
         hold_commands(world, steering, 0.0, 5.0)
@@ -203,9 +237,10 @@ def hold_still(spec: CarSpec, steering: np.ndarray, seconds: float = 60.0) -> tu
 
 
 def unrest(spec: CarSpec) -> float:
-    """Largest change of yaw rate between two physics steps [rad/s] in settled slow turns.
+    """Return the largest change of yaw rate between two physics steps in slow steady turns [rad/s].
 
-    Zero to 1.2 m/s at every angle: where a tyre is too stiff for the step, the car trembles here.
+    The speeds are 0 to 1.2 m/s and the angles those of both sides: a tyre too stiff for the physics
+    step makes the car tremble there.
     """
     steering = np.linspace(-0.8, 0.8, 16) * spec.steering_limit
     speed = np.linspace(0.0, 1.2, 16)
@@ -217,7 +252,13 @@ def unrest(spec: CarSpec) -> float:
 
 @dataclass(frozen=True)
 class SettledTurns:
-    """Settled turns, one a car, (n,) each: angle [rad], speed [m/s], yaw rate [rad/s]."""
+    """Steady turns of n cars.
+
+    Attributes:
+        steering: Steering commands [rad], (n,).
+        speed: Speeds over ground [m/s], (n,).
+        yaw_rate: Yaw rates [rad/s], (n,).
+    """
 
     steering: np.ndarray
     speed: np.ndarray
@@ -230,7 +271,13 @@ class SettledTurns:
 
 
 def settled_turns(spec: CarSpec, steering: np.ndarray, speed: np.ndarray) -> SettledTurns:
-    """Reach a speed, turn the wheels, and wait until the turn is steady, each car on its own."""
+    """Reach a speed, turn the wheels, and wait until the turn is steady, each car on its own.
+
+    Args:
+        spec: The car.
+        steering: Steering commands [rad], (n,).
+        speed: Speed commands [m/s], (n,).
+    """
     with cars_on_plane(spec, len(steering)) as world:
         hold_commands(world, 0.0, speed, 4.0)
         hold_commands(world, steering, speed, 3.0)
@@ -239,7 +286,13 @@ def settled_turns(spec: CarSpec, steering: np.ndarray, speed: np.ndarray) -> Set
 
 
 def settled_turn(spec: CarSpec, steering: float, speed: float) -> tuple[float, np.ndarray]:
-    """Lateral acceleration [m/s^2] and body rows (t, 13) of a second of one steady turn."""
+    """Return the lateral acceleration [m/s^2] and the body rows (t, 13) of a steady turn of 1 s.
+
+    Args:
+        spec: The car.
+        steering: Steering command [rad].
+        speed: Speed command [m/s].
+    """
     with cars_on_plane(spec) as world:
         hold_commands(world, 0.0, speed, 5.0)
         hold_commands(world, steering, speed, 3.0)
@@ -249,12 +302,12 @@ def settled_turn(spec: CarSpec, steering: float, speed: float) -> tuple[float, n
 
 @dataclass(frozen=True)
 class SteerResponse:
-    """How a car answers a step of the steering, (t,) each.
+    """The response of a car to a step of the steering.
 
     Attributes:
-        time: Since the step [s].
-        yaw_rate: [rad/s].
-        slip: Angle from heading to velocity at the centre of mass [rad].
+        time: Time since the step [s], (t,).
+        yaw_rate: Yaw rate [rad/s], (t,).
+        slip: Angle from heading to velocity at the centre of mass [rad], (t,).
     """
 
     time: np.ndarray
@@ -268,7 +321,7 @@ class SteerResponse:
 
     @property
     def rise_time(self) -> float:
-        """From 10 to 90 % of the settled yaw rate [s]."""
+        """Time from 10 to 90 % of the settled yaw rate [s]."""
         share = self.yaw_rate / self.settled
         first = [int(np.argmax(share >= level)) for level in (0.1, 0.9)]
         early, late = (
@@ -279,7 +332,7 @@ class SteerResponse:
 
     @property
     def overshoot(self) -> float:
-        """Highest yaw rate over the settled one, less one."""
+        """Highest yaw rate divided by the settled one, minus one."""
         return float(self.yaw_rate.max() / self.settled - 1.0)
 
     @property
@@ -289,7 +342,14 @@ class SteerResponse:
 
 
 def step_steer(spec: CarSpec, speed: float, angle: float, seconds: float = 1.5) -> SteerResponse:
-    """Turn the wheels at once at a speed; a row each physics step."""
+    """Turn the wheels at once at a speed; return a row for each physics step.
+
+    Args:
+        spec: The car.
+        speed: Speed that is held [m/s].
+        angle: Steering command [rad].
+        seconds: Duration after the step [s].
+    """
     with cars_on_plane(spec, 1, round(1.0 / SUBSTEP_S), 1) as world:
         hold_commands(world, 0.0, speed, 5.0)
         rows = hold_commands(world, angle, speed, seconds)[:, 0]
@@ -299,12 +359,12 @@ def step_steer(spec: CarSpec, speed: float, angle: float, seconds: float = 1.5) 
 def combined_slip(
     spec: CarSpec, slips: np.ndarray, demands: np.ndarray, speed: float = 3.0
 ) -> np.ndarray:
-    """Force of all tyres on a level car that slides, over its weight, forward and left.
+    """Return the force of all tyres on a level car that slides, over its weight, forward and left.
 
     Args:
-        spec: The car; its air drag is left out.
+        spec: The car; its drag is left out.
         slips: Angles of the slide [rad], (k,).
-        demands: Acceleration asked of motor and brakes [m/s^2], (m,).
+        demands: Acceleration demanded of motor and brakes [m/s^2], (m,).
         speed: Speed over ground [m/s].
 
     Returns:
@@ -333,7 +393,17 @@ def combined_slip(
 def driven_lap_time(
     spec: CarSpec, track: Track, speed: float, substeps: int = SUBSTEPS_PER_CONTROL
 ) -> float:
-    """Seconds for the second lap of a driver who steers at a point ahead on the centre line."""
+    """Return the second lap's time of a driver who steers at a point of the centre line ahead [s].
+
+    Args:
+        spec: The car.
+        track: The road.
+        speed: Speed command [m/s].
+        substeps: Physics steps per command.
+
+    Raises:
+        RuntimeError: The car does not finish two laps.
+    """
     ahead = 3.0 * spec.wheelbase
     with cars_on_plane(spec, 1, CONTROL_RATE_HZ, substeps) as world:
         world.reset(np.zeros(1, int), track.centre[:1], track.heading[:1])
@@ -358,14 +428,16 @@ def driven_lap_time(
 def random_drive(
     spec: CarSpec, n: int = 1, car: int = 0, mirror: float = 1.0, resets: int = 0
 ) -> np.ndarray:
-    """Body rows of one car that drives by fixed random commands from the origin, (t, 13).
+    """Return the body rows of one car that drives random commands from the origin, (t, 13).
+
+    The commands are the same in every call.
 
     Args:
         spec: The car.
-        n: Cars in its world; the others drive otherwise.
-        car: Which of them it is.
+        n: Number of cars in its world; the others have other commands.
+        car: Index of the car among them.
         mirror: -1 steers each command to the other side.
-        resets: How often it drives somewhere else and is put back first.
+        resets: How often the car first drives somewhere else and is put back.
     """
     rng = np.random.default_rng(7)
     low, high = (-spec.steering_limit, 0.0), (spec.steering_limit, brisk_speed(spec))
@@ -377,12 +449,12 @@ def random_drive(
             hold_commands(world, steering, speed, 1.0 + turn)
             world.reset(np.arange(n), np.zeros((n, 2)), np.zeros(n))
         rows = []
-        for command, mine in zip(others, own):
-            command[car] = mine
+        for command, own_command in zip(others, own):
+            command[car] = own_command
             rows.append(world.step(command).body[car].copy())
     return np.array(rows)
 
 
 def array_sha256(rows: np.ndarray) -> str:
-    """SHA-256 of an array's bytes."""
+    """Return the SHA-256 of an array's bytes, in hexadecimal."""
     return hashlib.sha256(rows.tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""What the proving ground says about a car: a table for a person, a document for a program."""
+"""The report of a car's checks: a table for the terminal and a dict for a program."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from racer.validation import closed_forms
 from racer.validation.checks import VehicleCheck
 
 STD_MISSING_NOTE = (
-    "gate 5 left out: it wants commonroad-vehicle-models (pip install commonroad-vehicle-models)"
+    "gate 5 left out: it needs commonroad-vehicle-models (pip install commonroad-vehicle-models)"
 )
+"""What the table says if the STD model is not installed."""
 
 
 def vehicle_report_table(spec: CarSpec, checks: list[VehicleCheck]) -> FittedTable:
-    """The checks for a person; the title says how many gates hold."""
+    """Return a table of the checks for the terminal; its title says how many gates hold."""
     shown = FittedTable(
         TableColumn("", "left", drop=4),
         TableColumn("quantity", "left", least=24, wraps=True),
@@ -43,7 +44,7 @@ def vehicle_report_table(spec: CarSpec, checks: list[VehicleCheck]) -> FittedTab
 
 
 def vehicle_verdict(spec: CarSpec, checks: list[VehicleCheck]) -> str:
-    """One sentence: how many gates hold, or how many were missed."""
+    """Return one sentence: how many checks hold, or how many are missed."""
     gated = [check for check in checks if check.limit is not None]
     missed = sum(not check.is_passed for check in gated)
     if missed:
@@ -52,7 +53,7 @@ def vehicle_verdict(spec: CarSpec, checks: list[VehicleCheck]) -> str:
 
 
 def vehicle_report_dict(spec: CarSpec, checks: list[VehicleCheck]) -> dict[str, Any]:
-    """`car`, `is_passed`, `has_std` (whether gate 5 was run), and `checks`, a row each."""
+    """Return `car`, `is_passed`, `has_std` (whether gate 5 was run) and the list `checks`."""
     return {
         "car": spec.name,
         "is_passed": all(check.is_passed for check in checks),

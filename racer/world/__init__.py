@@ -1,4 +1,6 @@
-"""The physics engine behind one file: poses in, forces applied, poses out."""
+"""The physics: cars, walls and boxes in a Bullet world. Poses go in, forces are applied, poses come
+out.
+"""
 
 from racer.world.bullet import World
 from racer.world.car_state import (

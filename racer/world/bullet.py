@@ -1,4 +1,4 @@
-"""n cars in one Bullet world."""
+"""The world: n cars in one Bullet client."""
 
 from __future__ import annotations
 
@@ -28,44 +28,56 @@ from racer.world.variation import Variation
 CARS, WALLS, BOXES = 1, 2, 4
 """Bullet's collision groups."""
 BODY_FRICTION = 0.3
-"""Friction of a car's body along what it hits; ours, between plastic and wood."""
+"""Friction of a car's body against what it hits; our own choice, between plastic and wood."""
 BOX_CONTACT_RANGE_M = 1.0
-"""A box is solid while it is this close to its car [m], beyond what that can drive in a step."""
+"""A box has a body in Bullet while it is this close to its car [m], beyond what the car can drive
+in a step."""
 UNUSED_BODY_POSITION = np.array([10.0 * WORLD_RADIUS_M, 0.0, 0.0])
-"""Where a body waits that stands for no box."""
+"""Where a body is kept that stands for no box at the moment [m]."""
 WHITE, BROWN = (0.85, 0.85, 0.83, 1.0), (0.69, 0.5, 0.32, 1.0)
-"""Walls and boxes in Bullet's own window."""
+"""The colours of walls and of boxes in Bullet's own window."""
 HOLD_HEIGHT_M = 50.0
-"""Height at which Bullet holds a car that takes no part [m]; nothing outside `World` sees it."""
+"""Height at which Bullet keeps a car that is out of the race [m]; only `World` knows of it."""
 WORLD_STATE = ("contact", "boxes", "_body", "_inverse", "_places", "_is_lifted", "_box_pose")
-"""What a step changes, beside the cars' state and what is on its way to their wheels."""
+"""The attributes that a step changes, besides the cars' state and the commands still under way."""
 
 
 class World:
     """n cars in one Bullet client, alone or together, with walls and boxes to hit.
 
-    Each car is one rigid box without damping; every force on it comes from `car.forces`, but for
-    what Bullet adds where it touches something. Cars that are alone never meet, and a car's states
-    are the same bits alone and among others. A new world's cars stand at the origin.
+    Each car is one rigid box without damping. All forces on it come from `racer.car.tyre_forces`,
+    except for those that Bullet adds at contacts. Cars that are alone never meet, and a car's
+    states are the same bits alone and among others. In a new world all cars stand at the origin.
 
     Args:
-        spec: What every car is.
-        n: How many cars.
-        gui: Whether Bullet's own window opens.
-        walls: Sets of closed rings of points (N, 2) [m] on which walls stand; a car meets those
-            of one set, the first until `set_walls` says another.
-        boxes: How many solid boxes each car has of its own, or all have where they are together.
-        box_size: Their length, width and height [m].
+        spec: The parameters of every car.
+        n: Number of cars.
+        gui: Whether to open Bullet's own window.
+        walls: Sets of closed rings of points (N, 2) [m], on which walls stand. A car meets the
+            walls of
+            one set: the first, until `set_walls` selects another.
+        boxes: Number of solid boxes that each car has of its own, or that all cars share if they
+            are together.
+        box_size: Length, width and height of a box [m].
         is_together: Whether the cars meet each other.
-        rate: Commands a second.
-        substeps: Physics steps a command.
+        rate: Commands per second [Hz].
+        substeps: Physics steps per command.
 
     Attributes:
-        state: What the cars do.
+        state: The state of the cars.
         contact: `Contact` flags of what each car touched in the last control step, (n,).
-        boxes: What each car can meet, (n, K, 10): centre [m], quaternion x y z w, half sizes
-            along its own axes [m]. First the k boxes; then, where cars are together, all n cars.
-            Half sizes are 0 where there is nothing, as in a car's own place.
+        boxes: What each car can meet, (n, K, 10): centre [m], quaternion x y z w, half sizes along
+            its own axes [m]. The boxes come first; if cars are together, all n cars follow. Half
+            sizes are 0 where there is nothing, as in a car's own place.
+
+    Example:
+        >>> from racer.car.spec import deepracer
+        >>> world = World(deepracer(), n=2)
+        >>> for _ in range(world.rate):  # one second: straight on, and a turn to the left
+        ...     state = world.step(np.array([[0.0, 1.0], [0.2, 1.0]]))
+        >>> state.xy[:, 0].round(1)
+        array([0.9, 0.7])
+        >>> world.close()
     """
 
     def __init__(
@@ -120,6 +132,7 @@ class World:
         self.reset(np.arange(n), np.zeros((n, 2)), np.zeros(n))
 
     def _spawn(self) -> int:
+        """Create one car's body at the origin and return Bullet's id of it."""
         spec, client = self.spec, self._client
         half = [spec.body_length / 2, spec.body_width / 2, spec.body_height / 2]
         box = bullet.createCollisionShape(bullet.GEOM_BOX, halfExtents=half, physicsClientId=client)
@@ -136,8 +149,9 @@ class World:
             localInertiaDiagonal=[spec.inertia_x, spec.inertia_y, spec.inertia_z],
             physicsClientId=client,
         )
-        # Bullet lets two bodies meet where either one's mask has the other's group, so a car that
-        # has walls of its own must not name them all: `set_walls` pairs it with those it meets.
+        # Bullet lets two bodies meet if either one's mask has the other's group. So where there
+        # are several sets of walls, a car's mask must not have the group of walls: `set_walls`
+        # pairs each car with the walls that it meets.
         meets = WALLS if self._is_walled_alike else 0
         if self.is_together:
             meets |= CARS | BOXES
@@ -146,7 +160,10 @@ class World:
         return body
 
     def _wall(self, ring: np.ndarray) -> int:
-        """One concave mesh a ring: a box a segment would cost ten times as much."""
+        """Create the wall on a ring (N, 2) [m] and return Bullet's id of it.
+
+        It is one concave mesh: a box for each segment would cost ten times as much.
+        """
         client, n = self._client, len(ring)
         low, high = (
             np.column_stack([ring, np.full(n, z)]) for z in (-WALL_HEIGHT_M, WALL_HEIGHT_M)
@@ -163,7 +180,7 @@ class World:
         return self._solid(shape, WALLS, CARS if self._is_walled_alike else 0, WHITE)
 
     def _box(self, car: int) -> int:
-        """A body for one of a car's boxes, or where cars are together of those of all."""
+        """Create a body for one more box of a car, or of all cars if they are together."""
         client, half = self._client, self._half.tolist()
         shape = bullet.createCollisionShape(
             bullet.GEOM_BOX, halfExtents=half, physicsClientId=client
@@ -175,11 +192,12 @@ class World:
         return box
 
     def _meet(self, car: int, others: list[int], is_met: bool) -> None:
+        """Set whether a car's body collides with some other bodies."""
         for other in others:
             bullet.setCollisionFilterPair(car, other, -1, -1, is_met, physicsClientId=self._client)
 
     def set_walls(self, car: int, walls: int) -> None:
-        """Let a car meet the walls of one set instead of those it met so far."""
+        """Let a car meet the walls of set `walls` instead of those that it met so far."""
         if self._is_walled_alike or walls == self._walled_in[car]:
             return
         body = self._bodies[car]
@@ -188,7 +206,14 @@ class World:
         self._walled_in[car] = walls
 
     def _solid(self, shape: int, group: int, meets: int, colour: tuple) -> int:
-        """A body that nothing moves."""
+        """Create a body that does not move and return Bullet's id of it.
+
+        Args:
+            shape: Bullet's id of its collision shape.
+            group: Its collision group.
+            meets: The collision groups that it collides with.
+            colour: Red, green, blue and alpha, 0-1, for Bullet's own window.
+        """
         client = self._client
         body = bullet.createMultiBody(0, shape, physicsClientId=client)
         bullet.changeDynamics(
@@ -199,12 +224,17 @@ class World:
         return body
 
     def vary(self, cars: np.ndarray, draws: np.ndarray) -> None:
-        """Give cars (k,) what they drew; `draws` holds all n rows of `randomisation.DRAW_DTYPE`."""
+        """Give cars their drawn differences.
+
+        Args:
+            cars: Indices of the cars, (k,).
+            draws: Rows of `randomisation.DRAW_DTYPE` of all n cars, (n,).
+        """
         self.variation.draw(cars, draws)
         self._weigh()
 
     def _weigh(self) -> None:
-        """Tell Bullet the masses that have changed."""
+        """Pass the masses and inertias that have changed on to Bullet."""
         rows = self.variation.cars
         for car in np.flatnonzero(rows["mass"] != self._masses):
             row = rows[car]
@@ -222,19 +252,21 @@ class World:
 
         Args:
             cars: Indices of the cars, (k,).
-            xy: Where their centres of mass stand [m], (k, 2).
+            xy: Positions of their centres of mass [m], (k, 2).
             yaw: Their headings [rad], (k,).
         """
         self._is_lifted[cars] = False
         height = self.variation.cars["mass_height"]
         for car, (x, y), heading in zip(cars, xy, yaw):
             cos, sin = float(np.cos(heading)), float(np.sin(heading))
+            # `xy` is the spec's centre of mass; Bullet's body is the drawn one.
             ahead = -self.variation.shift[car, 0]
             self._set(int(car), x + ahead * cos, y + ahead * sin, float(height[car]), heading)
         self.variation.forget(cars)
         self._publish()
 
     def _set(self, car: int, x: float, y: float, z: float, yaw: float) -> None:
+        """Put one car's body at rest at a position [m], level, with a heading [rad]."""
         place = (float(x), float(y), float(z))
         orientation = (0.0, 0.0, float(np.sin(yaw / 2)), float(np.cos(yaw / 2)))
         body, client = self._bodies[car], self._client
@@ -248,42 +280,47 @@ class World:
         self.contact[car] = 0
 
     def hold(self, cars: np.ndarray) -> None:
-        """Take cars (k,) out of the race until a reset: nobody meets or sees them.
+        """Take cars (k,) out of the race until their next reset: no other car meets or sees them.
 
-        Their rows of `state` say that they stand where they were, at rest and level.
+        Their rows of `state` say that they stand where they were, level and at rest.
         """
         self._is_lifted[cars] = True
         self._hold()
         self._publish()
 
     def _hold(self) -> None:
+        """Put every car that is out of the race back to its place high above the road."""
         for car in np.flatnonzero(self._is_lifted).tolist():
             x, y = self._body[car, :2]
             self._set(car, x, y, HOLD_HEIGHT_M, float(yaw_of(self._body[car])))
 
     def place_boxes(self, cars: np.ndarray, pose: np.ndarray) -> None:
-        """Put the boxes of cars (k,), or where cars are together those of all (0,), on the road.
+        """Put boxes on the road.
 
         Args:
-            cars: Whose boxes.
-            pose: x, y [m] and heading [rad] of each, (len(cars), boxes a car, 3).
+            cars: Indices of the cars whose boxes move, (k,); (0,) if the cars are together, for the
+                boxes of all.
+            pose: x, y [m] and heading [rad] of each box, (k, boxes, 3).
         """
         self._box_pose[cars] = pose
         self._publish()
 
     def _move(self, box: int, pose: np.ndarray) -> None:
+        """Put a box's body at x, y [m] with a heading [rad], (3,)."""
         x, y, yaw = pose.tolist()
         place, facing = (x, y, self._half[2]), (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2))
         bullet.resetBasePositionAndOrientation(box, place, facing, physicsClientId=self._client)
 
     def step(self, command: np.ndarray, boxes: np.ndarray | None = None) -> CarState:
-        """Hold a command for one control period.
+        """Hold a command for one control period and return the cars' state.
+
+        The state is the same object each time, and its arrays change with the next step.
 
         Args:
             command: Steering [rad] and speed [m/s] of each car, (n, 2); clipped to the car's
                 limits.
-            boxes: Where the boxes shall be at its end, as for `place_boxes` with everyone; they
-                go there evenly.
+            boxes: The boxes' poses at the end of the step, as for `place_boxes` with every car;
+                they move there evenly. Without it they stay where they are.
         """
         state, spec, client = self.state, self.spec, self._client
         np.clip(command[:, 0], -spec.steering_limit, spec.steering_limit, state.command[:, 0])
@@ -315,9 +352,10 @@ class World:
         return state
 
     def _moves(self, boxes: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        """Give the near boxes a body, and say which move: the body and its poses (substeps, 3).
+        """Give the boxes near a car a body, and return the bodies that move with their poses.
 
-        The others need none, and one that nobody meets would still cost Bullet its share.
+        The poses have the shape (substeps, 3). Boxes far from their car need no body, which would
+        cost Bullet time in every step.
         """
         if not boxes.size:
             return []
@@ -346,6 +384,7 @@ class World:
         return moves
 
     def _read(self) -> None:
+        """Read position, orientation and velocities of every car from Bullet into the body rows."""
         client = self._client
         pose, motion = bullet.getBasePositionAndOrientation, bullet.getBaseVelocity
         flat: list[float] = []
@@ -362,15 +401,16 @@ class World:
         self._pack(self._body.data, 0, *flat)
 
     def _read_contacts(self) -> None:
+        """Add what each car touches in this substep to `contact`."""
         for point in bullet.getContactPoints(physicsClientId=self._client):
-            if point[9] > 0.0:  # Bullet also lists points that are near without pressing.
-                for mine, other in ((point[1], point[2]), (point[2], point[1])):
-                    car = self._numbers.get(mine)
+            if point[9] > 0.0:  # The normal force; Bullet also lists points that only are near.
+                for body, other in ((point[1], point[2]), (point[2], point[1])):
+                    car = self._numbers.get(body)
                     if car is not None:
                         self.contact[car] |= self._kinds.get(other, Contact.CAR)
 
     def _publish(self) -> None:
-        """Bring the public state and boxes up to what Bullet last said."""
+        """Update the public `state` and `boxes` from what Bullet last reported."""
         moved_point(self._body, self.variation.shift, self.state.body)
         if self._is_lifted.any():
             lifted = self._is_lifted
@@ -390,9 +430,13 @@ class World:
             self.boxes[np.arange(self.n), k + np.arange(self.n), 7:] = 0.0
 
     def paint(self, left: np.ndarray, right: np.ndarray) -> None:
-        """Show a closed road between two borders, (N, 2) [m] each, on grass, and the cars in red.
+        """Show a closed road on grass, and the cars in red, in Bullet's own window.
 
-        For Bullet's own window; what it shows takes no part in the physics.
+        What it shows takes no part in the physics.
+
+        Args:
+            left: Points of the left border [m], (N, 2).
+            right: Points of the right border [m], (N, 2).
         """
         client, across = self._client, right - left
         bullet.configureDebugVisualizer(bullet.COV_ENABLE_GUI, 0, physicsClientId=client)
@@ -422,6 +466,15 @@ class World:
         colour: tuple,
         is_loop: bool = True,
     ) -> None:
+        """Show a flat strip between two lines in Bullet's own window.
+
+        Args:
+            first: Points of one line [m], (N, 2).
+            last: Points of the other [m], (N, 2).
+            height: Height over the ground [m]; strips lie over each other without flickering.
+            colour: Red, green, blue and alpha, 0-1.
+            is_loop: Whether the strip closes from the last points to the first.
+        """
         n, client = len(first), self._client
         points = np.column_stack([np.vstack([first, last]), np.full(2 * n, height)])
         after = (np.arange(n) + 1) % n
@@ -441,13 +494,13 @@ class World:
         bullet.createMultiBody(0, -1, shape, physicsClientId=client)
 
     def follow(self, car: int) -> None:
-        """Put the window's camera behind a car."""
+        """Put the camera of Bullet's own window behind a car."""
         x, y, z = self._places[car]
         yaw = float(np.rad2deg(self.state.yaw[car])) - 90.0
         bullet.resetDebugVisualizerCamera(1.2, yaw, -28.0, (x, y, z), physicsClientId=self._client)
 
     def get_state(self) -> dict[str, Any]:
-        """Return what the cars and their boxes do; it can be pickled."""
+        """Return the state of the cars and their boxes; it can be pickled."""
         return {
             "world": take_snapshot(self, WORLD_STATE),
             "cars": {name: values.copy() for name, values in vars(self.state).items()},
@@ -456,7 +509,7 @@ class World:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state of a world of the same kind, as `Race.set_state` tells."""
+        """Continue from a state that `get_state` of a world of the same kind returned."""
         for car, walls in enumerate(state["walled_in"].tolist()):
             self.set_walls(car, walls)
         self.variation.set_state(state["variation"])
@@ -468,6 +521,7 @@ class World:
         for body, place, inverse, row in zip(
             self._bodies, self._places, self._inverse, self._body.tolist()
         ):
+            # The orientation that Bullet reports is rounded; see `racer.world.orientation`.
             pose = place, _inverted(inverse.tolist())
             bullet.resetBasePositionAndOrientation(body, *pose, physicsClientId=client)
             bullet.resetBaseVelocity(body, row[7:10], row[10:13], physicsClientId=client)
@@ -480,6 +534,6 @@ class World:
 
 
 def _inverted(quaternion: Sequence[float]) -> tuple[float, float, float, float]:
-    """The inverse of a unit quaternion x y z w, exact and its own inverse."""
+    """Return the inverse of a unit quaternion x y z w; it is exact, and its own inverse."""
     x, y, z, w = quaternion
     return -x, -y, -z, w

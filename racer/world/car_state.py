@@ -1,4 +1,4 @@
-"""What n cars do, as arrays with a leading axis of n."""
+"""The state of n cars, as arrays with a leading axis of n."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 from numba import njit
 
 CONTROL_RATE_HZ = 15
-"""Commands a second, one a camera frame."""
+"""Commands per second [Hz]; a camera takes one frame for each."""
 CONTROL_PERIOD_S = 1.0 / CONTROL_RATE_HZ
-"""Length of a control step [s]."""
+"""Duration of a control step [s]."""
 SUBSTEPS_PER_CONTROL = 16
-"""Physics steps a command: 240 Hz."""
+"""Physics steps per command, which makes 240 Hz."""
 WORLD_RADIUS_M = 100.0
-"""How far from the origin [m] a car counts as still in the world."""
+"""Distance from the origin [m] up to which a car counts as in the world."""
 
 WALL_HEIGHT_M = 0.3
-"""How high walls reach [m]."""
+"""Height of the walls [m]."""
 
 
 class Contact(IntFlag):
-    """What a car touched within a control step."""
+    """The kinds of things that a car touched within a control step."""
 
     WALL = 1
     BOX = 2
@@ -30,18 +30,19 @@ class Contact(IntFlag):
 
 
 def yaw_of(body: np.ndarray) -> np.ndarray:
-    """Heading of the x axes of body rows (..., 13) [rad], (...)."""
+    """Return the heading of body rows (..., 13) [rad], (...): the direction of their x axes."""
     x, y, z, w = np.moveaxis(body[..., 3:7], -1, 0)
     return np.arctan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
 
 
 @dataclass(frozen=True)
 class CarState:
-    """Views of what the cars do now; rows are cars. They change with the next step.
+    """The current state of n cars, as views; the arrays change with the next step.
 
     Attributes:
-        body: Position [m], quaternion x y z w, velocity [m/s], angular velocity [rad/s], all in
-            the world frame, (n, 13). The point is the centre of mass that the `CarSpec` states.
+        body: Position [m], quaternion x y z w, velocity [m/s] and angular velocity [rad/s], all in
+            the world frame, (n, 13). The position is that of the centre of mass as the `CarSpec`
+            states it.
         steering: Angle of the front wheels [rad], (n,).
         command: The last commanded steering [rad] and speed [m/s], (n, 2).
     """
@@ -67,7 +68,7 @@ class CarState:
 
     @property
     def up(self) -> np.ndarray:
-        """Vertical part of each body's own z axis, 1 upright, -1 on the roof, (n,)."""
+        """Vertical part of each body's own z axis: 1 upright, -1 on the roof, (n,)."""
         return 1.0 - 2.0 * (self.body[:, 3] ** 2 + self.body[:, 4] ** 2)
 
     @property
@@ -78,15 +79,15 @@ class CarState:
 
 @njit(cache=True)
 def moved_point(body, shift, out):
-    """Fill `out` (n, 13) with the rows of the points that lie `shift` away on each body.
+    """Fill `out` with the body rows of points that are shifted on each body.
 
     Args:
         body: Body rows, (n, 13).
         shift: Offset forward and upward in the body's frame [m], (n, 2).
-        out: The rows of the moved points.
+        out: Filled with the rows of the shifted points, (n, 13).
     """
     for i in range(body.shape[0]):
-        for k in range(body.shape[1]):  # A slice takes numba three seconds longer to compile.
+        for k in range(body.shape[1]):  # With a slice numba compiles for three seconds longer.
             out[i, k] = body[i, k]
         ahead, up = shift[i, 0], shift[i, 1]
         if ahead == 0.0 and up == 0.0:
@@ -99,6 +100,7 @@ def moved_point(body, shift, out):
         out[i, 0] += ax
         out[i, 1] += ay
         out[i, 2] += az
+        # A point of a rigid body moves by the angular velocity x the offset besides.
         out[i, 7] += wy * az - wz * ay
         out[i, 8] += wz * ax - wx * az
         out[i, 9] += wx * ay - wy * ax

@@ -1,4 +1,4 @@
-"""What Bullet alone costs: the floor that the simulator's speed is measured against."""
+"""The cost of Bullet alone: the floor that the simulator's speed is measured against."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from racer.world.pybullet_client import bullet
 
 
 class FreeBoxes:
-    """n boxes in one Bullet world without a road: the least that a car's physics could cost."""
+    """n boxes in one Bullet world without a road: the least that the physics of n cars can cost."""
 
     def __init__(self, spec: CarSpec, n: int) -> None:
         self._world = World(spec, n)
@@ -18,7 +18,7 @@ class FreeBoxes:
         self._world.reset(np.arange(n), places.astype(float), np.zeros(n))
 
     def step(self) -> None:
-        """One physics step: apply a force and a torque to each, step, read pose and velocity."""
+        """Make one physics step: apply force and torque to each box, step, read pose and motion."""
         client, bodies = self._world._client, self._world._bodies
         nothing = (0.0, 0.0, 0.0)
         for body in bodies:

@@ -1,9 +1,10 @@
-"""The orientation that Bullet keeps of a body, which it never tells.
+"""The exact orientation of each body, which Bullet keeps but never reports.
 
-Bullet turns a btMultiBody by `m_baseQuat`, the inverse of its orientation, and reports that through
-a matrix, which rounds. A body that is put back to what was reported would go on from another last
-digit, so the unrounded one is carried beside it (btMultiBody.cpp, stepPositionsMultiDof, at bullet3
-6c888f4). The order of the operations is Bullet's: with it come the same bits.
+Bullet rotates a btMultiBody by `m_baseQuat`, the inverse of its orientation, and reports the
+orientation by way of a matrix, which rounds. A body that was put back to the reported orientation
+would continue from other last digits; so the unrounded one is computed alongside, as in Bullet
+(btMultiBody.cpp, stepPositionsMultiDof, at bullet3 6c888f4). The operations have Bullet's order,
+which gives the same bits.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ import math
 from numba import njit
 
 HALF_PI = 0.5 * 3.1415926535897932384626433832795029
-"""btScalar.h's SIMD_HALF_PI."""
+"""SIMD_HALF_PI of btScalar.h."""
 MAX_TURN_RAD = 0.5 * HALF_PI
 """A step turns a body by no more than this [rad] (ANGULAR_MOTION_THRESHOLD, btTransformUtil.h)."""
 SMALL_RATE_RAD_S = 0.001
-"""Below this rate [rad/s] Bullet takes the sine's series."""
+"""Below this rate [rad/s] Bullet uses the series of the sine."""
 
 
 @njit(cache=True)
 def integrate_orientation(inverse, body, dt):
-    """Turn bodies by one substep at the rates that they have at its end.
+    """Rotate bodies by one substep at the rates that they have at its end.
 
     Args:
-        inverse: Inverse orientations x y z w, (n, 4); turned in place.
+        inverse: Inverse orientations x y z w, (n, 4); rotated in place.
         body: Body rows, (n, 13).
         dt: Length of the substep [s].
     """
@@ -36,6 +37,7 @@ def integrate_orientation(inverse, body, dt):
         if rate * dt > MAX_TURN_RAD:
             rate = MAX_TURN_RAD / dt
         if rate < SMALL_RATE_RAD_S:
+            # sin(rate dt / 2) / rate to third order; 1 / 48 with the digits that Bullet writes.
             share = 0.5 * dt - (dt * dt * dt) * 0.020833333333 * rate * rate
         else:
             share = math.sin(0.5 * rate * dt) / rate

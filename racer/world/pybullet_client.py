@@ -1,4 +1,4 @@
-"""Bullet itself, loaded and started without a word on the terminal. Nothing else imports it."""
+"""Load and start Bullet without its output on the terminal. No other module imports pybullet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from racer.errors import RacerError
 
 _CONNECTING = threading.Lock()
-"""A second thread would take the first one's silence for what it has to restore."""
+"""Held while a client connects: a second thread would save the silenced descriptors of the first
+and restore those."""
 
 
 @contextmanager
@@ -38,21 +39,21 @@ with _silenced(1, 2):
 
 
 def has_display() -> bool:
-    """Whether Bullet's own window can open here."""
+    """Return whether Bullet's own window can open here."""
     return bool(os.environ.get("DISPLAY"))
 
 
 def connect(gui: bool) -> int:
-    """A new Bullet client, with its own window or without.
+    """Return the id of a new Bullet client, with or without its own window.
 
     Raises:
         RacerError: There is no display for the window, or Bullet refuses.
     """
     if gui and not has_display():
         raise RacerError("no display for render_mode='human'; use 'rgb_array' or set DISPLAY")
-    # Where a display refuses, Bullet says so on stderr and ends the process.
+    # If the display refuses, Bullet prints why on stderr and ends the process: stderr stays.
     with _CONNECTING, _silenced(1):
         client = bullet.connect(bullet.GUI if gui else bullet.DIRECT)
     if client < 0:
-        raise RacerError("Bullet could not start; is another GUI open, or no display here?")
+        raise RacerError("Bullet could not start; is another GUI open, or is there no display?")
     return client

@@ -1,4 +1,4 @@
-"""How each of n cars differs from its spec, and what becomes of its commands."""
+"""The drawn differences between n cars of one spec, and their effect on commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from racer.car.spec import CarSpec
 from racer.randomisation import DRAWN_QUANTITIES, neutral_draws
 
 MAX_LATENCY_STEPS = 2
-"""Most control steps that a command may be late."""
+"""The most control steps by which a command can be late."""
 
 
 class Variation:
@@ -16,7 +16,7 @@ class Variation:
 
     Attributes:
         cars: Rows of `CarSpec.parameters` as drawn, (n,).
-        shift: From the drawn centre of mass to the one of the spec, forward and up [m], (n, 2).
+        shift: Offset from the drawn centre of mass to that of the spec, forward and up [m], (n, 2).
     """
 
     def __init__(self, spec: CarSpec, n: int) -> None:
@@ -31,41 +31,51 @@ class Variation:
         self._limits = np.array([spec.steering_limit, spec.speed_limit])
 
     def draw(self, cars: np.ndarray, draws: np.ndarray) -> None:
-        """Take over what cars (k,) have drawn, from all n rows of `DRAW`."""
+        """Take over the draws of cars.
+
+        Args:
+            cars: Indices of the cars, (k,).
+            draws: Rows of `randomisation.DRAW_DTYPE` of all n cars, (n,).
+        """
         self._draws[cars] = draws[cars]
         self._apply()
 
     def _apply(self) -> None:
+        """Recompute the cars' parameters from their draws."""
         rows = self._draws
         self._is_varied = any(
             (rows[name] != self._neutral[name]).any() for name in DRAWN_QUANTITIES
         )
-        now, own = self.cars, self._nominal
+        drawn, nominal = self.cars, self._nominal
         for name in ("inertia_x", "inertia_y", "inertia_z", "mass"):
-            now[name] = own[name] * rows["mass"]
-        now["friction"] = own["friction"] * rows["friction"]
-        now["drive_acceleration"] = own["drive_acceleration"] * rows["motor"] / rows["mass"]
-        now["brake_acceleration"] = own["brake_acceleration"] / rows["mass"]
-        now["to_front_axle"] = own["to_front_axle"] - rows["mass_forward"]
-        now["to_rear_axle"] = own["to_rear_axle"] + rows["mass_forward"]
-        now["mass_height"] = own["mass_height"] + rows["mass_up"]
+            drawn[name] = nominal[name] * rows["mass"]
+        drawn["friction"] = nominal["friction"] * rows["friction"]
+        # Motor and brakes keep their forces, so a heavier car accelerates and brakes less.
+        drawn["drive_acceleration"] = nominal["drive_acceleration"] * rows["motor"] / rows["mass"]
+        drawn["brake_acceleration"] = nominal["brake_acceleration"] / rows["mass"]
+        drawn["to_front_axle"] = nominal["to_front_axle"] - rows["mass_forward"]
+        drawn["to_rear_axle"] = nominal["to_rear_axle"] + rows["mass_forward"]
+        drawn["mass_height"] = nominal["mass_height"] + rows["mass_up"]
         self.shift[:, 0], self.shift[:, 1] = -rows["mass_forward"], -rows["mass_up"]
 
     def forget(self, cars: np.ndarray) -> None:
-        """Cars (k,) stand still again: nothing is on its way to their wheels."""
+        """Drop the commands that are still under way to the wheels of cars (k,)."""
         self._sent[:, cars] = 0.0
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Return what the cars drew, and which commands are on their way."""
+        """Return what the cars have drawn, and which commands are still under way."""
         return {"draws": self._draws.copy(), "sent": self._sent.copy()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Go on from a state of as many cars."""
+        """Continue from a state that `get_state` returned for the same number of cars."""
         self._draws[:], self._sent[:] = state["draws"], state["sent"]
         self._apply()
 
     def acting(self, command: np.ndarray) -> np.ndarray:
-        """What reaches servo and motor, (n, 2), when `command` (n, 2) is sent now."""
+        """Return the commands that reach servo and motor when `command` (n, 2) is sent, (n, 2).
+
+        Latency, gains and offset apply to them; without any differences they are `command` itself.
+        """
         if not self._is_varied:
             return command
         rows, sent = self._draws, self._sent

@@ -54,9 +54,8 @@ def test_choices_do_not_change_a_continuous_space():
     np.testing.assert_array_equal(with_choices.command(action), ActionSpace().command(action))
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
+def test_a_space_that_no_car_can_follow_is_refused(subtests):
+    for fields, message in [
         ({"kind": "discrete", "choices": ()}, "2-30 choices, has 0"),
         ({"kind": "discrete", "choices": ((0.0, 1.0),)}, "2-30 choices, has 1"),
         ({"kind": "discrete", "choices": ((0.0, 1.0),) * 31}, "2-30 choices, has 31"),
@@ -69,8 +68,9 @@ def test_choices_do_not_change_a_continuous_space():
         ({"speed": (1.0, 4.5)}, "0.1 to 4 m/s"),
         ({"speed": (1.0, float("nan"))}, "finite number"),
         ({"steering": (-10.0, 10.0)}, "Extra inputs"),
-    ],
-)
-def test_a_space_that_no_car_can_follow_is_refused(fields, message):
-    with pytest.raises(ValidationError, match=message):
-        ActionSpace.model_validate(fields)
+    ]:
+        with (
+            subtests.test(fields=fields, message=message),
+            pytest.raises(ValidationError, match=message),
+        ):
+            ActionSpace.model_validate(fields)

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import tarfile
+from itertools import product
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from racer.errors import ConfigError, RewardError, TrackError
 from racer.reward import RewardSource
 from racer.training.config import RunConfig
 from racer.training.train import run_training
-from tests.track.real_files import NPY
+from tests.helpers.track_files import NPY
 
 REWARD = (
     "def reward_function(params):\n    return 1.0 if params['all_wheels_on_track'] else 0.001\n"
@@ -79,7 +80,7 @@ def test_the_hyperparameters_become_ppo_s(model, tmp_path):
     assert (ppo.batch_size, ppo.n_epochs, ppo.learning_rate) == (128, 7, 0.0002)
     assert (ppo.ent_coef, ppo.gamma, ppo.value_loss) == (0.02, 0.995, "huber")
     assert (ppo.clip_range, ppo.gae_lambda) == (0.2, 0.95)
-    assert config.cars == 18
+    assert config.num_envs == 18
     assert ppo.n_steps == 192, "the least from 150 on with which batches of 128 fill"
     assert config.actions.choices == ((-30.0, 0.6), (0.0, 1.2), (30.0, 0.6))
     told = "\n".join(notes)
@@ -94,32 +95,28 @@ def test_continuous_actions_keep_both_limits(model, tmp_path):
     assert config.actions.speed == (1.0, 4.0)
 
 
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        (["FRONT_FACING_CAMERA"], ["camera"]),
-        (["STEREO_CAMERAS", "LIDAR"], ["stereo", "lidar"]),
-        (["LEFT_CAMERA", "SECTOR_LIDAR"], ["left_camera", "sector_lidar"]),
-        (
-            ["FRONT_FACING_CAMERA", "DISCRETIZED_SECTOR_LIDAR"],
-            ["camera", "discretized_sector_lidar"],
-        ),
-    ],
-)
-@pytest.mark.parametrize(
-    ("network", "preset"),
-    [
-        ("DEEP_CONVOLUTIONAL_NETWORK_SHALLOW", "shallow"),
-        ("DEEP_CONVOLUTIONAL_NETWORK", "standard"),
-        ("DEEP_CONVOLUTIONAL_NETWORK_DEEP", "deep"),
-    ],
-)
-def test_every_sensor_and_network_has_its_counterpart(
-    model, tmp_path, theirs, ours, network, preset
-):
-    config, _ = taken(model({"sensor": theirs, "neural_network": network}), tmp_path / "out")
-    assert [sensor.name for sensor in config.sensor] == ours
-    assert config.network.preset == preset
+def test_every_sensor_and_network_has_its_counterpart(subtests, model, tmp_path):
+    for (theirs, ours), (network, preset) in product(
+        [
+            (["FRONT_FACING_CAMERA"], ["camera"]),
+            (["STEREO_CAMERAS", "LIDAR"], ["stereo", "lidar"]),
+            (["LEFT_CAMERA", "SECTOR_LIDAR"], ["left_camera", "sector_lidar"]),
+            (
+                ["FRONT_FACING_CAMERA", "DISCRETIZED_SECTOR_LIDAR"],
+                ["camera", "discretized_sector_lidar"],
+            ),
+        ],
+        [
+            ("DEEP_CONVOLUTIONAL_NETWORK_SHALLOW", "shallow"),
+            ("DEEP_CONVOLUTIONAL_NETWORK", "standard"),
+            ("DEEP_CONVOLUTIONAL_NETWORK_DEEP", "deep"),
+        ],
+    ):
+        with subtests.test(theirs=theirs, ours=ours, network=network, preset=preset):
+            folder = model({"sensor": theirs, "neural_network": network})
+            config, _ = taken(folder, tmp_path / "-".join([*theirs, preset]))
+            assert [sensor.name for sensor in config.sensor] == ours
+            assert config.network.preset == preset
 
 
 def test_a_lidar_s_figures_are_kept(model, tmp_path):
@@ -139,7 +136,9 @@ def test_what_was_taken_over_trains_unchanged(model, tmp_path):
     (files / "reward_function.py").unlink()
     short = {"evaluation": config.evaluation.model_copy(update={"laps": 1, "time_limit": 1.0})}
     watch = run_training(
-        config.model_copy(update={"steps": 750, "device": "cpu", "threads": 1} | short),
+        config.model_copy(
+            update={"total_timesteps": 750, "device": "cpu", "torch_threads": 1} | short
+        ),
         tmp_path / "run",
         Console(file=io.StringIO()),
     )
@@ -157,7 +156,7 @@ def test_a_track_is_copied_and_named_in_the_config(model, tmp_path):
     assert_allclose(env.vector.tracks[0].centre, rows)
     env.close()
     (folder / "second.npy").write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"one track is wanted; got reinvent\.npy, second\.npy"):
+    with pytest.raises(ConfigError, match=r"one track only; got reinvent\.npy, second\.npy"):
         import_deepracer(folder, "other", tmp_path / "out")
 
 
@@ -170,9 +169,8 @@ def test_a_track_that_cannot_be_driven_is_refused_before_anything_is_written(mod
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("metadata", "hyper", "said"),
-    [
+def test_what_cannot_be_is_refused_with_file_key_got_and_allowed(subtests, model, tmp_path):
+    for metadata, hyper, said in [
         ({"training_algorithm": "sac"}, {}, r"metadata.json: training_algorithm: .*got 'sac'"),
         ({"training_algorithm": "dqn"}, {}, r"training_algorithm: .*'clipped_ppo' or 'sac'.*'dqn'"),
         ({"sensor": ["SONAR"]}, {}, r"metadata.json: sensor.0: .*'LIDAR'.*; got 'SONAR'"),
@@ -197,15 +195,12 @@ def test_a_track_that_cannot_be_driven_is_refused_before_anything_is_written(mod
         ({}, {"batch_size": 1}, r"hyperparameters.json: batch_size: .*equal to 2; got 1"),
         ({}, {"loss_type": "hinge"}, r"loss_type: .*'huber'.*got 'hinge'"),
         ({}, {"discount_factor": 1.2}, r"discount_factor: .*less than or equal to 1; got 1.2"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_is_refused_with_file_key_got_and_allowed(
-    model, tmp_path, metadata, hyper, said
-):
-    with pytest.raises(ConfigError, match=said) as caught:
-        import_deepracer(model(metadata, hyper), "mine", tmp_path / "out")
-    assert len(str(caught.value).splitlines()) == 1, "one sentence"
-    assert not (tmp_path / "out").exists()
+    ]:
+        with subtests.test(metadata=metadata, hyper=hyper, said=said):
+            with pytest.raises(ConfigError, match=said) as caught:
+                import_deepracer(model(metadata, hyper), "mine", tmp_path / "out")
+            assert len(str(caught.value).splitlines()) == 1, "one sentence"
+            assert not (tmp_path / "out").exists()
 
 
 def test_a_file_that_is_no_json_names_its_line(model, tmp_path):
@@ -229,13 +224,13 @@ def test_files_that_notepad_saved_are_taken(model, tmp_path, encoding):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("hyperparameters.json", '{"lr": 1e-3, "lr": 1e-4}', "'lr' stands twice, with 0.001 and"),
+        ("hyperparameters.json", '{"lr": 1e-3, "lr": 1e-4}', "'lr' occurs twice, with 0.001 and"),
         (
             "model_metadata.json",
             '{"action_space": [{"steering_angle": 1, "speed": 1, "speed": 2}]}',
-            "'speed' stands twice, with 1 and 2",
+            "'speed' occurs twice, with 1 and 2",
         ),
-        ("hyperparameters.json", '{"a": ' * 100_000, "not valid JSON: it has too many levels"),
+        ("hyperparameters.json", '{"a": ' * 100_000, "not valid JSON: it is nested too deeply"),
         ("hyperparameters.json", b"\xff\xfe\x00", "cannot be read"),
     ],
 )
@@ -265,7 +260,7 @@ def test_nothing_is_written_over(model, tmp_path, there):
     (folder / "helper.py").write_text("")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / there).write_text("mine")
-    with pytest.raises(ConfigError, match=f"{there} is there already"):
+    with pytest.raises(ConfigError, match=f"{there} exists already"):
         import_deepracer(folder, "mine", tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == [there]
     assert (tmp_path / "out" / there).read_text() == "mine"
@@ -330,6 +325,6 @@ def test_a_member_outside_of_an_archive_is_refused(tmp_path):
         member = tarfile.TarInfo("../escaped.py")
         member.size = 1
         archive.addfile(member, io.BytesIO(b"1"))
-    with pytest.raises(ConfigError, match="lies outside of the archive"):
+    with pytest.raises(ConfigError, match="points outside the archive"):
         import_deepracer(path, "mine", tmp_path / "out")
     assert not (tmp_path.parent / "escaped.py").exists()

@@ -1,16 +1,15 @@
 """The logs, as the public tools split them."""
 
 import csv
-import io
 import json
 
 import pytest
-from rich.console import Console
 
 from racer.assets.document import validate_document
 from racer.deepracer.sim_trace import TRACE_HEADER, SimTrace, TraceStep
 from racer.training.config import RunConfig
 from racer.training.train import run_training
+from tests.helpers.runs import QUIET, config
 
 pytestmark = pytest.mark.slow
 GRID = {"kind": "discrete", "choices": [[-30, 1.0], [0, 1.5], [30, 1.0]]}
@@ -22,15 +21,15 @@ def folder(tmp_path_factory):
     fields = {
         "sensor": "state",
         "actions": GRID,
-        "cars": 8,
-        "steps": 1600,
+        "num_envs": 8,
+        "total_timesteps": 1600,
         "network": {"hidden": [16]},
         "ppo": {"n_steps": 100, "batch_size": 400, "n_epochs": 1},
-        "evaluation": {"every": 800, "laps": 1, "time_limit": 4.0},
+        "evaluation": {"eval_freq": 800, "laps": 1, "time_limit": 4.0},
         "device": "cpu",
-        "threads": 1,
+        "torch_threads": 1,
     }
-    quiet = Console(file=io.StringIO())
+    quiet = QUIET
     run_training(validate_document(fields, RunConfig, "test"), run, quiet, deepracer_logs=True)
     return run / "deepracer"
 
@@ -113,7 +112,5 @@ def test_each_evaluation_has_its_file_with_rewards_and_metrics(folder):
 
 
 def test_a_run_without_the_option_writes_none_of_it(tmp_path):
-    from tests.training.test_train import config
-
-    run_training(config(steps=512), tmp_path / "run", Console(file=io.StringIO()))
+    run_training(config(total_timesteps=512), tmp_path / "run", QUIET)
     assert not (tmp_path / "run" / "deepracer").exists()

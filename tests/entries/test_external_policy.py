@@ -143,7 +143,7 @@ def test_nothing_is_said_of_a_policy_s_origin_that_was_not_named(tmp_path, no_bo
     assert race_of_training(entry).walls is False
     with pytest.raises(SystemExit):
         cli.main(["race", str(path)])
-    assert f"racer race {path} wants a track: add --track NAME" in capsys.readouterr().err
+    assert f"racer race {path} needs a track: add --track NAME" in capsys.readouterr().err
 
 
 def test_an_id_that_stands_for_a_sensor_is_taken_with_it(tmp_path, no_box):
@@ -169,9 +169,9 @@ def test_an_entry_of_nobody_s_training_races_and_a_board_takes_it(tmp_path):
 @pytest.mark.parametrize(
     ("module", "actions", "code", "said"),
     [
-        (nn.Linear(26, 7), "discrete", "signature", "answers float32 (1, 7); wanted is float32"),
-        (nn.Linear(26, 10), "continuous", "signature", "wanted is float32 (1, 2), steering and"),
-        (Pair(), "continuous", "signature", "answers a tuple"),
+        (nn.Linear(26, 7), "discrete", "signature", "returns float32 (1, 7); expected is float32"),
+        (nn.Linear(26, 10), "continuous", "signature", "expected is float32 (1, 2), steering and"),
+        (Pair(), "continuous", "signature", "returns a tuple"),
         (nn.Linear(25, 2), "continuous", "run", "observation float32 (1, 26): mat1 and mat2"),
         pytest.param(
             Branching(),
@@ -180,7 +180,7 @@ def test_an_entry_of_nobody_s_training_races_and_a_board_takes_it(tmp_path):
             "torch.where instead of an if",
             marks=pytest.mark.slow,
         ),
-        (3, "continuous", "graph", "of type int; wanted is the path"),
+        (3, "continuous", "graph", "of type int; it must be the path"),
     ],
 )
 def test_a_module_that_is_no_policy_is_refused(tmp_path, module, actions, code, said):
@@ -199,9 +199,8 @@ def test_a_module_of_floats_is_told_that_a_frame_is_of_bytes(tmp_path):
 IDENTITY = "{ action = Identity (observation) }"
 
 
-@pytest.mark.parametrize(
-    ("text", "sensor", "actions", "code", "said"),
-    [
+def test_a_graph_of_another_signature_is_told_what_to_change(subtests, tmp_path):
+    for text, sensor, actions, code, said in [
         (
             "g (float[1, 26] obs) => (float[1, 26] action) { action = Identity (obs) }",
             "state",
@@ -245,16 +244,13 @@ IDENTITY = "{ action = Identity (observation) }"
             "signature",
             "with the sensor and actions it was trained with",
         ),
-    ],
-)
-def test_a_graph_of_another_signature_is_told_what_to_change(
-    tmp_path, text, sensor, actions, code, said
-):
-    with pytest.raises(EntryError) as caught:
-        racer.write_entry(graph(text), tmp_path / "e", sensor=sensor, actions=actions)
-    assert caught.value.code == code
-    assert said in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
+    ]:
+        with subtests.test(text=text, sensor=sensor, actions=actions, code=code, said=said):
+            with pytest.raises(EntryError) as caught:
+                racer.write_entry(graph(text), tmp_path / "e", sensor=sensor, actions=actions)
+            assert caught.value.code == code
+            assert said in str(caught.value)
+            assert list(tmp_path.iterdir()) == []
 
 
 def test_a_policy_whose_answers_are_no_actions_is_refused_when_it_is_written(tmp_path):
@@ -268,9 +264,8 @@ def test_a_policy_whose_answers_are_no_actions_is_refused_when_it_is_written(tmp
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("wrong", "error", "said"),
-    [
+def test_a_wrong_argument_is_refused_by_its_name(subtests, tmp_path):
+    for wrong, error, said in [
         ({"sensor": "stat"}, ConfigError, "did you mean 'state'"),
         ({"actions": "descrete"}, ConfigError, "actions: Input should be"),
         ({"track": "bowtye"}, TrackError, "bowtye"),
@@ -278,12 +273,11 @@ def test_a_policy_whose_answers_are_no_actions_is_refused_when_it_is_written(tmp
         ({"env": "racer/TimeTrial-v99"}, EntryError, "this racer has"),
         ({"car": "truck"}, ConfigError, "car"),
         ({"name": "two\nlines"}, EntryError, "printable"),
-    ],
-)
-def test_a_wrong_argument_is_refused_by_its_name(tmp_path, wrong, error, said):
-    with pytest.raises(error, match=said):
-        racer.write_entry(STRAIGHT, tmp_path / "e", **{"sensor": "state", **wrong})
-    assert list(tmp_path.iterdir()) == []
+    ]:
+        with subtests.test(wrong=wrong, error=error, said=said):
+            with pytest.raises(error, match=said):
+                racer.write_entry(STRAIGHT, tmp_path / "e", **{"sensor": "state", **wrong})
+            assert list(tmp_path.iterdir()) == []
 
 
 def test_an_onnx_file_that_is_not_there_is_told(tmp_path):

@@ -28,12 +28,13 @@ def words(sensor: Any = "state", actions: Any = "continuous"):
     return config, interface_of(config.sensor, config.actions)
 
 
-@pytest.mark.parametrize("sensor", SENSORS, ids=str)
-def test_an_input_is_told_with_the_type_and_shape_of_its_observation(sensor):
-    config, told = words(sensor)
-    space = config.sensor[0].space
-    shape = ", ".join(map(str, (1, *space.shape)))
-    assert told.inputs["observation"].startswith(f"{space.dtype} ({shape}): ")
+def test_an_input_is_told_with_the_type_and_shape_of_its_observation(subtests):
+    for sensor in SENSORS:
+        with subtests.test(sensor=sensor):
+            config, told = words(sensor)
+            space = config.sensor[0].space
+            shape = ", ".join(map(str, (1, *space.shape)))
+            assert told.inputs["observation"].startswith(f"{space.dtype} ({shape}): ")
 
 
 def test_several_inputs_are_told_by_the_names_of_their_sensors():

@@ -1,10 +1,8 @@
 """What a graph may be made of, read before anything runs it."""
 
-import hashlib
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from racer.car.action_space import ActionSpace
 from racer.entries.onnx_check import ALLOWED_OPERATORS, CONTROL_FLOW_OPERATORS, check_graph
-from racer.entries.package import Entry, Manifest, TrainedOn
 from racer.entries.protobuf import (
     MAX_FIELDS,
     FieldBudget,
@@ -24,27 +20,9 @@ from racer.entries.protobuf import (
     read_message,
 )
 from racer.errors import EntryError
-from racer.sensors.config import StateConfig
 from racer.sensors.state_sensor import STATE_SIZE
-
-FLOAT = TensorProto.FLOAT
-WEIGHTS = np.random.default_rng(0).normal(size=(STATE_SIZE, 2)).astype(np.float32)
-
-
-def entry(policy):
-    trained = TrainedOn(
-        track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=1, seed=0
-    )
-    manifest = Manifest(
-        name="swift",
-        racer_version="0.1.0",
-        env="racer/TimeTrial-v0",
-        sensor=(StateConfig(),),
-        actions=ActionSpace(),
-        trained_on=trained,
-        files={"policy.onnx": hashlib.sha256(policy).hexdigest()},
-    )
-    return Entry(manifest, policy, "0" * 64, Path("swift.entry.zip"), b"")
+from tests.helpers.entries import entry_of
+from tests.helpers.graphs import FLOAT, WEIGHTS
 
 
 def model(*nodes, opsets=(("", 18),), shape=(1, STATE_SIZE), kind=FLOAT, done=FLOAT):
@@ -69,7 +47,7 @@ def model(*nodes, opsets=(("", 18),), shape=(1, STATE_SIZE), kind=FLOAT, done=FL
 def refusal(policy):
     content = policy if isinstance(policy, bytes) else policy.SerializeToString()
     with pytest.raises(EntryError) as caught:
-        check_graph(entry(content))
+        check_graph(entry_of(content))
     assert "swift" in str(caught.value)
     return caught.value
 
@@ -84,17 +62,18 @@ def field(number, content):
 
 
 def test_a_plain_graph_passes_and_tells_its_signature():
-    signature = check_graph(entry(model().SerializeToString()))
-    assert signature.seen == {"observation": ((1, STATE_SIZE), "float32")}
-    assert signature.done == ((1, 2), "float32")
+    signature = check_graph(entry_of(model().SerializeToString()))
+    assert signature.inputs == {"observation": ((1, STATE_SIZE), "float32")}
+    assert signature.output == ((1, 2), "float32")
 
 
-@pytest.mark.parametrize("operator", ["Teleport", "ConstantOfShape", "RandomNormal", "LSTM", ""])
-def test_an_operator_that_is_not_listed_is_refused(operator):
-    error = refusal(model(helper.make_node(operator, ["y"], ["z"])))
-    assert error.code == "operator"
-    assert repr(operator) in str(error)
-    assert "Conv" in str(error)
+def test_an_operator_that_is_not_listed_is_refused(subtests):
+    for operator in ["Teleport", "ConstantOfShape", "RandomNormal", "LSTM", ""]:
+        with subtests.test(operator=operator):
+            error = refusal(model(helper.make_node(operator, ["y"], ["z"])))
+            assert error.code == "operator"
+            assert repr(operator) in str(error)
+            assert "Conv" in str(error)
 
 
 def test_an_operator_cannot_write_to_the_terminal():
@@ -103,9 +82,13 @@ def test_an_operator_cannot_write_to_the_terminal():
     assert str(error).isprintable()
 
 
-@pytest.mark.parametrize("domain", ["com.microsoft", "ai.onnx.ml", "mine"])
-def test_a_node_of_another_domain_is_refused(domain):
-    assert refusal(model(helper.make_node("Tanh", ["y"], ["z"], domain=domain))).code == "domain"
+def test_a_node_of_another_domain_is_refused(subtests):
+    for domain in ["com.microsoft", "ai.onnx.ml", "mine"]:
+        with subtests.test(domain=domain):
+            assert (
+                refusal(model(helper.make_node("Tanh", ["y"], ["z"], domain=domain))).code
+                == "domain"
+            )
 
 
 def test_an_import_of_another_domain_is_refused():
@@ -127,18 +110,20 @@ def body():
     return helper.make_graph([node], "body", [value("a", FLOAT, [1])], [value("b", FLOAT, [1])])
 
 
-@pytest.mark.parametrize("operator", sorted(CONTROL_FLOW_OPERATORS))
-def test_an_operator_that_runs_another_graph_is_refused(operator):
-    error = refusal(model(helper.make_node(operator, ["y"], ["z"], body=body())))
-    assert error.code == "control_flow"
-    assert operator in str(error)
+def test_an_operator_that_runs_another_graph_is_refused(subtests):
+    for operator in sorted(CONTROL_FLOW_OPERATORS):
+        with subtests.test(operator=operator):
+            error = refusal(model(helper.make_node(operator, ["y"], ["z"], body=body())))
+            assert error.code == "control_flow"
+            assert operator in str(error)
 
 
-@pytest.mark.parametrize("attribute", [{"g": body()}, {"gs": [body()]}])
-def test_a_graph_inside_an_operator_that_is_listed_is_refused(attribute):
-    assert refusal(model(helper.make_node("Tanh", ["y"], ["z"], **attribute))).code == (
-        "control_flow"
-    )
+def test_a_graph_inside_an_operator_that_is_listed_is_refused(subtests):
+    for attribute in [{"g": body()}, {"gs": [body()]}]:
+        with subtests.test(attribute=attribute):
+            assert refusal(model(helper.make_node("Tanh", ["y"], ["z"], **attribute))).code == (
+                "control_flow"
+            )
 
 
 def outside(tensor):
@@ -160,17 +145,18 @@ def test_a_constant_outside_the_graph_is_refused():
     assert refusal(model(constant)).code == "external_data"
 
 
-@pytest.mark.parametrize("number", [b"\x01", b"\x81\x80\x80\x80\x10"])
-def test_a_place_outside_is_seen_however_its_number_is_written(number):
+def test_a_place_outside_is_seen_however_its_number_is_written(subtests):
     """Protobuf keeps 32 bits of an enum: 2^32 + 1 is 1 to it."""
-    whole = model()
-    tensor = whole.graph.initializer[0].SerializeToString() + b"\x70" + number
-    whole.graph.ClearField("initializer")
-    graph = whole.graph.SerializeToString() + field(5, tensor)
-    whole.ClearField("graph")
-    content = whole.SerializeToString() + field(7, graph)
-    assert onnx.load_from_string(content).graph.initializer[0].data_location == 1
-    assert refusal(content).code == "external_data"
+    for number in [b"\x01", b"\x81\x80\x80\x80\x10"]:
+        with subtests.test(number=number):
+            whole = model()
+            tensor = whole.graph.initializer[0].SerializeToString() + b"\x70" + number
+            whole.graph.ClearField("initializer")
+            graph = whole.graph.SerializeToString() + field(5, tensor)
+            whole.ClearField("graph")
+            content = whole.SerializeToString() + field(7, graph)
+            assert onnx.load_from_string(content).graph.initializer[0].data_location == 1
+            assert refusal(content).code == "external_data"
 
 
 TAKEN = ["FLOAT", "UINT8", "INT8", "UINT16", "INT16", "INT32", "INT64", "BOOL", "FLOAT16", "DOUBLE"]
@@ -189,17 +175,19 @@ def weights_of_type(kind, number=None):
     return whole.SerializeToString() + field(7, graph)
 
 
-@pytest.mark.parametrize("kind", TAKEN)
-def test_weights_may_have_a_plain_type(kind):
-    check_graph(entry(weights_of_type(TensorProto.DataType.Value(kind))))
+def test_weights_may_have_a_plain_type(subtests):
+    for kind in TAKEN:
+        with subtests.test(kind=kind):
+            check_graph(entry_of(weights_of_type(TensorProto.DataType.Value(kind))))
 
 
-@pytest.mark.parametrize("kind", OTHERS)
-def test_weights_of_another_type_are_refused(kind):
+def test_weights_of_another_type_are_refused(subtests):
     """Such as 4 bits, 8 bits with an exponent, and texts."""
-    error = refusal(weights_of_type(TensorProto.DataType.Value(kind)))
-    assert error.code == "type"
-    assert "int8" in str(error)
+    for kind in OTHERS:
+        with subtests.test(kind=kind):
+            error = refusal(weights_of_type(TensorProto.DataType.Value(kind)))
+            assert error.code == "type"
+            assert "int8" in str(error)
 
 
 def test_a_type_is_refused_whose_first_32_bits_are_one_that_is_taken():
@@ -208,16 +196,16 @@ def test_a_type_is_refused_whose_first_32_bits_are_one_that_is_taken():
     assert refusal(content).code == "type"
 
 
-@pytest.mark.parametrize("shape", [("n", STATE_SIZE), (None, STATE_SIZE), (1, "k")])
-def test_a_size_that_is_not_fixed_is_refused(shape):
-    error = refusal(model(shape=shape))
-    assert error.code == "dynamic_shape"
-    assert "fixed sizes" in str(error)
+def test_a_size_that_is_not_fixed_is_refused(subtests):
+    for shape in [("n", STATE_SIZE), (None, STATE_SIZE), (1, "k")]:
+        with subtests.test(shape=shape):
+            error = refusal(model(shape=shape))
+            assert error.code == "dynamic_shape"
+            assert "fixed sizes" in str(error)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_another_type_or_size_is_refused(subtests):
+    for change in [
         {"shape": (1, STATE_SIZE + 1)},
         {"shape": (STATE_SIZE,)},
         {"shape": (1, -STATE_SIZE)},
@@ -225,12 +213,11 @@ def test_a_size_that_is_not_fixed_is_refused(shape):
         {"kind": TensorProto.DOUBLE},
         {"kind": TensorProto.STRING},
         {"done": TensorProto.INT64},
-    ],
-)
-def test_another_type_or_size_is_refused(change):
-    error = refusal(model(**change))
-    assert error.code == "signature"
-    assert "the manifest asks for" in str(error)
+    ]:
+        with subtests.test(change=change):
+            error = refusal(model(**change))
+            assert error.code == "signature"
+            assert "the manifest asks for" in str(error)
 
 
 def test_an_input_that_hides_behind_a_weight_of_its_name_is_refused():
@@ -242,7 +229,7 @@ def test_an_input_that_hides_behind_a_weight_of_its_name_is_refused():
 def test_a_weight_among_the_inputs_is_no_input():
     whole = model()
     whole.graph.input.append(helper.make_tensor_value_info("w", FLOAT, (STATE_SIZE, 2)))
-    check_graph(entry(whole.SerializeToString()))
+    check_graph(entry_of(whole.SerializeToString()))
 
 
 QUANTIZED = helper.make_model(
@@ -273,7 +260,7 @@ GOOD = {"float": model().SerializeToString(), "quantized": QUANTIZED}
 
 @pytest.mark.parametrize("content", GOOD.values(), ids=list(GOOD))
 def test_every_truncation_of_a_graph_is_refused(content):
-    check_graph(entry(content))
+    check_graph(entry_of(content))
     for length in range(len(content)):
         assert refusal(content[:length]).code in ("graph", "signature")
 
@@ -285,33 +272,31 @@ def test_two_graphs_in_one_model_are_not_merged():
     assert refusal(content + field(7, field(1, extra))).code == "graph"
 
 
-@pytest.mark.parametrize("number", [19, 20, 26])
-def test_a_field_that_is_not_known_is_refused(number):
-    head = bytes([(number << 3 | 2) & 127 | 128, number >> 4])
-    assert refusal(model().SerializeToString() + head + b"\x00").code == "graph"
+def test_a_field_that_is_not_known_is_refused(subtests):
+    for number in [19, 20, 26]:
+        with subtests.test(number=number):
+            head = bytes([(number << 3 | 2) & 127 | 128, number >> 4])
+            assert refusal(model().SerializeToString() + head + b"\x00").code == "graph"
 
 
 JUNK = b"observation"
 NODE = helper.make_node("Tanh", ["y"], ["z"]).SerializeToString()
 
 
-@pytest.mark.parametrize(
-    ("of_model", "of_graph"),
-    [
+def test_what_racer_has_no_use_for_is_read_all_the_same(subtests):
+    for of_model, of_graph in [
         (field(14, JUNK), b""),
         (b"", field(1, NODE + field(9, JUNK))),
         (b"", field(13, JUNK)),
         (b"", b"\x82\x01" + field(0, JUNK)[1:]),
-    ],
-    ids=["a model's metadata", "a node's metadata", "a value's info", "a graph's metadata"],
-)
-def test_what_racer_has_no_use_for_is_read_all_the_same(of_model, of_graph):
-    whole = model()
-    graph = whole.graph.SerializeToString()
-    whole.ClearField("graph")
-    rest = whole.SerializeToString()
-    check_graph(entry(rest + field(7, graph)))
-    assert refusal(rest + of_model + field(7, graph + of_graph)).code == "graph"
+    ]:
+        with subtests.test(of_model=of_model, of_graph=of_graph):
+            whole = model()
+            graph = whole.graph.SerializeToString()
+            whole.ClearField("graph")
+            rest = whole.SerializeToString()
+            check_graph(entry_of(rest + field(7, graph)))
+            assert refusal(rest + of_model + field(7, graph + of_graph)).code == "graph"
 
 
 @pytest.mark.slow
@@ -347,7 +332,7 @@ def test_what_passes_holds_for_the_onnx_package_too(data):
     for _ in range(data.draw(st.integers(1, 5))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:
-        check_graph(entry(bytes(content)))
+        check_graph(entry_of(bytes(content)))
     except EntryError as error:
         assert error.code != "entry"
         return
@@ -358,9 +343,8 @@ def test_what_passes_holds_for_the_onnx_package_too(data):
     assert all(TensorProto.DataType.Name(one.data_type) in TAKEN for one in whole.graph.initializer)
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
+def test_a_broken_message_is_refused_with_what_is_wrong(subtests):
+    for content, said in [
         (b"\x08", "ends too soon"),
         (b"\x0a\x05ab", "ends too soon"),
         (b"\x08\x01\x08\x01", "twice"),
@@ -368,30 +352,27 @@ def test_what_passes_holds_for_the_onnx_package_too(data):
         (b"\x0b", "not known"),
         (b"\x0a\x01\xff", "UTF-8"),
         (b"\x08" + b"\xff" * 10, "64 bits"),
-    ],
-)
-def test_a_broken_message_is_refused_with_what_is_wrong(content, said):
-    known = {1: ProtobufField("text" if content[:1] == b"\x0a" else "number", "number")}
-    if content[:1] == b"\x0a":
-        known = {1: ProtobufField("text", "text")}
-    with pytest.raises(ProtobufError, match=said):
-        read_message(memoryview(content), known, FieldBudget())
+    ]:
+        with subtests.test(content=content, said=said):
+            known = {1: ProtobufField("text" if content[:1] == b"\x0a" else "number", "number")}
+            if content[:1] == b"\x0a":
+                known = {1: ProtobufField("text", "text")}
+            with pytest.raises(ProtobufError, match=said):
+                read_message(memoryview(content), known, FieldBudget())
 
 
-@pytest.mark.parametrize(
-    ("kind", "whole", "broken"),
-    [
+def test_packed_numbers_end_where_their_field_does(subtests):
+    for kind, whole, broken in [
         ("numbers", b"\x07\x80\x01", b"\x07\x80"),
         ("numbers", b"\xff" * 9 + b"\x01", b"\xff" * 10 + b"\x01"),
         ("floats", bytes(8), bytes(6)),
         ("doubles", bytes(8), bytes(12)),
-    ],
-)
-def test_packed_numbers_end_where_their_field_does(kind, whole, broken):
-    known = {1: ProtobufField("k", kind)}
-    assert read_message(memoryview(field(1, whole)), known, FieldBudget()) == {"k": [whole]}
-    with pytest.raises(ProtobufError, match="its k do not end"):
-        read_message(memoryview(field(1, broken)), known, FieldBudget())
+    ]:
+        with subtests.test(kind=kind, whole=whole, broken=broken):
+            known = {1: ProtobufField("k", kind)}
+            assert read_message(memoryview(field(1, whole)), known, FieldBudget()) == {"k": [whole]}
+            with pytest.raises(ProtobufError, match="its k do not end"):
+                read_message(memoryview(field(1, broken)), known, FieldBudget())
 
 
 def test_a_negative_number_is_read_as_its_64_bits():

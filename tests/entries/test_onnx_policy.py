@@ -2,74 +2,27 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from racer.car.action_space import ActionSpace
 from racer.entries.onnx_policy import OnnxPolicy, open_session
-from racer.entries.package import Entry, Manifest, TrainedOn
 from racer.errors import EntryError
 from racer.sensors.config import CameraConfig, StateConfig
 from racer.sensors.state_sensor import STATE_SIZE
+from tests.helpers.entries import entry_of
+from tests.helpers.graphs import FLOAT, INT64, UINT8, WEIGHTS, graph, steady
 
 STATE = (StateConfig(),)
 CAMERA = (CameraConfig(width=16, height=8),)
 CONTINUOUS = ActionSpace()
 DISCRETE = ActionSpace(kind="discrete", choices=((-20.0, 1.0), (0.0, 2.0), (20.0, 1.0)))
-FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
-LEFT = np.random.default_rng(0).normal(size=(STATE_SIZE, 2)).astype(np.float32)
 SIGHT = np.random.default_rng(1).normal(size=(8 * 16, 3)).astype(np.float32)
 SOME_STATE = np.linspace(-1, 1, STATE_SIZE, dtype=np.float32)[None]
 SOME_FRAME = np.random.default_rng(2).integers(0, 256, (1, 8, 16, 1), dtype=np.uint8)
-
-
-def entry(policy, sensor=STATE, actions=CONTINUOUS):
-    trained = TrainedOn(
-        track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=1, seed=0
-    )
-    manifest = Manifest(
-        name="swift",
-        racer_version="0.1.0",
-        env="racer/TimeTrial-v0",
-        sensor=sensor,
-        actions=actions,
-        trained_on=trained,
-        files={"policy.onnx": "0" * 64},
-    )
-    return Entry(manifest, policy, "0" * 64, Path("swift.entry.zip"), b"")
-
-
-def graph(
-    nodes,
-    seen=("observation", FLOAT, [1, STATE_SIZE]),
-    done=("action", FLOAT, [1, 2]),
-    weights=None,
-):
-    model = helper.make_model(
-        helper.make_graph(
-            [
-                helper.make_node(op, *rest[:2], **(rest[2] if rest[2:] else {}))
-                for op, *rest in nodes
-            ],
-            "policy",
-            [helper.make_tensor_value_info(*seen)],
-            [helper.make_tensor_value_info(*done)],
-            [numpy_helper.from_array(value, name) for name, value in (weights or {}).items()],
-        ),
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=8,
-    )
-    return model.SerializeToString()
-
-
-def steady(weights=LEFT, **shape):
-    """tanh(observation @ weights): a continuous policy on the state."""
-    nodes = [("MatMul", ["observation", "w"], ["y"]), ("Tanh", ["y"], ["action"])]
-    return graph(nodes, weights={"w": weights}, **shape)
 
 
 def seeing(weights=SIGHT):
@@ -81,7 +34,10 @@ def seeing(weights=SIGHT):
         ("ArgMax", ["y"], ["action"], {"axis": 1, "keepdims": 0}),
     ]
     return graph(
-        nodes, ("observation", UINT8, [1, 8, 16, 1]), ("action", INT64, [1]), {"w": weights}
+        *nodes,
+        weights={"w": weights},
+        seen=(("observation", UINT8, [1, 8, 16, 1]),),
+        done=("action", INT64, [1]),
     )
 
 
@@ -96,24 +52,24 @@ def saying(value, actions=CONTINUOUS):
         ("Add", ["nothing", "value"], ["action"]),
     ]
     weights = {"value": value, "zero": np.zeros((), value.dtype)}
-    return OnnxPolicy(entry(graph(nodes, done=done, weights=weights), STATE, actions))
+    return OnnxPolicy(entry_of(graph(*nodes, done=done, weights=weights), STATE, actions))
 
 
 def refusal(policy, **manifest):
     with pytest.raises(EntryError) as caught:
-        OnnxPolicy(entry(policy, **manifest))
+        OnnxPolicy(entry_of(policy, **manifest))
     return caught.value
 
 
 def test_a_continuous_policy_does_what_its_graph_says():
-    action = OnnxPolicy(entry(steady()))(SOME_STATE)
+    action = OnnxPolicy(entry_of(steady()))(SOME_STATE)
     assert action.shape == (1, 2)
     assert action.dtype == np.float32
-    np.testing.assert_allclose(action, np.tanh(SOME_STATE @ LEFT), atol=1e-6)
+    np.testing.assert_allclose(action, np.tanh(SOME_STATE @ WEIGHTS), atol=1e-6)
 
 
 def test_a_discrete_camera_policy_does_what_its_graph_says():
-    action = OnnxPolicy(entry(seeing(), CAMERA, DISCRETE))(SOME_FRAME)
+    action = OnnxPolicy(entry_of(seeing(), CAMERA, DISCRETE))(SOME_FRAME)
     assert action.shape == (1,)
     assert action.dtype == np.int64
     worth = SOME_FRAME.reshape(-1).astype(float) @ SIGHT
@@ -122,7 +78,7 @@ def test_a_discrete_camera_policy_does_what_its_graph_says():
 
 
 def test_the_same_observation_gives_the_same_digits_in_two_sessions():
-    one, two = OnnxPolicy(entry(steady())), OnnxPolicy(entry(steady()))
+    one, two = OnnxPolicy(entry_of(steady())), OnnxPolicy(entry_of(steady()))
     seen = np.random.default_rng(3).normal(size=(50, 1, STATE_SIZE)).astype(np.float32)
     first = b"".join(one(each).tobytes() for each in seen)
     assert first == b"".join(two(each).tobytes() for each in seen)
@@ -130,7 +86,7 @@ def test_the_same_observation_gives_the_same_digits_in_two_sessions():
 
 
 def test_a_view_of_a_larger_array_is_seen_as_its_own_content():
-    policy = OnnxPolicy(entry(steady()))
+    policy = OnnxPolicy(entry_of(steady()))
     wide = np.repeat(SOME_STATE, 2, axis=1)[:, ::2]
     assert policy(wide).tobytes() == policy(SOME_STATE).tobytes()
 
@@ -144,14 +100,13 @@ def test_bytes_that_are_no_graph_are_refused(garbage, capfd):
 
 
 def test_an_unknown_operator_is_refused():
-    error = refusal(graph([("Teleport", ["observation"], ["action"])]))
+    error = refusal(graph(("Teleport", ["observation"], ["action"])))
     assert error.code == "operator"
     assert "Teleport" in str(error)
 
 
-@pytest.mark.parametrize(
-    ("policy", "manifest", "got", "wanted"),
-    [
+def test_a_graph_that_is_not_the_manifests_is_refused_naming_both(subtests):
+    for policy, manifest, got, wanted in [
         (steady(), {"sensor": CAMERA}, f"float32 (1, {STATE_SIZE})", "uint8 (1, 8, 16, 1)"),
         (seeing(), {"sensor": STATE}, "uint8 (1, 8, 16, 1)", f"float32 (1, {STATE_SIZE})"),
         (
@@ -168,32 +123,34 @@ def test_an_unknown_operator_is_refused():
             "float32 (1, 2)",
         ),
         (
-            steady(seen=("observation", FLOAT, ["n", STATE_SIZE])),
+            steady(seen=(("observation", FLOAT, ["n", STATE_SIZE]),)),
             {},
             f"'observation' float32 ('n', {STATE_SIZE})",
             f"float32 (1, {STATE_SIZE})",
         ),
         (
-            graph([("Tanh", ["x"], ["action"])], ("x", FLOAT, [1, 2])),
+            graph(("Tanh", ["x"], ["action"]), seen=(("x", FLOAT, [1, 2]),)),
             {},
             "'x' float32 (1, 2)",
             "observation",
         ),
         (
-            graph([("MatMul", ["observation", "w"], ["y"])], done=("y", FLOAT, [1, 2]),
-                  weights={"w": LEFT}),
+            graph(
+                ("MatMul", ["observation", "w"], ["y"]),
+                done=("y", FLOAT, [1, 2]),
+                weights={"w": WEIGHTS},
+            ),
             {},
             "'y' float32 (1, 2)",
             "action",
         ),
-    ],
-)  # fmt: skip
-def test_a_graph_that_is_not_the_manifests_is_refused_naming_both(policy, manifest, got, wanted):
-    error = refusal(policy, **manifest)
-    assert error.code == ("dynamic_shape" if "'n'" in got else "signature")
-    before, after = str(error).split("the manifest asks for")
-    assert got in before
-    assert wanted in after
+    ]:
+        with subtests.test(got=got, wanted=wanted):
+            error = refusal(policy, **manifest)
+            assert error.code == ("dynamic_shape" if "'n'" in got else "signature")
+            before, after = str(error).split("the manifest asks for")
+            assert got in before
+            assert wanted in after
 
 
 def test_a_second_input_is_refused():
@@ -205,7 +162,7 @@ def test_a_second_input_is_refused():
 
 
 def test_weights_beside_the_graph_are_not_read(tmp_path, monkeypatch):
-    LEFT.tofile(tmp_path / "weights.bin")
+    WEIGHTS.tofile(tmp_path / "weights.bin")
     monkeypatch.chdir(tmp_path)
     model = onnx.load_from_string(steady())
     (tensor,) = model.graph.initializer
@@ -224,19 +181,23 @@ def test_the_limits_of_the_action_are_inside():
         assert saying(value, DISCRETE)(SOME_STATE).tolist() == value
 
 
-@pytest.mark.parametrize("value", [[[np.nan, 0]], [[0, np.inf]], [[-np.inf, 0]], [[0, 1.0000002]]])
-def test_a_continuous_action_outside_the_space_is_refused(value):
-    policy = saying(value)
-    with pytest.raises(EntryError, match=r"two numbers within \[-1, 1\]") as caught:
-        policy(SOME_STATE)
-    assert caught.value.code == "action"
+def test_a_continuous_action_outside_the_space_is_refused(subtests):
+    for value in [[[np.nan, 0]], [[0, np.inf]], [[-np.inf, 0]], [[0, 1.0000002]]]:
+        with subtests.test(value=value):
+            policy = saying(value)
+            with pytest.raises(EntryError, match=r"two numbers within \[-1, 1\]") as caught:
+                policy(SOME_STATE)
+            assert caught.value.code == "action"
 
 
-@pytest.mark.parametrize("value", [[-1], [3], [2**40]])
-def test_an_index_that_is_no_choice_is_refused(value):
-    policy = saying(value, DISCRETE)
-    with pytest.raises(EntryError, match=rf"index {value[0]}; wanted is an index from 0 to 2"):
-        policy(SOME_STATE)
+def test_an_index_that_is_no_choice_is_refused(subtests):
+    for value in [[-1], [3], [2**40]]:
+        with subtests.test(value=value):
+            policy = saying(value, DISCRETE)
+            with pytest.raises(
+                EntryError, match=rf"index {value[0]}; wanted is an index from 0 to 2"
+            ):
+                policy(SOME_STATE)
 
 
 def test_a_graph_that_fails_on_an_observation_is_refused_quietly(capfd):
@@ -248,7 +209,7 @@ def test_a_graph_that_fails_on_an_observation_is_refused_quietly(capfd):
         ("Unsqueeze", ["row", "axes"], ["action"]),
     ]
     weights = {"w": np.zeros((1, 2), np.float32), "axes": np.zeros(1, np.int64)}
-    policy = OnnxPolicy(entry(graph(nodes, weights=weights)))
+    policy = OnnxPolicy(entry_of(graph(*nodes, weights=weights)))
     zeros = np.zeros((1, STATE_SIZE), np.float32)
     assert policy(zeros).tolist() == [[0.0, 0.0]]
     zeros[0, 0] = 99
@@ -263,7 +224,7 @@ def test_a_graph_that_fails_on_an_observation_is_refused_quietly(capfd):
     [SOME_STATE[0], SOME_STATE.astype(np.float64), np.zeros((2, STATE_SIZE), np.float32)],
 )
 def test_an_observation_that_is_not_the_sensors_is_a_bug_of_the_caller(observation):
-    policy = OnnxPolicy(entry(steady()))
+    policy = OnnxPolicy(entry_of(steady()))
     with pytest.raises(ValueError, match="swift sees observation float32"):
         policy(observation)
 

@@ -19,19 +19,8 @@ from racer.car.action_space import ActionSpace
 from racer.entries import archive
 from racer.entries.package import TrainedOn, read_entry, save_entry
 from racer.errors import EntryError
-from racer.sensors.config import CameraConfig, StateConfig
-
-POLICY = bytes(range(256)) * 8
-FIELDS: dict[str, Any] = {
-    "name": "swift",
-    "author": "Ada Łovelace",
-    "env": "racer/TimeTrial-v0",
-    "sensor": (CameraConfig(),),
-    "actions": ActionSpace(),
-    "trained_on": TrainedOn(
-        track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=300_000, seed=7
-    ),
-}
+from racer.sensors.config import StateConfig
+from tests.helpers.entries import FIELDS, POLICY
 
 
 def manifest_of(path):
@@ -114,7 +103,7 @@ def test_the_same_content_gives_the_same_bytes_whatever_the_clock_and_umask(tmp_
 def test_the_same_content_gives_the_same_bytes_in_another_process(good, tmp_path):
     again = (
         "import runpy, sys; here = runpy.run_path(sys.argv[1]);"
-        "here['write_entry'](sys.argv[2], here['POLICY'], **here['FIELDS'])"
+        "here['save_entry'](sys.argv[2], here['POLICY'], **here['FIELDS'])"
     )
     subprocess.run(
         [sys.executable, "-c", again, __file__, str(tmp_path / "again")],
@@ -157,9 +146,8 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path, where):
     assert caught.value.code == "unwritable"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_a_manifest_field_out_of_range_is_not_written(subtests, tmp_path):
+    for change in [
         {"name": ""},
         {"name": "x" * 61},
         {"name": "two\nlines"},
@@ -169,13 +157,12 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path, where):
         {"author": "two\nlines"},
         {"env": "CarRacing-v3"},
         {"env": "racer/TimeTrial-v0\n"},
-    ],
-)
-def test_a_manifest_field_out_of_range_is_not_written(tmp_path, change):
-    with pytest.raises(EntryError, match=next(iter(change))) as caught:
-        save_entry(tmp_path / "e", POLICY, **{**FIELDS, **change})
-    assert caught.value.code == "manifest"
-    assert list(tmp_path.iterdir()) == []
+    ]:
+        with subtests.test(change=change):
+            with pytest.raises(EntryError, match=next(iter(change))) as caught:
+                save_entry(tmp_path / "e", POLICY, **{**FIELDS, **change})
+            assert caught.value.code == "manifest"
+            assert list(tmp_path.iterdir()) == []
 
 
 def test_a_policy_over_the_limit_is_not_written(tmp_path, monkeypatch):
@@ -258,9 +245,8 @@ def test_a_member_that_stands_twice_is_refused(tmp_path, members):
     assert refusal(path).code == "duplicate"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
+def test_a_name_that_points_outside_is_refused(subtests, tmp_path, members):
+    for name in [
         "/policy.onnx",
         "../policy.onnx",
         "a/../policy.onnx",
@@ -268,11 +254,10 @@ def test_a_member_that_stands_twice_is_refused(tmp_path, members):
         "..\\x",
         "C:\\x",
         "C:x",
-    ],
-)
-def test_a_name_that_points_outside_is_refused(tmp_path, members, name):
-    path = pack(tmp_path / "e", [members[0], (name, POLICY)])
-    assert refusal(path).code == "unsafe_name"
+    ]:
+        with subtests.test(name=name):
+            path = pack(tmp_path / "e", [members[0], (name, POLICY)])
+            assert refusal(path).code == "unsafe_name"
 
 
 def test_a_name_that_goes_on_behind_a_zero_byte_is_refused(tmp_path, members):
@@ -363,9 +348,8 @@ def test_a_zip_with_a_comment_is_refused(good):
     assert refusal(good).code == "not_a_zip"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_a_manifest_that_is_not_a_json_object_is_refused(subtests, tmp_path, members):
+    for text in [
         b"",
         b"{",
         b"[]",
@@ -375,16 +359,14 @@ def test_a_zip_with_a_comment_is_refused(good):
         b'{"name": NaN}',
         b'{"schema_version": ' + b"9" * 10_000 + b"}",
         b'{"name": "\\ud800"}',
-    ],
-)
-def test_a_manifest_that_is_not_a_json_object_is_refused(tmp_path, members, text):
-    path = pack(tmp_path / "e", [("manifest.json", text), members[1]])
-    assert refusal(path).code == "manifest"
+    ]:
+        with subtests.test(text=text):
+            path = pack(tmp_path / "e", [("manifest.json", text), members[1]])
+            assert refusal(path).code == "manifest"
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "said"),
-    [
+def test_a_manifest_with_a_wrong_field_is_refused_by_its_name(subtests, tmp_path, members, good):
+    for key, value, said in [
         ("schema_version", 3, "schema_version"),
         ("surprise", 1, "unknown key 'surprise'"),
         ("name", "\u202e", "printable"),
@@ -397,15 +379,12 @@ def test_a_manifest_that_is_not_a_json_object_is_refused(tmp_path, members, text
         ("trained_on", {"steps": -1}, "trained_on.steps"),
         ("interface", {"control_rate_hz": 15}, "interface.inputs"),
         ("interface", {"control_rate_hz": 15, "inputs": {}, "output": {"a": "\n"}}, "one line"),
-    ],
-)
-def test_a_manifest_with_a_wrong_field_is_refused_by_its_name(
-    tmp_path, members, good, key, value, said
-):
-    text = json.dumps({**manifest_of(good), key: value}).encode()
-    error = refusal(pack(tmp_path / "e", [("manifest.json", text), members[1]]))
-    assert error.code == "manifest"
-    assert said in str(error)
+    ]:
+        with subtests.test(key=key, value=value, said=said):
+            text = json.dumps({**manifest_of(good), key: value}).encode()
+            error = refusal(pack(tmp_path / "e", [("manifest.json", text), members[1]]))
+            assert error.code == "manifest"
+            assert said in str(error)
 
 
 VERSION_1 = """{

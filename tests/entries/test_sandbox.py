@@ -1,6 +1,5 @@
 """A policy in the box: the same actions, and nothing it does reaches further."""
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -10,65 +9,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
+from racer import doctor
 from racer.car.action_space import ActionSpace
 from racer.entries import sandbox, sandbox_worker
 from racer.entries.entry_check import CONTROL_PERIOD_S, check_entry
 from racer.entries.onnx_policy import OnnxPolicy
-from racer.entries.package import Entry, Manifest, TrainedOn
 from racer.entries.sandbox import SandboxedPolicy
 from racer.errors import EntryError
 from racer.evaluation import evaluate_entries, make_race_rules, policy_in_process
-from racer.sensors.config import CameraConfig, LidarConfig, StateConfig
+from racer.sensors.config import CameraConfig, LidarConfig
 from racer.sensors.state_sensor import STATE_SIZE
+from tests.helpers.entries import entry_of
+from tests.helpers.graphs import FLOAT, INT64, UINT8, WEIGHTS, graph, steady
 
-FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
-STATE = (StateConfig(),)
 ZEROS = np.zeros((1, STATE_SIZE), np.float32)
+STEADY = steady()
 DISCRETE = ActionSpace(kind="discrete", choices=((-20.0, 1.0), (20.0, 1.0)))
-
-
-def entry(policy, sensor=STATE, actions=None):
-    trained = TrainedOn(
-        track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=1, seed=0
-    )
-    manifest = Manifest(
-        name="swift",
-        racer_version="0.1.0",
-        env="racer/TimeTrial-v0",
-        sensor=sensor,
-        actions=actions or ActionSpace(),
-        trained_on=trained,
-        files={"policy.onnx": hashlib.sha256(policy).hexdigest()},
-    )
-    return Entry(manifest, policy, "0" * 64, Path("swift.entry.zip"), b"")
-
-
-def model(*nodes, weights, seen=(("observation", FLOAT, (1, STATE_SIZE)),), done=(FLOAT, (1, 2))):
-    whole = helper.make_model(
-        helper.make_graph(
-            [
-                helper.make_node(op, *ends, **(extra[0] if extra else {}))
-                for op, *ends, extra in nodes
-            ],
-            "policy",
-            [helper.make_tensor_value_info(*one) for one in seen],
-            [helper.make_tensor_value_info("action", *done)],
-            [numpy_helper.from_array(np.asarray(v), name) for name, v in weights.items()],
-        ),
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=8,
-    )
-    return whole.SerializeToString()
-
-
-WEIGHTS = np.random.default_rng(0).normal(size=(STATE_SIZE, 2)).astype(np.float32)
-STEADY = model(
-    ("MatMul", ["observation", "w"], ["y"], ()),
-    ("Tanh", ["y"], ["action"], ()),
-    weights={"w": WEIGHTS},
-)
 
 
 def grid(size):
@@ -82,29 +39,29 @@ def grid(size):
 
 def expanding(size, extra=(), start="seen"):
     """A graph that spreads a number over a large array; `start` column leaves it to the loader."""
-    return model(
-        ("ReduceSum", ["observation"], ["sum"], ({"keepdims": 0},)),
-        ("Add", ["column", "sum"], ["seen"], ()),
-        ("Add", [start, "row"], ["large0"], ()),
+    return graph(
+        ("ReduceSum", ["observation"], ["sum"], {"keepdims": 0}),
+        ("Add", ["column", "sum"], ["seen"]),
+        ("Add", [start, "row"], ["large0"]),
         *extra,
-        ("ReduceMax", [f"large{len(extra)}"], ["most"], ({"keepdims": 0},)),
-        ("Mul", ["most", "two"], ["wide"], ()),
-        ("Tanh", ["wide"], ["action"], ()),
+        ("ReduceMax", [f"large{len(extra)}"], ["most"], {"keepdims": 0}),
+        ("Mul", ["most", "two"], ["wide"]),
+        ("Tanh", ["wide"], ["action"]),
         weights=grid(size),
     )
 
 
 def expanding_quantized(size):
     """The same with int8 alone, whose products have four bytes each."""
-    return model(
-        ("QuantizeLinear", ["observation", "step", "zero"], ["q"], ()),
-        ("ReduceMax", ["q"], ["most"], ({"keepdims": 0},)),
-        ("Add", ["column", "most"], ["seen"], ()),
-        ("MatMulInteger", ["seen", "row"], ["large"], ()),
-        ("Cast", ["large"], ["numbers"], ({"to": FLOAT},)),
-        ("ReduceMax", ["numbers"], ["top"], ({"keepdims": 0},)),
-        ("Mul", ["top", "two"], ["wide"], ()),
-        ("Tanh", ["wide"], ["action"], ()),
+    return graph(
+        ("QuantizeLinear", ["observation", "step", "zero"], ["q"]),
+        ("ReduceMax", ["q"], ["most"], {"keepdims": 0}),
+        ("Add", ["column", "most"], ["seen"]),
+        ("MatMulInteger", ["seen", "row"], ["large"]),
+        ("Cast", ["large"], ["numbers"], {"to": FLOAT}),
+        ("ReduceMax", ["numbers"], ["top"], {"keepdims": 0}),
+        ("Mul", ["top", "two"], ["wide"]),
+        ("Tanh", ["wide"], ["action"]),
         weights={
             "step": np.float32(0.1),
             "zero": np.uint8(0),
@@ -134,26 +91,26 @@ def convolving(operator, **weights):
         "QLinearConv": ["q", "step", "zero", "w", "scale", "none", "step", "zero", "b"],
         "ConvInteger": ["q", "w", "zero", "none"],
     }
-    back = ("DequantizeLinear", ["c", "step", "zero"], ["x"], ())
+    back = ("DequantizeLinear", ["c", "step", "zero"], ["x"])
     if operator == "ConvInteger":
-        back = ("Cast", ["c"], ["x"], ({"to": FLOAT},))
-    return model(
-        ("Reshape", ["observation", "four"], ["row"], ()),
-        ("QuantizeLinear", ["row", "step", "zero"], ["q"], ()),
-        (operator, ends[operator], ["c"], ()),
+        back = ("Cast", ["c"], ["x"], {"to": FLOAT})
+    return graph(
+        ("Reshape", ["observation", "four"], ["row"]),
+        ("QuantizeLinear", ["row", "step", "zero"], ["q"]),
+        (operator, ends[operator], ["c"]),
         back,
-        ("Reshape", ["x", "flat"], ["y"], ()),
-        ("Mul", ["y", "two"], ["wide"], ()),
-        ("Tanh", ["wide"], ["action"], ()),
+        ("Reshape", ["x", "flat"], ["y"]),
+        ("Mul", ["y", "two"], ["wide"]),
+        ("Tanh", ["wide"], ["action"]),
         weights=QDQ | weights,
     )
 
 
-MULTIPLY = [("MatMul", [f"large{k}", f"large{k}"], [f"large{k + 1}"], ()) for k in range(400)]
+MULTIPLY = [("MatMul", [f"large{k}", f"large{k}"], [f"large{k + 1}"]) for k in range(400)]
 
 
 def refusal(policy, observation=ZEROS, **changes):
-    """What the box says of a policy, at once or on an observation; and its process is gone."""
+    """The error of a policy in the sandbox, at once or on an observation; its process has ended."""
     pids = []
     start = sandbox._start
 
@@ -166,7 +123,7 @@ def refusal(policy, observation=ZEROS, **changes):
     try:
         with (
             pytest.raises(EntryError) as caught,
-            SandboxedPolicy(entry(policy), **changes) as boxed,
+            SandboxedPolicy(entry_of(policy), **changes) as boxed,
         ):
             boxed(observation)
     finally:
@@ -217,9 +174,9 @@ def behaving(tmp_path, monkeypatch):
 
 
 def test_a_boxed_policy_gives_the_same_digits_as_one_in_this_process():
-    here = OnnxPolicy(entry(STEADY))
+    here = OnnxPolicy(entry_of(STEADY))
     draws = np.random.default_rng(1)
-    with SandboxedPolicy(entry(STEADY)) as boxed:
+    with SandboxedPolicy(entry_of(STEADY)) as boxed:
         for _ in range(50):
             seen = draws.normal(size=(1, STATE_SIZE)).astype(np.float32)
             assert boxed(seen).tobytes() == here(seen).tobytes()
@@ -227,14 +184,14 @@ def test_a_boxed_policy_gives_the_same_digits_as_one_in_this_process():
 
 def test_several_sensors_reach_the_graph_each_by_its_name():
     sensors = (CameraConfig(width=16, height=8), LidarConfig(beams=4))
-    policy = model(
-        ("Cast", ["camera"], ["numbers"], ({"to": FLOAT},)),
-        ("ReduceMax", ["numbers"], ["brightest"], ({"keepdims": 0},)),
-        ("Div", ["brightest", "scale"], ["first"], ()),
-        ("ReduceMax", ["lidar"], ["second"], ({"keepdims": 0},)),
-        ("Mul", ["first", "left"], ["a"], ()),
-        ("Mul", ["second", "right"], ["b"], ()),
-        ("Add", ["a", "b"], ["action"], ()),
+    policy = graph(
+        ("Cast", ["camera"], ["numbers"], {"to": FLOAT}),
+        ("ReduceMax", ["numbers"], ["brightest"], {"keepdims": 0}),
+        ("Div", ["brightest", "scale"], ["first"]),
+        ("ReduceMax", ["lidar"], ["second"], {"keepdims": 0}),
+        ("Mul", ["first", "left"], ["a"]),
+        ("Mul", ["second", "right"], ["b"]),
+        ("Add", ["a", "b"], ["action"]),
         weights={
             "scale": np.float32(512),
             "left": np.array([[1, 0]], np.float32),
@@ -245,18 +202,18 @@ def test_several_sensors_reach_the_graph_each_by_its_name():
     frame = np.zeros((1, 8, 16, 1), np.uint8)
     frame[0, 7, 15, 0] = 128
     ranges = np.array([[0.2, 0.3, 0.75, 0.4]], np.float32)
-    with SandboxedPolicy(entry(policy, sensors)) as boxed:
+    with SandboxedPolicy(entry_of(policy, sensors)) as boxed:
         assert boxed({"camera": frame, "lidar": ranges}).tolist() == [[0.25, 0.75]]
 
 
 def test_a_discrete_policy_answers_an_index():
-    policy = model(
-        ("MatMul", ["observation", "w"], ["y"], ()),
-        ("ArgMax", ["y"], ["action"], ({"axis": 1, "keepdims": 0},)),
+    policy = graph(
+        ("MatMul", ["observation", "w"], ["y"]),
+        ("ArgMax", ["y"], ["action"], {"axis": 1, "keepdims": 0}),
         weights={"w": WEIGHTS},
-        done=(INT64, (1,)),
+        done=("action", INT64, (1,)),
     )
-    with SandboxedPolicy(entry(policy, actions=DISCRETE)) as boxed:
+    with SandboxedPolicy(entry_of(policy, actions=DISCRETE)) as boxed:
         assert boxed(np.ones((1, STATE_SIZE), np.float32)).tolist() == [
             WEIGHTS.sum(axis=0).argmax()
         ]
@@ -264,11 +221,11 @@ def test_a_discrete_policy_answers_an_index():
 
 def test_a_frame_larger_than_a_pipe_gets_through():
     sensors = (CameraConfig(width=1920, height=1080, colour="rgb"),)
-    policy = model(
-        ("Slice", ["observation", "from", "to"], ["last"], ()),
-        ("Cast", ["last"], ["numbers"], ({"to": FLOAT},)),
-        ("Reshape", ["numbers", "shape"], ["flat"], ()),
-        ("Tanh", ["flat"], ["action"], ()),
+    policy = graph(
+        ("Slice", ["observation", "from", "to"], ["last"]),
+        ("Cast", ["last"], ["numbers"], {"to": FLOAT}),
+        ("Reshape", ["numbers", "shape"], ["flat"]),
+        ("Tanh", ["flat"], ["action"]),
         weights={
             "from": np.array([0, 1079, 1919, 1], np.int64),
             "to": np.array([1, 1080, 1920, 3], np.int64),
@@ -278,19 +235,19 @@ def test_a_frame_larger_than_a_pipe_gets_through():
     )
     frame = np.zeros((1, 1080, 1920, 3), np.uint8)
     frame[0, -1, -1, -1] = 255
-    with SandboxedPolicy(entry(policy, sensors)) as boxed:
+    with SandboxedPolicy(entry_of(policy, sensors)) as boxed:
         assert boxed(frame).tolist() == [[0.0, 1.0]]
 
 
 def test_an_observation_that_is_not_the_sensors_is_a_bug_of_the_caller():
-    with SandboxedPolicy(entry(STEADY)) as boxed:
+    with SandboxedPolicy(entry_of(STEADY)) as boxed:
         with pytest.raises(ValueError, match="swift sees observation float32"):
             boxed(ZEROS[0])
         assert boxed(ZEROS).tolist() == [[0.0, 0.0]]
 
 
 def test_a_closed_box_says_so_and_closing_twice_is_no_error():
-    boxed = SandboxedPolicy(entry(STEADY))
+    boxed = SandboxedPolicy(entry_of(STEADY))
     boxed.close()
     boxed.close()
     with pytest.raises(ValueError, match="closed"):
@@ -300,33 +257,33 @@ def test_a_closed_box_says_so_and_closing_twice_is_no_error():
 def test_a_graph_is_refused_before_there_is_a_process(monkeypatch):
     monkeypatch.setattr(sandbox, "_start", lambda: pytest.fail("a process was started"))
     with pytest.raises(EntryError) as caught:
-        SandboxedPolicy(entry(b"hello"))
+        SandboxedPolicy(entry_of(b"hello"))
     assert caught.value.code == "graph"
 
 
 def test_a_graph_that_onnxruntime_does_not_take_is_refused():
-    policy = model(("Tanh", ["nowhere"], ["action"], ()), weights={})
+    policy = graph(("Tanh", ["nowhere"], ["action"]), weights={})
     assert refusal(policy).code == "graph"
 
 
 def test_a_graph_that_fails_on_an_observation_is_refused():
-    policy = model(
-        ("ReduceSum", ["observation"], ["sum"], ({"keepdims": 0},)),
-        ("Cast", ["sum"], ["index"], ({"to": INT64},)),
-        ("Gather", ["w", "index"], ["row"], ({"axis": 0},)),
-        ("Unsqueeze", ["row", "axes"], ["action"], ()),
+    policy = graph(
+        ("ReduceSum", ["observation"], ["sum"], {"keepdims": 0}),
+        ("Cast", ["sum"], ["index"], {"to": INT64}),
+        ("Gather", ["w", "index"], ["row"], {"axis": 0}),
+        ("Unsqueeze", ["row", "axes"], ["action"]),
         weights={"w": np.zeros((1, 2), np.float32), "axes": np.zeros(1, np.int64)},
     )
     assert refusal(policy, ZEROS + 1).code == "run"
 
 
 def test_a_graph_that_gives_another_shape_than_it_declares_is_refused():
-    policy = model(
-        ("ReduceSum", ["observation"], ["sum"], ({"keepdims": 0},)),
-        ("Cast", ["sum"], ["index"], ({"to": INT64},)),
-        ("Unsqueeze", ["index", "axes"], ["size"], ()),
-        ("Reshape", ["w", "size"], ["flat"], ()),
-        ("Identity", ["flat"], ["action"], ()),
+    policy = graph(
+        ("ReduceSum", ["observation"], ["sum"], {"keepdims": 0}),
+        ("Cast", ["sum"], ["index"], {"to": INT64}),
+        ("Unsqueeze", ["index", "axes"], ["size"]),
+        ("Reshape", ["w", "size"], ["flat"]),
+        ("Identity", ["flat"], ["action"]),
         weights={"w": np.zeros((1, 26), np.float32), "axes": np.zeros(1, np.int64)},
     )
     assert refusal(policy, ZEROS + 1).code in ("action", "graph")
@@ -362,7 +319,7 @@ BROKEN = [
 
 @pytest.mark.parametrize("operator", ["QLinearConv", "ConvInteger"])
 def test_a_quantized_convolution_is_computed(operator):
-    with SandboxedPolicy(entry(convolving(operator))) as boxed:
+    with SandboxedPolicy(entry_of(convolving(operator))) as boxed:
         assert boxed(ZEROS).tolist() == [[0.0, 0.0]]
 
 
@@ -388,17 +345,17 @@ def test_a_small_graph_that_computes_for_minutes_is_ended(start, doing):
 
 @pytest.mark.slow
 def test_the_largest_package_that_is_allowed_fits_into_the_box():
-    policy = model(
-        ("MatMul", ["observation", "w"], ["y"], ()),
-        ("MatMul", ["y", "v"], ["z"], ()),
-        ("Tanh", ["z"], ["action"], ()),
+    policy = graph(
+        ("MatMul", ["observation", "w"], ["y"]),
+        ("MatMul", ["y", "v"], ["z"]),
+        ("Tanh", ["z"], ["action"]),
         weights={
             "w": np.zeros((STATE_SIZE, 560_000), np.float32),
             "v": np.zeros((560_000, 2), np.float32),
         },
     )
     assert 60_000_000 < len(policy) < 64_000_000
-    with SandboxedPolicy(entry(policy)) as boxed:
+    with SandboxedPolicy(entry_of(policy)) as boxed:
         assert boxed(ZEROS).tolist() == [[0.0, 0.0]]
 
 
@@ -406,20 +363,20 @@ def test_the_largest_package_that_is_allowed_fits_into_the_box():
 def test_the_largest_quantized_package_that_is_allowed_fits_into_the_box():
     """Four times the weights of the largest one of float32."""
     nodes = [
-        ("QuantizeLinear", ["observation", "step", "zero"], ["q"], ()),
-        ("DequantizeLinear", ["q", "step", "zero"], ["x"], ()),
-        ("DequantizeLinear", ["w", "scale", "none"], ["k"], ()),
-        ("MatMul", ["x", "k"], ["y"], ()),
-        ("QuantizeLinear", ["y", "step", "zero"], ["r"], ()),
-        ("DequantizeLinear", ["r", "step", "zero"], ["s"], ()),
-        ("DequantizeLinear", ["v", "scale", "none"], ["l"], ()),
-        ("MatMul", ["s", "l"], ["z"], ()),
-        ("Tanh", ["z"], ["action"], ()),
+        ("QuantizeLinear", ["observation", "step", "zero"], ["q"]),
+        ("DequantizeLinear", ["q", "step", "zero"], ["x"]),
+        ("DequantizeLinear", ["w", "scale", "none"], ["k"]),
+        ("MatMul", ["x", "k"], ["y"]),
+        ("QuantizeLinear", ["y", "step", "zero"], ["r"]),
+        ("DequantizeLinear", ["r", "step", "zero"], ["s"]),
+        ("DequantizeLinear", ["v", "scale", "none"], ["l"]),
+        ("MatMul", ["s", "l"], ["z"]),
+        ("Tanh", ["z"], ["action"]),
     ]
     wide, narrow = np.ones((STATE_SIZE, 2_150_000), np.int8), np.ones((2_150_000, 2), np.int8)
-    policy = model(*nodes, weights=QDQ | {"w": wide, "v": narrow})
+    policy = graph(*nodes, weights=QDQ | {"w": wide, "v": narrow})
     assert 60_000_000 < len(policy) < 64_000_000
-    with SandboxedPolicy(entry(policy)) as boxed:
+    with SandboxedPolicy(entry_of(policy)) as boxed:
         assert boxed(ZEROS).tolist() == [[0.0, 0.0]]
 
 
@@ -439,16 +396,16 @@ def test_the_largest_quantized_package_that_is_allowed_fits_into_the_box():
         ("return [np.zeros((2, 1), np.float32)]", "action"),
         ("return [np.zeros((1, 2))]", "action"),
         ("return [np.full((1, 2), np.nan, np.float32)]", "action"),
-        ("sandbox_worker._packed = lambda *a: (b'a', bytes(4))", "crash"),
-        ("sandbox_worker._packed = lambda *a: (b'z', b'')", "crash"),
-        ("sandbox_worker._packed = lambda *a: (b'a', bytes(100_000_000))", "crash"),
+        ("sandbox_worker._action_reply = lambda *a: (b'a', bytes(4))", "crash"),
+        ("sandbox_worker._action_reply = lambda *a: (b'z', b'')", "crash"),
+        ("sandbox_worker._action_reply = lambda *a: (b'a', bytes(100_000_000))", "crash"),
         (
             "size = sandbox_worker.REPLY_FORMAT.pack(b'a', 2**32 - 1); "
             "lying = type('Lying', (), {'pack': staticmethod(lambda *a: size)}); "
             "sandbox_worker.REPLY_FORMAT = lying",
             "crash",
         ),
-        ("sandbox_worker._packed = lambda *a: (b'r', b'\\xff\\x1b[31m')", "run"),
+        ("sandbox_worker._action_reply = lambda *a: (b'r', b'\\xff\\x1b[31m')", "run"),
     ],
 )
 def test_whatever_a_policy_does_is_an_entry_error(behaving, monkeypatch, run, code):
@@ -462,7 +419,7 @@ def test_whatever_a_policy_does_is_an_entry_error(behaving, monkeypatch, run, co
 
 def test_a_box_that_failed_is_closed(behaving):
     behaving("os.abort()")
-    boxed = SandboxedPolicy(entry(STEADY))
+    boxed = SandboxedPolicy(entry_of(STEADY))
     with pytest.raises(EntryError):
         boxed(ZEROS)
     with pytest.raises(ValueError, match="closed"):
@@ -495,7 +452,9 @@ REACH = {
 @pytest.mark.parametrize("is_walled", [True, False])
 @pytest.mark.parametrize("what", REACH)
 def test_a_policy_reaches_no_file_network_or_program(behaving, what, is_walled):
-    wall = "import subprocess\n" + ("" if is_walled else "sandbox_worker._leave = lambda: False")
+    wall = "import subprocess\n" + (
+        "" if is_walled else "sandbox_worker.enter_namespaces = lambda: False"
+    )
     behaving(f"{REACH[what]}; return [np.ones((1, 2), np.float32)]", before=wall)
     assert refusal(STEADY).code == "run"
 
@@ -503,8 +462,8 @@ def test_a_policy_reaches_no_file_network_or_program(behaving, what, is_walled):
 @pytest.mark.parametrize("is_walled", [True, False])
 def test_the_box_says_how_strong_it_is(behaving, is_walled):
     look = "raise RuntimeError(str(os.path.exists('/etc')))"
-    behaving(look, before="" if is_walled else "sandbox_worker._leave = lambda: False")
-    with SandboxedPolicy(entry(STEADY)) as boxed:
+    behaving(look, before="" if is_walled else "sandbox_worker.enter_namespaces = lambda: False")
+    with SandboxedPolicy(entry_of(STEADY)) as boxed:
         assert boxed.strength in ("namespaces", "limits only")
         is_hidden = boxed.strength == "namespaces"
         assert is_walled or not is_hidden
@@ -521,7 +480,7 @@ def test_nothing_is_left_in_the_box_of_being_root(behaving):
 def test_the_box_imports_neither_torch_nor_racer(behaving):
     names = "sorted({'torch', 'racer', 'gymnasium', 'onnx'} & set(sys.modules))"
     behaving(f"raise RuntimeError(str({names}))")
-    with pytest.raises(EntryError, match=r"\[\]"), SandboxedPolicy(entry(STEADY)) as boxed:
+    with pytest.raises(EntryError, match=r"\[\]"), SandboxedPolicy(entry_of(STEADY)) as boxed:
         boxed(ZEROS)
 
 
@@ -529,10 +488,10 @@ LEAVING = """
 import runpy, sys
 from pathlib import Path
 here = runpy.run_path(sys.argv[1])
-here["box"].CELL = Path(sys.argv[2])
-boxed = here["BoxedPolicy"](here["entry"](here["STEADY"]))
+here["sandbox"].WORKER_SCRIPT = Path(sys.argv[2])
+boxed = here["SandboxedPolicy"](here["entry_of"](here["STEADY"]))
 print(boxed._process.pid, flush=True)
-here["box"].CALL = 60
+here["sandbox"].CALL = 60
 if sys.argv[3] == "hang":
     boxed(here["ZEROS"])
 """
@@ -569,7 +528,7 @@ def is_alive(pid):
 def test_a_race_in_the_box_is_the_race_in_this_process():
     rules = make_race_rules(1, 3.0, 4.0)
     one, two = (
-        evaluate_entries([entry(STEADY)], "oval", rules, policy_of=make)[0]
+        evaluate_entries([entry_of(STEADY)], "oval", rules, policy_of=make)[0]
         for make in (policy_in_process, SandboxedPolicy)
     )
     assert one.as_dict() == two.as_dict()
@@ -585,13 +544,13 @@ def test_the_judge_closes_its_boxes_also_when_a_policy_fails(behaving):
 
     behaving("os.abort()")
     rules = make_race_rules(1, 3.0, 4.0)
-    results = evaluate_entries([entry(STEADY)] * 2, "oval", rules, policy_of=make)
+    results = evaluate_entries([entry_of(STEADY)] * 2, "oval", rules, policy_of=make)
     assert [result.ending for result in results] == ["policy_crash"] * 2
     assert [boxed.close.alive for boxed in made] == [False, False]
 
 
 def test_a_policy_that_is_tried_is_told_how_long_it_takes_and_how_it_was_boxed():
-    checked = check_entry(entry(STEADY))
+    checked = check_entry(entry_of(STEADY))
     assert checked.box in ("namespaces", "limits only")
     assert 0 < checked.answer_s < CONTROL_PERIOD_S
 
@@ -599,7 +558,7 @@ def test_a_policy_that_is_tried_is_told_how_long_it_takes_and_how_it_was_boxed()
 @pytest.mark.slow
 def test_a_policy_is_not_slow_because_others_keep_the_machine_busy(behaving):
     behaving("time.sleep(0.1)")
-    assert check_entry(entry(STEADY)).answer_s < CONTROL_PERIOD_S
+    assert check_entry(entry_of(STEADY)).answer_s < CONTROL_PERIOD_S
 
 
 BUSY = "sum(iter(lambda until=time.process_time() + 0.1: time.process_time() > until, True))"
@@ -608,15 +567,15 @@ BUSY = "sum(iter(lambda until=time.process_time() + 0.1: time.process_time() > u
 def test_a_policy_slower_than_the_car_asks_is_refused_soon(behaving):
     behaving(BUSY)
     before = spent()
-    with pytest.raises(EntryError, match=r"wants one each 0\.067 s") as caught:
-        check_entry(entry(STEADY))
+    with pytest.raises(EntryError, match=r"needs one every 0\.067 s") as caught:
+        check_entry(entry_of(STEADY))
     assert caught.value.code == "slow"
     assert spent() - before < 3
 
 
 def test_a_policy_that_is_late_now_and_then_is_not_slow(behaving):
     behaving(f"if calls in (1, 3, 5, 7, 9): {BUSY}")
-    assert check_entry(entry(STEADY)).answer_s < CONTROL_PERIOD_S
+    assert check_entry(entry_of(STEADY)).answer_s < CONTROL_PERIOD_S
 
 
 @pytest.mark.parametrize(
@@ -629,17 +588,23 @@ def test_a_policy_that_is_late_now_and_then_is_not_slow(behaving):
 def test_an_action_that_is_none_on_some_observation_is_refused(behaving, run):
     behaving(run)
     with pytest.raises(EntryError) as caught:
-        check_entry(entry(STEADY))
+        check_entry(entry_of(STEADY))
     assert caught.value.code == "action"
 
 
 @pytest.mark.parametrize(("operator", "weights"), [("Log", WEIGHTS), ("Identity", 10 * WEIGHTS)])
 def test_a_graph_that_gives_nan_or_leaves_the_range_is_refused(operator, weights):
-    policy = model(
-        ("MatMul", ["observation", "w"], ["y"], ()),
-        (operator, ["y"], ["action"], ()),
+    policy = graph(
+        ("MatMul", ["observation", "w"], ["y"]),
+        (operator, ["y"], ["action"]),
         weights={"w": weights},
     )
     with pytest.raises(EntryError) as caught:
-        check_entry(entry(policy))
+        check_entry(entry_of(policy))
     assert caught.value.code == "action"
+
+
+def test_the_doctor_says_of_this_machine_what_the_sandbox_does_on_it():
+    (found,) = doctor._sandbox()
+    with SandboxedPolicy(entry_of(STEADY)) as boxed:
+        assert found.found.startswith(boxed.strength)

@@ -10,15 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from racer.car.action_space import ActionSpace
-from racer.entries.package import TrainedOn, read_entry, save_entry
+from racer.entries.package import read_entry, save_entry
 from racer.entries.signing import make_key, public_key, read_key, sign_manifest
 from racer.errors import EntryError
 from racer.sensors.config import StateConfig
+from tests.helpers.entries import POLICY, TRAINED_ON
 
-POLICY = bytes(range(256)) * 8
-ORIGIN = TrainedOn(
-    track="bowtie", config_sha256="a" * 64, reward_sha256="b" * 64, steps=300_000, seed=7
-)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 
 
@@ -31,7 +28,7 @@ def write(path, key: Ed25519PrivateKey | None = KEY, policy=POLICY, author="Ada"
         env="racer/TimeTrial-v0",
         sensor=(StateConfig(),),
         actions=ActionSpace(),
-        trained_on=ORIGIN,
+        trained_on=TRAINED_ON,
         key=key,
     )
     return path
@@ -103,9 +100,8 @@ def test_a_signature_under_another_s_name_is_refused(tmp_path):
     assert code(pack(tmp_path / "e", members)) == "forged"
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
+def test_a_signature_file_that_is_none_is_refused(subtests, tmp_path):
+    for content in [
         b"",
         b"{}",
         b"[" * 900,
@@ -114,11 +110,10 @@ def test_a_signature_under_another_s_name_is_refused(tmp_path):
         json.dumps({"public_key": "f" * 64, "signature": "0" * 128}).encode(),
         json.dumps({"public_key": "0" * 63, "signature": "0" * 128}).encode(),
         json.dumps({"public_key": "0" * 64, "signature": "0" * 128, "more": 1}).encode(),
-    ],
-)
-def test_a_signature_file_that_is_none_is_refused(tmp_path, content):
-    members = members_of(write(tmp_path / "e"))
-    assert code(pack(tmp_path / "e", {**members, "signature.json": content})) == "forged"
+    ]:
+        with subtests.test(content=content):
+            members = members_of(write(tmp_path / "e"))
+            assert code(pack(tmp_path / "e", {**members, "signature.json": content})) == "forged"
 
 
 WEAK = {
@@ -134,12 +129,13 @@ WEAK = {
 """Public keys whose order divides 8: one forgery in so many fits without any secret."""
 
 
-@pytest.mark.parametrize("key", WEAK.values(), ids=WEAK)
-def test_a_key_that_anybody_can_sign_with_is_refused(tmp_path, key):
-    forged = json.dumps({"public_key": key, "signature": "01" + "00" * 63}).encode()
-    for number in range(32):
-        members = members_of(write(tmp_path / "e", author=f"author {number}"))
-        assert code(pack(tmp_path / "e", {**members, "signature.json": forged})) == "forged"
+def test_a_key_that_anybody_can_sign_with_is_refused(subtests, tmp_path):
+    for key in WEAK.values():
+        with subtests.test(key=key):
+            forged = json.dumps({"public_key": key, "signature": "01" + "00" * 63}).encode()
+            for number in range(32):
+                members = members_of(write(tmp_path / "e", author=f"author {number}"))
+                assert code(pack(tmp_path / "e", {**members, "signature.json": forged})) == "forged"
 
 
 def test_every_changed_digit_of_a_signature_is_refused(tmp_path):

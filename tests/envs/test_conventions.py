@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from racer.envs import EnvConfig, RacerEnv, RacerVectorEnv
 from racer.errors import ConfigError
 from racer.race import RaceConfig
 from racer.registration import ARGUMENTS
+from tests.helpers.closing import closing
 
 ID = "racer/TimeTrial-v0"
 SMALL = {"kind": "camera", "width": 48, "height": 40, "colour": "rgb"}
@@ -28,17 +30,13 @@ MODES = ("sync", pytest.param("async", marks=pytest.mark.slow), "vector_entry_po
 
 @pytest.fixture
 def make():
-    envs = []
-
     def build(env_id=ID, n=None, **config):
         config = {"sensor": "state", **config}
-        one = gymnasium.make(env_id, **config) if n is None else None
-        envs.append(one or gymnasium.make_vec(env_id, num_envs=n or 1, **config))
-        return envs[-1]
+        if n is None:
+            return gymnasium.make(env_id, **config)
+        return gymnasium.make_vec(env_id, num_envs=n, **config)
 
-    yield build
-    for env in envs:
-        env.close()
+    yield from closing(build)
 
 
 @pytest.mark.parametrize(
@@ -68,15 +66,16 @@ SHORT = {
 }
 
 
-@pytest.mark.parametrize("option", SHORT)
-def test_every_option_takes_a_name(make, option):
-    name, same = SHORT[option]
-    given = make("racer/HeadToBot-v0", **{option: name}).unwrapped.config
-    assert getattr(given, option) != getattr(RacerEnv(race="head_to_bot").config, option) or (
-        option == "race"
-    )
-    if same:
-        assert given == make("racer/HeadToBot-v0", **same).unwrapped.config
+def test_every_option_takes_a_name(subtests, make):
+    for option in SHORT:
+        with subtests.test(option=option):
+            name, same = SHORT[option]
+            given = make("racer/HeadToBot-v0", **{option: name}).unwrapped.config
+            assert getattr(given, option) != getattr(
+                RacerEnv(race="head_to_bot").config, option
+            ) or (option == "race")
+            if same:
+                assert given == make("racer/HeadToBot-v0", **same).unwrapped.config
 
 
 def test_every_field_of_the_environment_is_among_those_that_take_a_name():
@@ -85,20 +84,21 @@ def test_every_field_of_the_environment_is_among_those_that_take_a_name():
     )
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"race": "head_to_bot"},
-        {"race": {"kind": "head_to_bot"}},
-        {"race": RaceConfig(kind="head_to_bot")},
-        {"kind": "head_to_bot"},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("n", [None, 2])
-def test_an_id_and_the_kind_of_its_race_cannot_disagree(make, given, n):
-    with pytest.raises(ConfigError, match="make 'racer/HeadToBot-v0' instead"):
-        make(ID, n, **given)
+def test_an_id_and_the_kind_of_its_race_cannot_disagree(subtests, make):
+    for given, n in product(
+        [
+            {"race": "head_to_bot"},
+            {"race": {"kind": "head_to_bot"}},
+            {"race": RaceConfig(kind="head_to_bot")},
+            {"kind": "head_to_bot"},
+        ],
+        [None, 2],
+    ):
+        with (
+            subtests.test(given=given, n=n),
+            pytest.raises(ConfigError, match="make 'racer/HeadToBot-v0' instead"),
+        ):
+            make(ID, n, **given)
 
 
 @pytest.mark.parametrize("race", [{"laps": 2}, RaceConfig(laps=2)], ids=["mapping", "model"])
@@ -256,13 +256,16 @@ def test_a_seed_may_be_any_whole_number_or_a_list(make, seed):
     assert env.np_random_seed[0] == 5
 
 
-@pytest.mark.parametrize("seed", ["5", 1.5, [1], [1, -2], -1, [1, 2.5]])
-def test_a_seed_that_is_none_is_refused(make, seed):
-    with pytest.raises(ConfigError, match="seed must be a whole number from 0 on, or a list of 2"):
-        make(n=2).reset(seed=seed)
-    if not isinstance(seed, list):
-        with pytest.raises(Error):
-            make().reset(seed=seed)
+def test_a_seed_that_is_none_is_refused(subtests, make):
+    for seed in ["5", 1.5, [1], [1, -2], -1, [1, 2.5]]:
+        with subtests.test(seed=seed):
+            with pytest.raises(
+                ConfigError, match="seed must be an integer of at least 0, or a list of 2"
+            ):
+                make(n=2).reset(seed=seed)
+            if not isinstance(seed, list):
+                with pytest.raises(Error):
+                    make().reset(seed=seed)
 
 
 def test_the_generator_that_a_user_sets_is_the_one_that_is_used(make):
@@ -313,11 +316,14 @@ def test_an_environment_can_be_made_again_from_its_spec_and_from_the_spec_s_json
         again.close()
 
 
-@pytest.mark.parametrize("number", [0, -3, 2.5, "9"])
-@pytest.mark.parametrize("name", ["num_envs", "max_episode_steps"])
-def test_a_number_of_cars_or_steps_that_is_none_is_refused(name, number):
-    with pytest.raises(ConfigError, match=rf"{name}: .* from 1 on"):
-        RacerVectorEnv(sensor="state", **{name: number})
+def test_a_number_of_cars_or_steps_that_is_none_is_refused(subtests):
+    for number, name in product([0, -3, 2.5, "9"], ["num_envs", "max_episode_steps"]):
+        wrong: dict[str, Any] = {name: number}
+        with (
+            subtests.test(**wrong),
+            pytest.raises(ConfigError, match=rf"{name}: .* at least 1"),
+        ):
+            RacerVectorEnv(sensor="state", **wrong)
 
 
 @pytest.mark.parametrize("randomisation", ["none", "sim2real"])

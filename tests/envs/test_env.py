@@ -7,7 +7,7 @@ import yaml
 from gymnasium.error import ClosedEnvironmentError
 
 from racer import assets
-from racer.envs import RacerEnv, RacerVectorEnv, sensor_input
+from racer.envs import RacerEnv, RacerVectorEnv
 from racer.errors import ConfigError
 from racer.race import Ending
 from racer.randomisation import (
@@ -18,6 +18,8 @@ from racer.randomisation import (
     load_randomisation,
 )
 from racer.sensors import make_sensors
+from racer.simulation import sensor_input
+from tests.helpers.closing import closing
 
 LISTEN = """
 def reward_function(params):
@@ -34,15 +36,9 @@ def straight(speed):
 
 @pytest.fixture
 def build():
-    envs = []
-
-    def make(n=1, **config):
-        envs.append(RacerVectorEnv(n, **{"sensor": "state", "reward": None, **config}))
-        return envs[-1]
-
-    yield make
-    for env in envs:
-        env.close()
+    yield from closing(
+        lambda n=1, **config: RacerVectorEnv(n, **{"sensor": "state", "reward": None, **config})
+    )
 
 
 @pytest.fixture
@@ -56,7 +52,8 @@ def heard(tmp_path, build):
         env.reset(seed=3)
         for _ in range(steps):
             env.advance(straight(1.0)[None])
-        return env, env._functions[0].__globals__["heard"]
+        assert env._rewards
+        return env, env._rewards._functions[0].__globals__["heard"]
 
     return listen
 
@@ -306,7 +303,7 @@ def test_of_several_tracks_each_episode_draws_one_with_its_own_walls_and_sights(
     everyone, seen = np.arange(6), set()
     for _ in range(8):
         env.start(everyone)
-        tracks = env.race.road // 2
+        tracks = env.race.road.track
         seen |= set(tracks.tolist())
         for car, track in enumerate(tracks):
             assert env.tracks[track].on_road(env.world.state.xy[car])
@@ -329,12 +326,12 @@ def test_generated_stands_for_a_pool_of_tracks_that_every_car_draws_from(build):
     env.reset(seed=0)
     for _ in range(15):
         env.start(np.arange(4))
-        drawn |= set((env.race.road // 2).tolist())
+        drawn |= set(env.race.road.track.tolist())
     assert len(drawn) > 10
     again = build(1, track=["generated", "oval"])
     env.reset(seed=5)
     again.reset(seed=7)
-    assert again.race.road[0] == env.race.road[2]
+    assert again.race.road.line[0] == env.race.road.line[2]
     assert again.world.state.body[0].tobytes() == env.world.state.body[2].tobytes()
 
 

@@ -12,6 +12,7 @@ from gymnasium.error import ClosedEnvironmentError
 
 from racer.envs import RacerEnv, RacerVectorEnv
 from racer.errors import ConfigError, RewardError
+from tests.helpers.closing import closing
 
 SMALL = {"kind": "camera", "width": 32, "height": 24}
 KINDS = {
@@ -68,15 +69,7 @@ def touched(env):
 
 @pytest.fixture
 def make():
-    envs = []
-
-    def build(n=3, **config):
-        envs.append(RacerVectorEnv(n, **config))
-        return envs[-1]
-
-    yield build
-    for env in envs:
-        env.close()
+    yield from closing(lambda n=3, **config: RacerVectorEnv(n, **config))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,7 +3,7 @@
 import pytest
 
 from racer.leaderboard.store import BoardStore
-from tests.leaderboard.given import make_entry
+from tests.helpers.boards import make_entry
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from racer.errors import BoardError
 from racer.leaderboard.backup import restore_backup, write_backup
-from tests.leaderboard.given import RESULT, SPRING, forge, sql
+from tests.helpers.boards import RESULT, SPRING, forge, sql
 
 
 @pytest.fixture

@@ -15,12 +15,18 @@ from racer.entries.package import read_entry
 from racer.errors import BoardError
 from racer.leaderboard import batch
 from racer.leaderboard.batch import run_season
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.verification import evaluate_season
-from tests.leaderboard.fair import LOOK, package
+from tests.helpers.boards import LOOK, package
 
-QUICK = Season(name="quick", tracks=("oval",), seeds=(0, 1), laps=1, time_limit=4, ranking="iqm")
+QUICK = Season(
+    name="quick",
+    tracks=("oval",),
+    seeds=(0, 1),
+    ranking="iqm",
+    race=SeasonRaceConfig(laps=1, time_limit=4),
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +92,9 @@ def test_another_season_entry_or_racer_is_judged_anew(judged, monkeypatch):
     heat = batch.RaceJob(str(entry.path), entry.sha256, QUICK, run, 0)
     others = [
         heat._replace(sha256="0" * 64),
-        heat._replace(season=QUICK.model_copy(update={"laps": 2})),
+        heat._replace(
+            season=QUICK.model_copy(update={"race": SeasonRaceConfig(laps=2, time_limit=4)})
+        ),
         heat._replace(run=QUICK.runs()[1], number=1),
         heat._replace(run=run._replace(track="bowtie")),
     ]

@@ -1,4 +1,4 @@
-"""The pages in a real browser, without a head: they draw, play, fit a phone and let nothing in."""
+"""The pages in a headless browser: they draw, play, fit a phone and run no foreign script."""
 
 import shutil
 import threading
@@ -10,7 +10,7 @@ import pytest
 
 from racer.leaderboard.pages.site import seasons_of, write_site
 from racer.leaderboard.server import BoardServer
-from tests.leaderboard.fair import BITE, FAIR, fill, package
+from tests.helpers.boards import BITE, FAIR, fill, package
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSER = next(
@@ -52,7 +52,7 @@ def browser():
 
 @pytest.fixture
 def look(browser):
-    """Opens a page, and fails where it says anything on its console or asks the network."""
+    """Return a function that opens a page; fail if a page writes to its console."""
     said, tabs = [], []
 
     def open_(to, width=1280, scheme="light"):
@@ -71,7 +71,7 @@ def look(browser):
 
 
 def wait(tab, for_):
-    """Until an expression holds; playwright's own way wants `eval`, which the pages forbid."""
+    """Wait until an expression holds; playwright's own way needs `eval`, which the pages forbid."""
     until = time.monotonic() + 60
     while not tab.evaluate(f"Boolean({for_})"):
         assert time.monotonic() < until, for_

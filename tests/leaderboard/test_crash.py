@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from racer.leaderboard.store import BoardStore
-from tests.leaderboard.given import RESULT, SPRING, sql
+from tests.helpers.boards import RESULT, SPRING, sql
 
 
 @contextmanager

@@ -8,8 +8,9 @@ import pytest
 
 from racer.leaderboard.hash_chain import GENESIS_HASH
 from racer.leaderboard.ranking import rank
+from racer.leaderboard.season import SeasonRaceConfig
 from racer.leaderboard.store import BoardStore
-from tests.leaderboard.given import RESULT, SPRING, forge, sql
+from tests.helpers.boards import RESULT, SPRING, forge, sql
 
 OLD = """
 PRAGMA journal_mode = WAL;
@@ -140,7 +141,10 @@ def test_a_board_of_version_1_is_taken_over_with_its_rows_chained(tmp_path):
     assert len(store.chain().hashes) == 3
     assert store.add(SPRING, "four", None, [RESULT]).id == 4
     assert [row.id for row in store.rows(SPRING)] == [1, 2, 3, 4], "of one season all the while"
-    assert store.rows(SPRING.model_copy(update={"laps": 4})) == []
+    assert (
+        store.rows(SPRING.model_copy(update={"race": SeasonRaceConfig(laps=4, time_limit=60)}))
+        == []
+    )
     assert [line["name"] for line in rank(rows, SPRING)] == ["one", "two", "three"]
     assert BoardStore(tmp_path / "board").chain().hashes == store.chain().hashes
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):

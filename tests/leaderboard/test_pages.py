@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from html.parser import HTMLParser
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -14,31 +14,19 @@ from racer.cli import main
 from racer.entries.package import read_entry
 from racer.errors import BoardError
 from racer.leaderboard.pages import site
-from racer.leaderboard.pages.markup import FILES, POLICY, embedded
+from racer.leaderboard.pages.context import RunRecording
+from racer.leaderboard.pages.entry_page import entry_page
+from racer.leaderboard.pages.markup import FILES, POLICY, embedded, refusal_page, render_page
+from racer.leaderboard.pages.season_page import season_page
 from racer.leaderboard.pages.site import seasons_of, write_site
 from racer.leaderboard.pages.trajectory import ANGLE_STEP_RAD, SPEED_STEP_M_S, race_trajectory
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.season_secret import commitment
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.verification import evaluate_season, resimulate_run
 from racer.world import yaw_of
-from tests.leaderboard.fair import BITE, FAIR, LONG, fill
-from tests.leaderboard.given import forge
-
-
-class Tags(HTMLParser):
-    """Every tag of a page with its attributes, and the text between."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.tags, self.text = [], ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
+from tests.helpers.boards import BITE, FAIR, LONG, fill, forge
+from tests.helpers.html import HOSTILE, Tags, assert_is_harmless
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +61,7 @@ def test_a_page_loads_nothing_but_what_lies_beside_it(out):
     for path, page in found.items():
         for tag, given in page.tags:
             for name in ("src", "href"):
-                to = given.get(name, "").partition("#")[0]
+                to = (given.get(name) or "").partition("#")[0]
                 if to and to != "data:,":
                     assert (path.parent / to).is_file(), (path, tag, to)
         (policy,) = [
@@ -86,19 +74,79 @@ def test_a_page_loads_nothing_but_what_lies_beside_it(out):
 
 
 def test_a_name_an_author_and_a_reason_that_bite_are_only_text(out):
+    for path in out.rglob("*.html"):
+        assert_is_harmless(path.read_text())
     for page in pages(out).values():
-        names = [tag for tag, _ in page.tags]
-        assert "img" not in names
-        assert not any(key.startswith("on") for _, given in page.tags for key in given)
         assert not any("style" in given for _, given in page.tags)
-        for tag, given in page.tags:
-            assert tag != "script" or "src" in given or given["type"] == "application/json"
     swift = next(page for path, page in pages(out).items() if path.name == "entry-2.html")
     assert swift.text.count(BITE) >= 3, "author, track and reason, as they are"
     badge = next(
         given for _, given in swift.tags if "disputed" in str(given) or "cuts" in str(given)
     )
     assert badge["title"] == f"cuts {BITE}"
+
+
+@pytest.fixture
+def hostile(store):
+    """The pages of a season in which every text that a person or a file can choose is hostile."""
+    season = FAIR.model_copy(update={"name": HOSTILE, "description": HOSTILE})
+    texts = ("name", "entry_sha256", "racer_version", "box", "signer", "hash")
+    rows = [
+        replace(
+            row,
+            **dict.fromkeys(texts, HOSTILE),
+            runs=[
+                {**run, "track": HOSTILE, "ending": HOSTILE, "failure": HOSTILE} for run in row.runs
+            ],
+            withdrawn=row.withdrawn and HOSTILE,
+            disputes=(HOSTILE,),
+        )
+        for row in store.rows(FAIR)
+    ]
+    view = replace(site._view(season, rows, True), roads=[HOSTILE, HOSTILE])
+    for row in rows:
+        view.recordings[row.id] = [RunRecording(HOSTILE, HOSTILE, False)] * 2
+    manifest = read_entry(store.entry_path(store.row(2).entry_sha256)).manifest
+    origin = {"track": HOSTILE, "config_sha256": HOSTILE, "reward_sha256": HOSTILE}
+    manifest = manifest.model_copy(
+        update=dict.fromkeys(("name", "author", "car", "env", "racer_version"), HOSTILE)
+        | {"trained_on": manifest.trained_on.model_copy(update=origin)}
+        | {"sensor": [one.model_copy(update={"name": HOSTILE}) for one in manifest.sensor]}
+        | {"files": {"policy.onnx": HOSTILE}}
+    )
+    history = [
+        replace(one, name=HOSTILE, season=HOSTILE, kind=HOSTILE, body={"why": HOSTILE})
+        for one in store.history("swift")
+    ]
+    made = {
+        "index": render_page("index.html", views=[view, view]),
+        "season": season_page(view),
+        "entry": entry_page(view, rows[1], manifest, history),
+        "withdrawn": entry_page(view, rows[2], HOSTILE, history),
+        "refusal": refusal_page(HOSTILE, 404, HOSTILE),
+    }
+    return {name: page.decode() for name, page in made.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "times"),
+    [("index", 6), ("season", 12), ("entry", 37), ("withdrawn", 25), ("refusal", 3)],
+)
+def test_hostile_words_are_only_text_on_every_page(hostile, name, times):
+    assert_is_harmless(hostile[name])
+    page = Tags(hostile[name])
+    assert page.shows(HOSTILE) >= times
+    names = {given["name"] for tag, given in page.tags if tag == "meta" and "name" in given}
+    assert names == {"generator", "viewport", "referrer", "color-scheme"}
+
+
+@pytest.mark.parametrize("name", ["season", "entry"])
+def test_hostile_words_reach_the_replay_as_they_are(hostile, name):
+    start = '<script type="application/json" id="races">'
+    races = json.loads(hostile[name].split(start)[1].split("</script>")[0])
+    assert {run["name"].partition(", seed")[0] for run in races["runs"]} == {HOSTILE}
+    assert all(car["name"].startswith(HOSTILE) for car in races["cars"])
+    assert {key for car in races["cars"] for key in car["films"]} == {HOSTILE}
 
 
 def test_what_is_embedded_ends_no_script_and_no_line():
@@ -129,7 +177,11 @@ def test_the_poses_are_the_race_to_a_millimetre(store):
 
 def test_waits_and_faults_of_a_race_are_at_their_steps(tmp_path):
     store = BoardStore(tmp_path)
-    season = Season(name="boxy", kind="object_avoidance", tracks=("oval",), laps=1, time_limit=9)
+    season = Season(
+        name="boxy",
+        tracks=("oval",),
+        race=SeasonRaceConfig(kind="object_avoidance", laps=1, time_limit=9),
+    )
     row = store.add(season, "blind", None, evaluate_season(store, season, "pure-pursuit", None))
     result = resimulate_run(store, row, 0)[2]
     film = race_trajectory(result)
@@ -144,7 +196,11 @@ def test_waits_and_faults_of_a_race_are_at_their_steps(tmp_path):
 
 def test_bots_move(tmp_path):
     store = BoardStore(tmp_path)
-    season = Season(name="busy", kind="head_to_bot", tracks=("oval",), laps=1, time_limit=4)
+    season = Season(
+        name="busy",
+        tracks=("oval",),
+        race=SeasonRaceConfig(kind="head_to_bot", laps=1, time_limit=4),
+    )
     row = store.add(season, "one", None, evaluate_season(store, season, "pure-pursuit", None))
     film = race_trajectory(resimulate_run(store, row, 0)[2])
     things = np.frombuffer(base64.b64decode(film["objects"]["place"]), "<i2")
@@ -179,7 +235,7 @@ def test_the_page_of_a_policy_trained_elsewhere_says_no_more_of_its_origin_than_
     path = write_entry(graph.SerializeToString(), tmp_path / "own.entry.zip", sensor="state")
     store, season = (
         BoardStore(tmp_path / "board"),
-        Season(name="short", tracks=("oval",), time_limit=1),
+        Season(name="short", tracks=("oval",), race=SeasonRaceConfig(time_limit=1)),
     )
     entry = read_entry(path)
     store.add(season, "own", entry, evaluate_season(store, season, entry, None))

@@ -3,50 +3,21 @@
 import random
 import re
 from dataclasses import replace
+from itertools import product
 
-import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
 from racer.leaderboard import ranking
 from racer.leaderboard.ranking import ranking_table
-from racer.leaderboard.season import Season
-from racer.leaderboard.submissions import Submission
+from racer.leaderboard.season import Season, SeasonRaceConfig
+from tests.helpers.boards import row
 
-SEASON = Season(name="spring", tracks=("bowtie",), time_limit=180)
+SEASON = Season(name="spring", tracks=("bowtie",), race=SeasonRaceConfig(time_limit=180))
 
 
 def rank(rows, season=SEASON):
     return ranking.rank(rows, season)
-
-
-def row(id, name="swift", laps=3, total: float | None = 30.0, sha=None, off_tracks=0, signer=""):
-    """A submission that completed `laps` of 3; each name has an entry of its own by default."""
-    times = [(total or 30.0) / 3] * laps
-    result = {
-        "track": "bowtie",
-        "seed": 0,
-        "laps": 3,
-        "laps_completed": laps,
-        "lap_times_s": times,
-        "off_tracks": off_tracks,
-        "total_time_s": total if laps == 3 else None,
-        "best_lap_s": min(times, default=None),
-        "ending": "laps_complete" if laps == 3 else "time_up",
-    }
-    return Submission(
-        id=id,
-        created=f"2026-01-{id:02d}T12:00:00Z",
-        season="spring",
-        season_digest="d" * 64,
-        name=name,
-        entry_sha256=sha or f"{sum(name.encode()):064x}",
-        runs=[result],
-        racer_version="0.1.0",
-        box="none",
-        signer=signer,
-        hash="0" * 64,
-    )
 
 
 def ranks(rows):
@@ -230,27 +201,31 @@ LONG, WIDE = "x" * 60, "\u8d5b\u8f66" * 20
 TIMES = (9.5, 31.4159, 123.4567, 1003.0219, 9999.9994)
 
 
-@pytest.mark.parametrize("width", [60, 61, 72, 80, 81, 100, 140])
-@pytest.mark.parametrize("kind", ["total", "best", "average", "iqm"])
-@pytest.mark.parametrize("name", ["ann", LONG, WIDE, "\U0001f680 rocket \U0001f680"])
-def test_rank_name_figure_and_id_are_whole_at_every_width(width, kind, name):
-    season = SEASON.model_copy(update={"ranking": kind, "time_limit": 3600.0})
-    rows = [
-        row(10**k + 234 * (k > 3), f"{name[: 60 - 1]}{k}", total=total)
-        for k, total in enumerate(TIMES)
-    ]
-    rows = [replace(one, created="2026-11-25T13:37:02Z", disputes=("x",)) for one in rows]
-    lines = rank(rows, season)
-    key = next(iter(ranking.TABLE_TIME_COLUMNS[kind].values()))
-    printed = printed_at(ranking_table(lines), width)
-    assert all(cell_len(line) <= width for line in printed)
-    for line, text in zip(lines, printed[2:]):
-        first, *_, last = text.split()
-        assert (first, last) == (str(line["rank"]), str(line["id"]))
-        assert f" {line[key]:.3f} " in text
-        assert line["name"] in text or f"{name[:3]}" in text.partition("\u2026")[0]
-        for number in re.findall(r"\d+\.\d+", text):
-            assert number in figures(line)
+def test_rank_name_figure_and_id_are_whole_at_every_width(subtests):
+    for width, kind, name in product(
+        [60, 61, 72, 80, 81, 100, 140],
+        ["total", "best", "average", "iqm"],
+        ["ann", LONG, WIDE, "\U0001f680 rocket \U0001f680"],
+    ):
+        with subtests.test(width=width, kind=kind, name=name):
+            rules = SeasonRaceConfig(time_limit=3600)
+            season = SEASON.model_copy(update={"ranking": kind, "race": rules})
+            rows = [
+                row(10**k + 234 * (k > 3), f"{name[: 60 - 1]}{k}", total=total)
+                for k, total in enumerate(TIMES)
+            ]
+            rows = [replace(one, created="2026-11-25T13:37:02Z", disputes=("x",)) for one in rows]
+            lines = rank(rows, season)
+            key = next(iter(ranking.TABLE_TIME_COLUMNS[kind].values()))
+            printed = printed_at(ranking_table(lines), width)
+            assert all(cell_len(line) <= width for line in printed)
+            for line, text in zip(lines, printed[2:]):
+                first, *_, last = text.split()
+                assert (first, last) == (str(line["rank"]), str(line["id"]))
+                assert f" {line[key]:.3f} " in text
+                assert line["name"] in text or f"{name[:3]}" in text.partition("\u2026")[0]
+                for number in re.findall(r"\d+\.\d+", text):
+                    assert number in figures(line)
 
 
 def figures(line):

@@ -11,10 +11,16 @@ from racer.leaderboard.scoring import (
     run_values,
     season_score,
 )
-from racer.leaderboard.season import Season
-from tests.leaderboard.test_ranking import row
+from racer.leaderboard.season import Season, SeasonRaceConfig
+from tests.helpers.boards import row
 
-SEASON = Season(name="s", tracks=("a", "b"), seeds=(0, 1), laps=2, time_limit=60, ranking="iqm")
+SEASON = Season(
+    name="s",
+    tracks=("a", "b"),
+    seeds=(0, 1),
+    ranking="iqm",
+    race=SeasonRaceConfig(laps=2, time_limit=60),
+)
 
 
 def run(track="a", laps=(10.0, 10.0), seed=0, ending="laps_complete", **more):
@@ -33,19 +39,19 @@ def run(track="a", laps=(10.0, 10.0), seed=0, ending="laps_complete", **more):
     } | more
 
 
-@pytest.mark.parametrize(
-    ("values", "mean"),
-    [
+def test_the_interquartile_mean_of_examples_done_by_hand(subtests):
+    for values, mean in [
         ([5, 8, 4, 38, 8, 6, 9, 7, 7, 3, 1, 6], 6.5),
         ([1, 3, 5, 7, 9, 11, 13, 15, 17], 9.0),
         ([1, 2, 3, 4, 100], (0.75 * 2 + 3 + 0.75 * 4) / 2.5),
         ([1, 2, 6], (0.25 * 1 + 2 + 0.25 * 6) / 1.5),
         ([4, 10], 7.0),
         ([3], 3.0),
-    ],
-)
-def test_the_interquartile_mean_of_examples_done_by_hand(values, mean):
-    assert interquartile_mean(np.array(values, dtype=float)) == pytest.approx(mean, rel=1e-12)
+    ]:
+        with subtests.test(values=values, mean=mean):
+            assert interquartile_mean(np.array(values, dtype=float)) == pytest.approx(
+                mean, rel=1e-12
+            )
 
 
 def test_one_bad_run_in_eight_does_not_move_the_interquartile_mean():

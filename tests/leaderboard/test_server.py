@@ -15,11 +15,12 @@ from racer.errors import BoardError
 from racer.leaderboard.network_addresses import is_address, machine_names, network_addresses, url_of
 from racer.leaderboard.pages.site import seasons_of
 from racer.leaderboard.ranking import rank
+from racer.leaderboard.season import SeasonRaceConfig
 from racer.leaderboard.server import HAND_IN, MAX_PACKAGE_BYTES, QUEUE, BoardServer
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.submission_queue import SubmissionQueue
 from racer.leaderboard.verification import evaluate_season
-from tests.leaderboard.fair import BITE, FAIR, LOOK, fill, package
+from tests.helpers.boards import BITE, FAIR, LOOK, fill, package
 
 
 @contextmanager
@@ -113,9 +114,8 @@ def test_pages_are_served_with_headers_that_lock_them_in(ask):
         assert "frame-ancestors 'none'" in reply.headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+def test_a_path_out_of_the_pages_leads_nowhere(subtests, server):
+    for path in [
         "/../board.sqlite3",
         "/..%2fboard/board.sqlite3",
         "/data/../../uploads/x",
@@ -125,12 +125,11 @@ def test_pages_are_served_with_headers_that_lock_them_in(ask):
         "/data",
         "/fair%00.html",
         "/board/entries/x.entry.zip",
-    ],
-)
-def test_a_path_out_of_the_pages_leads_nowhere(server, path):
-    answer = raw(server, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    assert answer.startswith(b"HTTP/1.0 404 ")
-    assert b"root:" not in answer
+    ]:
+        with subtests.test(path=path):
+            answer = raw(server, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert answer.startswith(b"HTTP/1.0 404 ")
+            assert b"root:" not in answer
 
 
 def test_an_entry_is_judged_and_stands_on_the_board(server, ask, tmp_path):
@@ -162,17 +161,15 @@ def test_a_huge_upload_is_refused_before_it_is_read(server):
     assert b"too_big" in answer
 
 
-@pytest.mark.parametrize(
-    ("lines", "status"),
-    [
+def test_an_upload_without_an_honest_length_is_refused(subtests, server):
+    for lines, status in [
         ([], b"411"),
         (["Transfer-Encoding: chunked", "Content-Length: 5"], b"411"),
         (["Content-Length: -5"], b"400"),
         (["Content-Length: 5e3"], b"400"),
-    ],
-)
-def test_an_upload_without_an_honest_length_is_refused(server, lines, status):
-    assert raw(server, head(*lines)).split()[1] == status
+    ]:
+        with subtests.test(lines=lines, status=status):
+            assert raw(server, head(*lines)).split()[1] == status
 
 
 @pytest.mark.slow
@@ -189,11 +186,12 @@ def test_an_upload_that_ends_too_soon_is_told_so(server):
         assert to.recv(65536).startswith(b"HTTP/1.0 400 ")
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"])
-def test_another_method_is_refused(ask, method):
-    reply, _ = ask(method, HAND_IN)
-    assert reply.status == 405
-    assert reply.headers["Allow"] == "GET, POST"
+def test_another_method_is_refused(subtests, ask):
+    for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"]:
+        with subtests.test(method=method):
+            reply, _ = ask(method, HAND_IN)
+            assert reply.status == 405
+            assert reply.headers["Allow"] == "GET, POST"
 
 
 def test_get_and_post_are_kept_apart(ask):
@@ -203,19 +201,17 @@ def test_get_and_post_are_kept_apart(ask):
     assert ask("POST", "/elsewhere", b"x", **given)[0].status == 404
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
+def test_an_upload_from_a_page_elsewhere_is_refused(subtests, ask):
+    for headers in [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},
         {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "same-site"},
-    ],
-)
-def test_an_upload_from_a_page_elsewhere_is_refused(ask, headers):
-    reply, content = hand_in(ask, b"x", **headers)
-    assert (reply.status, told(content)["code"]) == (403, "origin")
+    ]:
+        with subtests.test(headers=headers):
+            reply, content = hand_in(ask, b"x", **headers)
+            assert (reply.status, told(content)["code"]) == (403, "origin")
 
 
 def test_a_form_elsewhere_cannot_send_the_kind_that_is_wanted(ask):
@@ -223,24 +219,25 @@ def test_a_form_elsewhere_cannot_send_the_kind_that_is_wanted(ask):
     assert reply.status == 415
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8000", "", "[::1", "127.0.0.1.nip.io"]
-)
-def test_a_name_that_was_made_to_point_here_is_not_served(ask, host):
-    reply, content = ask("GET", "/", Host=host)
-    assert (reply.status, told(content)["code"]) == (421, "host")
+def test_a_name_that_was_made_to_point_here_is_not_served(subtests, ask):
+    for host in ["evil.example", "evil.example:8000", "", "[::1", "127.0.0.1.nip.io"]:
+        with subtests.test(host=host):
+            reply, content = ask("GET", "/", Host=host)
+            assert (reply.status, told(content)["code"]) == (421, "host")
 
 
-@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:9"])
-def test_this_machines_own_names_are_served(ask, host):
-    assert ask("GET", "/", Host=host)[0].status == 200
+def test_this_machines_own_names_are_served(subtests, ask):
+    for host in ["localhost:8000", "127.0.0.1", "[::1]:9"]:
+        with subtests.test(host=host):
+            assert ask("GET", "/", Host=host)[0].status == 200
 
 
-@pytest.mark.parametrize("host", ["Teacher-PC:8000", "teacher-pc.local", "teacher-pc"])
-def test_the_machines_name_in_its_network_is_served(server, ask, host, monkeypatch):
-    monkeypatch.setattr("socket.gethostname", lambda: "Teacher-PC")
-    monkeypatch.setattr(server, "names", {"localhost", *machine_names()})
-    assert ask("GET", "/", Host=host)[0].status == 200
+def test_the_machines_name_in_its_network_is_served(subtests, server, ask, monkeypatch):
+    for host in ["Teacher-PC:8000", "teacher-pc.local", "teacher-pc"]:
+        with subtests.test(host=host):
+            monkeypatch.setattr("socket.gethostname", lambda: "Teacher-PC")
+            monkeypatch.setattr(server, "names", {"localhost", *machine_names()})
+            assert ask("GET", "/", Host=host)[0].status == 200
 
 
 def test_a_browser_at_a_wrong_name_gets_a_page_that_leads_to_the_right_one(server, ask):
@@ -266,25 +263,25 @@ def test_addresses_that_a_student_can_type_are_told(monkeypatch):
         assert is_address(address) and not address.startswith(("127.", "0."))
 
 
-@pytest.mark.parametrize(
-    "season", ["fair", FAIR.digest[:8], FAIR.digest[:1], FAIR.folder, FAIR.digest]
-)
-def test_a_season_is_named_by_its_name_or_the_beginning_of_its_digest(ask, season):
-    reply, content = hand_in(ask, b"no zip", digest=season)
-    assert reply.status == 202
-    assert outcome(ask, told(content)["number"])["code"] == "not_a_zip"
+def test_a_season_is_named_by_its_name_or_the_beginning_of_its_digest(subtests, ask):
+    for season in ["fair", FAIR.digest[:8], FAIR.digest[:1], FAIR.folder, FAIR.digest]:
+        with subtests.test(season=season):
+            reply, content = hand_in(ask, b"no zip", digest=season)
+            assert reply.status == 202
+            assert outcome(ask, told(content)["number"])["code"] == "not_a_zip"
 
 
-@pytest.mark.parametrize("season", ["no<b>", "", "fai", FAIR.digest + "0"])
-def test_a_season_that_is_not_here_takes_no_entry(ask, season):
-    reply, content = hand_in(ask, b"x", digest=season)
-    assert (reply.status, told(content)["code"]) == (404, "season")
-    said = f"is no season that takes entries here; name one of: {FAIR.folder}"
-    assert said in told(content)["said"]
+def test_a_season_that_is_not_here_takes_no_entry(subtests, ask):
+    for season in ["no<b>", "", "fai", FAIR.digest + "0"]:
+        with subtests.test(season=season):
+            reply, content = hand_in(ask, b"x", digest=season)
+            assert (reply.status, told(content)["code"]) == (404, "season")
+            said = f"is no season that takes entries here; name one of: {FAIR.folder}"
+            assert said in told(content)["said"]
 
 
 def test_a_name_of_two_seasons_is_told_with_both(tmp_path):
-    other = FAIR.model_copy(update={"laps": 1})
+    other = FAIR.model_copy(update={"race": SeasonRaceConfig(laps=1, time_limit=40)})
     submission_queue = SubmissionQueue(
         BoardStore(tmp_path), {one.digest: one for one in (FAIR, other)}, lambda season: None
     )
@@ -307,12 +304,13 @@ def test_an_entry_stands_under_the_name_that_was_asked_for(server, ask, tmp_path
     assert tickets[2]["place"] == tickets[0]["place"]
 
 
-@pytest.mark.parametrize("name", ["x" * 61, "two\nlines", "\u200b", "tab\there"])
-def test_a_name_that_does_not_fit_is_refused_with_its_code(server, ask, name):
-    reply, content = hand_in(ask, b"x", name=name)
-    assert (reply.status, told(content)["code"]) == (400, "name")
-    assert "does not fit a board; wanted are up to 60 printable" in told(content)["said"]
-    assert list(server.uploads.iterdir()) == []
+def test_a_name_that_does_not_fit_is_refused_with_its_code(subtests, server, ask):
+    for name in ["x" * 61, "two\nlines", "\u200b", "tab\there"]:
+        with subtests.test(name=name):
+            reply, content = hand_in(ask, b"x", name=name)
+            assert (reply.status, told(content)["code"]) == (400, "name")
+            assert "does not fit a board; wanted are up to 60 printable" in told(content)["said"]
+            assert list(server.uploads.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -11,8 +11,9 @@ from racer.entries.package import read_entry
 from racer.errors import BoardError
 from racer.leaderboard import database_schema
 from racer.leaderboard import store as room
+from racer.leaderboard.season import SeasonRaceConfig
 from racer.leaderboard.store import BoardStore, Submission
-from tests.leaderboard.given import RESULT, SPRING, make_entry, sql
+from tests.helpers.boards import RESULT, SPRING, make_entry, sql
 
 
 def test_what_is_added_is_read_back_digit_for_digit(store, entry):
@@ -36,7 +37,7 @@ def test_what_is_added_is_read_back_digit_for_digit(store, entry):
 
 
 def test_a_season_shows_its_own_rows_only_in_the_order_they_came(store, entry):
-    other = SPRING.model_copy(update={"laps": 5})
+    other = SPRING.model_copy(update={"race": SeasonRaceConfig(laps=5, time_limit=60)})
     for season, name in ((SPRING, "one"), (other, "two"), (SPRING, "three")):
         store.add(season, name, entry, [RESULT])
     assert [row.name for row in store.rows(SPRING)] == ["one", "three"]
@@ -97,11 +98,12 @@ def test_a_row_without_its_season_is_refused_by_the_database(store):
         )
 
 
-@pytest.mark.parametrize("name", ["", "x" * 61, "two\nlines", "\x1b[2J", "\u202eback", " x"])
-def test_a_name_that_could_forge_a_line_is_refused(store, entry, name):
-    with pytest.raises(BoardError, match="does not fit a board"):
-        store.add(SPRING, name, entry, [RESULT])
-    assert store.rows(SPRING) == []
+def test_a_name_that_could_forge_a_line_is_refused(subtests, store, entry):
+    for name in ["", "x" * 61, "two\nlines", "\x1b[2J", "\u202eback", " x"]:
+        with subtests.test(name=name):
+            with pytest.raises(BoardError, match="does not fit a board"):
+                store.add(SPRING, name, entry, [RESULT])
+            assert store.rows(SPRING) == []
 
 
 def test_a_result_that_is_not_plain_json_leaves_nothing(store, entry):

@@ -9,7 +9,7 @@ import pytest
 
 from racer.cli import main
 from racer.leaderboard.store import BoardStore
-from tests.leaderboard.given import forge
+from tests.helpers.boards import forge
 
 NEW = ("board", "season", "new", "club", "--tracks", "oval", "--laps", "1", "--time-limit", "20")
 

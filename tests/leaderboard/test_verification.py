@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from racer.car.action_space import ActionSpace
-from racer.entries.package import TrainedOn, read_entry, save_entry
+from racer.entries.package import read_entry, save_entry
 from racer.errors import BoardError
 from racer.leaderboard import verification
 from racer.leaderboard.hash_chain import GENESIS_HASH, canonical_json, chain_hash
 from racer.leaderboard.ranking import rank
 from racer.leaderboard.replay import pack_replay
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.season_secret import commitment
 from racer.leaderboard.store import _COLUMNS, BoardStore
 from racer.leaderboard.verification import (
@@ -24,22 +24,22 @@ from racer.leaderboard.verification import (
     verify_submission,
 )
 from racer.sensors import StateConfig
-from racer.sensors.state_sensor import STATE_SIZE
-from tests.entries.test_onnx_policy import graph, steady
-from tests.leaderboard.given import forge, sql
+from tests.helpers.boards import LOOK, forge, sql
+from tests.helpers.entries import TRAINED_ON
+from tests.helpers.graphs import graph, steady
 
-SEASON = Season(name="short", tracks=("oval",), seeds=(0, 1), laps=1, time_limit=20, ranking="iqm")
+SEASON = Season(
+    name="short",
+    tracks=("oval",),
+    seeds=(0, 1),
+    ranking="iqm",
+    race=SeasonRaceConfig(laps=1, time_limit=20),
+)
 SPACE = ActionSpace(speed=(1.0, 2.0))
-LOOK = np.zeros((STATE_SIZE, 2), dtype=np.float32)
-LOOK[15, 0] = 4.0
-"""A policy that steers to where the line ahead lies, at the middle speed."""
 
 
 def made(folder, policy, name="swift", car="deepracer"):
     path = folder / f"{name}.entry.zip"
-    trained = TrainedOn(
-        track="oval", config_sha256="a" * 64, reward_sha256="b" * 64, steps=1, seed=0
-    )
     save_entry(
         path,
         policy,
@@ -47,7 +47,7 @@ def made(folder, policy, name="swift", car="deepracer"):
         env="racer/TimeTrial-v0",
         sensor=(StateConfig(),),
         actions=SPACE,
-        trained_on=trained,
+        trained_on=TRAINED_ON,
         car=car,
     )
     return read_entry(path)
@@ -178,8 +178,8 @@ def test_a_policy_that_fails_midway_is_a_result_and_verifies(store, tmp_path):
     """Without its tanh the speed that it asks for leaves [-1, 1] as the car gathers way."""
     look = LOOK.copy()
     look[0, 1] = 4.0
-    nodes = [("MatMul", ["observation", "w"], ["action"])]
-    row = submit(store, made(tmp_path, graph(nodes, weights={"w": look})))
+    node = ("MatMul", ["observation", "w"], ["action"])
+    row = submit(store, made(tmp_path, graph(node, weights={"w": look})))
     run = row.runs[0]
     assert run["ending"] == "policy_crash"
     assert "wanted is two numbers within [-1, 1]" in run["failure"]
@@ -189,8 +189,8 @@ def test_a_policy_that_fails_midway_is_a_result_and_verifies(store, tmp_path):
 
 
 def test_a_policy_that_fails_at_once_is_a_result_and_verifies(store, tmp_path):
-    nodes = [("MatMul", ["observation", "w"], ["action"])]
-    row = submit(store, made(tmp_path, graph(nodes, weights={"w": LOOK + np.float32(9)})))
+    node = ("MatMul", ["observation", "w"], ["action"])
+    row = submit(store, made(tmp_path, graph(node, weights={"w": LOOK + np.float32(9)})))
     assert [run["ending"] for run in row.runs] == ["policy_crash"] * 2
     assert len(replay_of(store, row, 0).actions) == 0
     assert all(finding.is_fine for finding in verify_submission(store, row))
@@ -233,7 +233,7 @@ def test_a_track_that_changed_since_the_season_began_is_refused(store, tmp_path)
         "name: mine\nwidth: 0.8\n"
         "control_points: [[0, 0], [4, 0], [6, 2], [4, 4], [0, 4], [-2, 2]]\n"
     )
-    season = Season(name="own", tracks=(str(file),), laps=1, time_limit=2)
+    season = Season(name="own", tracks=(str(file),), race=SeasonRaceConfig(laps=1, time_limit=2))
     submit(store, "pure-pursuit", season)
     submit(store, "pure-pursuit", season)
     file.write_text(file.read_text().replace("width: 0.8", "width: 0.9"))

@@ -21,7 +21,7 @@ from racer.training.ppo import build_ppo, deterministic_actor
 from racer.training.vec_env import CarsVecEnv
 
 CAMERA = {"kind": "camera", "width": 80, "height": 60}
-SMALL = {"cars": 2, "ppo": {"n_steps": 2, "batch_size": 2}, "device": "cpu", "threads": 1}
+SMALL = {"num_envs": 2, "ppo": {"n_steps": 2, "batch_size": 2}, "device": "cpu", "torch_threads": 1}
 
 
 def policies(tmp_path, **changes):
@@ -58,7 +58,7 @@ def policies(tmp_path, **changes):
     "sensor", [pytest.param(CAMERA, marks=pytest.mark.slow), "state"], ids=["camera", "state"]
 )
 def test_actions_equal_torch_s_within_1e_5_over_a_thousand_real_observations(tmp_path, sensor):
-    network = {"standardise": sensor == "state"}
+    network = {"normalize_obs": sensor == "state"}
     config, in_torch, in_onnx, _ = policies(tmp_path, sensor=sensor, network=network)
     env = RacerVectorEnv(20, **config.model_copy(update={"reward": None}).env)
     observations, _ = env.reset(seed=0)
@@ -111,7 +111,7 @@ SEVERAL = [
 def test_a_policy_of_several_sensors_has_an_input_for_each_and_equals_torch(
     tmp_path, actions, preset
 ):
-    network = {"preset": preset, "filters": [[8, 4, 2], [8, 3, 2]], "vectors": [16]}
+    network = {"preset": preset, "filters": [[8, 4, 2], [8, 3, 2]], "mlp": [16]}
     config, in_torch, in_onnx, graph = policies(
         tmp_path, sensor=SEVERAL, actions=actions, network=network
     )

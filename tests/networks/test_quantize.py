@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import numpy_helper
 from onnxruntime.quantization import (
     QuantFormat,
     QuantType,
@@ -13,17 +13,19 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
+from racer.car.action_space import ActionSpace
 from racer.entries.onnx_check import check_graph
 from racer.entries.onnx_policy import OnnxPolicy, open_session
+from racer.errors import EntryError
 from racer.networks.quantize import CALIBRATION_OBSERVATIONS, _Frames, quantize_graph
 from racer.sensors.config import CameraConfig, LidarConfig
 from racer.sensors.state_sensor import STATE_SIZE
-from tests.entries.test_onnx_check import refusal
-from tests.entries.test_sandbox import DISCRETE, entry, model
+from tests.helpers.entries import entry_of
+from tests.helpers.graphs import FLOAT, INT64, UINT8, graph
 
-FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
 DRAWS = np.random.default_rng(0)
 STATES = [DRAWS.uniform(-1, 1, (1, STATE_SIZE)).astype(np.float32) for _ in range(40)]
+DISCRETE = ActionSpace(kind="discrete", choices=((-20.0, 1.0), (20.0, 1.0)))
 SENSORS = (CameraConfig(width=16, height=8), LidarConfig(beams=4))
 SIGHTS = [
     {
@@ -39,11 +41,11 @@ def layer(before, after):
 
 
 LAYERS = {"w": layer(STATE_SIZE, 32), "b": layer(1, 32)[0], "v": layer(32, 2), "c": layer(1, 2)[0]}
-PLAIN = model(
-    ("Gemm", ["observation", "w", "b"], ["h"], ({"name": "first"},)),
-    ("Relu", ["h"], ["r"], ({"name": "relu"},)),
-    ("Gemm", ["r", "v", "c"], ["y"], ({"name": "last"},)),
-    ("Clip", ["y", "low", "high"], ["action"], ({"name": "clip"},)),
+PLAIN = graph(
+    ("Gemm", ["observation", "w", "b"], ["h"], {"name": "first"}),
+    ("Relu", ["h"], ["r"], {"name": "relu"}),
+    ("Gemm", ["r", "v", "c"], ["y"], {"name": "last"}),
+    ("Clip", ["y", "low", "high"], ["action"], {"name": "clip"}),
     weights=LAYERS | {"low": np.float32(-1), "high": np.float32(1)},
 )
 """A policy on the state as racer exports one, with random weights."""
@@ -56,19 +58,19 @@ SEEING = {
 }
 
 
-def choosing(*last, bias=(0.0, 0.0), done=(FLOAT, (1, 2))):
+def choosing(*last, bias=(0.0, 0.0), done=("action", FLOAT, (1, 2))):
     """The worth of two choices from a camera and a lidar, then whatever other nodes."""
-    return model(
-        ("Transpose", ["camera"], ["t"], ({"name": "t", "perm": [0, 3, 1, 2]},)),
-        ("Cast", ["t"], ["f"], ({"name": "f", "to": FLOAT},)),
-        ("Div", ["f", "full"], ["u"], ({"name": "u"},)),
-        ("Conv", ["u", "k"], ["m"], ({"name": "m", "strides": [4, 4]},)),
-        ("Relu", ["m"], ["n"], ({"name": "n"},)),
-        ("Reshape", ["n", "flat"], ["o"], ({"name": "o"},)),
-        ("Concat", ["o", "lidar"], ["p"], ({"name": "p", "axis": 1},)),
-        ("Gemm", ["p", "w"], ["h"], ({"name": "h"},)),
-        ("Relu", ["h"], ["r"], ({"name": "r"},)),
-        ("Gemm", ["r", "v", "c"], ["worth" if last else "action"], ({"name": "worth"},)),
+    return graph(
+        ("Transpose", ["camera"], ["t"], {"name": "t", "perm": [0, 3, 1, 2]}),
+        ("Cast", ["t"], ["f"], {"name": "f", "to": FLOAT}),
+        ("Div", ["f", "full"], ["u"], {"name": "u"}),
+        ("Conv", ["u", "k"], ["m"], {"name": "m", "strides": [4, 4]}),
+        ("Relu", ["m"], ["n"], {"name": "n"}),
+        ("Reshape", ["n", "flat"], ["o"], {"name": "o"}),
+        ("Concat", ["o", "lidar"], ["p"], {"name": "p", "axis": 1}),
+        ("Gemm", ["p", "w"], ["h"], {"name": "h"}),
+        ("Relu", ["h"], ["r"], {"name": "r"}),
+        ("Gemm", ["r", "v", "c"], ["worth" if last else "action"], {"name": "worth"}),
         *last,
         weights=SEEING | {"c": np.asarray(bias, np.float32)},
         seen=(("camera", UINT8, (1, 8, 16, 1)), ("lidar", FLOAT, (1, 4))),
@@ -85,12 +87,12 @@ def weights_of(graph):
 
 
 def answers(graph, observations, *rest):
-    policy = OnnxPolicy(entry(graph, *rest))
+    policy = OnnxPolicy(entry_of(graph, *rest))
     return np.concatenate([policy(one) for one in observations])
 
 
 def test_a_quantized_policy_does_nearly_what_it_did():
-    assert check_graph(entry(INT8)).seen == check_graph(entry(PLAIN)).seen
+    assert check_graph(entry_of(INT8)).inputs == check_graph(entry_of(PLAIN)).inputs
     difference = np.abs(answers(INT8, STATES) - answers(PLAIN, STATES))
     assert 0 < difference.max() < 0.04
     assert difference.mean() < 0.01
@@ -118,8 +120,8 @@ def test_a_discrete_policy_of_several_sensors_chooses_the_same_where_it_is_sure(
     session = open_session(choosing())
     worth = np.concatenate([session.run(None, seen)[0] for seen in SIGHTS])
     margin = np.diff(worth - worth.mean(axis=0))[:, 0]
-    index = ("ArgMax", ["worth"], ["action"], ({"name": "index", "axis": 1, "keepdims": 0},))
-    policy = choosing(index, bias=-worth.mean(axis=0), done=(INT64, (1,)))
+    index = ("ArgMax", ["worth"], ["action"], {"name": "index", "axis": 1, "keepdims": 0})
+    policy = choosing(index, bias=-worth.mean(axis=0), done=("action", INT64, (1,)))
     chosen = answers(quantize_graph(policy, SIGHTS), SIGHTS, SENSORS, DISCRETE)
     is_sure = np.abs(margin) > 0.05
     assert 20 < is_sure.sum() < 40
@@ -190,19 +192,19 @@ def test_a_dynamic_graph_of_onnxruntime_s_quantizer_is_taken(tmp_path):
 def test_a_graph_of_onnxruntime_s_own_operators_is_refused_with_the_setting_that_helps(
     tmp_path, settings
 ):
-    error = refusal(by_quantizer(tmp_path, **settings))
-    assert error.code == "domain"
-    assert "QuantFormat.QDQ" in str(error)
+    with pytest.raises(EntryError, match=r"QuantFormat\.QDQ") as caught:
+        check_graph(entry_of(by_quantizer(tmp_path, **settings)))
+    assert caught.value.code == "domain"
 
 
 def products(weight):
     """The state's numbers 0 or 1, as 0 or 255, times one int8 weight, summed up exactly."""
-    return model(
-        ("QuantizeLinear", ["observation", "step", "zero"], ["q"], ()),
-        ("DequantizeLinear", ["q", "step", "zero"], ["x"], ()),
-        ("DequantizeLinear", ["w", "scale", "none"], ["k"], ()),
-        ("MatMul", ["x", "k"], ["y"], ()),
-        ("Div", ["y", "most"], ["action"], ()),
+    return graph(
+        ("QuantizeLinear", ["observation", "step", "zero"], ["q"]),
+        ("DequantizeLinear", ["q", "step", "zero"], ["x"]),
+        ("DequantizeLinear", ["w", "scale", "none"], ["k"]),
+        ("MatMul", ["x", "k"], ["y"]),
+        ("Div", ["y", "most"], ["action"]),
         weights={
             "step": np.float32(1 / 255),
             "zero": np.uint8(0),
@@ -217,5 +219,5 @@ def products(weight):
 @pytest.mark.parametrize("weight", [127, -128])
 def test_sums_of_8_bit_products_do_not_saturate_on_any_processor(weight):
     """Two products of 255 x 127 are beyond 16 bits, with which AVX2 adds them up by itself."""
-    action = OnnxPolicy(entry(products(weight)))(np.ones((1, STATE_SIZE), np.float32))
+    action = OnnxPolicy(entry_of(products(weight)))(np.ones((1, STATE_SIZE), np.float32))
     np.testing.assert_allclose(action, weight / 129, rtol=1e-5)

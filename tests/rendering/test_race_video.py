@@ -137,7 +137,7 @@ def test_every_car_is_shown_with_its_name_place_and_dot(together, written):
     assert len({dot.colour for dot in hud.dots}) == 5
     way = [Timeline(result, race).laps_at(1.0) for result in results]
     first = names[int(np.argmax(way))]
-    assert (hud.standing[0].place, hud.standing[0].name) == (1, first)
+    assert (hud.ranking[0].place, hud.ranking[0].name) == (1, first)
     play.picture(play.end)
     assert written[-1].notice.more.endswith("of 2")
 
@@ -149,7 +149,7 @@ def test_the_others_that_wait_are_marked(together, written):
     RacePlayback(TRACK, results, race, ["a", "b"], follow=1 - k, size=SMALL).picture(time)
     hud = written[-1]
     assert [dot.is_waiting for dot in hud.dots[-2:]] == [True, False]
-    assert hud.standing[[one.name for one in hud.standing].index("ab"[k])].note.startswith("+")
+    assert hud.ranking[[one.name for one in hud.ranking].index("ab"[k])].note.startswith("+")
 
 
 def test_bots_keep_to_the_road_while_a_car_waits():
@@ -159,7 +159,7 @@ def test_bots_keep_to_the_road_while_a_car_waits():
     assert timeline.faults, "the pilot sees no bots and must hit one"
     for fault in timeline.faults:
         times = np.linspace(fault.begin, fault.end, 30)
-        rows = np.array([play._things.at(time) for time in times])
+        rows = np.array([play._obstacles.at(time) for time in times])
         assert TRACK.on_road(rows[..., :2]).all()
         steps = np.hypot(*np.diff(rows[..., :2], axis=0).transpose(2, 0, 1))
         assert steps.sum(axis=0) == pytest.approx(fault.end - fault.begin, rel=0.2)
@@ -243,7 +243,7 @@ def test_another_suffix_is_refused(name):
     [
         (("--video", "a.avi"), "ends with '.avi'"),
         (("--video", "a"), "has no suffix"),
-        (("--video", "a.mp4", "--follow", "bob"), "raceline, raceline 2 do"),
+        (("--video", "a.mp4", "--follow", "bob"), "there are raceline, raceline 2"),
         (("--video", "a.mp4", "--size", "huge"), "480p, 720p"),
         (("--follow", "raceline"), "add --video"),
         (("--size", "720p"), "add --video"),

@@ -8,10 +8,11 @@ from racer.car.spec import deepracer
 from racer.errors import RacerError
 from racer.rendering.car_model import Livery, livery
 from racer.rendering.chase_view import ChaseView, DrawnCar
-from racer.rendering.line_plots import plot_driven_line, save_figure, track_picture
+from racer.rendering.line_plots import plot_driven_line, save_figure
 from racer.rendering.video_writer import VideoWriter
 from racer.sensors.camera_ground import ASPHALT_COLOUR, GRASS_COLOUR, WHITE_COLOUR
 from racer.track import load_track
+from racer.track.picture import track_picture
 
 TRACK = load_track("oval")
 

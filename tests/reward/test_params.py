@@ -198,12 +198,19 @@ def test_a_time_trial_has_no_objects():
     assert here["object_in_camera"] is False
 
 
-@pytest.mark.parametrize(
-    ("degrees", "closest"),
-    [(45.5, [0, 1]), (100.5, [1, 2]), (10.5, [2, 0]), (359.5, [2, 0]), (300.5, [2, 0])],
-)
-def test_closest_objects_are_behind_and_ahead_across_the_start_line_too(degrees, closest):
-    assert params(there=objects([20.0, 80.0, 250.0]), degrees=degrees)["closest_objects"] == closest
+def test_closest_objects_are_behind_and_ahead_across_the_start_line_too(subtests):
+    for degrees, closest in [
+        (45.5, [0, 1]),
+        (100.5, [1, 2]),
+        (10.5, [2, 0]),
+        (359.5, [2, 0]),
+        (300.5, [2, 0]),
+    ]:
+        with subtests.test(degrees=degrees, closest=closest):
+            assert (
+                params(there=objects([20.0, 80.0, 250.0]), degrees=degrees)["closest_objects"]
+                == closest
+            )
 
 
 def test_closest_objects_are_indices_of_the_lists_in_whatever_order_those_are():

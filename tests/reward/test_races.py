@@ -7,7 +7,7 @@ import pytest
 from shapely.geometry import LinearRing, Point, Polygon
 
 from racer.envs import RacerVectorEnv
-from racer.race import Ending
+from racer.race import RACE_KINDS, Ending
 
 LISTEN = """
 heard = []
@@ -15,7 +15,6 @@ def reward_function(params):
     heard.append(params)
     return 1.0
 """
-KINDS = ["time_trial", "object_avoidance", "head_to_bot"]
 
 
 @pytest.fixture
@@ -28,7 +27,8 @@ def listen(tmp_path):
         env = RacerVectorEnv(1, sensor="state", reward=str(path), **config)
         envs.append(env)
         env.reset(seed=5)
-        return env, env._functions[0].__globals__["heard"]
+        assert env._rewards
+        return env, env._rewards._functions[0].__globals__["heard"]
 
     yield build
     for env in envs:
@@ -39,7 +39,7 @@ def drive_on(env, metres=3.0, speed=2.0):
     """Turn onto the line again and again until the way is made good, or the episode ends."""
     race = env.race
     while abs(race.distance[0]) < metres and race.ending[0] == Ending.RUNNING:
-        line = race.roads.lines[race.road[0]]
+        line = race.roads.line_of(race.road.of(0))
         ahead, _ = line.at(race.place.s[0] + 0.75)
         away = ahead - env.world.state.xy[0]
         bearing = np.arctan2(away[1], away[0]) - env.world.state.yaw[0]
@@ -58,7 +58,7 @@ def is_left(line: np.ndarray, point: np.ndarray, way: float) -> bool:
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", RACE_KINDS)
 def test_the_place_on_the_track_is_where_shapely_says_that_the_front_is(listen, kind, direction):
     env, heard = listen(
         track="hairpin", race={"kind": kind, "start": "line", "direction": direction}
@@ -87,7 +87,7 @@ def test_the_place_on_the_track_is_where_shapely_says_that_the_front_is(listen, 
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", RACE_KINDS)
 def test_what_the_car_does_is_what_was_asked_and_what_happened(listen, kind, direction):
     env, heard = listen(track="oval", race={"kind": kind, "start": "line", "direction": direction})
     drive_on(env, metres=0.5)
@@ -103,13 +103,13 @@ def test_what_the_car_does_is_what_was_asked_and_what_happened(listen, kind, dir
         False,
         False,
     )
-    line = env.race.roads.lines[env.race.road[0]]
+    line = env.race.roads.line_of(env.race.road.of(0))
     way = LinearRing(line.centre).project(Point(state.xy[0]))
     assert now["progress"] == pytest.approx(100 * way / line.length, abs=1e-3)
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("kind", RACE_KINDS[1:])
 def test_objects_are_where_the_world_has_them(listen, kind, direction):
     env, heard = listen(track="oval", race={"kind": kind, "start": "line", "direction": direction})
     for _ in range(20):
@@ -170,7 +170,7 @@ def test_progress_counts_from_where_the_episode_began_and_is_below_0_behind_it(l
     env.advance(np.array([[0.0, -0.8]]))
     assert abs(heard[-1]["progress"]) < 1.0
     assert heard[-1]["projection_distance"] == pytest.approx(0.5 * env.tracks[0].length, abs=0.5)
-    env.race._put(
+    env.race.set_on_track(
         np.array([0]), np.array([0.5 * env.tracks[0].length]), np.zeros(1), np.full(1, np.pi)
     )
     for _ in range(8):

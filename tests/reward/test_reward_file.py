@@ -59,19 +59,16 @@ def test_a_reward_is_what_the_function_returns(source):
     assert reward.call(reward.functions(1)[0], {"speed": 1.5}) == 3.0
 
 
-@pytest.mark.parametrize(
-    "value",
-    [3, True, -1e5, 1e5, *map(np.float32, (1.5, 0)), np.int64(3), np.bool_(True)],
-)
-def test_any_real_number_is_a_reward(source, value):
-    reward = returning(source, value)
-    assert type(reward) is float
-    assert reward == value
+def test_any_real_number_is_a_reward(subtests, source):
+    for value in [3, True, -1e5, 1e5, *map(np.float32, (1.5, 0)), np.int64(3), np.bool_(True)]:
+        with subtests.test(value=value):
+            reward = returning(source, value)
+            assert type(reward) is float
+            assert reward == value
 
 
-@pytest.mark.parametrize(
-    ("value", "number"),
-    [
+def test_what_float_takes_is_a_reward_and_is_noted(subtests, source):
+    for value, number in [
         (np.where(True, 1.5, 0.001), 1.5),
         (np.array([1.5]), 1.5),
         (np.array([[2]]), 2.0),
@@ -80,23 +77,20 @@ def test_any_real_number_is_a_reward(source, value):
         (Decimal("0.1"), 0.1),
         (Fraction(1, 4), 0.25),
         (torch.tensor([0.5]), 0.5),
-    ],
-    ids=lambda value: repr(value),
-)
-def test_what_float_takes_is_a_reward_and_is_noted(source, value, number):
-    reward = source("def reward_function(params):\n    return params['value']\n")
-    function = reward.functions(1)[0]
-    assert reward.call(function, {"value": np.float64(2.0)}) == 2.0
-    assert reward.converted == []
-    paid = reward.call(function, {"value": value})
-    assert type(paid) is float
-    assert paid == number
-    assert type(value).__name__ in reward.converted[0]
+    ]:
+        with subtests.test(value=value, number=number):
+            reward = source("def reward_function(params):\n    return params['value']\n")
+            function = reward.functions(1)[0]
+            assert reward.call(function, {"value": np.float64(2.0)}) == 2.0
+            assert reward.converted == []
+            paid = reward.call(function, {"value": value})
+            assert type(paid) is float
+            assert paid == number
+            assert type(value).__name__ in reward.converted[0]
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
+def test_anything_else_is_refused_with_what_it_was_and_what_is_wanted(subtests, source):
+    for value, shown in [
         (None, "None (NoneType)"),
         ("fast", "'fast' (str)"),
         ("nan", "'nan' (str)"),
@@ -110,15 +104,16 @@ def test_what_float_takes_is_a_reward_and_is_noted(source, value, number):
         ([1.0], "[1.0] (list)"),
         (np.array([1.0, 2.0]), "array([1., 2.]) (ndarray)"),
         (np.array([]), "array([], dtype=float64) (ndarray)"),
-    ],
-)
-def test_anything_else_is_refused_with_what_it_was_and_what_is_wanted(source, value, shown):
-    with pytest.raises(RewardError, match="a finite number from -100000 to 100000") as caught:
-        returning(source, value)
-    said = str(caught.value)
-    assert shown in said
-    assert "mine.py:1: reward_function returned" in said
-    assert said.endswith("\n    def reward_function(params):")
+    ]:
+        with subtests.test(value=value, shown=shown):
+            with pytest.raises(
+                RewardError, match="a finite number from -100000 to 100000"
+            ) as caught:
+                returning(source, value)
+            said = str(caught.value)
+            assert shown in said
+            assert "mine.py:1: reward_function returned" in said
+            assert said.endswith("\n    def reward_function(params):")
 
 
 def test_a_function_that_raises_is_refused_with_the_file_the_line_and_what_stands_there(source):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import pytest
@@ -83,88 +84,97 @@ def clean_lap(name: str) -> float:
     return pay(name, lap(1.0))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0, 3.0])
-def test_a_clean_lap_earns_more_than_nothing_and_at_most_some_tens(name, speed):
-    assert 0.0 < pay(name, lap(speed)) < 50.0
+def test_a_clean_lap_earns_more_than_nothing_and_at_most_some_tens(subtests):
+    for name, speed in product(NAMES, [0.5, 1.0, 2.0, 3.0]):
+        with subtests.test(name=name, speed=speed):
+            assert 0.0 < pay(name, lap(speed)) < 50.0
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_good_lap_earns_tens(name):
-    assert pay(name, lap(2.0)) > 10.0
+def test_a_good_lap_earns_tens(subtests):
+    for name in NAMES:
+        with subtests.test(name=name):
+            assert pay(name, lap(2.0)) > 10.0
 
 
-@pytest.mark.parametrize("name", ["progress", "speed"])
-def test_a_faster_clean_lap_earns_more(name):
-    totals = [pay(name, lap(speed)) for speed in (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)]
-    assert totals == sorted(set(totals))
+def test_a_faster_clean_lap_earns_more(subtests):
+    for name in ["progress", "speed"]:
+        with subtests.test(name=name):
+            totals = [pay(name, lap(speed)) for speed in (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)]
+            assert totals == sorted(set(totals))
 
 
 def test_a_faster_clean_lap_earns_no_less_on_the_centre_line():
     assert pay("centerline", lap(3.0)) >= pay("centerline", lap(1.0)) - 1e-9
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("steps", [15, 60 * RATE])
-def test_standing_still_earns_nothing_whatever_speed_is_commanded(name, steps):
-    assert pay(name, np.zeros(steps), speed=4.0) <= 0.0 < clean_lap(name)
+def test_standing_still_earns_nothing_whatever_speed_is_commanded(subtests):
+    for name, steps in product(NAMES, [15, 60 * RATE]):
+        with subtests.test(name=name, steps=steps):
+            assert pay(name, np.zeros(steps), speed=4.0) <= 0.0 < clean_lap(name)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_driving_backwards_until_the_end_earns_less_than_nothing(name):
-    assert pay(name, -lap(1.0)[:15]) < 0.0
+def test_driving_backwards_until_the_end_earns_less_than_nothing(subtests):
+    for name in NAMES:
+        with subtests.test(name=name):
+            assert pay(name, -lap(1.0)[:15]) < 0.0
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_leaving_the_road_at_once_earns_less_than_nothing(name):
-    way = lap(1.0)[:6]
-    assert pay(name, way, aside=np.linspace(0.1, 0.6, 6)) < 0.0
+def test_leaving_the_road_at_once_earns_less_than_nothing(subtests):
+    for name in NAMES:
+        with subtests.test(name=name):
+            way = lap(1.0)[:6]
+            assert pay(name, way, aside=np.linspace(0.1, 0.6, 6)) < 0.0
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_leaving_the_road_early_does_not_beat_driving_on_slowly(name):
-    way = lap(4.0, 3.0)
-    aside = np.where(np.arange(len(way)) == len(way) - 1, 1.0, 0.0)
-    assert pay(name, way, aside=aside) < clean_lap(name)
+def test_leaving_the_road_early_does_not_beat_driving_on_slowly(subtests):
+    for name in NAMES:
+        with subtests.test(name=name):
+            way = lap(4.0, 3.0)
+            aside = np.where(np.arange(len(way)) == len(way) - 1, 1.0, 0.0)
+            assert pay(name, way, aside=aside) < clean_lap(name)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_metres_of_a_cut_across_the_infield_are_not_paid(name):
-    honest = pay(name, lap(2.0)[:30])
-    way = np.append(lap(2.0)[:30], lap(2.0)[29] + 5.0)
-    cut = pay(name, way, aside=np.append(np.zeros(30), 1.0))
-    assert cut <= honest - 1.0
+def test_the_metres_of_a_cut_across_the_infield_are_not_paid(subtests):
+    for name in NAMES:
+        with subtests.test(name=name):
+            honest = pay(name, lap(2.0)[:30])
+            way = np.append(lap(2.0)[:30], lap(2.0)[29] + 5.0)
+            cut = pay(name, way, aside=np.append(np.zeros(30), 1.0))
+            assert cut <= honest - 1.0
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_crash_costs(name):
-    assert pay(name, lap(2.0)[:30], is_crashed=True) < pay(name, lap(2.0)[:29])
+def test_a_crash_costs(subtests):
+    for name in NAMES:
+        with subtests.test(name=name):
+            assert pay(name, lap(2.0)[:30], is_crashed=True) < pay(name, lap(2.0)[:29])
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("forwards", "backwards"), [(4.0, 0.5), (1.0, 1.0), (1.0, 4.0)])
-def test_shuttling_to_and_fro_never_earns_anything(name, forwards, backwards):
-    totals = [pay(name, shuttle(forwards, backwards, cycles)) for cycles in (1, 5, 10)]
-    assert max(totals) < 1e-9
-    assert totals[2] <= totals[1] + 1e-9 <= totals[0] + 2e-9
+def test_shuttling_to_and_fro_never_earns_anything(subtests):
+    for name, (forwards, backwards) in product(NAMES, [(4.0, 0.5), (1.0, 1.0), (1.0, 4.0)]):
+        with subtests.test(name=name, forwards=forwards, backwards=backwards):
+            totals = [pay(name, shuttle(forwards, backwards, cycles)) for cycles in (1, 5, 10)]
+            assert max(totals) < 1e-9
+            assert totals[2] <= totals[1] + 1e-9 <= totals[0] + 2e-9
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_coming_back_along_the_border_earns_no_more_than_along_the_centre(name):
-    way = shuttle(1.0, 1.0, 5)
-    aside = np.where(np.diff(way, prepend=0.0) > 0.0, 0.0, 0.4)
-    assert pay(name, way, aside) < 1e-9
+def test_coming_back_along_the_border_earns_no_more_than_along_the_centre(subtests):
+    for name in NAMES:
+        with subtests.test(name=name):
+            way = shuttle(1.0, 1.0, 5)
+            aside = np.where(np.diff(way, prepend=0.0) > 0.0, 0.0, 0.4)
+            assert pay(name, way, aside) < 1e-9
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_weaving_earns_less_than_a_clean_lap_at_the_same_speed_over_the_ground(name):
-    steps = np.arange(len(lap(1.0)) * 2)
-    aside = 0.3 * np.sin(steps / 4)
-    sideways = np.abs(np.diff(aside, prepend=0.0)) * RATE
-    way = np.cumsum(np.sqrt(np.maximum(1.5**2 - sideways**2, 0.01))) / RATE
-    done = int(np.searchsorted(way, TRACK.length)) + 1
-    steering = np.deg2rad(30) * np.sign(np.cos(steps / 4))
-    assert pay(name, way[:done], aside[:done], steering[:done]) < pay(name, lap(1.5))
+def test_weaving_earns_less_than_a_clean_lap_at_the_same_speed_over_the_ground(subtests):
+    for name in NAMES:
+        with subtests.test(name=name):
+            steps = np.arange(len(lap(1.0)) * 2)
+            aside = 0.3 * np.sin(steps / 4)
+            sideways = np.abs(np.diff(aside, prepend=0.0)) * RATE
+            way = np.cumsum(np.sqrt(np.maximum(1.5**2 - sideways**2, 0.01))) / RATE
+            done = int(np.searchsorted(way, TRACK.length)) + 1
+            steering = np.deg2rad(30) * np.sign(np.cos(steps / 4))
+            assert pay(name, way[:done], aside[:done], steering[:done]) < pay(name, lap(1.5))
 
 
 def test_a_restless_hand_earns_less_speed():
@@ -179,9 +189,10 @@ def test_the_centre_earns_more_than_the_border():
     assert totals == sorted(totals, reverse=True)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_an_episode_is_paid_the_same_after_another_one(name):
-    function = REWARDS[name].functions(1)[0]
-    first = pay(name, lap(2.0), steering=0.1, function=function)
-    pay(name, lap(3.0)[:40], steering=-0.2, function=function)
-    assert pay(name, lap(2.0), steering=0.1, function=function) == first
+def test_an_episode_is_paid_the_same_after_another_one(subtests):
+    for name in NAMES:
+        with subtests.test(name=name):
+            function = REWARDS[name].functions(1)[0]
+            first = pay(name, lap(2.0), steering=0.1, function=function)
+            pay(name, lap(3.0)[:40], steering=-0.2, function=function)
+            assert pay(name, lap(2.0), steering=0.1, function=function) == first

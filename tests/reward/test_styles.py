@@ -12,8 +12,9 @@ import pytest
 
 from racer.envs import RacerVectorEnv
 from racer.errors import RewardError
+from racer.race import RACE_KINDS
 from racer.reward import RewardSource
-from racer.reward_check.param_cases import KINDS, ParamCase, case_params
+from racer.reward_check.param_cases import ParamCase, case_params
 from racer.reward_check.probes import copied_params
 from racer.track import load_track
 
@@ -37,35 +38,38 @@ def drive(reward, n=CARS, steps=STEPS, seed=1, **race):
         env.close()
 
 
-@pytest.mark.parametrize(
-    ("path", "kind"), list(zip(STYLES, itertools.cycle(KINDS))), ids=lambda value: Path(value).stem
-)
-def test_a_public_file_drives_several_cars_through_several_episodes(path, kind):
-    paid, _ = drive(path, kind=kind, direction="alternate")
-    assert np.isfinite(paid).all()
-    assert (paid != 0.0).any(axis=0).all()
+def test_a_public_file_drives_several_cars_through_several_episodes(subtests):
+    for path, kind in list(zip(STYLES, itertools.cycle(RACE_KINDS))):
+        with subtests.test(path=path, kind=kind):
+            paid, _ = drive(path, kind=kind, direction="alternate")
+            assert np.isfinite(paid).all()
+            assert (paid != 0.0).any(axis=0).all()
 
 
 @pytest.fixture(scope="module")
 def roads():
     """What three cars on different roads would be told, step by step."""
     tracks = [load_track(name) for name in ("oval", "hairpin", "bowtie")]
-    return [case_params(ParamCase(track, False, kind)) for track, kind in zip(tracks, KINDS)]
+    return [case_params(ParamCase(track, False, kind)) for track, kind in zip(tracks, RACE_KINDS)]
 
 
-@pytest.mark.parametrize("path", STYLES, ids=lambda path: path.stem)
-def test_a_car_is_paid_among_others_what_it_is_paid_alone(path, roads):
-    source = RewardSource.read(path)
-    functions = source.functions(CARS)
-    among = [
-        [source.call(function, copied_params(params)) for function, params in zip(functions, step)]
-        for step in zip(*roads)
-    ]
-    for i, road in enumerate(roads):
-        alone = source.functions(1)[0]
-        assert [source.call(alone, copied_params(params)) for params in road] == [
-            row[i] for row in among
-        ]
+def test_a_car_is_paid_among_others_what_it_is_paid_alone(subtests, roads):
+    for path in STYLES:
+        with subtests.test(path=path):
+            source = RewardSource.read(path)
+            functions = source.functions(CARS)
+            among = [
+                [
+                    source.call(function, copied_params(params))
+                    for function, params in zip(functions, step)
+                ]
+                for step in zip(*roads)
+            ]
+            for i, road in enumerate(roads):
+                alone = source.functions(1)[0]
+                assert [source.call(alone, copied_params(params)) for params in road] == [
+                    row[i] for row in among
+                ]
 
 
 def test_what_a_module_remembers_goes_on_from_one_episode_to_the_next():

@@ -91,9 +91,8 @@ def test_every_kind_of_race_is_tried_both_ways():
     assert len(tried) == len(param_cases([OVAL])) == 6
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
+def test_a_file_that_no_race_can_use_is_refused_with_its_line(subtests, refused):
+    for text, said in [
         (body("return params['sped']"), "mine.py:2: KeyError: 'sped'; did you mean 'speed'?"),
         (body("return float('nan')"), "mine.py:1: reward_function returned nan"),
         (body("return 1e6"), "mine.py:1: reward_function returned 1000000.0"),
@@ -102,10 +101,9 @@ def test_every_kind_of_race_is_tried_both_ways():
         (body("return params['waypoints'][999][0]"), "mine.py:2: IndexError: list index out"),
         (body("return 1 +"), "mine.py:2: SyntaxError"),
         ("import nowhere\n", "mine.py:1: ModuleNotFoundError"),
-    ],
-)
-def test_a_file_that_no_race_can_use_is_refused_with_its_line(refused, text, said):
-    assert refused(text).startswith(f"racer: {said}")
+    ]:
+        with subtests.test(text=text, said=said):
+            assert refused(text).startswith(f"racer: {said}")
 
 
 def test_a_call_that_hangs_is_waited_for_once(refused, monkeypatch):
@@ -179,14 +177,14 @@ def test_paying_by_the_step_is_found_to_pay_a_crawl_best(checked):
     assert "crawling earns 900 and a clean lap 18" in found["trick"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    sorted(path.stem for path in (assets.assets_root() / "configs/rewards").glob("*.py")),
-)
-def test_nothing_is_wrong_with_a_shipped_reward_but_with_the_bad_example(name):
-    report = check_reward(RewardSource.find(name), [OVAL])
-    kinds = {finding.kind for finding in report.findings}
-    assert kinds == ({"trick"} if name == "exploitable" else set())
+def test_nothing_is_wrong_with_a_shipped_reward_but_with_the_bad_example(subtests):
+    for name in sorted(
+        path.stem for path in (assets.assets_root() / "configs/rewards").glob("*.py")
+    ):
+        with subtests.test(name=name):
+            report = check_reward(RewardSource.find(name), [OVAL])
+            kinds = {finding.kind for finding in report.findings}
+            assert kinds == ({"trick"} if name == "exploitable" else set())
 
 
 def test_the_command_prints_a_report_as_json_even_where_the_file_prints(tmp_path, capsys):

@@ -1,5 +1,7 @@
 """The camera against PyBullet's own renderer and against closed forms."""
 
+from itertools import product
+
 import numpy as np
 import pybullet
 import pytest
@@ -160,15 +162,15 @@ def test_frames_agree_with_pybullets_renderer(track, tiny, finer, wanted, bias):
     assert abs((ours - theirs).mean()) < bias
 
 
-@pytest.mark.parametrize("pitch_deg", [0.0, 8.0, 15.0])
-@pytest.mark.parametrize("nose_down", [-0.05, 0.0, 0.05])
-def test_the_horizon_lies_where_the_pitch_says(track, pitch_deg, nose_down):
-    config = CameraConfig(pitch_deg=pitch_deg)
-    frame = seen(track, cars(track, 1.0, pitch=nose_down), config)[0, ..., 0]
-    focal = config.width / 2 / np.tan(config.fov / 2)
-    row = config.height / 2 - focal * np.tan(np.deg2rad(pitch_deg) + nose_down)
-    assert abs(horizon(frame[:, 80]) - row) <= 1.0
-    assert np.ptp([horizon(column) for column in frame.T]) == 0
+def test_the_horizon_lies_where_the_pitch_says(subtests, track):
+    for pitch_deg, nose_down in product([0.0, 8.0, 15.0], [-0.05, 0.0, 0.05]):
+        with subtests.test(pitch_deg=pitch_deg, nose_down=nose_down):
+            config = CameraConfig(pitch_deg=pitch_deg)
+            frame = seen(track, cars(track, 1.0, pitch=nose_down), config)[0, ..., 0]
+            focal = config.width / 2 / np.tan(config.fov / 2)
+            row = config.height / 2 - focal * np.tan(np.deg2rad(pitch_deg) + nose_down)
+            assert abs(horizon(frame[:, 80]) - row) <= 1.0
+            assert np.ptp([horizon(column) for column in frame.T]) == 0
 
 
 def test_a_car_that_rolls_to_the_right_sees_the_horizon_rise_to_the_right(track):

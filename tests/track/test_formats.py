@@ -36,20 +36,22 @@ def road(centre=CIRCLE, half=0.4) -> np.ndarray:
 @pytest.fixture
 def written(tmp_path):
     def write(name, content):
-        path = tmp_path / name
+        path = tmp_path / str(len(list(tmp_path.iterdir()))) / name  # a path of its own each time
+        path.parent.mkdir()
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
 
     return write
 
 
-@pytest.mark.parametrize("name", assets.shipped_names("tracks"))
-def test_a_shipped_track_comes_back_from_npy_digit_for_digit(written, name):
-    track = load_track(name)
-    back = load_track(str(written("it.npy", as_npy(track))))
-    for ring in ("centre", "left", "right"):
-        assert np.abs(getattr(back, ring) - getattr(track, ring)).max() < 1e-9
-    assert back.is_clockwise == track.is_clockwise
+def test_a_shipped_track_comes_back_from_npy_digit_for_digit(subtests, written):
+    for name in assets.shipped_names("tracks"):
+        with subtests.test(name=name):
+            track = load_track(name)
+            back = load_track(str(written("it.npy", as_npy(track))))
+            for ring in ("centre", "left", "right"):
+                assert np.abs(getattr(back, ring) - getattr(track, ring)).max() < 1e-9
+            assert back.is_clockwise == track.is_clockwise
 
 
 def test_a_track_comes_back_from_csv_with_its_line_and_its_widths(written):
@@ -128,12 +130,13 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_each_bad_file_gets_a_sentence_that_names_it(written, name):
-    content, said = BAD[name]
-    with pytest.raises(TrackError, match=said) as caught:
-        load_track(str(written(name, content)))
-    assert name in str(caught.value)
+def test_each_bad_file_gets_a_sentence_that_names_it(subtests, written):
+    for name in BAD:
+        with subtests.test(name=name):
+            content, said = BAD[name]
+            with pytest.raises(TrackError, match=said) as caught:
+                load_track(str(written(name, content)))
+            assert name in str(caught.value)
 
 
 def test_a_file_that_is_too_big_is_not_read(written):

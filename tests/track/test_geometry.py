@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -98,9 +100,10 @@ def test_any_batch_shape_is_kept():
     assert xy.shape == (2, 3, 4, 2) and heading.shape == (2, 3, 4)
 
 
-@pytest.mark.parametrize("turn", [1, -1])
-def test_a_circle_is_as_long_as_its_circumference(turn):
-    assert_allclose(circle(2.0, turn=turn).length, 2 * np.pi * 2.0, rtol=1e-5)
+def test_a_circle_is_as_long_as_its_circumference(subtests):
+    for turn in [1, -1]:
+        with subtests.test(turn=turn):
+            assert_allclose(circle(2.0, turn=turn).length, 2 * np.pi * 2.0, rtol=1e-5)
 
 
 def test_a_point_inside_a_left_hand_circle_is_left_of_the_line():
@@ -138,24 +141,26 @@ def test_the_road_is_what_lies_between_the_two_polygons(name, points):
     assert_array_equal(track.on_road(xy), contains_xy(road, xy))
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_a_point_level_with_a_corner_of_a_border_is_judged_as_any_other(name):
-    track = TRACKS[name]
-    y = np.concatenate([track.left[:, 1], track.right[:, 1]])
-    xy = np.stack([np.random.default_rng(0).uniform(-7, 7, len(y)), y], axis=1)
-    xy = off_the_borders(track, xy)
-    road = Polygon(track.left).symmetric_difference(Polygon(track.right))
-    assert len(xy) > 0.99 * len(y)
-    assert_array_equal(track.on_road(xy), contains_xy(road, xy))
+def test_a_point_level_with_a_corner_of_a_border_is_judged_as_any_other(subtests):
+    for name in SHIPPED:
+        with subtests.test(name=name):
+            track = TRACKS[name]
+            y = np.concatenate([track.left[:, 1], track.right[:, 1]])
+            xy = np.stack([np.random.default_rng(0).uniform(-7, 7, len(y)), y], axis=1)
+            xy = off_the_borders(track, xy)
+            road = Polygon(track.left).symmetric_difference(Polygon(track.right))
+            assert len(xy) > 0.99 * len(y)
+            assert_array_equal(track.on_road(xy), contains_xy(road, xy))
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_the_centre_is_on_the_road_and_the_borders_are_its_edge(name):
-    track = TRACKS[name]
-    assert track.on_road(track.centre).all()
-    for border in (track.left, track.right):
-        assert track.on_road(track.centre + 0.99 * (border - track.centre)).all()
-        assert not track.on_road(track.centre + 1.01 * (border - track.centre)).any()
+def test_the_centre_is_on_the_road_and_the_borders_are_its_edge(subtests):
+    for name in SHIPPED:
+        with subtests.test(name=name):
+            track = TRACKS[name]
+            assert track.on_road(track.centre).all()
+            for border in (track.left, track.right):
+                assert track.on_road(track.centre + 0.99 * (border - track.centre)).all()
+                assert not track.on_road(track.centre + 1.01 * (border - track.centre)).any()
 
 
 @unhurried
@@ -207,20 +212,20 @@ def test_a_reversed_track_flips_the_side_and_the_way(name, point):
     assert back.is_clockwise != track.is_clockwise
 
 
-@pytest.mark.parametrize("aside", [-0.35, 0.0, 0.35])
-@pytest.mark.parametrize("name", SHIPPED)
-def test_a_car_makes_steady_way_over_the_start_line_and_through_every_bend(name, aside):
-    track = TRACKS[name]
-    s = np.arange(0.0, 2.2 * track.length, 0.05)
-    xy, heading = track.at(s)
-    xy = xy + aside * np.stack([-np.sin(heading), np.cos(heading)], axis=1)
-    place, way = track.locate(xy[0]), [0.0]
-    for point in xy[1:]:
-        now = track.locate(point, near=place.segment)
-        gained = float(now.s - place.s)
-        way.append(way[-1] + gained - track.length * round(gained / track.length))
-        place = now
-    assert_allclose(way, s, atol=0.13)
+def test_a_car_makes_steady_way_over_the_start_line_and_through_every_bend(subtests):
+    for aside, name in product([-0.35, 0.0, 0.35], SHIPPED):
+        with subtests.test(aside=aside, name=name):
+            track = TRACKS[name]
+            s = np.arange(0.0, 2.2 * track.length, 0.05)
+            xy, heading = track.at(s)
+            xy = xy + aside * np.stack([-np.sin(heading), np.cos(heading)], axis=1)
+            place, way = track.locate(xy[0]), [0.0]
+            for point in xy[1:]:
+                now = track.locate(point, near=place.segment)
+                gained = float(now.s - place.s)
+                way.append(way[-1] + gained - track.length * round(gained / track.length))
+                place = now
+            assert_allclose(way, s, atol=0.13)
 
 
 def test_a_car_between_the_legs_of_a_hairpin_stays_on_its_own_leg():

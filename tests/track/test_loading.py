@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import re
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,12 +74,12 @@ BAD = {
     ),
     "three points, one of them twice": (
         "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [3, 0], [3, 3]]\n",
-        r": at least 4 different control points are wanted; got 3",
+        r": at least 4 different control points are needed; got 3",
     ),
     "two points that are almost one": (
         "name: t\nwidth: 0.5\ncontrol_points: [[0, 0], [3, 0], [2.9999, 0], [3, 3], [0, 3]]\n",
-        r": control point 2 and control point 3, at \(3, 0\), are almost one: 0\.0001 apart, "
-        "where 3 is usual, and the line turns back between them; drop one",
+        r": control point 2 and control point 3, at \(3, 0\), are almost the same point: "
+        r"0\.0001 apart, where 3 is usual, and the line turns back between them; remove one",
     ),
     "something that is not YAML": ("name: t\nwidth: [0.5\n" + SQUARE, r":3: not valid YAML: "),
     "a list": ("- 1\n", r":1: expected keys with values, got list"),
@@ -96,13 +98,14 @@ def curvature(track: Track) -> np.ndarray:
     return 2 * cross / (np.hypot(*a.T) * np.hypot(*b.T) * np.hypot(*c.T))
 
 
-@pytest.mark.parametrize("kind", BAD)
-def test_a_bad_file_is_refused_with_its_name_and_what_is_wrong(tmp_path, kind):
-    text, sentence = BAD[kind]
-    path = tmp_path / "bad.yaml"
-    path.write_text(text)
-    with pytest.raises(TrackError, match="^" + re.escape(str(path)) + sentence):
-        load_track(str(path))
+def test_a_bad_file_is_refused_with_its_name_and_what_is_wrong(subtests, tmp_path):
+    for kind in BAD:
+        with subtests.test(kind=kind):
+            text, sentence = BAD[kind]
+            path = tmp_path / f"{kind}.yaml"
+            path.write_text(text)
+            with pytest.raises(TrackError, match="^" + re.escape(str(path)) + sentence):
+                load_track(str(path))
 
 
 def test_a_missing_file_is_refused_with_the_tracks_there_are():
@@ -119,13 +122,14 @@ def test_a_file_changed_on_disk_is_read_again(tmp_path):
     assert load_track(str(path)).name == "two"
 
 
-@pytest.mark.parametrize("direction", ["counterclockwise", "clockwise"])
-def test_the_points_may_run_either_way(tmp_path, direction):
-    path = tmp_path / "square.yaml"
-    path.write_text(f"name: t\nwidth: 0.5\ndirection: {direction}\n" + SQUARE)
-    track = load_track(str(path))
-    assert track.is_clockwise == (direction == "clockwise")
-    assert_allclose(track.centre[0], [0, 0], atol=1e-12)
+def test_the_points_may_run_either_way(subtests, tmp_path):
+    for direction in ["counterclockwise", "clockwise"]:
+        with subtests.test(direction=direction):
+            path = tmp_path / f"{direction}.yaml"
+            path.write_text(f"name: t\nwidth: 0.5\ndirection: {direction}\n" + SQUARE)
+            track = load_track(str(path))
+            assert track.is_clockwise == (direction == "clockwise")
+            assert_allclose(track.centre[0], [0, 0], atol=1e-12)
 
 
 def test_each_control_point_has_its_own_width(tmp_path):
@@ -136,52 +140,62 @@ def test_each_control_point_has_its_own_width(tmp_path):
     assert_allclose(track.width[at], [0.4, 0.6, 0.8, 1.0], atol=0.03)
 
 
-@pytest.mark.parametrize("direction", ["counterclockwise", "clockwise"])
-@pytest.mark.parametrize("repeats", [(1,), (0, 2, 2), (3,), (0, 4), (4, 4)])
-def test_control_points_that_repeat_are_left_out_with_their_widths(direction, repeats):
-    corners, widths = [(0.0, 0.0), (3.0, 0.0), (3.0, 3.0), (0.0, 3.0)], [0.4, 0.6, 0.8, 1.0]
-    chosen = sorted([0, 1, 2, 3, *(i % 4 for i in repeats if i < 4)]) + [0] * repeats.count(4)
-    plain, doubled = (
-        fit_track(
-            TrackFile(
-                name="t",
-                direction=direction,
-                width=[widths[i] for i in points],
-                control_points=[corners[i] for i in points],
+def test_control_points_that_repeat_are_left_out_with_their_widths(subtests):
+    directions: list[Any] = ["counterclockwise", "clockwise"]
+    for direction, repeats in product(directions, [(1,), (0, 2, 2), (3,), (0, 4), (4, 4)]):
+        with subtests.test(direction=direction, repeats=repeats):
+            corners, widths = [(0.0, 0.0), (3.0, 0.0), (3.0, 3.0), (0.0, 3.0)], [0.4, 0.6, 0.8, 1.0]
+            chosen = sorted([0, 1, 2, 3, *(i % 4 for i in repeats if i < 4)])
+            chosen += [0] * repeats.count(4)
+            plain, doubled = (
+                fit_track(
+                    TrackFile.model_validate(
+                        {
+                            "name": "t",
+                            "direction": direction,
+                            "width": [widths[i] for i in points],
+                            "control_points": [corners[i] for i in points],
+                        }
+                    )
+                )
+                for points in ([0, 1, 2, 3], chosen)
             )
-        )
-        for points in ([0, 1, 2, 3], chosen)
-    )
-    assert len(chosen) > 4
-    for ring in ("centre", "left", "right"):
-        assert_allclose(getattr(doubled, ring), getattr(plain, ring), atol=1e-9)
+            assert len(chosen) > 4
+            for ring in ("centre", "left", "right"):
+                assert_allclose(getattr(doubled, ring), getattr(plain, ring), atol=1e-9)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_a_fitted_line_is_even_and_goes_through_its_points(name):
-    track = load_track(name)
-    step = np.diff(track.s)
-    assert_allclose(step, 0.1, atol=0.004)
-    lines = (assets.assets_root() / f"tracks/{name}.yaml").read_text().splitlines()
-    points = [ast.literal_eval(line.strip()[2:]) for line in lines if line.startswith("  - ")]
-    assert np.abs(track.locate(np.array(points)).d).max() < 0.003
+def test_a_fitted_line_is_even_and_goes_through_its_points(subtests):
+    for name in SHIPPED:
+        with subtests.test(name=name):
+            track = load_track(name)
+            step = np.diff(track.s)
+            assert_allclose(step, 0.1, atol=0.004)
+            lines = (assets.assets_root() / f"tracks/{name}.yaml").read_text().splitlines()
+            points = [
+                ast.literal_eval(line.strip()[2:]) for line in lines if line.startswith("  - ")
+            ]
+            assert np.abs(track.locate(np.array(points)).d).max() < 0.003
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_track_is_a_circuit_with_room_around_it(name):
-    track = load_track(name)
-    borders = np.vstack([track.left, track.right])
-    low, high = track.centre.min(axis=0), track.centre.max(axis=0)
-    assert_allclose((low + high) / 2, 0.0, atol=0.05)
-    assert (high - low).max() < 25.0
-    assert 15.0 < track.length < 60.1
-    assert 0.6 <= track.width.min() <= track.width.max() < 1.46
-    assert np.abs(curvature(track)[np.arange(-5, 10)]).max() < 0.1, "the start is on a straight"
+def test_a_shipped_track_is_a_circuit_with_room_around_it(subtests):
+    for name in SHIPPED:
+        with subtests.test(name=name):
+            track = load_track(name)
+            borders = np.vstack([track.left, track.right])
+            low, high = track.centre.min(axis=0), track.centre.max(axis=0)
+            assert_allclose((low + high) / 2, 0.0, atol=0.05)
+            assert (high - low).max() < 25.0
+            assert 15.0 < track.length < 60.1
+            assert 0.6 <= track.width.min() <= track.width.max() < 1.46
+            assert np.abs(curvature(track)[np.arange(-5, 10)]).max() < 0.1, (
+                "the start is on a straight"
+            )
 
-    n = len(track.centre)
-    apart = np.abs(np.arange(2 * n)[:, None] - np.arange(2 * n)[None]) % n
-    is_elsewhere = np.minimum(apart, n - apart) * track.length / n > 2.0
-    assert cdist(borders, borders)[is_elsewhere].min() > 0.28
+            n = len(track.centre)
+            apart = np.abs(np.arange(2 * n)[:, None] - np.arange(2 * n)[None]) % n
+            is_elsewhere = np.minimum(apart, n - apart) * track.length / n > 2.0
+            assert cdist(borders, borders)[is_elsewhere].min() > 0.28
 
 
 def test_the_readme_lists_every_track_as_it_measures():

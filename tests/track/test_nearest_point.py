@@ -30,10 +30,11 @@ def check(track, rng, count=60):
     np.testing.assert_allclose(near.d, place.d, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", assets.shipped_names("tracks"))
-def test_a_point_lies_where_it_is_nearest_on_every_shipped_track(name):
-    for track in (load_track(name), load_track(name).reversed()):
-        check(track, np.random.default_rng(1))
+def test_a_point_lies_where_it_is_nearest_on_every_shipped_track(subtests):
+    for name in assets.shipped_names("tracks"):
+        with subtests.test(name=name):
+            for track in (load_track(name), load_track(name).reversed()):
+                check(track, np.random.default_rng(1))
 
 
 def test_a_point_lies_where_it_is_nearest_on_twenty_drawn_tracks():
@@ -47,21 +48,22 @@ def test_a_point_lies_where_it_is_nearest_on_two_hundred_drawn_tracks():
         check(load_track(f"generated:{seed}"), np.random.default_rng(seed), count=200)
 
 
-@pytest.mark.parametrize("name", ["hairpin", "comb", "serpent"])
-def test_a_car_that_drives_at_the_border_never_jumps_to_the_other_leg(name):
-    track = load_track(name)
-    for lane in (-0.5, 0.5, 0.8):
-        s = np.arange(0.0, 2.2 * track.length, 0.13)
-        xy, yaw = track.at(s)
-        width = track.width[track.locate(xy).segment]
-        aside = lane * width
-        xy = xy + aside[:, None] * np.stack([-np.sin(yaw), np.cos(yaw)], axis=1)
-        segment, gone = track.locate(xy[:1]).segment, 0.0
-        last = track.locate(xy[:1]).s[0]
-        for point in xy[1:]:
-            place = track.locate(point[None], near=segment)
-            step = place.s[0] - last
-            step -= track.length * np.round(step / track.length)
-            assert abs(step) < 0.8
-            gone, last, segment = gone + step, place.s[0], place.segment
-        assert gone == pytest.approx(s[-1], abs=1.0)
+def test_a_car_that_drives_at_the_border_never_jumps_to_the_other_leg(subtests):
+    for name in ["hairpin", "comb", "serpent"]:
+        with subtests.test(name=name):
+            track = load_track(name)
+            for lane in (-0.5, 0.5, 0.8):
+                s = np.arange(0.0, 2.2 * track.length, 0.13)
+                xy, yaw = track.at(s)
+                width = track.width[track.locate(xy).segment]
+                aside = lane * width
+                xy = xy + aside[:, None] * np.stack([-np.sin(yaw), np.cos(yaw)], axis=1)
+                segment, gone = track.locate(xy[:1]).segment, 0.0
+                last = track.locate(xy[:1]).s[0]
+                for point in xy[1:]:
+                    place = track.locate(point[None], near=segment)
+                    step = place.s[0] - last
+                    step -= track.length * np.round(step / track.length)
+                    assert abs(step) < 0.8
+                    gone, last, segment = gone + step, place.s[0], place.segment
+                assert gone == pytest.approx(s[-1], abs=1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from racer.errors import TrackError
 from racer.reward.params import ParamsBuilder
 from racer.track import Track, load_track
 from racer.track.formats import read_track
-from tests.track import real_files
-from tests.track.real_files import (
+from tests.helpers import track_files
+from tests.helpers.track_files import (
     CSV,
     HALF,
     HEADER,
@@ -39,7 +40,8 @@ ANGLE = np.linspace(0.0, 2 * np.pi, 200, endpoint=False)
 @pytest.fixture
 def written(tmp_path):
     def write(name: str, content: bytes | str) -> str:
-        path = tmp_path / name
+        path = tmp_path / str(len(list(tmp_path.iterdir()))) / name  # a path of its own each time
+        path.parent.mkdir()
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return str(path)
 
@@ -66,14 +68,16 @@ def holds(track: Track, file: RealFile) -> None:
     assert (len(points), points[-1]) == (len(file.centre) + 1, points[0])
 
 
-@pytest.mark.parametrize("kind", NPY)
-def test_a_npy_has_each_point_once_and_its_own_borders(written, kind):
-    holds(load_track(written("it.npy", NPY[kind].content)), NPY[kind])
+def test_a_npy_has_each_point_once_and_its_own_borders(subtests, written):
+    for kind in NPY:
+        with subtests.test(kind=kind):
+            holds(load_track(written("it.npy", NPY[kind].content)), NPY[kind])
 
 
-@pytest.mark.parametrize("kind", CSV)
-def test_a_csv_has_each_point_once_and_its_widths_on_their_sides(written, kind):
-    holds(load_track(written("it.csv", CSV[kind].content)), CSV[kind])
+def test_a_csv_has_each_point_once_and_its_widths_on_their_sides(subtests, written):
+    for kind in CSV:
+        with subtests.test(kind=kind):
+            holds(load_track(written("it.csv", CSV[kind].content)), CSV[kind])
 
 
 REFUSED = {
@@ -85,18 +89,18 @@ REFUSED = {
     "a point almost on the one before, beside the way": (
         "near.npy",
         npy(np.insert(closed(ROWS), 11, ROWS[10] + [0, 1e-5] * 3, axis=0)),
-        r"row 10 and row 11, at \(-1\.5\d*, -2\), are almost one: 1e-05 apart, where 0\.15 is "
-        "usual, and the line turns back between them; drop one",
+        r"row 10 and row 11, at \(-1\.5\d*, -2\), are almost the same point: 1e-05 apart, "
+        r"where 0\.15 is usual, and the line turns back between them; remove one",
     ),
     "a point almost on the one before, in a CSV": (
         "near.csv",
         table(np.insert(ROWS, 11, ROWS[10] - [2e-5, 0] * 3, axis=0)),
         r"line 12 and line 13, .* turns back",
     ),
-    "an archive": ("track.npy", real_files.npz(ROWS), r"\.npz archive.*saved with numpy\.save"),
-    "an archive by its name": ("track.npz", real_files.npz(ROWS), r"\.npz.*numpy\.save"),
-    "rows of different lengths": ("track.npy", real_files.ragged(ROWS), "Python objects"),
-    "a pickle": ("track.npy", real_files.pickled(ROWS), "a pickle"),
+    "an archive": ("track.npy", track_files.npz(ROWS), r"\.npz archive.*saved with numpy\.save"),
+    "an archive by its name": ("track.npz", track_files.npz(ROWS), r"\.npz.*numpy\.save"),
+    "rows of different lengths": ("track.npy", track_files.ragged(ROWS), "Python objects"),
+    "a pickle": ("track.npy", track_files.pickled(ROWS), "a pickle"),
     "complex numbers": ("track.npy", npy(ROWS, np.complex128), "an array of complex128"),
     "text": ("track.npy", npy(ROWS, "<U8"), "an array of str"),
     "columns that stand as rows": ("track.npy", npy(ROWS.T), r"shape \(6, 164\); transpose it"),
@@ -141,27 +145,31 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_no_track_is_refused_in_a_sentence_of_its_own(written, kind):
-    name, content, said = REFUSED[kind]
-    path = written(name, content)
-    with pytest.raises(TrackError, match=said) as caught:
-        load_track(path)
-    assert str(caught.value).startswith(f"{path}: ")
+def test_what_is_no_track_is_refused_in_a_sentence_of_its_own(subtests, written):
+    for kind in REFUSED:
+        with subtests.test(kind=kind):
+            name, content, said = REFUSED[kind]
+            path = written(name, content)
+            with pytest.raises(TrackError, match=said) as caught:
+                load_track(path)
+            assert str(caught.value).startswith(f"{path}: ")
 
 
-@pytest.mark.parametrize("name", ["circuit.npy", "circuit.csv"])
-def test_a_circuit_of_kilometres_is_refused_with_the_way_to_scale_it_and_then_loads(written, name):
-    rows = 200 * again(closed(ROWS), 7) + [3_000_000, 5_000_000] * 3
-    text = "\n".join(f"{x!r},{y!r},6.5,5.5" for x, y in rows[:, :2].tolist())
-    path = written(name, npy(rows) if name.endswith("npy") else text)
-    with pytest.raises(TrackError, match=r"5,000,\d+ m from the origin .* --length METRES"):
-        load_track(path)
-    track = read_track(Path(path), length=LAP, width=0.9)
-    assert len(track.centre) == len(ROWS)
-    assert track.length == pytest.approx(LAP)
-    assert_allclose(track.width, 0.9, atol=0.01)
-    assert np.abs(track.centre).max() < 6.0
+def test_a_circuit_of_kilometres_is_refused_with_the_way_to_scale_it_and_then_loads(
+    subtests, written
+):
+    for name in ["circuit.npy", "circuit.csv"]:
+        with subtests.test(name=name):
+            rows = 200 * again(closed(ROWS), 7) + [3_000_000, 5_000_000] * 3
+            text = "\n".join(f"{x!r},{y!r},6.5,5.5" for x, y in rows[:, :2].tolist())
+            path = written(name, npy(rows) if name.endswith("npy") else text)
+            with pytest.raises(TrackError, match=r"5,000,\d+ m from the origin .* --length METRES"):
+                load_track(path)
+            track = read_track(Path(path), length=LAP, width=0.9)
+            assert len(track.centre) == len(ROWS)
+            assert track.length == pytest.approx(LAP)
+            assert_allclose(track.width, 0.9, atol=0.01)
+            assert np.abs(track.centre).max() < 6.0
 
 
 def test_a_circuit_whose_road_becomes_too_narrow_is_told_of_width_and_length(written):
@@ -187,21 +195,21 @@ def elbow(radius: float) -> np.ndarray:
     return np.array([road.interpolate(s).coords[0] for s in np.arange(0.0, road.length, 0.05)])
 
 
-@pytest.mark.parametrize("turn", [1, -1])
-@pytest.mark.parametrize("ending", ["npy", "csv"])
-def test_a_border_s_loops_inside_tight_corners_are_cut_off(written, ending, turn):
+def test_a_border_s_loops_inside_tight_corners_are_cut_off(subtests, written):
     """Half the road is 0.6 m, a corner's radius 0.2 m: what is left is all within 0.6 m."""
-    line = elbow(0.2)[::turn]
-    way = np.roll(line, -1, axis=0) - np.roll(line, 1, axis=0)
-    out = turn * np.stack([way[:, 1], -way[:, 0]], axis=1) / np.hypot(*way.T)[:, None]
-    rows = np.hstack([line, line - 0.6 * out, line + 0.6 * out])
-    text = "\n".join(f"{x},{y},0.6,0.6" for x, y in line)
-    content = npy(closed(rows)) if ending == "npy" else text
-    track = load_track(written(f"elbow.{ending}", content))
-    assert len(track.centre) == len(line)
-    road = Polygon(track.left).symmetric_difference(Polygon(track.right))
-    wanted = LinearRing(line).buffer(0.6)
-    assert road.symmetric_difference(wanted).area < 0.01 * wanted.area
+    for turn, ending in product([1, -1], ["npy", "csv"]):
+        with subtests.test(turn=turn, ending=ending):
+            line = elbow(0.2)[::turn]
+            way = np.roll(line, -1, axis=0) - np.roll(line, 1, axis=0)
+            out = turn * np.stack([way[:, 1], -way[:, 0]], axis=1) / np.hypot(*way.T)[:, None]
+            rows = np.hstack([line, line - 0.6 * out, line + 0.6 * out])
+            text = "\n".join(f"{x},{y},0.6,0.6" for x, y in line)
+            content = npy(closed(rows)) if ending == "npy" else text
+            track = load_track(written(f"elbow.{ending}", content))
+            assert len(track.centre) == len(line)
+            road = Polygon(track.left).symmetric_difference(Polygon(track.right))
+            wanted = LinearRing(line).buffer(0.6)
+            assert road.symmetric_difference(wanted).area < 0.01 * wanted.area
 
 
 def test_two_parts_of_a_road_that_overlap_are_still_refused(written):
@@ -211,13 +219,17 @@ def test_two_parts_of_a_road_that_overlap_are_still_refused(written):
         load_track(written("waist.csv", text))
 
 
-@pytest.mark.parametrize("along", [(0.0, 0.0), (0.03, 0.04), (-0.03, -0.04)])
-def test_border_points_in_a_wrong_order_on_a_straight_do_no_harm(written, along):
+def test_border_points_in_a_wrong_order_on_a_straight_do_no_harm(subtests, written):
     """Two that changed places, exactly on the line and a little beside it, in both borders."""
-    rows = stadium(even())
-    rows[[10, 11, 90, 91], 2:] = rows[[11, 10, 91, 90], 2:]
-    rows[[10, 11], 3], rows[[90, 91], 5] = rows[[10, 11], 3] + along, rows[[90, 91], 5] + along
-    track = load_track(written("knots.npy", npy(closed(rows))))
-    assert_allclose(beside(track.left), RADIUS - HALF, atol=0.041)
-    assert_allclose(beside(track.right), RADIUS + HALF, atol=0.041)
-    assert track.on_road(track.centre).all()
+    for along in [(0.0, 0.0), (0.03, 0.04), (-0.03, -0.04)]:
+        with subtests.test(along=along):
+            rows = stadium(even())
+            rows[[10, 11, 90, 91], 2:] = rows[[11, 10, 91, 90], 2:]
+            rows[[10, 11], 3], rows[[90, 91], 5] = (
+                rows[[10, 11], 3] + along,
+                rows[[90, 91], 5] + along,
+            )
+            track = load_track(written("knots.npy", npy(closed(rows))))
+            assert_allclose(beside(track.left), RADIUS - HALF, atol=0.041)
+            assert_allclose(beside(track.right), RADIUS + HALF, atol=0.041)
+            assert track.on_road(track.centre).all()

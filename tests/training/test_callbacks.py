@@ -12,21 +12,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 import racer
 from racer.errors import ConfigError
 from racer.training.callbacks import Evaluation
-from racer.training.callbacks.log import LogCallback
 from racer.training.run_dir import Run
 from racer.training.run_history import summarize_run
 from racer.training.train import run_training
 from racer.training.trajectories import load_trajectory
-from tests.training.test_resume import CHUNK, small
-from tests.training.test_train import QUIET
+from tests.helpers.runs import CHUNK, QUIET, chunked_config, no_figures
 
-
-@pytest.fixture(scope="module", autouse=True)
-def undrawn():
-    """Figures take most of so short a run, and are nobody's concern here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LogCallback, "_record_pictures", lambda self, result, track: None)
-        yield
+__all__ = ["no_figures"]
 
 
 class Counting(BaseCallback):
@@ -58,7 +50,9 @@ def test_functions_get_each_evaluation_and_stop_the_training_with_false(tmp_path
     def stop(evaluation):
         return np.bool_(evaluation.steps < 2 * CHUNK)
 
-    result = run_training(small(), tmp_path / "run", QUIET, callback=[heard.append, stop, counting])
+    result = run_training(
+        chunked_config(), tmp_path / "run", QUIET, callback=[heard.append, stop, counting]
+    )
     run = Run.open(tmp_path / "run")
     assert [one.steps for one in heard] == [CHUNK, 2 * CHUNK]
     assert (counting.n_calls, counting.rollouts) == (2 * CHUNK // 8 + 1, 2 * CHUNK // 128)
@@ -86,20 +80,25 @@ def test_functions_get_each_evaluation_and_stop_the_training_with_false(tmp_path
 def test_a_function_that_returns_nothing_lets_the_training_go_on(tmp_path):
     heard = []
     run_training(
-        small(steps=2 * CHUNK), tmp_path / "run", QUIET, callback=lambda one: heard.append(one)
+        chunked_config(total_timesteps=2 * CHUNK),
+        tmp_path / "run",
+        QUIET,
+        callback=lambda one: heard.append(one),
     )
     assert Run.open(tmp_path / "run").story()["ended"] == "finished"
     assert len(heard) == 2
 
 
 def test_false_at_the_last_evaluation_leaves_the_training_finished(tmp_path):
-    run_training(small(steps=CHUNK), tmp_path / "run", QUIET, callback=lambda one: False)
+    run_training(
+        chunked_config(total_timesteps=CHUNK), tmp_path / "run", QUIET, callback=lambda one: False
+    )
     assert Run.open(tmp_path / "run").story()["ended"] == "finished"
 
 
 def test_a_callback_of_stable_baselines3_stops_within_a_rollout_and_the_run_is_judged(tmp_path):
     steps = CHUNK + 40
-    run_training(small(), tmp_path / "run", QUIET, callback=Counting(steps))
+    run_training(chunked_config(), tmp_path / "run", QUIET, callback=Counting(steps))
     run = Run.open(tmp_path / "run")
     assert run.story()["ended"] == "stopped by callback"
     assert [one["steps"] for one in run.records("evaluations")] == [CHUNK, steps]
@@ -115,7 +114,7 @@ def test_what_a_callback_raises_is_passed_on_and_the_run_is_saved(tmp_path, work
             raise problem
 
     with pytest.raises(type(problem)) as caught:
-        run_training(small(workers=workers), tmp_path / "run", QUIET, callback=refuse)
+        run_training(chunked_config(workers=workers), tmp_path / "run", QUIET, callback=refuse)
     assert caught.value is problem
     run = Run.open(tmp_path / "run")
     assert [(one.steps, one.is_whole) for one in run.saved.known()][-1] == (2 * CHUNK, True)
@@ -129,7 +128,7 @@ def test_what_a_callback_raises_is_passed_on_and_the_run_is_saved(tmp_path, work
 @pytest.mark.parametrize("wrong", ["print", 7, Counting, [print, None]])
 def test_what_is_no_callback_is_refused_before_training(tmp_path, wrong):
     with pytest.raises(ConfigError, match="wanted is a function of an evaluation"):
-        run_training(small(), tmp_path / "run", QUIET, callback=wrong)
+        run_training(chunked_config(), tmp_path / "run", QUIET, callback=wrong)
     assert not (tmp_path / "run").exists()
 
 
@@ -137,7 +136,7 @@ def test_a_training_in_a_thread_is_stopped_by_its_callback(tmp_path):
     stopped = []
 
     def learn():
-        run = racer.train(small(), tmp_path / "run", callback=lambda one: False)
+        run = racer.train(chunked_config(), tmp_path / "run", callback=lambda one: False)
         stopped.append(run.story()["ended"])
 
     thread = threading.Thread(target=learn)
@@ -151,7 +150,9 @@ def test_threads_train_export_and_race_side_by_side(tmp_path):
     driven = []
 
     def study(number):
-        run = racer.train(small(seed=number), tmp_path / f"run-{number}", callback=lambda one: None)
+        run = racer.train(
+            chunked_config(seed=number), tmp_path / f"run-{number}", callback=lambda one: None
+        )
         entry = racer.export(run, tmp_path / f"{number}.entry.zip")
         driven.append(racer.drive(entry, "bowtie", laps=1))
 

@@ -21,24 +21,23 @@ from racer.training.ppo import build_ppo, deterministic_actor
 from racer.training.run_dir import Run
 from racer.training.train import run_training
 from racer.training.vec_env import CarsVecEnv
-from tests.training.test_resume import small
-from tests.training.test_train import QUIET, config
+from tests.helpers.runs import QUIET, chunked_config, config
 
 SEVERAL = [{"kind": "camera", "width": 40, "height": 36}, {"kind": "lidar", "beams": 8}]
-DEEP = {"preset": "deep", "filters": [[8, 4, 2]], "vectors": [8], "standardise": True}
+DEEP = {"preset": "deep", "filters": [[8, 4, 2]], "mlp": [8], "normalize_obs": True}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "swift"
-    evaluation = {"every": 256, "laps": 1, "time_limit": 1.0, "film": 0}
-    run_training(small(steps=256, evaluation=evaluation), folder, QUIET)
+    evaluation = {"eval_freq": 256, "laps": 1, "time_limit": 1.0, "video_freq": 0}
+    run_training(chunked_config(total_timesteps=256, evaluation=evaluation), folder, QUIET)
     return folder
 
 
 @pytest.mark.parametrize("actions", ["continuous", "discrete"])
 def test_a_network_has_the_names_shapes_and_actions_of_the_learner_s_policy(actions):
-    several = config(sensor=SEVERAL, actions=actions, network=DEEP, cars=2)
+    several = config(sensor=SEVERAL, actions=actions, network=DEEP, num_envs=2)
     env = CarsVecEnv(RacerVectorEnv(2, **several.env))
     model = build_ppo(several, env)
     env.reset()

@@ -14,7 +14,7 @@ from racer.training.config import RunConfig
 from racer.training.model_card import _fenced, front_matter, write_card
 from racer.training.run_dir import Run
 from racer.training.train import run_training
-from tests.training.test_sb3_model import SMALL
+from tests.helpers.runs import TINY
 
 JUDGED = {
     "track": "bowtie",
@@ -30,7 +30,7 @@ JUDGED = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("runs") / "car <b>"
-    config = validate_document(SMALL | {"steps": 128}, RunConfig, "test")
+    config = validate_document(TINY | {"total_timesteps": 128}, RunConfig, "test")
     return run_training(config, folder, Console(file=io.StringIO())).run
 
 

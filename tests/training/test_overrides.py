@@ -161,19 +161,19 @@ def test_options_dotted_names_and_mappings_give_one_config_yaml(
     assert len(texts) == 1
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
+def test_a_place_that_there_is_not_is_named(subtests):
+    for change, said in [
         ({"ppo": {"learnig_rate": 1e-4}}, "unknown key 'ppo.learnig_rate'; did you mean"),
         ({"ppo.learnig_rate": 1e-4}, "unknown key 'ppo.learnig_rate'; did you mean"),
         ({"poo.gamma": 0.9}, "unknown key 'poo'; did you mean 'ppo'"),
         ({"sensor.3.width": 80}, "'3' is none of the 2 items"),
-        ({"steps.x": 1}, "steps is 1200000 and has no fields"),
-    ],
-)
-def test_a_place_that_there_is_not_is_named(change, said):
-    with pytest.raises(ConfigError, match=said):
-        racer.train("object_avoidance", **change)
+        ({"total_timesteps.x": 1}, "total_timesteps is 1200000 and has no fields"),
+    ]:
+        with (
+            subtests.test(change=change, said=said),
+            pytest.raises(ConfigError, match=said),
+        ):
+            racer.train("object_avoidance", **change)
 
 
 def test_a_section_keeps_what_a_mapping_does_not_name():

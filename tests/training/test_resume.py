@@ -15,13 +15,21 @@ from rich.console import Console
 from racer.cli import main
 from racer.errors import RunError
 from racer.training.callbacks.evaluate import ranking_key
-from racer.training.callbacks.log import LogCallback
 from racer.training.callbacks.save import SaveCallback
 from racer.training.checkpoint_content import restored_episode_infos
 from racer.training.checkpoints import Checkpoints
 from racer.training.run_dir import Run
 from racer.training.train import resume_training, run_training
-from tests.training.test_train import QUIET, config
+from tests.helpers.runs import (
+    CHUNK,
+    QUIET,
+    assert_same_run,
+    chunked_config,
+    no_figures,
+    weights_after,
+)
+
+__all__ = ["no_figures"]
 
 REWARD = (
     "import random\n"
@@ -31,28 +39,13 @@ REWARD = (
     "    return 1e-3 * len(seen) + 0.1 * random.random() + params['progress'] / 100\n"
 )
 """It remembers and it draws: neither may tell a resumed run from another."""
-CHUNK = 256
-
-
-def small(**changes):
-    rules = {"every": CHUNK, "laps": 1, "time_limit": 2.0}
-    ppo = {"n_steps": 16, "batch_size": 64, "n_epochs": 1, "final_learning_rate": 1e-5}
-    return config(**{"steps": 4 * CHUNK, "ppo": ppo, "evaluation": rules} | changes)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def undrawn():
-    """Figures take most of so short a run, and are nobody's concern here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LogCallback, "_record_pictures", lambda self, result, track: None)
-        yield
 
 
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory):
     reward = tmp_path_factory.mktemp("reward") / "mine.py"
     reward.write_text(REWARD)
-    return small(reward=str(reward))
+    return chunked_config(reward=str(reward))
 
 
 @pytest.fixture(scope="module")
@@ -88,18 +81,6 @@ def left(ended, tmp_path):
     return shutil.copytree(ended, tmp_path / "run")
 
 
-def weights(folder, steps):
-    content = Run.open(folder).saved.read(f"step-{steps}.pt")
-    return torch.load(io.BytesIO(content), weights_only=True)["policy"]
-
-
-def assert_same(first, second, steps=4 * CHUNK):
-    mine, theirs = weights(first, steps), weights(second, steps)
-    assert all(torch.equal(mine[key], theirs[key]) for key in mine)
-    for name in ("evaluations.jsonl", "episodes.jsonl", "best.json"):
-        assert (first / name).read_bytes() == (second / name).read_bytes(), name
-
-
 @pytest.mark.parametrize("steps", [200, 2 * CHUNK], ids=["first", "boundary"])
 def test_a_stopped_run_goes_on_to_the_same_weights_and_evaluations(mine, whole, tmp_path, steps):
     folder = cut(mine, tmp_path / "run", steps)
@@ -108,38 +89,38 @@ def test_a_stopped_run_goes_on_to_the_same_weights_and_evaluations(mine, whole, 
     torch.manual_seed(99)
     assert resume_training(folder, QUIET).is_finished
     torch.set_rng_state(random_state)
-    assert_same(folder, whole)
+    assert_same_run(folder, whole)
     assert Run.open(folder).story()["ended"] == "finished"
 
 
 @pytest.mark.slow
 def test_a_camera_with_batch_norm_and_dropout_goes_on_the_same(tmp_path):
-    several = small(
+    several = chunked_config(
         sensor={"kind": "camera", "width": 32, "height": 24},
-        network={"preset": "small", "filters": [[4, 4, 2]], "normalise": True, "dropout": 0.3,
+        network={"preset": "small", "filters": [[4, 4, 2]], "batch_norm": True, "dropout": 0.3,
                  "features": [16], "hidden": [16]},
-        steps=2 * CHUNK,
+        total_timesteps=2 * CHUNK,
     )  # fmt: skip
     run_training(several, tmp_path / "whole", QUIET)
     cut(several, tmp_path / "cut", CHUNK + 40)
     resume_training(tmp_path / "cut", QUIET)
-    assert_same(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
 
 
 @pytest.mark.slow
 def test_what_scales_observations_and_rewards_goes_on_the_same(tmp_path):
-    scaled = small(
-        network={"hidden": [16], "standardise": True},
-        ppo={"n_steps": 32, "batch_size": 64, "n_epochs": 2, "scale_rewards": True},
-        steps=2 * CHUNK,
+    scaled = chunked_config(
+        network={"hidden": [16], "normalize_obs": True},
+        ppo={"n_steps": 32, "batch_size": 64, "n_epochs": 2, "normalize_reward": True},
+        total_timesteps=2 * CHUNK,
     )
     run_training(scaled, tmp_path / "whole", QUIET)
-    held = weights(tmp_path / "whole", 2 * CHUNK)
+    held = weights_after(tmp_path / "whole", 2 * CHUNK)
     count = next(value for key, value in held.items() if key.endswith("count"))
     assert count == 2 * CHUNK
     cut(scaled, tmp_path / "cut", CHUNK + 40)
     resume_training(tmp_path / "cut", QUIET)
-    assert_same(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
 
 
 @pytest.mark.parametrize("harm", ["truncated", "altered", "gone"])
@@ -156,7 +137,7 @@ def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_is_used(whole, l
     resume_training(left, Console(file=said, width=1000))
     assert f"step-{3 * CHUNK}.pt: " in said.getvalue()
     assert f"resumed after {2 * CHUNK}" in said.getvalue()
-    assert_same(left, whole)
+    assert_same_run(left, whole)
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_refused(left):
@@ -203,7 +184,7 @@ def test_a_full_disk_leaves_the_old_checkpoints_and_says_what_to_do(
     assert not list(folder.glob("**/*.part"))
     assert [one.steps for one in Run.open(folder).saved.known()] == [CHUNK, 2 * CHUNK]
     resume_training(folder, QUIET)
-    assert_same(folder, whole)
+    assert_same_run(folder, whole)
 
 
 def test_a_run_that_trains_is_not_trained_twice(left):
@@ -244,7 +225,7 @@ def test_a_last_line_that_a_power_loss_cut_short_is_left_out(whole, left):
     with (left / "episodes.jsonl").open("ab") as file:
         file.write(b'{"steps": 77')
     resume_training(left, QUIET)
-    assert_same(left, whole)
+    assert_same_run(left, whole)
 
 
 def test_a_best_result_is_recalled_as_it_was_recorded(whole):
@@ -254,12 +235,12 @@ def test_a_best_result_is_recalled_as_it_was_recorded(whole):
 
 @pytest.mark.slow
 def test_an_evaluation_on_other_tracks_than_those_of_training_is_kept_and_goes_on(tmp_path):
-    exam = {"every": CHUNK, "laps": 1, "time_limit": 4.0, "track": ["wedge", "cove"]}
-    several = small(track=["oval", "bowtie"], evaluation=exam, steps=2 * CHUNK)
+    exam = {"eval_freq": CHUNK, "laps": 1, "time_limit": 4.0, "track": ["wedge", "cove"]}
+    several = chunked_config(track=["oval", "bowtie"], evaluation=exam, total_timesteps=2 * CHUNK)
     run_training(several, tmp_path / "whole", QUIET)
     cut(several, tmp_path / "cut", CHUNK + 40)
     resume_training(tmp_path / "cut", QUIET)
-    assert_same(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
     for one in Run.open(tmp_path / "cut").records("evaluations"):
         assert (one["track"], [other["track"] for other in one["others"]]) == ("wedge", ["cove"])
 

@@ -21,8 +21,7 @@ from racer.training.run_dir import Run, refuse_taken
 from racer.training.run_history import run_details
 from racer.training.train import resume_training, run_training
 from racer.training.training_report import write_report
-from tests.training.test_resume import CHUNK, small
-from tests.training.test_train import QUIET, weights
+from tests.helpers.runs import CHUNK, QUIET, best_weights, chunked_config
 
 REWARD = (
     "from pathlib import Path\n"
@@ -55,11 +54,11 @@ def project(tmp_path, monkeypatch):
     actions |= {"neural_network": "DEEP_CONVOLUTIONAL_NETWORK", "training_algorithm": "clipped_ppo"}
     space = {"steering_angle": {"high": 20, "low": -20}, "speed": {"high": 2, "low": 1}}
     (folder / "actions.json").write_text(json.dumps(actions | {"action_space": space}))
-    tree = small().model_dump(mode="json") | {
+    tree = chunked_config().model_dump(mode="json") | {
         "track": "lap.npy",
         "reward": "mine.py",
         "actions": "actions.json",
-        "steps": 2 * CHUNK,
+        "total_timesteps": 2 * CHUNK,
     }
     tree["evaluation"]["track"] = ["lap.npy", "more/lap.npy", "oval"]
     (folder / "mine.yaml").write_text(json.dumps(tree))
@@ -75,7 +74,7 @@ def test_a_moved_run_goes_on_without_the_files_it_was_made_of(project, tmp_path,
     config = read_document(project / "mine.yaml", RunConfig)
     assert config.actions.steering_deg == (-20.0, 20.0)
     run_training(config, project / "run", QUIET, callback=stop_after_a_chunk)
-    whole = weights(run_training(config, project / "whole", QUIET).run)
+    whole = best_weights(run_training(config, project / "whole", QUIET).run)
     moved = tmp_path / "elsewhere" / "moved"
     shutil.move(project / "run", moved)
     reward = (project / "mine.py").read_bytes()
@@ -85,7 +84,7 @@ def test_a_moved_run_goes_on_without_the_files_it_was_made_of(project, tmp_path,
     monkeypatch.chdir(tmp_path / "empty")
 
     assert resume_training(moved, QUIET).steps == 2 * CHUNK
-    resumed = weights(Run.open(moved))
+    resumed = best_weights(Run.open(moved))
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     export_run(moved, tmp_path / "moved.entry.zip", "moved")
     told = read_entry(tmp_path / "moved.entry.zip").manifest.trained_on
@@ -123,7 +122,7 @@ def test_a_run_s_config_trains_another_run(project, tmp_path):
     ).run
     shutil.move(first.folder, tmp_path / "first")
     again = read_document(tmp_path / "first" / "config.yaml", RunConfig)
-    run_training(again.model_copy(update={"steps": CHUNK}), tmp_path / "second", QUIET)
+    run_training(again.model_copy(update={"total_timesteps": CHUNK}), tmp_path / "second", QUIET)
     kept = (tmp_path / "second" / "reward" / "helper.py").read_text()
     assert kept == "SCALE = 0.01\n"
 
@@ -146,7 +145,7 @@ def test_a_folder_that_holds_anything_is_refused_and_left_as_it_is(tmp_path, hel
     folder.mkdir()
     (folder / held).write_text("mine")
     with pytest.raises(RunError, match=rf"not a run's: {held}"):
-        run_training(small(), folder, QUIET)
+        run_training(chunked_config(), folder, QUIET)
     assert {path.name: path.read_text() for path in folder.iterdir()} == {held: "mine"}
 
 
@@ -163,7 +162,7 @@ def test_the_current_folder_and_those_around_it_are_refused(tmp_path, monkeypatc
 @pytest.mark.parametrize("name", ["a" * 61, "two\nlines", "a" * 300])
 def test_a_name_that_no_entry_may_have_is_refused_before_training(tmp_path, name):
     with pytest.raises(RunError, match="up to 60 printable characters"):
-        run_training(small(), tmp_path / name, QUIET)
+        run_training(chunked_config(), tmp_path / name, QUIET)
     assert not list(tmp_path.iterdir())
 
 

@@ -12,14 +12,15 @@ from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 from racer.training.run_history import config_differences
 from racer.training.train import run_training
-from tests.training.test_train import QUIET, config
+from tests.helpers.commands import printed
+from tests.helpers.runs import QUIET, config
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with one run."""
     folder = tmp_path_factory.mktemp("runs")
-    short = {"steps": 256, "evaluation": {"every": 128, "laps": 1, "time_limit": 2.0}}
+    short = {"total_timesteps": 256, "evaluation": {"eval_freq": 128, "laps": 1, "time_limit": 2.0}}
     ppo = {"n_steps": 16, "batch_size": 64, "n_epochs": 1}
     run_training(config(**short, ppo=ppo), folder / "small-1", QUIET, name="small")
     return folder
@@ -28,12 +29,6 @@ def made(tmp_path_factory):
 @pytest.fixture
 def runs(made, tmp_path):
     return shutil.copytree(made, tmp_path / "runs")
-
-
-def printed(capsys, *words):
-    capsys.readouterr()
-    main([str(word) for word in words])
-    return json.loads(capsys.readouterr().out)
 
 
 def test_a_finished_run_is_listed_with_what_it_came_to(runs, capsys):
@@ -71,7 +66,7 @@ def test_one_run_that_cannot_be_read_hides_no_other(runs, capsys):
 
 def test_a_run_shows_its_differences_checkpoints_and_evaluations(runs, capsys):
     one = printed(capsys, "runs", "show", runs / "small-1", "--json")
-    assert one["differences"]["cars"] == 8
+    assert one["differences"]["num_envs"] == 8
     assert one["differences"]["ppo.n_steps"] == 16
     assert "ppo.gamma" not in one["differences"]
     assert [saved["steps"] for saved in one["checkpoints"]] == [128, 256]

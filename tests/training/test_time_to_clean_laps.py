@@ -12,14 +12,14 @@ from racer.training.time_to_clean_laps import (
     time_to_clean_laps,
     time_to_clean_laps_table,
 )
-from tests.training.test_train import SMALL
+from tests.helpers.runs import SMALL
 
 CONFIG = validate_document(SMALL | {"reward": "progress", "track": "oval"}, RunConfig, "test")
 
 
 @pytest.mark.slow
 def test_a_run_that_never_drives_a_clean_lap_says_so_and_where_its_time_went():
-    short = CONFIG.model_copy(update={"steps": 1024})
+    short = CONFIG.model_copy(update={"total_timesteps": 1024})
     seen = time_to_clean_laps(short, 0)
     assert seen["first_lap_s"] is None
     assert seen["laps_s"] is None

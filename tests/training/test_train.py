@@ -1,6 +1,5 @@
 """Short real runs: what they leave behind, how they end, and that a seed repeats them."""
 
-import io
 import json
 import signal
 import subprocess
@@ -10,10 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from racer.assets.document import validate_document
 from racer.cli.train import STOPPED_EXIT_CODE
 from racer.entries.entry_check import check_entry
 from racer.entries.package import read_entry
@@ -21,34 +18,13 @@ from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
 from racer.evaluation import judge_entry, make_race_rules, race_of_training
 from racer.reward.timeout import timeout_after
-from racer.training.config import RunConfig
 from racer.training.export import export_run
 from racer.training.int8_export import export_int8
 from racer.training.ppo import build_ppo
 from racer.training.run_dir import Run
 from racer.training.train import run_training
 from racer.training.vec_env import CarsVecEnv
-
-QUIET = Console(file=io.StringIO())
-SMALL = {
-    "sensor": {"kind": "state"},
-    "actions": {"speed": (0.8, 2.0)},
-    "cars": 8,
-    "steps": 2048,
-    "network": {"hidden": (32,)},
-    "ppo": {"n_steps": 64, "batch_size": 128, "n_epochs": 2},
-    "evaluation": {"every": 1024, "laps": 1, "time_limit": 5.0},
-    "device": "cpu",
-    "threads": 1,
-}
-
-
-def config(**changes):
-    return validate_document(SMALL | changes, RunConfig, "test")
-
-
-def weights(run):
-    return torch.load(run.best(), weights_only=True)["policy"]
+from tests.helpers.runs import QUIET, SMALL, best_weights, config
 
 
 def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
@@ -86,7 +62,7 @@ def test_the_same_seed_learns_the_same_weights(tmp_path):
     runs = []
     for name in ("a", "b"):
         run_training(config(), tmp_path / name, QUIET)
-        runs.append(weights(Run.open(tmp_path / name)))
+        runs.append(best_weights(Run.open(tmp_path / name)))
     assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
 
 
@@ -115,7 +91,9 @@ def test_a_reward_that_raises_stops_the_run_with_a_checkpoint(tmp_path):
 def test_sigint_saves_and_ends_the_run(tmp_path):
     folder = tmp_path / "run"
     file = tmp_path / "long.yaml"
-    file.write_text(json.dumps(SMALL | {"steps": 10_000_000, "evaluation": {"every": 10_000_000}}))
+    file.write_text(
+        json.dumps(SMALL | {"total_timesteps": 10_000_000, "evaluation": {"eval_freq": 10_000_000}})
+    )
     words = [sys.executable, "-m", "racer.cli", "train", str(file), "--run", str(folder)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     started = time.monotonic()
@@ -135,7 +113,7 @@ def test_sigint_saves_and_ends_the_run(tmp_path):
 
 def test_a_policy_with_discrete_actions_trains(tmp_path):
     grid = {"kind": "discrete", "choices": ((-30, 1.0), (0, 1.5), (30, 1.0))}
-    result = run_training(config(actions=grid, steps=512), tmp_path / "run", QUIET)
+    result = run_training(config(actions=grid, total_timesteps=512), tmp_path / "run", QUIET)
     assert result.best is not None
     assert len(result.best.time) > 5
 
@@ -154,10 +132,10 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
         sensor=sensors,
         actions=actions,
         race={"kind": "object_avoidance", "walls": True},
-        steps=64,
+        total_timesteps=64,
         ppo={"n_steps": 8, "batch_size": 32, "n_epochs": 1, "value_loss": "huber"},
-        network={"preset": preset, "filters": [[4, 4, 2]], "features": 16, "vectors": [8]},
-        evaluation={"every": 64, "laps": 1, "time_limit": 2.0},
+        network={"preset": preset, "filters": [[4, 4, 2]], "features": 16, "mlp": [8]},
+        evaluation={"eval_freq": 64, "laps": 1, "time_limit": 2.0},
     )
     run_training(several, tmp_path / "run", QUIET)
     export_run(tmp_path / "run", tmp_path / "both.entry.zip", "both")
@@ -182,7 +160,7 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
 def test_the_huber_loss_s_gradient_is_torch_s():
     env = CarsVecEnv(RacerVectorEnv(4, sensor="state"))
     small = {"n_steps": 2, "batch_size": 8, "vf_coef": 0.3, "value_loss": "huber"}
-    model = build_ppo(config(cars=4, ppo=small), env)
+    model = build_ppo(config(num_envs=4, ppo=small), env)
     seen = torch.as_tensor(env.reset())
     env.close()
     wanted = torch.tensor([-7.0, -0.4, 0.3, 9.0])
@@ -232,7 +210,7 @@ def test_every_second_evaluation_is_filmed_if_asked_for(tmp_path, monkeypatch):
         "racer.training.callbacks.evaluate.write_race_video",
         lambda path, *race, **rest: filmed.append((path.name, race)),
     )
-    rules = {"every": 512, "laps": 1, "time_limit": 3.0, "film": 2}
+    rules = {"eval_freq": 512, "laps": 1, "time_limit": 3.0, "video_freq": 2}
     run_training(config(evaluation=rules), tmp_path / "run", QUIET)
     assert [name for name, _ in filmed] == ["step-1024.mp4", "step-2048.mp4"]
     _, (result,), rules, names = filmed[0][1]

@@ -16,9 +16,9 @@ from racer.cli.train import STOPPED_EXIT_CODE
 from racer.training.shared_output import shared_output
 from racer.training.train import run_training
 from racer.training.training_log import TrainingLog, format_duration
-from tests.training.test_resume import small
+from tests.helpers.runs import chunked_config
 
-SHORT = ("--cars", "8", "--ppo.batch-size", "128", "--evaluation.film", "0")
+SHORT = ("--num-envs", "8", "--ppo.batch-size", "128", "--evaluation.video-freq", "0")
 SHORT += ("--evaluation.time-limit", "1", "--evaluation.laps", "1")
 LINE = re.compile(
     r"512 of 1,024 steps, [\d,]+ steps/s, 0 of 1 laps(, [\d.]+ x the limit)?, \d+ s left"
@@ -32,7 +32,7 @@ def plain():
 def test_each_evaluation_is_one_plain_line_and_all_are_kept(tmp_path):
     console, log = plain(), tmp_path / "more.log"
     log.write_text("before\n")
-    run_training(small(), tmp_path / "run", console, log=log)
+    run_training(chunked_config(), tmp_path / "run", console, log=log)
     lines = console.file.getvalue().splitlines()  # pyright: ignore[reportAttributeAccessIssue]
     assert LINE.fullmatch(lines[1]), lines[1]
     assert len(lines) == 5
@@ -45,7 +45,17 @@ def test_each_evaluation_is_one_plain_line_and_all_are_kept(tmp_path):
 @pytest.mark.slow
 def test_a_quiet_training_says_nothing(tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ("--run", "run", "--quiet", "--log", "log.txt", "--steps", "512", "--workers", "1")
+    words = (
+        "--run",
+        "run",
+        "--quiet",
+        "--log",
+        "log.txt",
+        "--total-timesteps",
+        "512",
+        "--workers",
+        "1",
+    )
     main(["train", "state", *SHORT, *words])
     assert capfd.readouterr() == ("", "")
     assert "finished after 512 steps" in (tmp_path / "log.txt").read_text()
@@ -114,7 +124,14 @@ def long_training(tmp_path):
 
     def start(*words, **options):
         command = [sys.executable, "-m", "racer.cli", "train", "state", *SHORT, *words]
-        more = ("--evaluation.every", "512", "--steps", "10_000_000", "--run", tmp_path / "run")
+        more = (
+            "--evaluation.eval-freq",
+            "512",
+            "--total-timesteps",
+            "10_000_000",
+            "--run",
+            tmp_path / "run",
+        )
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         process = subprocess.Popen([*command, *map(str, more)], **output | options)
         started.append(process)
@@ -144,18 +161,13 @@ def test_a_closed_terminal_saves_and_ends_the_run(long_training):
 
 
 @pytest.mark.slow
-def test_a_training_under_nohup_goes_on_when_the_terminal_is_closed(long_training):
+def test_a_training_under_nohup_goes_on_without_terminal_and_reader(long_training):
     process = long_training(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=3)
-
-
-@pytest.mark.slow
-def test_a_training_whose_reader_is_gone_goes_on(long_training):
-    process = long_training()
     process.stdout.close()
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=5)
+        process.wait(timeout=3)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == STOPPED_EXIT_CODE

@@ -109,8 +109,9 @@ def test_scaled_rewards_are_divided_by_the_deviation_of_the_return_so_far():
 def test_ppo_adds_the_value_of_what_the_clock_cut_short_and_of_nothing_else(is_cut, monkeypatch):
     """The critic holds everything worth 10, half of it a step before; nothing is paid."""
     config = validate_document(
-        {"sensor": "state", "reward": "progress", "cars": 2, "device": "cpu", "threads": 1,
-         "race": {"time_limit": 5 / 15}, "ppo": {"n_steps": 5, "batch_size": 2, "gamma": 0.5}},
+        {"sensor": "state", "reward": "progress", "num_envs": 2, "device": "cpu",
+         "torch_threads": 1, "race": {"time_limit": 5 / 15},
+         "ppo": {"n_steps": 5, "batch_size": 2, "gamma": 0.5}},
         RunConfig, "test",
     )  # fmt: skip
     advance = RacerVectorEnv.advance

@@ -23,10 +23,9 @@ from racer.training.episodes import EpisodeRunner
 from racer.training.run_dir import Run
 from racer.training.train import resume_training, run_training
 from racer.training.workers import WorkerPool, worker_count
-from tests.training.test_resume import CHUNK, assert_same, small, undrawn
-from tests.training.test_train import QUIET
+from tests.helpers.runs import CHUNK, QUIET, assert_same_run, chunked_config, no_figures
 
-__all__ = ["undrawn"]
+__all__ = ["no_figures"]
 SENSORS = [{"kind": "camera", "width": 24, "height": 18}, {"kind": "state"}]
 
 
@@ -169,7 +168,7 @@ def test_what_goes_wrong_in_a_worker_is_told_with_its_name(reward, text, kind, s
 def test_a_reward_that_fails_in_a_worker_leaves_the_run_saved(reward, tmp_path):
     path = reward("    return 1 / max(0, 9 - params['steps'])\n")
     with pytest.raises(RewardError, match=r"worker [12] of 2 .*mine\.py:2: ZeroDivisionError"):
-        run_training(small(workers=2, reward=path), tmp_path / "run", QUIET)
+        run_training(chunked_config(workers=2, reward=path), tmp_path / "run", QUIET)
     run = Run.open(tmp_path / "run")
     assert run.best().is_file()
     assert run.story()["ended"] == "failed"
@@ -191,9 +190,12 @@ def assert_gone(processes):
 
 LOOPING = """
 import sys
-from tests.training.test_workers import Workers, drive, fields
-workers = Workers(1, 1, fields(sensor="state", reward=sys.argv[1]))
-drive(workers)
+import numpy as np
+from racer.training.workers import WorkerPool
+workers = WorkerPool(1, 1, {"sensor": "state", "reward": sys.argv[1]})
+workers.reset([0])
+while True:
+    workers.step(np.zeros((1, 2), np.float32))
 """
 
 
@@ -215,7 +217,7 @@ def test_a_worker_in_a_loop_does_not_outlive_a_learner_that_is_killed(reward, tm
 @pytest.mark.slow
 def test_a_learner_that_is_killed_leaves_no_orphan_and_a_run_that_goes_on_the_same(tmp_path):
     file, folder = tmp_path / "mine.json", tmp_path / "run"
-    fast = small(workers=2, steps=4 * CHUNK)
+    fast = chunked_config(workers=2, total_timesteps=4 * CHUNK)
     file.write_text(json.dumps(fast.model_dump(mode="json")))
     words = [sys.executable, "-m", "racer.cli", "train", str(file), "--run", str(folder)]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -231,8 +233,8 @@ def test_a_learner_that_is_killed_leaves_no_orphan_and_a_run_that_goes_on_the_sa
     story = io.StringIO()
     resume_training(folder, Console(file=story))
     assert "resumed after" in story.getvalue()
-    run_training(small(workers=1, steps=4 * CHUNK), whole, QUIET)
-    assert_same(folder, whole, 4 * CHUNK)
+    run_training(chunked_config(workers=1, total_timesteps=4 * CHUNK), whole, QUIET)
+    assert_same_run(folder, whole, 4 * CHUNK)
 
 
 def test_one_worker_starts_no_process(tmp_path, monkeypatch):
@@ -240,7 +242,7 @@ def test_one_worker_starts_no_process(tmp_path, monkeypatch):
         raise AssertionError("a process was started")
 
     monkeypatch.setattr("racer.training.training_env.WorkerPool", spawn)
-    run_training(small(workers=1, steps=CHUNK), tmp_path / "run", QUIET)
+    run_training(chunked_config(workers=1, total_timesteps=CHUNK), tmp_path / "run", QUIET)
 
 
 def test_the_workers_are_as_many_as_cores_and_never_more_than_cars(monkeypatch):
@@ -254,7 +256,7 @@ def test_the_workers_are_as_many_as_cores_and_never_more_than_cars(monkeypatch):
 
 def test_logs_of_every_step_want_the_cars_in_one_process(tmp_path):
     with pytest.raises(ConfigError, match="workers 2: --deepracer-logs wants --workers 1"):
-        run_training(small(workers=2), tmp_path / "run", QUIET, deepracer_logs=True)
+        run_training(chunked_config(workers=2), tmp_path / "run", QUIET, deepracer_logs=True)
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
@@ -266,5 +268,5 @@ def test_a_reward_that_ends_the_process_is_named_with_its_line(tmp_path, workers
         "    return os._exit(0) if params['steps'] > 3 else 1.0\n"
     )
     with pytest.raises(RewardError, match=r"gone\.py:3: ProcessExit: os\._exit\(0\) would end"):
-        run_training(small(reward=str(reward), workers=workers), tmp_path / "run", QUIET)
+        run_training(chunked_config(reward=str(reward), workers=workers), tmp_path / "run", QUIET)
     assert Run.open(tmp_path / "run").story()["ended"] == "failed"

@@ -60,7 +60,7 @@ def test_the_title_says_how_many_checks_hold_or_were_missed():
 def test_a_report_without_the_std_model_says_so_in_one_line(monkeypatch):
     assert "gate 5 left out" not in printed(CHECKS)
     monkeypatch.setattr(closed_forms, "has_single_track_drift", lambda: False)
-    assert "gate 5 left out: it wants commonroad-vehicle-models" in printed(CHECKS)
+    assert "gate 5 left out: it needs commonroad-vehicle-models" in printed(CHECKS)
 
 
 @pytest.mark.usefixtures("driven")

@@ -11,6 +11,7 @@ import pytest
 from racer.car.spec import GRAVITY, deepracer
 from racer.track import load_track
 from racer.world import CONTROL_RATE_HZ, CarState, Contact, World
+from tests.helpers.closing import closing
 
 SPEC = deepracer()
 COASTING = replace(SPEC, drive_acceleration=0.0)
@@ -20,15 +21,7 @@ SQUARE = np.array([(-3.0, -3.0), (3.0, -3.0), (3.0, 3.0), (-3.0, 3.0)])
 
 @pytest.fixture
 def build():
-    worlds = []
-
-    def make(*args, **kwargs) -> World:
-        worlds.append(World(*args, **kwargs))
-        return worlds[-1]
-
-    yield make
-    for world in worlds:
-        world.close()
+    yield from closing(World)
 
 
 def launch(world: World, xy, yaw, speed) -> None:

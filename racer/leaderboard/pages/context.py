@@ -1,4 +1,4 @@
-"""What the pages of one season tell, gathered once for all of them."""
+"""What the pages of a season show, gathered once for all of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from racer.leaderboard.submissions import Submission
 
 @dataclass(frozen=True)
 class RunRecording:
-    """One run of a row as the pages show it.
+    """The replay of a run.
 
     Attributes:
-        key: Name of the poses' file without its ending; None where the run cannot be shown.
-        verdict: What simulating it again came to, or why it was not simulated.
-        is_fine: Whether the run holds; None where that is not known.
+        key: Name of the file of its poses, without the ending; None where it cannot be shown.
+        verdict: Result of simulating the run again, or why it was not simulated.
+        is_fine: Whether the result is the same; None where that is not known.
     """
 
     key: str | None
@@ -26,15 +26,15 @@ class RunRecording:
 
 @dataclass(frozen=True)
 class SeasonContext:
-    """A season and all that happened in it.
+    """A season and all its submissions.
 
     Attributes:
         season: Its rules.
-        standing: What `rank` gives.
-        others: Of each row in the standing the lines of its name's other entries.
-        rows: Every submission of it, those too that are not in the standing.
-        films: Each row's runs, by the row's number.
-        roads: Of each run the name of its road's file; None where it is not to be shown.
+        standing: The ranked lines of `rank`.
+        others: Lines of the same name's other entries, by the id of the ranked line.
+        rows: Every submission, also those without a rank.
+        recordings: The replays of each submission's runs, by its id.
+        roads: Name of the file of each run's road; None where the road is not shown.
         is_served: Whether the pages come from a server that takes entries.
     """
 
@@ -42,20 +42,25 @@ class SeasonContext:
     standing: list[dict[str, Any]]
     others: dict[int, list[dict[str, Any]]]
     rows: list[Submission]
-    films: dict[int, list[RunRecording]] = field(default_factory=dict)
+    recordings: dict[int, list[RunRecording]] = field(default_factory=dict)
     roads: list[str | None] = field(default_factory=list)
     is_served: bool = False
 
     @property
+    def kind(self) -> str:
+        """The kind of race, in words."""
+        return self.season.race.kind.replace("_", " ")
+
+    @property
     def leaders(self) -> str:
-        """Who leads, where somebody does: the first, and how many share that place."""
+        """The first name in the ranking and how many share its rank; empty without any."""
         shared = sum(line["rank"] == 1 for line in self.standing) - 1
         more = f" and {shared} more" if shared > 0 else ""
         return self.standing[0]["name"] + more if self.standing else ""
 
     @property
     def ranks(self) -> dict[int, str]:
-        """The rank of each row that has one, with `=` where it is shared."""
+        """The rank of each submission that has one, by its id, with `=` where it is shared."""
         ranks = [line["rank"] for line in self.standing]
         return {
             line["id"]: f"{line['rank']}{'=' if ranks.count(line['rank']) > 1 else ''}"
@@ -63,7 +68,7 @@ class SeasonContext:
         }
 
     def run_names(self) -> list[str]:
-        """What each run is called, by the first row: its track, and what else tells them apart."""
+        """Return a name for each run: its track, and what else tells it from the others."""
         runs = self.rows[0].runs if self.rows else []
         ways = {run.get("direction", "forward") for run in runs}
         seeds = {run.get("seed", 0) for run in runs}

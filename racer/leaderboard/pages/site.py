@@ -1,11 +1,10 @@
-"""Writes a board's pages into a folder: each whole or not at all, poses only once."""
+"""Write a board's pages into a folder: each page atomically, each race's poses only once."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,11 @@ from racer.track import load_track
 SCRIPT_FILES = ("replay.js", "desk.js")
 _HEAD, _TAIL = "racerData(", ");\n"
 RaceProgress = Callable[[int, int], None]
-"""Called with how many races are simulated, and how many there are."""
+"""Called with the number of simulated races, and the number of all races."""
 
 
 def seasons_of(store: BoardStore) -> list[Season]:
-    """The seasons in which something was submitted, each once, the latest first."""
+    """Return the seasons that have submissions, each once, the latest first."""
     digests = dict.fromkeys(row.season_digest for row in reversed(store.every_row()))
     found: list[Season] = []
     for digest in digests:
@@ -51,23 +50,23 @@ def write_site(
     is_served: bool = False,
     tell: RaceProgress = lambda done, all: None,
 ) -> int:
-    """Write the pages of seasons, which work from a folder and from a server.
+    """Write the pages of seasons; they work from a folder and from a server.
 
     Args:
         store: The board.
-        out: The folder to write, made where it is missing.
-        seasons: Which seasons.
-        secret_of: The secret of a sealed season, where all may know it; else its races, which
-            would give its tracks away, are not shown.
+        out: The folder to write; it is created if necessary.
+        seasons: The seasons.
+        secret_of: Returns the secret of a sealed season if it is public; if it is not, the races,
+            which would reveal the tracks, are not shown.
         is_served: Whether the pages take entries.
         tell: Called as races are simulated for their poses.
 
     Returns:
-        How many pages there are.
+        The number of pages.
 
     Raises:
-        BoardError: The folder holds other files than a board's pages, or cannot be written; or the
-            board cannot be read.
+        BoardError: The folder holds other files than a board's pages, the folder cannot be
+            written, or the board cannot be read.
     """
     try:
         _refuse_foreign(out)
@@ -85,12 +84,12 @@ def write_site(
             runs = season.runs(secret) if is_open else []
             view.roads.extend(_write_road(out, run) for run in runs)
             for row in view.rows:
-                view.films[row.id] = _films(store, out, season, row, runs)
+                view.recordings[row.id] = _recordings(store, out, season, row, runs)
                 done += len(row.runs)
                 tell(done, total)
             pages += _write_pages(store, out / view.season.folder, view)
             views.append(view)
-        write_atomically(out / "index.html", _index(views))
+        write_atomically(out / "index.html", markup.render_page("index.html", views=views))
     except OSError as problem:
         raise BoardError(
             f"{out}: the pages cannot be written: {problem.strerror}; name a folder you may write"
@@ -103,7 +102,7 @@ def _refuse_foreign(out: Path) -> None:
     if index.is_file() and markup.MARK in index.read_text(encoding="utf-8", errors="replace"):
         return
     if not index.exists() and (out / "board.css").is_file():
-        return  # What was begun and cut short; the index is written last.
+        return  # An earlier write was interrupted; the index is written last.
     if out.is_dir() and any(out.iterdir()):
         raise BoardError(
             f"{out} holds files that are not a board's pages, which are not written over; name a "
@@ -141,20 +140,20 @@ def _manifest(store: BoardStore, row: Submission) -> Manifest | str:
         return str(problem)
 
 
-def _films(
+def _recordings(
     store: BoardStore, out: Path, season: Season, row: Submission, runs: list[SeasonRun]
 ) -> list[RunRecording]:
     if not runs:
         return [RunRecording(None, "sealed", None) for _ in row.runs]
     if len(runs) != len(row.runs):
         return [RunRecording(None, "not a run of this season", False) for _ in row.runs]
-    return [_film(store, out, season, row, number, run) for number, run in enumerate(runs)]
+    return [_recording(store, out, season, row, number, run) for number, run in enumerate(runs)]
 
 
-def _film(
+def _recording(
     store: BoardStore, out: Path, season: Season, row: Submission, number: int, run: SeasonRun
 ) -> RunRecording:
-    """The poses of one run, simulated again unless that was done before on the same platform."""
+    """Return the replay of a run; it is simulated again unless this platform did so before."""
     kept = row.runs[number]
     told = [TRAJECTORY_FORMAT, platform_fingerprint(), row.season_digest, number, kept]
     key = "race-" + hashlib.sha256(canonical_json(told).encode()).hexdigest()[:24]
@@ -186,7 +185,7 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """What `_write` wrote; None where it did not."""
+    """Return what `_write` wrote; None if the file is missing or different."""
     head = f'{_HEAD}"{path.stem}",'
     try:
         text = path.read_text()
@@ -196,19 +195,3 @@ def _read(path: Path) -> dict[str, Any] | None:
         return content if {"verdict", "is_fine"} <= content.keys() else None
     except (OSError, ValueError, AttributeError):
         return None
-
-
-def _index(views: list[SeasonContext]) -> bytes:
-    body = markup.header("The leaderboard", note="Every time here can be simulated again.")
-    cards = ""
-    for view in views:
-        season = view.season
-        led = f" · leads: {escape(view.leaders)}" if view.leaders else ""
-        cards += (
-            f'<a class="card" href="{view.season.folder}/index.html"><h2>{escape(season.name)}</h2>'
-            f"<p>{escape(season.description)}</p>"
-            f"<p>{len(view.standing)} in the standing · {season.laps} laps · "
-            f"{escape(season.kind.replace('_', ' '))}{led}</p></a>"
-        )
-    body += f'<div class="cards">{cards}</div>' if cards else '<p class="none">No season yet.</p>'
-    return markup.page("racer's leaderboard", f"<main>{body}</main>")

@@ -1,4 +1,4 @@
-"""What the canvas draws: places of a race and borders of a road, as few and small numbers."""
+"""What the canvas draws: positions of a race and borders of a road, as few small numbers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from racer.world import CONTROL_RATE_HZ
 from racer.world.car_state import yaw_of
 
 TRAJECTORY_FORMAT = 1
-"""Raised where what follows is written otherwise."""
+"""Raise it when the format changes."""
 POSITION_STEP_M = 0.001
-"""The least step of a place [m]; one of a road so large that 16 bits do not hold it is coarser."""
+"""Smallest step of a position [m]; a road too large for 16 bits has a coarser step."""
 ANGLE_STEP_RAD = 1e-4
 """Step of an angle [rad]."""
 SPEED_STEP_M_S = 0.001
@@ -24,12 +24,12 @@ SPEED_STEP_M_S = 0.001
 
 
 def race_trajectory(result: LapResult) -> dict[str, Any]:
-    """A race as the canvas reads it.
+    """Return a race as the canvas reads it.
 
     `place` holds x, y, yaw and speed at the start and after each control step, 16 bits each, in
     steps of `unit`, `ANGLE_STEP_RAD` and `SPEED_STEP_M_S`; a control step takes `period`. `waits`
-    are the penalties [s] before a step, `faults` why. `laps` are the race times at which laps ended
-    [s].
+    holds the penalty [s] before a step, and `faults` the reason. `laps` holds the race time at the
+    end of each lap [s].
     """
     body = np.vstack([result.start, result.body])
     gaps = np.diff(np.concatenate([[0.0], result.time])) - 1.0 / CONTROL_RATE_HZ
@@ -54,7 +54,7 @@ def race_trajectory(result: LapResult) -> dict[str, Any]:
 
 
 def road_outline(track: Track) -> dict[str, Any]:
-    """A road as the canvas reads it: its borders as x, y, x, y ... [m], and where laps begin."""
+    """Return a road as the canvas reads it: borders as x, y, x, y ... [m], and the start line."""
     return {
         "left": _rounded(track.left),
         "right": _rounded(track.right),
@@ -64,7 +64,7 @@ def road_outline(track: Track) -> dict[str, Any]:
 
 
 def _objects(result: LapResult, unit: float) -> dict[str, Any]:
-    """Boxes and bots: sizes, colours, and x, y and yaw at each step or, if they stand, once."""
+    """Return sizes, colours and poses of boxes and bots: at each step, or once if they stand."""
     boxes = result.boxes
     if not boxes.size:
         return {"sizes": [], "colours": [], "place": "", "is_moving": False}

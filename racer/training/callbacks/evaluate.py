@@ -80,7 +80,7 @@ class EvaluateCallback(BaseCallback):
         self._is_reversed = config.race.direction == "reverse"
         track = load_track(config.evaluation_tracks[0])
         self.track = track.reversed() if self._is_reversed else track
-        self.next_steps = config.evaluation.every
+        self.next_steps = config.evaluation.eval_freq
 
     @property
     def steps(self) -> int:
@@ -108,7 +108,7 @@ class EvaluateCallback(BaseCallback):
         """Whether the steps of `evaluation.every` have passed; counts from there if so."""
         if self.num_timesteps < self.next_steps:
             return False
-        self.next_steps += self._config.evaluation.every
+        self.next_steps += self._config.evaluation.eval_freq
         return True
 
     def race_policy(self) -> EvaluatedRaces:
@@ -152,7 +152,7 @@ class EvaluateCallback(BaseCallback):
 
         Without a complete lap the video shows the first `VIDEO_WITHOUT_LAP_S`.
         """
-        every = self._config.evaluation.film
+        every = self._config.evaluation.video_freq
         if not every or len(self.records) % every:
             return
         write_race_video(
@@ -176,7 +176,7 @@ class EvaluateCallback(BaseCallback):
         return Evaluation(
             run=self._run,
             steps=self.num_timesteps,
-            total_steps=self._config.steps,
+            total_steps=self._config.total_timesteps,
             results=tuple(races.results),
             progress=100.0 * min(max(share, 0.0), 1.0),
             mean_reward=float(np.sum(races.rewards)),

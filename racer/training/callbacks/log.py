@@ -91,7 +91,8 @@ class LogCallback(BaseCallback):
 
     def write_progress(self, result: LapResult) -> None:
         """Add a line about an evaluation, whose first race is `result`, to the training log."""
-        steps, total, seconds = self.num_timesteps, self._config.steps, self._clock.seconds
+        steps, total = self.num_timesteps, self._config.total_timesteps
+        seconds = self._clock.seconds
         steps_left_s = seconds * (total - steps) / max(steps, 1)
         left = min(steps_left_s, 60.0 * self._config.minutes - seconds)
         self.lines.say(progress_line(min(steps, total), total, steps / seconds, result, left))

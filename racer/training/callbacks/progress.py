@@ -37,7 +37,7 @@ class ProgressBarCallback(BaseCallback):
         evaluate: EvaluateCallback,
     ) -> None:
         super().__init__()
-        self._total_steps, self._clock = config.steps, clock
+        self._total_steps, self._clock = config.total_timesteps, clock
         self._log, self._evaluate = log, evaluate
         self._bar = Progress(
             TextColumn("{task.percentage:>3.0f}%"),

@@ -1,5 +1,5 @@
 "use strict";
-// Hands in an entry and tells how it stands. All words of others are set as text.
+// Submits an entry and shows its state. Every text from the server is set as text, never as HTML.
 
 const desk = document.getElementById("desk"), answer = document.getElementById("answer");
 const queue = document.getElementById("queue"), MOST = 64e6;
@@ -37,7 +37,7 @@ function line(ticket) {
   return item;
 }
 
-/** Take the standing of now from this page's newest version; the races go on as they are. */
+/** Replace the ranking by that of this page's newest version; the replay is left as it is. */
 async function renew() {
   const text = await (await fetch(location.pathname)).text();
   const page = new DOMParser().parseFromString(text, "text/html");
@@ -47,7 +47,7 @@ async function renew() {
   }
 }
 
-/** Tell whoever handed in here what came of it. */
+/** Show the result of the entry that was submitted on this page. */
 function tell(tickets) {
   const ticket = tickets.find((one) => one.number === mine);
   if (!ticket || ticket.state === "waiting") return;

@@ -1,5 +1,5 @@
 "use strict";
-// Replays the races of a season: cars as ghosts over one road, each from its own start or lap.
+// Replays the races of a season on one road; every car starts at the start or at the chosen lap.
 
 const LOADED = {}, WAITING = {};
 const INKS = ["#ef7d2d", "#3f8fd2", "#4fae5c", "#c65bcf", "#c9981a", "#e0566f", "#27a5a5", "#8a7ae0"];
@@ -30,7 +30,7 @@ function numbers(text) {
   return new Int16Array(bytes.buffer);
 }
 
-/** A race with the time of each step [s] and the range of its speed. */
+/** Return a race with the time of each step [s] and its highest speed. */
 function unpacked(film) {
   if (film.times) return film;
   const waits = new Map(film.waits);
@@ -44,7 +44,7 @@ function unpacked(film) {
   return film;
 }
 
-/** The last step at or before a time. */
+/** Return the last step at or before a time. */
 function stepAt(film, time) {
   let low = 0, high = film.steps - 1;
   while (low < high) {
@@ -59,7 +59,7 @@ function place(film, k) {
   return { x: raw[at] * film.unit, y: raw[at + 1] * film.unit, yaw: raw[at + 2] * ANGLE, speed: raw[at + 3] * SPEED };
 }
 
-/** Where a car is at a time. One that waits to be put back stands still until it is. */
+/** Return the pose of a car at a time; a car that waits to be put back stands still. */
 function poseAt(film, time) {
   const k = stepAt(film, time), here = place(film, k);
   if (k + 1 >= film.steps) return { ...here, step: k, isOver: time >= film.times[k] };
@@ -164,7 +164,7 @@ class Screen {
     event.preventDefault();
   }
 
-  /** Fetch what is chosen; with `isSame` the clock stays where it is. */
+  /** Load the chosen races; with `isSame` the clock is not reset. */
   async reload(isSame = false) {
     const turn = ++this.turn, wanted = [];
     for (const id of this.shown) {
@@ -212,7 +212,7 @@ class Screen {
     lap.parentElement.hidden = most < 2;
   }
 
-  /** The race time at which what is shown of a car begins and ends [s]. */
+  /** Return the race times at which the shown part of a car's race begins and ends [s]. */
   span(film) {
     const laps = film.laps, all = film.times[film.steps - 1];
     let k = Number(this.part.lap.value);
@@ -262,7 +262,7 @@ class Screen {
     this.draw();
   }
 
-  /** Set the canvases' sizes and paint what stands still. */
+  /** Set the sizes of the canvases and paint what does not move. */
   fit() {
     if (!this.ground) return;
     const style = getComputedStyle(document.documentElement);
@@ -278,7 +278,7 @@ class Screen {
     for (const ring of [left, right]) ring.forEach((one, i) => (i % 2 ? ys : xs).push(one));
     const { road } = this.part, edge = 26 * road.ratio;
     const [west, east, south, north] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-    // A road that is higher than wide is turned on a wide canvas, and the other way round.
+    // Turn a tall road on a wide canvas, and a wide road on a tall canvas.
     this.isTurned = (east - west > north - south) !== (road.width > road.height);
     const wide = this.isTurned ? north - south : east - west, high = this.isTurned ? east - west : north - south;
     this.scale = Math.min((road.width - 2 * edge) / wide, (road.height - 2 * edge) / high);

@@ -1,10 +1,10 @@
-"""Trains Stable-Baselines3's PPO from one seed by three VecEnvs, and compares how fast they are.
+"""Train Stable-Baselines3's PPO from one seed by three VecEnvs, and compare their speed.
 
-    python scripts/vec_envs.py [--rollouts 15] [--cars 32] [--environments 4]
+    python benchmarks/vec_envs.py [--rollouts 15] [--cars 32] [--environments 4]
 
-The three take turns, so that whatever else the machine does slows all of them. Prints a line a
-VecEnv: steps a second with learning, processor time of the main process a step, the mean return of
-the last 100 episodes, and that of 20 episodes of the policy without its noise.
+The three take turns, so that whatever else the machine does slows all of them. Prints a line for
+each VecEnv: steps per second with learning, processor time of the main process per step, the mean
+return of the last 100 episodes, and that of 20 evaluation episodes without action noise.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROLLOUT = 4096
 
 
 class Learner:
-    """A policy that learns by one VecEnv, and what that has taken so far."""
+    """A policy that learns by one VecEnv, and the time that this has taken so far."""
 
     def __init__(self, name: str, env: VecEnv) -> None:
         self.name, self.env, self.seconds, self.busy = name, env, 0.0, 0.0
@@ -44,14 +44,14 @@ class Learner:
         )
 
     def learn(self) -> None:
-        """Drive and learn one rollout more."""
+        """Collect and learn one more rollout."""
         began, worked = time.perf_counter(), time.process_time()
         self.model.learn(ROLLOUT, reset_num_timesteps=False)
         self.seconds += time.perf_counter() - began
         self.busy += time.process_time() - worked
 
     def told(self) -> str:
-        """What it came to."""
+        """Return the printed line."""
         rate = self.model.num_timesteps / self.seconds
         paid = np.mean([episode["r"] for episode in self.model.ep_info_buffer or ()])
         judge = make_vec_env(ID, 20, seed=100, **CONFIG)

@@ -1,10 +1,10 @@
-"""Drives a million control steps with every sensor, kind of race and draw, and watches the process.
+"""Drive a million control steps with every sensor and kind of race, and watch the process.
 
-    python scripts/soak.py [--steps 1000000] [--cars 64]
+    python benchmarks/soak.py [--steps 1000000] [--cars 64]
 
-Prints a line a part: steps so far, memory, time a step. Exits with 1 where an observation, reward
-or state is not finite, memory grows by more than 5 % after the first tenth, or a step of the last
-tenth takes more than 1.3 times one of the first.
+Prints a line for each tenth: steps so far, memory, time of one step. Exits with 1 where an
+observation, reward or state is not finite, memory grows by more than 5 % after the first tenth, or
+a step of the last tenth takes more than 1.3 times one of the first.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from racer.envs import RacerVectorEnv
+from racer.race import RACE_KINDS
 
 PARTS = 10
-KINDS = ("time_trial", "object_avoidance", "head_to_bot")
 SENSORS = (
     {"kind": "camera", "width": 40, "height": 30, "colour": "rgb", "stack": 2},
     {"kind": "stereo", "width": 40, "height": 30},
@@ -34,13 +34,13 @@ SENSORS = (
 
 
 def memory_mb() -> float:
-    """What this process holds in memory."""
+    """Return the resident memory of this process [MB]."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def drive(env: RacerVectorEnv, steps: int, rng: np.random.Generator) -> float:
-    """Drive every car by random actions for a number of control steps in all; the time of one."""
+    """Drive every car by random actions; return the time of one control step [s]."""
     began = time.perf_counter()
     for step in range(steps // env.num_envs):
         if step % 500 == 499:
@@ -54,7 +54,7 @@ def drive(env: RacerVectorEnv, steps: int, rng: np.random.Generator) -> float:
 
 
 def main() -> None:
-    """Drive, print and judge."""
+    """Drive, print and check."""
     parser = argparse.ArgumentParser(
         description="Drive a million control steps and watch the process."
     )
@@ -69,7 +69,7 @@ def main() -> None:
             race={"walls": True, "direction": "alternate"},
             randomisation="sim2real",
         )
-        for kind in KINDS
+        for kind in RACE_KINDS
     ]
     rng = np.random.default_rng(0)
     for env in envs:

@@ -1,10 +1,10 @@
-"""Trains a config on tracks and from seeds, and says what came of each: the record run.
+"""Train a config on several tracks and from several seeds, and print a table of the results.
 
-    python scripts/record.py fast --tracks bowtie hairpin speedway
-    python scripts/record.py quick --seeds 0 1 2 3 4
+    python benchmarks/record.py fast --tracks bowtie hairpin speedway
+    python benchmarks/record.py quick --seeds 0 1 2 3 4
 
-Each run is trained, exported, and its entry raced for three laps. Prints a Markdown row a run: wall
-time from the start of training to the end of the race, and what the entry did.
+Each run is trained, exported, and its entry raced for three laps. Prints a row of Markdown for
+each run: the wall time from the start of training to the end of the race, and the race's result.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 
 
 def racer(*words: str | Path) -> str:
-    """What a racer command prints."""
+    """Run a racer command and return what it prints."""
     command = [sys.executable, "-m", "racer.cli", *map(str, words)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def row(config: str, track: str, seed: int, run: Path) -> str:
-    """What a run came to."""
+    """Return the row of one run."""
     began, entry = time.perf_counter(), run / "car.entry.zip"
     racer("train", config, "--run", run, "--seed", str(seed), "--track", track)
     racer("export", run, "--out", entry)

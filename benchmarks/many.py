@@ -1,4 +1,4 @@
-"""Judge 1,000 short races of copies of one entry, and hold the time against the ideal."""
+"""Judge 1,000 short races of copies of one entry, and compare the time with the ideal."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from racer.cli.output import progress
 from racer.entries.package import read_entry, save_entry
 from racer.leaderboard.batch import run_season
-from racer.leaderboard.season import Season
+from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.store import BoardStore
 
 
 def main() -> None:
-    """Copy the entry under other names, judge all, and print the ratio."""
+    """Copy the entry under other names, judge all of them, and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("entry", type=Path)
     parser.add_argument("--entries", type=int, default=50)
@@ -25,8 +25,7 @@ def main() -> None:
         name="many",
         tracks=("oval",),
         seeds=tuple(range(asked.seeds)),
-        laps=1,
-        time_limit=5,
+        race=SeasonRaceConfig(laps=1, time_limit=5),
         car=read_entry(asked.entry).manifest.car,
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +43,7 @@ def main() -> None:
 
 
 def copy(path: Path, folder: Path, count: int) -> None:
-    """Write the entry again under as many names, each of which is another package."""
+    """Write `count` copies of the entry, each under another name."""
     entry = read_entry(path)
     manifest = entry.manifest
     for k in range(count):
