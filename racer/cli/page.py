@@ -55,7 +55,9 @@ def board_serve(port: int = 8000, host: str = "127.0.0.1", season: str = "") -> 
     try:
         server.write()
         if host not in ("127.0.0.1", "localhost", "::1"):
-            print("warning: whoever reaches this machine can hand in entries; there is no password")
+            print(
+                "warning: anyone who reaches this machine can submit entries; there is no password"
+            )
         here, *others = server.addresses()
         print(f"serving {here}")
         for address in others:
@@ -75,15 +77,15 @@ def board_run_season(
     workers: Literal["auto"] | int = "auto",
     json: bool = False,
 ) -> None:
-    """Judge every entry of a folder on a season, on all processors, and add them to the board.
+    """Evaluate every entry of a folder on a season, on all processors, and add them to the board.
 
-    What was judged before is not judged again, and a run that was stopped goes on where it was.
-    An entry has its own name, or its file's where several have the same one.
+    Results of earlier runs are reused, so a run that was stopped continues where it was. An entry
+    has its own name, or its file's name if several have the same one.
 
     Args:
-        folder: Where the files NAME.entry.zip lie.
+        folder: The folder with the files NAME.entry.zip.
         season: A shipped season's name or a YAML file.
-        workers: Processes that judge; auto is one a processor.
+        workers: Number of processes that evaluate; auto: one for each processor.
         json: Print the summary as JSON.
     """
     from racer.cli.output import print_json, progress

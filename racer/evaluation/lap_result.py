@@ -1,4 +1,4 @@
-"""What a race came to."""
+"""The result of one car in a race."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CLEAN_WORDS = "never off the road"
+"""How a result without faults is described."""
 
 
 @dataclass(frozen=True)
 class RaceScene:
-    """What a picture or a film of a race shows beside what the car did.
+    """What a picture or a video needs to show of a race, beside the recorded car.
 
     Attributes:
         track: The track.
         rules: The race's rules.
-        sensor: What the policy saw.
+        sensor: The sensors of the policy.
         car: Name of the car's preset.
-        name: Who drove; empty where nobody said.
+        name: Name of the driver; empty if unknown.
     """
 
     track: Track
@@ -43,42 +44,43 @@ class RaceScene:
 
 @dataclass(frozen=True)
 class LapResult:
-    """What a policy did in one race.
+    """The result of one car in a race, with everything recorded at each control step.
 
     Attributes:
         track: The track's name.
         seed: Seed of the environment.
-        laps: Laps asked for.
-        laps_completed: Laps driven to their end.
+        laps: Laps to complete.
+        laps_completed: Completed laps.
         lap_times_s: Time of each completed lap [s], penalties included.
         sector_times_s: Times of the completed thirds of each lap [s].
-        off_tracks: Times all four wheels left the road; each put the car back at a penalty.
-        collisions: Times the car crashed; so did each.
-        resets: Times it was put back, for whatever fault.
-        distance: Way made good along the centre line [m].
+        off_tracks: Number of times all four wheels left the road; each reset the car at a penalty.
+        collisions: Number of crashes; each reset the car at a penalty.
+        resets: Number of resets to the track, for any fault.
+        distance: Progress along the centre line [m].
         ending: Name of the `Ending`, in lower case; `policy_crash`, `policy_hang` or
-            `policy_memory` where the policy failed, which ended the car's race.
+            `policy_memory` if the policy failed, which ends the car's race.
         start: The body row before the first step, (13,).
-        actions: What the policy answered at each control step, (T, 2) float32 or indices (T,)
-            int64; of a pilot its commands (T, 2).
-        body: The body rows at each control step, (T, 13). A car that has been put back is where
-            it goes on from; one that waits stands where it left the race.
-        reached: Those where the step's driving ended, before a car was put back, (T, 13).
-        waiting: Whether the car stands out its penalty, which a car among others does, (T,); one
-            that is alone has its penalty added to `time` at once.
+        actions: The policy's action at each control step, (T, 2) float32 or indices (T,) int64; the
+            commands (T, 2) of a controller.
+        body: The body row after each control step, (T, 13): after a reset to the track, if there
+            was one; where it left the race, if the car waits for its penalty to end.
+        reached: The body row at the end of each step before any reset to the track, (T, 13).
+        waiting: Whether the car waits for its penalty to end, as a car among others does, (T,); a
+            car that races alone gets its penalty added to `time` at once.
         steering: Angle of the front wheels at each control step [rad], (T,).
         time: Race time at each control step [s], (T,).
         command: Commanded steering [rad] and speed [m/s] at each control step, (T, 2).
-        progress: Share of the lap made good at each control step [percent], (T,).
-        wheels_on_road: Wheel centres between the borders at each control step, (T,).
-        fault: The `Ending` that each control step's fault stands for, else RUNNING, (T,).
-        boxes: What it could meet at each control step, rows as in `World.boxes`, (T, K, 10).
+        progress: Progress of the current lap at each control step [percent], (T,).
+        wheels_on_road: Number of wheel centres between the borders at each control step, (T,).
+        fault: `Ending` that each control step's fault corresponds to, else RUNNING, (T,).
+        boxes: Boxes, bots and other cars at each control step, rows as in `World.boxes`,
+            (T, K, 10).
         colours: Red, green and blue of those, (K, 3) uint8.
-        limit: The least times for track and car; None where they are not known, or where the
-            race is not driven alone, forward and from the start line.
-        failure: What the policy's failure was, in words; empty where it did not fail.
-        scene: What `plot` and `video` show beside; None of a race among others, and of a result
-            that was read back.
+        limit: The minimum lap times of track and car; None if unknown, or if the race was not
+            driven alone, forward and from the start line.
+        failure: Message of the policy's failure; empty if it did not fail.
+        scene: What `plot` and `video` need; None for a race of several cars, and for a result that
+            was read back.
     """
 
     track: str
@@ -132,7 +134,7 @@ class LapResult:
 
     @property
     def summary(self) -> str:
-        """The race in one line: laps, times, and what went wrong."""
+        """The race in one line: laps, times and faults."""
         laps = ", ".join(f"{lap:.2f}" for lap in self.lap_times_s)
         times = f" in {laps} s" if laps else ""
         times += f", {self.x_limit:.2f} x the limit" if self.x_limit else ""
@@ -151,7 +153,7 @@ class LapResult:
         )
 
     def plot(self) -> Figure:
-        """Return a picture of the driven line, coloured by speed, which a notebook shows.
+        """Return a picture of the driven line, coloured by speed.
 
         Raises:
             RacerError: The result has no scene.
@@ -164,15 +166,16 @@ class LapResult:
     def video(
         self, path: Path | str | None = None, size: str | None = None, rate: float = 25.0
     ) -> Video:
-        """Return a film of the race, which a notebook plays; `racer race --video` writes the same.
+        """Return a video of the race; `racer race --video` writes the same.
 
         Args:
-            path: Where to write it too: an .mp4, a .gif, or a .png for a still of it.
+            path: A file to write it to as well: an .mp4, a .gif, or a .png for a still picture.
             size: 480p, 720p, 1080p or WIDTHxHEIGHT in pixels; 480p by default.
-            rate: Pictures a second; of a .gif not more than 12.5.
+            rate: Pictures per second; at most 12.5 for a .gif.
 
         Raises:
-            RacerError: The result has no scene, a value cannot be used, or the file not written.
+            RacerError: The result has no scene, a value cannot be used, or the file cannot be
+                written.
         """
         from racer.rendering.race_video import write_race_video
         from racer.rendering.video_format import video_size
@@ -207,7 +210,7 @@ class LapResult:
 
     @property
     def _road(self) -> Track:
-        """The track as it was driven."""
+        """The track in the direction that was driven."""
         track = self._shown.track
         return track.reversed() if self._shown.rules.direction == "reverse" else track
 
@@ -223,32 +226,32 @@ class LapResult:
 
     @property
     def is_clean(self) -> bool:
-        """Every lap completed without being put back once."""
+        """Whether every lap was completed without a reset to the track."""
         return self.laps_completed == self.laps and self.resets == 0
 
     @property
     def total_time_s(self) -> float | None:
-        """Time of all laps [s], or None where one is missing."""
+        """Time of all laps [s]; None if a lap is missing."""
         return sum(self.lap_times_s) if self.laps_completed == self.laps else None
 
     @property
     def best_lap_s(self) -> float | None:
-        """The fastest completed lap [s], or None."""
+        """Time of the fastest completed lap [s]; None if there is none."""
         return min(self.lap_times_s, default=None)
 
     @property
     def limit_s(self) -> float | None:
-        """The least time of all laps [s]: the first from a standstill, the others flying."""
+        """Minimum time of all laps [s], the first from a standing start; None if unknown."""
         return self.limit.race(self.laps) if self.limit else None
 
     @property
     def x_limit(self) -> float | None:
-        """The time of all laps in multiples of the least, or None where one is not known."""
+        """Time of all laps over the minimum time of all laps; None if either is unknown."""
         limit, total = self.limit_s, self.total_time_s
         return total / limit if limit and total else None
 
     def as_dict(self) -> dict[str, Any]:
-        """The result as documented for `--json` and the board; plain values only."""
+        """Return the result as documented for `--json` and the board, in plain values."""
         return {
             "track": self.track,
             "seed": self.seed,

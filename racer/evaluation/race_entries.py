@@ -1,4 +1,4 @@
-"""Races of entries and of pilots by their names, and the rules that they race by."""
+"""Races of entries and of baseline controllers, and the rules of such races."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from racer.controllers import Controller, make_controller
 from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import Entry
 from racer.errors import ConfigError
-from racer.evaluation.evaluate import Driver, Policy, evaluate_alone, evaluate_drivers
+from racer.evaluation.evaluate import Driver, Policy, evaluate_drivers
 from racer.evaluation.lap_result import LapResult
 from racer.race import RaceConfig
 from racer.registration import ENV_IDS
@@ -19,30 +19,39 @@ from racer.track import load_track
 
 
 def controller_for(name: str, track: str, race: RaceConfig, car: str = "deepracer") -> Controller:
-    """Return the controller of that name for the track as it is raced; see `racer.controllers`."""
+    """Return a baseline controller for a track in the direction of a race.
+
+    Args:
+        name: Name of the controller; see `racer.controllers`.
+        track: A shipped track's name, or a YAML file.
+        race: The race, which says the direction.
+        car: Name of the car's preset.
+
+    Raises:
+        RacerError: The controller, track or car is unknown.
+    """
     road = load_track(track)
     road = road.reversed() if race.direction == "reverse" else road
     return make_controller(name, road, car_named(car))
 
 
 def evaluate_controller(
-    pilot: Controller, track: str, race: RaceConfig, seed: int = 0, car: str = "deepracer"
+    controller: Controller, track: str, race: RaceConfig, seed: int = 0, car: str = "deepracer"
 ) -> LapResult:
-    """Drive one race of a pilot alone; see `judge`."""
-    return evaluate_drivers([pilot], track, race, seed, car)[0]
+    """Return the result of one race that a controller drives alone.
 
-
-def judge_entry(entry: Entry, track: str, race: RaceConfig, seed: int = 0) -> LapResult:
-    """Drive an entry's policy by onnxruntime; see `judge`."""
-    manifest = entry.manifest
-    policy = OnnxPolicy(entry)
-    return evaluate_alone(
-        policy, manifest.sensor, manifest.actions, track, race, seed, manifest.car
-    )
+    Args:
+        controller: The controller.
+        track: A shipped track's name, or a YAML file.
+        race: The rules.
+        seed: Seed of the environment.
+        car: Name of the car's preset.
+    """
+    return evaluate_drivers([controller], track, race, seed, car)[0]
 
 
 def policy_in_process(entry: Entry) -> AbstractContextManager[Policy]:
-    """An entry's policy in this process, with its rights."""
+    """Return an entry's policy that runs in this process, without a sandbox."""
     return nullcontext(OnnxPolicy(entry))
 
 
@@ -54,16 +63,21 @@ def evaluate_entries(
     car: str = "deepracer",
     policy_of: Callable[[Entry], AbstractContextManager[Policy]] = policy_in_process,
 ) -> list[LapResult]:
-    """Drive entries' policies, and pilots by their names, in one race; see `judge_together`.
+    """Return the results of one race of entries and baseline controllers.
 
-    The cars are those of the entries; where none races, `car` is every pilot's.
+    Several race each other from a grid in their order. All drive the car of the entries.
 
     Args:
-        entries: Who races. track: A shipped track's name, or a YAML file. race: The rules. seed:
-        Seed of the first driver; the next have the numbers after it. car: The car where only pilots
-        race. policy_of: Opens an entry's policy for the race: `policy_in_process`, or
-        `BoxedPolicy`, which
-            gives the same actions from a process that can reach nothing.
+        entries: The entries, and names of baseline controllers.
+        track: A shipped track's name, or a YAML file.
+        race: The rules.
+        seed: Seed of the first driver; the next have the numbers after it.
+        car: Name of the car's preset, used if only baseline controllers race.
+        policy_of: Opens an entry's policy for the race: `policy_in_process`, or
+            `SandboxedPolicy`, which returns the same actions from an isolated process.
+
+    Raises:
+        RacerError: The entries drive different cars, or something cannot be used.
     """
     packages = [entry for entry in entries if not isinstance(entry, str)]
     cars = {entry.manifest.car for entry in packages} or {car}
@@ -85,7 +99,10 @@ def evaluate_entries(
 
 
 def race_of_training(racer: Entry | str) -> RaceConfig:
-    """The race that an entry was trained in, its kind and its walls; a pilot has an empty road."""
+    """Return a race of the kind, and with the walls, that an entry was trained in.
+
+    The race of a baseline controller is a time trial without walls.
+    """
     if isinstance(racer, str):
         return RaceConfig()
     manifest = racer.manifest
@@ -101,13 +118,13 @@ def make_race_rules(
     time_limit: float | None = None,
     like: RaceConfig | None = None,
 ) -> RaceConfig:
-    """A race from the start line, in which a fault costs a penalty and goes on.
+    """Return the rules of a race from the start line in which a fault costs a penalty.
 
     Args:
         laps: Laps to complete.
-        off_track_penalty: Seconds that a fault costs which is no crash.
-        time_limit: Seconds until it ends anyway; a minute a lap if not given.
-        like: Where kind, objects, walls, direction and collision penalty come from.
+        off_track_penalty: Penalty of a fault that is no crash [s].
+        time_limit: Time limit [s]; a minute for each lap by default.
+        like: A race whose kind, obstacles, walls, direction and collision penalty are taken.
 
     Raises:
         ConfigError: A number is out of its range.

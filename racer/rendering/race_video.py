@@ -107,7 +107,17 @@ def write_race_video(
 
 
 class RacePlayback:
-    """Draws a recorded race at any race time; see `write_race_video` for the arguments.
+    """Draws a recorded race at any race time.
+
+    Args:
+        track: The track.
+        driven: The recorded races of the cars, in the order of their grid.
+        rules: The race's rules.
+        names: Names of the cars; `car 1`, `car 2` ... by default.
+        follow: Index of the car that the camera follows.
+        sensor: The sensors of that car; a camera's frame is shown in a corner.
+        car: Name of the car's preset.
+        size: Width and height of a picture [pixels].
 
     Attributes:
         end: Race time at which the followed car's race ended [s].

@@ -42,7 +42,9 @@ class TrackFile(Document):
     direction: Literal["counterclockwise", "clockwise"] = Field(
         default="counterclockwise", description="how it is driven; the points may run either way"
     )
-    width: float | list[float] = Field(description="road width [m], 0.2-20, or one a control point")
+    width: float | list[float] = Field(
+        description="road width [m], 0.2-20, or a list of one for each control point"
+    )
     control_points: list[ControlPoint] = Field(
         min_length=4, description="points [m] a smooth line goes through; the first is the start"
     )

@@ -16,7 +16,7 @@ from racer.entries.entry_check import check_entry
 from racer.entries.package import read_entry
 from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
-from racer.evaluation import judge_entry, make_race_rules, race_of_training
+from racer.evaluation import evaluate_entries, make_race_rules, race_of_training
 from racer.reward.timeout import timeout_after
 from racer.training.export import export_run
 from racer.training.int8_export import export_int8
@@ -143,7 +143,7 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
     assert [sensor.name for sensor in entry.manifest.sensor] == ["camera", "lidar"]
     home = race_of_training(entry)
     assert (home.kind, home.walls) == ("object_avoidance", True)
-    raced = judge_entry(entry, "bowtie", make_race_rules(1, 3.0, 2.0, like=home))
+    raced = evaluate_entries([entry], "bowtie", make_race_rules(1, 3.0, 2.0, like=home))[0]
     told = json.loads((tmp_path / "run" / "best.json").read_text())["result"]
     assert raced.distance == pytest.approx(told["distance_m"], abs=1e-3)
 
@@ -152,7 +152,7 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
     assert float32.result.distance == raced.distance
     small = read_entry(tmp_path / "int8.entry.zip")
     assert check_entry(small).entry.policy == int8.entry.policy
-    again = judge_entry(small, "bowtie", make_race_rules(1, 3.0, 2.0, like=home))
+    again = evaluate_entries([small], "bowtie", make_race_rules(1, 3.0, 2.0, like=home))[0]
     assert again.actions.tobytes() == int8.result.actions.tobytes()
     assert len(small.policy) < len(entry.policy)
 
