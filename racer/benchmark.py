@@ -13,7 +13,8 @@ import numpy as np
 from racer.car.spec import deepracer
 from racer.envs import RacerVectorEnv
 from racer.tables import FittedTable, TableColumn
-from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, FreeBoxes
+from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL
+from racer.world.free_boxes import FreeBoxes
 
 MANY_CARS = 64
 """Number of cars in the scenes of many cars."""
@@ -99,7 +100,7 @@ def keep_to_one_core() -> None:
 
 def _boxes(n: int) -> Subject:
     """Return the control step of n free boxes."""
-    boxes = FreeBoxes(deepracer(), n)
+    boxes = FreeBoxes(deepracer(), n, 1.0 / (CONTROL_RATE_HZ * SUBSTEPS_PER_CONTROL))
 
     def step() -> None:
         for _ in range(SUBSTEPS_PER_CONTROL):

@@ -42,7 +42,7 @@ class Simulation:
         observes_ended: Whether a car whose episode has ended still observes: its final
             observation, which environments return.
         **race_options: Further arguments of `Race`: gui, is_together, randomisation, rate,
-            max_steps.
+            max_steps, engine.
 
     Attributes:
         race: Rules, laps and endings.

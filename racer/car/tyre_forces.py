@@ -13,7 +13,6 @@ in the world frame: 3 + 4 + 3 + 3 numbers.
 
 import math
 
-import numpy as np
 from numba import njit
 
 from racer.car.spec import GRAVITY
@@ -23,7 +22,7 @@ BODY_ROW_LENGTH = 13
 
 
 @njit(cache=True)
-def tyre_wrench(cars, body, steering, command, dt, force, torque):
+def tyre_wrench(cars, body, steering, command, dt, force, torque, which):
     """Advance each servo by one substep and sum the forces on each car.
 
     Args:
@@ -34,53 +33,89 @@ def tyre_wrench(cars, body, steering, command, dt, force, torque):
         dt: Length of the substep [s].
         force: Filled with the force at the centre of mass [N], world frame, (n, 3).
         torque: Filled with the torque about it [N m], world frame, (n, 3).
+        which: Indices of the cars that it is done for, (k,).
     """
-    loads = np.empty(4)
-    for i in range(body.shape[0]):
-        car = cars[i]
-        # The exact solution of a first-order lag, so that the result does not depend on dt. The
-        # floor under the lag keeps a servo without one from dividing by zero.
-        turn = (command[i, 0] - steering[i]) * -math.expm1(-dt / max(car.steering_lag, 1e-9))
-        fastest = car.steering_rate * dt
-        steering[i] += min(max(turn, -fastest), fastest)
-        _sum(car, body[i], steering[i], command[i, 1], loads, force[i], torque[i])
+    for i in which:
+        car, b = cars[i], body[i]
+        steering[i] = turn_wheels(car, steering[i], command[i, 0], servo_share(car, dt), dt)
+        force[i, 0], force[i, 1], force[i, 2], torque[i, 0], torque[i, 1], torque[i, 2] = (
+            wrench_on_car(
+                car,
+                b[2],
+                (b[3], b[4], b[5], b[6]),
+                (b[7], b[8], b[9]),
+                (b[10], b[11], b[12]),
+                steering[i],
+                command[i, 1],
+            )
+        )
 
 
 @njit(cache=True)
-def _sum(car, b, steering, speed_command, loads, force, torque):
-    """Fill `force` and `torque`, (3,) each, with the wrench on one car.
+def servo_share(car, dt):
+    """Return the share of its way to the command that a servo without a rate limit turns in `dt`.
+
+    It is the exact solution of a first-order lag, so that the result does not depend on dt. The
+    floor under the lag keeps a servo without one from dividing by zero.
+    """
+    return -math.expm1(-dt / max(car.steering_lag, 1e-9))
+
+
+@njit(cache=True)
+def turn_wheels(car, steering, command, share, dt):
+    """Return the angle of the front wheels [rad] after one substep.
 
     Args:
-        car: Its row of parameters.
-        b: Its body row, (13,).
+        car: The car's row of parameters.
+        steering: Angle before [rad].
+        command: Commanded angle [rad].
+        share: What `servo_share` returns.
+        dt: Length of the substep [s].
+    """
+    fastest = car.steering_rate * dt
+    return steering + min(max((command - steering) * share, -fastest), fastest)
+
+
+@njit(cache=True)
+def wrench_on_car(car, height, turn, velocity, spin, steering, speed_command):
+    """Return the force [N] at the centre of mass and the torque [N m] about it, world frame.
+
+    It takes and returns numbers, not arrays, so that the compiler keeps a car in registers.
+
+    Args:
+        car: The car's row of parameters.
+        height: Height of its centre of mass [m].
+        turn: Its orientation, x y z w.
+        velocity: [m/s], x y z.
+        spin: Angular velocity [rad/s], x y z.
         steering: Angle of its front wheels [rad].
         speed_command: Its commanded speed [m/s].
-        loads: Scratch for the wheels' loads [N], (4,).
-        force: World frame [N], (3,).
-        torque: World frame [N m], (3,).
+
+    Returns:
+        Six numbers: force x y z and torque x y z.
     """
-    x, y, z, w = b[3], b[4], b[5], b[6]
+    x, y, z, w = turn
     # The body's x and y axes in the world frame.
     xx, xy, xz = 1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)
     yx, yy, yz = 2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)
-    force[:] = 0.0
-    torque[:] = 0.0
-    force[2] = -car.mass * GRAVITY
+    force_x = force_y = torque_x = torque_y = torque_z = 0.0
+    force_z = -car.mass * GRAVITY
     # The z axis's own vertical part: below 0.1 the car lies on its side or roof, and no wheel
     # reaches the road.
     if 1 - 2 * (x * x + y * y) < 0.1:
-        return
+        return force_x, force_y, force_z, torque_x, torque_y, torque_z
 
     # Heading, speed and tyre forces are taken in the road's plane, not in the tilted body's.
     level = 1.0 / math.sqrt(xx * xx + xy * xy)
     hx, hy = xx * level, xy * level
-    speed = b[7] * hx + b[8] * hy
+    speed = velocity[0] * hx + velocity[1] * hy
     air = car.air_drag * abs(speed) * speed
-    force[0] -= air * hx
-    force[1] -= air * hy
-    carried = _loads(car, b, (xx, xy, xz), (yx, yy, yz), loads)
+    force_x -= air * hx
+    force_y -= air * hy
+    loads = _loads(car, height, velocity[2], spin, (xx, xy, xz), (yx, yy, yz))
+    carried = loads[0] + loads[1] + loads[2] + loads[3]
     if carried <= 0.0:
-        return
+        return force_x, force_y, force_z, torque_x, torque_y, torque_z
     # The tanh lets rolling drag change sign smoothly within about 0.05 m/s, not jump at rest.
     rolling = car.rolling_resistance * math.tanh(speed / 0.05)
     share = _drive(car, speed, speed_command, air + rolling * carried) / carried
@@ -96,14 +131,14 @@ def _sum(car, b, steering, speed_command, loads, force, torque):
         axle = loads[0] + loads[1] if front else loads[2] + loads[3]
         lx, ly = _mount(car, wheel)
         # The wheel meets the road, z = 0, straight below its mount.
-        ax, ay, az = lx * xx + ly * yx, lx * xy + ly * yy, -b[2]
-        vx = b[7] + b[11] * az - b[12] * ay
-        vy = b[8] + b[12] * ax - b[10] * az
+        ax, ay, az = lx * xx + ly * yx, lx * xy + ly * yy, -height
+        vx = velocity[0] + spin[1] * az - spin[2] * ay
+        vy = velocity[1] + spin[2] * ax - spin[0] * az
 
         # Ackermann steering: all wheels turn about one point on the rear axle's line.
-        turn = tangent / (1.0 - ly * curvature) if front else 0.0
-        cos = 1.0 / math.sqrt(1.0 + turn * turn)
-        sin = turn * cos
+        toe = tangent / (1.0 - ly * curvature) if front else 0.0
+        cos = 1.0 / math.sqrt(1.0 + toe * toe)
+        sin = toe * cos
         fx, fy = hx * cos - hy * sin, hy * cos + hx * sin
         along, across = vx * fx + vy * fy, -vx * fy + vy * fx
         fixed = car.to_rear_axle if front else car.to_front_axle
@@ -116,12 +151,13 @@ def _sum(car, b, steering, speed_command, loads, force, torque):
         slip = across / max(abs(along), car.slip_speed)
         side = _brush(stiffness * car.friction * load, slip, grip, push)
         gx, gy = push * fx - side * fy, push * fy + side * fx
-        force[0] += gx
-        force[1] += gy
-        force[2] += load
-        torque[0] += ay * load - az * gy
-        torque[1] += az * gx - ax * load
-        torque[2] += ax * gy - ay * gx
+        force_x += gx
+        force_y += gy
+        force_z += load
+        torque_x += ay * load - az * gy
+        torque_y += az * gx - ax * load
+        torque_z += ax * gy - ay * gx
+    return force_x, force_y, force_z, torque_x, torque_y, torque_z
 
 
 @njit(cache=True)
@@ -132,28 +168,43 @@ def _mount(car, wheel):
 
 
 @njit(cache=True)
-def _loads(car, b, forward, left, loads):
-    """Fill each wheel's load [N], (4,), zero where it hangs free, and return their sum.
+def _loads(car, height, climb, spin, forward, left):
+    """Return each wheel's load [N], zero where it hangs free; front wheels first.
 
     A strut stands upright below its mount, and its force acts at the height of the centre of mass,
     so that exactly mass x acceleration x height / wheelbase of load moves between the axles.
+
+    Args:
+        car: The car's row of parameters.
+        height: Height of the centre of mass [m].
+        climb: Its vertical velocity [m/s].
+        spin: Angular velocity [rad/s], x y z.
+        forward: The body's x axis in the world frame.
+        left: Its y axis.
     """
     omega = 2 * math.pi * car.suspension_frequency
     damping = 2 * car.suspension_damping * omega
     # Height of a strut's top when it carries nothing: heave sinks by g / omega^2 under the weight.
     free = car.mass_height + GRAVITY / (omega * omega)
+    return (
+        _load(car, _mount(car, 0), height, climb, spin, forward, left, omega, damping, free),
+        _load(car, _mount(car, 1), height, climb, spin, forward, left, omega, damping, free),
+        _load(car, _mount(car, 2), height, climb, spin, forward, left, omega, damping, free),
+        _load(car, _mount(car, 3), height, climb, spin, forward, left, omega, damping, free),
+    )
+
+
+@njit(cache=True)
+def _load(car, mount, height, climb, spin, forward, left, omega, damping, free):
+    """Return the load of the wheel below a mount [N]."""
+    lx, ly = mount
+    ax, ay = lx * forward[0] + ly * left[0], lx * forward[1] + ly * left[1]
+    strut = height + lx * forward[2] + ly * left[2]
+    rate = climb + spin[0] * ay - spin[1] * ax
     wheelbase = car.to_front_axle + car.to_rear_axle
-    total = 0.0
-    for wheel in range(4):
-        lx, ly = _mount(car, wheel)
-        ax, ay = lx * forward[0] + ly * left[0], lx * forward[1] + ly * left[1]
-        strut = b[2] + lx * forward[2] + ly * left[2]
-        rate = b[9] + b[10] * ay - b[11] * ax
-        carried = 0.5 * car.mass * (wheelbase - abs(lx)) / wheelbase
-        load = carried * (omega * omega * (free - strut) - damping * rate)
-        loads[wheel] = load if strut < free and load > 0.0 else 0.0
-        total += loads[wheel]
-    return total
+    carried = 0.5 * car.mass * (wheelbase - abs(lx)) / wheelbase
+    load = carried * (omega * omega * (free - strut) - damping * rate)
+    return load if strut < free and load > 0.0 else 0.0
 
 
 @njit(cache=True)

@@ -15,6 +15,7 @@ from racer.deepracer.metadata import read_action_space
 from racer.race import RaceConfig
 from racer.randomisation import Randomisation, load_randomisation
 from racer.sensors import CameraConfig, Sensors
+from racer.world import Engine
 
 GENERATED_TRACKS = 16
 """Number of tracks that `generated` stands for; all are made before the first episode."""
@@ -51,6 +52,12 @@ class EnvConfig(Document):
     race: RaceConfig = Field(default=RaceConfig(), description="rules of the race")
     randomisation: Randomisation = Field(
         default=Randomisation(), description="ranges of each episode's draws, or a preset's name"
+    )
+    engine: Engine = Field(
+        default="auto",
+        description="what computes the motion, with the same bits: auto, the twin of Bullet for "
+        "cars that touch nothing and Bullet for the others; bullet alone; or twin alone, which "
+        "needs no PyBullet but an empty road",
     )
     reward: str | None = Field(
         default="progress",

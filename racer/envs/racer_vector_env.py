@@ -129,6 +129,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
             is_together=self.is_together,
             randomisation=self.config.randomisation,
             max_steps=max_episode_steps,
+            engine=self.config.engine,
         )
         self.race, self.world = self.simulation.race, self.simulation.world
         self.single_observation_space = self.simulation.suite_of(0).space

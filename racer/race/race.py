@@ -15,7 +15,7 @@ from racer.race.roads import Road, Roads
 from racer.randomisation import NO_RANDOMISATION, Draws, Randomisation
 from racer.snapshot import restore_snapshot, take_snapshot
 from racer.track import Track, TrackPosition
-from racer.world import CONTROL_RATE_HZ, WORLD_RADIUS_M, CarState, Contact, World
+from racer.world import CONTROL_RATE_HZ, WORLD_RADIUS_M, CarState, Contact, Engine, World
 
 LAP_SECTORS = 3
 """Number of equal parts of the lap that are timed."""
@@ -80,6 +80,7 @@ class Race:
         randomisation: What each car draws for its episodes.
         rate: Control steps per second [Hz].
         max_steps: Control steps until truncation, if `time_limit` is longer.
+        engine: What computes the motion; see `World`.
 
     Attributes:
         world: The physics.
@@ -117,13 +118,14 @@ class Race:
         randomisation: Randomisation = NO_RANDOMISATION,
         rate: int = CONTROL_RATE_HZ,
         max_steps: int | None = None,
+        engine: Engine = "auto",
     ) -> None:
         self.config, self.n, self.is_together = config, n, is_together
         self.tracks, self.roads = list(tracks), Roads(tracks)
         self.objects = Obstacles(config, self.roads, spec, 1 if is_together else n)
         walls = [(track.left, track.right) for track in tracks] if config.walls else []
         boxes = self.objects.count, self.objects.size
-        self.world = World(spec, n, gui, walls, *boxes, is_together, rate)
+        self.world = World(spec, n, gui, walls, *boxes, is_together, rate, engine=engine)
         self._period = 1.0 / rate
         self._step_limit = max_steps or np.inf
         self.draws = Draws(randomisation, n)

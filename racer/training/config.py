@@ -212,6 +212,11 @@ class RunConfig(EnvConfig):
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the config as canonical JSON, in which keys have their first names."""
-        text = json.dumps(first_named(self), sort_keys=True, separators=(",", ":"))
+        """The SHA-256 of the config as canonical JSON, in which keys have their first names.
+
+        The engine is left out, since all engines compute the same bits.
+        """
+        named = first_named(self)
+        del named["engine"]
+        text = json.dumps(named, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

@@ -386,7 +386,9 @@ def combined_slip(
     body[:, 7], body[:, 8] = speed * np.cos(angle), speed * np.sin(angle)
     asked = np.stack([np.zeros(n), body[:, 7] + demand / spec.speed_gain], axis=1)
     force, torque = np.empty((n, 3)), np.empty((n, 3))
-    tyre_wrench(strong.parameters(n), body, np.zeros(n), asked, SUBSTEP_S, force, torque)
+    tyre_wrench(
+        *(strong.parameters(n), body, np.zeros(n), asked, SUBSTEP_S, force, torque, np.arange(n))
+    )
     return (force[:, :2] / (spec.mass * GRAVITY)).reshape(len(slips), len(demands), 2)
 
 

@@ -1,8 +1,5 @@
-"""The physics: cars, walls and boxes in a Bullet world. Poses go in, forces are applied, poses come
-out.
-"""
+"""The physics of cars, walls and boxes: Bullet, and its twin for cars that touch nothing."""
 
-from racer.world.bullet import World
 from racer.world.car_state import (
     CONTROL_PERIOD_S,
     CONTROL_RATE_HZ,
@@ -13,8 +10,7 @@ from racer.world.car_state import (
     Contact,
     yaw_of,
 )
-from racer.world.free_boxes import FreeBoxes
-from racer.world.pybullet_client import has_display
+from racer.world.world import Engine, World, has_display
 
 __all__ = [
     "CONTROL_PERIOD_S",
@@ -24,7 +20,7 @@ __all__ = [
     "WORLD_RADIUS_M",
     "CarState",
     "Contact",
-    "FreeBoxes",
+    "Engine",
     "World",
     "has_display",
     "yaw_of",

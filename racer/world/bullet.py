@@ -1,139 +1,97 @@
-"""The world: n cars in one Bullet client."""
+"""Cars in one Bullet client, with the walls and boxes that they can touch."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.car.tyre_forces import BODY_ROW_LENGTH, tyre_wrench
-from racer.snapshot import restore_snapshot, take_snapshot
-from racer.world.car_state import (
-    CONTROL_RATE_HZ,
-    SUBSTEPS_PER_CONTROL,
-    WALL_HEIGHT_M,
-    WORLD_RADIUS_M,
-    CarState,
-    Contact,
-    moved_point,
-    yaw_of,
-)
-from racer.world.orientation import integrate_orientation
+from racer.errors import RacerError
+from racer.world.car_state import WALL_HEIGHT_M, WORLD_RADIUS_M, Contact
 from racer.world.pybullet_client import bullet, connect
-from racer.world.variation import Variation
 
-CARS, WALLS, BOXES = 1, 2, 4
-"""Bullet's collision groups."""
+CARS, WALLS, BOXES, FIRST_SET_OF_WALLS = 1, 2, 4, 8
+"""Bullet's collision groups; of several sets of walls each has its own."""
+MAX_SETS_OF_WALLS = 28
+"""The groups that 31 bits leave for sets of walls."""
 BODY_FRICTION = 0.3
 """Friction of a car's body against what it hits; our own choice, between plastic and wood."""
-BOX_CONTACT_RANGE_M = 1.0
-"""A box has a body in Bullet while it is this close to its car [m], beyond what the car can drive
-in a step."""
 UNUSED_BODY_POSITION = np.array([10.0 * WORLD_RADIUS_M, 0.0, 0.0])
 """Where a body is kept that stands for no box at the moment [m]."""
+UNUSED_CAR_SPACING_M = 5.0
+"""Distance between the bodies that stand for no car at the moment [m]; they must not meet."""
 WHITE, BROWN = (0.85, 0.85, 0.83, 1.0), (0.69, 0.5, 0.32, 1.0)
 """The colours of walls and of boxes in Bullet's own window."""
-HOLD_HEIGHT_M = 50.0
-"""Height at which Bullet keeps a car that is out of the race [m]; only `World` knows of it."""
-WORLD_STATE = ("contact", "boxes", "_body", "_inverse", "_places", "_is_lifted", "_box_pose")
-"""The attributes that a step changes, besides the cars' state and the commands still under way."""
 
 
-class World:
-    """n cars in one Bullet client, alone or together, with walls and boxes to hit.
+class BulletClient:
+    """n bodies of cars in one Bullet client, with walls and boxes to hit.
 
-    Each car is one rigid box without damping. All forces on it come from `racer.car.tyre_forces`,
-    except for those that Bullet adds at contacts. Cars that are alone never meet, and a car's
-    states are the same bits alone and among others. In a new world all cars stand at the origin.
+    Each is one rigid box without damping. A body may stand for one car after another: `put` puts a
+    car there, `put_away` takes it out of the others' way. Within the client the bodies of cars come
+    first, then walls, then boxes: this order decides about the last bits of a crash.
 
     Args:
         spec: The parameters of every car.
-        n: Number of cars.
+        n: Number of bodies of cars.
+        dt: Length of a physics step [s].
         gui: Whether to open Bullet's own window.
-        walls: Sets of closed rings of points (N, 2) [m], on which walls stand. A car meets the
-            walls of
-            one set: the first, until `set_walls` selects another.
-        boxes: Number of solid boxes that each car has of its own, or that all cars share if they
-            are together.
+        walls: Sets of closed rings of points (N, 2) [m], on which walls stand, up to
+            `MAX_SETS_OF_WALLS`. A car meets one set: the first, until `set_walls` selects another.
+        boxes: Whether there are boxes.
         box_size: Length, width and height of a box [m].
-        is_together: Whether the cars meet each other.
-        rate: Commands per second [Hz].
-        substeps: Physics steps per command.
+        is_together: Whether the cars meet each other, and each other's boxes.
 
     Attributes:
-        state: The state of the cars.
-        contact: `Contact` flags of what each car touched in the last control step, (n,).
-        boxes: What each car can meet, (n, K, 10): centre [m], quaternion x y z w, half sizes along
-            its own axes [m]. The boxes come first; if cars are together, all n cars follow. Half
-            sizes are 0 where there is nothing, as in a car's own place.
+        id: Bullet's id of the client; -1 once it is closed.
+        bodies: Bullet's ids of the bodies of the cars.
 
-    Example:
-        >>> from racer.car.spec import deepracer
-        >>> world = World(deepracer(), n=2)
-        >>> for _ in range(world.rate):  # one second: straight on, and a turn to the left
-        ...     state = world.step(np.array([[0.0, 1.0], [0.2, 1.0]]))
-        >>> state.xy[:, 0].round(1)
-        array([0.9, 0.7])
-        >>> world.close()
+    Raises:
+        RacerError: There are too many sets of walls.
     """
 
     def __init__(
         self,
         spec: CarSpec,
         n: int,
+        dt: float,
         gui: bool = False,
         walls: Sequence[Sequence[np.ndarray]] = (),
-        boxes: int = 0,
+        boxes: bool = False,
         box_size: Sequence[float] = (0.0, 0.0, 0.0),
         is_together: bool = False,
-        rate: int = CONTROL_RATE_HZ,
-        substeps: int = SUBSTEPS_PER_CONTROL,
     ) -> None:
-        self.spec, self.n, self.is_together = spec, n, is_together
-        self.rate, self.substeps = rate, substeps
+        if len(walls) > MAX_SETS_OF_WALLS:
+            raise RacerError(
+                f"walls on {len(walls)} tracks; PyBullet can tell {MAX_SETS_OF_WALLS} apart: name "
+                "fewer tracks, or race without walls"
+            )
+        self._spec, self._is_together = spec, is_together
         self._is_walled_alike = len(walls) < 2
         self._can_touch = bool(walls or boxes or is_together)
-        self.variation = Variation(spec, n)
-        self._masses = np.full(n, spec.mass)
-        self._force, self._torque = np.zeros((n, 3)), np.zeros((n, 3))
-        self._places: list[tuple[float, ...]] = [()] * n
-        self._body = np.zeros((n, BODY_ROW_LENGTH))
-        self._inverse = np.zeros((n, 4))
-        self.state = CarState(np.zeros((n, BODY_ROW_LENGTH)), np.zeros(n), np.zeros((n, 2)))
-        self.contact = np.zeros(n, dtype=np.int64)
-        self._is_lifted = np.zeros(n, dtype=bool)
-        self._client = connect(gui)
-        bullet.setPhysicsEngineParameter(
-            fixedTimeStep=1.0 / (rate * substeps),
-            deterministicOverlappingPairs=1,
-            physicsClientId=self._client,
-        )
-        # struct packs a flat list of floats three times as fast as numpy converts one.
-        self._pack = struct.Struct(f"{n * BODY_ROW_LENGTH}d").pack_into
-        self._bodies = [self._spawn() for _ in range(n)]
-        self._numbers = {body: car for car, body in enumerate(self._bodies)}
-        self._walls = [[self._wall(ring) for ring in rings] for rings in walls]
-        self._kinds = {wall: Contact.WALL for rings in self._walls for wall in rings}
-        self._walled_in = np.zeros(n, dtype=np.int64)
-        if len(self._walls) > 1:
-            for body in self._bodies:
-                self._meet(body, self._walls[0], True)
-        groups = 1 if is_together else n
         self._half = np.array(box_size) / 2
-        self._solids: list[list[int]] = [[] for _ in range(groups)]
-        self._box_pose = np.zeros((groups, boxes, 3))
-        self.boxes = np.zeros((n, boxes + n * is_together, 10))
-        self.boxes[:, :boxes, 2] = self._half[2]
-        self.boxes[..., 6] = 1.0
-        self.boxes[:, :boxes, 7:] = self._half
-        self.reset(np.arange(n), np.zeros((n, 2)), np.zeros(n))
+        self.id = connect(gui)
+        bullet.setPhysicsEngineParameter(
+            fixedTimeStep=dt, deterministicOverlappingPairs=1, physicsClientId=self.id
+        )
+        self.bodies = [self._spawn() for _ in range(n)]
+        self._masses = [spec.mass] * n
+        self._places: list[tuple[float, ...]] = [(0.0, 0.0, 0.0)] * n
+        self._numbers = {body: car for car, body in enumerate(self.bodies)}
+        self._kinds: dict[int, Contact] = {}
+        for which, rings in enumerate(walls):
+            group = WALLS if self._is_walled_alike else FIRST_SET_OF_WALLS << which
+            self._kinds |= {self._wall(ring, group): Contact.WALL for ring in rings}
+        for car in range(n):
+            self.set_walls(car, 0)
+        self._boxes: list[list[int]] = [[] for _ in range(1 if is_together else n)]
+        self._last_paired = [0] * n
 
     def _spawn(self) -> int:
         """Create one car's body at the origin and return Bullet's id of it."""
-        spec, client = self.spec, self._client
+        spec, client = self._spec, self.id
         half = [spec.body_length / 2, spec.body_width / 2, spec.body_height / 2]
         box = bullet.createCollisionShape(bullet.GEOM_BOX, halfExtents=half, physicsClientId=client)
         body = bullet.createMultiBody(spec.mass, box, physicsClientId=client)
@@ -149,22 +107,21 @@ class World:
             localInertiaDiagonal=[spec.inertia_x, spec.inertia_y, spec.inertia_z],
             physicsClientId=client,
         )
-        # Bullet lets two bodies meet if either one's mask has the other's group. So where there
-        # are several sets of walls, a car's mask must not have the group of walls: `set_walls`
-        # pairs each car with the walls that it meets.
-        meets = WALLS if self._is_walled_alike else 0
-        if self.is_together:
-            meets |= CARS | BOXES
-        group = CARS if self._can_touch else 0
-        bullet.setCollisionFilterGroupMask(body, -1, group, meets, physicsClientId=client)
+        self._let_meet(body, WALLS)
         return body
 
-    def _wall(self, ring: np.ndarray) -> int:
-        """Create the wall on a ring (N, 2) [m] and return Bullet's id of it.
+    def _let_meet(self, body: int, walls: int) -> None:
+        """Let a car's body meet a group of walls, and the other cars if they are together."""
+        meets = walls | CARS | BOXES if self._is_together else walls
+        group = CARS if self._can_touch else 0
+        bullet.setCollisionFilterGroupMask(body, -1, group, meets, physicsClientId=self.id)
+
+    def _wall(self, ring: np.ndarray, group: int) -> int:
+        """Create the wall on a ring (N, 2) [m], of a group, and return Bullet's id of it.
 
         It is one concave mesh: a box for each segment would cost ten times as much.
         """
-        client, n = self._client, len(ring)
+        client, n = self.id, len(ring)
         low, high = (
             np.column_stack([ring, np.full(n, z)]) for z in (-WALL_HEIGHT_M, WALL_HEIGHT_M)
         )
@@ -177,33 +134,20 @@ class World:
             flags=bullet.GEOM_FORCE_CONCAVE_TRIMESH,
             physicsClientId=client,
         )
-        return self._solid(shape, WALLS, CARS if self._is_walled_alike else 0, WHITE)
+        # Bullet lets two bodies meet if either one's mask has the other's group.
+        return self._solid(shape, group, CARS if self._is_walled_alike else 0, WHITE)
 
     def _box(self, car: int) -> int:
         """Create a body for one more box of a car, or of all cars if they are together."""
-        client, half = self._client, self._half.tolist()
+        client, half = self.id, self._half.tolist()
         shape = bullet.createCollisionShape(
             bullet.GEOM_BOX, halfExtents=half, physicsClientId=client
         )
-        box = self._solid(shape, BOXES, CARS if self.is_together else 0, BROWN)
-        if not self.is_together:
-            self._meet(self._bodies[car], [box], True)
+        box = self._solid(shape, BOXES, CARS if self._is_together else 0, BROWN)
+        if not self._is_together:
+            self._pair(car, box)
         self._kinds[box] = Contact.BOX
         return box
-
-    def _meet(self, car: int, others: list[int], is_met: bool) -> None:
-        """Set whether a car's body collides with some other bodies."""
-        for other in others:
-            bullet.setCollisionFilterPair(car, other, -1, -1, is_met, physicsClientId=self._client)
-
-    def set_walls(self, car: int, walls: int) -> None:
-        """Let a car meet the walls of set `walls` instead of those that it met so far."""
-        if self._is_walled_alike or walls == self._walled_in[car]:
-            return
-        body = self._bodies[car]
-        self._meet(body, self._walls[self._walled_in[car]], False)
-        self._meet(body, self._walls[walls], True)
-        self._walled_in[car] = walls
 
     def _solid(self, shape: int, group: int, meets: int, colour: tuple) -> int:
         """Create a body that does not move and return Bullet's id of it.
@@ -214,7 +158,7 @@ class World:
             meets: The collision groups that it collides with.
             colour: Red, green, blue and alpha, 0-1, for Bullet's own window.
         """
-        client = self._client
+        client = self.id
         body = bullet.createMultiBody(0, shape, physicsClientId=client)
         bullet.changeDynamics(
             body, -1, lateralFriction=1.0, restitution=0.0, physicsClientId=client
@@ -223,317 +167,142 @@ class World:
         bullet.changeVisualShape(body, -1, rgbaColor=colour, physicsClientId=client)
         return body
 
-    def vary(self, cars: np.ndarray, draws: np.ndarray) -> None:
-        """Give cars their drawn differences.
+    def _pair(self, car: int, box: int) -> None:
+        """Let a car meet a box, and list first the car anew, then the box."""
+        body, client = self.bodies[car], self.id
+        bullet.setCollisionFilterPair(body, box, -1, -1, True, physicsClientId=client)
+
+    def set_walls(self, car: int, walls: int) -> None:
+        """Let a car meet the walls of set `walls` alone."""
+        if not self._is_walled_alike:
+            self._let_meet(self.bodies[car], FIRST_SET_OF_WALLS << walls)
+
+    def weigh(self, car: int, row: np.void) -> None:
+        """Give a car the mass and inertia of its row of parameters."""
+        if row["mass"] == self._masses[car]:
+            return
+        self._masses[car] = float(row["mass"])
+        bullet.changeDynamics(
+            self.bodies[car],
+            -1,
+            mass=row["mass"],
+            localInertiaDiagonal=[row["inertia_x"], row["inertia_y"], row["inertia_z"]],
+            physicsClientId=self.id,
+        )
+
+    def is_fresh(self, car: int) -> bool:
+        """Return whether a car's body was never paired with a box."""
+        return self._last_paired[car] == 0
+
+    def put(self, car: int, body_row: np.ndarray, inverse: np.ndarray) -> None:
+        """Put a car somewhere, with its velocities.
 
         Args:
-            cars: Indices of the cars, (k,).
-            draws: Rows of `randomisation.DRAW_DTYPE` of all n cars, (n,).
+            car: Index of its body.
+            body_row: Its body row, (13,).
+            inverse: Its inverse orientation x y z w, (4,). The orientation that the row states is
+                rounded; see `racer.world.free_body`.
         """
-        self.variation.draw(cars, draws)
-        self._weigh()
-
-    def _weigh(self) -> None:
-        """Pass the masses and inertias that have changed on to Bullet."""
-        rows = self.variation.cars
-        for car in np.flatnonzero(rows["mass"] != self._masses):
-            row = rows[car]
-            bullet.changeDynamics(
-                self._bodies[car],
-                -1,
-                mass=row["mass"],
-                localInertiaDiagonal=[row["inertia_x"], row["inertia_y"], row["inertia_z"]],
-                physicsClientId=self._client,
-            )
-        self._masses[:] = rows["mass"]
-
-    def reset(self, cars: np.ndarray, xy: np.ndarray, yaw: np.ndarray) -> None:
-        """Put cars at rest on the road, level and with straight wheels.
-
-        Args:
-            cars: Indices of the cars, (k,).
-            xy: Positions of their centres of mass [m], (k, 2).
-            yaw: Their headings [rad], (k,).
-        """
-        self._is_lifted[cars] = False
-        height = self.variation.cars["mass_height"]
-        for car, (x, y), heading in zip(cars, xy, yaw):
-            cos, sin = float(np.cos(heading)), float(np.sin(heading))
-            # `xy` is the spec's centre of mass; Bullet's body is the drawn one.
-            ahead = -self.variation.shift[car, 0]
-            self._set(int(car), x + ahead * cos, y + ahead * sin, float(height[car]), heading)
-        self.variation.forget(cars)
-        self._publish()
-
-    def _set(self, car: int, x: float, y: float, z: float, yaw: float) -> None:
-        """Put one car's body at rest at a position [m], level, with a heading [rad]."""
-        place = (float(x), float(y), float(z))
-        orientation = (0.0, 0.0, float(np.sin(yaw / 2)), float(np.cos(yaw / 2)))
-        body, client = self._bodies[car], self._client
-        bullet.resetBasePositionAndOrientation(body, place, orientation, physicsClientId=client)
-        bullet.resetBaseVelocity(body, (0, 0, 0), (0, 0, 0), physicsClientId=client)
+        row, (x, y, z, w) = body_row.tolist(), inverse.tolist()
+        place, body, client = tuple(row[:3]), self.bodies[car], self.id
+        turn = -x, -y, -z, w
+        bullet.resetBasePositionAndOrientation(body, place, turn, physicsClientId=client)
+        bullet.resetBaseVelocity(body, row[7:10], row[10:13], physicsClientId=client)
         self._places[car] = place
-        self._body[car] = (*place, *orientation, 0, 0, 0, 0, 0, 0)
-        self._inverse[car] = _inverted(orientation)
-        self.state.steering[car] = 0.0
-        self.state.command[car] = 0.0
-        self.contact[car] = 0
 
-    def hold(self, cars: np.ndarray) -> None:
-        """Take cars (k,) out of the race until their next reset: no other car meets or sees them.
+    def put_away(self, car: int) -> None:
+        """Take a car's body to where it meets nothing, at rest."""
+        row = np.zeros(13)
+        row[:3] = UNUSED_BODY_POSITION
+        row[1] = UNUSED_CAR_SPACING_M * (car + 1)
+        self.put(car, row, np.array([0.0, 0.0, 0.0, 1.0]))
 
-        Their rows of `state` say that they stand where they were, level and at rest.
-        """
-        self._is_lifted[cars] = True
-        self._hold()
-        self._publish()
+    def place_boxes(
+        self, car: int, count: int, before: np.ndarray, change: np.ndarray, substeps: int
+    ) -> list[tuple[int, np.ndarray]]:
+        """Give the boxes near a car a body each.
 
-    def _hold(self) -> None:
-        """Put every car that is out of the race back to its place high above the road."""
-        for car in np.flatnonzero(self._is_lifted).tolist():
-            x, y = self._body[car, :2]
-            self._set(car, x, y, HOLD_HEIGHT_M, float(yaw_of(self._body[car])))
-
-    def place_boxes(self, cars: np.ndarray, pose: np.ndarray) -> None:
-        """Put boxes on the road.
+        The last bits of a contact depend on which of the two bodies stands first in Bullet's list,
+        and pairing a car with a box lists both anew: the last box stands behind the car, all others
+        before it. So the number of bodies that a car's boxes have had is part of its state.
 
         Args:
-            cars: Indices of the cars whose boxes move, (k,); (0,) if the cars are together, for the
-                boxes of all.
-            pose: x, y [m] and heading [rad] of each box, (k, boxes, 3).
-        """
-        self._box_pose[cars] = pose
-        self._publish()
+            car: Index of the car's body, or 0 for the boxes of all cars that are together.
+            count: Number of bodies of boxes that the car has had so far, at least k.
+            before: x, y [m] and heading [rad] of each at the beginning of a control step, (k, 3).
+            change: How far each moves in it, (k, 3).
+            substeps: Physics steps in it.
 
-    def _move(self, box: int, pose: np.ndarray) -> None:
+        Returns:
+            Each body that moves, with its poses after each physics step, (substeps, 3).
+        """
+        bodies = self._boxes[car]
+        while len(bodies) < count:
+            bodies.append(self._box(car))
+            self._last_paired[car] = len(bodies)
+        if not self._is_together and count and self._last_paired[car] != count:
+            self._pair(car, bodies[count - 1])
+            self._last_paired[car] = count
+        share = np.arange(1, substeps + 1)[:, None] / substeps
+        moves = []
+        for body, pose, way in zip(bodies, before, change):
+            self.move(body, pose)
+            if way.any():
+                moves.append((body, pose + share * way))
+        for body in bodies[len(before) :]:
+            self.move(body, UNUSED_BODY_POSITION)
+        return moves
+
+    def move(self, box: int, pose: np.ndarray) -> None:
         """Put a box's body at x, y [m] with a heading [rad], (3,)."""
         x, y, yaw = pose.tolist()
         place, facing = (x, y, self._half[2]), (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2))
-        bullet.resetBasePositionAndOrientation(box, place, facing, physicsClientId=self._client)
+        bullet.resetBasePositionAndOrientation(box, place, facing, physicsClientId=self.id)
 
-    def step(self, command: np.ndarray, boxes: np.ndarray | None = None) -> CarState:
-        """Hold a command for one control period and return the cars' state.
-
-        The state is the same object each time, and its arrays change with the next step.
+    def step(self, cars: list[int], force: np.ndarray, torque: np.ndarray) -> np.ndarray:
+        """Advance the world by one physics step.
 
         Args:
-            command: Steering [rad] and speed [m/s] of each car, (n, 2); clipped to the car's
-                limits.
-            boxes: The boxes' poses at the end of the step, as for `place_boxes` with every car;
-                they move there evenly. Without it they stay where they are.
+            cars: Indices of the k bodies that stand for cars.
+            force: Force on each of them [N], (k, 3).
+            torque: Torque on each of them [N m], (k, 3).
+
+        Returns:
+            Their body rows, (k, 13).
         """
-        state, spec, client = self.state, self.spec, self._client
-        np.clip(command[:, 0], -spec.steering_limit, spec.steering_limit, state.command[:, 0])
-        np.clip(command[:, 1], 0.0, spec.speed_limit, state.command[:, 1])
-        acting, cars = self.variation.acting(state.command), self.variation.cars
-        dt = 1.0 / (self.rate * self.substeps)
+        client, bodies, places = self.id, self.bodies, self._places
         push, twist = bullet.applyExternalForce, bullet.applyExternalTorque
-        frame = bullet.WORLD_FRAME
-        force, torque = self._force, self._torque
-        self.contact[:] = 0
-        moves = self._moves(self._box_pose if boxes is None else boxes)
-        for substep in range(self.substeps):
-            tyre_wrench(cars, self._body, state.steering, acting, dt, force, torque)
-            for body, place, f, t in zip(
-                self._bodies, self._places, force.tolist(), torque.tolist()
-            ):
-                push(body, -1, f, place, frame, client)
-                twist(body, -1, t, frame, client)
-            for box, way in moves:
-                self._move(box, way[substep])
-            bullet.stepSimulation(client)
-            self._read()
-            integrate_orientation(self._inverse, self._body, dt)
-            if self._can_touch:
-                self._read_contacts()
-        if self._is_lifted.any():
-            self._hold()
-        self._publish()
-        return state
-
-    def _moves(self, boxes: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        """Give the boxes near a car a body, and return the bodies that move with their poses.
-
-        The poses have the shape (substeps, 3). Boxes far from their car need no body, which would
-        cost Bullet time in every step.
-        """
-        if not boxes.size:
-            return []
-        before, change = self._box_pose.copy(), boxes - self._box_pose
-        change[..., 2] = (change[..., 2] + np.pi) % (2 * np.pi) - np.pi
-        is_near = np.ones(before.shape[:2], dtype=bool)
-        if not self.is_together:
-            away = before[..., :2] - self._body[:, None, :2]
-            reach = BOX_CONTACT_RANGE_M + self.spec.speed_limit / self.rate
-            is_near = (away**2).sum(axis=-1) < reach**2
-        share = np.arange(1, self.substeps + 1)[:, None] / self.substeps
-        moves = []
-        for car, solids in enumerate(self._solids):
-            near = np.flatnonzero(is_near[car]).tolist()
-            if not near and not solids:
-                continue
-            while len(solids) < len(near):
-                solids.append(self._box(car))
-            for body, k in zip(solids, near):
-                self._move(body, before[car, k])
-                if change[car, k].any():
-                    moves.append((body, before[car, k] + share * change[car, k]))
-            for body in solids[len(near) :]:
-                self._move(body, UNUSED_BODY_POSITION)
-        self._box_pose[:] = boxes
-        return moves
-
-    def _read(self) -> None:
-        """Read position, orientation and velocities of every car from Bullet into the body rows."""
-        client = self._client
         pose, motion = bullet.getBasePositionAndOrientation, bullet.getBaseVelocity
+        frame = bullet.WORLD_FRAME
+        for car, f, t in zip(cars, force.tolist(), torque.tolist()):
+            push(bodies[car], -1, f, places[car], frame, client)
+            twist(bodies[car], -1, t, frame, client)
+        bullet.stepSimulation(client)
         flat: list[float] = []
-        places = []
-        for body in self._bodies:
-            place, turn = pose(body, client)
-            linear, angular = motion(body, client)
-            places.append(place)
+        for car in cars:
+            place, turn = pose(bodies[car], client)
+            linear, angular = motion(bodies[car], client)
+            places[car] = place
             flat += place
             flat += turn
             flat += linear
             flat += angular
-        self._places = places
-        self._pack(self._body.data, 0, *flat)
+        # struct packs a flat list of floats three times as fast as numpy converts one.
+        return np.frombuffer(struct.pack(f"{len(flat)}d", *flat)).reshape(-1, 13)
 
-    def _read_contacts(self) -> None:
-        """Add what each car touches in this substep to `contact`."""
-        for point in bullet.getContactPoints(physicsClientId=self._client):
+    def contacts(self) -> Iterator[tuple[int, int]]:
+        """Yield each car that touched something in the last physics step, with `Contact` flags."""
+        if not self._can_touch:
+            return
+        for point in bullet.getContactPoints(physicsClientId=self.id):
             if point[9] > 0.0:  # The normal force; Bullet also lists points that only are near.
                 for body, other in ((point[1], point[2]), (point[2], point[1])):
                     car = self._numbers.get(body)
                     if car is not None:
-                        self.contact[car] |= self._kinds.get(other, Contact.CAR)
-
-    def _publish(self) -> None:
-        """Update the public `state` and `boxes` from what Bullet last reported."""
-        moved_point(self._body, self.variation.shift, self.state.body)
-        if self._is_lifted.any():
-            lifted = self._is_lifted
-            self.state.body[lifted, 2] -= HOLD_HEIGHT_M - self.variation.cars["mass_height"][lifted]
-        k = self._box_pose.shape[1]
-        if k:
-            half = self._box_pose[..., 2] / 2
-            self.boxes[:, :k, :2] = self._box_pose[..., :2]
-            self.boxes[:, :k, 5], self.boxes[:, :k, 6] = np.sin(half), np.cos(half)
-        if self.is_together:
-            spec, shells = self.spec, np.empty_like(self._body)
-            half = np.array([spec.body_length, spec.body_width, spec.shell_height]) / 2
-            middle = np.tile([0.0, half[2] - spec.mass_height], (self.n, 1))
-            moved_point(self.state.body, middle, shells)
-            self.boxes[:, k:, :7] = shells[:, :7]
-            self.boxes[:, k:, 7:] = np.where(self._is_lifted[:, None], 0.0, half)
-            self.boxes[np.arange(self.n), k + np.arange(self.n), 7:] = 0.0
-
-    def paint(self, left: np.ndarray, right: np.ndarray) -> None:
-        """Show a closed road on grass, and the cars in red, in Bullet's own window.
-
-        What it shows takes no part in the physics.
-
-        Args:
-            left: Points of the left border [m], (N, 2).
-            right: Points of the right border [m], (N, 2).
-        """
-        client, across = self._client, right - left
-        bullet.configureDebugVisualizer(bullet.COV_ENABLE_GUI, 0, physicsClientId=client)
-        corners = np.array(
-            [
-                (-WORLD_RADIUS_M, -WORLD_RADIUS_M),
-                (WORLD_RADIUS_M, -WORLD_RADIUS_M),
-                (WORLD_RADIUS_M, WORLD_RADIUS_M),
-                (-WORLD_RADIUS_M, WORLD_RADIUS_M),
-            ]
-        )
-        self._strip(corners[[0, 3]], corners[[1, 2]], 0.0, (0.26, 0.48, 0.23, 1), is_loop=False)
-        self._strip(left, right, 0.002, (0.24, 0.25, 0.28, 1))
-        for share in (0.0, 0.95):
-            first, last = left + share * across, left + (share + 0.05) * across
-            self._strip(first, last, 0.004, (0.95, 0.95, 0.93, 1))
-        for body in self._bodies:
-            bullet.changeVisualShape(
-                body, -1, rgbaColor=(0.89, 0.24, 0.16, 1), physicsClientId=client
-            )
-
-    def _strip(
-        self,
-        first: np.ndarray,
-        last: np.ndarray,
-        height: float,
-        colour: tuple,
-        is_loop: bool = True,
-    ) -> None:
-        """Show a flat strip between two lines in Bullet's own window.
-
-        Args:
-            first: Points of one line [m], (N, 2).
-            last: Points of the other [m], (N, 2).
-            height: Height over the ground [m]; strips lie over each other without flickering.
-            colour: Red, green, blue and alpha, 0-1.
-            is_loop: Whether the strip closes from the last points to the first.
-        """
-        n, client = len(first), self._client
-        points = np.column_stack([np.vstack([first, last]), np.full(2 * n, height)])
-        after = (np.arange(n) + 1) % n
-        here = np.arange(n)[: None if is_loop else -1]
-        after = after[: len(here)]
-        faces = np.concatenate(
-            [np.stack([here, n + here, n + after], 1), np.stack([here, n + after, after], 1)]
-        )
-        shape = bullet.createVisualShape(
-            bullet.GEOM_MESH,
-            vertices=points.tolist(),
-            indices=faces.ravel().tolist(),
-            normals=[(0.0, 0.0, 1.0)] * len(points),
-            rgbaColor=colour,
-            physicsClientId=client,
-        )
-        bullet.createMultiBody(0, -1, shape, physicsClientId=client)
-
-    def follow(self, car: int) -> None:
-        """Put the camera of Bullet's own window behind a car."""
-        x, y, z = self._places[car]
-        yaw = float(np.rad2deg(self.state.yaw[car])) - 90.0
-        bullet.resetDebugVisualizerCamera(1.2, yaw, -28.0, (x, y, z), physicsClientId=self._client)
-
-    def get_state(self) -> dict[str, Any]:
-        """Return the state of the cars and their boxes; it can be pickled."""
-        return {
-            "world": take_snapshot(self, WORLD_STATE),
-            "cars": {name: values.copy() for name, values in vars(self.state).items()},
-            "walled_in": self._walled_in.copy(),
-            "variation": self.variation.get_state(),
-        }
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Continue from a state that `get_state` of a world of the same kind returned."""
-        for car, walls in enumerate(state["walled_in"].tolist()):
-            self.set_walls(car, walls)
-        self.variation.set_state(state["variation"])
-        self._weigh()
-        restore_snapshot(self, state["world"])
-        for name, values in state["cars"].items():
-            getattr(self.state, name)[...] = values
-        client = self._client
-        for body, place, inverse, row in zip(
-            self._bodies, self._places, self._inverse, self._body.tolist()
-        ):
-            # The orientation that Bullet reports is rounded; see `racer.world.orientation`.
-            pose = place, _inverted(inverse.tolist())
-            bullet.resetBasePositionAndOrientation(body, *pose, physicsClientId=client)
-            bullet.resetBaseVelocity(body, row[7:10], row[10:13], physicsClientId=client)
+                        yield car, self._kinds.get(other, Contact.CAR)
 
     def close(self) -> None:
-        """Free the Bullet client; a second call does nothing."""
-        if self._client >= 0:
-            bullet.disconnect(physicsClientId=self._client)
-            self._client = -1
-
-
-def _inverted(quaternion: Sequence[float]) -> tuple[float, float, float, float]:
-    """Return the inverse of a unit quaternion x y z w; it is exact, and its own inverse."""
-    x, y, z, w = quaternion
-    return -x, -y, -z, w
+        """Free the client; a second call does nothing."""
+        if self.id >= 0:
+            bullet.disconnect(physicsClientId=self.id)
+            self.id = -1

@@ -5,21 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.world.bullet import World
+from racer.world.bullet import BulletClient
 from racer.world.pybullet_client import bullet
 
 
 class FreeBoxes:
-    """n boxes in one Bullet world without a road: the least that the physics of n cars can cost."""
+    """n boxes in one Bullet client without a road: the least that the physics of n cars can cost.
 
-    def __init__(self, spec: CarSpec, n: int) -> None:
-        self._world = World(spec, n)
-        places = np.stack([np.arange(n), np.zeros(n)], axis=1)
-        self._world.reset(np.arange(n), places.astype(float), np.zeros(n))
+    Args:
+        spec: The parameters of every box.
+        n: Number of boxes.
+        dt: Length of a physics step [s].
+    """
+
+    def __init__(self, spec: CarSpec, n: int, dt: float) -> None:
+        self._client = BulletClient(spec, n, dt)
+        for box in range(n):
+            row = np.zeros(13)
+            row[:3] = box, 0.0, spec.mass_height
+            self._client.put(box, row, np.array([0.0, 0.0, 0.0, 1.0]))
 
     def step(self) -> None:
         """Make one physics step: apply force and torque to each box, step, read pose and motion."""
-        client, bodies = self._world._client, self._world._bodies
+        client, bodies = self._client.id, self._client.bodies
         nothing = (0.0, 0.0, 0.0)
         for body in bodies:
             bullet.applyExternalForce(body, -1, nothing, nothing, bullet.LINK_FRAME, client)
@@ -31,4 +39,4 @@ class FreeBoxes:
 
     def close(self) -> None:
         """Free the Bullet client."""
-        self._world.close()
+        self._client.close()

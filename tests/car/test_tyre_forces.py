@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pybullet
 import pytest
 
 from racer.car.spec import GRAVITY, CarSpec, deepracer
@@ -13,6 +12,7 @@ from racer.car.tyre_forces import BODY_ROW_LENGTH, tyre_wrench
 from racer.validation.closed_forms import axle_friction, drive_acceleration_limit
 from racer.validation.manoeuvres import hold_commands
 from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, World
+from tests.helpers.motion import set_motion
 
 SPEC = deepracer()
 PERIOD = 1.0 / CONTROL_RATE_HZ
@@ -21,13 +21,8 @@ DT = PERIOD / SUBSTEPS_PER_CONTROL
 
 def fling(world: World, velocity, angular=(0.0, 0.0, 0.0), height: float | None = None) -> None:
     """Give car 0, level and heading along x, a velocity."""
-    place = (0.0, 0.0, world.spec.mass_height if height is None else height)
-    body, client = world._bodies[0], world._client
-    pybullet.resetBasePositionAndOrientation(body, place, (0, 0, 0, 1), physicsClientId=client)
-    pybullet.resetBaseVelocity(body, velocity, angular, physicsClientId=client)
-    world._read()
-    world._publish()
-    world._publish()
+    world.reset(np.zeros(1, dtype=int), np.zeros((1, 2)), np.zeros(1))
+    set_motion(world, 0, velocity, angular, height)
 
 
 def row(z: float = SPEC.mass_height, velocity=(0.0, 0.0, 0.0), angular=(0.0, 0.0, 0.0)):
@@ -41,7 +36,7 @@ def forces(body, steering=0.0, speed=0.0, spec: CarSpec = SPEC) -> tuple[np.ndar
     turned = np.full(n, float(steering))
     command = np.tile([float(steering), float(speed)], (n, 1))
     force, torque = np.empty((n, 3)), np.empty((n, 3))
-    tyre_wrench(spec.parameters(n), body, turned, command, DT, force, torque)
+    tyre_wrench(spec.parameters(n), body, turned, command, DT, force, torque, np.arange(n))
     return force, torque
 
 
@@ -202,7 +197,7 @@ def turned(spec: CarSpec, seconds: float, dt: float = DT) -> float:
     steering, command = np.zeros(1), np.array([[spec.steering_limit, 0.0]])
     out = np.empty((1, 3)), np.empty((1, 3))
     for _ in range(round(seconds / dt)):
-        tyre_wrench(spec.parameters(1), row(), steering, command, dt, *out)
+        tyre_wrench(spec.parameters(1), row(), steering, command, dt, *out, np.zeros(1, dtype=int))
     return float(steering[0])
 
 

@@ -62,6 +62,7 @@ SHORT = {
     "actions": ("discrete", {"actions": {"kind": "discrete"}}),
     "race": ("head_to_bot", {"race": {"kind": "head_to_bot"}}),
     "randomisation": ("sim2real", None),
+    "engine": ("bullet", {"engine": "bullet"}),
     "reward": ("centerline", {"reward": "centerline"}),
 }
 

@@ -72,7 +72,7 @@ def test_an_export_makes_no_world_and_no_learner(folder, tmp_path, monkeypatch):
         raise AssertionError("a world or a learner was made")
 
     for name in (
-        "racer.world.bullet.World.__init__",
+        "racer.world.world.World.__init__",
         "racer.world.bullet.connect",
         "racer.envs.RacerVectorEnv.__init__",
         "stable_baselines3.PPO.__init__",
@@ -93,7 +93,7 @@ def test_a_model_of_stable_baselines3_is_made_without_a_world(folder, monkeypatc
     def refuse(*args, **kwargs):
         raise AssertionError("a world was made")
 
-    monkeypatch.setattr("racer.world.bullet.World.__init__", refuse)
+    monkeypatch.setattr("racer.world.world.World.__init__", refuse)
     assert racer.to_sb3(folder).num_timesteps == 256
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pybullet
 import pytest
 
 from racer.car.spec import GRAVITY, deepracer
 from racer.track import load_track
 from racer.world import CONTROL_RATE_HZ, CarState, Contact, World
 from tests.helpers.closing import closing
+from tests.helpers.motion import set_motion
 
 SPEC = deepracer()
 COASTING = replace(SPEC, drive_acceleration=0.0)
@@ -28,11 +28,8 @@ def launch(world: World, xy, yaw, speed) -> None:
     """Put every car on the road with a speed along its heading."""
     xy, yaw, speed = np.asarray(xy, dtype=float), np.asarray(yaw, dtype=float), np.asarray(speed)
     world.reset(np.arange(world.n), xy, yaw)
-    for body, heading, fast in zip(world._bodies, yaw, speed):
-        velocity = (fast * np.cos(heading), fast * np.sin(heading), 0.0)
-        pybullet.resetBaseVelocity(body, velocity, (0, 0, 0), physicsClientId=world._client)
-    world._read()
-    world._publish()
+    for car, (heading, fast) in enumerate(zip(yaw, speed)):
+        set_motion(world, car, (fast * np.cos(heading), fast * np.sin(heading), 0.0))
 
 
 def energy(state: CarState) -> np.ndarray:

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pybullet
 import pytest
 
 from racer.car.spec import deepracer
 from racer.errors import RacerError
 from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, World
+from tests.helpers.motion import set_motion
 
 SPEC = deepracer()
 PLACE, HEADING = np.array([1.5, -0.7]), 0.9
@@ -119,11 +119,7 @@ def test_importing_and_starting_a_world_prints_nothing():
 
 def test_a_car_in_the_air_keeps_its_velocity_and_spin(make_world):
     world = make_world(1, replace(SPEC, air_drag=0.0))
-    body, client = world._bodies[0], world._client
-    pybullet.resetBasePositionAndOrientation(body, (0, 0, 50), (0, 0, 0, 1), physicsClientId=client)
-    pybullet.resetBaseVelocity(body, (3.0, -1.0, 0.0), (0.0, 0.0, 2.0), physicsClientId=client)
-    world._read()
-    world._publish()
+    set_motion(world, 0, (3.0, -1.0, 0.0), (0.0, 0.0, 2.0), height=50.0)
     for _ in range(2 * CONTROL_RATE_HZ):
         world.step(np.array([[0.4, 4.0]]))
     np.testing.assert_allclose(world.state.velocity[0, :2], [3.0, -1.0], rtol=1e-12)
