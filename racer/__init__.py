@@ -24,10 +24,11 @@ __all__ = ["drive", "export", "to_sb3", "train", "write_entry"]
 
 
 def _set_up() -> None:
-    from racer.assets.caches import prepare_caches
+    from racer.assets.caches import forget_stale_kernels, prepare_caches
     from racer.registration import register_environments
 
     prepare_caches()  # before anything of racer imports numba or matplotlib
+    forget_stale_kernels()
     register_environments()
 
 

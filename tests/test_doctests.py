@@ -20,7 +20,7 @@ EXAMPLES = {
     "racer.randomisation": ("Randomisation",),
     "racer.track.geometry": ("Track.locate",),
     "racer.track.loading": ("load_track",),
-    "racer.world.bullet": ("World",),
+    "racer.world.world": ("World",),
 }
 """Each module whose examples run, and what in it must have one."""
 

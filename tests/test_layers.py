@@ -180,9 +180,9 @@ def test_the_command_and_the_environments_import_nothing_heavy(modules):
 
 
 def test_the_staircase_is_read_from_the_real_package(modules):
-    assert {"racer", "racer.errors", "racer.car.tyre_forces", "racer.world.bullet"} <= set(modules)
+    assert {"racer", "racer.errors", "racer.car.tyre_forces", "racer.world.world"} <= set(modules)
     assert "racer.car.tyre_forces.tyre_wrench" in {
-        entry.target for entry in modules["racer.world.bullet"]
+        entry.target for entry in modules["racer.world.world"]
     }
 
 
@@ -215,7 +215,7 @@ def test_a_climb_is_noticed(subtests):
 def test_a_walk_down_is_allowed(subtests):
     for module, source in [
         ("racer.world.pybullet_client", "import pybullet\nfrom racer.car.spec import CarSpec"),
-        ("racer.world.bullet", "from racer import __version__"),
+        ("racer.world.world", "from racer import __version__"),
         ("racer.entries.package", "from racer import __version__"),
         (
             "racer.training.ppo",

@@ -14,7 +14,7 @@ import pytest
 
 import racer
 from racer.assets import caches
-from racer.assets.caches import prepare_caches
+from racer.assets.caches import forget_stale_kernels, prepare_caches
 
 CACHES = ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "XDG_CACHE_HOME")
 ROOT = Path(racer.__file__).parents[1]
@@ -94,6 +94,24 @@ def test_without_any_writable_folder_nothing_is_set(nowhere, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", "/proc")
     prepare_caches()
     assert not [name for name in CACHES if name in os.environ]
+
+
+@pytest.mark.parametrize("changed", ["tyres.py", "constants.py", "elsewhere.py", None])
+def test_kernels_are_forgotten_if_a_file_beside_one_is_newer(tmp_path, monkeypatch, changed):
+    monkeypatch.setattr("racer.assets.caches.PACKAGE_DIR", tmp_path)
+    kernels, other = tmp_path / "car", tmp_path / "cli"
+    for room, file in ((kernels, "tyres.py"), (kernels, "constants.py"), (other, "elsewhere.py")):
+        (room / "__pycache__").mkdir(parents=True, exist_ok=True)
+        (room / file).touch()
+        os.utime(room / file, (1000.0, 1000.0))
+    index = kernels / "__pycache__" / "tyres.wrench-7.py311.nbi"
+    index.touch()
+    os.utime(index, (2000.0, 2000.0))
+    for room in (kernels, other):
+        if changed and (room / changed).exists():
+            os.utime(room / changed, (3000.0, 3000.0))
+    forget_stale_kernels()
+    assert index.exists() == (changed in ("elsewhere.py", None))
 
 
 def test_a_user_without_a_home_has_none_to_write(monkeypatch):

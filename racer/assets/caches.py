@@ -1,8 +1,11 @@
-"""Caches of libraries on machines whose usual cache folders are read-only.
+"""Caches of libraries: where they are read-only, and where they are out of date.
 
 Containers, clusters and notebook servers often have a read-only install and a read-only home
 directory. numba refuses to start there; matplotlib and fontconfig warn and build their caches anew
 each time. This module gives them a folder in the temporary directory before they are imported.
+
+numba compiles a kernel anew if its own file has changed, but not if another file has that the
+kernel takes functions or constants from. After a `git pull` it would run yesterday's physics.
 """
 
 from __future__ import annotations
@@ -35,6 +38,21 @@ def prepare_caches() -> None:
     if "numba" in sys.modules and "NUMBA_CACHE_DIR" in lacking:
         sys.modules["numba"].config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
     print(f"racer: {_home() or 'HOME'} cannot be written; caches go to {folder}", file=sys.stderr)
+
+
+def forget_stale_kernels() -> None:
+    """Delete numba's cached kernels beside racer's code if a file beside a kernel is newer."""
+    indices = list(PACKAGE_DIR.glob("*/__pycache__/*.nbi"))
+    if not indices:
+        return
+    try:
+        rooms = {index.parents[1] for index in indices}
+        changed = max(file.stat().st_mtime for room in rooms for file in room.glob("*.py"))
+        if changed >= min(index.stat().st_mtime for index in indices):
+            for index in indices:
+                index.unlink(missing_ok=True)
+    except OSError:  # another process does the same, or the folder is read-only
+        return
 
 
 def _places() -> dict[str, bool]:

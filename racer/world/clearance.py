@@ -24,7 +24,7 @@ GRID_PADDING_M = 0.5
 """How far the grid reaches beyond the walls [m]; a car outside it is Bullet's."""
 
 
-class WallGrid(NamedTuple):
+class WallDistances(NamedTuple):
     """Distances to the walls of each set, in one flat array."""
 
     distance: np.ndarray
@@ -50,7 +50,7 @@ class Solids(NamedTuple):
     """Half of the body's length [m]."""
     top: float
     """Height of the highest solid [m]; a car that waits high above the road touches none."""
-    walls: WallGrid
+    walls: WallDistances
     walled_in: np.ndarray
     """The set of walls that each car meets, (n,) int."""
     boxes: np.ndarray
@@ -63,7 +63,7 @@ class Solids(NamedTuple):
     """The furthest that any box moves in a physics step [m]."""
 
 
-def wall_grid(sets: Sequence[Sequence[np.ndarray]]) -> WallGrid:
+def wall_distances(sets: Sequence[Sequence[np.ndarray]]) -> WallDistances:
     """Return the distances to sets of closed walls, rings of points (N, 2) [m]."""
     # A tenth of a second that only races with walls have to spend.
     from scipy.ndimage import distance_transform_edt
@@ -86,7 +86,7 @@ def wall_grid(sets: Sequence[Sequence[np.ndarray]]) -> WallGrid:
         frames.append((*low.tolist(), 1.0 / cell))
         shapes.append((rows, columns, first))
         first += rows * columns
-    return WallGrid(
+    return WallDistances(
         np.concatenate([np.zeros(0, np.float32), *distances]),
         np.array(frames, dtype=float).reshape(-1, 3),
         np.array(shapes, dtype=np.int64).reshape(-1, 3),
@@ -142,7 +142,15 @@ def _wall_distance(walls, which, x, y):
 
 @njit(cache=True)
 def is_clear(solids, cars, body, margin, out):
-    """Fill `out` (k,) with whether cars (k,) are further than a margin from touching anything."""
+    """Find the cars that are further than a margin from touching anything.
+
+    Args:
+        solids: What cars can touch.
+        cars: Indices of the cars, (k,).
+        body: Body rows of all cars, (n, 13).
+        margin: How far every point of a car must be free to move [m].
+        out: Filled with whether it is, (k,) bool.
+    """
     for row in range(cars.shape[0]):
         i = cars[row]
         place = body[i, 0], body[i, 1], body[i, 2]

@@ -26,8 +26,9 @@ SMALL_RATE_RAD_S = 0.001
 
 
 @njit(cache=True)
-def rotation_of(x, y, z, w):
-    """Return the matrix of a quaternion, nine numbers row by row (btMatrix3x3::setRotation)."""
+def rotation_of(quaternion):
+    """Return the matrix of x y z w, nine numbers row by row (btMatrix3x3::setRotation)."""
+    x, y, z, w = quaternion
     s = 2.0 / (x * x + y * y + z * z + w * w)
     xs, ys, zs = x * s, y * s, z * s
     wx, wy, wz = w * xs, w * ys, w * zs

@@ -40,7 +40,7 @@ def drive_twins(cars, body, inverse, steering, command, dt, substeps, solids, dr
         velocity = body[i, 7], body[i, 8], body[i, 9]
         spin = body[i, 10], body[i, 11], body[i, 12]
         kept = inverse[i, 0], inverse[i, 1], inverse[i, 2], inverse[i, 3]
-        rotation = rotation_of(kept[0], kept[1], kept[2], kept[3])
+        rotation = rotation_of(kept)
         angle, free, substep = steering[i], 0.0, driven[i]
         while substep < substeps:
             if solids.is_any and free <= 0.0:
@@ -58,7 +58,7 @@ def drive_twins(cars, body, inverse, steering, command, dt, substeps, solids, dr
                 place[2] + dt * velocity[2],
             )
             kept = turned(kept, spin, dt)
-            rotation = rotation_of(kept[0], kept[1], kept[2], kept[3])
+            rotation = rotation_of(kept)
             turn = reported_orientation(rotation)
             substep += 1
             if solids.is_any:

@@ -22,7 +22,7 @@ from racer.world.car_state import (
     moved_point,
     yaw_of,
 )
-from racer.world.clearance import CONTACT_MARGIN_M, Solids, is_clear, wall_grid
+from racer.world.clearance import CONTACT_MARGIN_M, Solids, is_clear, wall_distances
 from racer.world.free_body import turn_bodies
 from racer.world.twin import drive_twins
 from racer.world.variation import Variation
@@ -64,9 +64,10 @@ class World:
     The engine decides what computes the motion, not which: all compute the same bits.
 
     - `auto`: the twin drives each car, until it comes so near to a solid that it could touch it.
-      From this physics step on it is Bullet's, until it is clear of all solids without having
-      touched one, or until its next reset.
-    - `bullet`: Bullet drives all cars: the reference, and what Bullet's own window shows.
+      From this physics step on it is Bullet's, until it is clear of all solids, and was reset if
+      it has touched one.
+    - `bullet`: Bullet drives all cars that are in the race: the reference, and what Bullet's own
+      window shows.
     - `twin`: the twin alone, without PyBullet, for cars that can touch nothing.
 
     Args:
@@ -131,6 +132,8 @@ class World:
         self._is_lifted = np.zeros(n, dtype=bool)
         self._is_bullets = np.full(n, self._has_bullet_only)
         self._has_touched = np.zeros(n, dtype=bool)
+        self._remembers_contact = False
+        """Whether a car was lifted out of a contact that Bullet has not forgotten yet."""
         groups = 1 if is_together else n
         self._box_pose = np.zeros((groups, boxes, 3))
         self._bodies_of_boxes = np.zeros(groups, dtype=np.int64)
@@ -160,7 +163,7 @@ class World:
             math.hypot(spacing, spec.body_width, spec.body_height) / 2,
             spec.body_length / 2,
             max(WALL_HEIGHT_M, self._box_size[2]),
-            wall_grid(() if self._has_bullet_only else self._walls),
+            wall_distances(() if self._has_bullet_only else self._walls),
             np.zeros(self.n, dtype=np.int64),
             np.zeros((len(self._box_pose), k, 2)),
             np.zeros((len(self._box_pose), k, 2)),
@@ -212,14 +215,12 @@ class World:
 
     def _take_back(self, cars: list[int]) -> None:
         """Let the twin drive some cars from here on."""
-        if self._has_bullet_only:
-            return
         for car in cars:
             if (taken := self._seats.pop(car, None)) is not None:
                 client, seat = taken
                 client.put_away(seat)
                 self._free_seats.append(taken)
-        self._is_bullets[cars] = self._has_touched[cars] = False
+        self._is_bullets[cars] = False
 
     def set_walls(self, car: int, walls: int) -> None:
         """Let a car meet the walls of set `walls` instead of those that it met so far."""
@@ -270,9 +271,14 @@ class World:
         self.state.steering[car] = 0.0
         self.state.command[car] = 0.0
         self.contact[car] = 0
-        self._take_back([car])
-        if self._has_bullet_only:
+        # Bullet forgets a contact only in its next step, which must find the same body there.
+        is_bullets = self._has_bullet_only or self._has_touched[car]
+        if is_bullets and not self._is_lifted[car]:
             self._hand_over([car])
+        else:
+            self._remembers_contact |= bool(self._has_touched[car])
+            self._take_back([car])
+        self._has_touched[car] = False
 
     def hold(self, cars: np.ndarray) -> None:
         """Take cars (k,) out of the race until their next reset: no other car meets or sees them.
@@ -339,6 +345,9 @@ class World:
         if self._is_bullets.any() or (driven < self.substeps).any():
             self._drive_by_bullet(acting, driven, change, is_box_near)
             self._take_back_clear_cars(solids)
+        elif self._remembers_contact:
+            self._clients[0].step([], np.zeros((0, 3)), np.zeros((0, 3)))
+        self._remembers_contact = False
         if boxes is not None:
             self._box_pose[:] = boxes
         if self._is_lifted.any():
@@ -458,7 +467,7 @@ class World:
     def _take_back_clear_cars(self, solids: Solids) -> None:
         """Let the twin drive the cars that are clear of all solids and did not touch any.
 
-        Bullet keeps the impulses of a contact for the next step, so after one a car stays there.
+        Bullet keeps the impulses of a contact for its next step, so a car that has touched stays.
         """
         cars = np.flatnonzero(self._is_bullets & ~self._has_touched)
         if self._has_bullet_only or not len(cars):
@@ -525,7 +534,7 @@ class World:
         restore_snapshot(self, state["world"])
         for name, values in state["cars"].items():
             getattr(self.state, name)[...] = values
-        are_bullets = self._is_bullets | self._has_bullet_only
+        are_bullets = self._is_bullets | (self._has_bullet_only & ~self._is_lifted)
         self._hand_over(np.flatnonzero(are_bullets).tolist())
 
     def close(self) -> None:

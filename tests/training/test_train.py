@@ -66,6 +66,25 @@ def test_the_same_seed_learns_the_same_weights(tmp_path):
     assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"sensor": {"kind": "camera", "width": 40, "height": 30}},
+        {"sensor": {"kind": "lidar"}, "race": {"kind": "object_avoidance", "walls": True}},
+    ],
+    ids=["state", "camera", "lidar"],
+)
+def test_every_engine_learns_the_same_weights(tmp_path, changes):
+    runs = []
+    for engine in ("auto", "bullet"):
+        run_training(config(engine=engine, **changes), tmp_path / engine, QUIET)
+        runs.append(best_weights(Run.open(tmp_path / engine)))
+    assert len(runs[0]) == len(runs[1]) > 4
+    assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
+
+
 def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path):
     for name in ("config.yaml", "run.json"):
         (tmp_path / name).write_text("{}")
