@@ -12,30 +12,26 @@ from racer.car.spec import CarSpec
 from racer.race.config import Ending, RaceConfig
 from racer.race.obstacles import Obstacles
 from racer.race.roads import Road, Roads
+from racer.race.step_rules import (
+    LAP_SECTORS,
+    RaceRecords,
+    StepLimits,
+    apply_rules,
+    clear_records,
+)
 from racer.randomisation import NO_RANDOMISATION, Draws, Randomisation
 from racer.snapshot import restore_snapshot, take_snapshot
 from racer.track import Track, TrackPosition
-from racer.world import CONTROL_RATE_HZ, WORLD_RADIUS_M, CarState, Contact, Engine, World
+from racer.track.geometry import LOCATE_WINDOW_M
+from racer.world import CONTROL_RATE_HZ, CarState, Contact, Engine, World
 
-LAP_SECTORS = 3
-"""Number of equal parts of the lap that are timed."""
-STANDSTILL_STEP_M = 0.0003
-"""A car that moves no further than this a step [m] stands still (DeepRacer's rule)."""
-FAULT_STEPS = 15
-"""Consecutive steps of standstill or of falling progress that count as a fault."""
-CRASH_TILT = 0.3
-"""A car whose body z axis has a smaller vertical component lies on its side or roof."""
 ROUND_ROBIN_LAP_SHARE = 0.05
 """Distance from one round-robin start to the next, as a share of the lap."""
 GRID_SPACING_M = 0.75
 """Distance along the line between two cars of a starting grid [m]."""
 RESET_GAP_BEHIND_M, RESET_GAP_AHEAD_M = 1.0, 0.5
 """Least distance of a reset car behind the next object, and ahead of the one that follows [m]."""
-RACE_STATE = (
-    *("road", "place", "distance", "time", "steps", "laps", "wheels_on_road", "off_tracks"),
-    *("collisions", "resets", "ending", "fault", "lap_times", "sector_times", "_lap_began"),
-    *("_laps_before", "_xy", "_still", "_falling", "_wait", "_episode", "_sectors", "_grid"),
-)
+RACE_STATE = ("resets", "lap_times", "sector_times", "_lap_began", "_episode", "_grid")
 """Attributes of `Race` that a step or a start changes."""
 CAR_COLOURS = (
     (226, 61, 40),
@@ -86,6 +82,7 @@ class Race:
         world: The physics.
         objects: Boxes and bots.
         draws: What the cars have drawn.
+        records: The arrays that steps change; the attributes below are some of them.
         colours: Red, green and blue of each car's `world.boxes`, (n, K, 3) uint8.
         tracks: The tracks.
         roads: The lines of the tracks, forward and in reverse.
@@ -127,7 +124,6 @@ class Race:
         boxes = self.objects.count, self.objects.size
         self.world = World(spec, n, gui, walls, *boxes, is_together, rate, engine=engine)
         self._period = 1.0 / rate
-        self._step_limit = max_steps or np.inf
         self.draws = Draws(randomisation, n)
         paint = [CAR_COLOURS[i % len(CAR_COLOURS)] for i in range(n * is_together)]
         colours = np.vstack([self.objects.colours, np.array(paint, np.uint8).reshape(-1, 3)])
@@ -135,24 +131,27 @@ class Race:
         half = spec.tread / 2
         front, rear = spec.to_front_axle, -spec.to_rear_axle
         self._wheels = np.array([[front, half], [front, -half], [rear, half], [rear, -half]])
-        self.road = Road.on(np.zeros(n), False)
-        self.place = TrackPosition(np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64))
-        self.distance, self.time, self._lap_began = np.zeros((3, n))
-        self.steps, self.laps, self._laps_before = np.zeros((3, n), dtype=np.int64)
-        self.off_tracks, self.collisions, self.resets = np.zeros((3, n), dtype=np.int64)
-        self.wheels_on_road = np.full(n, 4)
-        self.ending, self.fault = np.zeros((2, n), dtype=np.int64)
+        self.records = records = RaceRecords.of(n)
+        records.wheels_on_road[:] = 4
+        self.road = Road(records.line)
+        self.place = TrackPosition(records.s, records.d, records.segment)
+        self.distance, self.time, self.steps = records.distance, records.time, records.steps
+        self.laps, self.wheels_on_road = records.laps, records.wheels_on_road
+        self.off_tracks, self.collisions = records.off_tracks, records.collisions
+        self.ending, self.fault, self._wait = records.ending, records.fault, records.wait
+        self.resets, self._episode = np.zeros((2, n), dtype=np.int64)
         self.lap_times: list[list[float]] = [[] for _ in range(n)]
         self.sector_times: list[list[list[float]]] = [[] for _ in range(n)]
-        self._grid = 0.0
-        self._xy = np.zeros((n, 2))
-        self._still, self._falling, self._wait = np.zeros((3, n), dtype=np.int64)
-        self._episode, self._sectors = np.zeros((2, n), dtype=np.int64)
+        self._lap_began, self._grid = np.zeros(n), 0.0
+        laps, ends_at_fault = config.laps, config.faults == "end"
+        steps, time_limit = float(max_steps or np.inf), float(config.time_limit)
+        self._limits = StepLimits(self._period, time_limit, steps, laps, ends_at_fault)
 
     def get_state(self) -> dict[str, Any]:
         """Return everything that steps and starts change except generators; it can be pickled."""
         return {
             "race": take_snapshot(self, RACE_STATE),
+            "records": {name: one.copy() for name, one in self.records._asdict().items()},
             "draws": self.draws.rows.copy(),
             "objects": self.objects.get_state(),
             "world": self.world.get_state(),
@@ -165,6 +164,8 @@ class Race:
         Bullet keeps contact impulses between steps and offers no way to set them.
         """
         restore_snapshot(self, state["race"])
+        for name, values in state["records"].items():
+            getattr(self.records, name)[...] = values
         self.draws.rows[:] = state["draws"]
         self.objects.set_state(state["objects"])
         self.world.set_state(state["world"])
@@ -188,13 +189,9 @@ class Race:
         self.draws.draw(cars, generators)
         if not self.draws.is_neutral:
             self.world.vary(cars, self.draws.rows)
-        for values in (self.distance, self.time, self.steps, self.laps, self._laps_before):
-            values[cars] = 0
-        for values in (self.off_tracks, self.collisions, self.resets, self.ending, self.fault):
-            values[cars] = 0
-        for values in (self._lap_began, self._sectors, self._still, self._falling, self._wait):
-            values[cars] = 0
-        self.wheels_on_road[cars] = 4
+        clear_records(self.records, cars)
+        self.resets[cars] = 0
+        self._lap_began[cars] = 0.0
         direction, turns = self.config.direction, self._episode[cars] % 2
         is_reversed = turns == 1 if direction == "alternate" else direction == "reverse"
         self.road.assign(cars, Road.on(np.zeros(len(cars)), is_reversed))
@@ -248,14 +245,15 @@ class Race:
         self.world.reset(cars, xy, yaw + skew)
         for mine, now in zip(self.place, self.roads.locate(road, xy)):
             mine[cars] = now
-        self._xy[cars] = xy
-        self._still[cars] = self._falling[cars] = 0
+        records = self.records
+        records.xy[cars] = xy
+        records.still[cars] = records.falling[cars] = 0
 
     @property
     def max_steps(self) -> int:
         """Control steps until an episode is truncated."""
         in_time = max(math.ceil(self.config.time_limit / self._period - 0.5), 1)
-        return int(min(in_time, self._step_limit))
+        return int(min(in_time, self._limits.steps))
 
     @property
     def progress(self) -> np.ndarray:
@@ -264,7 +262,7 @@ class Race:
         It is 100 in the step that completes a lap, and negative behind the start.
         """
         length = self.roads.length[self.road.line]
-        return np.minimum(100.0 * (self.distance / length - self._laps_before), 100.0)
+        return np.minimum(100.0 * (self.distance / length - self.records.laps_before), 100.0)
 
     @property
     def is_reversed(self) -> np.ndarray:
@@ -327,90 +325,30 @@ class Race:
             state: The state of the cars.
             contact: What each car has touched, flags of `Contact`, (n,).
         """
-        is_running = self.ending == Ending.RUNNING
-        is_racing = is_running & (self._wait == 0)
-        self.time[is_running] += self._period
-        self.steps[is_racing] += 1
-        place = self.roads.locate(self.road, state.xy, near=self.place.segment)
-        gained = place.s - self.place.s
-        length = self.roads.length[self.road.line]
-        gained -= length * np.round(gained / length)
-        gained[~is_racing] = 0.0
-        before = self.distance.copy()
-        self.place = place
-        self.distance += gained
-        self._count_laps(before, gained)
-        self._count_wheels(state)
-        moved = np.hypot(*(state.xy - self._xy).T)
-        self._xy[:] = state.xy
-        self._still = np.where(is_racing & (moved <= STANDSTILL_STEP_M), self._still + 1, 0)
-        self._falling = np.where(gained < 0.0, self._falling + 1, 0)
-        self._end(state, contact, is_running, is_racing)
+        ended_sectors = apply_rules(
+            *(self.records, self.roads.arrays, self._limits, self._wheels),
+            *(state.body, state.yaw, self._is_to_blame(state, contact), LOCATE_WINDOW_M),
+        )
+        if ended_sectors:
+            self._note_times()
 
-    def _count_wheels(self, state: CarState) -> None:
-        self.wheels_on_road[:] = 4
-        reach = np.hypot(*self._wheels.T).max()
-        clearance = self.roads.clearance[self.road.line]
-        near = np.flatnonzero(np.abs(self.place.d) + reach >= clearance)
-        if len(near):
-            yaw = state.yaw[near, None]
-            cos, sin = np.cos(yaw), np.sin(yaw)
-            x, y = self._wheels.T
-            wheels = np.stack([x * cos - y * sin, x * sin + y * cos], axis=2)
-            wheels += state.xy[near, None]
-            for line, cars in self.roads.groups(self.road.of(near)):
-                is_on_road = self.roads.lines[line].on_road(wheels[cars])
-                self.wheels_on_road[near[cars]] = is_on_road.sum(axis=1)
-
-    def _count_laps(self, before: np.ndarray, gained: np.ndarray) -> None:
-        """Count laps, and time laps and sectors where their ends are crossed within the step."""
-        self._laps_before[:] = self.laps
-        ends = (self._sectors + 1) * self.roads.length[self.road.line] / LAP_SECTORS
-        for car in np.flatnonzero(self.distance >= ends).tolist():
-            into = (ends[car] - before[car]) / gained[car]
-            crossed = self.time[car] - self._period * (1.0 - into)
-            if self._sectors[car] % LAP_SECTORS == 0:
+    def _note_times(self) -> None:
+        """Note the times of the sectors and laps that ended in this step."""
+        crossed = self.records.crossed
+        for car in np.flatnonzero(np.isfinite(crossed)).tolist():
+            if self.records.sectors[car] % LAP_SECTORS == 1:
                 self.sector_times[car].append([])
             times = self.sector_times[car][-1]
-            times.append(float(crossed - self._lap_began[car] - sum(times)))
-            self._sectors[car] += 1
-            if self._sectors[car] % LAP_SECTORS == 0:
-                self.lap_times[car].append(float(crossed - self._lap_began[car]))
-                self._lap_began[car] = crossed
-                self.laps[car] += 1
-
-    def _end(
-        self,
-        state: CarState,
-        contact: np.ndarray,
-        is_running: np.ndarray,
-        is_racing: np.ndarray,
-    ) -> None:
-        toppled = (state.up < CRASH_TILT) | (np.abs(state.body[:, :3]) > WORLD_RADIUS_M).any(axis=1)
-        crashed = is_racing & (toppled | self._is_to_blame(state, contact))
-        off = is_racing & (self.wheels_on_road == 0)
-        faults = [
-            (self._falling >= FAULT_STEPS, Ending.REVERSED),
-            (self._still >= FAULT_STEPS, Ending.IMMOBILISED),
-            (off, Ending.OFF_TRACK),
-            (crashed, Ending.CRASHED),
-        ]
-        self.fault[:] = Ending.RUNNING
-        for happened, ending in faults:
-            self.fault[happened] = ending
-        self.off_tracks += self.fault == Ending.OFF_TRACK
-        self.collisions += self.fault == Ending.CRASHED
-        over = np.zeros(self.n, dtype=np.int64)
-        is_late = self.time >= self.config.time_limit - 0.5 * self._period
-        over[is_late | (self.steps >= self._step_limit)] = Ending.TIME_UP
-        if self.config.faults == "end":
-            over = np.where(self.fault > 0, self.fault, over)
-        over[self.laps >= self.config.laps] = Ending.LAPS_COMPLETE
-        self.ending[is_running] = over[is_running]
+            times.append(float(crossed[car] - self._lap_began[car] - sum(times)))
+            if len(times) == LAP_SECTORS:
+                self.lap_times[car].append(float(crossed[car] - self._lap_began[car]))
+                self._lap_began[car] = crossed[car]
 
     def _is_to_blame(self, state: CarState, contact: np.ndarray) -> np.ndarray:
         """Return whether a contact is the car's own fault, (n,); of two cars, the rear one's."""
-        blame = (contact & (Contact.WALL | Contact.BOX)) != 0
+        blame = (contact & int(Contact.WALL | Contact.BOX)) != 0
+        if not contact.any():
+            return blame
         for car in np.flatnonzero(~blame & (contact & Contact.CAR != 0)):
             away = state.xy - state.xy[car]
             apart = np.hypot(*away.T)
@@ -455,7 +393,7 @@ class Race:
     def _set_down(self, car: int) -> None:
         """Return one car to its nearer lane, at its position or behind an object there."""
         there = self.others
-        away = there.pose[car, :, :2] - self._xy[car] if there.s.size else np.zeros((0, 2))
+        away = there.pose[car, :, :2] - self.records.xy[car] if there.s.size else np.zeros((0, 2))
         is_close = (
             np.hypot(*away.T) < 4 * RESET_GAP_BEHIND_M if len(away) else np.zeros(0, dtype=bool)
         )

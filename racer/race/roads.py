@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 
 from racer.track import Track, TrackPosition
 
@@ -48,6 +49,62 @@ class Road(NamedTuple):
         self.line[cars] = road.line
 
 
+class LineArrays(NamedTuple):
+    """The lines that cars drive, in flat arrays; line k has the points `first[k]:first[k + 1]`."""
+
+    first: np.ndarray
+    """Index of each line's first point, and last P, (lines + 1,)."""
+    centre: np.ndarray
+    """Points of the centre lines [m], (P, 2)."""
+    left: np.ndarray
+    """Points of the left borders [m], (P, 2)."""
+    right: np.ndarray
+    """Points of the right borders [m], (P, 2)."""
+    along: np.ndarray
+    """Distance along its line of each point, and of each line last its length [m], (P + lines,)."""
+    width: np.ndarray
+    """Width of the road at each point [m], (P,)."""
+    heading: np.ndarray
+    """Direction of each segment [rad], (P,)."""
+    cos: np.ndarray
+    """Its cosine, (P,)."""
+    sin: np.ndarray
+    """Its sine, (P,)."""
+    length: np.ndarray
+    """Length of each line [m], (lines,)."""
+    clearance: np.ndarray
+    """Distance from each centre line within which all is road [m], (lines,)."""
+
+
+@njit(cache=True)
+def _lane_points(lines, line, s, lane, d, xy, yaw):
+    """Fill in points on lanes, `line.shape[0]` groups of as many; see `Roads.on_lane`.
+
+    Args:
+        lines: The `LineArrays`.
+        line: The line of each group, (k,).
+        s: Distances along it [m], (m,).
+        lane: 1 on the left lane, -1 on the right one, (m,).
+        d: Filled with distances left of the centre line [m], (m,).
+        xy: Filled with points [m], (m, 2).
+        yaw: Filled with headings [rad], (m,).
+    """
+    size = s.shape[0] // max(line.shape[0], 1)
+    for m in range(s.shape[0]):
+        k = line[m // size]
+        first, last = lines.first[k], lines.first[k + 1] - 1
+        along, length = lines.along[first + k : last + k + 2], lines.length[k]
+        where = s[m] % length
+        i = min(max(np.searchsorted(along, where, side="right") - 1, 0), last - first) + first
+        d[m] = lane[m] * lines.width[i] / 4
+        where = where % length
+        i = min(np.searchsorted(along, where, side="right") - 1, last - first) + first
+        cos, sin, ahead = lines.cos[i], lines.sin[i], where - along[i - first]
+        yaw[m] = lines.heading[i]
+        xy[m, 0] = lines.centre[i, 0] + ahead * cos + d[m] * -sin
+        xy[m, 1] = lines.centre[i, 1] + ahead * sin + d[m] * cos
+
+
 class Roads:
     """The lines that cars may drive: each track forward, then the same in reverse.
 
@@ -62,6 +119,7 @@ class Roads:
         width: Mean width of each line [m], (2 x tracks,).
         clearance: See `Track.clearance` [m], (2 x tracks,).
         is_reversed: Whether a line runs against its track's own direction, (2 x tracks,).
+        arrays: All lines, for kernels.
     """
 
     def __init__(self, tracks: Sequence[Track]) -> None:
@@ -70,6 +128,20 @@ class Roads:
         self.width = np.array([line.width.mean() for line in self.lines])
         self.clearance = np.array([line.clearance for line in self.lines])
         self.is_reversed = Road(np.arange(len(self.lines))).is_reversed
+        sizes = [len(line.centre) for line in self.lines]
+        self.arrays = LineArrays(
+            np.concatenate([[0], np.cumsum(sizes)]),
+            np.concatenate([line.centre for line in self.lines]),
+            np.concatenate([line.left for line in self.lines]),
+            np.concatenate([line.right for line in self.lines]),
+            np.concatenate([line.s for line in self.lines]),
+            np.concatenate([line.width for line in self.lines]),
+            np.concatenate([line.heading for line in self.lines]),
+            np.concatenate([np.cos(line.heading) for line in self.lines]),
+            np.concatenate([np.sin(line.heading) for line in self.lines]),
+            self.length,
+            self.clearance,
+        )
 
     def line_of(self, road: Road) -> Track:
         """Return the line of one car's road."""
@@ -124,11 +196,6 @@ class Roads:
             [rad] (k, ...).
         """
         d, xy, yaw = np.empty(s.shape), np.empty((*s.shape, 2)), np.empty(s.shape)
-        for index, cars in self.groups(road):
-            line = self.lines[index]
-            where = np.mod(s[cars], line.length)
-            segment = np.searchsorted(line.s, where, side="right") - 1
-            d[cars] = lane[cars] * line.width[np.clip(segment, 0, len(line.width) - 1)] / 4
-            xy[cars], yaw[cars] = line.at(where)
-        aside = np.stack([-np.sin(yaw), np.cos(yaw)], axis=-1)
-        return d, xy + d[..., None] * aside, yaw
+        out = d.reshape(-1), xy.reshape(-1, 2), yaw.reshape(-1)
+        _lane_points(self.arrays, road.line, s.reshape(-1), lane.reshape(-1), *out)
+        return d, xy, yaw

@@ -156,28 +156,42 @@ def nearest_on_stretch(line, along, xy, near, reach, s, d, segment):
         d: Filled with the signed distance to the line, positive to the left [m], (M,).
         segment: Filled with the index of the nearest segment, (M,).
     """
-    n = line.shape[0]
     for k in range(xy.shape[0]):
-        x, y = xy[k, 0], xy[k, 1]
-        best, middle = np.inf, near[k] % n
-        s[k], d[k], segment[k] = np.nan, np.nan, near[k]
-        while True:
-            first, count = _stretch(along, middle, reach)
-            at = middle
-            for j in range(count):
-                i = (first + j) % n
-                q, t, side = _foot(line, i, x, y)
-                if q < best:
-                    best, at = q, i
-                    segment[k] = i
-                    s[k] = along[i] + t * (along[i + 1] - along[i])
-                    d[k] = np.sqrt(q) if side >= 0.0 else -np.sqrt(q)
-            is_edge = at == first % n or at == (first + count - 1) % n
-            if at == middle or count == n or not is_edge:
-                break
-            middle = at
-        if s[k] >= along[n]:
-            s[k] = 0.0
+        s[k], d[k], segment[k] = nearest_near(line, along, xy[k, 0], xy[k, 1], near[k], reach)
+
+
+@njit(cache=True)
+def nearest_near(line, along, x, y, near, reach):
+    """Return s, d and the segment of one point; see `nearest_on_stretch`.
+
+    Args:
+        line: Points [m], (N, 2).
+        along: Distance along the line of each point, and last the whole length [m], (N + 1,).
+        x: The point [m].
+        y: The point [m].
+        near: The segment that the search begins at.
+        reach: How far along the line it goes from there, to both sides [m].
+    """
+    n = line.shape[0]
+    best, middle, share = np.inf, near % n, 0.0
+    segment, aside, is_found = near, 0.0, False
+    while True:
+        first, count = _stretch(along, middle, reach)
+        at, i = middle, first % n
+        for _ in range(count):
+            q, t, side = _foot(line, i, x, y)
+            if q < best:
+                best, share, aside, at, segment, is_found = q, t, side, i, i, True
+            i = i + 1 if i + 1 < n else 0
+        is_edge = at == first % n or at == (first + count - 1) % n
+        if at == middle or count == n or not is_edge:
+            break
+        middle = at
+    if not is_found:  # The point is not finite.
+        return np.nan, np.nan, near
+    s = along[segment] + share * (along[segment + 1] - along[segment])
+    d = np.sqrt(best) if aside >= 0.0 else -np.sqrt(best)
+    return (0.0 if s >= along[n] else s), d, segment
 
 
 @njit(cache=True)
@@ -206,5 +220,17 @@ def between_rings(left, right, xy, out):
         out: Filled with booleans, (M,).
     """
     for k in range(xy.shape[0]):
-        x, y = xy[k, 0], xy[k, 1]
-        out[k] = _inside(left, x, y) != _inside(right, x, y)
+        out[k] = is_between_rings(left, right, xy[k, 0], xy[k, 1])
+
+
+@njit(cache=True)
+def is_between_rings(left, right, x, y):
+    """Return whether a point lies between two rings.
+
+    Args:
+        left: Points of one ring [m], (N, 2).
+        right: Points of the other [m], (K, 2).
+        x: The point [m].
+        y: The point [m].
+    """
+    return _inside(left, x, y) != _inside(right, x, y)

@@ -71,7 +71,7 @@ def test_the_same_seed_learns_the_same_weights(tmp_path):
     "changes",
     [
         {},
-        {"sensor": {"kind": "camera", "width": 40, "height": 30}},
+        {"sensor": {"kind": "camera", "width": 80, "height": 60}},
         {"sensor": {"kind": "lidar"}, "race": {"kind": "object_avoidance", "walls": True}},
     ],
     ids=["state", "camera", "lidar"],
