@@ -311,14 +311,14 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         race = self.race
         values: dict[str, Any] = {
             "progress": race.progress,
-            "speed": np.hypot(*self.world.state.velocity[:, :2].T),
+            "speed": np.hypot(self.world.state.body[:, 7], self.world.state.body[:, 8]),
             "laps": race.laps.copy(),
             "off_tracks": race.off_tracks.copy(),
             "collisions": race.collisions.copy(),
             "resets": race.resets.copy(),
             "ending": race.ending.copy(),
             "is_success": race.ending == Ending.LAPS_COMPLETE,
-            "lap_time_s": np.array([times[-1] if times else 0.0 for times in race.lap_times]),
+            "lap_time_s": race.last_lap_time.copy(),
         }
         if mask is None:
             mask = np.ones(self.num_envs, dtype=bool)

@@ -31,7 +31,18 @@ GRID_SPACING_M = 0.75
 """Distance along the line between two cars of a starting grid [m]."""
 RESET_GAP_BEHIND_M, RESET_GAP_AHEAD_M = 1.0, 0.5
 """Least distance of a reset car behind the next object, and ahead of the one that follows [m]."""
-RACE_STATE = ("resets", "lap_times", "sector_times", "_lap_began", "_episode", "_grid")
+RACE_STATE = (
+    *("resets", "lap_times", "sector_times", "last_lap_time"),
+    *("_lap_began", "_episode", "_grid"),
+)
+    "resets",
+    "lap_times",
+    "sector_times",
+    "_lap_began",
+    "last_lap_time",
+    "_episode",
+    "_grid",
+)
 """Attributes of `Race` that a step or a start changes."""
 CAR_COLOURS = (
     (226, 61, 40),
@@ -99,6 +110,7 @@ class Race:
         resets: Number of resets to the track, for any fault, (n,).
         ending: `Ending` of the episode, (n,).
         fault: `Ending` that the last step's fault corresponds to, else RUNNING, (n,).
+        last_lap_time: Time of the last completed lap [s], 0 before the first, (n,).
         lap_times: Times of the completed laps [s], a list for each car.
         sector_times: Times of the completed sectors [s], for each car a list for each lap of up
             to `LAP_SECTORS` times.
@@ -142,7 +154,7 @@ class Race:
         self.resets, self._episode = np.zeros((2, n), dtype=np.int64)
         self.lap_times: list[list[float]] = [[] for _ in range(n)]
         self.sector_times: list[list[list[float]]] = [[] for _ in range(n)]
-        self._lap_began, self._grid = np.zeros(n), 0.0
+        self._lap_began, self.last_lap_time, self._grid = np.zeros(n), np.zeros(n), 0.0
         laps, ends_at_fault = config.laps, config.faults == "end"
         steps, time_limit = float(max_steps or np.inf), float(config.time_limit)
         self._limits = StepLimits(self._period, time_limit, steps, laps, ends_at_fault)
@@ -191,7 +203,7 @@ class Race:
             self.world.vary(cars, self.draws.rows)
         clear_records(self.records, cars)
         self.resets[cars] = 0
-        self._lap_began[cars] = 0.0
+        self._lap_began[cars] = self.last_lap_time[cars] = 0.0
         direction, turns = self.config.direction, self._episode[cars] % 2
         is_reversed = turns == 1 if direction == "alternate" else direction == "reverse"
         self.road.assign(cars, Road.on(np.zeros(len(cars)), is_reversed))
@@ -342,6 +354,7 @@ class Race:
             times.append(float(crossed[car] - self._lap_began[car] - sum(times)))
             if len(times) == LAP_SECTORS:
                 self.lap_times[car].append(float(crossed[car] - self._lap_began[car]))
+                self.last_lap_time[car] = self.lap_times[car][-1]
                 self._lap_began[car] = crossed[car]
 
     def _is_to_blame(self, state: CarState, contact: np.ndarray) -> np.ndarray:

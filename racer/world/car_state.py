@@ -31,7 +31,7 @@ class Contact(IntFlag):
 
 def yaw_of(body: np.ndarray) -> np.ndarray:
     """Return the heading of body rows (..., 13) [rad], (...): the direction of their x axes."""
-    x, y, z, w = np.moveaxis(body[..., 3:7], -1, 0)
+    x, y, z, w = body[..., 3], body[..., 4], body[..., 5], body[..., 6]
     return np.arctan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
 
 

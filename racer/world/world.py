@@ -136,6 +136,7 @@ class World:
         """Whether a car was lifted out of a contact that Bullet has not forgotten yet."""
         groups = 1 if is_together else n
         self._box_pose = np.zeros((groups, boxes, 3))
+        self._no_box_near = np.zeros((groups, boxes), dtype=bool)
         self._bodies_of_boxes = np.zeros(groups, dtype=np.int64)
         """The most boxes that were near each car at once so far; see `BulletClient.place_boxes`."""
         self.boxes = np.zeros((n, boxes + n * is_together, 10))
@@ -254,31 +255,32 @@ class World:
             yaw: Their headings [rad], (k,).
         """
         self._is_lifted[cars] = False
-        height = self.variation.cars["mass_height"]
-        for car, (x, y), heading in zip(cars, xy, yaw):
-            cos, sin = float(np.cos(heading)), float(np.sin(heading))
-            # `xy` is the spec's centre of mass; the body is the drawn one.
-            ahead = -self.variation.shift[car, 0]
-            self._set(int(car), x + ahead * cos, y + ahead * sin, float(height[car]), heading)
+        # `xy` is the spec's centre of mass; the body is the drawn one.
+        ahead = -self.variation.shift[cars, 0]
+        x, y = xy[:, 0] + ahead * np.cos(yaw), xy[:, 1] + ahead * np.sin(yaw)
+        self._put_at_rest(cars, x, y, self.variation.cars["mass_height"][cars], yaw)
         self.variation.forget(cars)
         self._publish()
 
-    def _set(self, car: int, x: float, y: float, z: float, yaw: float) -> None:
-        """Put one car's body at rest at a position [m], level, with a heading [rad]."""
-        sin, cos = float(np.sin(yaw / 2)), float(np.cos(yaw / 2))
-        self._body[car] = (x, y, z, 0.0, 0.0, sin, cos, 0, 0, 0, 0, 0, 0)
-        self._inverse[car] = -0.0, -0.0, -sin, cos
-        self.state.steering[car] = 0.0
-        self.state.command[car] = 0.0
-        self.contact[car] = 0
+    def _put_at_rest(
+        self, cars: np.ndarray, x: np.ndarray, y: np.ndarray, z: np.ndarray, yaw: np.ndarray
+    ) -> None:
+        """Put bodies of cars (k,) at rest at positions [m], level, with headings [rad], (k,)."""
+        rows, inverse = self._body, self._inverse
+        rows[cars], inverse[cars] = 0.0, -0.0
+        rows[cars, 0], rows[cars, 1], rows[cars, 2] = x, y, z
+        sin, cos = np.sin(yaw / 2), np.cos(yaw / 2)
+        rows[cars, 5], rows[cars, 6] = sin, cos
+        inverse[cars, 2], inverse[cars, 3] = -sin, cos
+        self.state.steering[cars] = 0.0
+        self.state.command[cars] = 0.0
+        self.contact[cars] = 0
         # Bullet forgets a contact only in its next step, which must find the same body there.
-        is_bullets = self._has_bullet_only or self._has_touched[car]
-        if is_bullets and not self._is_lifted[car]:
-            self._hand_over([car])
-        else:
-            self._remembers_contact |= bool(self._has_touched[car])
-            self._take_back([car])
-        self._has_touched[car] = False
+        stays = (self._has_touched[cars] | self._has_bullet_only) & ~self._is_lifted[cars]
+        self._remembers_contact |= bool(self._has_touched[cars[~stays]].any())
+        self._take_back(cars[~stays & self._is_bullets[cars]].tolist())
+        self._hand_over(cars[stays].tolist())
+        self._has_touched[cars] = False
 
     def hold(self, cars: np.ndarray) -> None:
         """Take cars (k,) out of the race until their next reset: no other car meets or sees them.
@@ -291,10 +293,10 @@ class World:
 
     def _hold(self) -> None:
         """Put every car that is out of the race back to its place high above the road."""
-        for car in np.flatnonzero(self._is_lifted).tolist():
-            x, y = self._body[car, :2].tolist()
-            height = HOLD_HEIGHT_M + HOLD_SPACING_M * car
-            self._set(car, x, y, height, float(yaw_of(self._body[car])))
+        cars = np.flatnonzero(self._is_lifted)
+        rows = self._body[cars]
+        height = HOLD_HEIGHT_M + HOLD_SPACING_M * cars
+        self._put_at_rest(cars, rows[:, 0], rows[:, 1], height, yaw_of(rows))
 
     def place_boxes(self, cars: np.ndarray, pose: np.ndarray) -> None:
         """Put boxes on the road.
@@ -323,18 +325,9 @@ class World:
         np.clip(command[:, 1], 0.0, spec.speed_limit, state.command[:, 1])
         acting, cars = self.variation.acting(state.command), self.variation.cars
         self.contact[:] = 0
-        change = np.zeros_like(self._box_pose) if boxes is None else boxes - self._box_pose
-        change[..., 2] = (change[..., 2] + np.pi) % (2 * np.pi) - np.pi
-        is_box_near = self._is_box_near()
-        np.maximum(self._bodies_of_boxes, is_box_near.sum(axis=1), out=self._bodies_of_boxes)
-        solids = self._solids
+        solids, change, is_box_near = self._solids, self._box_pose, self._no_box_near
         if change.size:
-            furthest = float(np.hypot(change[..., 0], change[..., 1]).max()) / self.substeps
-            solids = solids._replace(
-                boxes=self._box_pose[..., :2].copy(),
-                box_change=change[..., :2].copy(),
-                box_step=furthest,
-            )
+            solids, change, is_box_near = self._motion_of_boxes(boxes)
         if self.is_together and not self._has_bullet_only:
             self._hand_over(np.flatnonzero(self._is_car_near() & ~self._is_bullets).tolist())
         driven = np.where(self._is_bullets, self.substeps, 0)
@@ -354,6 +347,27 @@ class World:
             self._hold()
         self._publish()
         return state
+
+    def _motion_of_boxes(self, boxes: np.ndarray | None) -> tuple[Solids, np.ndarray, np.ndarray]:
+        """Return the solids and the change of the boxes' poses in a control step, and who is near.
+
+        Args:
+            boxes: The boxes' poses at its end; see `step`.
+
+        Returns:
+            The solids; x, y [m] and heading [rad] by which each box moves, (groups, K, 3); which
+            boxes have a body, (groups, K).
+        """
+        change = np.zeros_like(self._box_pose) if boxes is None else boxes - self._box_pose
+        change[..., 2] = (change[..., 2] + np.pi) % (2 * np.pi) - np.pi
+        is_near = self._is_box_near()
+        np.maximum(self._bodies_of_boxes, is_near.sum(axis=1), out=self._bodies_of_boxes)
+        solids = self._solids._replace(
+            boxes=self._box_pose[..., :2].copy(),
+            box_change=change[..., :2].copy(),
+            box_step=float(np.hypot(change[..., 0], change[..., 1]).max()) / self.substeps,
+        )
+        return solids, change, is_near
 
     def _drive_by_bullet(
         self, acting: np.ndarray, driven: np.ndarray, change: np.ndarray, is_box_near: np.ndarray
@@ -432,7 +446,7 @@ class World:
 
     def _is_box_near(self) -> np.ndarray:
         """Return which boxes a car could come close to in a control step, (groups, K)."""
-        if self.is_together or not self._box_pose.size:
+        if self.is_together:
             return np.ones(self._box_pose.shape[:2], dtype=bool)
         away = self._box_pose[..., :2] - self._body[:, None, :2]
         reach = BOX_CONTACT_RANGE_M + self.spec.speed_limit / self.rate
