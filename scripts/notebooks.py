@@ -1,9 +1,9 @@
-"""Run the notebooks of docs/notebooks and store what their cells show.
+"""Run the notebooks in docs/notebooks and store their outputs.
 
 python scripts/notebooks.py
 
-Run it after a change to a cell or to what one shows, and look at the pages. Each runs in a kernel
-of the Python that runs this script, in an empty folder.
+Run it after a change to a cell or to its output, and look at the result. Each notebook runs in an
+empty folder, in a kernel of the Python interpreter that runs this script.
 """
 
 import argparse
@@ -19,16 +19,16 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "docs/notebooks"
 TIMEOUT = 600
-"""Seconds that a cell may take."""
+"""Time limit of a cell [s]."""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 class ThisPython(AsyncKernelManager):
-    """Starts the running interpreter as the kernel, whatever kernels are installed."""
+    """Starts the running interpreter as the kernel, instead of an installed kernel."""
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        """What is started."""
+        """The kernel of the running interpreter."""
         return KernelSpec(**get_kernel_dict())
 
 
@@ -50,15 +50,17 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
         kernel = client.create_kernel_manager()
         kernel.transport, kernel.connection_file = "ipc", f"{sockets}/kernel.json"
         client.execute()
-    # What differs from one machine to the next, and nobody reads.
+    # Replace the metadata, which differ from machine to machine.
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 
 
 def main() -> None:
-    """Run and store each."""
+    """Run all notebooks and store them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=FOLDER, help="store them in this folder")
-    parser.add_argument("--short", action="store_true", help="try the cells, learn nothing")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder to store them in")
+    parser.add_argument(
+        "--short", action="store_true", help="race one lap and train briefly, to test the cells"
+    )
     options = parser.parse_args()
     for path in sorted(FOLDER.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)

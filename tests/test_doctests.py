@@ -1,8 +1,9 @@
 """The examples in the docstrings of the package's central classes and functions run.
 
-They are `load_track` and `Track.locate`, `deepracer` (a `CarSpec`), `ActionSpace`, `World`,
-`Randomisation`, `RacerEnv` and `RacerVectorEnv`. One more needs a line in `EXAMPLES`: its example
-is fast, and prints numbers rounded so far that every processor prints the same.
+They are `racer.drive`, `load_track` and `Track.locate`, `deepracer` (a `CarSpec`), `ActionSpace`,
+`World`, `Randomisation`, `RacerEnv`, `RacerVectorEnv` and `make_vec_env` for Stable-Baselines3. One
+more needs a line in `EXAMPLES` and a higher `CENTRAL_LIMIT`: its example is fast, and prints
+numbers rounded so far that every processor prints the same.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from importlib import import_module
 import pytest
 
 EXAMPLES = {
+    "racer": ("drive",),
     "racer.car.action_space": ("ActionSpace",),
     "racer.car.spec": ("deepracer",),
     "racer.envs.racer_env": ("RacerEnv",),
     "racer.envs.racer_vector_env": ("RacerVectorEnv",),
     "racer.randomisation": ("Randomisation",),
+    "racer.sb3": ("make_vec_env",),
     "racer.track.geometry": ("Track.locate",),
     "racer.track.loading": ("load_track",),
     "racer.world.world": ("World",),

@@ -108,8 +108,8 @@ def test_a_race_is_filmed_into_the_page_or_into_a_file(race, tmp_path):
     assert shown(still)["text/html"].startswith('<img alt="&lt;Video ')
 
 
-def test_a_run_shows_its_newest_film(run, tmp_path):
-    with pytest.raises(RunError, match="holds no film"):
+def test_a_run_shows_its_newest_video(run, tmp_path):
+    with pytest.raises(RunError, match="holds no video"):
         run.video()
     other = Run(tmp_path)
     (tmp_path / "videos").mkdir()

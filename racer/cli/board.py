@@ -25,7 +25,7 @@ def board_submit(
     """Judge an entry on a season and add it to the leaderboard.
 
     Args:
-        entry: The entry, NAME.entry.zip, or a pilot, pure-pursuit or raceline.
+        entry: The entry, NAME.entry.zip, or a controller, pure-pursuit or raceline.
         name: What the board calls it; the entry's own name by default. The table shows the best
             entry of a name.
         season: A shipped season's name or a YAML file.

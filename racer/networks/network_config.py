@@ -1,36 +1,48 @@
-"""What a policy's network is made of, as plain numbers; `networks` builds it."""
+"""The layers of a policy's network as plain numbers, and presets of them.
+
+`racer.networks.policy_network` builds the torch modules. This module does not import torch.
+"""
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
 OBSERVATION_INPUT = "observation"
-"""The name of a graph's input where it has one; of several each is called as its sensor."""
+"""Name of the ONNX graph's input if there is one sensor; of several, each has its sensor's name."""
 ACTION_OUTPUT = "action"
-"""The name of a graph's output."""
+"""Name of the ONNX graph's output."""
 
 ConvFilters = tuple[tuple[int, int, int], ...]
+"""Convolutions, each as the number of filters, the kernel size [px] and the stride [px]."""
 
 
 class NetworkLayers(NamedTuple):
-    """The layers between what a policy sees and its heads."""
+    """The layers of a policy's network.
+
+    Each sensor has layers of its own. Their outputs are concatenated, and are the input of two
+    heads: the policy and the critic.
+
+    Attributes:
+        filters: Camera: the convolutions.
+        features: Camera: widths of the dense layers after the convolutions.
+        mlp: Lidar and state: widths of the dense layers; empty to pass the numbers to the heads
+            unchanged.
+        hidden: Widths of the hidden layers of each head.
+        activation: Activation function after each layer, except the output layers of the heads.
+        batch_norm: Camera: whether a batch norm follows each convolution.
+        dropout: Camera: probability of dropout after each layer of `features`, 0 to 1.
+        normalize_obs: Lidar and state: whether each number is first scaled to mean 0 and
+            variance 1.
+    """
 
     filters: ConvFilters
-    """An image's convolutions as number of filters, kernel and stride."""
     features: tuple[int, ...]
-    """Widths of the dense layers after them."""
     mlp: tuple[int, ...] = ()
-    """Widths of the dense layers after a lidar or other numbers; none hands them on as they are."""
     hidden: tuple[int, ...] = ()
-    """Widths of the layers of each head."""
     activation: Literal["relu", "tanh"] = "relu"
-    """After each layer."""
     batch_norm: bool = False
-    """Whether a batch norm follows each convolution."""
     dropout: float = 0.0
-    """Share of each of `features` that is dropped while it learns."""
     normalize_obs: bool = False
-    """Whether a lidar's and other numbers are brought to mean 0 and variance 1 first."""
 
 
 NETWORK_PRESETS = {
@@ -60,5 +72,7 @@ NETWORK_PRESETS = {
         dropout=0.3,
     ),
 }
-"""`small` learns on a laptop; the others are DeepRacer's SHALLOW, its NETWORK and its DEEP, whose
-layers its public simulation lists. The share that DEEP drops is not among them: 0.3 is ours."""
+"""The layers of each preset. `small` is for training on a laptop. `shallow`, `standard` and `deep`
+are DeepRacer's DEEP_CONVOLUTIONAL_NETWORK_SHALLOW, DEEP_CONVOLUTIONAL_NETWORK and
+DEEP_CONVOLUTIONAL_NETWORK_DEEP, with the layers in its public source code. Only the dropout of
+`deep` is not given there; 0.3 is racer's choice."""

@@ -1,4 +1,4 @@
-"""A torch policy as an ONNX graph with its preprocessing inside."""
+"""Export of a torch policy as an ONNX graph that includes the preprocessing."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
 
 ONNX_OPSET = 18
 _EXPORTING = threading.Lock()
-"""torch's exporter is not thread-safe, nor is silencing its log and warnings."""
+"""Held during an export, because torch's exporter and Python's warning filters are not
+thread-safe."""
 
 
 def actor_to_onnx(actor: DeterministicActor, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
-    """The graph of an actor; see `module_to_onnx`.
+    """Return the ONNX graph of an actor; see `module_to_onnx`.
 
     Args:
         actor: The policy.
-        shapes: Shape of one observation of each sensor that the actor names.
+        shapes: Shape of one observation of each sensor, by the name of the graph's input.
     """
     return module_to_onnx(actor, {name: shapes[name] for name in actor.names})
 
 
 def zero_observation(shapes: Mapping[str, tuple[int, ...]]) -> tuple[torch.Tensor, ...]:
-    """A batch of one observation, all zeros: a tensor for each of the shapes."""
+    """Return a batch of one observation of zeros: for each sensor a tensor (1, *shape)."""
     import torch
 
     return tuple(
@@ -44,16 +45,15 @@ def zero_observation(shapes: Mapping[str, tuple[int, ...]]) -> tuple[torch.Tenso
 
 
 def module_to_onnx(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
-    """The graph from an input a sensor to `action`, with fixed shapes and its weights inside.
+    """Return the ONNX graph of a policy, with an input for each sensor and the output `action`.
 
-    Threads may call it at the same time: they take turns.
+    The shapes are fixed, and the weights are part of the graph. The function is thread-safe.
 
     Args:
-        module: A whole policy: it takes a batch of one observation of each sensor, and gives the
-            action. It is moved to the CPU and to its evaluation mode.
-        shapes: Shape of one observation of each sensor, in the order in which the module takes
-            them: (H, W, C) for a uint8 frame, (k,) for float32 numbers. The graph's inputs take
-            their names.
+        module: The policy: its arguments are a batch of one observation of each sensor, and it
+            returns the action. It is moved to the CPU and set to evaluation mode.
+        shapes: Shape of one observation of each sensor, by the name of the graph's input, in the
+            order of the module's arguments: (H, W, C) of a uint8 image, (k,) of float32 numbers.
     """
     import torch
 
@@ -70,7 +70,7 @@ def module_to_onnx(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> 
         )
     assert program is not None
     model = program.model_proto
-    _forget_where_it_was_made(model)
+    _delete_metadata(model)
     return model.SerializeToString(deterministic=True)
 
 
@@ -88,14 +88,14 @@ def _silence() -> Iterator[None]:
 
 
 def input_shapes(sensors: Sensors) -> dict[str, tuple[int, ...]]:
-    """The shape of one observation of each sensor, by the name of the graph's input for it."""
+    """Return the shape of one observation of each sensor, by the name of the graph's input."""
     if len(sensors) == 1:
         return {OBSERVATION_INPUT: sensors[0].space.shape}
     return {sensor.name: sensor.space.shape for sensor in sensors}
 
 
-def _forget_where_it_was_made(model) -> None:
-    """Drop source paths and stack traces, so that one policy gives one file everywhere."""
+def _delete_metadata(model) -> None:
+    """Delete source paths and stack traces, so that the graph does not depend on the machine."""
     model.graph.ClearField("metadata_props")
     for part in (*model.graph.node, *model.graph.value_info, *model.graph.input):
         part.ClearField("metadata_props")

@@ -13,33 +13,33 @@ from racer.networks.network_config import OBSERVATION_INPUT
 from racer.sensors import Observations
 
 CALIBRATION_OBSERVATIONS = 256
-"""Observations that the ranges of the activations are calibrated on, at most."""
+"""Largest number of observations on which the ranges of the activations are calibrated."""
 
 
 def quantize_graph(graph: bytes, observations: Sequence[Observations]) -> bytes:
-    """Return a graph whose layers compute with 8-bit numbers, of ONNX's own operators alone.
+    """Return a graph that is quantized to 8 bits and consists of standard ONNX operators only.
 
-    Static quantization with QuantizeLinear and DequantizeLinear pairs (QDQ). Activations are uint8
-    between the least and the largest value that they take on the observations. Weights are int8
-    with a scale for each channel and hold 7 bits, so that no sum of products saturates on a
-    processor without VNNI. The last layer stays float32: it is small, and 8 bits would make
-    coarse actions, and ties between choices.
+    The quantization is static, with pairs of QuantizeLinear and DequantizeLinear (QDQ). Activations
+    are uint8; their range is that of the values on the observations. Weights are int8 with a scale
+    for each channel, but use only 7 bits, so that sums of products do not saturate on processors
+    without VNNI. The last layer stays float32: it is small, and with 8 bits continuous actions
+    would be coarse, and discrete actions would often be equally likely.
 
     Args:
-        graph: A graph that `to_onnx` made.
-        observations: What the policy sees while it drives, each as it is given to it: an array
-            (1, ...), of several sensors a dict of them. `CALIBRATION_OBSERVATIONS` are taken,
-            evenly spaced.
+        graph: A graph that `racer.networks.onnx_export.actor_to_onnx` returned.
+        observations: The policy's observations in a race, each an array (1, ...), or a dict of
+            arrays by sensor name. At most `CALIBRATION_OBSERVATIONS` of them are used, evenly
+            spaced.
 
     Returns:
-        The graph; the same bytes for the same observations on the same machine.
+        The quantized graph; the same bytes for the same observations on the same machine.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     model = onnx.load_model_from_string(graph)
-    # Shapes are fixed and layers fused already, which is all that pre-processing is for; without
-    # this mark the quantizer warns, and sets up the root logger to do so.
+    # The quantizer's pre-processing (fixed shapes, fused layers) is not needed here. Without this
+    # mark the quantizer warns that it is missing, and configures the root logger for the warning.
     onnx.helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})
     nodes = model.graph.node
     frames: Any = _Frames(observations)
@@ -63,7 +63,11 @@ def quantize_graph(graph: bytes, observations: Sequence[Observations]) -> bytes:
 
 
 class _Frames:
-    """Evenly spaced observations, one after the other: a `CalibrationDataReader` by its method."""
+    """Returns evenly spaced observations one by one, as onnxruntime's `CalibrationDataReader` does.
+
+    Args:
+        observations: All observations.
+    """
 
     def __init__(self, observations: Sequence[Observations]) -> None:
         count = min(CALIBRATION_OBSERVATIONS, len(observations))
@@ -71,6 +75,6 @@ class _Frames:
         self._left = iter([observations[k] for k in picked])
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        """The next observation by the names of the graph's inputs; None behind the last."""
+        """Return the next observation by the names of the graph's inputs; None after the last."""
         seen = next(self._left, None)
         return seen if seen is None or isinstance(seen, dict) else {OBSERVATION_INPUT: seen}

@@ -1,7 +1,7 @@
-"""Trains a policy with PPO, watches it, and keeps what it learnt in a run folder."""
+"""Training of a policy with PPO: its evaluations, checkpoints, run folder and reports."""
 
 import os
 
-# Torch's threads, GNU OpenMP's, would spin for milliseconds after each piece of work and hold the
-# cores that other programs want. OpenMP reads this once, when torch is loaded.
+# Torch uses GNU OpenMP, whose threads spin for milliseconds after each parallel section and so
+# occupy cores that other processes need. OpenMP reads this variable once, when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -1,4 +1,4 @@
-"""All that a run must remember to go on as if nothing had happened, as bytes and back."""
+"""The content of a checkpoint: the learner, the generators' states and the run's progress."""
 
 from __future__ import annotations
 
@@ -23,18 +23,24 @@ CHECKPOINT_FORMAT = 1
 
 
 def chunk_seed(seed: int, steps: int) -> int:
-    """The seed of the cars in the chunk that begins after `steps` steps of a run."""
+    """Return the seed of the cars for the chunk that begins after `steps` steps of a run.
+
+    A chunk is the part of a training between two whole checkpoints.
+    """
     if steps == 0:
         return seed
     return int(np.random.SeedSequence((seed, steps)).generate_state(1)[0])
 
 
 def pack_checkpoint(model: PPO, progress: dict[str, Any]) -> bytes:
-    """A learner with the state of every generator it draws from, and the `progress` of its run.
+    """Return the bytes of a checkpoint.
+
+    They hold the learner's weights and optimizer, the state of every random number generator that
+    it draws from, and the progress of its run.
 
     Args:
-        model: The learner, between two rollouts.
-        progress: Plain values: numbers, strings, lists and dicts of them.
+        model: The learner. No rollout may be in progress, because rollouts are not saved.
+        progress: The progress of the run as JSON can hold it: numbers, strings, lists and dicts.
     """
     buffer = io.BytesIO()
     state = {
@@ -52,10 +58,17 @@ def pack_checkpoint(model: PPO, progress: dict[str, Any]) -> bytes:
 
 
 def unpack_checkpoint(content: bytes, source: str, device: torch.device) -> dict[str, Any]:
-    """Return what `pack_checkpoint` packed. Only numbers and plain values are read, no code runs.
+    """Return the state that `pack_checkpoint` packed.
+
+    Only tensors and plain values are read; no code in the content is executed.
+
+    Args:
+        content: The checkpoint's bytes.
+        source: The checkpoint's path, for error messages.
+        device: The device on which the tensors are placed.
 
     Raises:
-        RunError: It is something else.
+        RunError: The content is not a checkpoint, or has another format.
     """
     try:
         state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
@@ -68,10 +81,15 @@ def unpack_checkpoint(content: bytes, source: str, device: torch.device) -> dict
 
 
 def load_learner(model: PPO, state: dict[str, Any], source: str) -> None:
-    """Give a learner of the same config the weights of a state, and its counts.
+    """Load the weights, the optimizer and the counts of steps and updates into a learner.
+
+    Args:
+        model: The learner, built from the config of the run that saved the checkpoint.
+        state: The state that `unpack_checkpoint` returned.
+        source: The checkpoint's path, for error messages.
 
     Raises:
-        RunError: They do not fit.
+        RunError: The state does not fit the learner.
     """
     try:
         model.policy.load_state_dict(state["policy"])
@@ -82,7 +100,11 @@ def load_learner(model: PPO, state: dict[str, Any], source: str) -> None:
 
 
 def restore_rng(state: dict[str, Any]) -> None:
-    """Set every generator that the learner draws from to where it was."""
+    """Restore every random number generator that the learner draws from.
+
+    Args:
+        state: The state that `unpack_checkpoint` returned.
+    """
     held = state["random"]
     random.setstate(tuple(held["python"]))
     kind, keys, *rest = held["numpy"]
@@ -94,7 +116,10 @@ def restore_rng(state: dict[str, Any]) -> None:
 
 
 def differing_versions(state: dict[str, Any]) -> str:
-    """What has another version here than where a state was packed; may be nothing."""
+    """Describe the packages whose version has changed since a state was packed.
+
+    Return an empty string if none has.
+    """
     now = _versions()
     return ", ".join(
         f"{name} {now[name]} instead of {version}"
@@ -103,12 +128,12 @@ def differing_versions(state: dict[str, Any]) -> str:
     )
 
 
-def restored_episode_infos(record: dict[str, Any], limit: LapTimeLimit | None) -> LapResult:
-    """A result from its `as_dict`, without what was recorded at each step.
+def lap_result_from_dict(record: dict[str, Any], limit: LapTimeLimit | None) -> LapResult:
+    """Return a result from its `as_dict`; the arrays that it recorded at each step are empty.
 
     Args:
-        record: The result.
-        limit: Of its track and car.
+        record: What `LapResult.as_dict` returned.
+        limit: The minimum lap time of the result's car on its track; None if it is not known.
     """
     same = ("track", "seed", "laps", "laps_completed", "lap_times_s", "sector_times_s")
     counts = ("off_tracks", "collisions", "resets", "ending")
@@ -134,12 +159,12 @@ def restored_episode_infos(record: dict[str, Any], limit: LapTimeLimit | None) -
 
 
 def plain_episode(episode: dict[str, Any]) -> dict[str, Any]:
-    """An episode's story in plain values."""
+    """Return the record of an episode in plain values: its `ending` as a number."""
     return episode | {"ending": int(episode["ending"])}
 
 
 def episode_of(plain: dict[str, Any]) -> dict[str, Any]:
-    """`plain_episode` undone."""
+    """Return the record of an episode from what `plain_episode` returned."""
     return plain | {"ending": Ending(plain["ending"])}
 
 

@@ -1,4 +1,4 @@
-"""A run's checkpoints: written whole, known by their hashes, and the older ones dropped."""
+"""A run's checkpoints: written atomically, verified by their hashes, and deleted when obsolete."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from racer.assets.atomic import write_atomically
 from racer.errors import RunError
 
 CHECKPOINTS_FILE = "checkpoints.json"
-"""In a run's folder, beside the folder `checkpoints`."""
+"""Name of the manifest, which lies in a run's folder beside the folder `checkpoints`."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A line of the manifest.
+    """A checkpoint as the manifest lists it.
 
     Attributes:
-        file: Its name in `checkpoints`.
-        steps: Training steps before it.
-        sha256: Digest of its bytes, in hexadecimal.
-        is_whole: Whether it ends a chunk, so that a run can go on from it; what is saved where a
-            run is cut short within one holds what was learnt, and no more.
-        best: The best checkpoint's file as it was known then.
+        file: The name of its file in the folder `checkpoints`.
+        steps: Control steps trained before it, over all cars.
+        sha256: SHA-256 of its content, in hexadecimal.
+        is_whole: Whether it was saved at the end of a chunk, so that the run can be resumed from
+            it. A checkpoint that is saved because the run is interrupted within a chunk holds the
+            learner, but no run can be resumed from it.
+        best: The file of the best checkpoint when this one was saved; None if there was none.
     """
 
     file: str
@@ -36,13 +37,20 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of the run in `folder`."""
+    """The checkpoints of a run.
+
+    Args:
+        folder: The run's folder.
+
+    Attributes:
+        folder: The folder of the checkpoints' files, `checkpoints` in the run's folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._manifest = folder / "checkpoints", folder / CHECKPOINTS_FILE
 
     def known(self) -> list[Checkpoint]:
-        """What the manifest lists, the oldest first.
+        """Return the checkpoints that the manifest lists, the oldest first.
 
         Raises:
             RunError: The manifest cannot be read.
@@ -58,13 +66,24 @@ class Checkpoints:
     def save(
         self, content: bytes, steps: int, is_whole: bool, best: str | None, keep: int
     ) -> Checkpoint:
-        """Write a checkpoint, list it, and drop those that nobody needs any more.
+        """Write a checkpoint, list it in the manifest, and delete the obsolete ones.
 
-        Of the whole ones the newest `keep` stay, and what each of them knew as the best. One that
-        is not whole never takes the place of a whole one.
+        The newest `keep` whole checkpoints are kept, and the best checkpoint of each of them. A
+        checkpoint that is not whole never replaces a whole one after the same steps: then nothing
+        is written, and the whole one is returned.
+
+        Args:
+            content: What `pack_checkpoint` returned.
+            steps: Control steps trained so far, over all cars.
+            is_whole: Whether the run can be resumed from it.
+            best: The file of the best checkpoint so far; None if there is none.
+            keep: Number of whole checkpoints to keep.
+
+        Returns:
+            The checkpoint as the manifest lists it.
 
         Raises:
-            OSError: It cannot be written; what was there is untouched.
+            OSError: It cannot be written; the files that existed before are unchanged.
         """
         known = self.known()
         there = next((one for one in known if one.steps == steps and one.is_whole), None)
@@ -76,7 +95,7 @@ class Checkpoints:
         known = [one for one in known if one.file != file] + [new]
         whole = [one for one in known if one.is_whole][-keep:]
         needed = {one.file for one in whole} | {one.best for one in whole} | {file}
-        # While nothing is whole yet, nothing is old.
+        # Before the first whole checkpoint, all are kept.
         left = [one for one in known if one.file in needed or not whole]
         self._write(left)
         for one in known:
@@ -85,10 +104,10 @@ class Checkpoints:
         return new
 
     def read(self, file: str) -> bytes:
-        """A checkpoint's bytes, which are those that were written.
+        """Return a checkpoint's content, verified by the SHA-256 in the manifest.
 
         Raises:
-            RunError: It is missing, cut short or altered.
+            RunError: The file is missing, cut short or altered.
         """
         path = self.folder / file
         try:
@@ -100,19 +119,18 @@ class Checkpoints:
         if wanted and got != wanted:
             raise RunError(
                 f"{path}: cut short or altered: its SHA-256 is {got[:12]}, "
-                f"{CHECKPOINTS_FILE} wants "
-                f"{wanted[:12]}"
+                f"{CHECKPOINTS_FILE} wants {wanted[:12]}"
             )
         return content
 
     def newest_whole(self, say: Callable[[str], None]) -> tuple[Checkpoint, bytes] | None:
-        """The newest checkpoint that a run can go on from; None where there is none yet.
+        """Return the newest whole checkpoint and its content; None if the run has none yet.
 
         Args:
-            say: Told of each that is damaged; the one before it is taken then.
+            say: Called with a warning for each damaged checkpoint, which is skipped.
 
         Raises:
-            RunError: There are some, and all are damaged, or they are not listed.
+            RunError: All whole checkpoints are damaged, or there are files but no manifest.
         """
         known = self.known()
         for one in reversed([one for one in known if one.is_whole]):
@@ -129,7 +147,11 @@ class Checkpoints:
         return None
 
     def rewind(self, steps: int) -> None:
-        """Drop what came after `steps` steps, and whatever else lies there."""
+        """Delete every file except the whole checkpoints up to `steps` and their best ones.
+
+        Args:
+            steps: Control steps after which the run will be resumed; 0 to start again.
+        """
         left = [one for one in self.known() if one.steps <= steps and one.is_whole]
         bests = {one.best for one in left}
         left = [one for one in self.known() if one in left or one.file in bests]

@@ -1,4 +1,4 @@
-"""n cars that train, and the stories of their episodes. Whoever steps them, a worker too."""
+"""Steps the cars that train, and records their episodes, in the main process or in a worker."""
 
 from __future__ import annotations
 
@@ -15,34 +15,41 @@ from racer.sensors import Observations
 
 
 class ControlStep(NamedTuple):
-    """One control period of n cars; of those that are done, before they started anew."""
+    """The outcome of one control step of n cars.
+
+    Attributes:
+        rewards: Reward of each car, (n,) float32.
+        done: Whether each car's episode ended in this step, (n,) bool.
+        truncated: Whether a time limit ended it, (n,) bool.
+        last: Observations of all cars at the end of the step, before those that are done are
+            reset, each array (n, ...); None if no car is done.
+        episodes: The record of the ended episode of each car that is done, by the car's index;
+            see `EpisodeRunner`.
+    """
 
     rewards: np.ndarray
-    """(n,) float32."""
     done: np.ndarray
-    """(n,) bool."""
     truncated: np.ndarray
-    """Which of them the clock ended, (n,) bool."""
     last: Observations | None
-    """What the cars saw at its end; None where none is done."""
     episodes: dict[int, dict[str, Any]]
-    """The story of each car that is done, see `EpisodeRunner`."""
 
 
 class EpisodeRunner:
-    """Steps the cars of an environment, and lets those that are done start anew.
+    """Steps the cars of an environment, and resets those whose episodes have ended.
 
-    An episode's story: reward `r`, length `l`, wall time since the beginning `t`, `progress`
-    [percent], `ending` (an `Ending`), `lap_time_s` (NaN where no lap was completed), and where it
-    ended: `track` (its index) and `xy` [m].
+    The record of an episode is a dict: `r`, the sum of its rewards; `l`, its length in control
+    steps; `t`, wall-clock time since this object was made [s]; `progress` along the lap [percent];
+    `ending`, an `Ending`; `lap_time_s`, the time of its last complete lap [s], NaN without one;
+    and where it ended: `track`, the track's index in the config, and `xy` [m].
 
     Args:
         env: The environment.
-        first: The number of its first car among all that train.
+        first: Index of the environment's first car among all cars that train, for error messages.
 
     Attributes:
         env: The environment.
-        trace: Called with rewards and dones of each control step, where somebody asks for a log.
+        trace: Called with the rewards (n,) and dones (n,) of each control step, before cars are
+            reset; None for nothing.
     """
 
     def __init__(self, env: RacerVectorEnv, first: int = 0) -> None:
@@ -53,7 +60,16 @@ class EpisodeRunner:
         self._steps = 0
 
     def reset(self, seeds: Sequence[int | None] | None) -> Observations:
-        """Start every car from its seed; its reward forgets what was."""
+        """Reset every car.
+
+        The reward file is executed again, too, so that it remembers nothing of earlier episodes.
+
+        Args:
+            seeds: A seed for each car, or None where a car's generator continues; None for all.
+
+        Returns:
+            The first observations, each array (n, ...).
+        """
         if self._steps:
             self.env.renew_rewards()
         self.env.reset(seed=None if seeds is None else list(seeds))
@@ -61,11 +77,14 @@ class EpisodeRunner:
         return self.env.observations
 
     def step(self, actions: np.ndarray) -> ControlStep:
-        """Drive for one control period.
+        """Drive all cars for one control step, and reset those whose episodes have ended.
+
+        Args:
+            actions: Actions of the cars, (n, ...), as the environment's action space has them.
 
         Raises:
-            RunError: A number that a car sees is not finite.
-            RewardError: The reward raises, hangs or pays what is no number.
+            RunError: A number in an observation is not finite.
+            RewardError: The reward function raises, hangs or does not return a number.
         """
         self._steps += 1
         rewards, terminated, truncated = self.env.advance(actions)
@@ -85,7 +104,11 @@ class EpisodeRunner:
         return ControlStep(rewards.astype(np.float32), done, truncated, last, episodes)
 
     def _check(self, seen: Observations) -> None:
-        """A network that learns from one NaN is NaN from then on, and silently so."""
+        """Refuse observations with NaN or infinity, which would silently turn all weights to NaN.
+
+        Raises:
+            RunError: A number is not finite.
+        """
         sensors = seen if isinstance(seen, dict) else {self.env.config.sensor[0].name: seen}
         for name, values in sensors.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():

@@ -1,4 +1,4 @@
-"""A run's best policy as an entry for a leaderboard. Only the run's folder is needed."""
+"""Export of a run's best policy as an entry for a leaderboard, from the run's folder alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def entry_name(folder: Path, is_int8: bool = False) -> str:
     """Return the default name of a run's entry; its default file is `<name>.entry.zip`.
 
     Args:
-        folder: The run's folder; `.` is called by its real name.
+        folder: The run's folder; for `.` the folder's real name is taken.
         is_int8: Whether the policy is quantized to 8 bits.
     """
     name = folder.resolve().name

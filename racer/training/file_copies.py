@@ -1,4 +1,4 @@
-"""A run's own copies of the files that its config names, so that its folder is whole."""
+"""Copies of the files that a config names, so that a run's folder needs no other file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from racer.track.track_file import TrackFile
 from racer.training.config import RunConfig
 
 REWARD_COPY = "reward.py"
-"""A reward that needs no other file; one that does lies in the folder `reward` with them."""
+"""Copy of a reward file, in a run's folder. One that needs other files is copied with them into the
+folder `reward` instead."""
 
 
 def copy_named_files(
@@ -28,16 +29,16 @@ def copy_named_files(
 
     Args:
         folder: The run's folder.
-        config: The run; its paths are as a person gave them.
-        reward: The reward.
-        beside: The files that the reward needs, by their paths relative to it.
+        config: The run's config, with the paths that the user gave.
+        reward: The reward file.
+        beside: The files that the reward file needs, by their paths relative to it.
 
     Returns:
-        The config in which each copy stands by its path in the run's folder.
+        The config with the path of each copy, relative to the run's folder.
 
     Raises:
         OSError: A file cannot be read or written.
-        TrackError: A track is not there.
+        TrackError: A track's file does not exist.
     """
     names: dict[str, str] = {}
     for track in (*config.track, *config.evaluation_tracks):
@@ -60,7 +61,19 @@ def copy_named_files(
 
 
 def _copy_track(folder: Path, track: str, taken: set[str]) -> str:
-    """Copy a track's file, unless it ships with racer or is generated; return its new name."""
+    """Copy a track's file, and return the path of the copy relative to the run's folder.
+
+    Nothing is copied of a track that ships with racer or is generated; its name is returned.
+
+    Args:
+        folder: The run's folder.
+        track: The track as the config names it.
+        taken: The paths of the copies that exist already.
+
+    Raises:
+        OSError: A file cannot be read or written.
+        TrackError: The track's file does not exist.
+    """
     if track.startswith(GENERATED_PREFIX):
         return track
     path = assets.find_file(track, "tracks", TrackError)
@@ -75,7 +88,10 @@ def _copy_track(folder: Path, track: str, taken: set[str]) -> str:
 
 
 def _ships(path: Path) -> bool:
-    """Whether a track is one of racer's own, and not one that somebody put beside them."""
+    """Return whether a track ships with racer, rather than being a user's file in the same folder.
+
+    Only the tracks that ship with racer have the field `set`.
+    """
     is_there = path.resolve().parent == (assets.assets_root() / "tracks").resolve()
     return (
         is_there
@@ -88,7 +104,7 @@ def _copy_reward(folder: Path, reward: RewardSource, beside: Mapping[str, Path])
     if not beside:
         _write(folder / REWARD_COPY, reward.content)
         return REWARD_COPY
-    # Siblings may be called as the run's own files are, so they get a folder to themselves.
+    # A folder of their own, because a file may have the name of one of the run's files.
     contents = {reward.path.name: reward.content}
     contents |= {name: path.read_bytes() for name, path in beside.items()}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

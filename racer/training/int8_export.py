@@ -1,4 +1,4 @@
-"""A run's best policy as an entry of 8-bit numbers, raced beside the one of float32."""
+"""Export of a run's best policy quantized to int8, and its comparison with the float32 policy."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from racer.training.export import best_policy, package_policy
 
 
 class MeasuredEntry(NamedTuple):
-    """What an entry came to.
+    """The measured speed and lap times of an entry.
 
     Attributes:
         precision: `float32` or `int8`.
         entry: The entry.
-        answer_s: Median time of an answer in this process [s].
-        result: Its race.
+        answer_s: Median time that the policy takes for an action in this process [s].
+        result: The result of its race.
     """
 
     precision: str
@@ -42,19 +42,19 @@ class MeasuredEntry(NamedTuple):
 def export_int8(
     folder: Path, out: Path, name: str, key: PrivateKey | None = None
 ) -> tuple[MeasuredEntry, MeasuredEntry]:
-    """Write a run's best policy as an entry of 8-bit numbers; see `racer.networks.quantize`.
+    """Write a run's best policy as an int8 entry; see `racer.networks.quantize`.
 
-    The float32 policy drives the race of the run's evaluations on their first track, and what it
-    sees there is what the 8-bit one is calibrated on. Then that one drives the same race.
+    First the float32 policy drives the race of the run's evaluations, on their first track. The
+    int8 policy is calibrated on the observations of that race. Then it drives the same race.
 
     Args:
         folder: The run's folder.
         out: The entry to write.
-        name: What a board calls it.
-        key: Signs the entry.
+        name: The entry's name on a leaderboard.
+        key: Signs the entry; None leaves it unsigned.
 
     Returns:
-        What the float32 policy came to, and what the entry did.
+        The measurements of the float32 policy and of the int8 policy.
 
     Raises:
         RunError: The folder holds no run, or no checkpoint that fits it.
@@ -65,12 +65,12 @@ def export_int8(
         path = Path(place) / "float32.entry.zip"
         package_policy(best, path, name)
         before = read_entry(path)
-    race_before, seen = _raced(before, best.config)
+    race_before, seen = _drive_race(before, best.config)
     package_policy(
         best._replace(graph=quantize_graph(best.graph, seen)), out, name, key, quantization="int8"
     )
     after = read_entry(out)
-    race_after, _ = _raced(after, best.config)
+    race_after, _ = _drive_race(after, best.config)
     times = _answer_times([before, after], seen)
     return (
         MeasuredEntry("float32", before, times[0], race_before),
@@ -79,7 +79,7 @@ def export_int8(
 
 
 def int8_table(measured: tuple[MeasuredEntry, ...]) -> FittedTable:
-    """Return a table for a person, with a row for each entry that was measured."""
+    """Return a table to print, with a row for each measured entry."""
     race = measured[0].result
     shown = FittedTable(
         TableColumn("policy", "left"),
@@ -106,10 +106,15 @@ def _seconds(time_s: float | None) -> str:
     return "-" if time_s is None else f"{time_s:.3f} s"
 
 
-def _raced(entry: Entry, config: RunConfig) -> tuple[LapResult, list[Observations]]:
-    """The race of a run's evaluations by an entry, and what it saw there."""
-    exam, race = config.evaluation, config.race
-    rules = make_race_rules(exam.laps, race.off_track_penalty, exam.time_limit, like=race)
+def _drive_race(entry: Entry, config: RunConfig) -> tuple[LapResult, list[Observations]]:
+    """Drive the race of a run's evaluations; return its result and the policy's observations.
+
+    Args:
+        entry: The entry that drives.
+        config: The run's config.
+    """
+    judged, race = config.evaluation, config.race
+    rules = make_race_rules(judged.laps, race.off_track_penalty, judged.time_limit, like=race)
     seen: list[Observations] = []
 
     @contextmanager
@@ -129,7 +134,14 @@ def _raced(entry: Entry, config: RunConfig) -> tuple[LapResult, list[Observation
 
 
 def _answer_times(entries: Sequence[Entry], seen: Sequence[Observations]) -> list[float]:
-    """Median time of each entry's answers [s], in turns, so that all suffer the same neighbours."""
+    """Return the median time that each entry's policy takes for an action [s].
+
+    The entries are timed alternately, so that the load of other processes affects all of them.
+
+    Args:
+        entries: The entries.
+        seen: The observations to act on, each with a leading axis of one car.
+    """
     policies = [OnnxPolicy(entry) for entry in entries]
     times: list[list[float]] = [[] for _ in entries]
     for observation in seen:

@@ -1,4 +1,4 @@
-"""A run's model card: a README.md as Hugging Face's hub reads it."""
+"""A run's model card: a README.md in the format of the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ from racer.training.run_history import config_differences, flatten_tree
 from racer.training.vec_env import CarsVecEnv
 
 EpisodeRewards = tuple[float, float, int]
-"""Mean and standard deviation of the episodes' rewards, and how many episodes."""
+"""Mean and standard deviation of the rewards of episodes, and the number of episodes."""
 CARD_METRICS = {
     "laps_completed": "laps completed",
     "best_lap_s": "best lap [s]",
     "total_time_s": "time of all laps [s]",
     "x_limit": "time in multiples of the least possible",
 }
-"""The judge's figures that stand in the front matter, and what they are."""
+"""Figures of an evaluation that are metrics in the front matter, and their descriptions there."""
 
 
 def write_card(
     folder: Path, out: Path | None = None, episodes: int = 10
 ) -> tuple[Path, EpisodeRewards]:
-    """Write the model card of the run in `folder`, and say where it is and the mean reward.
+    """Write the model card of a run, and return its path and the policy's mean reward.
 
     Args:
         folder: The run's folder.
-        out: The card; README.md in the run's folder if not given.
-        episodes: Episodes of training's own kind that the mean reward is taken over.
+        out: The card to write; README.md in the run's folder if not given.
+        episodes: Number of episodes for the mean reward; they start and end as in training.
 
     Raises:
-        RunError: There is no run, it holds no checkpoint, or the card cannot be written: a file
-            that racer did not write, or that was changed since, is not written over.
+        RunError: The folder holds no run, the run has no checkpoint, or the card cannot be written.
+            A file that racer did not write, or that was edited since, is not overwritten.
         RacerError: The run's reward fails.
     """
     run = Run.open(folder)
     path = out or folder / "README.md"
     if episodes < 1:
-        raise RunError(f"--episodes {episodes}: the mean reward wants one or more")
+        raise RunError(f"--episodes {episodes}: the mean reward needs at least 1")
     policy = load_checkpoint_policy(run)
     rewards = _mean_reward(policy, episodes)
     films = sorted((folder / "videos").glob("step-*.mp4"), key=lambda one: (len(one.name), one))
@@ -76,20 +76,28 @@ def write_card(
 
 
 class _Predictor:
-    """A policy as Stable-Baselines3's `evaluate_policy` calls a model."""
+    """A policy with the method `predict`, for Stable-Baselines3's `evaluate_policy`.
+
+    Args:
+        policy: The policy.
+        env: The environment that `evaluate_policy` steps.
+    """
 
     def __init__(self, policy: TorchPolicy, env: CarsVecEnv) -> None:
         self._policy, self._env = policy, env
 
     def predict(self, observation: Any, *_: Any, **__: Any) -> tuple[np.ndarray, None]:
         """Return the actions of all cars; see `PolicyPredictor`."""
-        # The policy takes frames as the environment returns them, (n, H, W, C), and `observation`
-        # has the same ones as (n, C, H, W).
+        # `observation` holds images as (n, C, H, W), but the policy needs (n, H, W, C).
         return self._policy(self._env.observations), None
 
 
 def _mean_reward(policy: CheckpointPolicy, episodes: int) -> EpisodeRewards:
-    """Return what a policy earns without noise in episodes that start and end as in training.
+    """Return the rewards of a policy without action noise, in episodes as in training.
+
+    Args:
+        policy: The policy.
+        episodes: Number of episodes.
 
     Raises:
         RacerError: The run's reward fails.
@@ -114,15 +122,15 @@ def model_card_text(
     versions: dict[str, str],
     film: str | None = None,
 ) -> str:
-    """Return the text of a run's model card, its front matter first.
+    """Return the text of a run's model card, including its front matter.
 
     Args:
         run: The run.
-        config: Its config.
-        steps: The steps after which its best checkpoint was saved.
-        rewards: What that earns.
-        versions: What it was trained with, by package.
-        film: A film of it, relative to the card.
+        config: The run's config.
+        steps: Control steps before the best checkpoint, over all cars.
+        rewards: The rewards of the best checkpoint's policy.
+        versions: Versions of the packages that the policy was trained with, by package.
+        film: Path of a video, relative to the card; None for none.
     """
     best = run.best_record() or {}
     results = [best["result"], *best.get("others", ())] if best else []
@@ -148,12 +156,12 @@ def model_card_text(
 def front_matter(
     env: str, rewards: EpisodeRewards, results: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Return a card's metadata, as Hugging Face's hub and its cards of Stable-Baselines3 have it.
+    """Return a card's metadata, in the format of the Hub's cards of Stable-Baselines3 models.
 
     Args:
         env: The environment's id.
-        rewards: What the policy earns.
-        results: The judge's results, a track each.
+        rewards: The rewards of the policy.
+        results: The result of the evaluation on each track, as `LapResult.as_dict` returns it.
     """
     mean, spread, _ = rewards
     metrics = [[_metric("mean_reward", f"{mean:.2f} +/- {spread:.2f}", "mean_reward")]]
@@ -196,19 +204,19 @@ def _head(name: str, config: RunConfig, steps: int) -> str:
     return (
         f"# {escape(name, quote=False)}\n\n"
         f"A policy that drives a {config.car} car in `{ENV_IDS[config.race.kind]}` on {tracks}, "
-        f"learnt by Stable-Baselines3's PPO in racer, a racing simulator for DeepRacer-style cars, "
-        f"in {steps:,} steps of {config.num_envs} cars."
+        f"trained by Stable-Baselines3's PPO in racer, a racing simulator for DeepRacer-style "
+        f"cars, in {steps:,} steps of {config.num_envs} cars."
     )
 
 
 def _interface(config: RunConfig) -> str:
-    told = interface_of(config.sensor, config.actions)
-    lines = [f"- Input `{name}`, {what}." for name, what in told.inputs.items()]
-    lines += [f"- Output `{name}`, {what}." for name, what in told.output.items()]
+    interface = interface_of(config.sensor, config.actions)
+    lines = [f"- Input `{name}`, {what}." for name, what in interface.inputs.items()]
+    lines += [f"- Output `{name}`, {what}." for name, what in interface.output.items()]
     return "\n".join(
         [
-            "## What it sees and does\n",
-            f"It answers {told.control_rate_hz:g} times a second.\n",
+            "## Inputs and outputs\n",
+            f"The policy is called {interface.control_rate_hz:g} times per second.\n",
             *lines,
         ]
     )
@@ -219,7 +227,7 @@ def _results(results: Sequence[dict[str, Any]], rewards: EpisodeRewards) -> str:
     text = f"## Results\n\nMean reward: {mean:.2f} +/- {spread:.2f} over {episodes} episodes "
     text += "that start and end as in training.\n\n"
     if not results:
-        return text + "The judge has not seen it."
+        return text + "The policy has not been evaluated."
     rows = [
         [
             one["track"],
@@ -232,15 +240,15 @@ def _results(results: Sequence[dict[str, Any]], rewards: EpisodeRewards) -> str:
         for one in results
     ]
     titles = ["track", "laps", "best lap [s]", "all laps [s]", "x limit", "put back"]
-    told = "The judge's race from a standing start, penalties included; `x limit` is the time in "
-    told += "multiples of the least that physics leaves a car like this."
-    return f"{text}{told}\n\n{_table(titles, rows)}"
+    note = "Evaluation in a race from a standing start, penalties included; `x limit` is the time "
+    note += "in multiples of the minimum that is physically possible for this car."
+    return f"{text}{note}\n\n{_table(titles, rows)}"
 
 
 def _film(film: str | None) -> str:
     if film is None:
         return ""
-    return f'## Film\n\n<video src="{escape(film)}" controls></video>\n\n[{film}](<{film}>)'
+    return f'## Video\n\n<video src="{escape(film)}" controls></video>\n\n[{film}](<{film}>)'
 
 
 def _use(name: str) -> str:
@@ -252,9 +260,9 @@ def _use(name: str) -> str:
     return (
         "## Use it\n\nIn this folder, race it:\n\n"
         f"{_fenced('sh', chr(10).join(race))}\n\n"
-        "take it as a model of Stable-Baselines3, which predicts and learns on:\n\n"
+        "load it as a model of Stable-Baselines3, to predict with it or to train it further:\n\n"
         + _fenced("python", 'import racer\n\nmodel = racer.to_sb3(".")\nmodel.save("ppo.zip")')
-        + "\n\nor train it again, which on one machine gives the same weights:\n\n"
+        + "\n\nor train it again, which gives the same weights on the same machine:\n\n"
         + _fenced("sh", shell_command("train", "config.yaml", "--run", "again"))
     )
 
@@ -270,8 +278,8 @@ def _hyperparameters(run: Run, config: RunConfig) -> str:
     ]
     keys += [key for key in config_differences(run.written_config()) if key not in keys]
     rows = [[f"`{key}`", f"`{whole[key]}`"] for key in keys if whole.get(key) is not None]
-    told = "`ppo.*` are named as in Stable-Baselines3; `config.yaml` has all the others."
-    return f"## Hyperparameters\n\n{told}\n\n{_table(['field', 'value'], rows)}"
+    note = "`ppo.*` are named as in Stable-Baselines3; all other fields are in `config.yaml`."
+    return f"## Hyperparameters\n\n{note}\n\n{_table(['field', 'value'], rows)}"
 
 
 def _reward(config: RunConfig) -> str:
@@ -302,7 +310,12 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _fenced(kind: str, text: str) -> str:
-    """A block of code, between fences that are longer than any in it."""
+    """Return a fenced code block in Markdown; the fences are longer than any inside the text.
+
+    Args:
+        kind: The language.
+        text: The code.
+    """
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{kind}\n{text}\n{fence}"
@@ -313,13 +326,13 @@ def _number(value: float | None) -> str:
 
 
 def _marked(text: str) -> bytes:
-    """The card with its own digest at its end, which tells one that a person changed."""
+    """Return a card with its SHA-256 at its end, by which an edited card is recognized."""
     content = text.encode()
     digest = hashlib.sha256(content).hexdigest()
     return content + f"\n<!-- racer card {digest} -->\n".encode()
 
 
 def _is_ours(content: bytes) -> bool:
-    """Whether a file is a card as racer wrote it."""
+    """Return whether a file is a card that racer wrote and nobody has edited."""
     text, _, mark = content.rpartition(b"\n<!-- racer card ")
     return mark == f"{hashlib.sha256(text).hexdigest()} -->\n".encode()

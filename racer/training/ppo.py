@@ -21,12 +21,13 @@ from racer.training.rollout_buffer import rollout_buffer_class
 
 
 class SensorFeaturesExtractor(BaseFeaturesExtractor):
-    """Observations of one sensor, or a dict of several, to features (n, k).
+    """Turns observations of one sensor, or a dict of several, into features (n, k).
 
-    Frames are given in [0, 1], (n, C, H, W), and pass the convolutions in channels-last memory.
+    Images are (n, C, H, W) in [0, 1]. They are converted to the channels-last memory format, in
+    which convolutions are faster.
 
     Args:
-        observation_space: A box, or a dict of boxes; a frame's shape is (C, H, W).
+        observation_space: A box, or a dict of boxes; the shape of an image is (C, H, W).
         layers: The layers of the whole network.
 
     Attributes:
@@ -43,7 +44,11 @@ class SensorFeaturesExtractor(BaseFeaturesExtractor):
         self.parts = parts
 
     def forward(self, observations: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the features of all sensors side by side."""
+        """Return the features of all sensors concatenated, (n, k).
+
+        Args:
+            observations: Images (n, C, H, W) or numbers (n, k), or a dict of them by sensor name.
+        """
         given = (
             observations if isinstance(observations, dict) else {OBSERVATION_INPUT: observations}
         )
@@ -57,10 +62,17 @@ def _to_channels_last(values: torch.Tensor) -> torch.Tensor:
 
 
 class HuberPolicy(ActorCriticPolicy):
-    """An actor-critic whose values learn by the Huber loss: linear past an error of 1.
+    """An actor-critic policy whose critic minimizes the Huber loss instead of the squared error.
 
-    Stable-Baselines3's PPO computes the mean square error. Its gradient in each value, halved and
-    clipped, is the gradient of the Huber loss. The loss that is logged stays the square error.
+    The Huber loss is e^2 / 2 for an error |e| <= 1, and |e| - 1/2 beyond. Stable-Baselines3's PPO
+    always computes the mean squared error, whose gradient by each predicted value is 2 e times
+    `vf_coef` / n. Halved and clipped to `vf_coef` / n, it is the gradient of the Huber loss; a
+    hook on the values' tensor does that. The value loss that PPO logs is still the squared error.
+
+    Args:
+        args: As for `ActorCriticPolicy`.
+        vf_coef: The weight of the value loss, as given to PPO.
+        kwargs: As for `ActorCriticPolicy`.
     """
 
     def __init__(self, *args: Any, vf_coef: float, **kwargs: Any) -> None:
@@ -70,7 +82,12 @@ class HuberPolicy(ActorCriticPolicy):
     def evaluate_actions(
         self, obs: Any, actions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """See `ActorCriticPolicy`."""
+        """Return values, log probabilities and entropies, as `ActorCriticPolicy` does.
+
+        Args:
+            obs: Observations (n, ...), or a dict of them.
+            actions: Actions (n, ...).
+        """
         values, log_prob, entropy = super().evaluate_actions(obs, actions)
         most = self._vf_coef / len(values)
         values.register_hook(lambda gradient: (gradient / 2).clamp(-most, most))
@@ -100,7 +117,7 @@ def build_ppo(config: RunConfig, env: VecEnv) -> PPO:
         env: The environment that it learns in.
 
     Raises:
-        ConfigError: A frame is too small for the network's filters, or the device is unknown.
+        ConfigError: An image is too small for the network's filters, or the device is unknown.
     """
     torch.set_num_threads(config.torch_threads or os.cpu_count() or 1)
     return _with_policy(
@@ -111,11 +128,11 @@ def build_ppo(config: RunConfig, env: VecEnv) -> PPO:
 def build_ppo_without_env(
     config: RunConfig, observation_space: spaces.Space, action_space: spaces.Space
 ) -> PPO:
-    """Return a learner as `build_ppo` does, which has no environment and a rollout of one.
+    """Return a learner as `build_ppo` does, but without an environment and for a single car.
 
     Args:
         config: The run.
-        observation_space: The observations of one car, a frame's shape as (C, H, W).
+        observation_space: The observations of one car; the shape of an image is (C, H, W).
         action_space: The actions of one car.
 
     Raises:
@@ -132,19 +149,23 @@ def _with_policy(model: PPO) -> PPO:
     """Give a model its policy and its rollout buffer.
 
     Raises:
-        ConfigError: A frame is too small for the network's filters.
+        ConfigError: An image is too small for the network's filters.
     """
     try:
         model._setup_model()
     except ValueError as problem:
         raise ConfigError(str(problem)) from problem
-    # Convolutions on a CPU are three times as fast in this layout.
+    # On a CPU, convolutions are three times as fast in this memory format.
     model.policy.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return model
 
 
 def _ppo_arguments(config: RunConfig, observation_space: spaces.Space) -> dict[str, Any]:
-    """Return the arguments of a run's `PPO` without the environment.
+    """Return the keyword arguments of a run's `PPO`, except the environment.
+
+    Args:
+        config: The run.
+        observation_space: The observations of one car; the shape of an image is (C, H, W).
 
     Raises:
         ConfigError: The device is unknown.
@@ -183,7 +204,12 @@ def _ppo_arguments(config: RunConfig, observation_space: spaces.Space) -> dict[s
 
 
 def deterministic_actor(config: RunConfig, model: PPO) -> DeterministicActor:
-    """Return the learner's policy without its noise and its critic; it shares the weights."""
+    """Return the learner's policy without action noise and critic; it shares the weights.
+
+    Args:
+        config: The run.
+        model: The learner.
+    """
     policy = model.policy
     features = policy.features_extractor
     assert isinstance(features, SensorFeaturesExtractor)

@@ -1,4 +1,4 @@
-"""Rollouts that cross to the device once an update, not once a minibatch."""
+"""Rollout buffers that copy a rollout to the device once per update, not once per minibatch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 
 class DeviceRolloutBuffer(RolloutBuffer):
-    """Stable-Baselines3's rollout buffer, its minibatches gathered on the device that learns.
+    """Stable-Baselines3's rollout buffer, whose minibatches are gathered on the learner's device.
 
-    A rollout crosses once an update, frames as uint8, from pinned memory where the device is a
-    GPU. The minibatches are its parent's, to the bit.
+    Before the first minibatch of an update, the whole rollout is copied to the device: images as
+    uint8, and from pinned memory if the device is a GPU. The minibatches equal those of
+    Stable-Baselines3's `RolloutBuffer` bit for bit.
     """
 
     def reset(self) -> None:
-        """Forget the rollout."""
+        """Clear the rollout, and its copy on the device."""
         super().reset()
-        self._crossed: dict[str, Any] = {}
+        self._on_device: dict[str, Any] = {}
 
     def _get_samples(self, batch_inds: np.ndarray, env: VecNormalize | None = None) -> Any:
-        self._crossed = self._crossed or self._cross()
+        self._on_device = self._on_device or self._copy_to_device()
         index = torch.as_tensor(batch_inds, device=self.device)
 
         def pick(part: Any) -> Any:
@@ -33,33 +34,33 @@ class DeviceRolloutBuffer(RolloutBuffer):
                 return {name: pick(values) for name, values in part.items()}
             return part.index_select(0, index)
 
-        return RolloutBufferSamples(**pick(self._crossed))
+        return RolloutBufferSamples(**pick(self._on_device))
 
-    def _cross(self) -> dict[str, Any]:
-        """All samples on the device, as a minibatch names them."""
+    def _copy_to_device(self) -> dict[str, Any]:
+        """Copy all samples to the device, by the names of `RolloutBufferSamples`' fields."""
 
-        def cross(values: np.ndarray) -> torch.Tensor:
+        def copy(values: np.ndarray) -> torch.Tensor:
             here = torch.from_numpy(values)
-            # What is pinned crosses while the host goes on.
+            # From pinned memory a copy runs asynchronously, while the host continues.
             here = here.pin_memory() if self.device.type == "cuda" else here
             return here.to(self.device, non_blocking=True)
 
         seen: Any = self.observations
         several = isinstance(seen, dict)
         return {
-            "observations": {k: cross(v) for k, v in seen.items()} if several else cross(seen),
-            "actions": cross(self.actions.astype(np.float32, copy=False)),
-            "old_values": cross(self.values.ravel()),
-            "old_log_prob": cross(self.log_probs.ravel()),
-            "advantages": cross(self.advantages.ravel()),
-            "returns": cross(self.returns.ravel()),
+            "observations": {k: copy(v) for k, v in seen.items()} if several else copy(seen),
+            "actions": copy(self.actions.astype(np.float32, copy=False)),
+            "old_values": copy(self.values.ravel()),
+            "old_log_prob": copy(self.log_probs.ravel()),
+            "advantages": copy(self.advantages.ravel()),
+            "returns": copy(self.returns.ravel()),
         }
 
 
 class DeviceDictRolloutBuffer(DeviceRolloutBuffer, DictRolloutBuffer):
-    """The same for observations of several sensors."""
+    """A `DeviceRolloutBuffer` for a dict of observations of several sensors."""
 
 
 def rollout_buffer_class(space: spaces.Space) -> type[RolloutBuffer]:
-    """The buffer for observations of a space."""
+    """Return the class of the rollout buffer for observations of a space."""
     return DeviceDictRolloutBuffer if isinstance(space, spaces.Dict) else DeviceRolloutBuffer

@@ -1,4 +1,4 @@
-"""A run's folder: what is written there, and reading it back."""
+"""A run's folder: its files, how they are written and how they are read."""
 
 from __future__ import annotations
 
@@ -32,21 +32,34 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Ended = Literal["finished", "out of time", "stopped", "stopped by callback", "failed"]
+"""How a training ended: all steps were trained, the config's `minutes` passed, a signal stopped it,
+a callback stopped it, or an exception was raised."""
 
 
 @dataclass(frozen=True)
 class Run:
     """One training run on disk.
 
-    `config.yaml` is the resolved config, in which paths are relative to this folder; `reward.py` is
-    a copy of the reward, which lies in `reward/` where it needs other files; `tracks/` holds copies
-    of the tracks that do not ship with racer, `model_metadata.json` the actions.
-    `checkpoints/step-N.pt` is the learner after N steps, of which `checkpoints.json` lists the
-    hashes and `best.json` names the best, `run.json` tells of its beginning and its end, `log.txt`
-    what was said meanwhile, `lock` is held while it trains, `evaluations.jsonl` holds a line an
-    evaluation, `episodes.jsonl` one a training episode, `lines/step-N.npz` the line driven in an
-    evaluation (see `racer.training.trajectories`), `videos/step-N.mp4` a lap of some, and
-    TensorBoard's events lie beside them.
+    Its folder holds:
+
+    - `config.yaml`: the resolved config; its paths are relative to the folder.
+    - `reward.py`: a copy of the reward file; in `reward/` if it needs other files.
+    - `tracks/`: copies of the tracks that do not ship with racer.
+    - `model_metadata.json`: the sensors and actions in DeepRacer's format.
+    - `checkpoints/step-N.pt`: the learner after N control steps.
+    - `checkpoints.json`: the list of checkpoints with their hashes.
+    - `best.json`: the name of the best checkpoint, and its result.
+    - `run.json`: when the run began and how it ended; see `story`.
+    - `log.txt`: the lines of the training log.
+    - `lock`: locked by the process that trains the run.
+    - `evaluations.jsonl`, `episodes.jsonl`: a line for each evaluation, and for each training
+      episode.
+    - `lines/step-N.npz`: the line driven in an evaluation; see `racer.training.trajectories`.
+    - `videos/step-N.mp4`: the first lap of a filmed evaluation.
+    - TensorBoard's event files.
+
+    Attributes:
+        folder: The folder.
     """
 
     folder: Path
@@ -59,18 +72,18 @@ class Run:
         from racer.training.run_history import summarize_run, training_curve
 
         try:
-            told, episodes = summarize_run(self), self.records("episodes")
-        except RacerError:  # The folder may be gone: then a notebook shows the text.
+            summary, episodes = summarize_run(self), self.records("episodes")
+        except RacerError:  # The folder may have been deleted; a notebook then shows the repr.
             return None
         rows = {
-            "config": told["config"] or "-",
-            "state": told["state"],
-            "steps": f"{told['steps']:,} of {told['wanted']:,}",
+            "config": summary["config"] or "-",
+            "state": summary["state"],
+            "steps": f"{summary['steps']:,} of {summary['wanted']:,}",
             "best evaluation": "-"
-            if told["laps"] is None
-            else f"{told['laps_completed']} of {told['laps']} laps",
-            "best lap": "-" if told["best_lap_s"] is None else f"{told['best_lap_s']:.2f} s",
-            "x limit": "-" if told["x_limit"] is None else f"{told['x_limit']:.2f}",
+            if summary["laps"] is None
+            else f"{summary['laps_completed']} of {summary['laps']} laps",
+            "best lap": "-" if summary["best_lap_s"] is None else f"{summary['best_lap_s']:.2f} s",
+            "x limit": "-" if summary["x_limit"] is None else f"{summary['x_limit']:.2f}",
         }
         if not episodes:
             return html_card(str(self.folder), rows)
@@ -80,7 +93,7 @@ class Run:
         return html_card(str(self.folder), rows, chart)
 
     def plot(self) -> Figure:
-        """Return the learning curve, which a notebook shows: reward and progress over the steps.
+        """Return the learning curve as a figure: reward and progress over the control steps.
 
         Raises:
             RunError: The run holds no episode and no evaluation yet.
@@ -99,17 +112,18 @@ class Run:
         )
 
     def video(self) -> Video:
-        """Return the newest film of an evaluation, which a notebook plays.
+        """Return the newest video of an evaluation; a notebook plays it.
 
         Raises:
-            RunError: There is none; `evaluation.video_freq` in the config says how many are filmed.
+            RunError: The run has no video. `evaluation.video_freq` in the config sets how often an
+                evaluation is filmed.
         """
         films = sorted((self.folder / "videos").glob("step-*.mp4"), key=_steps)
         if not films:
             raise RunError(
-                f"{self.folder} holds no film: each fifth evaluation is filmed, or each N-th with "
-                "evaluation.video_freq: N in the config; a race is filmed by "
-                "racer.drive(...).video()"
+                f"{self.folder} holds no video: every fifth evaluation is filmed, or every N-th "
+                "with evaluation.video_freq: N in the config; racer.drive(...).video() films a "
+                "race"
             )
         return Video.read(films[-1])
 
@@ -122,24 +136,25 @@ class Run:
         beside: Mapping[str, Path],
         name: str = "run",
     ) -> Run:
-        """A new folder with the resolved config and copies of all files that it names.
+        """Create a run's folder with the resolved config and copies of all files that it names.
 
         Args:
-            folder: Where; None for a new folder in `runs/`, called by the config and the time.
-            config: The run.
-            reward: The reward.
-            beside: The files that the reward needs, by their paths relative to it.
-            name: What the config is called.
+            folder: The folder, new or empty; None for `runs/<name>-<date>-<time>`.
+            config: The run's config.
+            reward: The reward file.
+            beside: The files that the reward file needs, by their paths relative to it.
+            name: The config's name.
 
         Raises:
-            RunError: The folder holds something already, or cannot be written.
+            RunError: The folder is not empty, its name cannot be an entry's, or it cannot be
+                written.
         """
         try:
             run = cls(_claim_named(folder) if folder is not None else _claim_new(name))
             run.checkpoints.mkdir()
             kept = copy_named_files(run.folder, config, reward, beside)
             text = yaml.safe_dump(kept.model_dump(mode="json"), sort_keys=False)
-            run._tell({"config": name, "reward": config.reward, "began": _now()})
+            run._write_story({"config": name, "reward": config.reward, "began": _now()})
             write_atomically(run.folder / "config.yaml", text.encode())
         except OSError as problem:
             where = problem.filename or folder or "runs"
@@ -148,10 +163,10 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path) -> Run:
-        """An existing run.
+        """Return the run in a folder.
 
         Raises:
-            RunError: There is no run in that folder.
+            RunError: The folder holds no run.
         """
         if not (folder / "config.yaml").is_file():
             raise RunError(
@@ -165,27 +180,44 @@ class Run:
         return self.folder / "checkpoints"
 
     def config(self) -> RunConfig:
-        """The resolved config that the run was started with; its files are the run's own copies."""
+        """Return the resolved config that the run was started with.
+
+        Its paths lead to the copies in the run's folder.
+
+        Raises:
+            RunError: `config.yaml` cannot be read.
+        """
         config = read_document(self.folder / "config.yaml", RunConfig, RunError)
-        # Older runs kept the reward but named the file that it was copied from.
+        # Older versions of racer copied the reward, but wrote the original's path into the config.
         if (own := self.folder / REWARD_COPY).is_file():
             config = config.model_copy(update={"reward": str(own)})
         return config
 
     def written_config(self) -> RunConfig:
-        """The config as `config.yaml` has it, with paths relative to the run's folder."""
+        """Return the config as it is written in `config.yaml`: paths are relative to the folder.
+
+        Raises:
+            RunError: `config.yaml` cannot be read.
+        """
         path = self.folder / "config.yaml"
         tree, lines = parse_yaml(path, RunError)
         return validate_document(tree, RunConfig, str(path), lines, RunError)
 
     @property
     def saved(self) -> Checkpoints:
-        """The checkpoints, by their manifest."""
+        """The checkpoints as the manifest `checkpoints.json` lists them."""
         return Checkpoints(self.folder)
 
     def story(self) -> dict[str, Any]:
-        """`config`, its name; `reward`, as it was asked for; `began`, when; `ended`, how (`Ended`),
-        and `error`; or less.
+        """Return what `run.json` holds; an empty dict if there is no such file.
+
+        Returns:
+            `config`, the config's name; `reward`, the reward as the user named it; `began`, the
+            date and time in ISO 8601; and once the training has ended `ended` (see `Ended`) and
+            `error`, the message of the exception or "".
+
+        Raises:
+            RunError: The file cannot be read.
         """
         try:
             return json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
@@ -195,21 +227,31 @@ class Run:
             raise RunError(f"{self.folder / 'run.json'}: cannot be read: {problem}") from problem
 
     def mark_ended(self, how: Ended | None, error: str = "") -> None:
-        """Record how training ended; None where it goes on."""
-        told = {"ended": how, "error": error} if how else {}
+        """Record how the training ended.
+
+        Args:
+            how: How it ended; None if it begins or is resumed, which removes an earlier record.
+            error: The message of the exception that ended it.
+
+        Raises:
+            OSError: `run.json` cannot be written.
+        """
+        ending = {"ended": how, "error": error} if how else {}
         story = self.story()
         begun = {key: story[key] for key in ("config", "reward", "began") if key in story}
-        self._tell(begun | told)
+        self._write_story(begun | ending)
 
-    def _tell(self, story: dict[str, Any]) -> None:
+    def _write_story(self, story: dict[str, Any]) -> None:
         write_atomically(self.folder / "run.json", json.dumps(story, indent=2).encode())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other process from training this run; a process that dies lets go.
+        """Hold the run's lock inside the `with` block, so that no other process trains it.
+
+        If the process dies, the operating system releases the lock.
 
         Raises:
-            RunError: One does already.
+            RunError: Another process holds the lock.
         """
         file = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
         try:
@@ -223,7 +265,7 @@ class Run:
             os.close(file)
 
     def is_running(self) -> bool:
-        """Whether a process trains it now."""
+        """Return whether a process is training the run now."""
         if not (self.folder / "lock").exists():
             return False
         try:
@@ -233,15 +275,15 @@ class Run:
             return True
 
     def rewind(self, steps: int, evaluations: list[dict[str, Any]], best: Any) -> None:
-        """Let the folder be as it was after `steps` steps.
+        """Restore the folder as it was after `steps` control steps: delete what came later.
 
         Args:
-            steps: Those of a checkpoint.
-            evaluations: The lines of `evaluations.jsonl` then.
-            best: `best.json` then; None where there was none.
+            steps: The steps of a whole checkpoint; 0 for the beginning.
+            evaluations: The records in `evaluations.jsonl` at that time.
+            best: The content of `best.json` at that time; None if there was none.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: A file cannot be written or deleted.
         """
         episodes = [one for one in self.records("episodes") if one["steps"] <= steps]
         for name, records in (("evaluations", evaluations), ("episodes", episodes)):
@@ -257,14 +299,22 @@ class Run:
         self.saved.rewind(steps)
 
     def mark_best(self, best: dict[str, Any]) -> None:
-        """Name the `checkpoint` that an export takes, and its `result`."""
+        """Write `best.json`.
+
+        Args:
+            best: `checkpoint`, the name of the best checkpoint's file; `result`, the race on the
+                first track (`LapResult.as_dict`); and `others`, those on further tracks, if any.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
         write_atomically(self.folder / "best.json", json.dumps(best, indent=2).encode())
 
     def best(self) -> Path:
-        """The best checkpoint; the newest where none was evaluated.
+        """Return the path of the best checkpoint; of the newest one if none was evaluated.
 
         Raises:
-            RunError: The run saved no checkpoint.
+            RunError: The run has no checkpoint, or `best.json` cannot be read.
         """
         record = self.best_record()
         if record:
@@ -275,10 +325,10 @@ class Run:
         return saved[-1]
 
     def best_record(self) -> dict[str, Any] | None:
-        """The best `checkpoint` and its `result`; None where none was evaluated.
+        """Return the content of `best.json`, see `mark_best`; None if no checkpoint was evaluated.
 
         Raises:
-            RunError: It cannot be read.
+            RunError: The file cannot be read.
         """
         path = self.folder / "best.json"
         if not path.is_file():
@@ -289,15 +339,28 @@ class Run:
             raise RunError(f"{path}: cannot be read: {problem}") from problem
 
     def log(self, name: str, records: list[dict[str, Any]]) -> None:
-        """Append a line each to `<name>.jsonl`, one of `evaluations` and `episodes`."""
+        """Append records to `<name>.jsonl`, one line of JSON for each.
+
+        Args:
+            name: `evaluations` or `episodes`.
+            records: The records.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
         with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as lines:
             lines.writelines(json.dumps(record) + "\n" for record in records)
 
     def records(self, name: str) -> list[dict[str, Any]]:
-        """What `log` wrote; nothing where it wrote nothing. A last line cut short is left out.
+        """Return the records in `<name>.jsonl`; an empty list if there is no such file.
+
+        An incomplete last line, which a killed process leaves behind, is ignored.
+
+        Args:
+            name: `evaluations` or `episodes`.
 
         Raises:
-            RunError: A line cannot be read.
+            RunError: A line is not JSON.
         """
         path = self.folder / f"{name}.jsonl"
         if not path.is_file():
@@ -312,47 +375,47 @@ class Run:
         return found
 
     def line(self, steps: int) -> Path:
-        """Where the line driven in the evaluation after `steps` steps is kept."""
+        """Return the path of the file for the line driven in the evaluation after `steps` steps."""
         return self.folder / "lines" / f"step-{steps}.npz"
 
 
 def refuse_taken(folder: Path) -> None:
-    """Refuse a folder that a new run must not be written into.
+    """Raise RunError if a new run must not be written into a folder.
 
     Raises:
-        RunError: It is the current folder, holds anything, or has a name that no entry may have.
+        RunError: The folder is the current one or a parent of it, is not empty, or has a name that
+            an entry must not have.
     """
     whole, here = folder.resolve(), Path.cwd()
     if whole == here or whole in here.parents:
         raise RunError(
-            f"--run {str(folder) or '.'} is the current folder or one around it; a run wants a "
-            "folder of its own, such as runs/mine"
+            f"--run {str(folder) or '.'} is the current folder or a parent of it; name a new "
+            "folder, such as runs/mine"
         )
     if not is_label(whole.name):
         raise RunError(
-            f"--run {folder}: its entry will be called {whole.name!r}, and wanted are "
-            f"{LABEL_RULE}; "
-            "choose another name"
+            f"--run {folder}: the folder's name is the name of the run's entry, and {whole.name!r} "
+            f"is not allowed; allowed are {LABEL_RULE}; choose another name"
         )
     if (folder / "config.yaml").is_file() and (folder / "run.json").is_file():
         raise RunError(
-            f"{folder} already holds a run; name another with --run, or remove that folder"
+            f"{folder} already holds a run; name another folder with --run, or delete this one"
         )
     if folder.is_dir() and (held := sorted(path.name for path in folder.iterdir())):
         more = f" and {len(held) - 3} more" if len(held) > 3 else ""
         raise RunError(
-            f"{folder} holds files that are not a run's: {', '.join(held[:3])}{more}; name a new "
-            "or an empty folder with --run"
+            f"{folder} is not empty, it holds {', '.join(held[:3])}{more}; name a new or an empty "
+            "folder with --run"
         )
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file; name a new folder with --run")
 
 
 def _claim_named(folder: Path) -> Path:
-    """Make a folder that no other run can take, too.
+    """Make the folder that the user named, and claim it by creating its file `lock`.
 
     Raises:
-        RunError: See `refuse_taken`.
+        RunError: The folder cannot be used, see `refuse_taken`, or another run has just claimed it.
         OSError: It cannot be made.
     """
     refuse_taken(folder)
@@ -360,12 +423,14 @@ def _claim_named(folder: Path) -> Path:
     try:
         os.close(os.open(folder / "lock", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
     except FileExistsError as problem:
-        raise RunError(f"{folder}: another run began there just now; name another") from problem
+        raise RunError(
+            f"{folder}: another run has just begun there; name another folder"
+        ) from problem
     return folder
 
 
 def _claim_new(name: str) -> Path:
-    """Make a folder `runs/<name>-<time>`, numbered where several runs begin in one second.
+    """Make a folder `runs/<name>-<date>-<time>`; if it exists already, a number is appended.
 
     Raises:
         OSError: It cannot be made.

@@ -1,4 +1,4 @@
-"""What the runs on this disk are and came to."""
+"""Summaries of the runs in a folder, and tables of them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 
 CURVE_POINTS = 60
-"""Of a curve over training."""
+"""Largest number of points of a curve over training."""
 
 
 def runs_in(folder: Path) -> list[dict[str, Any]]:
-    """A `summarize_run` of each run in a folder, the oldest first.
+    """Return the summary of each run in a folder, the oldest first; see `summarize_run`.
 
-    One that cannot be read has the `state` "unreadable", and `error`.
+    A run that cannot be read has only `run`, its folder; `state`, which is "unreadable"; and
+    `error`, the reason.
 
     Raises:
         RunError: There is no such folder.
@@ -36,32 +37,33 @@ def runs_in(folder: Path) -> list[dict[str, Any]]:
 
 
 def summarize_run(run: Run) -> dict[str, Any]:
-    """A run in a few figures.
+    """Return the summary of a run.
 
     Returns:
-        `run`, its folder; `config`, its config's name; `began`, when; `state`; `is_resumable`;
-        `error`, why it failed; `steps` done of `wanted`; `seed`; and of the best evaluation
-        `laps_completed` of `laps`, `best_lap_s` and `x_limit`; None what is not known. The state
-        is "running", "finished", "out of time", "stopped" (by a signal), "stopped by
-        callback", "failed", or "interrupted" where the process vanished.
+        `run`, the folder; `config`, the config's name; `began`, the date and time in ISO 8601;
+        `state`; `is_resumable`; `error`, the message of the exception that ended it; `steps`, the
+        control steps before the newest checkpoint; `wanted`, those of the whole training; `seed`;
+        and of the best evaluation's first race `laps_completed`, `laps`, `best_lap_s` and
+        `x_limit`. A value that is not known is None. The state is "running", "interrupted" if
+        the process ended without a record, or how the training ended; see `Ended`.
 
     Raises:
-        RacerError: A file of it cannot be read.
+        RacerError: One of the run's files cannot be read.
     """
-    config, told, known = run.config(), run.story(), run.saved.known()
+    config, story, known = run.config(), run.story(), run.saved.known()
     steps = max((one.steps for one in known), default=0)
     is_done = any(one.is_whole and one.steps >= config.total_timesteps for one in known)
-    state = "finished" if is_done else told.get("ended") or "interrupted"
+    state = "finished" if is_done else story.get("ended") or "interrupted"
     state = "running" if run.is_running() else state
     best = run.best_record() or {"result": {}}
     figures = ("laps_completed", "laps", "best_lap_s", "x_limit")
     return {
         "run": str(run.folder),
-        "config": told.get("config") or None,
-        "began": told.get("began"),
+        "config": story.get("config") or None,
+        "began": story.get("began"),
         "state": state,
         "is_resumable": state not in ("running", "finished"),
-        "error": told.get("error") or None,
+        "error": story.get("error") or None,
         "steps": steps,
         "wanted": config.total_timesteps,
         "seed": config.seed,
@@ -70,15 +72,15 @@ def summarize_run(run: Run) -> dict[str, Any]:
 
 
 def run_details(run: Run) -> dict[str, Any]:
-    """A run's `summarize_run`, and what else is on record.
+    """Return the summary of a run with its config, checkpoints and evaluations.
 
     Returns:
-        The summary, with `config_differences`, the config's fields that are not the defaults by
-        their dotted names; `checkpoints`, each with `file`, `steps`, `is_whole`, `is_best` and
-        `sha256`; and `evaluations_table`, as the judge's results with `steps`.
+        All that `summarize_run` returns; `differences`, see `config_differences`; `checkpoints`, a
+        list of dicts with `file`, `steps`, `is_whole`, `is_best` and `sha256`; and `evaluations`,
+        the records of `evaluations.jsonl`: for each the `steps` and the result of its first race.
 
     Raises:
-        RacerError: A file of it cannot be read.
+        RacerError: One of the run's files cannot be read.
     """
     best = run.best_record()
     checkpoints = [
@@ -93,21 +95,21 @@ def run_details(run: Run) -> dict[str, Any]:
     ]
     return {
         **summarize_run(run),
-        "differences": config_differences(_asked(run)),
+        "differences": config_differences(_config_as_asked(run)),
         "checkpoints": checkpoints,
         "evaluations": run.records("evaluations"),
     }
 
 
 def training_curve(episodes: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """Means over training, each of an equal number of episodes in a row.
+    """Return means over consecutive groups of episodes, all of about the same size.
 
     Args:
-        episodes: The lines of `episodes.jsonl`.
+        episodes: The records of `episodes.jsonl`.
 
     Returns:
-        `steps`, `progress` [percent], `laps`, the share that completed a lap [percent], and
-        `reward`, each (k,) with k up to `CURVE_POINTS`.
+        The means of `steps`, `progress` [percent], `laps` (the share of episodes that completed
+        their laps [percent]) and `reward`, each (k,) with k up to `CURVE_POINTS`.
     """
     order = np.argsort([one["steps"] for one in episodes], kind="stable")
     groups = [
@@ -125,20 +127,25 @@ def training_curve(episodes: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     }
 
 
-def _asked(run: Run) -> RunConfig:
-    """A run's config with the reward as it was asked for, of which the run holds a copy."""
+def _config_as_asked(run: Run) -> RunConfig:
+    """Return a run's config with the reward as the user named it, not the path of the copy."""
     config, asked = run.written_config(), run.story().get("reward")
     return config.model_copy(update={"reward": asked}) if asked else config
 
 
 def config_differences(config: RunConfig) -> dict[str, Any]:
-    """The fields that are not the defaults, by their dotted names."""
+    """Return the fields whose values are not the defaults, by their dotted names."""
     mine, usual = (flatten_tree(one.model_dump(mode="json")) for one in (config, RunConfig()))
     return {key: value for key, value in mine.items() if key not in usual or usual[key] != value}
 
 
 def flatten_tree(tree: Any, at: str = "") -> dict[str, Any]:
-    """The values of a tree of dicts by their dotted names."""
+    """Return the values of nested dicts by their dotted names, such as `ppo.n_steps`.
+
+    Args:
+        tree: The dict.
+        at: The dotted name of `tree` itself; "" for the root.
+    """
     if isinstance(tree, dict):
         parts = [flatten_tree(value, f"{at}.{key}" if at else key) for key, value in tree.items()]
         return {key: value for part in parts for key, value in part.items()}
@@ -146,7 +153,7 @@ def flatten_tree(tree: Any, at: str = "") -> dict[str, Any]:
 
 
 def runs_table(runs: list[dict[str, Any]]) -> FittedTable:
-    """Runs as rows."""
+    """Return the summaries of runs as a table to print, with a row for each run."""
     drawn = FittedTable(
         TableColumn("run", "left", least=20, wraps=True),
         TableColumn("config", "left", least=10, drop=3),
@@ -172,7 +179,11 @@ def runs_table(runs: list[dict[str, Any]]) -> FittedTable:
 
 
 def evaluations_table(one: dict[str, Any]) -> FittedTable:
-    """The evaluations of a run's `run_details` as rows, with their checkpoints."""
+    """Return a run's evaluations as a table to print, with a row for each evaluation.
+
+    Args:
+        one: What `run_details` returned.
+    """
     drawn = FittedTable(
         TableColumn("steps"),
         TableColumn("laps", drop=2),

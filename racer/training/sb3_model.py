@@ -20,18 +20,19 @@ from racer.training.run_dir import Run
 from racer.training.vec_env import channels_first_space
 
 RACER_POLICY_KWARGS = ("features_extractor_class", "features_extractor_kwargs")
+"""Keyword arguments of the policy that name a class of racer."""
 
 
 def as_ppo(run: Run, steps: int | None = None, env: VecEnv | None = None) -> PPO:
-    """Return a checkpoint's learner as a PPO that Stable-Baselines3 itself saves and loads.
+    """Return a checkpoint's learner as a PPO that Stable-Baselines3 can save and load.
 
-    Its policy consists of Stable-Baselines3's classes alone if they can build the network; see
-    `_plain_kwargs`. Otherwise racer must be importable where the saved model is loaded.
+    If Stable-Baselines3's own classes can build the network (see `_plain_kwargs`), the policy
+    consists of them. Otherwise racer must be installed wherever the saved model is loaded.
 
     Args:
         run: The run.
         steps: The steps after which the checkpoint was saved; None for the best checkpoint.
-        env: The environment in which the model learns from now on; None for none.
+        env: The environment in which the model will learn; None for none.
 
     Raises:
         RunError: There is no such checkpoint, or it does not fit the run.
@@ -55,10 +56,10 @@ def as_ppo(run: Run, steps: int | None = None, env: VecEnv | None = None) -> PPO
 
 
 def _load_learner_of_run(run: Run, file: str) -> tuple[RunConfig, PPO]:
-    """Return a run's config, and its learner on the CPU as a checkpoint holds it.
+    """Return a run's config, and the learner of one of its checkpoints, on the CPU.
 
-    It has the weights, the optimizer and the counts of the run, no environment, and a rollout of
-    two steps.
+    The learner has the weights, the optimizer and the counts of the checkpoint. It has no
+    environment, and the smallest rollout buffer that PPO accepts.
 
     Args:
         run: The run.
@@ -68,7 +69,7 @@ def _load_learner_of_run(run: Run, file: str) -> tuple[RunConfig, PPO]:
         RunError: The checkpoint cannot be read or does not fit the run.
     """
     config = run.config()
-    # Nothing is learnt here: the smallest rollout that PPO takes is enough.
+    # The learner is not trained here, so the smallest rollout that PPO accepts is enough.
     ppo = config.ppo.model_copy(update={"n_steps": 2, "batch_size": 2})
     small = config.model_copy(update={"device": "cpu", "ppo": ppo})
     boxes: dict[str, spaces.Space] = {one.name: one.space for one in config.sensor}
@@ -95,10 +96,17 @@ def _file(run: Run, steps: int | None) -> str:
 
 
 def _plain_kwargs(space: spaces.Space, layers: NetworkLayers) -> dict[str, Any] | None:
-    """Return the keywords that build the same network without a class of racer's, or None.
+    """Return the policy's keyword arguments that build the same network without racer's classes.
 
-    Stable-Baselines3 has the layers before a policy's heads in two cases: numbers that go straight
-    to the heads, and one frame through the layers of the `shallow` preset.
+    Stable-Baselines3 has the same layers in two cases: for numbers that are passed to the heads
+    unchanged, and for one image with the convolutions of the `shallow` preset.
+
+    Args:
+        space: The observations of one car; the shape of an image is (C, H, W).
+        layers: The layers of the network.
+
+    Returns:
+        The keyword arguments; None if Stable-Baselines3 has no such network.
     """
     if not isinstance(space, spaces.Box):
         return None
@@ -115,7 +123,12 @@ def _plain_kwargs(space: spaces.Space, layers: NetworkLayers) -> dict[str, Any] 
 
 
 def _rebuild(model: PPO, kwargs: dict[str, Any]) -> None:
-    """Replace a model's policy by one of other classes with the same weights in the same order."""
+    """Replace a model's policy by a new one with the same weights, optimizer state and layers.
+
+    Args:
+        model: The model.
+        kwargs: The keyword arguments of the new policy, whose parameters have the same order.
+    """
     before = model.policy
     assert isinstance(before, ActorCriticPolicy)
     model.policy_kwargs = kwargs

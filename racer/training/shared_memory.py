@@ -1,4 +1,4 @@
-"""What n cars see and do, as arrays in memory that several processes share."""
+"""Observations, actions and rewards of n cars, as arrays in memory that processes share."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from racer.networks.network_config import OBSERVATION_INPUT
 from racer.sensors import Observations
 
 CACHE_LINE_BYTES = 64
-"""Each array begins at a multiple of so many bytes, a line of cache."""
+"""Alignment of the arrays: the size of a processor's cache line [bytes]."""
 
 
 class ArrayField(NamedTuple):
-    """Where one array lies."""
+    """The place of an array in a block of memory.
+
+    Attributes:
+        offset: Its first byte in the block.
+        shape: Its shape.
+        dtype: Its data type, as `numpy.dtype.str`.
+    """
 
     offset: int
     shape: tuple[int, ...]
@@ -26,19 +32,33 @@ class ArrayField(NamedTuple):
 
 
 class MemoryLayout(NamedTuple):
-    """Where each array lies in a block, by its name, and how large the block is."""
+    """The places of all arrays in a block of memory.
+
+    Attributes:
+        fields: The place of each array by its name: `actions`, `rewards`, `done`, `truncated`, and
+            `seen/<sensor>` and `last/<sensor>` for each sensor.
+        size: The size of the block [bytes].
+    """
 
     fields: dict[str, ArrayField]
     size: int
 
 
 class SharedArrays(NamedTuple):
-    """Arrays (n, ...) of n cars."""
+    """Views of the arrays in a block of memory, for n cars.
+
+    Attributes:
+        seen: Current observations, each array (n, ...).
+        last: Observations at the end of the last step, each array (n, ...), before cars were
+            reset; only the rows of cars that are done are up to date.
+        actions: Actions, (n, ...).
+        rewards: Rewards, (n,) float32.
+        done: Whether the episode ended in the last step, (n,) bool.
+        truncated: Whether a time limit ended it, (n,) bool.
+    """
 
     seen: Observations
-    """What they see."""
     last: Observations
-    """What they saw at the end of their episodes; of cars that are done."""
     actions: np.ndarray
     rewards: np.ndarray
     done: np.ndarray
@@ -46,7 +66,13 @@ class SharedArrays(NamedTuple):
 
 
 def memory_layout(space: spaces.Space, action_space: spaces.Space, n: int) -> MemoryLayout:
-    """Room for n cars of a single car's observation and action spaces."""
+    """Return the places of the arrays for n cars in one block of memory.
+
+    Args:
+        space: The observation space of one car.
+        action_space: The action space of one car.
+        n: Number of cars.
+    """
     boxes: Mapping[str, Any] = (
         space if isinstance(space, spaces.Dict) else {OBSERVATION_INPUT: space}
     )
@@ -68,14 +94,16 @@ def memory_layout(space: spaces.Space, action_space: spaces.Space, n: int) -> Me
 
 
 def shared_block(layout: MemoryLayout, context: Any) -> ctypes.Array:
-    """Zeroed memory for a layout, which goes when its last process does.
+    """Allocate shared memory for a layout, filled with zeros.
+
+    It is freed when the last process that uses it ends.
 
     Args:
-        layout: What it must hold.
-        context: That of `multiprocessing` by which the other processes are started.
+        layout: The places of the arrays.
+        context: The context of `multiprocessing` that starts the other processes.
 
     Raises:
-        RunError: This machine has no such memory, or too little of it.
+        RunError: The machine has no shared memory, or not enough.
     """
     try:
         return context.RawArray(ctypes.c_uint8, layout.size)
@@ -87,7 +115,14 @@ def shared_block(layout: MemoryLayout, context: Any) -> ctypes.Array:
 
 
 def shared_arrays(layout: MemoryLayout, block: ctypes.Array, first: int, last: int) -> SharedArrays:
-    """The rows of cars `first` to before `last` in a block; whoever writes there, all see."""
+    """Return views of some cars' rows in a block; every process sees what is written to them.
+
+    Args:
+        layout: The places of the arrays in the block.
+        block: The shared memory.
+        first: Index of the first car.
+        last: Index of the car after the last one.
+    """
     whole = np.frombuffer(memoryview(block), np.uint8)
     rows = {}
     for name, (offset, shape, dtype) in layout.fields.items():
@@ -98,7 +133,12 @@ def shared_arrays(layout: MemoryLayout, block: ctypes.Array, first: int, last: i
 
 
 def copy_into(values: Observations, into: Observations) -> None:
-    """Copy observations into arrays of the same shapes."""
+    """Copy observations into arrays of the same shapes.
+
+    Args:
+        values: The observations, an array or a dict of arrays by sensor name.
+        into: The arrays that are written to.
+    """
     if isinstance(values, dict) and isinstance(into, dict):
         for name, rows in into.items():
             rows[:] = values[name]

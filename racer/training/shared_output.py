@@ -1,4 +1,4 @@
-"""Output of several processes to one place: whole lines, and no error where nobody reads them."""
+"""Output of several processes to one terminal or file: in whole lines, and without write errors."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import Any
 
 @contextmanager
 def shared_output() -> Iterator[None]:
-    """Let `sys.stdout` and `sys.stderr` of this process write no less than a line at a time.
+    """Inside the `with` block, make `sys.stdout` and `sys.stderr` write whole lines only.
 
-    Otherwise a reward's prints would be cut where a buffer is full, in the midst of another
-    process's line. On a terminal text is shown at once, as a progress bar needs it. What cannot
-    be written, because the terminal is closed or a pipe has no reader, is dropped: a training
-    must not end of it. Streams without a descriptor, such as a notebook's, are left alone.
+    Otherwise a line that a reward prints could be split by a line of another process, wherever a
+    buffer happens to be full. On a terminal, text is written immediately, because a progress bar
+    needs it. Text that cannot be written, because the terminal is closed or a pipe has no reader,
+    is dropped, so that the training continues. Streams without a file descriptor, such as those of
+    a notebook, are not changed.
     """
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _shared(sys.stdout), _shared(sys.stderr)
@@ -42,13 +43,14 @@ def _shared(stream: Any) -> Any:
 
 
 class _SharedStream(io.RawIOBase):
-    """The writing end of a descriptor that other processes have, too."""
+    """A stream that writes to a file descriptor which other processes write to, too."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor, self._rest = descriptor, b""
         self._is_terminal = os.isatty(descriptor)
         self._lock: int | None = None
-        # An open file of this process's own: a lock on the descriptor itself would be everybody's.
+        # The lock needs an open file of this process's own: the descriptor's open file is shared
+        # with the other processes, so a lock on it would not exclude them.
         with suppress(OSError):
             self._lock = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_CLOEXEC)
 

@@ -18,20 +18,22 @@ from racer.training.config import RunConfig
 from racer.training.train import run_training
 
 TIME_SHARES = ("physics", "sensors", "reward", "policy", "learning", "evaluation", "other")
+"""What the time of a training is spent on."""
 
 
 def time_to_clean_laps(config: RunConfig, seed: int) -> dict[str, Any]:
-    """Train until an evaluation is a clean race, or until the config's end.
+    """Train until an evaluation is a clean race, or until the config's steps or minutes are used.
 
     Args:
         config: The run; its cars are driven in this process, so that their time can be measured.
-        seed: Instead of the config's.
+        seed: The seed, which replaces the config's.
 
     Returns:
-        `first_lap_s` and `laps_s`: seconds from the call until an evaluation completed a lap, and
-        all its laps, without a single reset; None if no evaluation did. `steps` and `seconds` until
-        the end, and a share of them for each of `TIME_SHARES`: `policy` is the forward pass with
-        the rollout's bookkeeping, `other` is the time before the first step and after the last.
+        `seed`; `first_lap_s`, the seconds from the call until an evaluation completed a lap without
+        a reset to the track, and `laps_s`, until one completed all its laps without a reset, each
+        None if none did; `steps` and `seconds` until the end; and `shares`, the share of the
+        seconds for each of `TIME_SHARES`. `policy` is the forward pass with the rollout's
+        bookkeeping, `other` the time before the first step and after the last one.
     """
     began = time.perf_counter()
     seen: dict[str, Any] = {"seed": seed, "first_lap_s": None, "laps_s": None}
@@ -57,8 +59,8 @@ def _shares(spent: dict[str, float], seconds: float) -> dict[str, Any]:
     """Return `seconds`, and a share of them for each of `TIME_SHARES`.
 
     Args:
-        spent: Seconds that the training spent on what; see `TrainingResult`.
-        seconds: Seconds in all.
+        spent: Seconds of each part of the training; see `TrainingResult`.
+        seconds: Seconds of the whole training.
     """
     parts = {name: spent[name] for name in ("physics", "sensors", "reward")}
     parts["policy"] = spent["rollout"] - sum(parts.values())
@@ -91,7 +93,7 @@ def time_to_clean_laps_table(figures: dict[str, Any], laps: int) -> FittedTable:
         figures: The figures.
         laps: Number of laps of an evaluation.
     """
-    title = f"seconds until an evaluation of {laps} laps saw clean ones"
+    title = f"seconds until an evaluation had one clean lap, and {laps} clean laps"
     short = {"learning": "learn", "evaluation": "judge"}
     shown = FittedTable(
         TableColumn("seed"),

@@ -1,4 +1,4 @@
-"""The training run from config to checkpoint, in one go or in several."""
+"""Training of a policy from a config to a run folder, and resuming an interrupted training."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ from racer.training.training_log import refuse_unwritable
 from racer.training.vec_env import CarsVecEnv
 
 State = dict[str, Any]
+"""The state in a checkpoint; see `racer.training.checkpoint_content.unpack_checkpoint`."""
 
 TRIED_STATES = 8
 """Number of states in which a reward is called to find out which files it opens."""
@@ -51,9 +52,9 @@ class TrainingResult:
 
     Attributes:
         run: The run's folder.
-        ended: How the training ended.
+        ended: How the training ended; see `racer.training.run_dir.Ended`.
         best: The first race of the best evaluation; None if nothing was evaluated.
-        steps: Control steps before the last evaluation, over all cars.
+        steps: Control steps trained before the last evaluation, over all cars.
         seconds: Wall-clock seconds of all parts of the training.
         spent: Seconds of `rollout`, `learning` and `evaluation`, over all parts; and of `physics`,
             `sensors` and `reward` in this part, if the cars were driven in this process.
@@ -84,18 +85,19 @@ def run_training(
 ) -> TrainingResult:
     """Train a policy, and write everything into a run folder.
 
-    SIGINT, SIGTERM and SIGHUP end the training at its next step, saved; a second SIGINT or SIGTERM
-    ends it at once. After an error, too, what was learnt is saved. `resume_training` continues it.
+    SIGINT, SIGTERM or SIGHUP ends the training at its next step, after saving a checkpoint; a
+    second SIGINT or SIGTERM ends it immediately. If an exception ends the training, a checkpoint is
+    saved, too. `resume_training` continues an interrupted training.
 
     Args:
-        config: The run.
+        config: The run's config.
         folder: The run's folder; a new one in `runs/` if not given.
         console: Where the progress is shown: a bar, or a line for each evaluation if the console
             is no terminal.
         deepracer_logs: Write the logs that DeepRacer's analysis tools read into the folder
             `deepracer` in the run's folder; see `racer.deepracer.sim_trace`.
         name: The config's name.
-        log: A file to which a line for each evaluation is added, as to the run's `log.txt`.
+        log: A file to which the lines of the training log are appended, as to the run's `log.txt`.
         callback: As in `racer.train`.
 
     Raises:
@@ -134,19 +136,21 @@ def resume_training(
 ) -> TrainingResult:
     """Continue a run from its newest whole checkpoint, as if it had never been interrupted.
 
-    What the run wrote after that checkpoint is dropped and trained once more: on the same machine
-    the weights and evaluations are, bit for bit, those of an uninterrupted run. The reward is the
-    run's own copy.
+    Everything that the run wrote after that checkpoint is deleted and trained again. On the same
+    machine the weights and evaluations are bit for bit those of an uninterrupted run. The reward is
+    the copy in the run's folder.
 
     Args:
         folder: The run's folder.
-        console: Where the progress is shown.
-        minutes: Instead of the config's `minutes` from now on, over all parts of the run.
+        console: Where the progress is shown, as in `run_training`.
+        minutes: Replaces the config's `minutes`, the time limit of all parts of the run together.
         deepracer_logs: As in `run_training`; the folder is `deepracer-<steps>`.
         log: As in `run_training`.
 
     Raises:
-        RunError: There is no run, it is finished, another process trains it, or it cannot be read.
+        RunError: The folder holds no run, or the run is finished, is being trained by another
+            process, or cannot be read.
+        RacerError: A track or the reward cannot be used.
     """
     run, shown = Run.open(folder), console or terminal.make_console()
     config = run.config()
@@ -176,7 +180,12 @@ def resume_training(
 
 
 def _try_reward(reward: RewardSource, config: RunConfig) -> None:
-    """Call a reward in a few states of its first track, to find out which files it opens."""
+    """Call a reward function in a few states of its first track, to record which files it opens.
+
+    Args:
+        reward: The reward file.
+        config: The run's config.
+    """
     case = ParamCase(load_track(config.track[0]), False, config.race.kind)
     with reward.watched():
         function = reward.functions(1)[0]
@@ -185,10 +194,16 @@ def _try_reward(reward: RewardSource, config: RunConfig) -> None:
 
 
 def _announce_resume(console: Console, run: Run, config: RunConfig, state: State) -> None:
-    """Print where a run continues.
+    """Print after how many steps a run is resumed, and which packages have changed since.
+
+    Args:
+        console: Where it is printed.
+        run: The run.
+        config: The run's config, with the time limit that applies now.
+        state: The state in the checkpoint.
 
     Raises:
-        RunError: There is nothing left to train.
+        RunError: No steps, or no minutes, are left.
     """
     steps, progress = state["steps"], state["progress"]
     spent = progress["seconds"] / 60.0
@@ -196,12 +211,13 @@ def _announce_resume(console: Console, run: Run, config: RunConfig, state: State
         run.rewind(steps, progress["evaluations"], progress["best"])
         run.mark_ended("finished")
         raise RunError(
-            f"all of its {config.total_timesteps:,} steps are trained; nothing is left to resume"
+            f"all of the run's {config.total_timesteps:,} steps are trained; nothing is left to "
+            "resume"
         )
     if spent >= config.minutes:
         raise RunError(
-            f"its {config.minutes:g} minutes are up after {steps:,} of "
-            f"{config.total_timesteps:,} steps; give it more in all with --minutes"
+            f"the run's {config.minutes:g} minutes have passed after {steps:,} of "
+            f"{config.total_timesteps:,} steps; set a longer total time with --minutes"
         )
     console.print(f"resumed after {steps:,} of {config.total_timesteps:,} steps")
     if changed := differing_versions(state):
@@ -216,14 +232,14 @@ def _learn(
     state: State | None,
     sb3_callbacks: Sequence[BaseCallback] = (),
 ) -> None:
-    """Train from the beginning, or from a checkpoint, to the end.
+    """Train from the beginning, or from a checkpoint, until the training ends.
 
     Args:
         run: The run's folder.
         config: The run's config.
         callbacks: The training's own callbacks.
-        model: The learner; it has the weights of `state` already.
-        state: What the checkpoint holds; None to train from the beginning.
+        model: The learner, with the weights of `state` already loaded.
+        state: The state in the checkpoint; None to train from the beginning.
         sb3_callbacks: The caller's callbacks of Stable-Baselines3's kind.
 
     Raises:
@@ -242,7 +258,7 @@ def _learn(
                 restore_rng(state)
             with stop_on_signals(callbacks.save):
                 try:
-                    # The steps to come: Stable-Baselines3 adds those that are done.
+                    # Only the remaining steps, because Stable-Baselines3 adds those already done.
                     model.learn(
                         config.total_timesteps - steps,
                         [callbacks, *sb3_callbacks],
@@ -260,8 +276,9 @@ def _learn(
         if problem is callbacks.user.raised:
             raise
         raise RunError(
-            f"{run.folder}: cannot be written: {problem}; the checkpoints before are untouched: "
-            f"make room, then `{terminal.shell_command('train', '--resume', run.folder)}`"
+            f"{run.folder}: cannot be written: {problem}; earlier checkpoints are unchanged: "
+            "free some disk space, then run "
+            f"`{terminal.shell_command('train', '--resume', run.folder)}`"
         ) from problem
 
 
@@ -278,10 +295,10 @@ def _make_result(run: Run, callbacks: TrainingCallbacks, env: CarsVecEnv) -> Tra
 
 
 def _purge_events(model: PPO, steps: int) -> None:
-    """Let TensorBoard drop the events of the steps that are trained once more."""
+    """Make TensorBoard discard the events after `steps`, which are about to be recorded again."""
     for output in model.logger.output_formats:
         if isinstance(output, TensorBoardOutputFormat):
-            begin: Any = event_pb2  # It has no types.
+            begin: Any = event_pb2  # The module has no type annotations.
             start = begin.SessionLog(status=begin.SessionLog.START)
-            anew = begin.Event(step=steps + 1, session_log=start)
-            output.writer._get_file_writer().add_event(anew, steps + 1)
+            event = begin.Event(step=steps + 1, session_log=start)
+            output.writer._get_file_writer().add_event(event, steps + 1)

@@ -1,4 +1,4 @@
-"""The cars that a policy trains in, in this process or in workers."""
+"""The environment that a policy trains in, in this process or in worker processes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from racer.training.workers import WorkerPool, worker_count
 
 
 def make_training_env(config: RunConfig, is_logged: bool) -> CarsVecEnv:
-    """Return the cars to train, in this process or in workers.
+    """Return the environment of all cars that train, in this process or in worker processes.
 
     Args:
-        config: The run.
-        is_logged: Whether DeepRacer's logs are written, which needs the cars in this process.
+        config: The run's config.
+        is_logged: Whether DeepRacer's logs are written, for which the cars must be in this process.
 
     Raises:
-        RacerError: They cannot be made.
+        RacerError: A track or the reward cannot be used, or logs are to be written with workers.
     """
     count = worker_count(config.workers, config.num_envs)
     if is_logged and count > 1:
         if config.workers != "auto":
-            raise ConfigError(f"workers {count}: --deepracer-logs wants --workers 1, or auto")
+            raise ConfigError(f"workers {count}: --deepracer-logs needs --workers 1 or auto")
         count = 1
     fields = config.env
     gamma = config.ppo.gamma if config.ppo.normalize_reward else None
@@ -37,12 +37,12 @@ def make_training_env(config: RunConfig, is_logged: bool) -> CarsVecEnv:
 def start_deepracer_log(
     folder: Path, config: RunConfig, env: CarsVecEnv, steps: int
 ) -> DeepRacerTrainingLog:
-    """Return a log that gets every control step of the cars from now on.
+    """Start DeepRacer's logs: return a log to which every control step of the cars is added.
 
     Args:
         folder: The run's folder.
-        config: The run.
-        env: The cars, in this process.
+        config: The run's config.
+        env: The environment, whose cars are in this process.
         steps: Control steps trained before, over all cars.
     """
     assert isinstance(env.cars, RacerVectorEnv)

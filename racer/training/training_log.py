@@ -1,4 +1,4 @@
-"""What a training says while it runs, where no terminal shows a progress bar."""
+"""The log of a training: lines in files, and on a console that cannot show a progress bar."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from racer.evaluation import LapResult
 
 
 class TrainingLog:
-    """Lines with their time, appended to files, and printed where the console is no terminal.
+    """Appends lines with date and time to files, and prints them if there is no progress bar.
 
-    A line that cannot be written is dropped: a training does not end of it.
+    A line that cannot be written is dropped, so that the training continues.
 
     Args:
         paths: The files.
-        console: Where lines are printed, without their time.
+        console: Where lines are printed, without date and time, unless it shows a progress bar.
 
     Raises:
         RunError: A file cannot be written.
@@ -32,13 +32,13 @@ class TrainingLog:
             refuse_unwritable(path)
 
     def say(self, text: str) -> None:
-        """Add a line to the files and, where it is no terminal, to the console."""
+        """Append a line to the files, and print it unless the console shows a progress bar."""
         self.keep(text)
         if not has_bar(self._console):
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def keep(self, text: str) -> None:
-        """Add a line to the files alone."""
+        """Append a line to the files only."""
         line = f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n"
         for path in self._paths:
             with suppress(OSError), path.open("a", encoding="utf-8") as file:
@@ -46,10 +46,10 @@ class TrainingLog:
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Make a file to append to, where it is not there.
+    """Raise RunError if a file cannot be appended to; create it if it does not exist.
 
     Raises:
-        RunError: It cannot be written.
+        RunError: The file cannot be written.
     """
     try:
         path.open("a").close()
@@ -58,14 +58,22 @@ def refuse_unwritable(path: Path) -> None:
 
 
 def has_bar(console: Console) -> bool:
-    """Whether a console can show a progress bar: a terminal, or a notebook's cell."""
+    """Return whether a console can show a progress bar: a terminal, or a notebook's cell."""
     return console.is_terminal or console.is_jupyter
 
 
 def progress_line(
     steps: int, total: int, steps_per_s: float, result: LapResult, seconds_left: float
 ) -> str:
-    """A training's progress and its last evaluation in one line."""
+    """Return a training's progress and its last evaluation in one line.
+
+    Args:
+        steps: Control steps trained so far, over all cars.
+        total: Control steps of the whole training.
+        steps_per_s: Control steps per second.
+        result: The first race of the last evaluation.
+        seconds_left: Estimated wall-clock time until the training ends [s].
+    """
     parts = [
         f"{steps:,} of {total:,} steps",
         f"{steps_per_s:,.0f} steps/s",
@@ -79,7 +87,7 @@ def progress_line(
 
 
 def format_duration(seconds: float) -> str:
-    """A duration for a person, such as `1 h 02 min`, `4 min 10 s` or `35 s`."""
+    """Return a duration in words, such as `1 h 02 min`, `4 min 10 s` or `35 s`."""
     minutes, rest = divmod(max(round(seconds), 0), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -1,4 +1,4 @@
-"""A report of a training run: one HTML file that needs no other."""
+"""A report of a training run, as a single HTML file."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ from racer.training.run_history import training_curve
 from racer.training.trajectories import load_trajectory
 
 REPORT_GENERATOR = "racer analyze"
-"""What a report names as its generator, which tells it from another page."""
+"""The generator in a report's metadata, by which a report is recognized."""
 COUNTED_FAULTS = ("off_track", "crashed")
+"""Endings of an episode that are shown on the map of faults."""
 REPORT_TEMPLATES = Path(__file__).parent / "templates"
+"""The folder of the page's templates."""
 _MARK = f'<meta name="generator" content="{REPORT_GENERATOR}">'.encode()
 
 
@@ -45,7 +47,7 @@ class ReportTable:
     Attributes:
         titles: Titles of the columns.
         rows: Cells of each row.
-        bold_row: Number of the row that stands out, if any.
+        bold_row: Index of the row that is set in bold; None for none.
     """
 
     titles: Sequence[str]
@@ -73,11 +75,15 @@ class ReportSection:
 
 
 def write_report(folder: Path, out: Path) -> Path:
-    """Write the report of the run in `folder` as `out/report.html`, and return its path.
+    """Write the report of a run as `out/report.html`, and return the file's path.
+
+    Args:
+        folder: The run's folder.
+        out: The folder of the report; it is made if it does not exist.
 
     Raises:
-        RunError: There is no run, it holds no episode and no evaluation yet, or the file cannot be
-            written.
+        RunError: The folder holds no run, the run has no episode and no evaluation yet, or the file
+            cannot be written. A file that is not a report is not overwritten.
     """
     run = Run.open(folder)
     config = run.config()
@@ -143,7 +149,7 @@ def _facts(
 
 
 def _training(episodes: list[dict[str, Any]]) -> list[ReportSection]:
-    """Return curves over training; each point is the mean of as many episodes as the others."""
+    """Return curves over training, in which each point is the mean of a group of episodes."""
     means = training_curve(episodes)
     shares = {
         "mean progress": (means["steps"], means["progress"]),
@@ -152,9 +158,9 @@ def _training(episodes: list[dict[str, Any]]) -> list[ReportSection]:
     rewards = {"mean reward": (means["steps"], means["reward"])}
     charts = {
         "Progress over training": line_chart(shares, "control steps", "percent", 100.0),
-        "Reward over training": line_chart(rewards, "control steps", "an episode"),
+        "Reward over training": line_chart(rewards, "control steps", "per episode"),
     }
-    note = "Training episodes, with the noise that the policy explores with."
+    note = "Training episodes, with exploration noise."
     return [ReportSection(title, note, chart) for title, chart in charts.items()]
 
 
@@ -163,20 +169,21 @@ def _histograms(episodes: list[dict[str, Any]]) -> list[ReportSection]:
     progress = np.clip([one["progress"] for one in late], 0.0, 100.0)
     chart = histogram_chart(progress, np.linspace(0, 100, 21), "percent of the lap")
     note = f"The last third of training: {len(late):,} episodes."
-    found = [ReportSection("How far episodes came", note, chart)]
+    found = [ReportSection("Progress of the episodes", note, chart)]
     laps = np.array([one["lap_time_s"] for one in late if one["lap_time_s"] is not None])
     if len(laps):
         edges = np.linspace(laps.min() - 0.05, np.percentile(laps, 99) + 0.05, 25)
         chart = histogram_chart(laps, edges, "lap time [s]", "laps")
         note = (
-            f"{len(laps):,} laps there, from wherever they began; the fastest {laps.min():.2f} s."
+            f"{len(laps):,} laps in the last third of training; the fastest took "
+            f"{laps.min():.2f} s."
         )
         found.append(ReportSection("Lap times", note, chart))
     return found
 
 
 def _faults(tracks: list[Track], episodes: list[dict[str, Any]]) -> list[ReportSection]:
-    """Return a map of each track: where episodes ended off the road or in a crash."""
+    """Return a map of each track that shows where episodes ended off the road or in a crash."""
     found = []
     middle = np.median([one["steps"] for one in episodes])
     for number, track in enumerate(tracks):
@@ -198,13 +205,13 @@ def _faults(tracks: list[Track], episodes: list[dict[str, Any]]) -> list[ReportS
 
 def _driven_lines(track: Track, line: dict[str, np.ndarray]) -> list[ReportSection]:
     found = []
-    for key, unit in (("speed", "m/s"), ("reward", "a step")):
+    for key, unit in (("speed", "m/s"), ("reward", "per step")):
         values = line[key]
         if not np.isfinite(values).all():
             continue
         low, high = np.percentile(values, [5, 95]).tolist()
         picture = line_map(track, line["xy"], values, (low, high)) + ramp_legend(low, high, unit)
-        note = "The best evaluation, all its laps."
+        note = "All laps of the best evaluation."
         found.append(ReportSection(f"Driven line by {key}", note, picture))
     return found
 
@@ -233,7 +240,10 @@ def _actions(actions: ActionSpace, line: dict[str, np.ndarray]) -> ReportSection
 
 
 def _sectors(evaluations: list[dict[str, Any]]) -> ReportSection:
-    """Return the fastest evaluated laps with their thirds, and the fastest thirds of all laps."""
+    """Return a table of the fastest evaluated laps with the times of their thirds.
+
+    The last row holds the fastest time of each third among all laps, and their sum.
+    """
     title = "Best laps by sector"
     laps = [
         (lap, sectors, one["steps"])
@@ -266,7 +276,8 @@ def _checkpoints(evaluations: list[dict[str, Any]], best: int | None) -> ReportS
         ]
         for one in evaluations
     ]
-    titles = ["steps", "laps", "best lap [s]", "total [s]", "off the road", "crashes", "way [m]"]
+    titles = ["steps", "laps", "best lap [s]", "total [s]", "off the road", "crashes"]
+    titles += ["distance [m]"]
     bold = next((n for n, one in enumerate(evaluations) if one["steps"] == best), None)
-    note = "Each evaluation by the judge; in bold the one that an export takes."
+    note = "All evaluations; the checkpoint in bold is the best, which is exported."
     return ReportSection("Checkpoints", note, table=ReportTable(titles, rows, bold), is_wide=True)

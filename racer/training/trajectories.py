@@ -1,4 +1,4 @@
-"""The line of an evaluation: what it paid, and keeping it."""
+"""The line driven in an evaluation: its rewards, and how it is saved and loaded."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from racer.training.run_dir import Run
 def rewards_of_race(
     result: LapResult, track: Track, car: str, source: RewardSource, is_reversed: bool
 ) -> np.ndarray:
-    """What a reward function would have paid for each control step of a judged race, (T,).
+    """Return the reward of each control step of an evaluated race, (T,).
 
-    All are NaN where it raises on the judge's line; training itself ends when it raises there.
+    If the reward function raises in one of the steps, all rewards are NaN and the training
+    continues. (An exception in a training episode ends the training.)
 
     Args:
         result: The race.
-        track: The track as it was driven.
+        track: The track in the direction in which it was driven.
         car: Name of the car's preset.
-        source: The reward function; it runs afresh.
-        is_reversed: Whether that is against the track's own direction.
+        source: The reward file; it is executed again.
+        is_reversed: Whether `track` is the reverse of the track in its file.
     """
     try:
         return np.array(rewards_of_tape(source, params_of_race(result, track, car, is_reversed)))
@@ -40,7 +41,12 @@ def rewards_of_race(
 
 
 def save_trajectory(path: Path, result: LapResult, paid: np.ndarray) -> None:
-    """Write the line as an .npz of float32, some 20 kB: `load_trajectory` says what it holds.
+    """Write the driven line of a race as an .npz file of float32 arrays, about 20 kB.
+
+    Args:
+        path: The file; its folder is made. See `load_trajectory` for its content.
+        result: The race.
+        paid: The reward of each control step, (T,).
 
     Raises:
         OSError: The file cannot be written.
@@ -64,18 +70,25 @@ def save_trajectory(path: Path, result: LapResult, paid: np.ndarray) -> None:
 
 
 def load_trajectory(path: Path) -> dict[str, np.ndarray]:
-    """Each control step's time [s], xy [m], speed [m/s], steering [rad], command, progress
-    [percent], fault (an `Ending`) and reward, by these names.
+    """Return the driven line in a file that `save_trajectory` wrote.
+
+    Returns:
+        The values at each control step by their names, each (T,) or (T, 2): `time` [s], `xy` [m],
+        `speed` [m/s], `steering` [rad], `command` (the commanded steering [rad] and speed [m/s]),
+        `progress` [percent], `fault` (an `Ending`) and `reward`.
     """
     with np.load(path) as held:
         return {name: held[name] for name in held.files}
 
 
 def best_trajectory(path: Path) -> dict[str, np.ndarray]:
-    """The line of a run's best evaluation, or of the .npz that `path` names; see `load_trajectory`.
+    """Return the line driven in the best evaluation of a run; see `load_trajectory`.
+
+    Args:
+        path: The run's folder, or an .npz file, whose line is returned.
 
     Raises:
-        RunError: There is none.
+        RunError: The run has no line, or the file cannot be read.
     """
     if path.is_dir():
         run = Run.open(path)
@@ -83,4 +96,4 @@ def best_trajectory(path: Path) -> dict[str, np.ndarray]:
     try:
         return load_trajectory(path)
     except (OSError, ValueError, zipfile.BadZipFile) as problem:
-        raise RunError(f"{path}: no driven line can be read there: {problem}") from problem
+        raise RunError(f"{path}: cannot be read as a driven line: {problem}") from problem

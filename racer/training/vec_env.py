@@ -1,4 +1,4 @@
-"""The batched environment as Stable-Baselines3 wants it."""
+"""The environment of all cars as a VecEnv of Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ from racer.training.workers import WorkerPool
 
 
 class CarsVecEnv(VecEnv):
-    """Steps all cars at once; a camera frame (H, W, C) is shown to torch as (C, H, W).
+    """A VecEnv that steps all cars of an environment at once.
 
-    Observations are an array (n, ...), or of several sensors a dict of them by name.
+    Observations are an array (n, ...), or a dict of arrays by sensor name if there are several
+    sensors. Images have the shape (n, C, H, W), as torch needs them.
 
-    A car that is done starts anew in the same step. Its info then holds `terminal_observation`,
-    `TimeLimit.truncated`, and `episode`, its story; see `EpisodeRunner`.
+    A car whose episode has ended is reset in the same step. Its info then holds
+    `terminal_observation`, `TimeLimit.truncated`, and `episode`, the episode's record; see
+    `EpisodeRunner`. At other steps the infos are empty.
 
     Args:
-        env: The environment, here or in workers.
-        gamma: Divides rewards by the standard deviation of the return that this discount gives,
-            over all steps so far; None leaves them as they are. An episode's `r` is always theirs.
+        env: The environment, in this process or in workers.
+        gamma: Discount factor. If given, rewards are divided by the running standard deviation of
+            the discounted return, as Stable-Baselines3's VecNormalize does, and clipped to +-10.
+            `r` in an episode's record is the sum of the undivided rewards. None: rewards are not
+            divided.
 
     Attributes:
         cars: The environment.
-        scale: That return's running mean and variance; a part of what a checkpoint holds.
+        scale: Running mean and variance of the discounted return; saved in checkpoints.
     """
 
     def __init__(self, env: RacerVectorEnv | WorkerPool, gamma: float | None = None) -> None:
@@ -47,11 +51,15 @@ class CarsVecEnv(VecEnv):
 
     @property
     def observations(self) -> Observations:
-        """What the cars see now, frames as (n, H, W, C)."""
+        """Current observations of all cars, images as (n, H, W, C)."""
         return self.cars.observations
 
     def log_to(self, trace: Callable[[np.ndarray, np.ndarray], None]) -> None:
-        """Call `trace` with the rewards and dones of each control step; not with workers."""
+        """Call a function after each control step, before cars are reset; not possible in workers.
+
+        Args:
+            trace: The function; it gets the rewards (n,) and the dones (n,).
+        """
         assert isinstance(self._drive, EpisodeRunner)
         self._drive.trace = trace
 
@@ -59,7 +67,10 @@ class CarsVecEnv(VecEnv):
         return _shown(self.cars.observations)
 
     def reset(self) -> Observations:
-        """Start every car; seeds given to `seed` take effect, and rewards forget what was."""
+        """Reset every car, with the seeds given to `seed`, and return the observations.
+
+        The reward file is executed again, so that it remembers nothing of earlier episodes.
+        """
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
         self._drive.reset(seeds)
         self._returns[:] = 0.0
@@ -71,16 +82,16 @@ class CarsVecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> tuple[Observations, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Observations, rewards, dones and infos of one control period."""
+        """Drive one control step; return observations, rewards (n,), dones (n,) and infos."""
         driven = self._drive.step(self._actions)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if driven.last is not None:
             last = _shown(driven.last)
-            for car, story in driven.episodes.items():
+            for car, episode in driven.episodes.items():
                 infos[car] = {
                     "terminal_observation": observation_of_car(last, car),
                     "TimeLimit.truncated": bool(driven.truncated[car]),
-                    "episode": story,
+                    "episode": episode,
                 }
         return self._seen(), self._scaled(driven.rewards, driven.done), driven.done, infos
 
@@ -93,15 +104,29 @@ class CarsVecEnv(VecEnv):
         return (rewards / np.sqrt(self.scale.var + 1e-8)).clip(-10.0, 10.0).astype(np.float32)
 
     def close(self) -> None:
-        """Free the world, or end the workers."""
+        """Close the environment, or end the workers."""
         self.cars.close()
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """The shared environment's attribute, once a car."""
+        """Return an attribute of the environment that all cars share, repeated for each index.
+
+        Args:
+            attr_name: Name of the attribute.
+            indices: Indices of the cars; None for all.
+        """
         return [getattr(self.cars, attr_name)] * len(self._indices(indices))
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Set an attribute of the environment that all cars share."""
+        """Set an attribute of the environment that all cars share.
+
+        Args:
+            attr_name: Name of the attribute.
+            value: The value.
+            indices: Indices of all cars, or None.
+
+        Raises:
+            NotImplementedError: The indices are not those of all cars.
+        """
         if len(set(self._indices(indices))) < self.num_envs:
             raise NotImplementedError(
                 f"set_attr({attr_name!r}): got indices {indices}, but the cars share one "
@@ -112,14 +137,24 @@ class CarsVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Refused: the cars share one environment, so no method belongs to one of them."""
+        """Raise NotImplementedError: methods cannot be called for single cars.
+
+        Args:
+            method_name: Name of the method.
+            method_args: Positional arguments of the method.
+            indices: Indices of the cars; None for all.
+            method_kwargs: Keyword arguments of the method.
+
+        Raises:
+            NotImplementedError: Always.
+        """
         raise NotImplementedError(
-            f"env_method({method_name!r}): the cars share one environment, so no method belongs "
-            f"to one of them; call vec_env.unwrapped.cars.{method_name} for all cars"
+            f"env_method({method_name!r}): the cars share one environment, so a method cannot be "
+            f"called for single cars; call vec_env.unwrapped.cars.{method_name} for all cars"
         )
 
     def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
-        """False for each car; wrappers go around the whole."""
+        """Return False for each car: only the whole VecEnv can be wrapped."""
         return [False] * len(self._indices(indices))
 
     def _indices(self, indices: int | Iterable[int] | None) -> Sequence[int]:
@@ -127,18 +162,18 @@ class CarsVecEnv(VecEnv):
 
 
 class RacerVecEnv(CarsVecEnv):
-    """All that Stable-Baselines3's wrappers, callbacks and algorithms ask of a VecEnv.
+    """A VecEnv with all that Stable-Baselines3's wrappers, callbacks and algorithms need.
 
-    At every step an info holds what `RacerEnv`'s does, and `TimeLimit.truncated`; at the end of an
-    episode `terminal_observation` and `episode` too, see `EpisodeRunner`.
+    At every step a car's info holds the same as that of `RacerEnv`, and `TimeLimit.truncated`. At
+    the end of an episode it also holds `terminal_observation` and `episode`; see `EpisodeRunner`.
 
     Args:
         env: The environment.
 
     Attributes:
-        spec: The environment's, from Gymnasium's registry.
-        is_monitored: Whether it stands for an environment within SB3's Monitor, whose infos hold
-            `episode` as they do here.
+        spec: The environment's spec from Gymnasium's registry.
+        is_monitored: Whether `env_is_wrapped` answers True for Stable-Baselines3's Monitor, because
+            the infos hold `episode` as Monitor's do.
     """
 
     def __init__(self, env: RacerVectorEnv) -> None:
@@ -150,14 +185,19 @@ class RacerVecEnv(CarsVecEnv):
         self.log_to(self._keep_info)
 
     def _keep_info(self, rewards: np.ndarray, dones: np.ndarray) -> None:
-        """Called when a step has been driven and no car has started anew yet."""
+        """Keep the infos at the end of a step, before cars are reset; a function for `log_to`.
+
+        Args:
+            rewards: The rewards, (n,).
+            dones: Whether each car's episode has ended, (n,).
+        """
         self._reached = self._env.info()
 
     def reset(self) -> Observations:
-        """See `CarsVecEnv.reset`; there are no options.
+        """Reset every car; see `CarsVecEnv.reset`.
 
         Raises:
-            ConfigError: There is an option.
+            ConfigError: An option was set with `set_options`; there are none.
         """
         for options in self._options:
             refuse_options(options, ())
@@ -179,11 +219,19 @@ class RacerVecEnv(CarsVecEnv):
         return seen, rewards, dones, infos
 
     def get_images(self) -> Sequence[np.ndarray | None]:
-        """A chase view of each car, (height, width, 3) uint8; `render` tiles them."""
+        """Return a chase view of each car, (height, width, 3) uint8; `render` tiles them.
+
+        The views are None if the environment has no render mode.
+        """
         return self._env.render() or [None] * self.num_envs
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """The shared environment's attribute once a car; of its spaces, one car's."""
+        """Return an attribute for each car; of the spaces, those of a single car.
+
+        Args:
+            attr_name: Name of the attribute.
+            indices: Indices of the cars; None for all.
+        """
         if attr_name in ("observation_space", "action_space"):
             return [getattr(self, attr_name)] * len(self._indices(indices))
         return super().get_attr(attr_name, indices)
@@ -191,21 +239,41 @@ class RacerVecEnv(CarsVecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Render the environment; other methods are refused, see `CarsVecEnv.env_method`."""
+        """Render the environment if the method is `render`; see `CarsVecEnv.env_method` for others.
+
+        Args:
+            method_name: Name of the method.
+            method_args: Not used.
+            indices: Indices of the cars; None for all.
+            method_kwargs: Not used.
+
+        Raises:
+            NotImplementedError: The method is not `render`.
+        """
         if method_name != "render":
             return super().env_method(method_name, *method_args, indices=indices)
         return [self._env.render()] * len(self._indices(indices))
 
     def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
-        """Whether it does for each car what Monitor would; no other wrapper is inside."""
+        """Return for each car whether a wrapper is Monitor, or a base class of it.
+
+        The infos hold what Monitor adds. There are no other wrappers inside this VecEnv.
+
+        Args:
+            wrapper_class: The wrapper.
+            indices: Indices of the cars; None for all.
+        """
         is_wrapped = self.is_monitored and issubclass(Monitor, wrapper_class)
         return [is_wrapped] * len(self._indices(indices))
 
 
 def channels_first_space(space: Any) -> spaces.Box | spaces.Dict:
-    """Return the space of what torch gets for a space of the environment's observations.
+    """Return the observation space of one car with images as (C, H, W) instead of (H, W, C).
 
-    A frame's box (H, W, C) becomes (C, H, W); numbers stay (k,). Of several sensors it is a dict.
+    The shapes of other observations, (k,), stay the same.
+
+    Args:
+        space: A box, or a dict of boxes by sensor name.
     """
     if isinstance(space, spaces.Dict):
         return spaces.Dict({name: _channels_first_box(box) for name, box in space.items()})
@@ -224,5 +292,5 @@ def _shown(seen: Observations) -> Observations:
 
 
 def _to_front(values: np.ndarray) -> np.ndarray:
-    """Frames (n, H, W, C) as (n, C, H, W) without a copy; numbers (n, k) as they are."""
+    """Return images (n, H, W, C) as (n, C, H, W), without a copy, and numbers (n, k) unchanged."""
     return np.moveaxis(values, 3, 1) if values.ndim == 4 else values

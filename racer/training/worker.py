@@ -1,4 +1,4 @@
-"""A process that drives some of the cars that train. It knows neither torch nor the learner."""
+"""A worker process, which simulates some of the cars that train. It does not import torch."""
 
 from __future__ import annotations
 
@@ -21,29 +21,36 @@ from racer.training.shared_memory import MemoryLayout, SharedArrays, copy_into, 
 from racer.training.shared_output import shared_output
 
 LOCATE_SIGNAL = signal.SIGUSR1
-"""A worker that gets it writes down where it is."""
+"""Signal on which a worker writes its call stack to a pipe."""
 PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal that a process gets when its parent dies."""
+"""Option of prctl(2) that sets the signal that a process gets when its parent dies."""
 
 
 class WorkerPlan(NamedTuple):
-    """What one worker does."""
+    """The task of one worker.
+
+    Attributes:
+        first: Index of its first car.
+        last: Index of the car after its last one.
+        config: The fields of the environment's config.
+        supervisor: Process id of the supervisor, which started the worker.
+    """
 
     first: int
-    """Number of its first car."""
     last: int
-    """Number of the car after its last."""
     config: dict[str, Any]
-    """The environment's fields."""
     supervisor: int
-    """Process that it works for."""
 
 
 class WorkerFailure(NamedTuple):
-    """What a worker says before it ends."""
+    """The error that ends a worker, as it is sent to the supervisor.
+
+    Attributes:
+        kind: The class of the error; None for an exception that is a bug in racer.
+        message: The error's message, or the traceback of the exception.
+    """
 
     kind: type[RacerError] | None
-    """None for what is nobody's mistake but ours."""
     message: str
 
 
@@ -54,18 +61,19 @@ def run_worker(
     orders: Connection,
     where: Connection,
 ) -> None:
-    """Drive cars as `orders` say, until nobody is left to give any.
+    """Simulate cars on the supervisor's orders, until it closes the pipe.
 
-    An order is the cars' seeds for a reset, or None for a control step of the actions in the
-    block. The answer is the stories of the episodes that ended, by the cars' numbers, or a
-    `WorkerFailure`, after which the worker ends.
+    An order is a list of the cars' seeds, which resets the cars, or None, which drives one control
+    step with the actions in the shared memory. The answer to an order is a dict of the records of
+    the episodes that ended, by the cars' indices (see `EpisodeRunner`), or a `WorkerFailure`, after
+    which the worker ends. A worker sends an empty dict when it is ready for its first order.
 
     Args:
-        plan: Which cars.
-        layout: What lies where in `block`.
+        plan: The worker's task.
+        layout: The places of the arrays in `block`.
         block: The shared memory.
-        orders: To the supervisor.
-        where: Gets the stack, as text, on the signal `LOCATE_SIGNAL`.
+        orders: Pipe from and to the supervisor, for orders and answers.
+        where: Pipe to the supervisor, for the call stack as text; see `LOCATE_SIGNAL`.
     """
     _die_with(plan.supervisor)
     faulthandler.register(LOCATE_SIGNAL, where.fileno())
@@ -101,11 +109,11 @@ def _obey(
     if driven.last is not None:
         copy_into(driven.last, mine.last)
     copy_into(cars.env.observations, mine.seen)
-    return {first + car: story for car, story in driven.episodes.items()}
+    return {first + car: episode for car, episode in driven.episodes.items()}
 
 
 def _seed_everything(seed: int) -> None:
-    """A reward may draw from these; nothing of ours does."""
+    """Seed the global generators of Python and NumPy, which only a reward may use."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
 
@@ -113,4 +121,4 @@ def _seed_everything(seed: int) -> None:
 def _die_with(supervisor: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:
-        os._exit(1)  # It was gone before.
+        os._exit(1)  # The supervisor ended before the call of prctl.

@@ -1,4 +1,4 @@
-"""Cars in several processes: a supervisor that shares memory with its workers and watches them."""
+"""Cars in several processes: a supervisor that shares memory with workers and monitors them."""
 
 from __future__ import annotations
 
@@ -31,22 +31,31 @@ from racer.training.shared_memory import memory_layout, shared_arrays, shared_bl
 from racer.training.worker import LOCATE_SIGNAL, WorkerFailure, WorkerPlan, run_worker
 
 STEP_TIMEOUT_S = 2 * CALLS_TIMEOUT_S
-"""So long may a control step take [s]; a reward that hangs is named by its worker before."""
+"""Time limit of a control step [s]. A worker's own time limit for the calls of the reward is
+shorter, so that a reward that hangs is reported by its worker."""
 START_TIMEOUT_S = 300.0
-"""So long may a worker take until it can drive [s]; numba may have to compile first."""
+"""Time limit until a worker is ready to drive [s]; numba may have to compile first."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that end a training, saved."""
-POLL_SHARE = 0.5
-"""Of a deadline, for which a supervisor waits at a time [s]."""
+"""Signals that end a training after saving a checkpoint."""
+POLL_S = 0.5
+"""Longest time that a supervisor waits for an answer in one call [s]; see `WorkerPool._gather`."""
 MIN_CARS_PER_WORKER = 32
-"""Cars that a worker is started for, at least, where `workers` is auto: fewer are driven sooner
-than a process starts and is waited for."""
+"""Smallest number of cars per worker if `workers` is auto. For fewer cars, starting a process and
+synchronizing with it takes longer than simulating them in the main process."""
 _STARTING = threading.Lock()
-"""`__main__` is one for all threads."""
+"""Held while a worker starts, because all threads share `sys.modules["__main__"]`."""
 
 
-class _Hand(NamedTuple):
-    """One worker as its supervisor holds it."""
+class _Worker(NamedTuple):
+    """A worker, as its supervisor sees it.
+
+    Attributes:
+        name: Its name in error messages.
+        plan: Its task.
+        process: The process.
+        orders: Pipe for orders and answers.
+        where: Pipe for the worker's call stack.
+    """
 
     name: str
     plan: WorkerPlan
@@ -56,10 +65,15 @@ class _Hand(NamedTuple):
 
 
 def worker_count(wanted: int | Literal["auto"], cars: int) -> int:
-    """How many processes drive so many cars.
+    """Return the number of worker processes for a number of cars; 1 means the main process.
 
-    `auto` is one a core that this process may use, and no more than one for 32 cars. The learner
-    waits while they drive, and they while it learns, so none is left for it alone.
+    `auto` is one worker for each core that this process may use, but at least
+    `MIN_CARS_PER_WORKER` cars each. No core is reserved for the learner, because the learner and
+    the workers wait for each other.
+
+    Args:
+        wanted: The config's `workers`.
+        cars: Number of cars.
     """
     if wanted == "auto":
         wanted = min(len(os.sched_getaffinity(0)), cars // MIN_CARS_PER_WORKER)
@@ -67,26 +81,28 @@ def worker_count(wanted: int | Literal["auto"], cars: int) -> int:
 
 
 class WorkerPool:
-    """n cars, a share of them in each of several processes; each car is driven as it were alone.
+    """n cars, divided among several worker processes.
 
-    What it cannot go on from, a dead or a silent worker or an error in one, ends all workers and
-    is raised with the worker's name. No worker outlives this process, however that ends.
+    Each car drives bit for bit as it would alone. If a worker dies, does not answer in time or
+    sends an error, all workers are ended, and an error with the worker's name is raised. No worker
+    outlives this process, however this process ends.
 
     Args:
-        cars: How many cars.
-        count: How many workers.
+        cars: Number of cars.
+        count: Number of workers.
         config: The fields of `EnvConfig`.
-        deadline: So long may a control step take [s].
+        deadline: Time limit of a control step [s].
 
     Attributes:
-        num_envs: How many cars.
-        single_observation_space: Of one car.
-        single_action_space: Of one car.
-        observations: What the cars see now, each array (n, ...); no later step writes to it.
-        render_mode: None; nobody looks on.
+        num_envs: Number of cars.
+        single_observation_space: Observation space of one car.
+        single_action_space: Action space of one car.
+        observations: Current observations, each array (n, ...); later steps do not write to them.
+        render_mode: None; the cars cannot be rendered.
 
     Raises:
-        RacerError: A value, track or reward file that cannot be used.
+        RacerError: The config, a track or the reward file cannot be used.
+        RunError: A worker cannot be started.
     """
 
     def __init__(
@@ -98,138 +114,169 @@ class WorkerPool:
         self.num_envs, self.render_mode, self._deadline = cars, None, deadline
         self.single_observation_space = suite.space
         self.single_action_space = checked.actions.space()
-        self._patience = START_TIMEOUT_S  # the first step, too, may find numba's cache empty
+        self._next_deadline = START_TIMEOUT_S  # In the first step, too, numba may have to compile.
         self._layout = memory_layout(suite.space, self.single_action_space, cars)
         context = multiprocessing.get_context("spawn")
         self._block = shared_block(self._layout, context)
-        self._scene = shared_arrays(self._layout, self._block, 0, cars)
-        self.observations: Observations = copy_observations(self._scene.seen)
-        self._hands: list[_Hand] = []
+        self._arrays = shared_arrays(self._layout, self._block, 0, cars)
+        self.observations: Observations = copy_observations(self._arrays.seen)
+        self._workers: list[_Worker] = []
         ends = [cars * k // count for k in range(count + 1)]
         try:
             for number, (first, last) in enumerate(pairwise(ends), 1):
                 name = f"worker {number} of {count} (cars {first} to {last - 1})"
                 plan = WorkerPlan(first, last, config, os.getpid())
-                self._hands.append(self._start(name, plan, context))
+                self._workers.append(self._start(name, plan, context))
             self._gather(START_TIMEOUT_S)
         except BaseException:
             self._kill()
             raise
 
-    def _start(self, name: str, plan: WorkerPlan, context: Any) -> _Hand:
-        """Start one worker; see `_apart`."""
+    def _start(self, name: str, plan: WorkerPlan, context: Any) -> _Worker:
+        """Start one worker.
+
+        Args:
+            name: Its name in error messages.
+            plan: Its task.
+            context: The context of `multiprocessing`.
+        """
         orders, theirs = context.Pipe()
         where, its_where = context.Pipe(duplex=False)
         parts = (plan, self._layout, self._block, theirs, its_where)
         process = context.Process(target=run_worker, args=parts, name=name, daemon=True)
-        with _apart():
+        with _without_signals_and_script():
             process.start()
         theirs.close()
         its_where.close()
-        return _Hand(name, plan, process, orders, where)
+        return _Worker(name, plan, process, orders, where)
 
     def reset(self, seeds: Sequence[int | None] | None) -> Observations:
-        """Start every car from its seed; see `Cars.reset`."""
+        """Reset every car; see `EpisodeRunner.reset`.
+
+        Args:
+            seeds: A seed for each car, or None where a car's generator continues; None for all.
+
+        Returns:
+            The first observations, each array (n, ...).
+
+        Raises:
+            RunError: A worker died, hangs or raised an exception.
+            RewardError: The reward file raises or hangs.
+        """
         given = [None] * self.num_envs if seeds is None else list(seeds)
-        for hand in self._hands:
-            self._tell(hand, given[hand.plan.first : hand.plan.last])
+        for worker in self._workers:
+            self._send_order(worker, given[worker.plan.first : worker.plan.last])
         self._gather(LOADING_TIMEOUT_S + self._deadline)
-        self.observations = copy_observations(self._scene.seen)
+        self.observations = copy_observations(self._arrays.seen)
         return self.observations
 
     def step(self, actions: np.ndarray) -> ControlStep:
-        """Drive every car for one control period; see `Cars.step`.
+        """Drive every car for one control step; see `EpisodeRunner.step`.
+
+        Args:
+            actions: Actions of the cars, (n, ...).
 
         Raises:
-            RunError: A worker died, hangs or met a bug.
-            RewardError: The reward raises, hangs or pays what is no number.
+            RunError: A worker died, hangs or raised an exception.
+            RewardError: The reward function raises, hangs or does not return a number.
         """
-        now = self._scene
+        now = self._arrays
         now.actions[:] = actions
-        for hand in self._hands:
-            self._tell(hand, None)
-        stories = self._gather(self._patience)
-        self._patience = self._deadline
+        for worker in self._workers:
+            self._send_order(worker, None)
+        episodes = self._gather(self._next_deadline)
+        self._next_deadline = self._deadline
         self.observations = copy_observations(now.seen)
-        last = copy_observations(now.last) if stories else None
-        return ControlStep(now.rewards.copy(), now.done.copy(), now.truncated.copy(), last, stories)
+        last = copy_observations(now.last) if episodes else None
+        return ControlStep(
+            now.rewards.copy(), now.done.copy(), now.truncated.copy(), last, episodes
+        )
 
-    def _tell(self, hand: _Hand, order: Any) -> None:
+    def _send_order(self, worker: _Worker, order: Any) -> None:
         try:
-            hand.orders.send(order)
+            worker.orders.send(order)
         except OSError:
-            self._died(hand)
+            self._died(worker)
 
     def _gather(self, seconds: float) -> dict[int, dict[str, Any]]:
-        """The stories that all workers answer with, in the order of their cars."""
-        waiting = {hand.orders: hand for hand in self._hands}
-        stories: dict[int, dict[str, Any]] = {}
+        """Wait for the answers of all workers, and return the records of the ended episodes.
+
+        Args:
+            seconds: Time limit for all answers [s].
+
+        Returns:
+            The records by the cars' indices, in ascending order.
+        """
+        waiting = {worker.orders: worker for worker in self._workers}
+        episodes: dict[int, dict[str, Any]] = {}
         left = seconds
         while waiting:
-            # In small parts: who was stopped and woken again, all of us, lost but one.
-            ready = wait(list(waiting), min(left, POLL_SHARE))
-            left -= 0.0 if ready else POLL_SHARE
+            # The time limit is counted down in short waits instead of by the clock, so that a
+            # process group that is suspended (SIGSTOP) and continued loses one wait at most.
+            ready = wait(list(waiting), min(left, POLL_S))
+            left -= 0.0 if ready else POLL_S
             if left <= 0.0:
                 self._is_late(next(iter(waiting.values())), seconds)
             for pipe in ready:
-                hand = waiting.pop(pipe)  # pyright: ignore[reportArgumentType]
+                worker = waiting.pop(pipe)  # pyright: ignore[reportArgumentType]
                 try:
-                    answer = hand.orders.recv()
+                    answer = worker.orders.recv()
                 except (EOFError, OSError):
-                    self._died(hand)
+                    self._died(worker)
                 if isinstance(answer, WorkerFailure):
-                    self._failed(hand, answer)
-                stories |= answer
-        return dict(sorted(stories.items()))
+                    self._failed(worker, answer)
+                episodes |= answer
+        return dict(sorted(episodes.items()))
 
-    def _failed(self, hand: _Hand, failure: WorkerFailure) -> NoReturn:
+    def _failed(self, worker: _Worker, failure: WorkerFailure) -> NoReturn:
         self._kill()
         kind: type[RacerError] = failure.kind or RunError
-        raise kind(f"{hand.name}: {failure.message}")
+        raise kind(f"{worker.name}: {failure.message}")
 
-    def _died(self, hand: _Hand) -> NoReturn:
-        hand.process.join(self._deadline)
-        code = hand.process.exitcode
+    def _died(self, worker: _Worker) -> NoReturn:
+        worker.process.join(self._deadline)
+        code = worker.process.exitcode
         self._kill()
         if code is not None and code < 0:
             how = f"was killed by {signal.Signals(-code).name}"
             how += "; is the machine out of memory?" if -code == signal.SIGKILL else ""
         else:
             how = f"ended with exit code {code}; did the reward, or a package it uses, end it?"
-        raise RunError(f"{hand.name}, process {hand.process.pid}, {how}")
+        raise RunError(f"{worker.name}, process {worker.process.pid}, {how}")
 
-    def _is_late(self, hand: _Hand, seconds: float) -> NoReturn:
-        said = f"{hand.name}: still busy after {seconds:g} s"
-        where = _where(hand, str(hand.plan.config.get("reward") or ""))
+    def _is_late(self, worker: _Worker, seconds: float) -> NoReturn:
+        said = f"{worker.name}: still busy after {seconds:g} s"
+        where = _where(worker, str(worker.plan.config.get("reward") or ""))
         self._kill()
         raise RunError(f"{said}{where}; a loop that does not end, or a call that hangs?")
 
     def close(self) -> None:
         """End the workers."""
-        for hand in self._hands:
-            hand.orders.close()
-        for hand in self._hands:
-            hand.process.join(1.0)
+        for worker in self._workers:
+            worker.orders.close()
+        for worker in self._workers:
+            worker.process.join(1.0)
         self._kill()
 
     def _kill(self) -> None:
-        for hand in self._hands:
-            hand.process.kill()
-        for hand in self._hands:
-            hand.process.join()
-            hand.orders.close()
-            hand.where.close()
-        self._hands = []
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.join()
+            worker.orders.close()
+            worker.where.close()
+        self._workers = []
 
 
 @contextmanager
-def _apart() -> Iterator[None]:
-    """Let a process that is started within be deaf to `STOP_SIGNALS`, and leave our script be.
+def _without_signals_and_script() -> Iterator[None]:
+    """Inside the `with` block, let processes start with `STOP_SIGNALS` blocked and no main script.
 
-    What stops a run is the supervisor's to hear. And a spawned process would run the script that
-    started us once more, to find there what its work needs; ours needs nothing of it.
+    Only the supervisor handles the signals that stop a training. And a spawned process would import
+    the main script again to find the objects that it was given; workers need none from there.
     """
-    # The tracker, which each start looks for, would let the signals in again.
+    # Starting a process starts multiprocessing's resource tracker if it does not run yet, and that
+    # unblocks the signals.
     resource_tracker.ensure_running()
     with _STARTING:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
@@ -241,12 +288,17 @@ def _apart() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _where(hand: _Hand, reward: str) -> str:
-    """Where a worker is now, in the reward's file if it can be; may be nothing."""
-    os.kill(hand.process.pid or 0, LOCATE_SIGNAL)
+def _where(worker: _Worker, reward: str) -> str:
+    """Return where in its code a worker is now, as `, in PATH:LINE`; "" if it does not answer.
+
+    Args:
+        worker: The worker.
+        reward: The config's reward. The innermost line in the reward file is preferred.
+    """
+    os.kill(worker.process.pid or 0, LOCATE_SIGNAL)
     stack = ""
-    while wait([hand.where], 0.5):
-        stack += (got := os.read(hand.where.fileno(), 65536).decode(errors="replace"))
+    while wait([worker.where], 0.5):
+        stack += (got := os.read(worker.where.fileno(), 65536).decode(errors="replace"))
         if not got:
             break
     found = re.findall(r'File "(.+)", line (\d+) in', stack)

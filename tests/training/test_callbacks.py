@@ -127,7 +127,7 @@ def test_what_a_callback_raises_is_passed_on_and_the_run_is_saved(tmp_path, work
 
 @pytest.mark.parametrize("wrong", ["print", 7, Counting, [print, None]])
 def test_what_is_no_callback_is_refused_before_training(tmp_path, wrong):
-    with pytest.raises(ConfigError, match="wanted is a function of an evaluation"):
+    with pytest.raises(ConfigError, match="allowed are a function of an evaluation"):
         run_training(chunked_config(), tmp_path / "run", QUIET, callback=wrong)
     assert not (tmp_path / "run").exists()
 

@@ -99,7 +99,7 @@ def test_the_card_says_what_the_car_sees_what_it_did_and_how_to_make_it_again(wr
     assert "racer train config.yaml --run again" in written
     assert (run.folder / "reward.py").read_text().rstrip() in written
     assert "Trained with racer 0.1.0, torch " in written
-    assert "## Film" not in written
+    assert "## Video" not in written
 
 
 def test_a_film_of_the_run_is_shown_in_its_card(run, tmp_path):

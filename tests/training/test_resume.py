@@ -16,7 +16,7 @@ from racer.cli import main
 from racer.errors import RunError
 from racer.training.callbacks.evaluate import ranking_key
 from racer.training.callbacks.save import SaveCallback
-from racer.training.checkpoint_content import restored_episode_infos
+from racer.training.checkpoint_content import lap_result_from_dict
 from racer.training.checkpoints import Checkpoints
 from racer.training.run_dir import Run
 from racer.training.train import resume_training, run_training
@@ -177,7 +177,9 @@ def test_a_full_disk_leaves_the_old_checkpoints_and_says_what_to_do(
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", full)
         try:
-            with pytest.raises(RunError, match=r"File too large.*make room, then `racer train -"):
+            with pytest.raises(
+                RunError, match=r"File too large.*free some disk space, then run `racer train -"
+            ):
                 run_training(mine, folder, QUIET)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -195,7 +197,7 @@ def test_a_run_that_trains_is_not_trained_twice(left):
 def test_a_finished_run_has_nothing_to_resume(whole, capsys):
     with pytest.raises(SystemExit):
         main(["train", "--resume", str(whole)])
-    assert "all of its 1,024 steps are trained" in capsys.readouterr().err
+    assert "1,024 steps are trained; nothing is left" in capsys.readouterr().err
 
 
 def test_the_minutes_of_all_parts_count(left):
@@ -203,7 +205,7 @@ def test_the_minutes_of_all_parts_count(left):
     assert held
     spent = json.loads(torch.load(io.BytesIO(held[1]), weights_only=True)["progress"])["seconds"]
     assert spent > 0.05
-    with pytest.raises(RunError, match=r"minutes are up after 768 of 1,024 .* with --minutes"):
+    with pytest.raises(RunError, match=r"minutes have passed after 768 of 1,024 .* with --minutes"):
         resume_training(left, QUIET, minutes=0.9 * spent / 60.0)
     result = resume_training(left, QUIET, minutes=1.0)
     assert result.is_finished
@@ -230,7 +232,7 @@ def test_a_last_line_that_a_power_loss_cut_short_is_left_out(whole, left):
 
 def test_a_best_result_is_recalled_as_it_was_recorded(whole):
     record = json.loads((whole / "best.json").read_text())["result"]
-    assert restored_episode_infos(record, None).as_dict() | {"limit_s": record["limit_s"]} == record
+    assert lap_result_from_dict(record, None).as_dict() | {"limit_s": record["limit_s"]} == record
 
 
 @pytest.mark.slow
@@ -247,7 +249,7 @@ def test_an_evaluation_on_other_tracks_than_those_of_training_is_kept_and_goes_o
 
 def test_the_best_of_several_tracks_is_the_one_with_the_most_laps_over_all(whole):
     (record,) = Run.open(whole).records("evaluations")[-1:]
-    one = restored_episode_infos(record, None)
+    one = lap_result_from_dict(record, None)
     some = replace(one, laps=3, laps_completed=2, lap_times_s=[9.0, 9.0], resets=0)
     every = replace(one, laps=3, laps_completed=3, lap_times_s=[9.0] * 3, resets=0)
     faulty, slow = replace(every, resets=2), replace(every, lap_times_s=[9.0, 9.0, 9.5])

@@ -144,7 +144,7 @@ def test_a_folder_that_holds_anything_is_refused_and_left_as_it_is(tmp_path, hel
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / held).write_text("mine")
-    with pytest.raises(RunError, match=rf"not a run's: {held}"):
+    with pytest.raises(RunError, match=rf"is not empty, it holds {held}"):
         run_training(chunked_config(), folder, QUIET)
     assert {path.name: path.read_text() for path in folder.iterdir()} == {held: "mine"}
 
@@ -155,7 +155,7 @@ def test_the_current_folder_and_those_around_it_are_refused(tmp_path, monkeypatc
     with pytest.raises(SystemExit) as stop:
         main(["train", "state", "--run", folder])
     assert stop.value.code == 2
-    assert "is the current folder or one around it" in capsys.readouterr().err
+    assert "is the current folder or a parent of it" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -195,7 +195,7 @@ def test_two_runs_cannot_begin_in_one_folder(project):
     folder, config = project / "run", read_document(project / "mine.yaml", RunConfig)
     folder.mkdir()
     os.close(os.open(folder / "lock", os.O_CREAT | os.O_EXCL | os.O_RDWR))
-    with pytest.raises(RunError, match="holds files that are not a run's: lock"):
+    with pytest.raises(RunError, match="is not empty, it holds lock"):
         Run.create(folder, config, RewardSource.read(project / "mine.py"), {})
 
 

@@ -10,7 +10,7 @@ import pytest
 from racer.reward.neighbour_files import files_beside
 from racer.reward.process_exits import exits_raised
 from racer.reward.reward_file import RewardSource
-from racer.training.workers import _apart
+from racer.training.workers import _without_signals_and_script
 from racer.world import pybullet_client
 
 NAME = "GOMP_SPINCOUNT"
@@ -49,7 +49,7 @@ def look_for_files(inside):
 
 
 def start_a_worker(inside):
-    with _apart():
+    with _without_signals_and_script():
         inside()
 
 

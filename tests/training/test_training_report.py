@@ -70,7 +70,7 @@ def test_the_report_is_one_page_that_loads_nothing(run, tmp_path):
     assert page.headings == [
         "Progress over training",
         "Reward over training",
-        "How far episodes came",
+        "Progress of the episodes",
         "Where cars leave the road",
         "Driven line by speed",
         "Driven line by reward",

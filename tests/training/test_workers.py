@@ -90,10 +90,10 @@ def assert_nobody_is_left():
 
 def test_a_worker_that_is_killed_is_named_at_once():
     workers = WorkerPool(4, 2, fields(sensor="state"))
-    hand = workers._hands[1]
+    worker = workers._workers[1]
     drive(workers, 3)
-    assert hand.process.pid
-    os.kill(hand.process.pid, signal.SIGKILL)
+    assert worker.process.pid
+    os.kill(worker.process.pid, signal.SIGKILL)
     with pytest.raises(RunError, match=r"worker 2 of 2 \(cars 2 to 3\), process \d+, .*SIGKILL"):
         drive(workers)
     assert_nobody_is_left()
@@ -255,7 +255,7 @@ def test_the_workers_are_as_many_as_cores_and_never_more_than_cars(monkeypatch):
 
 
 def test_logs_of_every_step_want_the_cars_in_one_process(tmp_path):
-    with pytest.raises(ConfigError, match="workers 2: --deepracer-logs wants --workers 1"):
+    with pytest.raises(ConfigError, match="workers 2: --deepracer-logs needs --workers 1"):
         run_training(chunked_config(workers=2), tmp_path / "run", QUIET, deepracer_logs=True)
 
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 class TrainingClock:
-    """Measures how long a training has run, over all its parts, and what the time was spent on.
+    """Measures the wall-clock time of a training, over all its parts, and of each activity.
 
     Attributes:
-        spent: Seconds of `rollout`, `learning` and `evaluation` so far.
+        spent: Seconds spent on `rollout`, `learning` and `evaluation` so far.
     """
 
     def __init__(self) -> None:

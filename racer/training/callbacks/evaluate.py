@@ -17,7 +17,7 @@ from racer.rendering.race_video import write_race_video
 from racer.reward.reward_file import RewardSource
 from racer.track import load_track
 from racer.training.callbacks.user import Evaluation
-from racer.training.checkpoint_content import restored_episode_infos
+from racer.training.checkpoint_content import lap_result_from_dict
 from racer.training.config import RunConfig
 from racer.training.ppo import deterministic_actor
 from racer.training.run_dir import Run
@@ -27,7 +27,7 @@ from racer.world import CONTROL_RATE_HZ
 VIDEO_WITHOUT_LAP_S = 10.0
 """Length of the video of a race without a complete lap [s]."""
 VIDEO_SIZE_PX = (640, 360)
-"""Small and at 15 frames a second, so that an evaluation takes little of the training's time."""
+"""Width and height of the videos; small, so that rendering them takes little time."""
 
 
 class EvaluatedRaces(NamedTuple):
@@ -35,8 +35,8 @@ class EvaluatedRaces(NamedTuple):
 
     Attributes:
         results: The race on each track of the evaluation.
-        rewards: What the reward function pays for each control step of the first race, (T,); NaN
-            where the function raises.
+        rewards: The reward of each control step of the first race, (T,); all NaN if the reward
+            function raises in one of them.
         is_best: Whether the evaluation is better than all before it.
     """
 
@@ -46,21 +46,22 @@ class EvaluatedRaces(NamedTuple):
 
 
 class EvaluateCallback(BaseCallback):
-    """Races the deterministic policy, keeps its lines and videos, and knows the best checkpoint.
+    """Evaluates the deterministic policy, saves lines and videos, and tracks the best checkpoint.
 
-    `TrainingCallbacks` calls its methods, in between those of the other callbacks.
+    `TrainingCallbacks` calls its methods, because evaluating, saving and logging alternate.
 
     Args:
         config: The run's config.
         run: The run's folder.
         reward: The run's reward function.
-        deepracer_log: Where the races are logged for DeepRacer's tools; None for nowhere.
+        deepracer_log: The log for DeepRacer's tools; None for none.
 
     Attributes:
         best: The first race of the best evaluation so far; None before the first.
         best_record: The same as `best.json` holds it.
         records: All evaluations so far, as `evaluations.jsonl` holds them.
         track: The track of the first race, in the direction in which it is driven.
+        next_steps: Control steps over all cars after which the next evaluation is due.
     """
 
     def __init__(
@@ -84,35 +85,35 @@ class EvaluateCallback(BaseCallback):
 
     @property
     def steps(self) -> int:
-        """Control steps before the last evaluation, over all cars."""
+        """Control steps trained before the last evaluation, over all cars."""
         return self.records[-1]["steps"]
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps of the evaluations, as plain values."""
+        """Return the state to save in a checkpoint, as plain values."""
         return {"evaluations": self.records, "best": self.best_record, "next": self.next_steps}
 
     def resume(self, progress: dict[str, Any]) -> None:
-        """Continue from what a checkpoint kept."""
+        """Restore the state from the progress in a checkpoint."""
         self.records, self.best_record = progress["evaluations"], progress["best"]
         self.next_steps = progress["next"]
         if record := self.best_record:
             car = car_named(self._config.car)
             kept = (record["result"], *record.get("others", ()))
             results = [
-                restored_episode_infos(one, committed_limit(load_track(track), car))
+                lap_result_from_dict(one, committed_limit(load_track(track), car))
                 for one, track in zip(kept, self._config.evaluation_tracks)
             ]
             self.best, self._best_key = results[0], ranking_key(results)
 
     def is_due(self) -> bool:
-        """Whether the steps of `evaluation.every` have passed; counts from there if so."""
+        """Return whether an evaluation is due by `evaluation.eval_freq`; then schedule the next."""
         if self.num_timesteps < self.next_steps:
             return False
         self.next_steps += self._config.evaluation.eval_freq
         return True
 
     def race_policy(self) -> EvaluatedRaces:
-        """Race the policy, save the driven line, and remember the evaluation if it is the best.
+        """Evaluate the policy, save the driven line, and keep the evaluation if it is the best.
 
         Raises:
             OSError: The line cannot be written.
@@ -148,9 +149,9 @@ class EvaluateCallback(BaseCallback):
             self._run.mark_best(self.best_record)
 
     def write_video(self, result: LapResult) -> None:
-        """Write `videos/step-N.mp4` of a race's first lap, if the config asks for a video now.
+        """Write a race's first lap to `videos/step-N.mp4`, if `evaluation.video_freq` asks for it.
 
-        Without a complete lap the video shows the first `VIDEO_WITHOUT_LAP_S`.
+        Without a complete lap, the video shows the first `VIDEO_WITHOUT_LAP_S` seconds.
         """
         every = self._config.evaluation.video_freq
         if not every or len(self.records) % every:
@@ -169,9 +170,9 @@ class EvaluateCallback(BaseCallback):
         )
 
     def summarize(self, races: EvaluatedRaces) -> Evaluation:
-        """Return an evaluation as a caller's own callbacks get it."""
+        """Return an evaluation in the form in which the caller's callbacks get it."""
         first = races.results[0]
-        # A race that ended within a lap has its share by distance.
+        # A race that ended within a lap counts by its distance.
         share = max(first.laps_completed, first.distance / self.track.length) / first.laps
         return Evaluation(
             run=self._run,
@@ -187,7 +188,7 @@ class EvaluateCallback(BaseCallback):
         return True
 
     def _race(self) -> list[LapResult]:
-        """Race the policy once on each track of the evaluation."""
+        """Return the result of a race of the policy on each track of the evaluation."""
         rules, race = self._config.evaluation, self._config.race
         policy = self.model.policy
         policy.set_training_mode(False)
@@ -209,8 +210,8 @@ class EvaluateCallback(BaseCallback):
 def ranking_key(results: Sequence[LapResult]) -> tuple[float, ...]:
     """Return a key that sorts evaluations on the same tracks, the best last.
 
-    Most completed laps come first in importance; then, among complete races, fewest resets and
-    least time; then, among the others, the furthest distance.
+    The criteria are, in this order: more completed laps; fewer resets, and less time, in the
+    complete races; more distance in the other races.
     """
     done = [one for one in results if one.total_time_s is not None]
     return (

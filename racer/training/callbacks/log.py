@@ -1,4 +1,4 @@
-"""What a training writes down as it goes: TensorBoard's scalars, log lines, episode records."""
+"""The records of a training: TensorBoard's scalars, log lines and episode records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from racer.training.run_dir import Run
 from racer.training.training_log import TrainingLog, progress_line
 
 RATE_WINDOW_EPISODES = 100
-"""Number of the latest episodes over which means and rates are taken."""
+"""Number of the latest episodes that means and rates are taken over."""
 
 
 class LogCallback(BaseCallback):
@@ -43,8 +43,8 @@ class LogCallback(BaseCallback):
     Attributes:
         lines: The training log.
         best_lap_s: The fastest lap of all training episodes so far [s]; infinite before the first.
-        limit: The minimum lap time of the car on the track, where the cars train on one track,
-            forwards; else None.
+        limit: The minimum lap time of the car on the track, if the cars train on a single track and
+            forwards; otherwise None.
     """
 
     def __init__(
@@ -57,22 +57,22 @@ class LogCallback(BaseCallback):
         self._unwritten: list[dict[str, Any]] = []
         tracks = [load_track(track) for track in config.track]
         is_known = len(tracks) == 1 and config.race.direction == "forward"
-        # Only the limit of a flying lap is used: episodes start anywhere on the track.
+        # Only the limit of a flying lap is used, because episodes may start anywhere on the track.
         self.limit = committed_limit(tracks[0], car_named(config.car)) if is_known else None
 
     @property
     def completion_rate(self) -> float:
-        """Share of the latest episodes that completed their laps, 0 to 1."""
+        """Share of the latest episodes that completed all their laps, 0 to 1."""
         done = [episode["ending"] == Ending.LAPS_COMPLETE for episode in self._episodes]
         return float(np.mean(done)) if done else 0.0
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps of the training episodes, as plain values."""
+        """Return the state to save in a checkpoint, as plain values."""
         episodes = [plain_episode(one) for one in self._episodes]
         return {"episodes": episodes, "best_lap": self.best_lap_s}
 
     def resume(self, progress: dict[str, Any]) -> None:
-        """Continue from what a checkpoint kept."""
+        """Restore the state from the progress in a checkpoint."""
         self._episodes.extend(episode_of(one) for one in progress["episodes"])
         self.best_lap_s = progress["best_lap"]
 
@@ -90,7 +90,11 @@ class LogCallback(BaseCallback):
         self._record_other_races(races.results[1:])
 
     def write_progress(self, result: LapResult) -> None:
-        """Add a line about an evaluation, whose first race is `result`, to the training log."""
+        """Add a line to the training log.
+
+        Args:
+            result: The first race of the evaluation that has just ended.
+        """
         steps, total = self.num_timesteps, self._config.total_timesteps
         seconds = self._clock.seconds
         steps_left_s = seconds * (total - steps) / max(steps, 1)
@@ -151,7 +155,12 @@ class LogCallback(BaseCallback):
             record("judge/x_limit", result.x_limit)
 
     def _record_pictures(self, result: LapResult, track: Track) -> None:
-        """Record the driven line, and what the first car's cameras show at this moment."""
+        """Record the driven line, and the current images of the first training car's cameras.
+
+        Args:
+            result: The first race.
+            track: Its track, in the direction in which it is driven.
+        """
         record = self.logger.record
         title = f"{self.num_timesteps:,} steps: {result.laps_completed}/{result.laps} laps"
         title += f", {result.x_limit:.2f} x the limit" if result.x_limit else ""
@@ -161,11 +170,16 @@ class LogCallback(BaseCallback):
         seen = observation_of_car(env.observations, 0)  # pyright: ignore[reportAttributeAccessIssue]
         for name, one in seen.items() if isinstance(seen, dict) else [("camera", seen)]:
             if one.ndim == 3:
-                # Of a frame stack, the newest frame.
+                # The newest frame of a frame stack.
                 record(f"judge/{name}", Image(one[..., -1:], "HWC"), exclude="stdout")
 
     def _record_return(self, result: LapResult, rewards: np.ndarray) -> None:
-        """Record the race as one episode, by the names of Stable-Baselines3's EvalCallback."""
+        """Record the race as one episode, with the names that SB3's EvalCallback uses.
+
+        Args:
+            result: The first race.
+            rewards: The reward of each control step, (T,).
+        """
         if np.isfinite(rewards).all():
             self.logger.record("eval/mean_reward", float(np.sum(rewards)))
         self.logger.record("eval/mean_ep_length", len(result.time))
@@ -180,11 +194,11 @@ class LogCallback(BaseCallback):
 
 
 def _episode_record(steps: int, episode: dict[str, Any]) -> dict[str, Any]:
-    """Return a line of `episodes.jsonl`: some 130 bytes.
+    """Return the record of an episode in `episodes.jsonl`, about 130 bytes.
 
     Args:
         steps: Control steps trained before the episode ended, over all cars.
-        episode: The episode as `racer.training.episodes.EpisodeRunner` describes it.
+        episode: The episode's record; see `racer.training.episodes.EpisodeRunner`.
     """
     lap = episode["lap_time_s"]
     return {

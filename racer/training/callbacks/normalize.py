@@ -11,7 +11,7 @@ from racer.training.ppo import SensorFeaturesExtractor
 
 
 class NormalizeCallback(BaseCallback):
-    """After each rollout, updates the network's mean and variance of what the cars saw in it."""
+    """Updates the network's mean and variance of the observations after each rollout."""
 
     def _on_step(self) -> bool:
         return True

@@ -64,7 +64,7 @@ class ProgressBarCallback(BaseCallback):
         self._bar.stop()
 
     def _news(self) -> str:
-        """At most 56 characters, so that the bar fits a terminal of 80."""
+        """Return the text beside the bar, at most 56 characters, to fit a terminal of 80."""
         rate = self.num_timesteps / self._clock.seconds
         log, best = self._log, self._evaluate.best
         news = f"{rate / 1000:.1f}k steps/s, {log.completion_rate:.0%} laps"
@@ -72,5 +72,5 @@ class ProgressBarCallback(BaseCallback):
             news += f", best {log.best_lap_s:.2f} s"
             news += f" {log.best_lap_s / log.limit.flying:.2f}x" if log.limit else ""
         if best is not None:
-            news += f", judged {best.laps_completed}/{best.laps}"
+            news += f", eval {best.laps_completed}/{best.laps}"
         return news

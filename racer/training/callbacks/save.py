@@ -1,4 +1,4 @@
-"""The checkpoints of a training, the state that it resumes from, and what ends it early."""
+"""Saves checkpoints, resumes from them, and ends a training early."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from racer.training.workers import STOP_SIGNALS
 class SaveCallback(BaseCallback):
     """Saves checkpoints, restores the state of a resumed training, and ends a training early.
 
-    A training is a sequence of chunks. A chunk ends with an evaluation and a whole checkpoint; then
-    every car starts anew, so no state of a car has to be saved, and a resumed training is the same
-    as an uninterrupted one, byte for byte.
+    A training is a sequence of chunks. A chunk ends with an evaluation and a whole checkpoint. Then
+    every car is reset, so that no state of a car has to be saved, and a resumed training is bit
+    for bit the same as an uninterrupted one.
 
     Args:
         config: The run's config.
@@ -37,8 +37,8 @@ class SaveCallback(BaseCallback):
 
     Attributes:
         is_stopping: Whether the training ends at its next step. Set it to stop the training.
-        is_out_of_time: Whether it ends because the config's minutes have passed.
-        is_stopped_by_callback: Whether it ends because a caller's callback asked for it.
+        is_out_of_time: Whether the training ends because the config's minutes have passed.
+        is_stopped_by_callback: Whether the training ends because a caller's callback asked for it.
         is_in_rollout: Whether a rollout has begun and not ended.
     """
 
@@ -106,7 +106,7 @@ class SaveCallback(BaseCallback):
         self._reward_scale = progress["scale"]
 
     def start_chunk(self) -> None:
-        """Start every car anew, from a seed of the run's seed and the steps so far."""
+        """Reset every car, with seeds derived from the run's seed and the steps so far."""
         env, steps = self.training_env, self.num_timesteps
         env.seed(chunk_seed(self._config.seed, steps))
         self.model._last_obs = env.reset()  # pyright: ignore[reportAttributeAccessIssue]
@@ -136,20 +136,23 @@ class SaveCallback(BaseCallback):
 def stop_on_signals(callback: SaveCallback) -> Iterator[None]:
     """Inside the `with` block, let `STOP_SIGNALS` end the training at its next step.
 
-    A second SIGINT or SIGTERM ends the process at once. Outside the main thread, where Python
-    handles no signals, nothing is changed.
+    A second SIGINT or SIGTERM ends the process immediately. In other threads than the main thread,
+    where Python cannot set signal handlers, nothing is changed.
+
+    Args:
+        callback: The callback that ends the training.
     """
 
     def request_stop(number: int, frame: object) -> None:
         callback.is_stopping = True
         for one in before:
-            # A closed terminal sends SIGHUP more than once; that is no request to end at once.
+            # A closed terminal may send SIGHUP twice, which must not end the process immediately.
             again = signal.SIG_IGN if one == signal.SIGHUP else signal.SIG_DFL
             signal.signal(one, again)
 
     before = {one: signal.getsignal(one) for one in STOP_SIGNALS}
     if before[signal.SIGHUP] == signal.SIG_IGN:
-        del before[signal.SIGHUP]  # As under nohup.
+        del before[signal.SIGHUP]  # nohup ignores SIGHUP, and it stays ignored.
     try:
         for one in before:
             signal.signal(one, request_stop)

@@ -34,13 +34,13 @@ class TrainingCallbacks(CallbackList):
         console: Where the progress is shown.
         functions: The caller's functions, called with each evaluation.
         deepracer_log: The log for DeepRacer's tools; None for none.
-        log_path: A file for the lines of the training log, beside the run's `log.txt`.
+        log_path: A second file for the lines of the training log, which the run's `log.txt` gets.
 
     Attributes:
         clock: The training's time.
         log: Scalars, log lines and episode records.
         evaluate: The evaluations and the best of them.
-        save: Checkpoints, and what ends the training.
+        save: Checkpoints, and the reason for which the training ends.
         user: The caller's functions.
 
     Raises:
@@ -71,7 +71,7 @@ class TrainingCallbacks(CallbackList):
         self.save.resume(progress)
 
     def finish(self) -> None:
-        """Evaluate and save what was learnt last, unless an evaluation ended the training.
+        """Evaluate and save the final policy, unless the last evaluation ended the training.
 
         Raises:
             OSError: A file cannot be written.
@@ -84,7 +84,13 @@ class TrainingCallbacks(CallbackList):
         self._evaluate_and_save(is_whole=not self.save.is_stopping)
 
     def fail(self, problem: BaseException) -> None:
-        """Save what was learnt before an error, and record the error; the disk may be full."""
+        """Save a checkpoint after an exception, and record the exception in `run.json` and the log.
+
+        A file that cannot be written is skipped, because the exception may be a full disk.
+
+        Args:
+            problem: The exception.
+        """
         self.on_training_end()
         with contextlib.suppress(OSError):
             self.save.save(is_whole=False)
@@ -120,7 +126,7 @@ class TrainingCallbacks(CallbackList):
             Whether the training continues: False if one of the caller's functions returned False.
         """
         if not is_whole:
-            # An evaluation takes its time, and what stopped the training may not wait for it.
+            # Save before the evaluation, which takes a while: the process may be killed meanwhile.
             self.save.save(is_whole)
         with self.clock.evaluating():
             races = self.evaluate.race_policy()

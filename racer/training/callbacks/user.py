@@ -1,4 +1,4 @@
-"""The callbacks that a caller adds to a training, and the evaluation that they are given."""
+"""The callbacks that a caller passes to a training, and the evaluation that they get."""
 
 from __future__ import annotations
 
@@ -82,13 +82,13 @@ Callback = EvaluationCallback | BaseCallback
 
 
 class UserCallbacks:
-    """The caller's functions, and what one of them raised.
+    """Calls the caller's functions after each evaluation.
 
     Args:
         functions: The functions.
 
     Attributes:
-        raised: What one of them raised; None for nothing.
+        raised: The exception that one of the functions raised; None if none did.
     """
 
     def __init__(self, functions: Sequence[EvaluationCallback]) -> None:
@@ -99,7 +99,7 @@ class UserCallbacks:
         """Call all functions, and return False if one of them returned False.
 
         Raises:
-            Exception: What a function raises.
+            Exception: Any exception that a function raises.
         """
         try:
             answers = [function(evaluation) for function in self._functions]
@@ -113,10 +113,13 @@ class UserCallbacks:
 def sorted_callbacks(
     given: Callback | Sequence[Callback] | None,
 ) -> tuple[list[EvaluationCallback], list[BaseCallback]]:
-    """Return the functions, and Stable-Baselines3's callbacks, among the given callbacks.
+    """Return the functions and Stable-Baselines3's callbacks as two lists.
+
+    Args:
+        given: The callbacks as the caller passed them to `racer.train`.
 
     Raises:
-        ConfigError: One of them is neither.
+        ConfigError: One of them is neither a function nor a callback of Stable-Baselines3.
     """
     several = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
     functions: list[EvaluationCallback] = []
@@ -128,7 +131,7 @@ def sorted_callbacks(
             functions.append(one)
         else:
             raise ConfigError(
-                f"callback: got {one!r:.100}; wanted is a function of an evaluation, an instance "
+                f"callback: got {one!r:.100}; allowed are a function of an evaluation, an instance "
                 "of Stable-Baselines3's BaseCallback, or a list of them"
             )
     return functions, theirs
