@@ -35,14 +35,6 @@ RACE_STATE = (
     *("resets", "lap_times", "sector_times", "last_lap_time"),
     *("_lap_began", "_episode", "_grid"),
 )
-    "resets",
-    "lap_times",
-    "sector_times",
-    "_lap_began",
-    "last_lap_time",
-    "_episode",
-    "_grid",
-)
 """Attributes of `Race` that a step or a start changes."""
 CAR_COLOURS = (
     (226, 61, 40),
