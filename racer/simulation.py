@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.race import Ending, Race, RaceConfig
+from racer.race import Race, RaceConfig
+from racer.race.config import RUNNING
 from racer.sensors import (
     Observations,
     SensorInput,
@@ -150,7 +151,7 @@ class Simulation:
     def _observe(self, cars: np.ndarray) -> None:
         """Observe for some cars, (k,); arrays of earlier steps are never written to."""
         if not self._observes_ended:
-            cars = cars[self.race.ending[cars] == Ending.RUNNING]
+            cars = cars[self.race.ending[cars] == RUNNING]
         is_partial = len(cars) < self.race.n or len(self._observations) > 1
         self._observations = [
             copy_observations(seen) if is_partial else suite.buffer(self.race.n)

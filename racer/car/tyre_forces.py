@@ -122,13 +122,15 @@ def wrench_on_car(car, height, turn, velocity, spin, steering, speed_command):
 
     tangent = math.tan(steering)
     wheelbase = car.to_front_axle + car.to_rear_axle
-    curvature = tangent / wheelbase
+    weight = 0.5 * car.mass * GRAVITY
+    front = loads[0] + loads[1], weight * car.to_rear_axle / wheelbase, car.stiffness_front
+    rear = loads[2] + loads[3], weight * car.to_front_axle / wheelbase, car.stiffness_rear
     for wheel in range(4):
         load = loads[wheel]
         if load <= 0.0:
             continue
-        front = wheel < 2
-        axle = loads[0] + loads[1] if front else loads[2] + loads[3]
+        is_front = wheel < 2
+        axle_load, static_load, stiffness = front if is_front else rear
         lx, ly = _mount(car, wheel)
         # The wheel meets the road, z = 0, straight below its mount.
         ax, ay, az = lx * xx + ly * yx, lx * xy + ly * yy, -height
@@ -136,18 +138,18 @@ def wrench_on_car(car, height, turn, velocity, spin, steering, speed_command):
         vy = velocity[1] + spin[2] * ax - spin[0] * az
 
         # Ackermann steering: all wheels turn about one point on the rear axle's line.
-        toe = tangent / (1.0 - ly * curvature) if front else 0.0
-        cos = 1.0 / math.sqrt(1.0 + toe * toe)
-        sin = toe * cos
-        fx, fy = hx * cos - hy * sin, hy * cos + hx * sin
+        fx, fy = hx, hy
+        if is_front:
+            toe = tangent / (1.0 - ly * (tangent / wheelbase))
+            cos = 1.0 / math.sqrt(1.0 + toe * toe)
+            sin = toe * cos
+            fx, fy = hx * cos - hy * sin, hy * cos + hx * sin
         along, across = vx * fx + vy * fy, -vx * fy + vy * fx
-        fixed = car.to_rear_axle if front else car.to_front_axle
-        grip = _grip(car, load, 0.5 * car.mass * GRAVITY * fixed / wheelbase)
+        grip = _grip(car, load, static_load)
         # A brake can at most lock the wheel; friction then points against the slide, so its
         # longitudinal part is at most grip x cos(slip angle). 1e-9 m/s avoids 0 / 0 at rest.
         locked = abs(along) / (math.sqrt(along * along + across * across) + 1e-9)
-        push = min(max(0.5 * share * axle - rolling * load, -grip * locked), grip)
-        stiffness = car.stiffness_front if front else car.stiffness_rear
+        push = min(max(0.5 * share * axle_load - rolling * load, -grip * locked), grip)
         slip = across / max(abs(along), car.slip_speed)
         side = _brush(stiffness * car.friction * load, slip, grip, push)
         gx, gy = push * fx - side * fy, push * fy + side * fx

@@ -26,7 +26,7 @@ from racer.envs.arguments import (
 from racer.envs.config import EnvConfig
 from racer.envs.copying import CopiedByState
 from racer.errors import ConfigError
-from racer.race import Ending
+from racer.race.config import LAPS_COMPLETE, RUNNING, TIME_UP
 from racer.randomisation import DRAWN_QUANTITIES
 from racer.reward import CarRewards, RewardSource
 from racer.sensors import Observations, observation_of_car
@@ -251,7 +251,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         Raises:
             ResetNeeded: Autoreset is disabled, and a car's episode has ended.
         """
-        ended = self.race.ending != Ending.RUNNING
+        ended = self.race.ending != RUNNING
         if self.autoreset_mode == AutoresetMode.DISABLED and ended.any():
             raise ResetNeeded(
                 f"the episodes of cars {np.flatnonzero(ended).tolist()} have ended; call "
@@ -286,7 +286,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         """
         self._refuse_closed()
         rewards = np.zeros(self.num_envs)
-        running = np.flatnonzero(self.race.ending == Ending.RUNNING)
+        running = np.flatnonzero(self.race.ending == RUNNING)
 
         def pay() -> None:
             if self._rewards:
@@ -294,8 +294,8 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
 
         self.simulation.step(self.config.actions.command(actions), self.generators, pay)
         ending = self.race.ending
-        truncated = ending == Ending.TIME_UP
-        return rewards, (ending != Ending.RUNNING) & ~truncated, truncated
+        truncated = ending == TIME_UP
+        return rewards, (ending != RUNNING) & ~truncated, truncated
 
     @property
     def observations(self) -> Observations:
@@ -317,7 +317,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
             "collisions": race.collisions.copy(),
             "resets": race.resets.copy(),
             "ending": race.ending.copy(),
-            "is_success": race.ending == Ending.LAPS_COMPLETE,
+            "is_success": race.ending == LAPS_COMPLETE,
             "lap_time_s": race.last_lap_time.copy(),
         }
         if mask is None:
@@ -401,7 +401,7 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         paint, shown = [livery(0)] * self.num_envs, np.array([car])
         if self.is_together:
             paint = [livery(i) for i in range(self.num_envs)]
-            shown = np.union1d(shown, np.flatnonzero(race.ending == Ending.RUNNING))
+            shown = np.union1d(shown, np.flatnonzero(race.ending == RUNNING))
         cars = [
             DrawnCar(state.body[i], float(state.steering[i]), paint[i], is_ghost=bool(waiting[i]))
             for i in shown.tolist()

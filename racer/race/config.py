@@ -100,3 +100,8 @@ class Ending(IntEnum):
     IMMOBILISED = 4
     REVERSED = 5
     TIME_UP = 6
+
+
+RUNNING, LAPS_COMPLETE, OFF_TRACK, CRASHED, IMMOBILISED, REVERSED, TIME_UP = map(int, Ending)
+"""The endings as numbers: for kernels, and for each step, as Python 3.11 is slow to look up an
+enum's member."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.race.config import Ending, RaceConfig
+from racer.race.config import CRASHED, RUNNING, RaceConfig
 from racer.race.obstacles import Obstacles
 from racer.race.roads import Road, Roads
 from racer.race.step_rules import (
@@ -149,6 +149,7 @@ class Race:
         self._lap_began, self.last_lap_time, self._grid = np.zeros(n), np.zeros(n), 0.0
         laps, ends_at_fault = config.laps, config.faults == "end"
         steps, time_limit = float(max_steps or np.inf), float(config.time_limit)
+        self._faulty, self._is_blameless = 0, np.zeros(n, dtype=bool)
         self._limits = StepLimits(self._period, time_limit, steps, laps, ends_at_fault)
 
     def get_state(self) -> dict[str, Any]:
@@ -276,12 +277,12 @@ class Race:
     @property
     def is_crashed(self) -> np.ndarray:
         """Whether each car crashed in the last step, (n,)."""
-        return self.fault == Ending.CRASHED
+        return self.fault == CRASHED
 
     @property
     def is_waiting(self) -> np.ndarray:
         """Whether each car waits for its penalty to end, off the road that it shares, (n,)."""
-        return self._is_lifted & (self.ending == Ending.RUNNING)
+        return self._is_lifted & (self.ending == RUNNING)
 
     @property
     def others(self) -> OtherCars:
@@ -313,11 +314,13 @@ class Race:
         Returns:
             The state of the cars, before faulty ones return to the track.
         """
-        groups = np.arange(len(self.objects.s))
-        if not self.is_together:
-            groups = np.flatnonzero(self.ending == Ending.RUNNING)
-        self.objects.advance(self._period, generators, groups)
-        boxes = self.objects.pose if self.objects.is_moving else None
+        boxes = None
+        if self.objects.is_moving:
+            groups = np.arange(len(self.objects.s))
+            if not self.is_together:
+                groups = np.flatnonzero(self.ending == RUNNING)
+            self.objects.advance(self._period, generators, groups)
+            boxes = self.objects.pose
         state = self.world.step(command, boxes)
         self.update(state, self.world.contact)
         return state
@@ -329,7 +332,7 @@ class Race:
             state: The state of the cars.
             contact: What each car has touched, flags of `Contact`, (n,).
         """
-        ended_sectors = apply_rules(
+        ended_sectors, self._faulty = apply_rules(
             *(self.records, self.roads.arrays, self._limits, self._wheels),
             *(state.body, state.yaw, self._is_to_blame(state, contact), LOCATE_WINDOW_M),
         )
@@ -351,9 +354,9 @@ class Race:
 
     def _is_to_blame(self, state: CarState, contact: np.ndarray) -> np.ndarray:
         """Return whether a contact is the car's own fault, (n,); of two cars, the rear one's."""
+        if not np.count_nonzero(contact):
+            return self._is_blameless
         blame = (contact & int(Contact.WALL | Contact.BOX)) != 0
-        if not contact.any():
-            return blame
         for car in np.flatnonzero(~blame & (contact & Contact.CAR != 0)):
             away = state.xy - state.xy[car]
             apart = np.hypot(*away.T)
@@ -364,7 +367,9 @@ class Race:
 
     def reset_to_track(self, generators: list[np.random.Generator]) -> None:
         """Apply the penalty of cars with a fault that go on, and reset them to the track."""
-        cars = np.flatnonzero((self.fault > 0) & (self.ending == Ending.RUNNING))
+        if not self._faulty and not self.is_together:
+            return
+        cars = np.flatnonzero((self.fault > 0) & (self.ending == RUNNING))
         rules = self.config
         penalty = np.where(self.is_crashed, rules.collision_penalty, rules.off_track_penalty)
         if self.is_together:
@@ -381,11 +386,11 @@ class Race:
     @property
     def _is_lifted(self) -> np.ndarray:
         """Whether each car is off the shared road, waiting or finished, (n,)."""
-        return self.is_together & ((self._wait > 0) | (self.ending != Ending.RUNNING))
+        return self.is_together & ((self._wait > 0) | (self.ending != RUNNING))
 
     def _call_back(self, cars: np.ndarray, penalty: np.ndarray) -> None:
         """Take faulty cars off the shared road, and return those whose penalty is over."""
-        is_over = self.ending != Ending.RUNNING
+        is_over = self.ending != RUNNING
         for car in np.flatnonzero((self._wait > 0) & ~is_over).tolist():
             self._wait[car] -= 1
             if self._wait[car] == 0:

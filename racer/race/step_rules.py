@@ -8,7 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from racer.race.config import Ending
+from racer.race.config import (
+    CRASHED,
+    IMMOBILISED,
+    LAPS_COMPLETE,
+    OFF_TRACK,
+    REVERSED,
+    RUNNING,
+    TIME_UP,
+)
 from racer.track.nearest_point import is_between_rings, nearest_near
 from racer.world import WORLD_RADIUS_M
 
@@ -20,15 +28,6 @@ FAULT_STEPS = 15
 """Consecutive steps of standstill or of falling progress that count as a fault."""
 CRASH_TILT = 0.3
 """A car whose body z axis has a smaller vertical component lies on its side or roof."""
-
-# Constants of kernels: numba takes an enum's members for objects.
-_RUNNING, _LAPS_COMPLETE, _TIME_UP = (
-    int(Ending.RUNNING),
-    int(Ending.LAPS_COMPLETE),
-    int(Ending.TIME_UP),
-)
-_OFF_TRACK, _CRASHED = int(Ending.OFF_TRACK), int(Ending.CRASHED)
-_IMMOBILISED, _REVERSED = int(Ending.IMMOBILISED), int(Ending.REVERSED)
 
 
 class StepLimits(NamedTuple):
@@ -91,7 +90,9 @@ def clear_records(records, cars):
 
 @njit(cache=True)
 def apply_rules(records, lines, limits, wheels, body, yaw, is_to_blame, reach):
-    """Apply the rules to one control step of all cars, and return how many ended a sector.
+    """Apply the rules to one control step of all cars.
+
+    Returns how many cars ended a sector, and how many go on with a fault.
 
     Args:
         records: The `RaceRecords`, changed in place. `crossed` is filled with the race time at
@@ -104,12 +105,12 @@ def apply_rules(records, lines, limits, wheels, body, yaw, is_to_blame, reach):
         is_to_blame: Whether each car is at fault for a contact, (n,) bool.
         reach: How far along its line a car is looked for [m].
     """
-    ended_sectors = 0
+    ended_sectors = faulty = 0
     arm = 0.0
     for wheel in range(wheels.shape[0]):
         arm = max(arm, math.hypot(wheels[wheel, 0], wheels[wheel, 1]))
     for i in range(body.shape[0]):
-        is_running = records.ending[i] == _RUNNING
+        is_running = records.ending[i] == RUNNING
         is_racing = is_running and records.wait[i] == 0
         records.time[i] += limits.period * is_running
         records.steps[i] += is_racing
@@ -159,27 +160,28 @@ def apply_rules(records, lines, limits, wheels, body, yaw, is_to_blame, reach):
         is_toppled = 1.0 - 2.0 * (body[i, 3] ** 2 + body[i, 4] ** 2) < CRASH_TILT
         for k in range(3):
             is_toppled = is_toppled or abs(body[i, k]) > WORLD_RADIUS_M
-        fault = _RUNNING
+        fault = RUNNING
         if is_racing and (is_toppled or is_to_blame[i]):
-            fault = _CRASHED
+            fault = CRASHED
         elif is_racing and count == 0:
-            fault = _OFF_TRACK
+            fault = OFF_TRACK
         elif records.still[i] >= FAULT_STEPS:
-            fault = _IMMOBILISED
+            fault = IMMOBILISED
         elif records.falling[i] >= FAULT_STEPS:
-            fault = _REVERSED
+            fault = REVERSED
         records.fault[i] = fault
-        records.off_tracks[i] += fault == _OFF_TRACK
-        records.collisions[i] += fault == _CRASHED
+        records.off_tracks[i] += fault == OFF_TRACK
+        records.collisions[i] += fault == CRASHED
 
         if is_running:
-            ending = _RUNNING
+            ending = RUNNING
             is_late = records.time[i] >= limits.time - 0.5 * limits.period
             if is_late or records.steps[i] >= limits.steps:
-                ending = _TIME_UP
+                ending = TIME_UP
             if limits.ends_at_fault and fault > 0:
                 ending = fault
             if records.laps[i] >= limits.laps:
-                ending = _LAPS_COMPLETE
+                ending = LAPS_COMPLETE
             records.ending[i] = ending
-    return ended_sectors
+        faulty += fault > 0 and records.ending[i] == RUNNING
+    return ended_sectors, faulty

@@ -14,8 +14,10 @@ from racer.world.free_body import accelerated, reported_orientation, rotation_of
 
 
 @njit(cache=True)
-def drive_twins(cars, body, inverse, steering, command, dt, substeps, solids, driven):
+def drive_twins(cars, body, inverse, steering, command, dt, substeps, solids, is_bullets, driven):
     """Drive cars through a control step, and stop each where it could touch something.
+
+    Returns how many cars Bullet has to drive on.
 
     Args:
         cars: Structured rows of `CarSpec.parameters`, (n,).
@@ -26,11 +28,15 @@ def drive_twins(cars, body, inverse, steering, command, dt, substeps, solids, dr
         dt: Length of a physics step [s].
         substeps: Physics steps in a control step.
         solids: What the cars can touch.
-        driven: Physics steps that each car has behind it, (n,) int: 0, or `substeps` for a car
-            that shall not be driven. Set to those that it has behind it at the end.
+        is_bullets: Whether a car is Bullet's already, (n,) bool; it is not driven.
+        driven: Filled with the physics steps that each car has behind it, (n,) int; all of them for
+            a car that is Bullet's already.
     """
+    left = 0
     for i in range(body.shape[0]):
-        if driven[i] >= substeps:
+        if is_bullets[i]:
+            driven[i] = substeps
+            left += 1
             continue
         car = cars[i]
         share = servo_share(car, dt)
@@ -41,7 +47,7 @@ def drive_twins(cars, body, inverse, steering, command, dt, substeps, solids, dr
         spin = body[i, 10], body[i, 11], body[i, 12]
         kept = inverse[i, 0], inverse[i, 1], inverse[i, 2], inverse[i, 3]
         rotation = rotation_of(kept)
-        angle, free, substep = steering[i], 0.0, driven[i]
+        angle, free, substep = steering[i], 0.0, 0
         while substep < substeps:
             if solids.is_any and free <= 0.0:
                 free = free_distance(solids, i, place, turn, (substep + 1) / substeps)
@@ -67,8 +73,10 @@ def drive_twins(cars, body, inverse, steering, command, dt, substeps, solids, dr
                 speed = abs(velocity[0]) + abs(velocity[1]) + solids.half_length * rate
                 free -= dt * speed + solids.box_step
         driven[i] = substep
+        left += substep < substeps
         steering[i] = angle
         for k in range(3):
             body[i, k], body[i, 7 + k], body[i, 10 + k] = place[k], velocity[k], spin[k]
         for k in range(4):
             body[i, 3 + k], inverse[i, k] = turn[k], kept[k]
+    return left

@@ -122,6 +122,8 @@ class World:
         self.spec, self.n, self.is_together = spec, n, is_together
         self.rate, self.substeps = rate, substeps
         self._dt = 1.0 / (rate * substeps)
+        self._least = np.array([-spec.steering_limit, 0.0])
+        self._most = np.array([spec.steering_limit, spec.speed_limit])
         self._has_bullet_only = gui or engine == "bullet"
         self._walls, self._box_size = walls, tuple(box_size)
         self.variation = Variation(spec, n)
@@ -276,11 +278,12 @@ class World:
         self.state.command[cars] = 0.0
         self.contact[cars] = 0
         # Bullet forgets a contact only in its next step, which must find the same body there.
-        stays = (self._has_touched[cars] | self._has_bullet_only) & ~self._is_lifted[cars]
-        self._remembers_contact |= bool(self._has_touched[cars[~stays]].any())
-        self._take_back(cars[~stays & self._is_bullets[cars]].tolist())
-        self._hand_over(cars[stays].tolist())
-        self._has_touched[cars] = False
+        if self._clients:
+            stays = (self._has_touched[cars] | self._has_bullet_only) & ~self._is_lifted[cars]
+            self._remembers_contact |= bool(self._has_touched[cars[~stays]].any())
+            self._take_back(cars[~stays & self._is_bullets[cars]].tolist())
+            self._hand_over(cars[stays].tolist())
+            self._has_touched[cars] = False
 
     def hold(self, cars: np.ndarray) -> None:
         """Take cars (k,) out of the race until their next reset: no other car meets or sees them.
@@ -294,6 +297,8 @@ class World:
     def _hold(self) -> None:
         """Put every car that is out of the race back to its place high above the road."""
         cars = np.flatnonzero(self._is_lifted)
+        if not len(cars):
+            return
         rows = self._body[cars]
         height = HOLD_HEIGHT_M + HOLD_SPACING_M * cars
         self._put_at_rest(cars, rows[:, 0], rows[:, 1], height, yaw_of(rows))
@@ -320,9 +325,8 @@ class World:
             boxes: The boxes' poses at the end of the step, as for `place_boxes` with every car;
                 they move there evenly. Without it they stay where they are.
         """
-        state, spec = self.state, self.spec
-        np.clip(command[:, 0], -spec.steering_limit, spec.steering_limit, state.command[:, 0])
-        np.clip(command[:, 1], 0.0, spec.speed_limit, state.command[:, 1])
+        state = self.state
+        np.minimum(np.maximum(command, self._least), self._most, out=state.command)
         acting, cars = self.variation.acting(state.command), self.variation.cars
         self.contact[:] = 0
         solids, change, is_box_near = self._solids, self._box_pose, self._no_box_near
@@ -330,12 +334,12 @@ class World:
             solids, change, is_box_near = self._motion_of_boxes(boxes)
         if self.is_together and not self._has_bullet_only:
             self._hand_over(np.flatnonzero(self._is_car_near() & ~self._is_bullets).tolist())
-        driven = np.where(self._is_bullets, self.substeps, 0)
-        drive_twins(
+        driven = np.empty(self.n, dtype=np.int64)
+        left = drive_twins(
             *(cars, self._body, self._inverse, state.steering, acting, self._dt, self.substeps),
-            *(solids, driven),
+            *(solids, self._is_bullets, driven),
         )
-        if self._is_bullets.any() or (driven < self.substeps).any():
+        if left:
             self._drive_by_bullet(acting, driven, change, is_box_near)
             self._take_back_clear_cars(solids)
         elif self._remembers_contact:
@@ -343,7 +347,7 @@ class World:
         self._remembers_contact = False
         if boxes is not None:
             self._box_pose[:] = boxes
-        if self._is_lifted.any():
+        if self.is_together:
             self._hold()
         self._publish()
         return state
@@ -495,7 +499,7 @@ class World:
     def _publish(self) -> None:
         """Update the public `state` and `boxes` from the bodies."""
         moved_point(self._body, self.variation.shift, self.state.body)
-        if self._is_lifted.any():
+        if self.is_together:
             lifted = self._is_lifted
             height = HOLD_HEIGHT_M + HOLD_SPACING_M * np.arange(self.n)
             self.state.body[lifted, 2] -= (height - self.variation.cars["mass_height"])[lifted]
