@@ -12,6 +12,7 @@ from pathlib import Path
 
 from racer.errors import BoardError
 from racer.leaderboard.store import HOUSE_DIGEST, BoardStore
+from racer.leaderboard.submissions import Submission
 
 DATABASE_FILE = "board.sqlite3"
 MAX_BACKUP_BYTES = 64_000_000_000
@@ -77,10 +78,10 @@ def restore_backup(path: Path, folder: Path) -> BoardStore:
     return BoardStore(folder)
 
 
-def _kept(store: BoardStore, rows: list) -> set[Path]:
+def _kept(store: BoardStore, rows: list[Submission]) -> set[Path]:
     """The packages and replays that rows speak of."""
     entries = {row.entry_sha256 for row in rows} - {HOUSE_DIGEST}
-    replays = {run["replay"] for row in rows for run in row.runs if run.get("replay")}
+    replays = {run.replay for row in rows for run in row.runs if run.replay}
     return {store.entry_path(one) for one in entries} | {store.replay_path(one) for one in replays}
 
 

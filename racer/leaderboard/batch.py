@@ -17,6 +17,7 @@ from racer.entries.package import read_entry
 from racer.errors import BoardError, EntryError, RacerError
 from racer.leaderboard import batch_worker
 from racer.leaderboard.batch_worker import JobOutcome, RaceJob, ResultCache
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.submissions import Submission, board_name
@@ -216,14 +217,14 @@ def _check(
     """How strong the box of each entry is that passed the check."""
     boxes = {}
     for racer in racers:
-        if kept := results.find(batch_worker.check_key(racer.sha256)):
-            boxes[racer] = kept["box"]
+        if (box := results.find_box(batch_worker.check_key(racer.sha256))) is not None:
+            boxes[racer] = box
 
     def done(racer: _Racer, outcome: JobOutcome) -> None:
         if outcome.code:
             summary.refused[racer.path.name] = (outcome.code, outcome.said)
             return
-        boxes[racer] = results.keep(batch_worker.check_key(racer.sha256), outcome)["box"]
+        boxes[racer] = results.keep_box(batch_worker.check_key(racer.sha256), outcome.box)
 
     todo = {one: (str(one.path), one.sha256) for one in racers if one not in boxes}
     pool.each(batch_worker.run_check_job, todo, done)
@@ -237,14 +238,14 @@ def _race(
     season: Season,
     runs: list[SeasonRun],
     tell: ProgressCallback,
-) -> dict[_Racer, list[dict[str, Any]]]:
+) -> dict[_Racer, list[RunResult]]:
     """What each run came to of those entries of which none was refused."""
-    found: dict[tuple[_Racer, int], dict[str, Any]] = {}
+    found: dict[tuple[_Racer, int], RunResult] = {}
     todo: dict[tuple[_Racer, int], tuple[RaceJob]] = {}
     for racer in racers:
         for number, run in enumerate(runs):
             heat = RaceJob(str(racer.path), racer.sha256, season, run, number)
-            if kept := results.find(heat.key):
+            if kept := results.find_run(heat.key):
                 found[racer, number] = kept
             else:
                 todo[racer, number] = (heat,)
@@ -255,10 +256,10 @@ def _race(
     def done(of: tuple[_Racer, int], outcome: JobOutcome) -> None:
         summary.races += 1
         summary.race_s += outcome.took
-        if outcome.code:
+        if outcome.result is None:
             summary.refused[of[0].path.name] = (outcome.code, outcome.said)
         else:
-            found[of] = results.keep(todo[of][0].key, outcome)
+            found[of] = results.keep_run(todo[of][0].key, outcome.result, outcome.content)
         tell(summary.kept + summary.races, all_)
 
     pool.each(batch_worker.run_race_job, todo, done)
@@ -273,7 +274,7 @@ def _add(
     store: BoardStore,
     season: Season,
     racer: _Racer,
-    runs: list[dict[str, Any]],
+    runs: list[RunResult],
     box: str,
     summary: BatchSummary,
 ) -> None:

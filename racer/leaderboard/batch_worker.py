@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from functools import lru_cache
 from multiprocessing import connection, parent_process
 from pathlib import Path
@@ -19,6 +20,7 @@ from racer.entries.package import Entry, read_entry
 from racer.errors import BoardError, EntryError, RacerError
 from racer.leaderboard.fingerprint import platform_fingerprint
 from racer.leaderboard.hash_chain import canonical_json
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.verification import evaluate_run, road_sha256
@@ -44,15 +46,21 @@ class RaceJob(NamedTuple):
 class JobOutcome(NamedTuple):
     """What came of a piece of work, in plain values, which pass between processes.
 
-    `code` is empty where it went well; else `said` tells why it was refused. `took` is its time
-    [s], `value` what it came to, and `content` the replay's file.
+    Attributes:
+        took: Time that it took [s].
+        code: Why the entry was refused, in one word; empty if it was not.
+        said: Why the entry was refused, in a sentence; empty if it was not.
+        result: Result of a race, without `replay`.
+        content: Content of the race's replay file.
+        box: The sandbox that held the policy of a checked entry.
     """
 
-    code: str
-    said: str
     took: float
-    value: dict[str, Any]
+    code: str = ""
+    said: str = ""
+    result: RunResult | None = None
     content: bytes = b""
+    box: str = ""
 
 
 class ResultCache:
@@ -69,27 +77,51 @@ class ResultCache:
         except OSError as problem:
             raise BoardError(f"{self._folder}: cannot be made: {problem.strerror}") from problem
 
-    def find(self, key: str) -> dict[str, Any] | None:
-        """What is kept under a key; None where nothing is, or where its replay is gone."""
+    def find_run(self, key: str) -> RunResult | None:
+        """Return the result of the race with a key; None if it or its replay is not kept."""
         try:
-            kept = json.loads((self._folder / f"{key}.json").read_text())
-            digest = kept.get("replay")
-        except (OSError, ValueError, AttributeError):
+            kept = RunResult.from_json(self._read(key))
+        except TypeError:
             return None
-        if digest is not None and not self._store.replay_path(digest).is_file():
-            return None
+        is_lost = kept.replay is not None and not self._store.replay_path(kept.replay).is_file()
+        return None if is_lost else kept
+
+    def keep_run(self, key: str, result: RunResult, content: bytes) -> RunResult:
+        """Keep a race's replay, then its result.
+
+        Args:
+            key: The race's `RaceJob.key`.
+            result: Its result, without `replay`.
+            content: Content of its replay file.
+
+        Returns:
+            The result with the replay's digest, as a submission has it.
+        """
+        kept = replace(result, replay=self._store.keep_replay(content))
+        self._write(key, kept.as_json())
         return kept
 
-    def keep(self, key: str, outcome: JobOutcome) -> dict[str, Any]:
-        """Keep what came of a race, its replay first, and return it as a row keeps it."""
-        value = outcome.value
-        if outcome.content:
-            value = value | {"replay": self._store.keep_replay(outcome.content)}
+    def find_box(self, key: str) -> str | None:
+        """Return the sandbox of the checked entry with a `check_key`; None if it is not kept."""
+        kept = self._read(key)
+        return kept.get("box") if isinstance(kept, dict) else None
+
+    def keep_box(self, key: str, box: str) -> str:
+        """Keep the sandbox of a checked entry, and return it."""
+        self._write(key, {"box": box})
+        return box
+
+    def _read(self, key: str) -> Any:
         try:
-            write_atomically(self._folder / f"{key}.json", canonical_json(value).encode())
+            return json.loads((self._folder / f"{key}.json").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _write(self, key: str, tree: dict[str, Any]) -> None:
+        try:
+            write_atomically(self._folder / f"{key}.json", canonical_json(tree).encode())
         except OSError as problem:
             raise BoardError(f"{self._folder}: cannot be written: {problem.strerror}") from problem
-        return value
 
 
 def check_key(sha256: str) -> str:
@@ -116,10 +148,10 @@ def run_race_job(heat: RaceJob) -> JobOutcome:
     """Judge one race, in a worker."""
     began = time.perf_counter()
     try:
-        figures, content = evaluate_run(heat.season, heat.run, _entry(heat.path, heat.sha256))
+        result, content = evaluate_run(heat.season, heat.run, _entry(heat.path, heat.sha256))
     except RacerError as problem:
         return _refusal(problem, began)
-    return JobOutcome("", "", time.perf_counter() - began, figures, content)
+    return JobOutcome(time.perf_counter() - began, result=result, content=content)
 
 
 def run_check_job(path: str, sha256: str) -> JobOutcome:
@@ -129,12 +161,12 @@ def run_check_job(path: str, sha256: str) -> JobOutcome:
         box = check_entry(_entry(path, sha256)).box
     except RacerError as problem:
         return _refusal(problem, began)
-    return JobOutcome("", "", time.perf_counter() - began, {"box": box})
+    return JobOutcome(time.perf_counter() - began, box=box)
 
 
 def _refusal(problem: RacerError, began: float) -> JobOutcome:
     code = problem.code if isinstance(problem, EntryError | BoardError) else "board"
-    return JobOutcome(code, str(problem), time.perf_counter() - began, {})
+    return JobOutcome(time.perf_counter() - began, code, str(problem))
 
 
 @lru_cache(maxsize=2)

@@ -3,13 +3,101 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.scoring import SeasonScore, paired_interval, season_score, strata_of
 from racer.leaderboard.season import Season
 from racer.leaderboard.submissions import Submission, utc_minute
 from racer.tables import FittedTable, TableColumn
+
+
+@dataclass(frozen=True)
+class RankedSubmission:
+    """One line of a season's ranking: a submission, its score and its rank.
+
+    Attributes:
+        rank: Rank, from 1; None for an entry that stands behind a better one of its participant.
+        id: The submission's id.
+        name: Name of the entry on the board.
+        others: Number of other entries of the same name and key.
+        season: The season's name.
+        season_digest: The season's digest.
+        ranking: What the season ranks: `total`, `best`, `average` or `iqm`.
+        entry_sha256: SHA-256 of the entry's package; `HOUSE_DIGEST` for a pilot.
+        laps_completed: Completed laps of all runs.
+        laps: Laps to complete in all runs.
+        completion: `laps_completed` over `laps`, 0-1.
+        lap_times_s: Time of each completed lap [s], run after run.
+        off_tracks: Number of times the car left the road, in all runs.
+        collisions: Number of crashes in all runs.
+        total_time_s: Time of all laps [s]; None if a lap is missing.
+        best_lap_s: Time of the fastest completed lap [s]; None if there is none.
+        best_laps_s: Sum of the fastest lap on each track in each direction [s]; None if one of
+            them has no lap.
+        average_lap_s: Mean of the completed laps [s]; None if there is none.
+        iqm_s: Interquartile mean of the runs [s].
+        interval_s: Lower and upper end of its 95 % interval [s].
+        limit_s: Minimum time of all runs [s]; None if unknown.
+        x_limit: Mean over the runs of their time in multiples of the minimum; None if unknown.
+        outcomes: Number of runs by how they ended.
+        track: Names of the tracks, each once, with commas between them.
+        runs: The result of each run, in the season's order.
+        created: When the submission was added, ISO 8601 in UTC.
+        racer_version: Version of racer that judged it.
+        box: The sandbox that held the policy while it was judged.
+        signer: Key that signed the entry; empty if it is not signed.
+        disputes: The reasons for which the submission is disputed.
+        hash: Hash of the submission's record.
+    """
+
+    rank: int | None
+    id: int
+    name: str
+    others: int
+    season: str
+    season_digest: str
+    ranking: str
+    entry_sha256: str
+    laps_completed: int
+    laps: int
+    completion: float
+    lap_times_s: list[float]
+    off_tracks: int
+    collisions: int
+    total_time_s: float | None
+    best_lap_s: float | None
+    best_laps_s: float | None
+    average_lap_s: float | None
+    iqm_s: float
+    interval_s: tuple[float, float]
+    limit_s: float | None
+    x_limit: float | None
+    outcomes: dict[str, int]
+    track: str
+    runs: list[RunResult]
+    created: str
+    racer_version: str
+    box: str
+    signer: str
+    disputes: tuple[str, ...]
+    hash: str
+
+    @property
+    def competitor(self) -> tuple[str, str]:
+        """Name of the entry and key that signed it, as `Submission.competitor`."""
+        return self.name, self.signer
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the line as docs/leaderboard.md lists its keys, as JSON values."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return values | {
+            "interval_s": list(self.interval_s),
+            "runs": [run.as_json() for run in self.runs],
+            "disputes": list(self.disputes),
+        }
 
 
 class _Scored(NamedTuple):
@@ -18,7 +106,7 @@ class _Scored(NamedTuple):
     merit: tuple[float, float]
 
 
-def rank(rows: Iterable[Submission], season: Season) -> list[dict[str, Any]]:
+def rank(rows: Iterable[Submission], season: Season) -> list[RankedSubmission]:
     """A season's standing, the best first, by what the season ranks.
 
     Who stands there is a name and the key that signed it: a name is shown once, with the best of
@@ -36,19 +124,19 @@ def rank(rows: Iterable[Submission], season: Season) -> list[dict[str, Any]]:
         season: Its rules.
 
     Returns:
-        One dict a name and key, with the keys that docs/leaderboard.md lists.
+        One line for each name and key.
     """
-    return [line for line in rank_with_others(rows, season) if line["rank"] is not None]
+    return [line for line in rank_with_others(rows, season) if line.rank is not None]
 
 
-def rank_with_others(rows: Iterable[Submission], season: Season) -> list[dict[str, Any]]:
+def rank_with_others(rows: Iterable[Submission], season: Season) -> list[RankedSubmission]:
     """The standing of `rank`, and behind each line the other entries of that name and key.
 
     Those have the rank None, the best stands first, and each entry is there once.
     """
     named = _by_name(rows, season)
     order = sorted((some[0] for some in named.values()), key=_precedence)
-    lines: list[dict[str, Any]] = []
+    lines: list[RankedSubmission] = []
     place = 1
     while order:
         group = [one for one in order if _is_level(season, one, order[0])]
@@ -104,47 +192,47 @@ def _is_level(season: Season, one: _Scored, best: _Scored) -> bool:
     return low <= 0.0 <= high
 
 
-def unranked_line(row: Submission, season: Season) -> dict[str, Any]:
-    """A row alone, with the keys of a line of `rank`, and no rank."""
+def unranked_line(row: Submission, season: Season) -> RankedSubmission:
+    """Return the line of a submission alone, without a rank."""
     scored = season_score(season, row.runs)
     return _line(None, season, _Scored(row, scored, _merit(season, scored)), 0)
 
 
-def _line(rank: int | None, season: Season, one: _Scored, others: int) -> dict[str, Any]:
+def _line(rank: int | None, season: Season, one: _Scored, others: int) -> RankedSubmission:
     row, score = one.row, one.score
-    return {
-        "rank": rank,
-        "id": row.id,
-        "name": row.name,
-        "others": others,
-        "season": row.season,
-        "season_digest": row.season_digest,
-        "ranking": season.ranking,
-        "entry_sha256": row.entry_sha256,
-        "laps_completed": score.laps_completed,
-        "laps": score.laps,
-        "completion": score.completion,
-        "lap_times_s": score.lap_times_s,
-        "off_tracks": sum(run["off_tracks"] for run in row.runs),
-        "collisions": sum(run.get("collisions", 0) for run in row.runs),
-        "total_time_s": score.total_s,
-        "best_lap_s": min(score.lap_times_s, default=None),
-        "best_laps_s": score.best_s,
-        "average_lap_s": score.average_s,
-        "iqm_s": score.iqm_s,
-        "interval_s": list(score.interval_s),
-        "limit_s": score.limit_s,
-        "x_limit": score.x_limit,
-        "outcomes": score.outcomes,
-        "track": ", ".join(dict.fromkeys(run["track"] for run in row.runs)),
-        "runs": row.runs,
-        "created": row.created,
-        "racer_version": row.racer_version,
-        "box": row.box,
-        "signer": row.signer,
-        "disputes": list(row.disputes),
-        "hash": row.hash,
-    }
+    return RankedSubmission(
+        rank=rank,
+        id=row.id,
+        name=row.name,
+        others=others,
+        season=row.season,
+        season_digest=row.season_digest,
+        ranking=season.ranking,
+        entry_sha256=row.entry_sha256,
+        laps_completed=score.laps_completed,
+        laps=score.laps,
+        completion=score.completion,
+        lap_times_s=score.lap_times_s,
+        off_tracks=sum(run.off_tracks for run in row.runs),
+        collisions=sum(run.collisions for run in row.runs),
+        total_time_s=score.total_s,
+        best_lap_s=min(score.lap_times_s, default=None),
+        best_laps_s=score.best_s,
+        average_lap_s=score.average_s,
+        iqm_s=score.iqm_s,
+        interval_s=score.interval_s,
+        limit_s=score.limit_s,
+        x_limit=score.x_limit,
+        outcomes=score.outcomes,
+        track=", ".join(dict.fromkeys(run.track for run in row.runs)),
+        runs=row.runs,
+        created=row.created,
+        racer_version=row.racer_version,
+        box=row.box,
+        signer=row.signer,
+        disputes=row.disputes,
+        hash=row.hash,
+    )
 
 
 def submission_line(season: Season, row: Submission) -> str:
@@ -163,13 +251,13 @@ def submission_line(season: Season, row: Submission) -> str:
     return ", ".join(parts)
 
 
-def ranking_table(standing: list[dict[str, Any]]) -> FittedTable:
+def ranking_table(standing: Sequence[RankedSubmission]) -> FittedTable:
     """Return the table of what `rank` or `rank_with_others` gave.
 
     Rank, name, key, ranking figure and id are left out last where the terminal is narrow.
     """
-    first, *rest = ranked = TABLE_TIME_COLUMNS[standing[0]["ranking"] if standing else "total"]
-    keys, has_all = short_keys(standing), any(line["rank"] is None for line in standing)
+    first, *rest = ranked = TABLE_TIME_COLUMNS[standing[0].ranking if standing else "total"]
+    keys, has_all = short_keys(standing), any(line.rank is None for line in standing)
     shown = FittedTable(
         TableColumn("rank"),
         TableColumn("name", "left", least=20),
@@ -185,24 +273,24 @@ def ranking_table(standing: list[dict[str, Any]]) -> FittedTable:
         caption=_caption(standing, has_all),
     )
     for line in standing:
-        beside = f" +{line['others']}" if line["others"] and not has_all else ""
+        beside = f" +{line.others}" if line.others and not has_all else ""
         shown.add_row(
-            str(line["rank"] or ""),
-            (line["name"], beside + (" (disputed)" if line["disputes"] else "")),
-            *[keys.get(line["signer"], "-")] * bool(keys),
-            f"{line['laps_completed']}/{line['laps']}",
-            *(_shown(line[key]) for key in ranked.values()),
-            "-" if line["x_limit"] is None else f"{line['x_limit']:.2f}",
-            str(line["off_tracks"]),
-            utc_minute(line["created"]),
-            line["entry_sha256"][:8],
-            str(line["id"]),
+            str(line.rank or ""),
+            (line.name, beside + (" (disputed)" if line.disputes else "")),
+            *[keys.get(line.signer, "-")] * bool(keys),
+            f"{line.laps_completed}/{line.laps}",
+            *(_shown(getattr(line, key)) for key in ranked.values()),
+            "-" if line.x_limit is None else f"{line.x_limit:.2f}",
+            str(line.off_tracks),
+            utc_minute(line.created),
+            line.entry_sha256[:8],
+            str(line.id),
         )
     return shown
 
 
-def _caption(standing: list[dict[str, Any]], has_all: bool) -> str:
-    others = max((line["others"] for line in standing), default=0)
+def _caption(standing: Sequence[RankedSubmission], has_all: bool) -> str:
+    others = max((line.others for line in standing), default=0)
     if has_all:
         return "times in seconds; without a rank: other entries of the name above"
     if others:
@@ -211,12 +299,12 @@ def _caption(standing: list[dict[str, Any]], has_all: bool) -> str:
     return "times in seconds"
 
 
-def short_keys(standing: list[dict[str, Any]]) -> dict[str, str]:
+def short_keys(standing: Sequence[RankedSubmission]) -> dict[str, str]:
     """The first digits of each key that signed, where one name stands there by several keys.
 
     As many as tell the keys apart, at least 8; empty where every name has one key, or none.
     """
-    people = {(line["name"], line["signer"]) for line in standing}
+    people = {(line.name, line.signer) for line in standing}
     if len({name for name, _ in people}) == len(people):
         return {}
     keys = {signer for _, signer in people if signer}
@@ -233,7 +321,7 @@ TABLE_TIME_COLUMNS = {
 """The times that a season's table shows, by what it ranks; the first one ranks."""
 
 
-def _shown(time: float | list[float] | None) -> str:
-    if isinstance(time, list):
+def _shown(time: float | tuple[float, float] | None) -> str:
+    if isinstance(time, tuple):
         return f"{time[0]:.2f}-{time[1]:.2f}" if time[0] < time[1] else "-"
     return "-" if time is None else f"{time:.3f}"

@@ -6,7 +6,6 @@ import hashlib
 import json
 import zlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from racer.errors import BoardError
 from racer.evaluation import LapResult
 from racer.leaderboard.fingerprint import is_same_platform, platform_fingerprint
 from racer.leaderboard.hash_chain import canonical_json
+from racer.leaderboard.run_result import RunResult
 
 REPLAY_MAGIC = b"racer replay 1\n"
 STEPS_PER_KEPT_POSE = 15
@@ -40,7 +40,7 @@ class Replay:
         marks: The first four bytes of h_t = SHA-256(h_t-1 | state_t) after each step, (T,) uint32.
         final: h_T, hexadecimal.
         places: x and y [m] after every 15th step and the last, (K, 2) float32.
-        score: What the run came to, as in the row.
+        score: The result of the run without its notes, as in the submission.
         fingerprint: Where it was judged.
     """
 
@@ -50,7 +50,7 @@ class Replay:
     marks: np.ndarray
     final: str
     places: np.ndarray
-    score: dict[str, Any]
+    score: RunResult
     fingerprint: dict[str, str]
 
 
@@ -68,13 +68,13 @@ class ReplayComparison:
     is_fine: bool
 
 
-def record_replay(result: LapResult, space: ActionSpace | None, score: dict[str, Any]) -> Replay:
+def record_replay(result: LapResult, space: ActionSpace | None, score: RunResult) -> Replay:
     """What is kept of a race.
 
     Args:
         result: The race.
         space: What its actions mean; None of a pilot.
-        score: What it came to, plain values.
+        score: The result of the run without its notes.
     """
     start, marks, final = state_hashes(result)
     return Replay(
@@ -107,7 +107,7 @@ def state_hashes(result: LapResult) -> tuple[str, np.ndarray, str]:
     return start, marks, link.hex()
 
 
-def compare_replay(replay: Replay, result: LapResult, score: dict[str, Any]) -> ReplayComparison:
+def compare_replay(replay: Replay, result: LapResult, score: RunResult) -> ReplayComparison:
     """Hold a race that was simulated again from a replay's actions against the replay.
 
     Args:
@@ -134,22 +134,22 @@ def compare_replay(replay: Replay, result: LapResult, score: dict[str, Any]) -> 
     return ReplayComparison(f"diverges at step {step}", False)
 
 
-def score_difference(kept: dict[str, Any], found: dict[str, Any]) -> str:
+def score_difference(kept: RunResult, found: RunResult) -> str:
     """Which figure of a score is not what was found, in words."""
-    for key in sorted({*kept, *found}):
-        if kept.get(key) != found.get(key):
-            return f"another {key}: {kept.get(key)!r:.80} was kept, {found.get(key)!r:.80} is found"
+    before, now = kept.as_json(), found.as_json()
+    for key in sorted({*before, *now}):
+        old, new = before.get(key), now.get(key)
+        if old != new:
+            return f"another {key}: {old!r:.80} was kept, {new!r:.80} is found"
     return "the same score"
 
 
-def is_close_score(kept: dict[str, Any], found: dict[str, Any]) -> bool:
+def is_close_score(kept: RunResult, found: RunResult) -> bool:
     """Whether two scores have the same laps and faults, and times that are about the same."""
     counts = ("laps_completed", "off_tracks", "collisions", "resets", "ending")
-    if any(kept.get(key) != found.get(key) for key in counts):
+    if any(getattr(kept, name) != getattr(found, name) for name in counts):
         return False
-    return bool(
-        np.allclose(kept["lap_times_s"], found["lap_times_s"], rtol=0, atol=TIME_TOLERANCE_S)
-    )
+    return bool(np.allclose(kept.lap_times_s, found.lap_times_s, rtol=0, atol=TIME_TOLERANCE_S))
 
 
 def pack_replay(replay: Replay) -> bytes:
@@ -160,7 +160,7 @@ def pack_replay(replay: Replay) -> bytes:
         "space": replay.space.model_dump(mode="json") if replay.space else None,
         "start": replay.start,
         "final": replay.final,
-        "score": replay.score,
+        "score": replay.score.as_json(),
         "fingerprint": replay.fingerprint,
     }
     kind = replay.space.kind if replay.space else "command"
@@ -198,7 +198,7 @@ def unpack_replay(content: bytes) -> Replay:
             marks=marks,
             final=head["final"],
             places=xy.reshape(-1, 2),
-            score=head["score"],
+            score=RunResult.from_json(head["score"]),
             fingerprint=head["fingerprint"],
         )
     except (zlib.error, ValueError, KeyError, TypeError) as problem:
@@ -221,7 +221,7 @@ def _places(result: LapResult) -> np.ndarray:
     ].astype("<f4")
 
 
-def _is_near(replay: Replay, result: LapResult, score: dict[str, Any]) -> bool:
+def _is_near(replay: Replay, result: LapResult, score: RunResult) -> bool:
     """Whether the race went about the same way, to the same end."""
     places = _places(result)
     if len(places) != len(replay.places) or len(result.time) != len(replay.marks):

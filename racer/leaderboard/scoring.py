@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season
 
 BOOTSTRAP_RESAMPLES = 2000
@@ -60,20 +60,20 @@ class SeasonScore:
         return self.laps_completed / self.laps
 
 
-def season_score(season: Season, runs: Sequence[dict[str, Any]]) -> SeasonScore:
+def season_score(season: Season, runs: Sequence[RunResult]) -> SeasonScore:
     """What runs come to, each as the board keeps it, in the season's order."""
-    laps = [time for run in runs for time in run["lap_times_s"]]
-    completed = sum(run["laps_completed"] for run in runs)
+    laps = [time for run in runs for time in run.lap_times_s]
+    completed = sum(run.laps_completed for run in runs)
     is_whole = completed == season.race.laps * len(runs)
     strata = strata_of(runs)
     best: dict[str, float] = {}
     for stratum, run in zip(strata, runs):
-        if run["lap_times_s"]:
-            best[stratum] = min(*run["lap_times_s"], best.get(stratum, np.inf))
+        if run.lap_times_s:
+            best[stratum] = min(*run.lap_times_s, best.get(stratum, np.inf))
     values = run_values(season, runs)
-    ratios = [run["x_limit"] for run in runs if run.get("x_limit") is not None]
-    limits = [run["limit_s"] for run in runs if run.get("limit_s") is not None]
-    endings = [str(run["ending"]) for run in runs]
+    ratios = [run.x_limit for run in runs if run.x_limit is not None]
+    limits = [run.limit_s for run in runs if run.limit_s is not None]
+    endings = [run.ending for run in runs]
     return SeasonScore(
         laps=season.race.laps * len(runs),
         laps_completed=completed,
@@ -90,16 +90,16 @@ def season_score(season: Season, runs: Sequence[dict[str, Any]]) -> SeasonScore:
     )
 
 
-def strata_of(runs: Sequence[dict[str, Any]]) -> list[str]:
+def strata_of(runs: Sequence[RunResult]) -> list[str]:
     """Of each run what it has in common with those that differ only in their seeds."""
-    return [f"{run['track']} {run.get('direction', 'forward')}" for run in runs]
+    return [f"{run.track} {run.direction}" for run in runs]
 
 
-def run_values(season: Season, runs: Sequence[dict[str, Any]]) -> np.ndarray:
+def run_values(season: Season, runs: Sequence[RunResult]) -> np.ndarray:
     """What each run counts in the interquartile mean [s]; see `Score.values`."""
-    lengths = np.array([run.get("length_m", 1.0) for run in runs])
-    is_finished = np.array([run["laps_completed"] == season.race.laps for run in runs])
-    mean_lap = np.array([sum(run["lap_times_s"]) / season.race.laps for run in runs])
+    lengths = np.array([1.0 if run.length_m is None else run.length_m for run in runs])
+    is_finished = np.array([run.laps_completed == season.race.laps for run in runs])
+    mean_lap = np.array([sum(run.lap_times_s) / season.race.laps for run in runs])
     alike = mean_lap * lengths.mean() / lengths
     return np.where(is_finished, alike, season.race.time_limit / season.race.laps)
 

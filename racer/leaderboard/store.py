@@ -32,11 +32,13 @@ from racer.leaderboard.hash_chain import (
     chain_hash,
     check_chain,
 )
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season
 from racer.leaderboard.submissions import (
     ChainRecord,
     Submission,
     board_name,
+    submission_body,
     submission_in,
     submissions_in,
 )
@@ -81,7 +83,7 @@ class BoardStore:
         season: Season,
         name: str,
         entry: Entry | None,
-        runs: Sequence[dict[str, Any]],
+        runs: Sequence[RunResult],
         box: str = "none",
         signer: str = "",
     ) -> Submission:
@@ -91,7 +93,7 @@ class BoardStore:
             season: The season it was judged by.
             name: What the board calls the entry.
             entry: The entry that was judged; None for a pilot, made again by its racer version.
-            runs: What each run came to, plain values.
+            runs: The result of each of the season's runs, in the season's order.
             box: What held the policy while it was judged.
             signer: Who signed the entry.
 
@@ -102,13 +104,8 @@ class BoardStore:
             BoardError: It cannot be written; then the board has no part of the row.
         """
         name = board_name(name)
-        body = {
-            "box": box,
-            "entry_sha256": entry.sha256 if entry else HOUSE_DIGEST,
-            "racer_version": __version__,
-            "runs": list(runs),
-            "signer": signer,
-        }
+        digest = entry.sha256 if entry else HOUSE_DIGEST
+        body = submission_body(digest, runs, box, signer, __version__)
         canonical_json(body)  # refused before anything is written
         if entry:
             self._keep(self.entry_path(entry.sha256), entry.content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -167,8 +167,8 @@ class SubmissionQueue:
         self._tell(ticket, all=len(races))
         runs = []
         for race in races:
-            figures, content = evaluate_run(season, race, entry)
-            runs.append(figures | {"replay": self._store.keep_replay(content)})
+            result, content = evaluate_run(season, race, entry)
+            runs.append(replace(result, replay=self._store.keep_replay(content)))
             self._tell(ticket, done=len(runs))
         refuse_other_roads(self._store, season, runs)
         about = {"box": checked.box, "signer": entry.signer or ""}
@@ -176,7 +176,7 @@ class SubmissionQueue:
         one = placement_of(self._store.rows(season), season, row)
         self._changed()
         said = "; ".join([submission_line(season, row), *submitter_notes(one)])
-        place = one.place["rank"] if one.place else None
+        place = one.place.rank if one.place else None
         self._tell(ticket, state="done", said=said, row=row.id, place=place, of=one.count)
 
     def _refuse(self, ticket: SubmissionJob, code: str, said: str, path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from racer.entries.package import LABEL_RULE, is_label
 from racer.errors import BoardError
+from racer.leaderboard.run_result import RunResult
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Submission:
         season_digest: The season's digest.
         name: What the board calls the entry.
         entry_sha256: SHA-256 of the entry's package; `HOUSE` for a pilot.
-        runs: What each of the season's runs came to, `LapResult.as_dict()` and more.
+        runs: The result of each of the season's runs, in the season's order.
         racer_version: The racer that judged it.
         box: What held the policy while it was judged.
         signer: Who signed the entry; empty where nobody did.
@@ -63,7 +65,7 @@ class Submission:
     season_digest: str
     name: str
     entry_sha256: str
-    runs: list[dict[str, Any]]
+    runs: list[RunResult]
     racer_version: str
     box: str
     signer: str
@@ -79,7 +81,14 @@ class Submission:
     @property
     def entry(self) -> tuple[str, str]:
         """Which entry it is: the package's digest, and of a pilot its name."""
-        return self.entry_sha256, str(self.runs[0].get("pilot", ""))
+        return self.entry_sha256, self.runs[0].pilot
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body of the submission's record, as JSON values."""
+        return submission_body(
+            self.entry_sha256, self.runs, self.box, self.signer, self.racer_version
+        )
 
 
 def board_name(name: str) -> str:
@@ -99,6 +108,27 @@ def board_name(name: str) -> str:
 def utc_minute(created: str) -> str:
     """A record's date and time in UTC, for a person: `2026-11-25 13:37`."""
     return created[:16].replace("T", " ")
+
+
+def submission_body(
+    entry_sha256: str, runs: Sequence[RunResult], box: str, signer: str, racer_version: str
+) -> dict[str, Any]:
+    """Return the body of a submission's record, as JSON values.
+
+    Args:
+        entry_sha256: SHA-256 of the entry's package; `HOUSE_DIGEST` for a pilot.
+        runs: The result of each of the season's runs, in the season's order.
+        box: The sandbox that held the policy while it was judged.
+        signer: Key that signed the entry; empty if it is not signed.
+        racer_version: Version of racer that judged the entry.
+    """
+    return {
+        "box": box,
+        "entry_sha256": entry_sha256,
+        "racer_version": racer_version,
+        "runs": [run.as_json() for run in runs],
+        "signer": signer,
+    }
 
 
 def submissions_in(records: list[ChainRecord]) -> list[Submission]:
@@ -127,7 +157,7 @@ def submission_in(
         season_digest=record.season_digest,
         name=record.name,
         entry_sha256=body["entry_sha256"],
-        runs=body["runs"],
+        runs=[RunResult.from_json(run) for run in body["runs"]],
         racer_version=body["racer_version"],
         box=body["box"],
         signer=body["signer"],

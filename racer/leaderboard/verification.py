@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,13 +23,11 @@ from racer.leaderboard.replay import (
     score_difference,
     unpack_replay,
 )
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import HOUSE_DIGEST, BoardStore, Submission
 from racer.track import TrackPosition, load_track
 from racer.world import CarState
-
-RUN_NOTES = ("replay", "pilot", "failure")
-"""What a row says of a run beside what it came to."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class ReplayController:
         step, self._step = self._step, self._step + 1
         if step >= len(self._replay.actions):
             codes = {ending: code for code, ending in evaluation.POLICY_FAILURES.items()}
-            ending = self._replay.score["ending"]
+            ending = self._replay.score.ending
             raise EntryError("the recording ends here", codes.get(ending, "recording"))
         action = self._replay.actions[step]
         space = self._replay.space
@@ -77,7 +74,7 @@ class ReplayController:
 
 def evaluate_season(
     store: BoardStore, season: Season, racer: Entry | str, secret: str | None
-) -> list[dict]:
+) -> list[RunResult]:
     """Judge an entry, or a pilot by its name, on every run of a season.
 
     Args:
@@ -87,7 +84,7 @@ def evaluate_season(
         secret: Wanted where the season is sealed.
 
     Returns:
-        What each run came to, as a row keeps it.
+        The result of each run, in the season's order.
 
     Raises:
         RacerError: The season cannot be judged here, or the entry does not fit it.
@@ -95,8 +92,8 @@ def evaluate_season(
     refuse_misfit(season, racer)
     runs = []
     for run in season.runs(secret):
-        figures, content = evaluate_run(season, run, racer)
-        runs.append(figures | {"replay": store.keep_replay(content)})
+        result, content = evaluate_run(season, run, racer)
+        runs.append(replace(result, replay=store.keep_replay(content)))
     refuse_other_roads(store, season, runs)
     return runs
 
@@ -115,25 +112,20 @@ def refuse_misfit(season: Season, racer: Entry | str) -> None:
         )
 
 
-def evaluate_run(
-    season: Season, run: SeasonRun, racer: Entry | str
-) -> tuple[dict[str, Any], bytes]:
+def evaluate_run(season: Season, run: SeasonRun, racer: Entry | str) -> tuple[RunResult, bytes]:
     """Judge an entry, or a pilot by its name, on one run.
 
     Returns:
-        What it came to, as a row keeps it but for `replay`; and the replay's file.
+        Its result, without `replay`, and the content of the replay's file.
 
     Raises:
         RacerError: The run cannot be judged here.
     """
     result = _judge(season, run, racer)
-    figures = _figures(run, result)
-    space = None if isinstance(racer, str) else racer.manifest.actions
-    content = pack_replay(record_replay(result, space, figures))
-    notes = {"pilot": racer} if isinstance(racer, str) else {}
-    if result.failure:
-        notes["failure"] = result.failure
-    return figures | notes, content
+    score = _score_of(run, result)
+    pilot, space = (racer, None) if isinstance(racer, str) else ("", racer.manifest.actions)
+    content = pack_replay(record_replay(result, space, score))
+    return replace(score, pilot=pilot, failure=result.failure), content
 
 
 def simulate_replay(season: Season, run: SeasonRun, replay: Replay) -> LapResult:
@@ -145,7 +137,7 @@ def simulate_replay(season: Season, run: SeasonRun, replay: Replay) -> LapResult
 
 
 def verify_run(
-    season: Season, run: SeasonRun, replay: Replay, kept: dict[str, Any]
+    season: Season, run: SeasonRun, replay: Replay, kept: RunResult
 ) -> tuple[LapResult, ReplayComparison]:
     """A race simulated again from its replay, held against the replay and the row.
 
@@ -153,13 +145,13 @@ def verify_run(
         season: The season.
         run: Which of its runs.
         replay: What was kept of the race.
-        kept: What the row says of it.
+        kept: The result of that run in the submission.
     """
     result = simulate_replay(season, run, replay)
-    verdict = compare_replay(replay, result, _figures(run, result))
-    claimed = {key: value for key, value in kept.items() if key not in RUN_NOTES}
-    if verdict.is_fine and claimed != replay.score:
-        verdict = ReplayComparison(f"the row has {score_difference(claimed, replay.score)}", False)
+    verdict = compare_replay(replay, result, _score_of(run, result))
+    if verdict.is_fine and kept.score != replay.score:
+        said = f"the row has {score_difference(kept.score, replay.score)}"
+        verdict = ReplayComparison(said, False)
     return result, verdict
 
 
@@ -185,7 +177,7 @@ def replay_of(store: BoardStore, row: Submission, number: int) -> Replay:
     """
     if not 0 <= number < len(row.runs):
         raise BoardError(f"submission {row.id} has the runs 0 to {len(row.runs) - 1}, no {number}")
-    digest = row.runs[number].get("replay")
+    digest = row.runs[number].replay
     if not digest:
         raise BoardError(f"submission {row.id} was judged by a racer that kept no replays")
     try:
@@ -240,7 +232,7 @@ def _driven(
 def _racer(store: BoardStore, row: Submission) -> Entry | str:
     """The entry that a row is about, from its kept package, or the pilot's name."""
     if row.entry_sha256 == HOUSE_DIGEST:
-        pilot = row.runs[0].get("pilot", row.name)
+        pilot = row.runs[0].pilot or row.name
         if pilot not in CONTROLLERS:
             raise BoardError(f"submission {row.id} is of a pilot that is not known: {pilot!r}")
         return pilot
@@ -257,15 +249,16 @@ def _judge(season: Season, run: SeasonRun, racer: Entry | str) -> LapResult:
     )[0]
 
 
-def _figures(run: SeasonRun, result: LapResult) -> dict[str, Any]:
-    """What a run came to, as a row keeps it; of a sealed track and seed only the number."""
-    return result.as_dict() | {
+def _score_of(run: SeasonRun, result: LapResult) -> RunResult:
+    """Return the result of a run without notes; of a sealed track and seed only the number."""
+    figures = {
         "track": run.label,
         "direction": run.direction,
         "seed": run.number,
         "length_m": float(load_track(run.track).length),
         "track_sha256": road_sha256(run.track),
     }
+    return RunResult.from_json(result.as_dict() | figures)
 
 
 def road_sha256(track: str) -> str:
@@ -278,19 +271,17 @@ def road_sha256(track: str) -> str:
     return hashlib.sha256(shape.tobytes()).hexdigest()
 
 
-def refuse_other_roads(store: BoardStore, season: Season, runs: list[dict[str, Any]]) -> None:
+def refuse_other_roads(store: BoardStore, season: Season, runs: list[RunResult]) -> None:
     """Nothing, where the tracks of new runs are those on which the season's rows were driven.
 
     Raises:
         BoardError: The file of a track was changed since.
     """
-    before = {
-        run["track"]: run.get("track_sha256") for row in store.rows(season) for run in row.runs
-    }
+    before = {run.track: run.track_sha256 for row in store.rows(season) for run in row.runs}
     for run in runs:
-        known = before.get(run["track"])
-        if known and known != run["track_sha256"]:
+        known = before.get(run.track)
+        if known and known != run.track_sha256:
             raise BoardError(
-                f"the track {run['track']} was changed since season {season.name} began; undo "
+                f"the track {run.track} was changed since season {season.name} began; undo "
                 "that, or make a new season"
             )

@@ -95,9 +95,7 @@ def hostile(store):
         replace(
             row,
             **dict.fromkeys(texts, HOSTILE),
-            runs=[
-                {**run, "track": HOSTILE, "ending": HOSTILE, "failure": HOSTILE} for run in row.runs
-            ],
+            runs=[replace(run, track=HOSTILE, ending=HOSTILE, failure=HOSTILE) for run in row.runs],
             withdrawn=row.withdrawn and HOSTILE,
             disputes=(HOSTILE,),
         )

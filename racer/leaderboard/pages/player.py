@@ -26,7 +26,7 @@ def player_races(
     keys = {id: [one.key for one in recordings] for id, recordings in view.recordings.items()}
     key_names = short_keys(view.standing)
     cars = [
-        (line["id"], " ".join(filter(None, (line["name"], key_names.get(line["signer"])))))
+        (line.id, " ".join(filter(None, (line.name, key_names.get(line.signer)))))
         for line in view.standing
     ]
     if extra and extra.id not in view.ranks:
