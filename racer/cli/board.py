@@ -37,8 +37,8 @@ def board_submit(
     from racer.leaderboard.ranking import submission_line
     from racer.leaderboard.season import load_season
     from racer.leaderboard.store import BoardStore
+    from racer.leaderboard.submission_evaluation import evaluate_season
     from racer.leaderboard.submissions import board_name
-    from racer.leaderboard.verification import evaluate_season
 
     racer, rules = racer_named(entry), load_season(season)
     package = None if isinstance(racer, str) else racer

@@ -20,8 +20,8 @@ from racer.leaderboard.batch_worker import JobOutcome, RaceJob, ResultCache
 from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import BoardStore
+from racer.leaderboard.submission_evaluation import refuse_misfit, refuse_other_roads
 from racer.leaderboard.submissions import Submission, board_name
-from racer.leaderboard.verification import refuse_misfit, refuse_other_roads
 
 Key = TypeVar("Key", bound=Hashable)
 ProgressCallback = Callable[[int, int], None]

@@ -23,7 +23,7 @@ from racer.leaderboard.hash_chain import canonical_json
 from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import BoardStore
-from racer.leaderboard.verification import evaluate_run, road_sha256
+from racer.leaderboard.submission_evaluation import evaluate_run, road_sha256
 
 
 class RaceJob(NamedTuple):

@@ -16,8 +16,8 @@ from racer.leaderboard.placement import placement_of, submitter_notes
 from racer.leaderboard.ranking import submission_line
 from racer.leaderboard.season import Season
 from racer.leaderboard.store import BoardStore
+from racer.leaderboard.submission_evaluation import evaluate_run, refuse_misfit, refuse_other_roads
 from racer.leaderboard.submissions import board_name
-from racer.leaderboard.verification import evaluate_run, refuse_misfit, refuse_other_roads
 
 MAX_WAITING = 20
 """The most entries that wait at once."""

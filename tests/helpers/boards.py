@@ -9,8 +9,8 @@ from racer.entries.package import read_entry, save_entry
 from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.store import BoardStore
+from racer.leaderboard.submission_evaluation import evaluate_season
 from racer.leaderboard.submissions import Submission
-from racer.leaderboard.verification import evaluate_season
 from racer.sensors import StateConfig
 from racer.sensors.config import CameraConfig
 from racer.sensors.state_sensor import STATE_SIZE

@@ -17,7 +17,7 @@ from racer.leaderboard import batch
 from racer.leaderboard.batch import run_season
 from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.store import BoardStore
-from racer.leaderboard.verification import evaluate_season
+from racer.leaderboard.submission_evaluation import evaluate_season
 from tests.helpers.boards import LOOK, package
 
 QUICK = Season(

@@ -18,8 +18,8 @@ from racer.leaderboard.ranking import rank
 from racer.leaderboard.season import SeasonRaceConfig
 from racer.leaderboard.server import HAND_IN, MAX_PACKAGE_BYTES, QUEUE, BoardServer
 from racer.leaderboard.store import BoardStore
+from racer.leaderboard.submission_evaluation import evaluate_season
 from racer.leaderboard.submission_queue import SubmissionQueue
-from racer.leaderboard.verification import evaluate_season
 from tests.helpers.boards import BITE, FAIR, LOOK, fill, package
 
 

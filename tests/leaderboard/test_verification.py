@@ -18,8 +18,8 @@ from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.season_secret import commitment
 from racer.leaderboard.store import _COLUMNS, BoardStore
+from racer.leaderboard.submission_evaluation import evaluate_season
 from racer.leaderboard.verification import (
-    evaluate_season,
     replay_of,
     resimulate_run,
     verify_submission,
@@ -102,7 +102,7 @@ def test_a_row_holds_in_both_ways(store, row):
 
 
 def test_the_policy_is_run_only_where_that_is_asked_for(store, row, monkeypatch):
-    monkeypatch.setattr(verification, "_driven", None)
+    monkeypatch.setattr(verification, "_compare_policy", None)
     assert [one.policy for one in verify_submission(store, row, is_policy_run=False)] == [
         None,
         None,
