@@ -16,10 +16,10 @@ MODULES = sorted(ROOT.rglob("*.py"))
 MIN_PARAMETERS = 3
 """A function with this many parameters has an `Args:` section."""
 
-WITHOUT_ARGS: tuple[str, ...] = ("leaderboard", "training")
+WITHOUT_ARGS: tuple[str, ...] = ("training",)
 """Rooms and modules whose parameters are not all described yet; nothing may be added."""
 
-WITH_DIALECT: tuple[str, ...] = ("leaderboard", "training")
+WITH_DIALECT: tuple[str, ...] = ("training",)
 """Rooms and modules whose prose is not all plain yet; nothing may be added."""
 
 DIALECT = re.compile(

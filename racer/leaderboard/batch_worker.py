@@ -1,4 +1,4 @@
-"""Single races of a season on their way through worker processes, and what is kept of each."""
+"""What the worker processes of a batch do: check entries and evaluate races; kept results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,15 @@ from racer.leaderboard.submission_evaluation import evaluate_run, road_sha256
 
 
 class RaceJob(NamedTuple):
-    """One race of one entry: what a worker is told, all of it."""
+    """One race of one entry, with everything that a worker process needs.
+
+    Attributes:
+        path: Path of the entry's package.
+        sha256: SHA-256 of the package.
+        season: The season.
+        run: The run of the season.
+        number: Index of the run, from 0.
+    """
 
     path: str
     sha256: str
@@ -37,14 +45,14 @@ class RaceJob(NamedTuple):
 
     @property
     def key(self) -> str:
-        """SHA-256 of all that the result depends on: entry, season, run, road and platform."""
+        """SHA-256 of everything that the result depends on: entry, season, run, track, platform."""
         told = [self.sha256, self.season.digest, self.number, self.run.seed]
         told += [_road_sha256(self.run.track), platform_fingerprint()]
         return hashlib.sha256(canonical_json(told).encode()).hexdigest()
 
 
 class JobOutcome(NamedTuple):
-    """What came of a piece of work, in plain values, which pass between processes.
+    """The outcome of a `run_race_job` or a `run_check_job`; it can pass between processes.
 
     Attributes:
         took: Time that it took [s].
@@ -64,10 +72,12 @@ class JobOutcome(NamedTuple):
 
 
 class ResultCache:
-    """What finished races came to, in files that are named by what they depend on.
+    """Results of finished races and checks, in files of the board's folder.
+
+    Each file's name is the SHA-256 of everything that the result depends on.
 
     Args:
-        store: The board, in whose folder they lie.
+        store: The board.
     """
 
     def __init__(self, store: BoardStore) -> None:
@@ -125,14 +135,14 @@ class ResultCache:
 
 
 def check_key(sha256: str) -> str:
-    """The key under which the check of an entry is kept."""
+    """Return the key under which a `ResultCache` keeps the check of a package."""
     return hashlib.sha256(
         canonical_json(["check", sha256, platform_fingerprint()]).encode()
     ).hexdigest()
 
 
 def begin_worker() -> None:
-    """Prepare a worker: it leaves Ctrl-C to its parent, and ends when that is gone."""
+    """Prepare a worker process: it ignores Ctrl-C, and ends when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None
@@ -145,7 +155,7 @@ def begin_worker() -> None:
 
 
 def run_race_job(heat: RaceJob) -> JobOutcome:
-    """Judge one race, in a worker."""
+    """Evaluate one race, in a worker process."""
     began = time.perf_counter()
     try:
         result, content = evaluate_run(heat.season, heat.run, _entry(heat.path, heat.sha256))
@@ -155,7 +165,7 @@ def run_race_job(heat: RaceJob) -> JobOutcome:
 
 
 def run_check_job(path: str, sha256: str) -> JobOutcome:
-    """Check an entry as `racer board check` does, in a worker."""
+    """Check an entry as `racer board check` does, in a worker process."""
     began = time.perf_counter()
     try:
         box = check_entry(_entry(path, sha256)).box
@@ -173,7 +183,9 @@ def _refusal(problem: RacerError, began: float) -> JobOutcome:
 def _entry(path: str, sha256: str) -> Entry:
     entry = read_entry(Path(path))
     if entry.sha256 != sha256:
-        raise EntryError(f"{path}: it was changed while it was judged; judge it again", "hash")
+        raise EntryError(
+            f"{path}: the file changed during the evaluation; run the command again", "hash"
+        )
     return entry
 
 

@@ -1,4 +1,4 @@
-"""Where a submission stands among the others, in the words that a person reads."""
+"""The place of a submission in its season's ranking, and sentences about it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from racer.leaderboard.submissions import Submission, utc_minute
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a submission stands.
+    """The place of a submission in its season's ranking.
 
     Attributes:
         row: The submission.
-        place: The line of its name and key in the standing; None where all of that is withdrawn.
-        line: The line of its entry, which another of that name may stand before; None if withdrawn.
-        count: How many names and keys the standing has.
-        shared: How many others share the place.
-        strangers: How many others have that name and another key, or none.
+        place: The ranked line of its name and key; None if all their submissions are withdrawn.
+        line: The line of the same entry: `place`, or an unranked line behind it; None if the entry
+            is withdrawn.
+        count: Number of ranked lines.
+        shared: Number of other lines with the same rank as `place`.
+        strangers: Number of ranked lines with the same name and another key or none.
     """
 
     row: Submission
@@ -37,7 +38,13 @@ class Placement:
 
 
 def placement_of(rows: Sequence[Submission], season: Season, row: Submission) -> Placement:
-    """Where a submission stands among the rows of its season."""
+    """Return the place of a submission in its season's ranking.
+
+    Args:
+        rows: All submissions of the season.
+        season: The season.
+        row: The submission.
+    """
     lines = rank_with_others(rows, season)
     entries = {one.id: one.entry for one in rows}
     mine = [line for line in lines if line.competitor == row.competitor]
@@ -54,9 +61,9 @@ def placement_of(rows: Sequence[Submission], season: Season, row: Submission) ->
 
 
 def announcement(season: Season, one: Placement) -> list[str]:
-    """What to say of a submission that was just added: its place, and who else has its name."""
+    """Return sentences about a submission that was just added: its place, then the notes."""
     place, row = one.place, one.row
-    if place is None or one.line is None:  # withdrawn by somebody else at this moment
+    if place is None or one.line is None:  # it was withdrawn since it was added
         return [f"season {season.name}: {row.name} does not stand there; id {row.id}"]
     shared = f", shared with {one.shared}" if one.shared else ""
     said = f"season {season.name}: {row.name} is number {place.rank} of {one.count}{shared}"
@@ -64,7 +71,7 @@ def announcement(season: Season, one: Placement) -> list[str]:
 
 
 def submitter_notes(one: Placement) -> list[str]:
-    """What else its submitter is to know: which entry counts, and who else has the name."""
+    """Return sentences for the submitter: which entry counts, and who else has the name."""
     name, place, line, said = one.row.name, one.place, one.line, []
     if place is None or line is None:
         return []
@@ -85,7 +92,7 @@ def submitter_notes(one: Placement) -> list[str]:
 
 
 def describe_submission(season: Season, one: Placement) -> str:
-    """A submission in one line: number, name, place, what it is ranked by, and when it came."""
+    """Return one line about a submission: id, name, place, laps and time, disputes, date."""
     row = one.row
     key = f" (key {row.signer[:8]})" if row.signer else ""
     parts = [
@@ -110,7 +117,7 @@ def _stands(season: Season, one: Placement) -> str:
 
 
 def _figure(line: RankedSubmission) -> str:
-    """What a line is ranked by: `total 18.361 s`, or how many laps where it has no time."""
+    """Return laps and the time that ranks, as `3 of 3 laps, total 18.361 s`."""
     heading, key = next(iter(TABLE_TIME_COLUMNS[line.ranking].items()))
     time = getattr(line, key)
     laps = f"{line.laps_completed} of {line.laps} laps"

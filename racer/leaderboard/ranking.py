@@ -1,4 +1,4 @@
-"""The standing of a season: who is ahead, by what, and who cannot be told apart."""
+"""The ranking of a season's submissions, and its table for the terminal."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class RankedSubmission:
         track: Names of the tracks, each once, with commas between them.
         runs: The result of each run, in the season's order.
         created: When the submission was added, ISO 8601 in UTC.
-        racer_version: Version of racer that judged it.
-        box: The sandbox that held the policy while it was judged.
+        racer_version: Version of racer that evaluated it.
+        box: The sandbox that held the policy during the evaluation; `none` if none did.
         signer: Key that signed the entry; empty if it is not signed.
         disputes: The reasons for which the submission is disputed.
         hash: Hash of the submission's record.
@@ -107,32 +107,32 @@ class _Scored(NamedTuple):
 
 
 def rank(rows: Iterable[Submission], season: Season) -> list[RankedSubmission]:
-    """A season's standing, the best first, by what the season ranks.
+    """Return a season's ranking, the best first.
 
-    Who stands there is a name and the key that signed it: a name is shown once, with the best of
-    its entries, but signed by another key, or by none, it is somebody else's. Of entries of equal
-    merit the earlier counts, and an entry that was submitted again keeps its id and its place
-    unless its new score is better. What was withdrawn is left out.
+    A participant is a name together with the key that signed the entry; the same name with another
+    key, or with none, is another participant. Each participant is ranked once, with the best
+    entry. Of entries with equal scores, the earlier one counts; an entry that was submitted again
+    keeps its first id unless its new score is better. Withdrawn submissions are left out.
 
-    Those of equal merit share a rank, and the ranks that they fill are left out: 1, 1, 3. Where
-    the interquartile mean ranks, so do entries that completed as many laps as the best of their
-    group and whose paired difference from it has an interval that contains 0. Of those who share
-    a rank the earlier stands first.
+    Equal scores share a rank, and the next rank is left out: 1, 1, 3. If the season ranks by the
+    interquartile mean, a rank is also shared by entries which completed as many laps as the best
+    entry of the group and whose paired difference from it has a 95 % interval that contains 0. Of
+    the entries that share a rank, the earlier one comes first.
 
     Args:
-        rows: Rows of the season.
-        season: Its rules.
+        rows: Submissions of the season.
+        season: The season.
 
     Returns:
-        One line for each name and key.
+        One line for each participant.
     """
     return [line for line in rank_with_others(rows, season) if line.rank is not None]
 
 
 def rank_with_others(rows: Iterable[Submission], season: Season) -> list[RankedSubmission]:
-    """The standing of `rank`, and behind each line the other entries of that name and key.
+    """Return the ranking of `rank`, with the participant's other entries after each line.
 
-    Those have the rank None, the best stands first, and each entry is there once.
+    The other entries have the rank None. The best of them comes first, and each is there once.
     """
     named = _by_name(rows, season)
     order = sorted((some[0] for some in named.values()), key=_precedence)
@@ -151,7 +151,10 @@ def rank_with_others(rows: Iterable[Submission], season: Season) -> list[RankedS
 
 
 def _by_name(rows: Iterable[Submission], season: Season) -> dict[tuple[str, str], list[_Scored]]:
-    """Of each name and key its entries, the best first, each by the first of its best rows."""
+    """Return each participant's entries, the best first.
+
+    An entry that was submitted several times is there with the earliest of its best submissions.
+    """
     best: dict[tuple[str, str, str, str], _Scored] = {}
     for row in sorted(rows, key=lambda row: row.id):
         if row.withdrawn is not None:
@@ -172,7 +175,7 @@ def _precedence(one: _Scored) -> tuple[tuple[float, float], int]:
 
 
 def _merit(season: Season, score: SeasonScore) -> tuple[float, float]:
-    """What is compared, the less the better."""
+    """Return what is compared first and second; less is better."""
     if season.ranking == "best":
         return 0.0, math.inf if score.best_s is None else score.best_s
     value = {"total": score.total_s, "average": score.average_s, "iqm": score.iqm_s}
@@ -181,6 +184,7 @@ def _merit(season: Season, score: SeasonScore) -> tuple[float, float]:
 
 
 def _is_level(season: Season, one: _Scored, best: _Scored) -> bool:
+    """Return whether an entry shares the rank of the best entry of its group."""
     if one.merit == best.merit:
         return True
     if season.ranking != "iqm" or one.merit[0] != best.merit[0]:
@@ -236,7 +240,7 @@ def _line(rank: int | None, season: Season, one: _Scored, others: int) -> Ranked
 
 
 def submission_line(season: Season, row: Submission) -> str:
-    """A row in one line: laps, times, and what went wrong."""
+    """Return one line about a submission: laps, times, and how its runs ended."""
     one = season_score(season, row.runs)
     shown = ("total", one.total_s), ("best lap", min(one.lap_times_s, default=None))
     times = [f"{what} {time:.3f} s" for what, time in shown if time is not None]
@@ -252,9 +256,10 @@ def submission_line(season: Season, row: Submission) -> str:
 
 
 def ranking_table(standing: Sequence[RankedSubmission]) -> FittedTable:
-    """Return the table of what `rank` or `rank_with_others` gave.
+    """Return the table of the lines that `rank` or `rank_with_others` returned.
 
-    Rank, name, key, ranking figure and id are left out last where the terminal is narrow.
+    On a narrow terminal the other columns are left out before rank, name, key, the time that ranks
+    and id.
     """
     first, *rest = ranked = TABLE_TIME_COLUMNS[standing[0].ranking if standing else "total"]
     keys, has_all = short_keys(standing), any(line.rank is None for line in standing)
@@ -300,9 +305,10 @@ def _caption(standing: Sequence[RankedSubmission], has_all: bool) -> str:
 
 
 def short_keys(standing: Sequence[RankedSubmission]) -> dict[str, str]:
-    """The first digits of each key that signed, where one name stands there by several keys.
+    """Return the first digits of each key if a name is ranked with several keys.
 
-    As many as tell the keys apart, at least 8; empty where every name has one key, or none.
+    There are as many digits as are needed to distinguish the keys, at least 8. The result is empty
+    if each name has a single key or none.
     """
     people = {(line.name, line.signer) for line in standing}
     if len({name for name, _ in people}) == len(people):
@@ -318,7 +324,10 @@ TABLE_TIME_COLUMNS = {
     "average": {"average lap": "average_lap_s", "best": "best_lap_s"},
     "iqm": {"iqm": "iqm_s", "95 %": "interval_s"},
 }
-"""The times that a season's table shows, by what it ranks; the first one ranks."""
+"""Columns of times in a season's table by `Season.ranking`; the first one ranks.
+
+Headings with the fields of `RankedSubmission`.
+"""
 
 
 def _shown(time: float | tuple[float, float] | None) -> str:

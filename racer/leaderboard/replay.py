@@ -1,4 +1,4 @@
-"""A judged run, small enough to keep: what the driver did, and a hash chain of what came of it."""
+"""The replay of a run: the actions, from which it can be simulated, and hashes of its states."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from racer.leaderboard.run_result import RunResult
 
 REPLAY_MAGIC = b"racer replay 1\n"
 STEPS_PER_KEPT_POSE = 15
-"""Control steps from one kept place to the next: a second."""
+"""Control steps from one stored position to the next: one second."""
 MAX_REPLAY_FILE_BYTES = 64_000_000
-"""The most bytes of a replay before it was deflated."""
+"""The most bytes of a replay before compression."""
 POSITION_TOLERANCE_M = 0.1
-"""How far a place may lie from the kept one [m] where the platform is another."""
+"""How far a position may be from the stored one [m] if the platforms differ."""
 TIME_TOLERANCE_S = 0.1
-"""How far a lap time may lie from the kept one [s] there."""
+"""How far a lap time may be from the stored one [s] if the platforms differ."""
 _TYPES = {"command": "<f8", "continuous": "<f4", "discrete": "<i8"}
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What is kept of one run.
+    """What is stored of one run.
 
     Attributes:
-        actions: What the policy answered at each control step, (T, 2) float32 within [-1, 1] or
-            indices (T,) int64; of a pilot its commands (T, 2) float64.
-        space: What the actions mean; None of a pilot.
+        actions: The policy's action at each control step, (T, 2) float32 within [-1, 1] or indices
+            (T,) int64; the commands of a pilot, (T, 2) float64.
+        space: The action space; None for a pilot.
         start: Hash of the state before the first step, h_0, hexadecimal.
         marks: The first four bytes of h_t = SHA-256(h_t-1 | state_t) after each step, (T,) uint32.
         final: h_T, hexadecimal.
-        places: x and y [m] after every 15th step and the last, (K, 2) float32.
+        places: Position [m] after every 15th step and after the last, (K, 2) float32.
         score: The result of the run without its notes, as in the submission.
-        fingerprint: Where it was judged.
+        fingerprint: The `platform_fingerprint` where the run was evaluated.
     """
 
     actions: np.ndarray
@@ -56,12 +56,12 @@ class Replay:
 
 @dataclass(frozen=True)
 class ReplayComparison:
-    """What a comparison of a replay with a race that was simulated again came to.
+    """The result of comparing a replay with another run of the same race.
 
     Attributes:
-        text: `bit-exact`, `within tolerance (another platform)`, `diverges at step k`, or what
-            else is wrong.
-        is_fine: Whether the replay holds.
+        text: `bit-exact`, `within tolerance (another platform)`, `diverges at step k`, or a
+            sentence that names another difference.
+        is_fine: Whether the replay is confirmed.
     """
 
     text: str
@@ -69,11 +69,11 @@ class ReplayComparison:
 
 
 def record_replay(result: LapResult, space: ActionSpace | None, score: RunResult) -> Replay:
-    """What is kept of a race.
+    """Return the replay of a race.
 
     Args:
         result: The race.
-        space: What its actions mean; None of a pilot.
+        space: Space of the actions; None for a pilot.
         score: The result of the run without its notes.
     """
     start, marks, final = state_hashes(result)
@@ -90,10 +90,10 @@ def record_replay(result: LapResult, space: ActionSpace | None, score: RunResult
 
 
 def state_hashes(result: LapResult) -> tuple[str, np.ndarray, str]:
-    """The hash of a race's first state, the mark of each step (T,) uint32, and the last hash.
+    """Return the hashes of a race's states as `Replay.start`, `Replay.marks` and `Replay.final`.
 
-    A state is, as little-endian float64: the body row (13), the wheels' angle, the race time, the
-    progress and what the car could meet (K x 10).
+    A state is, as little-endian float64: the body row (13), the angle of the front wheels [rad],
+    the race time [s], the progress [percent] and the rows of boxes and bots (K x 10).
     """
     link = hashlib.sha256(result.start.astype("<f8").tobytes()).digest()
     start, steps = link.hex(), len(result.time)
@@ -108,12 +108,12 @@ def state_hashes(result: LapResult) -> tuple[str, np.ndarray, str]:
 
 
 def compare_replay(replay: Replay, result: LapResult, score: RunResult) -> ReplayComparison:
-    """Hold a race that was simulated again from a replay's actions against the replay.
+    """Compare a replay with the race that was simulated from its actions.
 
     Args:
-        replay: What was kept.
-        result: The race, simulated again.
-        score: What it came to this time.
+        replay: The replay.
+        result: The simulated race.
+        score: The result of the simulated race, without notes.
     """
     start, marks, final = state_hashes(result)
     kept = min(len(marks), len(replay.marks))
@@ -135,7 +135,7 @@ def compare_replay(replay: Replay, result: LapResult, score: RunResult) -> Repla
 
 
 def score_difference(kept: RunResult, found: RunResult) -> str:
-    """Which figure of a score is not what was found, in words."""
+    """Return a sentence about the first value that differs between two scores."""
     before, now = kept.as_json(), found.as_json()
     for key in sorted({*before, *now}):
         old, new = before.get(key), now.get(key)
@@ -145,7 +145,7 @@ def score_difference(kept: RunResult, found: RunResult) -> str:
 
 
 def is_close_score(kept: RunResult, found: RunResult) -> bool:
-    """Whether two scores have the same laps and faults, and times that are about the same."""
+    """Return whether two scores have equal laps, faults and ending, and close lap times."""
     counts = ("laps_completed", "off_tracks", "collisions", "resets", "ending")
     if any(getattr(kept, name) != getattr(found, name) for name in counts):
         return False
@@ -153,7 +153,10 @@ def is_close_score(kept: RunResult, found: RunResult) -> bool:
 
 
 def pack_replay(replay: Replay) -> bytes:
-    """Return a replay's file: `REPLAY_MAGIC`, then deflated JSON, actions, marks and places."""
+    """Return the content of a replay's file.
+
+    It is `REPLAY_MAGIC`, then compressed: a line of JSON, the actions, marks and places.
+    """
     head = {
         "steps": len(replay.marks),
         "places": len(replay.places),
@@ -170,14 +173,14 @@ def pack_replay(replay: Replay) -> bytes:
 
 
 def unpack_replay(content: bytes) -> Replay:
-    """A replay from its file.
+    """Return the replay in a file's content.
 
     Raises:
-        BoardError: The file is no replay, or broken.
+        BoardError: The content is not a replay, or is damaged.
     """
     try:
         if not content.startswith(REPLAY_MAGIC):
-            raise ValueError("it does not begin as a replay does")
+            raise ValueError("it does not begin with the mark of a replay")
         inflated = zlib.decompressobj().decompress(
             content[len(REPLAY_MAGIC) :], MAX_REPLAY_FILE_BYTES
         )
@@ -202,11 +205,11 @@ def unpack_replay(content: bytes) -> Replay:
             fingerprint=head["fingerprint"],
         )
     except (zlib.error, ValueError, KeyError, TypeError) as problem:
-        raise BoardError(f"a broken replay: {problem}; take it from a backup") from problem
+        raise BoardError(f"the replay is damaged: {problem}; restore it from a backup") from problem
 
 
 def _taken(body: bytes, kind: str, count: int) -> tuple[np.ndarray, bytes]:
-    """The first `count` numbers of a kind, and what comes after them."""
+    """Return the first `count` numbers of a NumPy type, and the bytes after them."""
     size = count * np.dtype(kind).itemsize
     if not 0 <= size <= len(body):
         raise ValueError("it ends too soon")
@@ -222,7 +225,7 @@ def _places(result: LapResult) -> np.ndarray:
 
 
 def _is_near(replay: Replay, result: LapResult, score: RunResult) -> bool:
-    """Whether the race went about the same way, to the same end."""
+    """Return whether a race has nearly the same positions and lap times as the replay."""
     places = _places(result)
     if len(places) != len(replay.places) or len(result.time) != len(replay.marks):
         return False

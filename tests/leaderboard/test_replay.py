@@ -221,12 +221,12 @@ def test_a_broken_replay_is_a_sentence(subtests, kept):
     ]:
         with (
             subtests.test(change=change),
-            pytest.raises(BoardError, match="a broken replay"),
+            pytest.raises(BoardError, match="the replay is damaged"),
         ):
             unpack_replay(change(pack_replay(kept)))
 
 
 def test_a_replay_that_would_inflate_without_end_is_cut_off(kept, monkeypatch):
     monkeypatch.setattr(room, "MAX_REPLAY_FILE_BYTES", 1000)
-    with pytest.raises(BoardError, match="a broken replay"):
+    with pytest.raises(BoardError, match="the replay is damaged"):
         unpack_replay(pack_replay(kept))

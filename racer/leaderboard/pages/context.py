@@ -1,4 +1,4 @@
-"""What the pages of a season show, gathered once for all of them."""
+"""The data that all pages of a season show."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class RunRecording:
     """The replay of a run.
 
     Attributes:
-        key: Name of the file of its poses, without the ending; None where it cannot be shown.
+        key: Name of the file of its poses, without the ending; None if it cannot be shown.
         verdict: Result of simulating the run again, or why it was not simulated.
-        is_fine: Whether the result is the same; None where that is not known.
+        is_fine: Whether the result is the same; None if that is not known.
     """
 
     key: str | None
@@ -31,10 +31,10 @@ class SeasonContext:
     Attributes:
         season: Its rules.
         standing: The ranked lines of `rank`.
-        others: Lines of the same name's other entries, by the id of the ranked line.
+        others: Lines of the participant's other entries, by the id of the ranked line.
         rows: Every submission, also those without a rank.
         recordings: The replays of each submission's runs, by its id.
-        roads: Name of the file of each run's road; None where the road is not shown.
+        roads: Name of the file of each run's road; None if the road is not shown.
         is_served: Whether the pages come from a server that takes entries.
     """
 
@@ -60,7 +60,7 @@ class SeasonContext:
 
     @property
     def ranks(self) -> dict[int, str]:
-        """The rank of each submission that has one, by its id, with `=` where it is shared."""
+        """The rank of each submission that has one, by its id, with `=` if it is shared."""
         ranks = [line.rank for line in self.standing]
         return {
             line.id: f"{line.rank}{'=' if ranks.count(line.rank) > 1 else ''}"
@@ -68,7 +68,7 @@ class SeasonContext:
         }
 
     def run_names(self) -> list[str]:
-        """Return a name for each run: its track, and what else tells it from the others."""
+        """Return a name for each run: its track, and direction and seed if they vary."""
         runs = self.rows[0].runs if self.rows else []
         ways = {run.direction for run in runs}
         seeds = {run.seed for run in runs}

@@ -23,7 +23,7 @@ class RaceRow:
     """A race in the table of an entry's page.
 
     Attributes:
-        name: Its track, and what else tells it from the entry's other races.
+        name: Its name; see `SeasonContext.run_names`.
         run: Its result.
         recording: Its replay, and whether it was the same when it was simulated again.
     """
@@ -34,12 +34,12 @@ class RaceRow:
 
     @property
     def x_limit(self) -> float | None:
-        """Its time in multiples of the least possible; None where that is not known."""
+        """Its time in multiples of the minimum time; None if that is not known."""
         return self.run.x_limit
 
     @property
     def faults(self) -> int:
-        """How many times the car was put back."""
+        """How many times the car was put back on the track."""
         return self.run.faults
 
     @property
@@ -49,12 +49,12 @@ class RaceRow:
 
     @property
     def failure(self) -> str:
-        """How the policy failed; empty where it did not."""
+        """Message of the policy's failure; empty if it did not fail."""
         return self.run.failure
 
     @property
     def verdict_kind(self) -> str:
-        """The kind of the verdict: `good`, `bad`, or empty where nothing was simulated."""
+        """The kind of the verdict: `good`, `bad`, or empty if nothing was simulated."""
         return {True: "good", False: "bad", None: ""}[self.recording.is_fine]
 
 
@@ -113,7 +113,7 @@ def _facts(view: SeasonContext, row: Submission) -> dict[str, str]:
 
 
 def _better_entry(view: SeasonContext, row: Submission) -> int | None:
-    """Return the id of the ranked entry of the same name, where that is another one."""
+    """Return the id of the ranked entry of the same name, if it is another one."""
     for line in view.standing:
         if line.competitor == row.competitor and line.id != row.id:
             return line.id

@@ -27,7 +27,7 @@ RANKING_MEANING = {
 }
 CARS_SHOWN_AT_FIRST = 3
 INTERVAL_LEFT_PX, INTERVAL_WIDTH_PX = 4.0, 92.0
-"""Where the axis of an interval's picture begins, and its length."""
+"""Left end and length of the axis in the picture of an interval [px]."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Badge:
     """A small flag beside an entry's name.
 
     Attributes:
-        text: What it says.
+        text: Its text.
         kind: `good`, `bad`, or empty for neither.
-        reason: Told when a person points at it.
+        reason: Shown when the pointer is over it.
     """
 
     text: str
@@ -82,7 +82,7 @@ def season_page(view: SeasonContext) -> bytes:
 
 
 def entry_badges(row: Submission | RankedSubmission) -> list[Badge]:
-    """Return what is to be known about a submission beside its times."""
+    """Return the badges of a submission: withdrawn, disputed, its key, and its sandbox."""
     found = []
     if isinstance(row, Submission) and row.withdrawn is not None:
         found.append(Badge("withdrawn", "bad", row.withdrawn))
@@ -117,7 +117,7 @@ def _is_spread(line: RankedSubmission) -> bool:
 
 
 def _interval_span(view: SeasonContext, line: RankedSubmission) -> IntervalSpan | None:
-    """Return the 95 % interval of a line's interquartile mean; None where it is a single time."""
+    """Return the 95 % interval of a line's interquartile mean; None if both ends are equal."""
     if not _is_spread(line):
         return None
     times = [time for one in view.standing for time in (*one.interval_s, one.iqm_s)]

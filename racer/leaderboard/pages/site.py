@@ -56,8 +56,8 @@ def write_site(
         store: The board.
         out: The folder to write; it is created if necessary.
         seasons: The seasons.
-        secret_of: Returns the secret of a sealed season if it is public; if it is not, the races,
-            which would reveal the tracks, are not shown.
+        secret_of: Returns the secret of a sealed season if it is public, else None; then the races
+            are not shown, because they would reveal the tracks.
         is_served: Whether the pages take entries.
         tell: Called as races are simulated for their poses.
 
