@@ -42,7 +42,7 @@ class ChainRecord:
 
 @dataclass(frozen=True)
 class Submission:
-    """One judged submission.
+    """An evaluated submission.
 
     Attributes:
         id: Number of its record, from 1.

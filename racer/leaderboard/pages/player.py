@@ -43,4 +43,4 @@ def player_races(
         "shown": list(shown),
         "size": [spec.body_length, spec.body_width],
     }
-    return Markup(embedded(races))  # JSON in which no sign of HTML is left
+    return Markup(embedded(races))  # `embedded` leaves no character that HTML interprets
