@@ -37,8 +37,8 @@ def board_submit(
     from racer.leaderboard.ranking import submission_line
     from racer.leaderboard.season import load_season
     from racer.leaderboard.store import BoardStore
+    from racer.leaderboard.submission_evaluation import evaluate_season
     from racer.leaderboard.submissions import board_name
-    from racer.leaderboard.verification import evaluate_season
 
     racer, rules = racer_named(entry), load_season(season)
     package = None if isinstance(racer, str) else racer
@@ -53,7 +53,7 @@ def board_submit(
     added = store.add(rules, label, package, runs, **about)
     one = placement_of(store.rows(rules), rules, added)
     if json:
-        print_json(one.line)
+        print_json(one.line.as_json() if one.line else None)
     else:
         place, *notes = announcement(rules, one)
         print("\n".join([place, submission_line(rules, added), *notes]))
@@ -74,7 +74,7 @@ def board_show(season: str = "open", all: bool = False, json: bool = False) -> N
     rules = load_season(season)
     rows = (rank_with_others if all else rank)(BoardStore().rows(rules), rules)
     if json:
-        print_json(rows)
+        print_json([line.as_json() for line in rows])
     elif rows:
         make_console().print(ranking_table(rows))
     else:
@@ -89,7 +89,7 @@ def board_history(name: str, json: bool = False) -> None:
         json: Print the records as JSON.
     """
     from racer.leaderboard.store import BoardStore
-    from racer.leaderboard.submissions import utc_minute
+    from racer.leaderboard.submissions import submission_in, utc_minute
 
     records = BoardStore().history(name)
     if json:
@@ -98,8 +98,8 @@ def board_history(name: str, json: bool = False) -> None:
     if not records:
         print(f"nothing is known of {name!r}")
     for one in records:
-        laps = sum(run["laps_completed"] for run in one.body.get("runs", ()))
-        of = sum(run["laps"] for run in one.body.get("runs", ()))
+        runs = submission_in(one).runs if one.kind == "submission" else []
+        laps, of = sum(run.laps_completed for run in runs), sum(run.laps for run in runs)
         what = one.body.get("why") or f"{laps} of {of} laps"
         about = f" of {one.about}" if one.about else ""
         about += f" (key {one.body['signer'][:8]})" if one.body.get("signer") else ""
@@ -128,7 +128,7 @@ def board_withdraw(id: int, why: str = "", yes: bool = False) -> None:
     print(f"submission {id} is withdrawn: {store.withdraw(id, why).body['why']}")
     rules = store.season(row.season_digest)
     if place := placement_of(store.rows(rules), rules, row).place:
-        print(f"{row.name} stands there with id {place['id']} now, as number {place['rank']}")
+        print(f"{row.name} stands there with id {place.id} now, as number {place.rank}")
 
 
 def board_dispute(id: int, why: str = "", yes: bool = False) -> None:

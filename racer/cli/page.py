@@ -124,11 +124,7 @@ def board_run_season(
         print(f"named by their files: {', '.join(found.named.values())}")
     standing = rank(store.rows(rules), rules)
     new = {row.competitor for row in found.added}
-    several = [
-        line["name"]
-        for line in standing
-        if line["others"] and (line["name"], line["signer"]) in new
-    ]
+    several = [line.name for line in standing if line.others and line.competitor in new]
     if several:
         print(f"several entries of one name, of which the best stands: {', '.join(several)}")
     print(

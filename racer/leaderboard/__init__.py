@@ -1,1 +1,1 @@
-"""The leaderboard: seasons, the store of what was judged, and the standing."""
+"""The leaderboard: seasons, stored submissions, their ranking and verification, and pages."""

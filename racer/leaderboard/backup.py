@@ -1,4 +1,4 @@
-"""A whole board as one file, and a board again from it."""
+"""The backup of a whole board in one file, and its restoration."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from pathlib import Path
 
 from racer.errors import BoardError
 from racer.leaderboard.store import HOUSE_DIGEST, BoardStore
+from racer.leaderboard.submissions import Submission
 
 DATABASE_FILE = "board.sqlite3"
 MAX_BACKUP_BYTES = 64_000_000_000
-"""The most bytes of a board that is restored."""
+"""The most bytes of a board that is restored from a backup."""
 _MEMBER = re.compile(r"entries/([0-9a-f]{64})\.entry\.zip|replays/([0-9a-f]{64})\.replay")
 
 
 def write_backup(store: BoardStore, path: Path) -> int:
-    """Write a board into one file, whole or not at all, while others may go on adding.
+    """Write a whole board to one file; other processes may add submissions meanwhile.
 
     Returns:
-        How many submissions it holds.
+        The number of submissions in the backup.
 
     Raises:
-        BoardError: The file is there already or cannot be written, or a package is missing.
+        BoardError: The file exists or cannot be written, or a package or replay is missing; then
+            there is no file.
     """
     if path.exists():
         raise BoardError(f"{path} is there already; name a new file")
@@ -52,12 +54,12 @@ def write_backup(store: BoardStore, path: Path) -> int:
 
 
 def restore_backup(path: Path, folder: Path) -> BoardStore:
-    """Make a board again from a backup, in a folder where no board is.
+    """Restore a board from a backup into a missing or empty folder, and return it.
 
-    Every package and replay must have the digest that it is named by, and the chain must hold.
+    The chain of records is checked, and the SHA-256 of every package and replay.
 
     Raises:
-        BoardError: The file is no backup of a board or was changed, or a board is there already.
+        BoardError: The file is not a backup of a board or was changed, or the folder is not empty.
     """
     if folder.exists() and any(folder.iterdir()):
         raise BoardError(f"{folder} is not empty; name an empty folder with RACER_BOARD")
@@ -77,10 +79,10 @@ def restore_backup(path: Path, folder: Path) -> BoardStore:
     return BoardStore(folder)
 
 
-def _kept(store: BoardStore, rows: list) -> set[Path]:
-    """The packages and replays that rows speak of."""
+def _kept(store: BoardStore, rows: list[Submission]) -> set[Path]:
+    """Return the paths of the packages and replays of submissions."""
     entries = {row.entry_sha256 for row in rows} - {HOUSE_DIGEST}
-    replays = {run["replay"] for row in rows for run in row.runs if run.get("replay")}
+    replays = {run.replay for row in rows for run in row.runs if run.replay}
     return {store.entry_path(one) for one in entries} | {store.replay_path(one) for one in replays}
 
 

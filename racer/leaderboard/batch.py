@@ -1,4 +1,4 @@
-"""Judges many entries on a season at once, on all processors; a second time it costs nothing."""
+"""Evaluation of a folder of entries on a season, in several processes; results are kept."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from racer.entries.package import read_entry
 from racer.errors import BoardError, EntryError, RacerError
 from racer.leaderboard import batch_worker
 from racer.leaderboard.batch_worker import JobOutcome, RaceJob, ResultCache
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import BoardStore
+from racer.leaderboard.submission_evaluation import refuse_misfit, refuse_other_roads
 from racer.leaderboard.submissions import Submission, board_name
-from racer.leaderboard.verification import refuse_misfit, refuse_other_roads
 
 Key = TypeVar("Key", bound=Hashable)
 ProgressCallback = Callable[[int, int], None]
@@ -29,18 +30,19 @@ ENTRY_SUFFIX = ".entry.zip"
 
 @dataclass
 class BatchSummary:
-    """What a run over many entries came to.
+    """The outcome of evaluating a folder of entries.
 
     Attributes:
-        added: The rows that were added, in the order of the files' names.
-        there: Files whose row is on the board already.
-        named: What the board calls the entry of each file that is named by its file.
-        refused: Code and sentence of each file that was refused, by its name.
-        races: Races that were judged now.
-        kept: Races whose results were kept from before.
-        workers: Processes that judged.
-        race_s: Time of the races that were judged now, each by itself, summed [s].
-        wall_s: Time until all was judged, from the start of the first process, checks too [s].
+        workers: Number of processes that evaluated.
+        added: The submissions that were added, in the order of the files' names.
+        there: Names of the files whose submission was on the board already.
+        named: Name on the board of each entry that is called as its file, by the file's name.
+        refused: Code and reason of each refusal, by the file's name.
+        races: Number of races that were evaluated now.
+        kept: Number of races whose results were kept from before.
+        race_s: Time that the evaluated races took, summed over the processes [s].
+        wall_s: Time from the start of the first process to the end of the evaluation, with the
+            checks of the entries [s].
     """
 
     workers: int
@@ -55,12 +57,15 @@ class BatchSummary:
 
     @property
     def ratio(self) -> float | None:
-        """Time taken over the ideal, in which the races alone fill all workers; None without."""
+        """`wall_s` over the time that the races alone would take in all processes.
+
+        None if no race was evaluated.
+        """
         return self.wall_s * self.workers / self.race_s if self.race_s else None
 
 
 class _Racer(NamedTuple):
-    """A file that may race. The package itself is left on the disk."""
+    """A file with an entry to evaluate; the package itself is read again when it is needed."""
 
     path: Path
     name: str
@@ -69,7 +74,7 @@ class _Racer(NamedTuple):
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -81,25 +86,26 @@ def run_season(
     workers: int | None = None,
     tell: ProgressCallback = lambda done, all: None,
 ) -> BatchSummary:
-    """Judge every entry of a folder on every run of a season, and add rows for them.
+    """Evaluate every entry of a folder on every run of a season, and add it to the board.
 
-    A row has the name in the entry's manifest. Where several entries of the folder have the same
-    one, or the season knows the file's name already, it has the file's: `ann` for ann.entry.zip.
+    An entry is called as in its manifest. If several entries of the folder have the same name, or
+    the season has a submission called as the file, it is called as its file: `ann` for
+    ann.entry.zip.
 
-    Each finished race is kept at once, so that a run which was killed goes on where it was. An
-    entry that is refused is told in the summary, and stops nothing.
+    The result of each race is kept as soon as the race ends, so a call after an interrupted one
+    continues where that stopped. A refused entry is in the summary; the others go on.
 
     Args:
         store: The board.
         season: The season.
-        folder: Where the files NAME.entry.zip lie.
-        secret: Wanted where the season is sealed.
-        workers: Processes; as many as there are processors by default.
-        tell: Called as races are finished, with how many are and how many there are.
+        folder: The folder with the files NAME.entry.zip.
+        secret: The season's secret, 64 hexadecimal digits; None if the season is not sealed.
+        workers: Number of processes; as many as there are processors by default.
+        tell: Called after each race with the number of finished races and of all races.
 
     Raises:
-        BoardError: There is nothing to judge, the season cannot be judged here, a worker died, or
-            the board cannot be written.
+        BoardError: The folder has no entries, the season cannot be evaluated here, a process was
+            killed, or the board cannot be written.
     """
     season.refuse_other_physics()
     store.refuse_closed(season)
@@ -122,7 +128,7 @@ def run_season(
 
 
 class _Pool:
-    """Processes that are started when the first work comes."""
+    """Worker processes, started when there is something to do."""
 
     def __init__(self, summary: BatchSummary) -> None:
         self.summary, self._began = summary, 0.0
@@ -134,7 +140,13 @@ class _Pool:
         given: dict[Key, tuple],
         done: Callable[[Key, JobOutcome], Any],
     ) -> None:
-        """Do all the work, and say of each piece as soon as it is done what came of it."""
+        """Call a function in the workers once for each key, and pass on each outcome.
+
+        Args:
+            work: The function.
+            given: The arguments of each call, by its key.
+            done: Called in this process with the key and the outcome of each finished call.
+        """
         if not given:
             return
         if self._pool is None:
@@ -152,18 +164,19 @@ class _Pool:
                 done(futures[future], outcome)
         except BrokenProcessPool as problem:
             raise BoardError(
-                "a process that judged was ended from outside, perhaps for want of memory; what "
-                "was finished is kept: run it again, with fewer --workers if need be"
+                "a worker process was killed, perhaps because memory ran out; finished races are "
+                "kept: run the command again, with fewer --workers if it fails again"
             ) from problem
 
     def close(self) -> None:
+        """End the processes, and set `wall_s` of the summary."""
         if self._pool is not None:
             self.summary.wall_s = time.perf_counter() - self._began
             self._pool.shutdown(cancel_futures=True)
 
 
 def _racers(folder: Path, season: Season, known: set[str], summary: BatchSummary) -> list[_Racer]:
-    """The files that hold an entry for the season; the others are refused."""
+    """Return the files that hold an entry for the season; the others go into `refused`."""
     paths = sorted(folder.glob(f"*{ENTRY_SUFFIX}"))
     if not paths:
         raise BoardError(f"{folder}: no file there ends with .entry.zip; name a folder of entries")
@@ -185,7 +198,7 @@ def _racers(folder: Path, season: Season, known: set[str], summary: BatchSummary
 
 
 def _named(racers: list[_Racer], known: set[str], summary: BatchSummary) -> list[_Racer]:
-    """The racers under the names that the board gives them; those whose name does not fit go."""
+    """Return the racers with their names on the board; names that do not fit are refused."""
     stems = {one: _composed(one.path.name.removesuffix(ENTRY_SUFFIX)) for one in racers}
     names = {one: stems[one] if stems[one] in known else _composed(one.name) for one in racers}
     while doubled := [
@@ -199,7 +212,7 @@ def _named(racers: list[_Racer], known: set[str], summary: BatchSummary) -> list
         try:
             named.append(one._replace(name=board_name(name)))
         except BoardError as problem:
-            summary.refused[one.path.name] = (problem.code, f"by its file: {problem}")
+            summary.refused[one.path.name] = (problem.code, f"it is called as its file: {problem}")
             continue
         if name != _composed(one.name):
             summary.named[one.path.name] = name
@@ -213,17 +226,17 @@ def _composed(name: str) -> str:
 def _check(
     pool: _Pool, results: ResultCache, racers: list[_Racer], summary: BatchSummary
 ) -> dict[_Racer, str]:
-    """How strong the box of each entry is that passed the check."""
+    """Return the sandbox of each entry that passes the check."""
     boxes = {}
     for racer in racers:
-        if kept := results.find(batch_worker.check_key(racer.sha256)):
-            boxes[racer] = kept["box"]
+        if (box := results.find_box(batch_worker.check_key(racer.sha256))) is not None:
+            boxes[racer] = box
 
     def done(racer: _Racer, outcome: JobOutcome) -> None:
         if outcome.code:
             summary.refused[racer.path.name] = (outcome.code, outcome.said)
             return
-        boxes[racer] = results.keep(batch_worker.check_key(racer.sha256), outcome)["box"]
+        boxes[racer] = results.keep_box(batch_worker.check_key(racer.sha256), outcome.box)
 
     todo = {one: (str(one.path), one.sha256) for one in racers if one not in boxes}
     pool.each(batch_worker.run_check_job, todo, done)
@@ -237,14 +250,14 @@ def _race(
     season: Season,
     runs: list[SeasonRun],
     tell: ProgressCallback,
-) -> dict[_Racer, list[dict[str, Any]]]:
-    """What each run came to of those entries of which none was refused."""
-    found: dict[tuple[_Racer, int], dict[str, Any]] = {}
+) -> dict[_Racer, list[RunResult]]:
+    """Return the results of each entry in the season's order; entries that fail are left out."""
+    found: dict[tuple[_Racer, int], RunResult] = {}
     todo: dict[tuple[_Racer, int], tuple[RaceJob]] = {}
     for racer in racers:
         for number, run in enumerate(runs):
             heat = RaceJob(str(racer.path), racer.sha256, season, run, number)
-            if kept := results.find(heat.key):
+            if kept := results.find_run(heat.key):
                 found[racer, number] = kept
             else:
                 todo[racer, number] = (heat,)
@@ -255,10 +268,10 @@ def _race(
     def done(of: tuple[_Racer, int], outcome: JobOutcome) -> None:
         summary.races += 1
         summary.race_s += outcome.took
-        if outcome.code:
+        if outcome.result is None:
             summary.refused[of[0].path.name] = (outcome.code, outcome.said)
         else:
-            found[of] = results.keep(todo[of][0].key, outcome)
+            found[of] = results.keep_run(todo[of][0].key, outcome.result, outcome.content)
         tell(summary.kept + summary.races, all_)
 
     pool.each(batch_worker.run_race_job, todo, done)
@@ -273,7 +286,7 @@ def _add(
     store: BoardStore,
     season: Season,
     racer: _Racer,
-    runs: list[dict[str, Any]],
+    runs: list[RunResult],
     box: str,
     summary: BatchSummary,
 ) -> None:
@@ -285,7 +298,9 @@ def _add(
         refuse_other_roads(store, season, runs)
         entry = read_entry(racer.path)
         if entry.sha256 != racer.sha256:
-            raise EntryError(f"{racer.path}: it was changed meanwhile; judge it again", "hash")
+            raise EntryError(
+                f"{racer.path}: the file changed meanwhile; run the command again", "hash"
+            )
         summary.added.append(store.add(season, racer.name, entry, runs, box, racer.signer))
     except EntryError as problem:
         summary.refused[racer.path.name] = (problem.code, str(problem))

@@ -1,4 +1,4 @@
-"""Single races of a season on their way through worker processes, and what is kept of each."""
+"""What the worker processes of a batch do: check entries and evaluate races; kept results."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from functools import lru_cache
 from multiprocessing import connection, parent_process
 from pathlib import Path
@@ -19,13 +20,22 @@ from racer.entries.package import Entry, read_entry
 from racer.errors import BoardError, EntryError, RacerError
 from racer.leaderboard.fingerprint import platform_fingerprint
 from racer.leaderboard.hash_chain import canonical_json
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import BoardStore
-from racer.leaderboard.verification import evaluate_run, road_sha256
+from racer.leaderboard.submission_evaluation import evaluate_run, road_sha256
 
 
 class RaceJob(NamedTuple):
-    """One race of one entry: what a worker is told, all of it."""
+    """One race of one entry, with everything that a worker process needs.
+
+    Attributes:
+        path: Path of the entry's package.
+        sha256: SHA-256 of the package.
+        season: The season.
+        run: The run of the season.
+        number: Index of the run, from 0.
+    """
 
     path: str
     sha256: str
@@ -35,31 +45,39 @@ class RaceJob(NamedTuple):
 
     @property
     def key(self) -> str:
-        """SHA-256 of all that the result depends on: entry, season, run, road and platform."""
+        """SHA-256 of everything that the result depends on: entry, season, run, track, platform."""
         told = [self.sha256, self.season.digest, self.number, self.run.seed]
         told += [_road_sha256(self.run.track), platform_fingerprint()]
         return hashlib.sha256(canonical_json(told).encode()).hexdigest()
 
 
 class JobOutcome(NamedTuple):
-    """What came of a piece of work, in plain values, which pass between processes.
+    """The outcome of a `run_race_job` or a `run_check_job`; it can pass between processes.
 
-    `code` is empty where it went well; else `said` tells why it was refused. `took` is its time
-    [s], `value` what it came to, and `content` the replay's file.
+    Attributes:
+        took: Time that it took [s].
+        code: Why the entry was refused, in one word; empty if it was not.
+        said: Why the entry was refused, in a sentence; empty if it was not.
+        result: Result of a race, without `replay`.
+        content: Content of the race's replay file.
+        box: The sandbox that held the policy of a checked entry.
     """
 
-    code: str
-    said: str
     took: float
-    value: dict[str, Any]
+    code: str = ""
+    said: str = ""
+    result: RunResult | None = None
     content: bytes = b""
+    box: str = ""
 
 
 class ResultCache:
-    """What finished races came to, in files that are named by what they depend on.
+    """Results of finished races and checks, in files of the board's folder.
+
+    Each file's name is the SHA-256 of everything that the result depends on.
 
     Args:
-        store: The board, in whose folder they lie.
+        store: The board.
     """
 
     def __init__(self, store: BoardStore) -> None:
@@ -69,38 +87,62 @@ class ResultCache:
         except OSError as problem:
             raise BoardError(f"{self._folder}: cannot be made: {problem.strerror}") from problem
 
-    def find(self, key: str) -> dict[str, Any] | None:
-        """What is kept under a key; None where nothing is, or where its replay is gone."""
+    def find_run(self, key: str) -> RunResult | None:
+        """Return the result of the race with a key; None if it or its replay is not kept."""
         try:
-            kept = json.loads((self._folder / f"{key}.json").read_text())
-            digest = kept.get("replay")
-        except (OSError, ValueError, AttributeError):
+            kept = RunResult.from_json(self._read(key))
+        except TypeError:
             return None
-        if digest is not None and not self._store.replay_path(digest).is_file():
-            return None
+        is_lost = kept.replay is not None and not self._store.replay_path(kept.replay).is_file()
+        return None if is_lost else kept
+
+    def keep_run(self, key: str, result: RunResult, content: bytes) -> RunResult:
+        """Keep a race's replay, then its result.
+
+        Args:
+            key: The race's `RaceJob.key`.
+            result: Its result, without `replay`.
+            content: Content of its replay file.
+
+        Returns:
+            The result with the replay's digest, as a submission has it.
+        """
+        kept = replace(result, replay=self._store.keep_replay(content))
+        self._write(key, kept.as_json())
         return kept
 
-    def keep(self, key: str, outcome: JobOutcome) -> dict[str, Any]:
-        """Keep what came of a race, its replay first, and return it as a row keeps it."""
-        value = outcome.value
-        if outcome.content:
-            value = value | {"replay": self._store.keep_replay(outcome.content)}
+    def find_box(self, key: str) -> str | None:
+        """Return the sandbox of the checked entry with a `check_key`; None if it is not kept."""
+        kept = self._read(key)
+        return kept.get("box") if isinstance(kept, dict) else None
+
+    def keep_box(self, key: str, box: str) -> str:
+        """Keep the sandbox of a checked entry, and return it."""
+        self._write(key, {"box": box})
+        return box
+
+    def _read(self, key: str) -> Any:
         try:
-            write_atomically(self._folder / f"{key}.json", canonical_json(value).encode())
+            return json.loads((self._folder / f"{key}.json").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _write(self, key: str, tree: dict[str, Any]) -> None:
+        try:
+            write_atomically(self._folder / f"{key}.json", canonical_json(tree).encode())
         except OSError as problem:
             raise BoardError(f"{self._folder}: cannot be written: {problem.strerror}") from problem
-        return value
 
 
 def check_key(sha256: str) -> str:
-    """The key under which the check of an entry is kept."""
+    """Return the key under which a `ResultCache` keeps the check of a package."""
     return hashlib.sha256(
         canonical_json(["check", sha256, platform_fingerprint()]).encode()
     ).hexdigest()
 
 
 def begin_worker() -> None:
-    """Prepare a worker: it leaves Ctrl-C to its parent, and ends when that is gone."""
+    """Prepare a worker process: it ignores Ctrl-C, and ends when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None
@@ -113,35 +155,37 @@ def begin_worker() -> None:
 
 
 def run_race_job(heat: RaceJob) -> JobOutcome:
-    """Judge one race, in a worker."""
+    """Evaluate one race, in a worker process."""
     began = time.perf_counter()
     try:
-        figures, content = evaluate_run(heat.season, heat.run, _entry(heat.path, heat.sha256))
+        result, content = evaluate_run(heat.season, heat.run, _entry(heat.path, heat.sha256))
     except RacerError as problem:
         return _refusal(problem, began)
-    return JobOutcome("", "", time.perf_counter() - began, figures, content)
+    return JobOutcome(time.perf_counter() - began, result=result, content=content)
 
 
 def run_check_job(path: str, sha256: str) -> JobOutcome:
-    """Check an entry as `racer board check` does, in a worker."""
+    """Check an entry as `racer board check` does, in a worker process."""
     began = time.perf_counter()
     try:
         box = check_entry(_entry(path, sha256)).box
     except RacerError as problem:
         return _refusal(problem, began)
-    return JobOutcome("", "", time.perf_counter() - began, {"box": box})
+    return JobOutcome(time.perf_counter() - began, box=box)
 
 
 def _refusal(problem: RacerError, began: float) -> JobOutcome:
     code = problem.code if isinstance(problem, EntryError | BoardError) else "board"
-    return JobOutcome(code, str(problem), time.perf_counter() - began, {})
+    return JobOutcome(time.perf_counter() - began, code, str(problem))
 
 
 @lru_cache(maxsize=2)
 def _entry(path: str, sha256: str) -> Entry:
     entry = read_entry(Path(path))
     if entry.sha256 != sha256:
-        raise EntryError(f"{path}: it was changed while it was judged; judge it again", "hash")
+        raise EntryError(
+            f"{path}: the file changed during the evaluation; run the command again", "hash"
+        )
     return entry
 
 

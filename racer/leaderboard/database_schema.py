@@ -1,4 +1,4 @@
-"""The board's tables as SQL, and what becomes of those of an older version."""
+"""The SQL of the board's tables, and the migration of an older version's rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CREATE TABLE season (
     fields TEXT NOT NULL
 );
 """
-# An INSERT OR REPLACE deletes without the trigger for it, so it needs one of its own.
+# INSERT OR REPLACE deletes a row without firing the DELETE trigger, so it has its own trigger.
 _GUARDS = """
 CREATE TRIGGER {table}_keep BEFORE DELETE ON {table}
 BEGIN SELECT RAISE(ABORT, 'a board is append-only: no DELETE'); END;
@@ -46,12 +46,18 @@ BEGIN SELECT RAISE(ABORT, 'a board is append-only: no REPLACE'); END;
 """
 _QUOTED = ", ".join(f"'{kind}'" for kind in RECORD_KINDS)
 CREATE_RECORDS = _TABLES.format(kinds=_QUOTED) + _GUARDS.format(table="record", key="id")
-"""What version 1 did not have; its seasons stay as they are."""
+"""Creates what version 1 does not have; its table of seasons is the same."""
 CREATE_ALL = _SEASONS + _GUARDS.format(table="season", key="digest") + CREATE_RECORDS
 
 
 def migrate_body_to_version_2(result: dict[str, Any], entry_sha256: str, racer_version: str) -> str:
-    """The body of a submission that version 1 kept in columns of its own."""
+    """Return the body of a submission, as JSON, from the columns of version 1.
+
+    Args:
+        result: The result of the submission's only run.
+        entry_sha256: SHA-256 of the entry's package; `HOUSE_DIGEST` for a pilot.
+        racer_version: Version of racer that evaluated the entry.
+    """
     return canonical_json(
         {
             "box": "none",

@@ -1,4 +1,4 @@
-"""What the digits of a race depend on beside its rules: versions and the processor."""
+"""What the last digits of a race depend on beside its rules: versions and the processor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = {"sse4_2", "avx", "avx2", "fma", "avx512f", "asimd", "sve"}
 
 @lru_cache(maxsize=1)
 def platform_fingerprint() -> dict[str, str]:
-    """The versions of racer, Python and what computes, and what the processor can do."""
+    """Return the versions of racer, Python and the numeric packages, and the processor's flags."""
     flags = _flags()
     return {
         "racer": __version__,
@@ -29,7 +29,7 @@ def platform_fingerprint() -> dict[str, str]:
 
 
 def is_same_platform(one: dict[str, str], other: dict[str, str]) -> bool:
-    """Whether two fingerprints promise the same digits: all but racer's own version is alike."""
+    """Return whether two fingerprints are equal but for racer's version: digits are the same."""
     return {**one, "racer": ""} == {**other, "racer": ""}
 
 

@@ -1,4 +1,4 @@
-"""The chain of a board's records: each holds a hash over itself and all those before it."""
+"""The hash chain of a board's records: a record's hash covers it and all records before it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 GENESIS_HASH = "0" * 64
-"""Stands for the hash before the first record."""
+"""Used as the hash before the first record."""
 
 
 @dataclass(frozen=True)
 class ChainReport:
-    """What a walk along the chain found.
+    """The result of checking the chain.
 
     Attributes:
-        hashes: The hash of each record that holds, in order.
-        fault: What is wrong with the record after those; None where every record holds.
+        hashes: The hash of each record before the first one with a fault, in order.
+        fault: What is wrong with the record after those; None if no record has a fault.
     """
 
     hashes: list[str]
@@ -26,12 +26,15 @@ class ChainReport:
 
     @property
     def head(self) -> str:
-        """The last hash that holds. Whoever noted it down can tell if the board was rewritten."""
+        """The last of `hashes`, or `GENESIS_HASH`.
+
+        If it is noted down and later missing in the chain, the board was rewritten.
+        """
         return self.hashes[-1] if self.hashes else GENESIS_HASH
 
 
 def chain_hash(previous: str, record: dict[str, Any]) -> str:
-    """SHA-256 of the hash before it and a record's canonical JSON.
+    """Return a record's hash: SHA-256 of the hash before it and the record's canonical JSON.
 
     Args:
         previous: The hash of the record before, or `GENESIS_HASH`.
@@ -41,7 +44,7 @@ def chain_hash(previous: str, record: dict[str, Any]) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON that is the same for the same value.
+    """Return a value as JSON: sorted keys, no spaces, the same text for the same value.
 
     Raises:
         ValueError: A number is NaN or infinite.
@@ -52,7 +55,7 @@ def canonical_json(value: Any) -> str:
 def check_chain(
     records: Iterable[tuple[dict[str, Any], str]], seasons: Mapping[str, str]
 ) -> ChainReport:
-    """Check every hash, number and season's digest along the chain.
+    """Check the hash, the number and the season's digest of each record, up to the first fault.
 
     Args:
         records: Each record without its hash, as for `chain_hash`, and its hash; in order.

@@ -1,4 +1,4 @@
-"""What this machine is called by others in its network."""
+"""The addresses and names by which other machines reach this one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import suppress
 SIOCGIFADDR = 0x8915
 """Linux's request for the IPv4 address of an interface (netdevice(7))."""
 OUTSIDE_ADDRESS = "192.0.2.1"
-"""An address that is nobody's (RFC 5737), to ask which interface leads out of this machine."""
+"""A reserved address (RFC 5737) that no machine has, to find the interface to other networks."""
 
 
 def network_addresses() -> list[str]:
-    """The IPv4 addresses of this machine, the one first by which it reaches other networks."""
+    """Return this machine's IPv4 addresses; first the one by which it reaches other networks."""
     found = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, name in socket.if_nameindex():
@@ -29,7 +29,7 @@ def network_addresses() -> list[str]:
 
 
 def machine_names() -> list[str]:
-    """The host name of this machine, whole and short, and its name in multicast DNS."""
+    """Return this machine's host name, full and short, and its name in multicast DNS."""
     name = socket.gethostname().lower()
     if not name or name.startswith("localhost") or is_address(name):
         return []
@@ -38,12 +38,12 @@ def machine_names() -> list[str]:
 
 
 def url_of(host: str, port: int) -> str:
-    """The address of a server's first page."""
+    """Return the URL of a server's first page."""
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def is_address(host: str) -> bool:
-    """Whether a host is an IP address, not a name."""
+    """Return whether a host is an IP address and not a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -1,15 +1,103 @@
-"""The standing of a season: who is ahead, by what, and who cannot be told apart."""
+"""The ranking of a season's submissions, and its table for the terminal."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.scoring import SeasonScore, paired_interval, season_score, strata_of
 from racer.leaderboard.season import Season
 from racer.leaderboard.submissions import Submission, utc_minute
 from racer.tables import FittedTable, TableColumn
+
+
+@dataclass(frozen=True)
+class RankedSubmission:
+    """One line of a season's ranking: a submission, its score and its rank.
+
+    Attributes:
+        rank: Rank, from 1; None for an entry that stands behind a better one of its participant.
+        id: The submission's id.
+        name: Name of the entry on the board.
+        others: Number of other entries of the same name and key.
+        season: The season's name.
+        season_digest: The season's digest.
+        ranking: What the season ranks: `total`, `best`, `average` or `iqm`.
+        entry_sha256: SHA-256 of the entry's package; `HOUSE_DIGEST` for a pilot.
+        laps_completed: Completed laps of all runs.
+        laps: Laps to complete in all runs.
+        completion: `laps_completed` over `laps`, 0-1.
+        lap_times_s: Time of each completed lap [s], run after run.
+        off_tracks: Number of times the car left the road, in all runs.
+        collisions: Number of crashes in all runs.
+        total_time_s: Time of all laps [s]; None if a lap is missing.
+        best_lap_s: Time of the fastest completed lap [s]; None if there is none.
+        best_laps_s: Sum of the fastest lap on each track in each direction [s]; None if one of
+            them has no lap.
+        average_lap_s: Mean of the completed laps [s]; None if there is none.
+        iqm_s: Interquartile mean of the runs [s].
+        interval_s: Lower and upper end of its 95 % interval [s].
+        limit_s: Minimum time of all runs [s]; None if unknown.
+        x_limit: Mean over the runs of their time in multiples of the minimum; None if unknown.
+        outcomes: Number of runs by how they ended.
+        track: Names of the tracks, each once, with commas between them.
+        runs: The result of each run, in the season's order.
+        created: When the submission was added, ISO 8601 in UTC.
+        racer_version: Version of racer that evaluated it.
+        box: The sandbox that held the policy during the evaluation; `none` if none did.
+        signer: Key that signed the entry; empty if it is not signed.
+        disputes: The reasons for which the submission is disputed.
+        hash: Hash of the submission's record.
+    """
+
+    rank: int | None
+    id: int
+    name: str
+    others: int
+    season: str
+    season_digest: str
+    ranking: str
+    entry_sha256: str
+    laps_completed: int
+    laps: int
+    completion: float
+    lap_times_s: list[float]
+    off_tracks: int
+    collisions: int
+    total_time_s: float | None
+    best_lap_s: float | None
+    best_laps_s: float | None
+    average_lap_s: float | None
+    iqm_s: float
+    interval_s: tuple[float, float]
+    limit_s: float | None
+    x_limit: float | None
+    outcomes: dict[str, int]
+    track: str
+    runs: list[RunResult]
+    created: str
+    racer_version: str
+    box: str
+    signer: str
+    disputes: tuple[str, ...]
+    hash: str
+
+    @property
+    def competitor(self) -> tuple[str, str]:
+        """Name of the entry and key that signed it, as `Submission.competitor`."""
+        return self.name, self.signer
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the line as docs/leaderboard.md lists its keys, as JSON values."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return values | {
+            "interval_s": list(self.interval_s),
+            "runs": [run.as_json() for run in self.runs],
+            "disputes": list(self.disputes),
+        }
 
 
 class _Scored(NamedTuple):
@@ -18,37 +106,37 @@ class _Scored(NamedTuple):
     merit: tuple[float, float]
 
 
-def rank(rows: Iterable[Submission], season: Season) -> list[dict[str, Any]]:
-    """A season's standing, the best first, by what the season ranks.
+def rank(rows: Iterable[Submission], season: Season) -> list[RankedSubmission]:
+    """Return a season's ranking, the best first.
 
-    Who stands there is a name and the key that signed it: a name is shown once, with the best of
-    its entries, but signed by another key, or by none, it is somebody else's. Of entries of equal
-    merit the earlier counts, and an entry that was submitted again keeps its id and its place
-    unless its new score is better. What was withdrawn is left out.
+    A participant is a name together with the key that signed the entry; the same name with another
+    key, or with none, is another participant. Each participant is ranked once, with the best
+    entry. Of entries with equal scores, the earlier one counts; an entry that was submitted again
+    keeps its first id unless its new score is better. Withdrawn submissions are left out.
 
-    Those of equal merit share a rank, and the ranks that they fill are left out: 1, 1, 3. Where
-    the interquartile mean ranks, so do entries that completed as many laps as the best of their
-    group and whose paired difference from it has an interval that contains 0. Of those who share
-    a rank the earlier stands first.
+    Equal scores share a rank, and the next rank is left out: 1, 1, 3. If the season ranks by the
+    interquartile mean, a rank is also shared by entries which completed as many laps as the best
+    entry of the group and whose paired difference from it has a 95 % interval that contains 0. Of
+    the entries that share a rank, the earlier one comes first.
 
     Args:
-        rows: Rows of the season.
-        season: Its rules.
+        rows: Submissions of the season.
+        season: The season.
 
     Returns:
-        One dict a name and key, with the keys that docs/leaderboard.md lists.
+        One line for each participant.
     """
-    return [line for line in rank_with_others(rows, season) if line["rank"] is not None]
+    return [line for line in rank_with_others(rows, season) if line.rank is not None]
 
 
-def rank_with_others(rows: Iterable[Submission], season: Season) -> list[dict[str, Any]]:
-    """The standing of `rank`, and behind each line the other entries of that name and key.
+def rank_with_others(rows: Iterable[Submission], season: Season) -> list[RankedSubmission]:
+    """Return the ranking of `rank`, with the participant's other entries after each line.
 
-    Those have the rank None, the best stands first, and each entry is there once.
+    The other entries have the rank None. The best of them comes first, and each is there once.
     """
     named = _by_name(rows, season)
     order = sorted((some[0] for some in named.values()), key=_precedence)
-    lines: list[dict[str, Any]] = []
+    lines: list[RankedSubmission] = []
     place = 1
     while order:
         group = [one for one in order if _is_level(season, one, order[0])]
@@ -63,7 +151,10 @@ def rank_with_others(rows: Iterable[Submission], season: Season) -> list[dict[st
 
 
 def _by_name(rows: Iterable[Submission], season: Season) -> dict[tuple[str, str], list[_Scored]]:
-    """Of each name and key its entries, the best first, each by the first of its best rows."""
+    """Return each participant's entries, the best first.
+
+    An entry that was submitted several times is there with the earliest of its best submissions.
+    """
     best: dict[tuple[str, str, str, str], _Scored] = {}
     for row in sorted(rows, key=lambda row: row.id):
         if row.withdrawn is not None:
@@ -84,7 +175,7 @@ def _precedence(one: _Scored) -> tuple[tuple[float, float], int]:
 
 
 def _merit(season: Season, score: SeasonScore) -> tuple[float, float]:
-    """What is compared, the less the better."""
+    """Return what is compared first and second; less is better."""
     if season.ranking == "best":
         return 0.0, math.inf if score.best_s is None else score.best_s
     value = {"total": score.total_s, "average": score.average_s, "iqm": score.iqm_s}
@@ -93,6 +184,7 @@ def _merit(season: Season, score: SeasonScore) -> tuple[float, float]:
 
 
 def _is_level(season: Season, one: _Scored, best: _Scored) -> bool:
+    """Return whether an entry shares the rank of the best entry of its group."""
     if one.merit == best.merit:
         return True
     if season.ranking != "iqm" or one.merit[0] != best.merit[0]:
@@ -104,51 +196,51 @@ def _is_level(season: Season, one: _Scored, best: _Scored) -> bool:
     return low <= 0.0 <= high
 
 
-def unranked_line(row: Submission, season: Season) -> dict[str, Any]:
-    """A row alone, with the keys of a line of `rank`, and no rank."""
+def unranked_line(row: Submission, season: Season) -> RankedSubmission:
+    """Return the line of a submission alone, without a rank."""
     scored = season_score(season, row.runs)
     return _line(None, season, _Scored(row, scored, _merit(season, scored)), 0)
 
 
-def _line(rank: int | None, season: Season, one: _Scored, others: int) -> dict[str, Any]:
+def _line(rank: int | None, season: Season, one: _Scored, others: int) -> RankedSubmission:
     row, score = one.row, one.score
-    return {
-        "rank": rank,
-        "id": row.id,
-        "name": row.name,
-        "others": others,
-        "season": row.season,
-        "season_digest": row.season_digest,
-        "ranking": season.ranking,
-        "entry_sha256": row.entry_sha256,
-        "laps_completed": score.laps_completed,
-        "laps": score.laps,
-        "completion": score.completion,
-        "lap_times_s": score.lap_times_s,
-        "off_tracks": sum(run["off_tracks"] for run in row.runs),
-        "collisions": sum(run.get("collisions", 0) for run in row.runs),
-        "total_time_s": score.total_s,
-        "best_lap_s": min(score.lap_times_s, default=None),
-        "best_laps_s": score.best_s,
-        "average_lap_s": score.average_s,
-        "iqm_s": score.iqm_s,
-        "interval_s": list(score.interval_s),
-        "limit_s": score.limit_s,
-        "x_limit": score.x_limit,
-        "outcomes": score.outcomes,
-        "track": ", ".join(dict.fromkeys(run["track"] for run in row.runs)),
-        "runs": row.runs,
-        "created": row.created,
-        "racer_version": row.racer_version,
-        "box": row.box,
-        "signer": row.signer,
-        "disputes": list(row.disputes),
-        "hash": row.hash,
-    }
+    return RankedSubmission(
+        rank=rank,
+        id=row.id,
+        name=row.name,
+        others=others,
+        season=row.season,
+        season_digest=row.season_digest,
+        ranking=season.ranking,
+        entry_sha256=row.entry_sha256,
+        laps_completed=score.laps_completed,
+        laps=score.laps,
+        completion=score.completion,
+        lap_times_s=score.lap_times_s,
+        off_tracks=sum(run.off_tracks for run in row.runs),
+        collisions=sum(run.collisions for run in row.runs),
+        total_time_s=score.total_s,
+        best_lap_s=min(score.lap_times_s, default=None),
+        best_laps_s=score.best_s,
+        average_lap_s=score.average_s,
+        iqm_s=score.iqm_s,
+        interval_s=score.interval_s,
+        limit_s=score.limit_s,
+        x_limit=score.x_limit,
+        outcomes=score.outcomes,
+        track=", ".join(dict.fromkeys(run.track for run in row.runs)),
+        runs=row.runs,
+        created=row.created,
+        racer_version=row.racer_version,
+        box=row.box,
+        signer=row.signer,
+        disputes=row.disputes,
+        hash=row.hash,
+    )
 
 
 def submission_line(season: Season, row: Submission) -> str:
-    """A row in one line: laps, times, and what went wrong."""
+    """Return one line about a submission: laps, times, and how its runs ended."""
     one = season_score(season, row.runs)
     shown = ("total", one.total_s), ("best lap", min(one.lap_times_s, default=None))
     times = [f"{what} {time:.3f} s" for what, time in shown if time is not None]
@@ -163,13 +255,14 @@ def submission_line(season: Season, row: Submission) -> str:
     return ", ".join(parts)
 
 
-def ranking_table(standing: list[dict[str, Any]]) -> FittedTable:
-    """Return the table of what `rank` or `rank_with_others` gave.
+def ranking_table(standing: Sequence[RankedSubmission]) -> FittedTable:
+    """Return the table of the lines that `rank` or `rank_with_others` returned.
 
-    Rank, name, key, ranking figure and id are left out last where the terminal is narrow.
+    On a narrow terminal the other columns are left out before rank, name, key, the time that ranks
+    and id.
     """
-    first, *rest = ranked = TABLE_TIME_COLUMNS[standing[0]["ranking"] if standing else "total"]
-    keys, has_all = short_keys(standing), any(line["rank"] is None for line in standing)
+    first, *rest = ranked = TABLE_TIME_COLUMNS[standing[0].ranking if standing else "total"]
+    keys, has_all = short_keys(standing), any(line.rank is None for line in standing)
     shown = FittedTable(
         TableColumn("rank"),
         TableColumn("name", "left", least=20),
@@ -185,24 +278,24 @@ def ranking_table(standing: list[dict[str, Any]]) -> FittedTable:
         caption=_caption(standing, has_all),
     )
     for line in standing:
-        beside = f" +{line['others']}" if line["others"] and not has_all else ""
+        beside = f" +{line.others}" if line.others and not has_all else ""
         shown.add_row(
-            str(line["rank"] or ""),
-            (line["name"], beside + (" (disputed)" if line["disputes"] else "")),
-            *[keys.get(line["signer"], "-")] * bool(keys),
-            f"{line['laps_completed']}/{line['laps']}",
-            *(_shown(line[key]) for key in ranked.values()),
-            "-" if line["x_limit"] is None else f"{line['x_limit']:.2f}",
-            str(line["off_tracks"]),
-            utc_minute(line["created"]),
-            line["entry_sha256"][:8],
-            str(line["id"]),
+            str(line.rank or ""),
+            (line.name, beside + (" (disputed)" if line.disputes else "")),
+            *[keys.get(line.signer, "-")] * bool(keys),
+            f"{line.laps_completed}/{line.laps}",
+            *(_shown(getattr(line, key)) for key in ranked.values()),
+            "-" if line.x_limit is None else f"{line.x_limit:.2f}",
+            str(line.off_tracks),
+            utc_minute(line.created),
+            line.entry_sha256[:8],
+            str(line.id),
         )
     return shown
 
 
-def _caption(standing: list[dict[str, Any]], has_all: bool) -> str:
-    others = max((line["others"] for line in standing), default=0)
+def _caption(standing: Sequence[RankedSubmission], has_all: bool) -> str:
+    others = max((line.others for line in standing), default=0)
     if has_all:
         return "times in seconds; without a rank: other entries of the name above"
     if others:
@@ -211,12 +304,13 @@ def _caption(standing: list[dict[str, Any]], has_all: bool) -> str:
     return "times in seconds"
 
 
-def short_keys(standing: list[dict[str, Any]]) -> dict[str, str]:
-    """The first digits of each key that signed, where one name stands there by several keys.
+def short_keys(standing: Sequence[RankedSubmission]) -> dict[str, str]:
+    """Return the first digits of each key if a name is ranked with several keys.
 
-    As many as tell the keys apart, at least 8; empty where every name has one key, or none.
+    There are as many digits as are needed to distinguish the keys, at least 8. The result is empty
+    if each name has a single key or none.
     """
-    people = {(line["name"], line["signer"]) for line in standing}
+    people = {(line.name, line.signer) for line in standing}
     if len({name for name, _ in people}) == len(people):
         return {}
     keys = {signer for _, signer in people if signer}
@@ -230,10 +324,13 @@ TABLE_TIME_COLUMNS = {
     "average": {"average lap": "average_lap_s", "best": "best_lap_s"},
     "iqm": {"iqm": "iqm_s", "95 %": "interval_s"},
 }
-"""The times that a season's table shows, by what it ranks; the first one ranks."""
+"""Columns of times in a season's table by `Season.ranking`; the first one ranks.
+
+Headings with the fields of `RankedSubmission`.
+"""
 
 
-def _shown(time: float | list[float] | None) -> str:
-    if isinstance(time, list):
+def _shown(time: float | tuple[float, float] | None) -> str:
+    if isinstance(time, tuple):
         return f"{time[0]:.2f}-{time[1]:.2f}" if time[0] < time[1] else "-"
     return "-" if time is None else f"{time:.3f}"

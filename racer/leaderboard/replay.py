@@ -1,4 +1,4 @@
-"""A judged run, small enough to keep: what the driver did, and a hash chain of what came of it."""
+"""The replay of a run: the actions, from which it can be simulated, and hashes of its states."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 import zlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,33 +14,34 @@ from racer.errors import BoardError
 from racer.evaluation import LapResult
 from racer.leaderboard.fingerprint import is_same_platform, platform_fingerprint
 from racer.leaderboard.hash_chain import canonical_json
+from racer.leaderboard.run_result import RunResult
 
 REPLAY_MAGIC = b"racer replay 1\n"
 STEPS_PER_KEPT_POSE = 15
-"""Control steps from one kept place to the next: a second."""
+"""Control steps from one stored position to the next: one second."""
 MAX_REPLAY_FILE_BYTES = 64_000_000
-"""The most bytes of a replay before it was deflated."""
+"""The most bytes of a replay before compression."""
 POSITION_TOLERANCE_M = 0.1
-"""How far a place may lie from the kept one [m] where the platform is another."""
+"""How far a position may be from the stored one [m] if the platforms differ."""
 TIME_TOLERANCE_S = 0.1
-"""How far a lap time may lie from the kept one [s] there."""
+"""How far a lap time may be from the stored one [s] if the platforms differ."""
 _TYPES = {"command": "<f8", "continuous": "<f4", "discrete": "<i8"}
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What is kept of one run.
+    """What is stored of one run.
 
     Attributes:
-        actions: What the policy answered at each control step, (T, 2) float32 within [-1, 1] or
-            indices (T,) int64; of a pilot its commands (T, 2) float64.
-        space: What the actions mean; None of a pilot.
+        actions: The policy's action at each control step, (T, 2) float32 within [-1, 1] or indices
+            (T,) int64; the commands of a pilot, (T, 2) float64.
+        space: The action space; None for a pilot.
         start: Hash of the state before the first step, h_0, hexadecimal.
         marks: The first four bytes of h_t = SHA-256(h_t-1 | state_t) after each step, (T,) uint32.
         final: h_T, hexadecimal.
-        places: x and y [m] after every 15th step and the last, (K, 2) float32.
-        score: What the run came to, as in the row.
-        fingerprint: Where it was judged.
+        places: Position [m] after every 15th step and after the last, (K, 2) float32.
+        score: The result of the run without its notes, as in the submission.
+        fingerprint: The `platform_fingerprint` where the run was evaluated.
     """
 
     actions: np.ndarray
@@ -50,31 +50,31 @@ class Replay:
     marks: np.ndarray
     final: str
     places: np.ndarray
-    score: dict[str, Any]
+    score: RunResult
     fingerprint: dict[str, str]
 
 
 @dataclass(frozen=True)
 class ReplayComparison:
-    """What a comparison of a replay with a race that was simulated again came to.
+    """The result of comparing a replay with another run of the same race.
 
     Attributes:
-        text: `bit-exact`, `within tolerance (another platform)`, `diverges at step k`, or what
-            else is wrong.
-        is_fine: Whether the replay holds.
+        text: `bit-exact`, `within tolerance (another platform)`, `diverges at step k`, or a
+            sentence that names another difference.
+        is_fine: Whether the replay is confirmed.
     """
 
     text: str
     is_fine: bool
 
 
-def record_replay(result: LapResult, space: ActionSpace | None, score: dict[str, Any]) -> Replay:
-    """What is kept of a race.
+def record_replay(result: LapResult, space: ActionSpace | None, score: RunResult) -> Replay:
+    """Return the replay of a race.
 
     Args:
         result: The race.
-        space: What its actions mean; None of a pilot.
-        score: What it came to, plain values.
+        space: Space of the actions; None for a pilot.
+        score: The result of the run without its notes.
     """
     start, marks, final = state_hashes(result)
     return Replay(
@@ -90,10 +90,10 @@ def record_replay(result: LapResult, space: ActionSpace | None, score: dict[str,
 
 
 def state_hashes(result: LapResult) -> tuple[str, np.ndarray, str]:
-    """The hash of a race's first state, the mark of each step (T,) uint32, and the last hash.
+    """Return the hashes of a race's states as `Replay.start`, `Replay.marks` and `Replay.final`.
 
-    A state is, as little-endian float64: the body row (13), the wheels' angle, the race time, the
-    progress and what the car could meet (K x 10).
+    A state is, as little-endian float64: the body row (13), the angle of the front wheels [rad],
+    the race time [s], the progress [percent] and the rows of boxes and bots (K x 10).
     """
     link = hashlib.sha256(result.start.astype("<f8").tobytes()).digest()
     start, steps = link.hex(), len(result.time)
@@ -107,13 +107,13 @@ def state_hashes(result: LapResult) -> tuple[str, np.ndarray, str]:
     return start, marks, link.hex()
 
 
-def compare_replay(replay: Replay, result: LapResult, score: dict[str, Any]) -> ReplayComparison:
-    """Hold a race that was simulated again from a replay's actions against the replay.
+def compare_replay(replay: Replay, result: LapResult, score: RunResult) -> ReplayComparison:
+    """Compare a replay with the race that was simulated from its actions.
 
     Args:
-        replay: What was kept.
-        result: The race, simulated again.
-        score: What it came to this time.
+        replay: The replay.
+        result: The simulated race.
+        score: The result of the simulated race, without notes.
     """
     start, marks, final = state_hashes(result)
     kept = min(len(marks), len(replay.marks))
@@ -134,33 +134,36 @@ def compare_replay(replay: Replay, result: LapResult, score: dict[str, Any]) -> 
     return ReplayComparison(f"diverges at step {step}", False)
 
 
-def score_difference(kept: dict[str, Any], found: dict[str, Any]) -> str:
-    """Which figure of a score is not what was found, in words."""
-    for key in sorted({*kept, *found}):
-        if kept.get(key) != found.get(key):
-            return f"another {key}: {kept.get(key)!r:.80} was kept, {found.get(key)!r:.80} is found"
+def score_difference(kept: RunResult, found: RunResult) -> str:
+    """Return a sentence about the first value that differs between two scores."""
+    before, now = kept.as_json(), found.as_json()
+    for key in sorted({*before, *now}):
+        old, new = before.get(key), now.get(key)
+        if old != new:
+            return f"another {key}: {old!r:.80} was kept, {new!r:.80} is found"
     return "the same score"
 
 
-def is_close_score(kept: dict[str, Any], found: dict[str, Any]) -> bool:
-    """Whether two scores have the same laps and faults, and times that are about the same."""
+def is_close_score(kept: RunResult, found: RunResult) -> bool:
+    """Return whether two scores have equal laps, faults and ending, and close lap times."""
     counts = ("laps_completed", "off_tracks", "collisions", "resets", "ending")
-    if any(kept.get(key) != found.get(key) for key in counts):
+    if any(getattr(kept, name) != getattr(found, name) for name in counts):
         return False
-    return bool(
-        np.allclose(kept["lap_times_s"], found["lap_times_s"], rtol=0, atol=TIME_TOLERANCE_S)
-    )
+    return bool(np.allclose(kept.lap_times_s, found.lap_times_s, rtol=0, atol=TIME_TOLERANCE_S))
 
 
 def pack_replay(replay: Replay) -> bytes:
-    """Return a replay's file: `REPLAY_MAGIC`, then deflated JSON, actions, marks and places."""
+    """Return the content of a replay's file.
+
+    It is `REPLAY_MAGIC`, then compressed: a line of JSON, the actions, marks and places.
+    """
     head = {
         "steps": len(replay.marks),
         "places": len(replay.places),
         "space": replay.space.model_dump(mode="json") if replay.space else None,
         "start": replay.start,
         "final": replay.final,
-        "score": replay.score,
+        "score": replay.score.as_json(),
         "fingerprint": replay.fingerprint,
     }
     kind = replay.space.kind if replay.space else "command"
@@ -170,14 +173,14 @@ def pack_replay(replay: Replay) -> bytes:
 
 
 def unpack_replay(content: bytes) -> Replay:
-    """A replay from its file.
+    """Return the replay in a file's content.
 
     Raises:
-        BoardError: The file is no replay, or broken.
+        BoardError: The content is not a replay, or is damaged.
     """
     try:
         if not content.startswith(REPLAY_MAGIC):
-            raise ValueError("it does not begin as a replay does")
+            raise ValueError("it does not begin with the mark of a replay")
         inflated = zlib.decompressobj().decompress(
             content[len(REPLAY_MAGIC) :], MAX_REPLAY_FILE_BYTES
         )
@@ -198,15 +201,15 @@ def unpack_replay(content: bytes) -> Replay:
             marks=marks,
             final=head["final"],
             places=xy.reshape(-1, 2),
-            score=head["score"],
+            score=RunResult.from_json(head["score"]),
             fingerprint=head["fingerprint"],
         )
     except (zlib.error, ValueError, KeyError, TypeError) as problem:
-        raise BoardError(f"a broken replay: {problem}; take it from a backup") from problem
+        raise BoardError(f"the replay is damaged: {problem}; restore it from a backup") from problem
 
 
 def _taken(body: bytes, kind: str, count: int) -> tuple[np.ndarray, bytes]:
-    """The first `count` numbers of a kind, and what comes after them."""
+    """Return the first `count` numbers of a NumPy type, and the bytes after them."""
     size = count * np.dtype(kind).itemsize
     if not 0 <= size <= len(body):
         raise ValueError("it ends too soon")
@@ -221,8 +224,8 @@ def _places(result: LapResult) -> np.ndarray:
     ].astype("<f4")
 
 
-def _is_near(replay: Replay, result: LapResult, score: dict[str, Any]) -> bool:
-    """Whether the race went about the same way, to the same end."""
+def _is_near(replay: Replay, result: LapResult, score: RunResult) -> bool:
+    """Return whether a race has nearly the same positions and lap times as the replay."""
     places = _places(result)
     if len(places) != len(replay.places) or len(result.time) != len(replay.marks):
         return False

@@ -1,4 +1,4 @@
-"""What a season's runs come to: completion, times, the interquartile mean and its interval."""
+"""The score of a season's runs: laps, times, the interquartile mean and its interval."""
 
 from __future__ import annotations
 
@@ -6,39 +6,38 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season
 
 BOOTSTRAP_RESAMPLES = 2000
-"""Of the bootstrap, from a fixed seed: the same runs have the same interval each time."""
+"""Number of resamples, from a fixed seed: the same runs have the same interval each time."""
 CONFIDENCE_LEVEL = 0.95
 RUN_OUTCOMES = {"laps_complete": "finished", "time_up": "time_out"}
-"""What the board calls these endings of a run; the others keep their names."""
+"""Names of these endings of a run on the board; the others keep their names."""
 
 
 @dataclass(frozen=True)
 class SeasonScore:
-    """What an entry's runs of a season come to.
+    """The score of an entry's runs of a season.
 
     Attributes:
-        laps: Laps asked for, over all runs.
-        laps_completed: Laps driven to their end.
-        lap_times_s: Times of those with penalties [s], run after run.
-        total_s: Their sum [s]; None where a lap is missing.
-        best_s: The sum of the best lap on each track in each direction [s]; None where one has
+        laps: Laps to complete in all runs.
+        laps_completed: Completed laps of all runs.
+        lap_times_s: Time of each completed lap with penalties [s], run after run.
+        total_s: Sum of the lap times [s]; None if a lap is missing.
+        best_s: Sum of the fastest lap on each track in each direction [s]; None if one of them has
             no lap.
-        average_s: The mean of the completed laps [s]; None without one.
-        iqm_s: The interquartile mean over the runs of `values` [s].
-        interval_s: Its 95 % interval [s].
-        values: Each run's mean lap [s], as if its track were as long as the season's mean track;
-            a run that is not finished has the season's whole time limit.
-        x_limit: The mean over the runs of their time in multiples of the least; None where one
-            is not known or not finished.
-        limit_s: The least time of all runs [s]; None where one is not known.
-        outcomes: How many runs ended in which way.
+        average_s: Mean of the lap times [s]; None if there is none.
+        iqm_s: Interquartile mean of `values` [s].
+        interval_s: Lower and upper end of the 95 % interval of `iqm_s` [s].
+        values: What `run_values` returns [s], (n,).
+        x_limit: Mean over the runs of their time in multiples of the minimum; None if a minimum is
+            unknown or a run is not finished.
+        limit_s: Sum of the minimum times of all runs [s]; None if one is unknown.
+        outcomes: Number of runs by how they ended.
     """
 
     laps: int
@@ -60,20 +59,20 @@ class SeasonScore:
         return self.laps_completed / self.laps
 
 
-def season_score(season: Season, runs: Sequence[dict[str, Any]]) -> SeasonScore:
-    """What runs come to, each as the board keeps it, in the season's order."""
-    laps = [time for run in runs for time in run["lap_times_s"]]
-    completed = sum(run["laps_completed"] for run in runs)
+def season_score(season: Season, runs: Sequence[RunResult]) -> SeasonScore:
+    """Return the score of a submission's runs, in the season's order."""
+    laps = [time for run in runs for time in run.lap_times_s]
+    completed = sum(run.laps_completed for run in runs)
     is_whole = completed == season.race.laps * len(runs)
     strata = strata_of(runs)
     best: dict[str, float] = {}
     for stratum, run in zip(strata, runs):
-        if run["lap_times_s"]:
-            best[stratum] = min(*run["lap_times_s"], best.get(stratum, np.inf))
+        if run.lap_times_s:
+            best[stratum] = min(*run.lap_times_s, best.get(stratum, np.inf))
     values = run_values(season, runs)
-    ratios = [run["x_limit"] for run in runs if run.get("x_limit") is not None]
-    limits = [run["limit_s"] for run in runs if run.get("limit_s") is not None]
-    endings = [str(run["ending"]) for run in runs]
+    ratios = [run.x_limit for run in runs if run.x_limit is not None]
+    limits = [run.limit_s for run in runs if run.limit_s is not None]
+    endings = [run.ending for run in runs]
     return SeasonScore(
         laps=season.race.laps * len(runs),
         laps_completed=completed,
@@ -90,25 +89,29 @@ def season_score(season: Season, runs: Sequence[dict[str, Any]]) -> SeasonScore:
     )
 
 
-def strata_of(runs: Sequence[dict[str, Any]]) -> list[str]:
-    """Of each run what it has in common with those that differ only in their seeds."""
-    return [f"{run['track']} {run.get('direction', 'forward')}" for run in runs]
+def strata_of(runs: Sequence[RunResult]) -> list[str]:
+    """Return each run's track and direction, which runs with other seeds have in common."""
+    return [f"{run.track} {run.direction}" for run in runs]
 
 
-def run_values(season: Season, runs: Sequence[dict[str, Any]]) -> np.ndarray:
-    """What each run counts in the interquartile mean [s]; see `Score.values`."""
-    lengths = np.array([run.get("length_m", 1.0) for run in runs])
-    is_finished = np.array([run["laps_completed"] == season.race.laps for run in runs])
-    mean_lap = np.array([sum(run["lap_times_s"]) / season.race.laps for run in runs])
+def run_values(season: Season, runs: Sequence[RunResult]) -> np.ndarray:
+    """Return what each run counts in the interquartile mean [s], (n,).
+
+    It is the run's mean lap, scaled to the mean length of the season's tracks; for a run that is
+    not finished, the season's whole time limit divided by the laps.
+    """
+    lengths = np.array([1.0 if run.length_m is None else run.length_m for run in runs])
+    is_finished = np.array([run.laps_completed == season.race.laps for run in runs])
+    mean_lap = np.array([sum(run.lap_times_s) / season.race.laps for run in runs])
     alike = mean_lap * lengths.mean() / lengths
     return np.where(is_finished, alike, season.race.time_limit / season.race.laps)
 
 
 def interquartile_mean(values: np.ndarray) -> np.ndarray:
-    """The mean of the middle half of the last axis (..., n).
+    """Return the mean of the middle half of the last axis, (..., n) to (...).
 
-    A quarter of n is left out at each end; where that is no whole number, the two values at the
-    borders count with the share of them that lies inside.
+    A quarter of the sorted n values is left out at each end. If n / 4 is not whole, the two values
+    at the borders count with the part of them that is inside.
     """
     n = values.shape[-1]
     edges = np.arange(n + 1)
@@ -117,15 +120,15 @@ def interquartile_mean(values: np.ndarray) -> np.ndarray:
 
 
 def bootstrap_interval(values: np.ndarray, strata: Sequence[str]) -> tuple[float, float]:
-    """The 95 % interval of the interquartile mean by a bootstrap within each stratum.
+    """Return the 95 % interval of the interquartile mean by a bootstrap within each stratum.
 
-    Runs on one track in one direction are drawn again from among themselves. A stratum of k runs
-    is spread by sqrt(k / (k - 1)) about its mean first, because its resamples would vary by so
-    much less than new runs do; one of a single run does not vary.
+    The runs of a stratum, which is a track in a direction, are drawn again from that stratum. The
+    k values of a stratum are first spread about their mean by sqrt(k / (k - 1)), because otherwise
+    resamples would vary less than new runs do. A stratum of a single run does not vary.
 
     Args:
-        values: Of each run, (n,); of a paired comparison the values are differences of two.
-        strata: What each belongs to, (n,).
+        values: The value of each run, (n,).
+        strata: The stratum of each run, n names.
     """
     return _between(interquartile_mean(_resampled(values, strata)))
 
@@ -133,9 +136,15 @@ def bootstrap_interval(values: np.ndarray, strata: Sequence[str]) -> tuple[float
 def paired_interval(
     ours: np.ndarray, theirs: np.ndarray, strata: Sequence[str]
 ) -> tuple[float, float]:
-    """The 95 % interval of the difference of two interquartile means over the same runs.
+    """Return the 95 % interval of the difference of two interquartile means over the same runs.
 
-    Each resample takes the same runs of both, so that what a seed does to everybody cancels out.
+    Each resample takes the same runs of both entries, so the influence of a seed on both cancels
+    out.
+
+    Args:
+        ours: The value of each run of one entry, (n,).
+        theirs: The value of the same runs of the other entry, (n,).
+        strata: The stratum of each run, n names.
     """
     mine, other = (interquartile_mean(_resampled(one, strata)) for one in (ours, theirs))
     return _between(mine - other)
@@ -147,7 +156,7 @@ def _between(draws: np.ndarray) -> tuple[float, float]:
 
 
 def _resampled(values: np.ndarray, strata: Sequence[str]) -> np.ndarray:
-    """Values of each resample, (RESAMPLES, n)."""
+    """Return the spread values of each resample, (BOOTSTRAP_RESAMPLES, n)."""
     spread = values.astype(float)
     for one in set(strata):
         mine = np.array([stratum == one for stratum in strata])
@@ -159,7 +168,7 @@ def _resampled(values: np.ndarray, strata: Sequence[str]) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _draws(strata: tuple[str, ...]) -> np.ndarray:
-    """Which runs each resample takes, (RESAMPLES, n)."""
+    """Return the indices of the runs in each resample, (BOOTSTRAP_RESAMPLES, n)."""
     generator = np.random.default_rng(0)
     names, index = np.array(strata), np.zeros((BOOTSTRAP_RESAMPLES, len(strata)), dtype=np.int64)
     for one in dict.fromkeys(strata):

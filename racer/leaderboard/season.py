@@ -24,7 +24,7 @@ from racer.race import RaceConfig
 from racer.registration import ENV_IDS
 
 MAX_RUNS = 500
-"""The most runs of a season."""
+"""The most runs that a season may have."""
 
 
 def _listed(value: Any) -> Any:
@@ -34,8 +34,12 @@ def _listed(value: Any) -> Any:
 class SeasonRun(NamedTuple):
     """One race of a season.
 
-    `track` and `seed` are what is driven; `label` and `number` are what the board shows of them,
-    which differ where a secret stands behind them.
+    Attributes:
+        track: The track.
+        direction: The direction.
+        seed: Seed of the environment.
+        label: What the board shows of the track: the track, or `sealed:K` if a secret draws it.
+        number: What the board shows of the seed: the seed, or its index if a secret draws it.
     """
 
     track: str
@@ -46,27 +50,30 @@ class SeasonRun(NamedTuple):
 
     @property
     def stratum(self) -> str:
-        """What runs that differ only in their seeds have in common."""
+        """Track and direction, which runs with other seeds have in common."""
         return f"{self.label} {self.direction}"
 
 
 class SealedDraws(Document):
-    """What a season draws from a secret that nobody may know before it closes."""
+    """What a season draws from a secret, which is published when the season closes."""
 
     sha256: Sha256Hex = Field(description="SHA-256 of the secret, published when the season opens")
     tracks: int = Field(default=0, ge=0, le=20, description="generated tracks, 0-20")
-    seeds: int = Field(default=1, ge=1, le=100, description="seeds a track, 1-100")
+    seeds: int = Field(
+        default=1, ge=1, le=100, description="seeds for each track and direction, 1-100"
+    )
 
 
 class Season(Document):
-    """What every entry of a season is asked to do. A change of any field is a new season.
+    """The rules of a season. A change of any field makes another season.
 
-    In a file `track: oval` and `seed: 0` stand for a list of one. The older, flat layout, in which
-    the fields of `race` stand beside the others, is read as well.
+    In a file `track: oval` and `seed: 0` mean a list of one. The older, flat layout, which has the
+    fields of `race` beside the others, is read as well.
     """
 
     name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="lower case, digits and dashes, to 40"
+        pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
+        description="lower case letters, digits and dashes, at most 40",
     )
     description: str = Field(default="", max_length=500, description="one line of prose")
     race: SeasonRaceConfig = Field(description="the rules of each run: kind, laps, time limit ...")
@@ -77,7 +84,11 @@ class Season(Document):
         description="shipped tracks' names, or files",
     )
     directions: Annotated[tuple[Literal["forward", "reverse"], ...], BeforeValidator(_listed)] = (
-        Field(default=("forward",), min_length=1, description="each track's own, against it")
+        Field(
+            default=("forward",),
+            min_length=1,
+            description="the tracks' own direction, against it, or both",
+        )
     )
     seeds: Annotated[
         tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...], BeforeValidator(_listed)
@@ -85,17 +96,17 @@ class Season(Document):
         default=(0,),
         max_length=100,
         validation_alias=AliasChoices("seeds", "seed"),
-        description="of the environment; none where sealed",
+        description="seeds of the environment; empty if a secret draws them",
     )
-    car: CarName = Field(default="deepracer", description="the car that everybody drives")
-    physics: int = Field(default=0, ge=0, description="N of the environments' -vN")
+    car: CarName = Field(default="deepracer", description="the car of all entries")
+    physics: int = Field(default=0, ge=0, description="the N in `-vN` of the environment's id")
     scoring: Literal[1] = Field(default=1, description="version of the score")
     ranking: Literal["total", "best", "average", "iqm"] = Field(
         default="total",
         description="total: laps, then the time of all; best: the sum of each track's best lap; "
         "average: laps, then the mean lap; iqm: share of laps, then the interquartile mean",
     )
-    sealed: SealedDraws | None = Field(default=None, description="what is drawn from a secret")
+    sealed: SealedDraws | None = Field(default=None, description="what a secret draws")
 
     @model_validator(mode="before")
     @classmethod
@@ -116,11 +127,13 @@ class Season(Document):
         seeds = self.sealed.seeds if self.sealed else len(self.seeds)
         if not self.tracks and not drawn:
             raise ValueError("a season wants tracks: add `tracks: [bowtie]`")
-        if bool(self.seeds) == bool(self.sealed):
-            raise ValueError("a season wants seeds, but a sealed one draws them: leave them out")
+        if self.seeds and self.sealed:
+            raise ValueError("a sealed season draws its seeds: leave out `seeds`")
+        if not self.seeds and not self.sealed:
+            raise ValueError("a season wants seeds: add `seeds: [0]`")
         for given in (self.tracks, self.directions, self.seeds):
             if len(set(given)) < len(given):
-                raise ValueError(f"each once, got {list(given)}")
+                raise ValueError(f"got {list(given)}; remove the values that are repeated")
         if (count := (len(self.tracks) + drawn) * len(self.directions) * seeds) > MAX_RUNS:
             raise ValueError(
                 f"{count} runs; a season has up to {MAX_RUNS}: take fewer tracks or seeds"
@@ -129,12 +142,12 @@ class Season(Document):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON of all fields."""
+        """SHA-256 of `canonical`."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()
 
     @property
     def folder(self) -> str:
-        """What its pages' folder is called: two seasons of one name have two."""
+        """Name of the folder of its pages; different for two seasons with the same name."""
         return f"{self.name}-{self.digest[:8]}"
 
     @property
@@ -143,10 +156,10 @@ class Season(Document):
         return canonical_json(self.flat_fields())
 
     def flat_fields(self) -> dict[str, Any]:
-        """Return all fields as plain values in the flat layout, version 1, which digests are of.
+        """Return all fields as JSON values in the flat layout, from which the digest is made.
 
-        The fields of `race` stand beside those of the season, as in seasons that boards hold, so
-        a season has the same digest however its file is laid out.
+        The fields of `race` are beside those of the season, as in the seasons that boards hold, so
+        the digest does not depend on the layout of the file.
         """
         return flatten_race_fields(self.model_dump(mode="json"))
 
@@ -155,21 +168,21 @@ class Season(Document):
         return RaceConfig(**self.race.model_dump(), start="line", direction=direction)
 
     def runs(self, secret: str | None = None) -> list[SeasonRun]:
-        """Every race of the season: each track, in each direction, with each seed.
+        """Return every race of the season: each track, in each direction, with each seed.
 
         Args:
-            secret: Wanted where the season is sealed.
+            secret: The season's secret, 64 hexadecimal digits; None if the season is not sealed.
 
         Raises:
-            BoardError: The season is sealed, and the secret is missing or another.
+            BoardError: The season is sealed, and the secret is missing or is another one.
         """
         roads = [(track, track) for track in self.tracks]
         seeds = [(seed, seed) for seed in self.seeds]
         if self.sealed:
             if not secret or not is_secret_of(secret, self.sealed.sha256):
                 raise BoardError(
-                    f"season {self.name} is sealed, and its secret is not here; only who sealed "
-                    "it can judge until `racer board season reveal` publishes it"
+                    f"season {self.name} is sealed, and its secret is not here; only its owner "
+                    "can judge entries until `racer board season reveal` publishes the secret"
                 )
             for k in range(self.sealed.tracks):
                 number = derive_number(secret, self.digest, f"track {k}", 10**9)
@@ -184,21 +197,17 @@ class Season(Document):
         ]
 
     def refuse_other_physics(self) -> None:
-        """Nothing, where this racer's physics are the season's.
-
-        Raises:
-            BoardError: The season was made for another version of the environments.
-        """
+        """Raise BoardError if the season is for another physics version than racer's."""
         version = int(ENV_IDS[self.race.kind].rpartition("-v")[2])
         if version != self.physics:
             raise BoardError(
                 f"season {self.name} is for physics version {self.physics}, this racer has "
-                f"{version}; make a new season, or use the racer of that time"
+                f"{version}; make a new season, or install the racer of that version"
             )
 
 
 def season_path(name: str) -> Path:
-    """The file of the season that a person means: a path, a shipped name, or NAME.yaml here.
+    """Return a season's file, given by a path, a shipped name, or NAME for NAME.yaml here.
 
     Raises:
         ConfigError: There is no such season.
@@ -211,7 +220,7 @@ def season_path(name: str) -> Path:
 
 
 def load_season(name: str) -> Season:
-    """The season that a person means; see `season_path`.
+    """Return the season of a file or a shipped name; see `season_path`.
 
     Raises:
         ConfigError: There is no such season, or its file cannot be used.

@@ -20,7 +20,7 @@ FLAT_RACE_FIELDS = (
     "obstacles",
     "bots",
 )
-"""Fields of a season's race that the flat layout has beside those of the season."""
+"""Fields of `race` that the flat layout has beside those of the season."""
 
 FLAT_SEASON_FIELDS = (
     "name",

@@ -1,4 +1,4 @@
-"""The secret of a sealed season: made, kept apart, published, and what is drawn from it."""
+"""The secret of a sealed season: making, keeping and publishing it, and drawing from it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _PRIVATE = 0o600
 
 
 def secrets_folder() -> Path:
-    """Where secrets are kept: the folder RACER_SECRETS, or one in the user's own configuration."""
+    """Return the folder of secrets: RACER_SECRETS, or one in the user's configuration."""
     home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(os.environ.get("RACER_SECRETS") or Path(home) / "racer" / "secrets")
 
 
 def commitment(secret: str) -> str:
-    """What is published of a secret before it is: SHA-256 of its 32 bytes, in hexadecimal."""
+    """Return the SHA-256 of a secret's 32 bytes, which is published before the secret itself."""
     return hashlib.sha256(bytes.fromhex(secret)).hexdigest()
 
 
 def is_secret_of(secret: str, sha256: str) -> bool:
-    """Whether a text is the secret that a digest was published for."""
+    """Return whether a text is the secret with a published SHA-256."""
     try:
         return len(secret) == 2 * SECRET_BYTES and commitment(secret) == sha256
     except ValueError:
@@ -37,20 +37,26 @@ def is_secret_of(secret: str, sha256: str) -> bool:
 
 
 def derive_number(secret: str, season: str, what: str, below: int) -> int:
-    """A number from 0 to below, drawn from a secret for one purpose in one season.
+    """Return a number that a secret gives for one purpose in one season.
 
-    It is the first 16 bytes of HMAC-SHA256 over `SEASON_DIGEST WHAT`, with the secret's 32 bytes
-    as the key, read as a big-endian number, modulo `below`.
+    It is the first 16 bytes of HMAC-SHA256 over `SEASON WHAT`, with the secret's 32 bytes as the
+    key, read as a big-endian number, modulo `below`.
+
+    Args:
+        secret: The secret, 64 hexadecimal digits.
+        season: The season's digest.
+        what: The purpose, as `seed 0`.
+        below: The number is from 0 to `below` - 1.
     """
     drawn = hmac.digest(bytes.fromhex(secret), f"{season} {what}".encode(), "sha256")
     return int.from_bytes(drawn[:16], "big") % below
 
 
 def make_secret() -> str:
-    """Draw a secret from the system and keep it in a file that only its owner can read.
+    """Return a new random secret, written to a file that only its owner can read.
 
     Raises:
-        BoardError: It cannot be kept.
+        BoardError: The file cannot be written.
     """
     secret = secrets.token_hex(SECRET_BYTES)
     path = _path(commitment(secret))
@@ -70,30 +76,36 @@ def make_secret() -> str:
 
 
 def find_secret(sha256: str, revealed: Path | None = None) -> str | None:
-    """The secret that a digest was published for, where it is kept here or was revealed.
+    """Return the secret with a published SHA-256; None if it is neither kept here nor revealed.
 
     Args:
-        sha256: The published digest.
-        revealed: The file beside the season's into which it is revealed.
+        sha256: The published SHA-256.
+        revealed: The file beside the season's file that holds the revealed secret, if it exists.
 
     Raises:
-        BoardError: The file of the secret can be read by others, or what was revealed is wrong.
+        BoardError: Other users can read the file of the secret, or the revealed secret is wrong.
     """
     path = _path(sha256)
     if path.is_file():
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise BoardError(f"{path}: others can read this secret; run `chmod 600 {path}`")
+            raise BoardError(f"{path}: other users can read this secret; run `chmod 600 {path}`")
         return path.read_text().strip()
     return _read_revealed(revealed, sha256) if revealed and revealed.is_file() else None
 
 
 def revealed_path(season: Path) -> Path:
-    """The file into which the secret of a season's file is revealed, beside it."""
+    """Return the file, beside a season's file, that holds its revealed secret."""
     return season.with_suffix(".reveal.json")
 
 
 def write_revealed(path: Path, name: str, digest: str, secret: str) -> None:
-    """Publish a season's secret in a file that anybody can check.
+    """Write a season's secret to a file that anybody can check.
+
+    Args:
+        path: The file; see `revealed_path`.
+        name: The season's name.
+        digest: The season's digest.
+        secret: The secret, 64 hexadecimal digits.
 
     Raises:
         BoardError: The file cannot be written.
@@ -109,11 +121,11 @@ def _read_revealed(path: Path, sha256: str) -> str:
     try:
         secret = json.loads(path.read_text())["secret"]
     except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise BoardError(f"{path}: no revealed secret: {problem}") from problem
+        raise BoardError(f"{path}: holds no revealed secret: {problem}") from problem
     if not isinstance(secret, str) or not is_secret_of(secret, sha256):
         raise BoardError(
             f"{path}: its secret is not the one whose SHA-256 {sha256[:12]}... the season "
-            "published; who runs the season owes an answer"
+            "published; ask the season's owner for the right one"
         )
     return secret
 

@@ -1,4 +1,4 @@
-"""The board's pages over HTTP, on this machine, with a place to hand in entries."""
+"""The HTTP server of the board's pages, which takes uploads of entries."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from racer.leaderboard.submission_queue import SubmissionQueue
 
 HAND_IN, QUEUE = "/entries", "/queue.json"
 REQUEST_TIMEOUT_S = 60.0
-"""How long a request may take to come in [s]."""
+"""How long a request may take to arrive [s]."""
 IDLE_TIMEOUT_S = 10.0
-"""How long it may pause [s]."""
+"""How long a request may pause while it arrives [s]."""
 MAX_CONNECTIONS = 32
 """The most connections that are served at once."""
 CONTENT_TYPES = {
@@ -37,7 +37,7 @@ CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
 }
 UPLOAD_STATUS = {"season": 404, "name": 400, "full": 503}
-"""The status of an upload that the desk does not take, by the code of its error."""
+"""Status of the answer to a refused upload, by the code of the error."""
 SECURITY_HEADERS = {
     "Content-Security-Policy": f"{markup.POLICY}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -50,7 +50,13 @@ SECURITY_HEADERS = {
 
 
 class Refusal(Exception):
-    """A request that is answered with an error: status, code and sentence."""
+    """A request that is answered with an error.
+
+    Args:
+        status: HTTP status of the answer.
+        code: The reason in one word, for programs.
+        said: The reason in a sentence.
+    """
 
     def __init__(self, status: int, code: str, said: str) -> None:
         super().__init__(said)
@@ -58,19 +64,21 @@ class Refusal(Exception):
 
 
 class BoardServer(ThreadingHTTPServer):
-    """Serves a board's pages and takes entries; `serve_forever` and `close` are its life.
+    """A server of a board's pages that takes entries; call `serve_forever`, then `close`.
 
     Args:
         store: The board.
-        seasons: The seasons to show, each of which takes entries.
-        secret_of: The secret with which a sealed season is judged.
-        public_of: The secret of a sealed season where all may know it.
-        host: Where it listens.
+        seasons: The seasons to show; each takes entries.
+        secret_of: Returns the secret of a sealed season, to evaluate entries; None if it is not
+            here.
+        public_of: Returns the secret of a sealed season if it is public, to show its tracks; else
+            None.
+        host: Host name or address to listen on.
         port: The port; 0 for a free one.
-        slowest: How long a request may take to come in [s].
+        slowest: How long a request may take to arrive [s].
 
     Raises:
-        BoardError: It cannot listen there.
+        BoardError: The server cannot listen on host and port.
     """
 
     daemon_threads = True
@@ -105,37 +113,37 @@ class BoardServer(ThreadingHTTPServer):
         self.desk = SubmissionQueue(store, by_digest, secret_of, self.write)
 
     def write(self) -> None:
-        """Write the pages as the board stands now."""
+        """Write the pages of the board as it is now."""
         with self._writing:
             stamp = self._stamp()
             write_site(self._store, self.site, self._seasons, self._public_of, is_served=True)
             self._written = stamp
 
     def close(self) -> None:
-        """Stop listening, finish the entry that is judged, and leave nothing behind."""
+        """Stop listening, wait for the evaluation that is running, and remove temporary files."""
         self.server_close()
         self.desk.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def is_open(self) -> bool:
-        """Whether it listens on every interface of this machine."""
+        """Whether the server listens on every network interface of this machine."""
         return self.host in ("", "0.0.0.0", "::")
 
     def addresses(self) -> list[str]:
-        """Where a browser finds the server: on this machine first, then from another."""
+        """Return the server's URLs: first for this machine, then for other machines."""
         hosts = ["127.0.0.1", *network_addresses()] if self.is_open else [self.host]
         return [url_of(host, self.server_port) for host in hosts]
 
     def named_addresses(self) -> list[str]:
-        """The same by names of this machine, which another machine may or may not know."""
+        """Return URLs with names of this machine, which other machines may not know."""
         return [url_of(name, self.server_port) for name in machine_names() if self.is_open]
 
     def page(self, path: str) -> Path | None:
-        """The file that a request's path names: only one of those that were written."""
+        """Return the page or file that a request's path names; None if there is no such file."""
         named = path.lstrip("/") or "index.html"
         if named.endswith(".html") and self._stamp() != self._written:
-            self.write()  # somebody else added to the board
+            self.write()  # another process changed the board
         known = {
             one.relative_to(self.site).as_posix(): one
             for one in self.site.rglob("*")
@@ -144,14 +152,14 @@ class BoardServer(ThreadingHTTPServer):
         return known.get(named)
 
     def _stamp(self) -> list[tuple[int, int]]:
-        """What is another where something was added to the board."""
+        """Return times and sizes of the database's files, which differ after each added record."""
         database = self._store.path
         beside = database.with_name(f"{database.name}-wal")
         found = [one.stat() for one in (database, beside) if one.is_file()]
         return [(one.st_mtime_ns, one.st_size) for one in found if one.st_size]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """See `ThreadingHTTPServer`; a connection too many is closed at once."""
+        """See `ThreadingHTTPServer`; connections beyond `MAX_CONNECTIONS` are closed at once."""
         if self._room.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
@@ -165,18 +173,18 @@ class BoardServer(ThreadingHTTPServer):
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: a connection that broke is its own affair."""
+        """Do nothing: a broken connection is not the server's error."""
 
 
 class BoardRequestHandler(BaseHTTPRequestHandler):
-    """Answers one request; the connection is closed after it."""
+    """Answers one request, then closes the connection."""
 
     server: BoardServer  # pyright: ignore[reportIncompatibleVariableOverride]
     server_version, sys_version = "racer", ""
     timeout = IDLE_TIMEOUT_S
 
     def setup(self) -> None:
-        """Begin to count how long the request takes to come in."""
+        """Start the time limit of the request."""
         super().setup()
         self._until = time.monotonic() + self.server.slowest
         self._alarm = threading.Timer(self.server.slowest + IDLE_TIMEOUT_S, self._cut)
@@ -184,16 +192,16 @@ class BoardRequestHandler(BaseHTTPRequestHandler):
         self._alarm.start()
 
     def finish(self) -> None:
-        """End the counting."""
+        """Stop the time limit of the request."""
         self._alarm.cancel()
         super().finish()
 
     def do_GET(self) -> None:
-        """Answer with a page, or how the entries stand."""
+        """Answer with a page, or with the states of the uploaded entries."""
         self._answer(self._get)
 
     def do_POST(self) -> None:
-        """Take an entry."""
+        """Take an uploaded entry."""
         self._answer(self._post)
 
     def _refuse_method(self) -> None:
@@ -205,7 +213,7 @@ class BoardRequestHandler(BaseHTTPRequestHandler):
     do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = _refuse_method
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: what was handed in is told on the page."""
+        """Do nothing: the page shows the uploads."""
 
     def _answer(self, work: Callable[[], None]) -> None:
         try:
@@ -218,20 +226,24 @@ class BoardRequestHandler(BaseHTTPRequestHandler):
             self._send_json(408, {"code": "slow", "said": "the request came too slowly"})
 
     def _refuse_other_hosts(self) -> None:
-        """A page elsewhere must not reach this one by a name that it lets point here."""
+        """Refuse requests to unknown host names.
+
+        Otherwise a page of another site could reach this server by DNS rebinding: by a name of its
+        own that resolves to this machine.
+        """
         named = self.headers.get("Host", "")
         try:
             host = urlsplit(f"//{named}").hostname or ""
         except ValueError:
             host = ""
         if self.path == "/board.css":
-            return  # so that the page which says so has its looks; it tells nothing
+            return  # the page of the refusal uses it; it reveals nothing
         if host not in self.server.names and not is_address(host):
             said = f"this server is not known as {named!r:.100}; open {self._reached()}"
             raise Refusal(421, "host", said)
 
     def _reached(self) -> str:
-        """The server's address as this very connection reached it."""
+        """Return the server's URL with the address that this connection uses."""
         address, port = self.connection.getsockname()[:2]
         return url_of(address.removeprefix("::ffff:"), port)
 
@@ -305,7 +317,7 @@ class BoardRequestHandler(BaseHTTPRequestHandler):
             left -= len(part)
 
     def _send_refusal(self, problem: Refusal) -> None:
-        """An error: as a page where a browser asks for one, else as JSON."""
+        """Answer with an error: as a page if a browser asks for a page, else as JSON."""
         if self.command == "GET" and "text/html" in self.headers.get("Accept", ""):
             content = markup.refusal_page(problem.said, problem.status, self._reached())
             self._send(problem.status, CONTENT_TYPES[".html"], content)
@@ -328,7 +340,7 @@ class BoardRequestHandler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def _drain(self) -> None:
-        """Read a little of what still comes, so that who sends it gets to read the answer."""
+        """Read a part of the rest of the request, so that the client gets to read the answer."""
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
             self.connection.settimeout(0.5)

@@ -1,4 +1,4 @@
-"""The board on disk: what was judged, appended and never changed. All of SQLite is here."""
+"""The board on disk: records that are added and never changed. Only this module uses SQLite."""
 
 from __future__ import annotations
 
@@ -32,37 +32,40 @@ from racer.leaderboard.hash_chain import (
     chain_hash,
     check_chain,
 )
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season
 from racer.leaderboard.submissions import (
     ChainRecord,
     Submission,
     board_name,
+    submission_body,
     submission_in,
     submissions_in,
 )
 
 HOUSE_DIGEST = "house"
-"""Stands for the digest of a pilot, which is a part of racer and has no package."""
+"""Used as the digest of a pilot, a controller that is built into racer and has no package."""
 WRITE_LOCK_TIMEOUT_S = 30.0
-"""How long one writer waits for another [s]."""
+"""How long a process waits for another one to finish writing [s]."""
 _COLUMNS: tuple[str, ...] = "id", "created", "kind", "season_digest", "name", "about", "body"
 
 
 def board_folder() -> Path:
-    """Where the board lies by default: the folder RACER_BOARD, or `board` where one works."""
+    """Return the board's folder: RACER_BOARD, or `board` in the working directory."""
     return Path(os.environ.get("RACER_BOARD") or "board")
 
 
 class BoardStore:
-    """A board's records, in `board.sqlite3`; each package in `entries/`, each run in `replays/`.
+    """A board: records in `board.sqlite3`, packages in `entries/`, replays in `replays/`.
 
-    Safe for several processes at once. No connection outlives a call.
+    Several processes may use it at once. Each method opens the database and closes it again.
 
     Args:
-        folder: The board's folder, made where it is missing; `board_folder()` if not given.
+        folder: The board's folder, created if it is missing; `board_folder()` if not given.
 
     Raises:
-        BoardError: The folder cannot be written, or what lies there is no board of this racer.
+        BoardError: The folder cannot be written, or holds a database that is not a board or is of
+            a newer racer.
     """
 
     def __init__(self, folder: Path | str | None = None) -> None:
@@ -81,35 +84,28 @@ class BoardStore:
         season: Season,
         name: str,
         entry: Entry | None,
-        runs: Sequence[dict[str, Any]],
+        runs: Sequence[RunResult],
         box: str = "none",
         signer: str = "",
     ) -> Submission:
-        """Append what the judge found, after the entry's package is safely kept.
+        """Store an entry's package, then add a submission, and return it.
 
         Args:
-            season: The season it was judged by.
-            name: What the board calls the entry.
-            entry: The entry that was judged; None for a pilot, made again by its racer version.
-            runs: What each run came to, plain values.
-            box: What held the policy while it was judged.
-            signer: Who signed the entry.
-
-        Returns:
-            The row as it was stored.
+            season: The season.
+            name: Name of the entry on the board.
+            entry: The evaluated entry; None for a pilot.
+            runs: The result of each of the season's runs, in the season's order.
+            box: The sandbox that held the policy during the evaluation; `none` if none did.
+            signer: Key that signed the entry; empty if it is not signed.
 
         Raises:
-            BoardError: It cannot be written; then the board has no part of the row.
+            BoardError: The season is closed, the name is not allowed, or the board cannot be
+                written; then no part of the submission is added.
         """
         name = board_name(name)
-        body = {
-            "box": box,
-            "entry_sha256": entry.sha256 if entry else HOUSE_DIGEST,
-            "racer_version": __version__,
-            "runs": list(runs),
-            "signer": signer,
-        }
-        canonical_json(body)  # refused before anything is written
+        digest = entry.sha256 if entry else HOUSE_DIGEST
+        body = submission_body(digest, runs, box, signer, __version__)
+        canonical_json(body)  # raises ValueError for NaN before anything is written
         if entry:
             self._keep(self.entry_path(entry.sha256), entry.content)
         with self._adding() as database:
@@ -117,7 +113,7 @@ class BoardStore:
             return submission_in(self._append(database, "submission", season, name, None, body))
 
     def withdraw(self, id: int, why: str) -> ChainRecord:
-        """Take a submission out of the standing; its row stays.
+        """Add and return a withdrawal, which takes a submission out of the ranking.
 
         Raises:
             BoardError: See `refuse_remark`.
@@ -125,7 +121,7 @@ class BoardStore:
         return self._remark("withdrawal", id, why)
 
     def dispute(self, id: int, why: str) -> ChainRecord:
-        """Put a doubt beside a submission, which stays in the standing.
+        """Add and return a dispute about a submission, which stays in the ranking.
 
         Raises:
             BoardError: See `refuse_remark`.
@@ -133,10 +129,10 @@ class BoardStore:
         return self._remark("dispute", id, why)
 
     def refuse_remark(self, id: int, why: str) -> Submission:
-        """The submission that a withdrawal or a dispute is about, while it can be.
+        """Return the submission that can be withdrawn or disputed for a reason.
 
         Raises:
-            BoardError: No submission has that number, it was withdrawn before, or `why` is not 1 to
+            BoardError: No submission has that id, it is withdrawn already, or `why` is not 1 to
                 500 printable characters.
         """
         if not why.strip() or not why.isprintable() or len(why) > 500:
@@ -148,37 +144,33 @@ class BoardStore:
         return row
 
     def open(self, season: Season) -> ChainRecord:
-        """Publish a sealed season: from here on its secret's digest stands in the chain."""
+        """Add and return the opening of a sealed season, with the SHA-256 of its secret."""
         with self._adding() as database:
             body = {"sha256": season.sealed.sha256 if season.sealed else None}
             return self._append(database, "opening", season, "", None, body)
 
     def reveal(self, season: Season, secret: str) -> ChainRecord:
-        """Publish a sealed season's secret, which closes the season."""
+        """Add and return the reveal of a sealed season's secret, which closes the season."""
         with self._adding() as database:
             if found := _in_season(database, season.digest, "reveal"):
                 return found[0]
             return self._append(database, "reveal", season, "", None, {"secret": secret})
 
     def revealed(self, digest: str) -> str | None:
-        """The secret of the season with that digest, where it was revealed on this board."""
+        """Return the revealed secret of the season with a digest; None if it is not revealed."""
         with self._connect() as database:
             found = _in_season(database, digest, "reveal")
         return found[0].body["secret"] if found else None
 
     def refuse_closed(self, season: Season) -> None:
-        """Nothing, while a season is open.
-
-        Raises:
-            BoardError: Its secret was revealed on this board.
-        """
+        """Raise BoardError if a season is closed: its secret was revealed on this board."""
         with self._connect() as database:
             _refuse_closed(database, season)
 
     def rows(self, season: Season) -> list[Submission]:
-        """All submissions of a season, in the order in which they were added.
+        """Return all submissions of a season, in the order in which they were added.
 
-        Those too that were added when the same season was written with fewer fields.
+        Seasons of older boards have fewer fields; those with the same rules are the same season.
         """
         with self._connect() as database:
             known = database.execute(
@@ -189,16 +181,12 @@ class BoardStore:
             return submissions_in(_records(database, f"season_digest IN ({marks})", *same))
 
     def every_row(self) -> list[Submission]:
-        """All submissions of the board, in the order in which they were added."""
+        """Return all submissions of the board, in the order in which they were added."""
         with self._connect() as database:
             return submissions_in(_records(database, "1"))
 
     def row(self, id: int) -> Submission:
-        """One submission.
-
-        Raises:
-            BoardError: No submission has that number.
-        """
+        """Return one submission; raise BoardError if no submission has that id."""
         for row in self.every_row():
             if row.id == id:
                 return row
@@ -208,20 +196,16 @@ class BoardStore:
         about = f" of submission {found[0].about}" if found and found[0].about else ""
         raise BoardError(
             f"no submission {id} on the board {self.folder}{what}{about}; `racer board show` and "
-            "`racer board history NAME` tell the ids"
+            "`racer board history NAME` show the ids"
         )
 
     def history(self, name: str) -> list[ChainRecord]:
-        """All that happened to a name over all seasons, in its order."""
+        """Return all records of a name in all seasons, in the order in which they were added."""
         with self._connect() as database:
             return _records(database, "record.name = ?", name)
 
     def season(self, digest: str) -> Season:
-        """The rules that the board keeps under a digest.
-
-        Raises:
-            BoardError: It has no such season.
-        """
+        """Return the season with a digest; raise BoardError if the board has no such season."""
         with self._connect() as database:
             found = database.execute(
                 "SELECT fields FROM season WHERE digest = ?", (digest,)
@@ -231,7 +215,7 @@ class BoardStore:
         return Season.model_validate_json(found[0])
 
     def chain(self) -> ChainReport:
-        """Walk along all records and check every hash, number and season's digest."""
+        """Return the result of checking the chain of all records; see `check_chain`."""
         with self._connect() as database:
             columns = ", ".join(_COLUMNS)
             found = database.execute(f"SELECT {columns}, hash FROM record ORDER BY id").fetchall()
@@ -240,21 +224,21 @@ class BoardStore:
         return check_chain(records, seasons)
 
     def entry_path(self, sha256: str) -> Path:
-        """Where the package with that digest is kept."""
+        """Return the path of the package with a SHA-256."""
         return self.folder / "entries" / f"{sha256}.entry.zip"
 
     def replay_path(self, sha256: str) -> Path:
-        """Where the replay with that digest is kept."""
+        """Return the path of the replay with a SHA-256."""
         return self.folder / "replays" / f"{sha256}.replay"
 
     def keep_replay(self, content: bytes) -> str:
-        """Keep a run's replay before its row is added; returns the digest it is known by."""
+        """Write a replay's file, and return its SHA-256; call it before `add`."""
         digest = hashlib.sha256(content).hexdigest()
         self._keep(self.replay_path(digest), content)
         return digest
 
     def snapshot(self, path: Path) -> None:
-        """Write the database as it stands to a new file, while others may go on adding."""
+        """Copy the database to a new file; other processes may add records meanwhile."""
         with self._connect() as database:
             copy = sqlite3.connect(path)
             try:
@@ -289,7 +273,7 @@ class BoardStore:
             )
             season = season.digest, season.name
         digest, called = season
-        # Taken inside the transaction, so that the clock's order is the records' order.
+        # Within the transaction, so that the times have the same order as the records.
         created = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         last = database.execute("SELECT id, hash FROM record ORDER BY id DESC LIMIT 1").fetchone()
         id, previous = (last[0] + 1, last[1]) if last else (1, GENESIS_HASH)
@@ -305,15 +289,15 @@ class BoardStore:
 
     @contextmanager
     def _adding(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that is the only one to write; an error within leaves no part of it."""
+        """Open the only writing transaction; if an error is raised in it, nothing is written."""
         with self._connect() as database:
-            database.execute("BEGIN IMMEDIATE")  # waits here for another writer, nowhere else
+            database.execute("BEGIN IMMEDIATE")  # waits here, and only here, for other writers
             yield database
             database.execute("COMMIT")
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one call; closing it rolls back what was not committed."""
+        """Open the database for one call; changes that are not committed are rolled back."""
         try:
             database = sqlite3.connect(
                 self.path, timeout=WRITE_LOCK_TIMEOUT_S, isolation_level=None
@@ -339,7 +323,9 @@ class BoardStore:
             )
         if version:
             if database.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                database.execute("PRAGMA journal_mode = WAL")  # restored from one file
+                database.execute(
+                    "PRAGMA journal_mode = WAL"
+                )  # the board was restored from a backup
             if version == 1:
                 _migrate(database)
             return
@@ -368,7 +354,7 @@ def _insert(database: sqlite3.Connection, previous: str, values: tuple[Any, ...]
 
 
 def _migrate(database: sqlite3.Connection) -> None:
-    """Make a board of version 1 one of version 2, all or nothing: its rows become the chain."""
+    """Migrate a board of version 1 in one transaction: its submissions become chained records."""
     database.executescript(f"BEGIN IMMEDIATE; {CREATE_RECORDS}")
     old = database.execute(
         "SELECT created, season_digest, name, result, entry_sha256, racer_version "
@@ -422,7 +408,7 @@ def _about(database: sqlite3.Connection, id: int, kind: str) -> list[ChainRecord
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Keeps other processes out while a board is made: SQLite does not wait to change to WAL."""
+    """Lock the folder while a board is created: SQLite does not wait for a change to WAL."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,11 +1,11 @@
-"""Where entries are handed in: a queue, one worker that judges, and how far each one is."""
+"""The queue of uploaded entries, and the thread that evaluates them one after the other."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,33 +16,33 @@ from racer.leaderboard.placement import placement_of, submitter_notes
 from racer.leaderboard.ranking import submission_line
 from racer.leaderboard.season import Season
 from racer.leaderboard.store import BoardStore
+from racer.leaderboard.submission_evaluation import evaluate_run, refuse_misfit, refuse_other_roads
 from racer.leaderboard.submissions import board_name
-from racer.leaderboard.verification import evaluate_run, refuse_misfit, refuse_other_roads
 
 MAX_WAITING = 20
-"""The most entries that wait at once."""
+"""The most entries that may wait."""
 OUTCOMES_KEPT = 50
-"""How many of the latest entries' outcomes are told."""
+"""Number of the latest entries whose state is reported."""
 
 
 @dataclass
 class SubmissionJob:
-    """One entry that was handed in.
+    """One uploaded entry, and how far its evaluation is.
 
     Attributes:
-        number: Its number, from 1 since the server was started.
+        number: Number of the upload, from 1 since the server's start.
         season: The season's name.
-        state: How it stands.
-        name: What the board calls it: what was asked for, else the entry's own name once its
-            package was read.
-        ahead: How many entries were to be judged before it when it was handed in.
-        done: Races that were judged.
-        all: Races to judge; 0 until that is known.
-        code: Why it was refused, one word; see the codes in docs/leaderboard.md.
-        said: What it came to, or why it was refused.
-        row: The number of its row on the board.
-        place: The rank of its name in the season once it was judged; None until then.
-        of: How many stand in the season then.
+        state: How far it is.
+        name: Name on the board: the requested one, else the entry's own name, which is empty
+            until the package is read.
+        ahead: Number of entries that were before it at the upload.
+        done: Number of evaluated races.
+        all: Number of races to evaluate; 0 until it is known.
+        code: Why it was refused, in one word; see the codes in docs/leaderboard.md.
+        said: Its result, or why it was refused, in a sentence.
+        row: Id of its submission; None until it is on the board.
+        place: Rank of its name in the season; None until it is on the board.
+        of: Number of ranked participants at that time.
     """
 
     number: int
@@ -60,13 +60,13 @@ class SubmissionJob:
 
 
 class SubmissionQueue:
-    """Takes entries and judges one after the other, in a thread of its own.
+    """A queue of entries, evaluated one after the other in a thread.
 
     Args:
         store: The board.
         seasons: The seasons that take entries, by their digests.
-        secret_of: The secret with which a sealed season is judged.
-        changed: Called after a row was added.
+        secret_of: Returns the secret of a sealed season; None if it is not here.
+        changed: Called after each added submission.
     """
 
     def __init__(
@@ -87,16 +87,16 @@ class SubmissionQueue:
         self._worker.start()
 
     def hand_in(self, path: Path, season: str, name: str = "") -> SubmissionJob:
-        """Put an entry into the queue; its file is the desk's from then on, which removes it.
+        """Add an entry to the queue, and return its state, which changes as it is evaluated.
 
         Args:
-            path: The package, not checked at all.
-            season: The season's digest or the beginning of it, its name, or its pages' folder.
-            name: What the board shall call the entry; its own name where it is empty.
+            path: The package, not checked yet; the queue removes the file when it is done.
+            season: The season's digest or its beginning, its name, or the folder of its pages.
+            name: Name of the entry on the board; if empty, the name in the entry's manifest.
 
         Raises:
-            BoardError: There is no such season (code `season`), the name does not fit a board
-                (`name`), or too many are waiting (`full`).
+            BoardError: There is no such season (code `season`), the name is not allowed on a board
+                (`name`), or too many entries are waiting (`full`).
         """
         rules = self._season(season)
         called = board_name(name) if name else ""
@@ -114,7 +114,7 @@ class SubmissionQueue:
         return ticket
 
     def _season(self, asked: str) -> Season:
-        """The season that is meant, where it is one alone."""
+        """Return the season that a request names; raise BoardError if it is not exactly one."""
         known = self._seasons.values()
         found = [one for one in known if asked in (one.digest, one.folder, one.name)]
         if not found and asked:
@@ -126,12 +126,12 @@ class SubmissionQueue:
         raise BoardError(f"season={asked:.80} {told}; name one of: {names}", "season")
 
     def told(self) -> list[dict[str, Any]]:
-        """How the latest entries stand, the latest first; plain values."""
+        """Return the states of the latest entries as JSON values, the latest first."""
         with self._lock:
             return [asdict(ticket) for ticket in reversed(self._tickets)]
 
     def close(self) -> None:
-        """Let the entry that is judged be finished, and no other begin."""
+        """Drop the waiting entries, and wait for the end of the evaluation that is running."""
         while True:
             try:
                 left = self._waiting.get_nowait()
@@ -151,8 +151,8 @@ class SubmissionQueue:
                 self._refuse(ticket, problem.code, str(problem), path)
             except RacerError as problem:
                 self._refuse(ticket, "board", str(problem), path)
-            except Exception as problem:  # so that the next one is judged all the same
-                self._refuse(ticket, "bug", f"a fault of racer's: {problem!r}", path)
+            except Exception as problem:  # so that the next entry is evaluated all the same
+                self._refuse(ticket, "bug", f"an error in racer itself: {problem!r}", path)
             finally:
                 path.unlink(missing_ok=True)
 
@@ -167,8 +167,8 @@ class SubmissionQueue:
         self._tell(ticket, all=len(races))
         runs = []
         for race in races:
-            figures, content = evaluate_run(season, race, entry)
-            runs.append(figures | {"replay": self._store.keep_replay(content)})
+            result, content = evaluate_run(season, race, entry)
+            runs.append(replace(result, replay=self._store.keep_replay(content)))
             self._tell(ticket, done=len(runs))
         refuse_other_roads(self._store, season, runs)
         about = {"box": checked.box, "signer": entry.signer or ""}
@@ -176,11 +176,11 @@ class SubmissionQueue:
         one = placement_of(self._store.rows(season), season, row)
         self._changed()
         said = "; ".join([submission_line(season, row), *submitter_notes(one)])
-        place = one.place["rank"] if one.place else None
+        place = one.place.rank if one.place else None
         self._tell(ticket, state="done", said=said, row=row.id, place=place, of=one.count)
 
     def _refuse(self, ticket: SubmissionJob, code: str, said: str, path: Path) -> None:
-        # The file has a name of the server's own, which tells the person nothing.
+        # The server chose the file's name, so it means nothing to the person who sent the file.
         self._tell(ticket, state="refused", code=code, said=said.replace(str(path), "the entry"))
 
     def _tell(self, ticket: SubmissionJob, **news: Any) -> None:

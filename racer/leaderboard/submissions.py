@@ -1,29 +1,32 @@
-"""What a board holds: records of every kind, and the submissions among them."""
+"""The records of a board, and the submissions among them."""
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from racer.entries.package import LABEL_RULE, is_label
 from racer.errors import BoardError
+from racer.leaderboard.run_result import RunResult
 
 
 @dataclass(frozen=True)
 class ChainRecord:
-    """One link of the board's chain, of whatever kind.
+    """One record of the board, of any kind.
 
     Attributes:
-        id: Its place in the order of all records, from 1.
+        id: Number of the record, from 1.
         created: When it was added, ISO 8601 in UTC.
-        kind: One of `schema.KINDS`.
+        kind: One of `RECORD_KINDS`.
         season: The season's name.
         season_digest: The season's digest.
-        name: What the board calls the entry it is about; empty where it is about a season.
-        about: The id of the submission that a withdrawal or a dispute is about, else None.
-        body: What its kind holds: a submission's fields, `why`, `sha256` or `secret`.
-        hash: SHA-256 over the hash before it and all of the above but `season`.
+        name: Name of the entry on the board; empty if the record is about a season.
+        about: Id of the submission that a withdrawal or a dispute is about, else None.
+        body: A submission's fields; `why` of a withdrawal or dispute; `sha256` of an opening;
+            `secret` of a reveal.
+        hash: The record's `chain_hash`, over all of the above but `season`.
     """
 
     id: int
@@ -39,22 +42,22 @@ class ChainRecord:
 
 @dataclass(frozen=True)
 class Submission:
-    """One judged submission.
+    """An evaluated submission.
 
     Attributes:
-        id: Its place in the order of all records, from 1.
+        id: Number of its record, from 1.
         created: When it was added, ISO 8601 in UTC.
         season: The season's name.
         season_digest: The season's digest.
-        name: What the board calls the entry.
-        entry_sha256: SHA-256 of the entry's package; `HOUSE` for a pilot.
-        runs: What each of the season's runs came to, `LapResult.as_dict()` and more.
-        racer_version: The racer that judged it.
-        box: What held the policy while it was judged.
-        signer: Who signed the entry; empty where nobody did.
-        hash: Its link in the chain.
-        withdrawn: Why it was withdrawn; None where it was not.
-        disputes: Why it is disputed, each reason.
+        name: Name of the entry on the board.
+        entry_sha256: SHA-256 of the entry's package; `HOUSE_DIGEST` for a pilot.
+        runs: The result of each of the season's runs, in the season's order.
+        racer_version: Version of racer that evaluated it.
+        box: The sandbox that held the policy during the evaluation; `none` if none did.
+        signer: Key that signed the entry; empty if it is not signed.
+        hash: Hash of its record.
+        withdrawn: The reason of its withdrawal; None if it was not withdrawn.
+        disputes: The reasons for which it is disputed.
     """
 
     id: int
@@ -63,7 +66,7 @@ class Submission:
     season_digest: str
     name: str
     entry_sha256: str
-    runs: list[dict[str, Any]]
+    runs: list[RunResult]
     racer_version: str
     box: str
     signer: str
@@ -73,20 +76,27 @@ class Submission:
 
     @property
     def competitor(self) -> tuple[str, str]:
-        """Whose it is: a name, and the key that signed it."""
+        """The participant: name of the entry, and key that signed it."""
         return self.name, self.signer
 
     @property
     def entry(self) -> tuple[str, str]:
-        """Which entry it is: the package's digest, and of a pilot its name."""
-        return self.entry_sha256, str(self.runs[0].get("pilot", ""))
+        """What tells the entry from others: SHA-256 of its package, and the name of a pilot."""
+        return self.entry_sha256, self.runs[0].pilot
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body of the submission's record, as JSON values."""
+        return submission_body(
+            self.entry_sha256, self.runs, self.box, self.signer, self.racer_version
+        )
 
 
 def board_name(name: str) -> str:
-    """A name as a board keeps it: an accent is one character, however it was typed.
+    """Return a name in Unicode's composed form (NFC), in which an accent is one character.
 
     Raises:
-        BoardError: It does not fit a board; the code is `name`.
+        BoardError: The name is not allowed on a board; the code is `name`.
     """
     name = unicodedata.normalize("NFC", name)
     if not name or not is_label(name):
@@ -97,12 +107,33 @@ def board_name(name: str) -> str:
 
 
 def utc_minute(created: str) -> str:
-    """A record's date and time in UTC, for a person: `2026-11-25 13:37`."""
+    """Return date and time of a record, as `2026-11-25 13:37` in UTC."""
     return created[:16].replace("T", " ")
 
 
+def submission_body(
+    entry_sha256: str, runs: Sequence[RunResult], box: str, signer: str, racer_version: str
+) -> dict[str, Any]:
+    """Return the body of a submission's record, as JSON values.
+
+    Args:
+        entry_sha256: SHA-256 of the entry's package; `HOUSE_DIGEST` for a pilot.
+        runs: The result of each of the season's runs, in the season's order.
+        box: The sandbox that held the policy during the evaluation; `none` if none did.
+        signer: Key that signed the entry; empty if it is not signed.
+        racer_version: Version of racer that evaluated the entry.
+    """
+    return {
+        "box": box,
+        "entry_sha256": entry_sha256,
+        "racer_version": racer_version,
+        "runs": [run.as_json() for run in runs],
+        "signer": signer,
+    }
+
+
 def submissions_in(records: list[ChainRecord]) -> list[Submission]:
-    """The submissions among records, each with what was said about it."""
+    """Return the submissions among records, with their withdrawals and disputes."""
     withdrawn = {one.about: one.body["why"] for one in records if one.kind == "withdrawal"}
     disputes: dict[int | None, tuple[str, ...]] = {}
     for one in records:
@@ -118,7 +149,13 @@ def submissions_in(records: list[ChainRecord]) -> list[Submission]:
 def submission_in(
     record: ChainRecord, withdrawn: str | None = None, disputes: tuple[str, ...] = ()
 ) -> Submission:
-    """The submission that a record of that kind holds, with what was said about it."""
+    """Return the submission of a record.
+
+    Args:
+        record: A record of the kind `submission`.
+        withdrawn: The reason of its withdrawal; None if it was not withdrawn.
+        disputes: The reasons for which it is disputed.
+    """
     body = record.body
     return Submission(
         id=record.id,
@@ -127,7 +164,7 @@ def submission_in(
         season_digest=record.season_digest,
         name=record.name,
         entry_sha256=body["entry_sha256"],
-        runs=body["runs"],
+        runs=[RunResult.from_json(run) for run in body["runs"]],
         racer_version=body["racer_version"],
         box=body["box"],
         signer=body["signer"],

@@ -1,48 +1,44 @@
-"""An entry on trial: judged on each run of a season, and each run done again from its replay."""
+"""Verification of a submission: each run is simulated from its replay, and driven again."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from racer import evaluation
 from racer.controllers import CONTROLLERS
 from racer.entries.package import Entry, read_entry
-from racer.entries.sandbox import SandboxedPolicy
 from racer.errors import BoardError, EntryError, RacerError
 from racer.evaluation import LapResult
 from racer.leaderboard.replay import (
     Replay,
     ReplayComparison,
     compare_replay,
-    pack_replay,
-    record_replay,
     score_difference,
     unpack_replay,
 )
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import HOUSE_DIGEST, BoardStore, Submission
-from racer.track import TrackPosition, load_track
+from racer.leaderboard.submission_evaluation import drive_run, score_of_run
+from racer.track import TrackPosition
 from racer.world import CarState
-
-RUN_NOTES = ("replay", "pilot", "failure")
-"""What a row says of a run beside what it came to."""
 
 
 @dataclass(frozen=True)
 class RunVerification:
-    """What the check of one run of a row came to.
+    """The result of verifying one run of a submission.
 
     Attributes:
-        id: The row's number.
-        name: What the board calls the entry.
-        run: Which run, from 0.
-        simulated: The race simulated again from the kept actions, against replay and row.
-        policy: The policy run again, against the kept actions; None where that was not asked for.
+        id: The submission's id.
+        name: Name of the entry on the board.
+        run: Index of the run, from 0.
+        simulated: The run simulated from the replay's actions, compared with replay and submission.
+        policy: The policy's actions in a new run, compared with the replay's; None if the policy
+            was not run.
     """
 
     id: int
@@ -53,91 +49,36 @@ class RunVerification:
 
     @property
     def is_fine(self) -> bool:
-        """Whether the run holds in every way that was checked."""
+        """Whether no comparison found a difference."""
         return self.simulated.is_fine and (self.policy is None or self.policy.is_fine)
 
 
 class ReplayController:
-    """A pilot that does again what a replay holds."""
+    """A controller that repeats the actions of a replay."""
 
     def __init__(self, replay: Replay) -> None:
         self._replay, self._step = replay, 0
 
     def command(self, state: CarState, place: TrackPosition, car: int) -> np.ndarray:
-        """See `Controller.command`; fail as the policy did where the recording ends."""
+        """See `Controller.command`; after the last action it fails as the policy did."""
         step, self._step = self._step, self._step + 1
         if step >= len(self._replay.actions):
             codes = {ending: code for code, ending in evaluation.POLICY_FAILURES.items()}
-            ending = self._replay.score["ending"]
+            ending = self._replay.score.ending
             raise EntryError("the recording ends here", codes.get(ending, "recording"))
         action = self._replay.actions[step]
         space = self._replay.space
         return space.command(action[None])[0] if space else action
 
 
-def evaluate_season(
-    store: BoardStore, season: Season, racer: Entry | str, secret: str | None
-) -> list[dict]:
-    """Judge an entry, or a pilot by its name, on every run of a season.
+def simulate_replay(season: Season, run: SeasonRun, replay: Replay) -> LapResult:
+    """Return the race that a replay's actions give when they are simulated.
 
     Args:
-        store: Where each run's replay is kept.
         season: The season.
-        racer: The entry or pilot.
-        secret: Wanted where the season is sealed.
-
-    Returns:
-        What each run came to, as a row keeps it.
-
-    Raises:
-        RacerError: The season cannot be judged here, or the entry does not fit it.
+        run: The run of the season that was recorded.
+        replay: The replay.
     """
-    refuse_misfit(season, racer)
-    runs = []
-    for run in season.runs(secret):
-        figures, content = evaluate_run(season, run, racer)
-        runs.append(figures | {"replay": store.keep_replay(content)})
-    refuse_other_roads(store, season, runs)
-    return runs
-
-
-def refuse_misfit(season: Season, racer: Entry | str) -> None:
-    """Nothing, where this racer can judge the season, and the entry is for the season's car.
-
-    Raises:
-        BoardError: The season is for other physics, or for another car.
-    """
-    season.refuse_other_physics()
-    if not isinstance(racer, str) and racer.manifest.car != season.car:
-        raise BoardError(
-            f"{racer.manifest.name} drives the car {racer.manifest.car}; season {season.name} is "
-            f"for {season.car}: train for that car, or submit to another season"
-        )
-
-
-def evaluate_run(
-    season: Season, run: SeasonRun, racer: Entry | str
-) -> tuple[dict[str, Any], bytes]:
-    """Judge an entry, or a pilot by its name, on one run.
-
-    Returns:
-        What it came to, as a row keeps it but for `replay`; and the replay's file.
-
-    Raises:
-        RacerError: The run cannot be judged here.
-    """
-    result = _judge(season, run, racer)
-    figures = _figures(run, result)
-    space = None if isinstance(racer, str) else racer.manifest.actions
-    content = pack_replay(record_replay(result, space, figures))
-    notes = {"pilot": racer} if isinstance(racer, str) else {}
-    if result.failure:
-        notes["failure"] = result.failure
-    return figures | notes, content
-
-
-def simulate_replay(season: Season, run: SeasonRun, replay: Replay) -> LapResult:
-    """The race that a replay's actions make, in a world of its own."""
     race = season.race_in(run.direction)
     return evaluation.evaluate_controller(
         ReplayController(replay), run.track, race, run.seed, season.car
@@ -145,31 +86,37 @@ def simulate_replay(season: Season, run: SeasonRun, replay: Replay) -> LapResult
 
 
 def verify_run(
-    season: Season, run: SeasonRun, replay: Replay, kept: dict[str, Any]
+    season: Season, run: SeasonRun, replay: Replay, kept: RunResult
 ) -> tuple[LapResult, ReplayComparison]:
-    """A race simulated again from its replay, held against the replay and the row.
+    """Return the race simulated from a replay, and how it compares with replay and submission.
 
     Args:
         season: The season.
-        run: Which of its runs.
-        replay: What was kept of the race.
-        kept: What the row says of it.
+        run: The run of the season that was recorded.
+        replay: The replay.
+        kept: The result of that run in the submission.
     """
     result = simulate_replay(season, run, replay)
-    verdict = compare_replay(replay, result, _figures(run, result))
-    claimed = {key: value for key, value in kept.items() if key not in RUN_NOTES}
-    if verdict.is_fine and claimed != replay.score:
-        verdict = ReplayComparison(f"the row has {score_difference(claimed, replay.score)}", False)
+    verdict = compare_replay(replay, result, score_of_run(run, result))
+    if verdict.is_fine and kept.score != replay.score:
+        said = f"the row has {score_difference(kept.score, replay.score)}"
+        verdict = ReplayComparison(said, False)
     return result, verdict
 
 
 def resimulate_run(
     store: BoardStore, row: Submission, number: int, secret: str | None = None
 ) -> tuple[Season, SeasonRun, LapResult]:
-    """A season, one run of it, and a row's race on that run simulated again from its replay.
+    """Return a submission's season, one of its runs, and the race simulated from its replay.
+
+    Args:
+        store: The board.
+        row: The submission.
+        number: Index of the run, from 0.
+        secret: The season's secret, 64 hexadecimal digits; None if the season is not sealed.
 
     Raises:
-        BoardError: There is no replay, or the season is sealed and the secret is not here.
+        BoardError: There is no replay, or the season is sealed and the secret is missing.
     """
     season = store.season(row.season_digest)
     replay = replay_of(store, row, number)
@@ -178,14 +125,20 @@ def resimulate_run(
 
 
 def replay_of(store: BoardStore, row: Submission, number: int) -> Replay:
-    """The kept replay of one run of a row.
+    """Return the stored replay of one run of a submission.
+
+    Args:
+        store: The board.
+        row: The submission.
+        number: Index of the run, from 0.
 
     Raises:
-        BoardError: There is none, or its bytes are not those that the row speaks of.
+        BoardError: The submission has no such run or no replays, or the replay's file is missing
+            or was changed.
     """
     if not 0 <= number < len(row.runs):
         raise BoardError(f"submission {row.id} has the runs 0 to {len(row.runs) - 1}, no {number}")
-    digest = row.runs[number].get("replay")
+    digest = row.runs[number].replay
     if not digest:
         raise BoardError(f"submission {row.id} was judged by a racer that kept no replays")
     try:
@@ -200,13 +153,13 @@ def replay_of(store: BoardStore, row: Submission, number: int) -> Replay:
 def verify_submission(
     store: BoardStore, row: Submission, secret: str | None = None, is_policy_run: bool = True
 ) -> Iterator[RunVerification]:
-    """Check each run of a row: simulated from its actions, and by its policy.
+    """Yield the verification of each run of a submission.
 
     Args:
         store: The board.
-        row: The row.
-        secret: Wanted where its season is sealed.
-        is_policy_run: Whether the policy is run again too.
+        row: The submission.
+        secret: The season's secret, 64 hexadecimal digits; None if the season is not sealed.
+        is_policy_run: Whether to run the policy again too.
     """
     season = store.season(row.season_digest)
     for number, kept in enumerate(row.runs):
@@ -218,17 +171,17 @@ def verify_submission(
             replay = replay_of(store, row, number)
             _, simulated = verify_run(season, runs[number], replay, kept)
             if is_policy_run:
-                policy = _driven(store, row, season, runs[number], replay)
+                policy = _compare_policy(store, row, season, runs[number], replay)
         except RacerError as problem:
             simulated = ReplayComparison(str(problem), False)
         yield RunVerification(row.id, row.name, number, simulated, policy)
 
 
-def _driven(
+def _compare_policy(
     store: BoardStore, row: Submission, season: Season, run: SeasonRun, replay: Replay
 ) -> ReplayComparison:
-    """Whether the policy does again what the replay holds."""
-    again = _judge(season, run, _racer(store, row)).actions
+    """Run a submission's policy again, and compare its actions with the replay's."""
+    again = drive_run(season, run, _racer(store, row)).actions
     pairs = zip(again, replay.actions)
     kept = min(len(again), len(replay.actions))
     step = next((k for k, (one, two) in enumerate(pairs) if np.any(one != two)), kept)
@@ -238,9 +191,9 @@ def _driven(
 
 
 def _racer(store: BoardStore, row: Submission) -> Entry | str:
-    """The entry that a row is about, from its kept package, or the pilot's name."""
+    """Return a submission's entry from its stored package, or the name of its pilot."""
     if row.entry_sha256 == HOUSE_DIGEST:
-        pilot = row.runs[0].get("pilot", row.name)
+        pilot = row.runs[0].pilot or row.name
         if pilot not in CONTROLLERS:
             raise BoardError(f"submission {row.id} is of a pilot that is not known: {pilot!r}")
         return pilot
@@ -248,49 +201,3 @@ def _racer(store: BoardStore, row: Submission) -> Entry | str:
     if entry.sha256 != row.entry_sha256:
         raise BoardError(f"the package {row.entry_sha256[:12]}... was changed: restore a backup")
     return entry
-
-
-def _judge(season: Season, run: SeasonRun, racer: Entry | str) -> LapResult:
-    rules = season.race_in(run.direction)
-    return evaluation.evaluate_entries(
-        [racer], run.track, rules, run.seed, season.car, policy_of=SandboxedPolicy
-    )[0]
-
-
-def _figures(run: SeasonRun, result: LapResult) -> dict[str, Any]:
-    """What a run came to, as a row keeps it; of a sealed track and seed only the number."""
-    return result.as_dict() | {
-        "track": run.label,
-        "direction": run.direction,
-        "seed": run.number,
-        "length_m": float(load_track(run.track).length),
-        "track_sha256": road_sha256(run.track),
-    }
-
-
-def road_sha256(track: str) -> str:
-    """SHA-256 of a track's rings, to a tenth of a millimetre.
-
-    The fit's last digits differ between machines.
-    """
-    road = load_track(track)
-    shape = np.rint(np.vstack([road.centre, road.left, road.right]) * 1e4).astype("<i8")
-    return hashlib.sha256(shape.tobytes()).hexdigest()
-
-
-def refuse_other_roads(store: BoardStore, season: Season, runs: list[dict[str, Any]]) -> None:
-    """Nothing, where the tracks of new runs are those on which the season's rows were driven.
-
-    Raises:
-        BoardError: The file of a track was changed since.
-    """
-    before = {
-        run["track"]: run.get("track_sha256") for row in store.rows(season) for run in row.runs
-    }
-    for run in runs:
-        known = before.get(run["track"])
-        if known and known != run["track_sha256"]:
-            raise BoardError(
-                f"the track {run['track']} was changed since season {season.name} began; undo "
-                "that, or make a new season"
-            )

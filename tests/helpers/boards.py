@@ -1,16 +1,16 @@
 """Small boards: their seasons, entries and rows, and what their owner can do to them."""
 
 import sqlite3
-from typing import Any
 
 import numpy as np
 
 from racer.car.action_space import ActionSpace
 from racer.entries.package import read_entry, save_entry
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.store import BoardStore
+from racer.leaderboard.submission_evaluation import evaluate_season
 from racer.leaderboard.submissions import Submission
-from racer.leaderboard.verification import evaluate_season
 from racer.sensors import StateConfig
 from racer.sensors.config import CameraConfig
 from racer.sensors.state_sensor import STATE_SIZE
@@ -18,17 +18,19 @@ from tests.helpers.entries import TRAINED_ON
 from tests.helpers.graphs import steady
 
 SPRING = Season(name="spring", tracks=("bowtie",), race=SeasonRaceConfig(time_limit=60))
-RESULT: dict[str, Any] = {
-    "track": "bowtie",
-    "seed": 0,
-    "laps": 3,
-    "laps_completed": 2,
-    "lap_times_s": [9.123456789012345, 1 / 3],
-    "off_tracks": 1,
-    "total_time_s": None,
-    "best_lap_s": 1 / 3,
-    "ending": "time_up",
-}
+RESULT = RunResult.from_json(
+    {
+        "track": "bowtie",
+        "seed": 0,
+        "laps": 3,
+        "laps_completed": 2,
+        "lap_times_s": [9.123456789012345, 1 / 3],
+        "off_tracks": 1,
+        "total_time_s": None,
+        "best_lap_s": 1 / 3,
+        "ending": "time_up",
+    }
+)
 FAIR = Season(
     name="fair",
     tracks=("oval",),
@@ -110,7 +112,7 @@ def row(id, name="swift", laps=3, total: float | None = 30.0, sha=None, off_trac
         season_digest="d" * 64,
         name=name,
         entry_sha256=sha or f"{sum(name.encode()):064x}",
-        runs=[result],
+        runs=[RunResult.from_json(result)],
         racer_version="0.1.0",
         box="none",
         signer=signer,

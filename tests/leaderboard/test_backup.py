@@ -1,6 +1,7 @@
 """A board as one file, and again a board from it."""
 
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.helpers.boards import RESULT, SPRING, forge, sql
 @pytest.fixture
 def saved(store, entry, tmp_path):
     replay = store.keep_replay(b"a replay")
-    store.add(SPRING, "swift", entry, [RESULT | {"replay": replay}])
+    store.add(SPRING, "swift", entry, [replace(RESULT, replay=replay)])
     store.add(SPRING, "house", None, [RESULT])
     assert write_backup(store, tmp_path / "board.backup") == 2
     return tmp_path / "board.backup"

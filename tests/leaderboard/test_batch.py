@@ -17,7 +17,7 @@ from racer.leaderboard import batch
 from racer.leaderboard.batch import run_season
 from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.store import BoardStore
-from racer.leaderboard.verification import evaluate_season
+from racer.leaderboard.submission_evaluation import evaluate_season
 from tests.helpers.boards import LOOK, package
 
 QUICK = Season(
@@ -111,14 +111,14 @@ def test_a_result_whose_replay_is_gone_is_judged_again(judged, tmp_path):
     key = next(
         path.stem for path in (store.folder / "results").iterdir() if "replay" in path.read_text()
     )
-    found = results.find(key)
+    found = results.find_run(key)
     assert found
-    replay = store.replay_path(found["replay"])
+    replay = store.replay_path(found.replay)
     replay.rename(tmp_path / "aside")
-    assert results.find(key) is None
+    assert results.find_run(key) is None
     (tmp_path / "aside").rename(replay)
     (store.folder / "results" / f"{key}.json").write_text("{")
-    assert results.find(key) is None
+    assert results.find_run(key) is None
 
 
 NAMED = {"ann": "first", "bob": "first", "Zoe\u0308": "first", "x": "ann", "y": "swift"}

@@ -68,7 +68,14 @@ def old_board(folder):
     digest = hashlib.sha256(FIELDS.encode()).hexdigest()
     database.execute("INSERT INTO season VALUES (?, 'spring', ?)", (digest, FIELDS))
     for name in ("one", "two", "three"):
-        values = ("2026-01-01T00:00:00Z", digest, name, "house", json.dumps(RESULT), "0.1.0")
+        values = (
+            "2026-01-01T00:00:00Z",
+            digest,
+            name,
+            "house",
+            json.dumps(RESULT.as_json()),
+            "0.1.0",
+        )
         database.execute(
             "INSERT INTO submission (created, season_digest, name, entry_sha256, result, "
             "racer_version) VALUES (?, ?, ?, ?, ?, ?)",
@@ -145,7 +152,7 @@ def test_a_board_of_version_1_is_taken_over_with_its_rows_chained(tmp_path):
         store.rows(SPRING.model_copy(update={"race": SeasonRaceConfig(laps=4, time_limit=60)}))
         == []
     )
-    assert [line["name"] for line in rank(rows, SPRING)] == ["one", "two", "three"]
+    assert [line.name for line in rank(rows, SPRING)] == ["one", "two", "three"]
     assert BoardStore(tmp_path / "board").chain().hashes == store.chain().hashes
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         sql(store, "UPDATE record SET name = 'x'")

@@ -23,7 +23,8 @@ from racer.leaderboard.pages.trajectory import ANGLE_STEP_RAD, SPEED_STEP_M_S, r
 from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.season_secret import commitment
 from racer.leaderboard.store import BoardStore
-from racer.leaderboard.verification import evaluate_season, resimulate_run
+from racer.leaderboard.submission_evaluation import evaluate_season
+from racer.leaderboard.verification import resimulate_run
 from racer.world import yaw_of
 from tests.helpers.boards import BITE, FAIR, LONG, fill, forge
 from tests.helpers.html import HOSTILE, Tags, assert_is_harmless
@@ -95,9 +96,7 @@ def hostile(store):
         replace(
             row,
             **dict.fromkeys(texts, HOSTILE),
-            runs=[
-                {**run, "track": HOSTILE, "ending": HOSTILE, "failure": HOSTILE} for run in row.runs
-            ],
+            runs=[replace(run, track=HOSTILE, ending=HOSTILE, failure=HOSTILE) for run in row.runs],
             withdrawn=row.withdrawn and HOSTILE,
             disputes=(HOSTILE,),
         )

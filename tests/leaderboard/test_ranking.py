@@ -21,7 +21,7 @@ def rank(rows, season=SEASON):
 
 
 def ranks(rows):
-    return [(line["rank"], line["name"]) for line in rank(rows)]
+    return [(line.rank, line.name) for line in rank(rows)]
 
 
 def test_less_time_stands_first():
@@ -52,16 +52,16 @@ def test_the_order_of_the_rows_does_not_matter():
 
 def test_an_entry_submitted_again_with_the_same_score_keeps_its_id_and_its_place():
     lines = rank([row(1, "ann"), row(2, "bob"), row(3, "ann"), row(4, "ann", total=31.0)])
-    assert [(line["rank"], line["id"], line["name"]) for line in lines] == [
+    assert [(line.rank, line.id, line.name) for line in lines] == [
         (1, 1, "ann"),
         (1, 2, "bob"),
     ]
-    assert lines[0]["created"] == "2026-01-01T12:00:00Z"
+    assert lines[0].created == "2026-01-01T12:00:00Z"
 
 
 def test_an_entry_submitted_twice_is_shown_with_its_best_run():
     (line,) = rank([row(1, total=30.0), row(2, total=31.0), row(3, laps=2)])
-    assert line["total_time_s"] == 30.0
+    assert line.total_time_s == 30.0
 
 
 def test_one_package_under_two_names_stands_twice():
@@ -79,20 +79,20 @@ def packages(*given):
 def test_of_a_name_the_best_entry_stands_once_and_the_others_behind_it():
     rows = packages(("ann", 31.0, ""), ("bob", 30.5, ""), ("ann", 30.0, ""), ("ann", 32.0, ""))
     lines = rank(rows)
-    assert [(line["rank"], line["id"], line["others"]) for line in lines] == [(1, 3, 2), (2, 2, 0)]
+    assert [(line.rank, line.id, line.others) for line in lines] == [(1, 3, 2), (2, 2, 0)]
     lines = ranking.rank_with_others(rows, SEASON)
-    assert [(line["rank"], line["id"]) for line in lines] == [(1, 3), (None, 1), (None, 4), (2, 2)]
+    assert [(line.rank, line.id) for line in lines] == [(1, 3), (None, 1), (None, 4), (2, 2)]
 
 
 def test_of_alike_entries_of_a_name_the_earlier_counts():
     (line,) = rank(packages(("ann", 30.0, ""), ("ann", 30.0, "")))
-    assert (line["id"], line["others"]) == (1, 1)
+    assert (line.id, line.others) == (1, 1)
 
 
 def test_a_name_that_another_key_signed_is_somebody_else_and_told_apart():
     one, two = "3fa9c1d2" + "0" * 56, "3fa9c1d2" + "1" * 56
     rows = packages(("ann", 30.0, one), ("ann", 29.0, two), ("ann", 31.0, ""), ("ann", 28.0, one))
-    assert [(line["id"], line["others"]) for line in rank(rows)] == [(4, 1), (2, 0), (3, 0)]
+    assert [(line.id, line.others) for line in rank(rows)] == [(4, 1), (2, 0), (3, 0)]
     text = shown(rows, 60)
     assert re.findall(r"3fa9c1d2[01]|  -  ", text) == ["3fa9c1d20", "3fa9c1d21", "  -  "]
     assert "key" not in shown(rows[:1]), "nobody else has the name"
@@ -101,13 +101,16 @@ def test_a_name_that_another_key_signed_is_somebody_else_and_told_apart():
 def test_two_drivers_of_racer_under_one_name_are_two_entries():
     rows = packages(("ann", 30.0, ""), ("ann", 31.0, ""))
     rows = [replace(one, entry_sha256="house") for one in rows]
-    rows[0].runs[0]["pilot"], rows[1].runs[0]["pilot"] = "raceline", "pure-pursuit"
-    assert rank(rows)[0]["others"] == 1
+    rows = [
+        replace(one, runs=[replace(one.runs[0], pilot=pilot)])
+        for one, pilot in zip(rows, ("raceline", "pure-pursuit"))
+    ]
+    assert rank(rows)[0].others == 1
 
 
 def test_a_line_has_the_documented_keys_and_the_judges_values():
     (line,) = rank([row(1, "swift", sha="0" * 64, off_tracks=2)])
-    assert line == {
+    assert line.as_json() == {
         "rank": 1,
         "id": 1,
         "name": "swift",
@@ -132,7 +135,7 @@ def test_a_line_has_the_documented_keys_and_the_judges_values():
         "x_limit": None,
         "outcomes": {"finished": 1},
         "track": "bowtie",
-        "runs": row(1, off_tracks=2).runs,
+        "runs": [run.as_json() for run in row(1, off_tracks=2).runs],
         "created": "2026-01-01T12:00:00Z",
         "racer_version": "0.1.0",
         "box": "none",
@@ -144,8 +147,8 @@ def test_a_line_has_the_documented_keys_and_the_judges_values():
 
 def test_a_run_without_a_lap_has_no_best_lap():
     (line,) = rank([row(1, laps=0)])
-    assert line["best_lap_s"] is None
-    assert line["total_time_s"] is None
+    assert line.best_lap_s is None
+    assert line.total_time_s is None
 
 
 def test_an_empty_board_has_an_empty_standing():
@@ -181,7 +184,7 @@ def test_what_was_withdrawn_is_not_shown_and_what_is_disputed_says_so():
     rows[1] = replace(rows[1], disputes=("cuts the last bend",))
     assert ranks(rows) == [(1, "swift")]
     assert "swift (disputed)" in shown(rows)
-    assert rank(rows)[0]["disputes"] == ["cuts the last bend"]
+    assert rank(rows)[0].disputes == ("cuts the last bend",)
 
 
 def test_each_ranking_shows_what_it_ranks_by():
@@ -221,16 +224,18 @@ def test_rank_name_figure_and_id_are_whole_at_every_width(subtests):
             assert all(cell_len(line) <= width for line in printed)
             for line, text in zip(lines, printed[2:]):
                 first, *_, last = text.split()
-                assert (first, last) == (str(line["rank"]), str(line["id"]))
-                assert f" {line[key]:.3f} " in text
-                assert line["name"] in text or f"{name[:3]}" in text.partition("\u2026")[0]
+                assert (first, last) == (str(line.rank), str(line.id))
+                assert f" {getattr(line, key):.3f} " in text
+                assert line.name in text or f"{name[:3]}" in text.partition("\u2026")[0]
                 for number in re.findall(r"\d+\.\d+", text):
                     assert number in figures(line)
 
 
 def figures(line):
-    found = [line[key] for key in ("total_time_s", "best_lap_s", "best_laps_s", "average_lap_s")]
-    return {f"{one:.3f}" for one in [*found, line["iqm_s"]]}
+    found = [
+        getattr(line, key) for key in ("total_time_s", "best_lap_s", "best_laps_s", "average_lap_s")
+    ]
+    return {f"{one:.3f}" for one in [*found, line.iqm_s]}
 
 
 def printed_at(table, width):

@@ -1,9 +1,12 @@
 """The score, against examples done by hand and against simulated boards of known truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from racer.leaderboard.ranking import rank
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.scoring import (
     bootstrap_interval,
     interquartile_mean,
@@ -24,7 +27,7 @@ SEASON = Season(
 
 
 def run(track="a", laps=(10.0, 10.0), seed=0, ending="laps_complete", **more):
-    return {
+    tree = {
         "track": track,
         "seed": seed,
         "direction": "forward",
@@ -36,7 +39,8 @@ def run(track="a", laps=(10.0, 10.0), seed=0, ending="laps_complete", **more):
         "length_m": 20.0,
         "limit_s": 16.0,
         "x_limit": sum(laps) / 16.0 if len(laps) == 2 else None,
-    } | more
+    }
+    return RunResult.from_json(tree | more)
 
 
 def test_the_interquartile_mean_of_examples_done_by_hand(subtests):
@@ -169,9 +173,8 @@ def test_two_entries_that_are_alike_seldom_seem_to_differ(noise):
 
 
 def entry(id, name, times, **more):
-    season = {"track": "a", "direction": "forward"}
-    runs = [run(seed=k, laps=(time, time), **more) | season for k, time in enumerate(times)]
-    return type(row(id))(**{**vars(row(id, name)), "runs": runs})
+    runs = [run("a", (time, time), seed=k, **more) for k, time in enumerate(times)]
+    return replace(row(id, name), runs=runs)
 
 
 def places(rows, **rules):
@@ -180,7 +183,7 @@ def places(rows, **rules):
         | {"ranking": "iqm"}
         | rules
     )
-    return [(line["rank"], line["name"]) for line in rank(rows, season)]
+    return [(line.rank, line.name) for line in rank(rows, season)]
 
 
 def test_entries_that_cannot_be_told_apart_share_a_rank_and_the_earlier_stands_first():
@@ -201,7 +204,8 @@ def test_more_laps_stand_before_any_mean():
         entry(1, "hasty", [8.0] * 5),
         entry(2, "whole", [20.0] * 5),
     ]
-    rows[0].runs[4].update(laps_completed=1, lap_times_s=[8.0], ending="policy_crash")
+    cut = replace(rows[0].runs[4], laps_completed=1, lap_times_s=[8.0], ending="policy_crash")
+    rows[0].runs[4] = cut
     assert places(rows) == [(1, "whole"), (2, "hasty")]
 
 
@@ -215,6 +219,8 @@ def test_a_season_ranks_by_what_it_names():
 
 def test_a_best_lap_wants_a_lap_on_every_track():
     rows = [entry(1, "half", [8.0] * 5), entry(2, "whole", [20.0] * 5)]
-    for one in rows[0].runs[1:]:
-        one.update(track="b", laps_completed=0, lap_times_s=[], ending="time_up")
+    rows[0].runs[1:] = [
+        replace(one, track="b", laps_completed=0, lap_times_s=[], ending="time_up")
+        for one in rows[0].runs[1:]
+    ]
     assert places(rows, ranking="best") == [(1, "whole"), (2, "half")]

@@ -75,7 +75,7 @@ def test_a_secret_is_kept_where_only_its_owner_can_read_it(tmp_path, monkeypatch
     assert find_secret("0" * 64) is None
     assert make_secret() != secret
     path.chmod(0o640)
-    with pytest.raises(BoardError, match="others can read this secret"):
+    with pytest.raises(BoardError, match="other users can read this secret"):
         find_secret(commitment(secret))
 
 

@@ -18,8 +18,8 @@ from racer.leaderboard.ranking import rank
 from racer.leaderboard.season import SeasonRaceConfig
 from racer.leaderboard.server import HAND_IN, MAX_PACKAGE_BYTES, QUEUE, BoardServer
 from racer.leaderboard.store import BoardStore
+from racer.leaderboard.submission_evaluation import evaluate_season
 from racer.leaderboard.submission_queue import SubmissionQueue
-from racer.leaderboard.verification import evaluate_season
 from tests.helpers.boards import BITE, FAIR, LOOK, fill, package
 
 
@@ -298,8 +298,8 @@ def test_an_entry_stands_under_the_name_that_was_asked_for(server, ask, tmp_path
         for name in ("Zo\u00eb & <b>", "", "Zo\u00eb & <b>")
     ]
     assert [one["name"] for one in tickets] == ["Zo\u00eb & <b>", "first", "Zo\u00eb & <b>"]
-    rows = {line["id"]: line for line in rank(server.desk._store.rows(FAIR), FAIR)}
-    assert (tickets[1]["place"], tickets[1]["of"]) == (rows[tickets[1]["row"]]["rank"], len(rows))
+    rows = {line.id: line for line in rank(server.desk._store.rows(FAIR), FAIR)}
+    assert (tickets[1]["place"], tickets[1]["of"]) == (rows[tickets[1]["row"]].rank, len(rows))
     assert "submitted before" in tickets[2]["said"]
     assert tickets[2]["place"] == tickets[0]["place"]
 

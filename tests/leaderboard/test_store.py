@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_a_name_that_could_forge_a_line_is_refused(subtests, store, entry):
 
 def test_a_result_that_is_not_plain_json_leaves_nothing(store, entry):
     with pytest.raises(ValueError, match="JSON"):
-        store.add(SPRING, "swift", entry, [RESULT | {"best_lap_s": float("nan")}])
+        store.add(SPRING, "swift", entry, [replace(RESULT, best_lap_s=float("nan"))])
     assert store.rows(SPRING) == []
     assert list((store.folder / "entries").iterdir()) == []
 

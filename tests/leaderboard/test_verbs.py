@@ -147,7 +147,7 @@ def test_a_judged_run_is_filmed(say, refuse, club, monkeypatch):
     ((path, road, (result,), rules, names, *_, size),) = filmed
     row = BoardStore().row(1)
     assert (path, road.name, rules.laps, names) == (Path("run.mp4"), "oval", 1, [row.name])
-    assert result.lap_times_s == row.runs[0]["lap_times_s"]
+    assert result.lap_times_s == row.runs[0].lap_times_s
     assert size == (854, 480)
     assert ".mp4 or .gif" in refuse("board", "replay", "1", "--video", "run.avi")
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,11 +14,12 @@ from racer.leaderboard import verification
 from racer.leaderboard.hash_chain import GENESIS_HASH, canonical_json, chain_hash
 from racer.leaderboard.ranking import rank
 from racer.leaderboard.replay import pack_replay
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.season_secret import commitment
 from racer.leaderboard.store import _COLUMNS, BoardStore
+from racer.leaderboard.submission_evaluation import evaluate_season
 from racer.leaderboard.verification import (
-    evaluate_season,
     replay_of,
     resimulate_run,
     verify_submission,
@@ -97,11 +98,11 @@ def test_a_row_holds_in_both_ways(store, row):
     assert [finding.simulated.text for finding in findings] == ["bit-exact", "bit-exact"]
     assert [finding.policy.text for finding in findings if finding.policy] == ["same actions"] * 2
     assert all(finding.is_fine for finding in findings)
-    assert row.runs[0]["laps_completed"] == 1
+    assert row.runs[0].laps_completed == 1
 
 
 def test_the_policy_is_run_only_where_that_is_asked_for(store, row, monkeypatch):
-    monkeypatch.setattr(verification, "_driven", None)
+    monkeypatch.setattr(verification, "_compare_policy", None)
     assert [one.policy for one in verify_submission(store, row, is_policy_run=False)] == [
         None,
         None,
@@ -161,7 +162,7 @@ def test_another_policy_behind_a_true_replay_is_found_by_the_second_check(store,
 
 
 def test_a_file_that_was_changed_or_lost_is_found(store, row):
-    path = store.replay_path(row.runs[0]["replay"])
+    path = store.replay_path(row.runs[0].replay)
     content = path.read_bytes()
     path.write_bytes(content + b"x")
     assert "was changed" in texts(store, row)[0]
@@ -181,23 +182,23 @@ def test_a_policy_that_fails_midway_is_a_result_and_verifies(store, tmp_path):
     node = ("MatMul", ["observation", "w"], ["action"])
     row = submit(store, made(tmp_path, graph(node, weights={"w": look})))
     run = row.runs[0]
-    assert run["ending"] == "policy_crash"
-    assert "wanted is two numbers within [-1, 1]" in run["failure"]
+    assert run.ending == "policy_crash"
+    assert "wanted is two numbers within [-1, 1]" in run.failure
     assert len(replay_of(store, row, 0).actions) > 2
     assert all(finding.is_fine for finding in verify_submission(store, row))
-    assert rank(store.rows(SEASON), SEASON)[0]["outcomes"] == {"policy_crash": 2}
+    assert rank(store.rows(SEASON), SEASON)[0].outcomes == {"policy_crash": 2}
 
 
 def test_a_policy_that_fails_at_once_is_a_result_and_verifies(store, tmp_path):
     node = ("MatMul", ["observation", "w"], ["action"])
     row = submit(store, made(tmp_path, graph(node, weights={"w": LOOK + np.float32(9)})))
-    assert [run["ending"] for run in row.runs] == ["policy_crash"] * 2
+    assert [run.ending for run in row.runs] == ["policy_crash"] * 2
     assert len(replay_of(store, row, 0).actions) == 0
     assert all(finding.is_fine for finding in verify_submission(store, row))
 
 
 def test_a_row_from_before_replays_says_so(store):
-    store.add(SEASON, "old", None, [{"laps_completed": 1}, {}])
+    store.add(SEASON, "old", None, [RunResult(laps_completed=1), RunResult()])
     assert "kept no replays" in texts(store, store.row(1))[0]
 
 
@@ -213,8 +214,8 @@ def test_a_sealed_run_tells_nothing_of_what_was_drawn_and_verifies_with_the_secr
     season = Season.model_validate(rules)
     row = submit(store, "pure-pursuit", season, secret)
     (run,) = season.runs(secret)
-    assert (row.runs[0]["track"], row.runs[0]["seed"]) == ("sealed:0", 0)
-    for text in (json.dumps(asdict(row)), str(replay_of(store, row, 0))):
+    assert (row.runs[0].track, row.runs[0].seed) == ("sealed:0", 0)
+    for text in (json.dumps(row.body), str(replay_of(store, row, 0))):
         assert run.track not in text
         assert str(run.seed) not in text
     assert texts(store, row, secret=secret) == ["bit-exact"]
@@ -244,6 +245,6 @@ def test_a_track_that_changed_since_the_season_began_is_refused(store, tmp_path)
 def test_a_judged_race_can_be_seen_again(store, row):
     season, run, result = resimulate_run(store, row, 1)
     assert (season, run.seed) == (SEASON, 1)
-    assert result.lap_times_s == row.runs[1]["lap_times_s"]
+    assert result.lap_times_s == row.runs[1].lap_times_s
     with pytest.raises(BoardError, match="the runs 0 to 1, no 2"):
         resimulate_run(store, row, 2)

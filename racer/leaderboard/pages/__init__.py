@@ -1,1 +1,1 @@
-"""A board as web pages that need no other files: tables, entries, and races on a canvas."""
+"""A board as web pages that need no other files: rankings, entries, and races to watch."""

@@ -1,10 +1,10 @@
-"""What the pages of a season show, gathered once for all of them."""
+"""The data that all pages of a season show."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from racer.leaderboard.ranking import RankedSubmission
 from racer.leaderboard.season import Season
 from racer.leaderboard.submissions import Submission
 
@@ -14,9 +14,9 @@ class RunRecording:
     """The replay of a run.
 
     Attributes:
-        key: Name of the file of its poses, without the ending; None where it cannot be shown.
+        key: Name of the file of its poses, without the ending; None if it cannot be shown.
         verdict: Result of simulating the run again, or why it was not simulated.
-        is_fine: Whether the result is the same; None where that is not known.
+        is_fine: Whether the result is the same; None if that is not known.
     """
 
     key: str | None
@@ -31,16 +31,16 @@ class SeasonContext:
     Attributes:
         season: Its rules.
         standing: The ranked lines of `rank`.
-        others: Lines of the same name's other entries, by the id of the ranked line.
+        others: Lines of the participant's other entries, by the id of the ranked line.
         rows: Every submission, also those without a rank.
         recordings: The replays of each submission's runs, by its id.
-        roads: Name of the file of each run's road; None where the road is not shown.
+        roads: Name of the file of each run's road; None if the road is not shown.
         is_served: Whether the pages come from a server that takes entries.
     """
 
     season: Season
-    standing: list[dict[str, Any]]
-    others: dict[int, list[dict[str, Any]]]
+    standing: list[RankedSubmission]
+    others: dict[int, list[RankedSubmission]]
     rows: list[Submission]
     recordings: dict[int, list[RunRecording]] = field(default_factory=dict)
     roads: list[str | None] = field(default_factory=list)
@@ -54,29 +54,29 @@ class SeasonContext:
     @property
     def leaders(self) -> str:
         """The first name in the ranking and how many share its rank; empty without any."""
-        shared = sum(line["rank"] == 1 for line in self.standing) - 1
+        shared = sum(line.rank == 1 for line in self.standing) - 1
         more = f" and {shared} more" if shared > 0 else ""
-        return self.standing[0]["name"] + more if self.standing else ""
+        return self.standing[0].name + more if self.standing else ""
 
     @property
     def ranks(self) -> dict[int, str]:
-        """The rank of each submission that has one, by its id, with `=` where it is shared."""
-        ranks = [line["rank"] for line in self.standing]
+        """The rank of each submission that has one, by its id, with `=` if it is shared."""
+        ranks = [line.rank for line in self.standing]
         return {
-            line["id"]: f"{line['rank']}{'=' if ranks.count(line['rank']) > 1 else ''}"
+            line.id: f"{line.rank}{'=' if ranks.count(line.rank) > 1 else ''}"
             for line in self.standing
         }
 
     def run_names(self) -> list[str]:
-        """Return a name for each run: its track, and what else tells it from the others."""
+        """Return a name for each run: its track, and direction and seed if they vary."""
         runs = self.rows[0].runs if self.rows else []
-        ways = {run.get("direction", "forward") for run in runs}
-        seeds = {run.get("seed", 0) for run in runs}
+        ways = {run.direction for run in runs}
+        seeds = {run.seed for run in runs}
         return [
             ", ".join(
-                [str(run["track"])]
-                + [str(run.get("direction", "forward"))] * (len(ways) > 1)
-                + [f"seed {run.get('seed', 0)}"] * (len(seeds) > 1)
+                [run.track]
+                + [run.direction] * (len(ways) > 1)
+                + [f"seed {run.seed}"] * (len(seeds) > 1)
             )
             for run in runs
         ]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import Any
 
 from racer.entries.package import Manifest, TrainedOn
 from racer.leaderboard.pages.context import RunRecording, SeasonContext
 from racer.leaderboard.pages.markup import render_page
 from racer.leaderboard.pages.player import player_races
 from racer.leaderboard.pages.season_page import entry_badges
+from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.scoring import RUN_OUTCOMES, season_score
 from racer.leaderboard.store import HOUSE_DIGEST
 from racer.leaderboard.submissions import ChainRecord, Submission, utc_minute
@@ -23,39 +23,38 @@ class RaceRow:
     """A race in the table of an entry's page.
 
     Attributes:
-        name: Its track, and what else tells it from the entry's other races.
+        name: Its name; see `SeasonContext.run_names`.
         run: Its result.
         recording: Its replay, and whether it was the same when it was simulated again.
     """
 
     name: str
-    run: dict[str, Any]
+    run: RunResult
     recording: RunRecording
 
     @property
     def x_limit(self) -> float | None:
-        """Its time in multiples of the least possible; None where that is not known."""
-        return self.run.get("x_limit")
+        """Its time in multiples of the minimum time; None if that is not known."""
+        return self.run.x_limit
 
     @property
     def faults(self) -> int:
-        """How many times the car was put back."""
-        return self.run.get("resets", self.run["off_tracks"] + self.run.get("collisions", 0))
+        """How many times the car was put back on the track."""
+        return self.run.faults
 
     @property
     def ending(self) -> str:
         """How it ended, in words."""
-        ending = str(self.run["ending"])
-        return RUN_OUTCOMES.get(ending, ending).replace("_", " ")
+        return RUN_OUTCOMES.get(self.run.ending, self.run.ending).replace("_", " ")
 
     @property
     def failure(self) -> str:
-        """How the policy failed; empty where it did not."""
-        return str(self.run.get("failure", ""))
+        """Message of the policy's failure; empty if it did not fail."""
+        return self.run.failure
 
     @property
     def verdict_kind(self) -> str:
-        """The kind of the verdict: `good`, `bad`, or empty where nothing was simulated."""
+        """The kind of the verdict: `good`, `bad`, or empty if nothing was simulated."""
         return {True: "good", False: "bad", None: ""}[self.recording.is_fine]
 
 
@@ -71,7 +70,7 @@ def entry_page(
         history: All records under its name.
     """
     recordings = view.recordings.get(row.id, [])
-    leader = [line["id"] for line in view.standing if line["id"] != row.id][:1]
+    leader = [line.id for line in view.standing if line.id != row.id][:1]
     told = {} if isinstance(manifest, str) else _manifest_words(manifest)
     return render_page(
         "entry.html",
@@ -114,10 +113,10 @@ def _facts(view: SeasonContext, row: Submission) -> dict[str, str]:
 
 
 def _better_entry(view: SeasonContext, row: Submission) -> int | None:
-    """Return the id of the ranked entry of the same name, where that is another one."""
+    """Return the id of the ranked entry of the same name, if it is another one."""
     for line in view.standing:
-        if (line["name"], line["signer"]) == row.competitor and line["id"] != row.id:
-            return line["id"]
+        if line.competitor == row.competitor and line.id != row.id:
+            return line.id
     return None
 
 

@@ -1,4 +1,4 @@
-"""What the board's pages have in common: templates, what a page may load, and safe JSON."""
+"""What all pages of the board have in common: templates, security policy, and safe JSON."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from racer.assets.templates import render_template
 FILES = Path(__file__).parent / "files"
 TEMPLATES = Path(__file__).parent / "templates"
 GENERATOR = "racer board"
-"""What a page names as its generator."""
+"""Content of the `generator` meta element of each page."""
 MARK = f'<meta name="generator" content="{GENERATOR}">'
-"""Tells the board's pages from other pages."""
+"""Text by which the board's pages are recognised."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
-"""What a page may load and request: only files beside it, no script and no style inside it."""
+"""Content security policy: only files of the site are loaded, and no inline script or style."""
 
 
 def embedded(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the canvas shows on which races are replayed: cars, and the races they drove."""
+"""The cars and races that the canvas of a page can replay."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from racer.leaderboard.submissions import Submission
 def player_races(
     view: SeasonContext, shown: Sequence[int] = (), extra: Submission | None = None
 ) -> Markup | None:
-    """Return as JSON for `player.html` which cars drove which races; None without any replay.
+    """Return the races and cars for `player.html`, as JSON; None if no race can be replayed.
 
     Args:
         view: The season.
         shown: Ids of the submissions whose cars are shown at first.
-        extra: A submission that has no rank and whose car can be chosen all the same.
+        extra: A submission whose car can be chosen although it has no rank.
     """
     keys = {id: [one.key for one in recordings] for id, recordings in view.recordings.items()}
     key_names = short_keys(view.standing)
     cars = [
-        (line["id"], " ".join(filter(None, (line["name"], key_names.get(line["signer"])))))
+        (line.id, " ".join(filter(None, (line.name, key_names.get(line.signer)))))
         for line in view.standing
     ]
     if extra and extra.id not in view.ranks:
@@ -43,4 +43,4 @@ def player_races(
         "shown": list(shown),
         "size": [spec.body_length, spec.body_width],
     }
-    return Markup(embedded(races))  # JSON in which no sign of HTML is left
+    return Markup(embedded(races))  # `embedded` leaves no character that HTML interprets

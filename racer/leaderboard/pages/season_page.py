@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from racer.leaderboard.pages.context import SeasonContext
 from racer.leaderboard.pages.markup import render_page
 from racer.leaderboard.pages.player import player_races
+from racer.leaderboard.ranking import RankedSubmission
 from racer.leaderboard.store import HOUSE_DIGEST
 from racer.leaderboard.submissions import Submission, utc_minute
 
@@ -27,7 +27,7 @@ RANKING_MEANING = {
 }
 CARS_SHOWN_AT_FIRST = 3
 INTERVAL_LEFT_PX, INTERVAL_WIDTH_PX = 4.0, 92.0
-"""Where the axis of an interval's picture begins, and its length."""
+"""Left end and length of the axis in the picture of an interval [px]."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Badge:
     """A small flag beside an entry's name.
 
     Attributes:
-        text: What it says.
+        text: Its text.
         kind: `good`, `bad`, or empty for neither.
-        reason: Told when a person points at it.
+        reason: Shown when the pointer is over it.
     """
 
     text: str
@@ -59,7 +59,7 @@ def season_page(view: SeasonContext) -> bytes:
     ranked = PAGE_TIME_COLUMNS[view.season.ranking]
     has_intervals = any(_is_spread(line) for line in view.standing)
     spread = ["95 % interval"] if has_intervals else []
-    first = [line["id"] for line in view.standing[:CARS_SHOWN_AT_FIRST]]
+    first = [line.id for line in view.standing[:CARS_SHOWN_AT_FIRST]]
     return render_page(
         "season.html",
         "../",
@@ -81,23 +81,21 @@ def season_page(view: SeasonContext) -> bytes:
     )
 
 
-def entry_badges(row: Submission | dict[str, Any]) -> list[Badge]:
-    """Return what is to be known about a submission beside its times."""
-    one = row if isinstance(row, dict) else vars(row)
+def entry_badges(row: Submission | RankedSubmission) -> list[Badge]:
+    """Return the badges of a submission: withdrawn, disputed, its key, and its sandbox."""
     found = []
-    if one.get("withdrawn") is not None:
-        found.append(Badge("withdrawn", "bad", one["withdrawn"]))
-    if one["disputes"]:
-        found.append(Badge("disputed", "bad", "; ".join(one["disputes"])))
-    if one["signer"]:
-        key = one["signer"]
-        found.append(Badge(f"key {key[:8]}", "good", f"signed by the key {key}"))
-    if one["entry_sha256"] == HOUSE_DIGEST:
+    if isinstance(row, Submission) and row.withdrawn is not None:
+        found.append(Badge("withdrawn", "bad", row.withdrawn))
+    if row.disputes:
+        found.append(Badge("disputed", "bad", "; ".join(row.disputes)))
+    if row.signer:
+        found.append(Badge(f"key {row.signer[:8]}", "good", f"signed by the key {row.signer}"))
+    if row.entry_sha256 == HOUSE_DIGEST:
         found.append(Badge("pilot", "", "a part of racer"))
-    elif one["box"] == "none":
+    elif row.box == "none":
         found.append(Badge("no box", "bad", "the policy ran in the judge's own process"))
     else:
-        found.append(Badge(f"box: {one['box']}", "", f"the policy was held by: {one['box']}"))
+        found.append(Badge(f"box: {row.box}", "", f"the policy was held by: {row.box}"))
     return found
 
 
@@ -113,22 +111,22 @@ def _facts(view: SeasonContext) -> dict[str, str]:
     return facts
 
 
-def _is_spread(line: dict[str, Any]) -> bool:
-    low, high = line["interval_s"]
+def _is_spread(line: RankedSubmission) -> bool:
+    low, high = line.interval_s
     return low < high
 
 
-def _interval_span(view: SeasonContext, line: dict[str, Any]) -> IntervalSpan | None:
-    """Return the 95 % interval of a line's interquartile mean; None where it is a single time."""
+def _interval_span(view: SeasonContext, line: RankedSubmission) -> IntervalSpan | None:
+    """Return the 95 % interval of a line's interquartile mean; None if both ends are equal."""
     if not _is_spread(line):
         return None
-    times = [time for one in view.standing for time in (*one["interval_s"], one["iqm_s"])]
+    times = [time for one in view.standing for time in (*one.interval_s, one.iqm_s)]
     first, last = min(times), max(max(times), min(times) + 1e-6)
-    low, high = line["interval_s"]
+    low, high = line.interval_s
     return IntervalSpan(
         *(
             INTERVAL_LEFT_PX + INTERVAL_WIDTH_PX * (time - first) / (last - first)
-            for time in (low, line["iqm_s"], high)
+            for time in (low, line.iqm_s, high)
         )
     )
 

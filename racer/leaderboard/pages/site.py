@@ -18,7 +18,7 @@ from racer.leaderboard.pages.context import RunRecording, SeasonContext
 from racer.leaderboard.pages.entry_page import entry_page
 from racer.leaderboard.pages.season_page import season_page
 from racer.leaderboard.pages.trajectory import TRAJECTORY_FORMAT, race_trajectory, road_outline
-from racer.leaderboard.ranking import rank_with_others
+from racer.leaderboard.ranking import RankedSubmission, rank_with_others
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import HOUSE_DIGEST, BoardStore
 from racer.leaderboard.submissions import Submission
@@ -56,8 +56,8 @@ def write_site(
         store: The board.
         out: The folder to write; it is created if necessary.
         seasons: The seasons.
-        secret_of: Returns the secret of a sealed season if it is public; if it is not, the races,
-            which would reveal the tracks, are not shown.
+        secret_of: Returns the secret of a sealed season if it is public, else None; then the races
+            are not shown, because they would reveal the tracks.
         is_served: Whether the pages take entries.
         tell: Called as races are simulated for their poses.
 
@@ -111,14 +111,14 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _view(season: Season, rows: list[Submission], is_served: bool) -> SeasonContext:
-    standing: list[dict[str, Any]] = []
-    others: dict[int, list[dict[str, Any]]] = {}
+    standing: list[RankedSubmission] = []
+    others: dict[int, list[RankedSubmission]] = {}
     for line in rank_with_others(rows, season):
-        if line["rank"] is not None:
+        if line.rank is not None:
             standing.append(line)
-            others[line["id"]] = []
+            others[line.id] = []
         else:
-            others[standing[-1]["id"]].append(line)
+            others[standing[-1].id].append(line)
     return SeasonContext(season, standing, others, rows, is_served=is_served)
 
 
@@ -155,7 +155,7 @@ def _recording(
 ) -> RunRecording:
     """Return the replay of a run; it is simulated again unless this platform did so before."""
     kept = row.runs[number]
-    told = [TRAJECTORY_FORMAT, platform_fingerprint(), row.season_digest, number, kept]
+    told = [TRAJECTORY_FORMAT, platform_fingerprint(), row.season_digest, number, kept.as_json()]
     key = "race-" + hashlib.sha256(canonical_json(told).encode()).hexdigest()[:24]
     path = out / "data" / f"{key}.js"
     content = _read(path)
@@ -163,7 +163,7 @@ def _recording(
         try:
             result, verdict = verify_run(season, run, replay_of(store, row, number), kept)
         except RacerError as problem:
-            return RunRecording(None, str(problem), None if "replay" not in kept else False)
+            return RunRecording(None, str(problem), None if kept.replay is None else False)
         content = race_trajectory(result) | {"verdict": verdict.text, "is_fine": verdict.is_fine}
         _write(path, content)
     return RunRecording(key, content["verdict"], content["is_fine"])
