@@ -1,4 +1,4 @@
-"""Measure the simulator's speed against that of Bullet alone, in one run on one core."""
+"""Measure the simulator's speed by both engines, and that of Bullet alone, on one core."""
 
 from __future__ import annotations
 
@@ -13,70 +13,83 @@ import numpy as np
 from racer.car.spec import deepracer
 from racer.envs import RacerVectorEnv
 from racer.tables import FittedTable, TableColumn
-from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL
+from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, Engine
 from racer.world.free_boxes import FreeBoxes
 
 MANY_CARS = 64
 """Number of cars in the scenes of many cars."""
 TIMED_ROUNDS = 5
 """Number of timed rounds; the median is reported."""
-ROUND_DURATION_S = 0.6
+ROUND_DURATION_S = 0.4
 """Duration of one timed round [s]; the rounds of all subjects alternate."""
 
-Subject = tuple[Callable[[], None], int, Callable[[], None]]
+Subject = tuple[Callable[[], Any], int, Callable[[], None]]
 """What is timed: a step of all its cars, the number of cars, and how to close it."""
 
 
-BENCHMARK_ENVS: dict[str, dict[str, Any]] = {
-    "state": {"sensor": "state"},
-    "camera 160x120": {"sensor": "camera"},
-    "state, walls": {"sensor": "state", "race": {"walls": True}},
-    "state, 3 bots": {"sensor": "state", "kind": "head_to_bot"},
-    "state, sim2real": {"sensor": "state", "randomisation": "sim2real"},
-    "lidar, walls": {"sensor": "lidar", "race": {"walls": True}},
-    "camera, 6 boxes": {"sensor": "camera", "kind": "object_avoidance"},
-    "camera, walls": {"sensor": "camera", "race": {"walls": True}},
-    "camera, sim2real": {"sensor": "camera", "randomisation": "sim2real"},
-}
-"""The environments that are timed with many cars; the first two with one car as well."""
-PEER_ENV = "camera 160x120"
+STATE: dict[str, Any] = {"sensor": "state"}
+CAMERA: dict[str, Any] = {"sensor": "camera"}
+BENCHMARK_ENVS: tuple[tuple[str, int, dict[str, Any]], ...] = (
+    ("state, no reward", MANY_CARS, {**STATE, "reward": None}),
+    ("state, no reward", 512, {**STATE, "reward": None}),
+    ("state, no reward", 4096, {**STATE, "reward": None}),
+    ("state, gymnasium.make", 1, STATE),
+    ("state", MANY_CARS, STATE),
+    ("state, walls", MANY_CARS, {**STATE, "race": {"walls": True}}),
+    ("state, 3 bots", MANY_CARS, {**STATE, "kind": "head_to_bot"}),
+    ("state, sim2real", MANY_CARS, {**STATE, "randomisation": "sim2real"}),
+    ("lidar, walls", MANY_CARS, {"sensor": "lidar", "race": {"walls": True}}),
+    ("camera 160x120", MANY_CARS, CAMERA),
+    ("camera, 6 boxes", MANY_CARS, {**CAMERA, "kind": "object_avoidance"}),
+    ("camera, walls", MANY_CARS, {**CAMERA, "race": {"walls": True}}),
+    ("camera, sim2real", MANY_CARS, {**CAMERA, "randomisation": "sim2real"}),
+)
+"""The environments that are timed: their name, number of cars and keywords. One car is a
+`gymnasium.make` with Gymnasium's own wrappers."""
+PEER_ENV = ("camera 160x120", MANY_CARS)
 """The environment that is compared with other simulators."""
+ENGINES: tuple[Engine, ...] = ("auto", "bullet")
+"""The engines that are timed side by side."""
 
 
 def benchmark_simulator() -> dict[str, Any]:
     """Return the environments' steps per second, and the cost of Bullet alone.
 
     Returns:
-        `floor_us_per_step`: microseconds that one free box takes for a control step: apply a force
-            and a torque, step, read pose and velocity, 16 times; `floor_many_us_per_step`: the same
-            for each of 64 boxes in one world. `rows`: `scene`, `cars`, `steps_per_s` (of all cars
-            together), `x_floor` (time of a car's step over `floor_us_per_step`),
-            `x_floor_same_cars` (over the floor of as many boxes) and `x_real_time`. `peers`:
-            `name`, `steps_per_s`, and `ratio`, the steps per second of the camera with 64 cars over
-            those of the peer.
+        `floor_us_per_step`: microseconds that one free box takes in Bullet for a control step:
+            apply a force and a torque, step, read pose and velocity, 16 times;
+            `floor_many_us_per_step`: the same for each of 64 boxes in one world. `rows`: `scene`,
+            `cars`, `steps_per_s` (of all cars together), `x_floor` (time of a car's step over
+            `floor_us_per_step`), `x_real_time`, and the same with engine `bullet`:
+            `bullet_steps_per_s` and `bullet_x_floor`. `peers`: `name`, `steps_per_s`, and `ratio`,
+            the steps per second of the camera with 64 cars over those of the peer.
     """
     keep_to_one_core()
     floors: dict[Any, Subject] = {n: _boxes(n) for n in (1, MANY_CARS)}
-    scenes: dict[Any, Subject] = {}
-    for index, (scene, config) in enumerate(BENCHMARK_ENVS.items()):
-        for cars in (1, MANY_CARS) if index < 2 else (MANY_CARS,):
-            scenes[scene, cars] = _cars(config, cars)
+    scenes: dict[Any, Subject] = {
+        (scene, cars, engine): _cars(config, cars, engine)
+        for scene, cars, config in BENCHMARK_ENVS
+        for engine in ENGINES
+    }
     peers: dict[Any, Subject] = {}
     if peer := _car_racing():
         peers["CarRacing-v3"] = peer
     rates = _take_turns(floors | scenes | peers)
     floor = {n: 1e6 / rates[n] for n in floors}
-    rows = [
-        {
-            "scene": scene,
-            "cars": cars,
-            "steps_per_s": rates[scene, cars],
-            "x_floor": 1e6 / rates[scene, cars] / floor[1],
-            "x_floor_same_cars": 1e6 / rates[scene, cars] / floor[cars],
-            "x_real_time": rates[scene, cars] / CONTROL_RATE_HZ,
-        }
-        for scene, cars in scenes
-    ]
+    rows = []
+    for scene, cars, _ in BENCHMARK_ENVS:
+        auto, reference = (rates[scene, cars, engine] for engine in ENGINES)
+        rows.append(
+            {
+                "scene": scene,
+                "cars": cars,
+                "steps_per_s": auto,
+                "x_floor": 1e6 / auto / floor[1],
+                "x_real_time": auto / CONTROL_RATE_HZ,
+                "bullet_steps_per_s": reference,
+                "bullet_x_floor": 1e6 / reference / floor[1],
+            }
+        )
     return {
         "floor_us_per_step": floor[1],
         "floor_many_us_per_step": floor[MANY_CARS],
@@ -85,7 +98,7 @@ def benchmark_simulator() -> dict[str, Any]:
             {
                 "name": name,
                 "steps_per_s": rates[name],
-                "ratio": rates[PEER_ENV, MANY_CARS] / rates[name],
+                "ratio": rates[(*PEER_ENV, "auto")] / rates[name],
             }
             for name in peers
         ],
@@ -109,9 +122,17 @@ def _boxes(n: int) -> Subject:
     return step, n, boxes.close
 
 
-def _cars(config: dict[str, Any], n: int) -> Subject:
-    """Return the step of an environment of n cars with random actions."""
-    env = RacerVectorEnv(n, **config)
+def _cars(config: dict[str, Any], n: int, engine: Engine) -> Subject:
+    """Return the step of an environment of n cars with random actions.
+
+    Args:
+        config: Its keywords.
+        n: Number of cars; one is made by `gymnasium.make`.
+        engine: What computes the motion.
+    """
+    if n == 1:
+        return _gymnasium_env("racer/TimeTrial-v0", engine=engine, **config)
+    env = RacerVectorEnv(n, engine=engine, **config)
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     actions = rng.uniform(-1.0, 1.0, (256, n, 2)).astype(np.float32)
@@ -128,9 +149,16 @@ def _car_racing() -> Subject | None:
     import gymnasium
 
     try:
-        env = gymnasium.make("CarRacing-v3")
+        return _gymnasium_env("CarRacing-v3")
     except gymnasium.error.DependencyNotInstalled:
         return None
+
+
+def _gymnasium_env(name: str, **config: Any) -> Subject:
+    """Return the step of an environment of one car with random actions, and resets at ends."""
+    import gymnasium
+
+    env = gymnasium.make(name, **config)
     env.reset(seed=0)
     env.action_space.seed(0)
 
@@ -167,8 +195,9 @@ def benchmark_table(figures: dict[str, Any]) -> FittedTable:
         TableColumn("cars"),
         TableColumn("steps/s"),
         TableColumn("x floor", drop=1),
-        TableColumn("as many", drop=3),
-        TableColumn("x real time", drop=2),
+        TableColumn("Bullet's", drop=2),
+        TableColumn("x floor", drop=3),
+        TableColumn("x real time", drop=4),
         title=f"Bullet's floor: {single_us:.0f} us a control step for one free box, "
         f"{many_us:.0f} us a box for {MANY_CARS}",
         caption="\n".join(
@@ -183,7 +212,8 @@ def benchmark_table(figures: dict[str, Any]) -> FittedTable:
             str(row["cars"]),
             f"{row['steps_per_s']:,.0f}",
             f"{row['x_floor']:.2f}",
-            f"{row['x_floor_same_cars']:.2f}",
+            f"{row['bullet_steps_per_s']:,.0f}",
+            f"{row['bullet_x_floor']:.2f}",
             f"{row['x_real_time']:,.0f}",
         )
     return shown

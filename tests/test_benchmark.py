@@ -21,14 +21,16 @@ def test_the_figures_have_their_keys_and_fit_together(capsys):
     main(["bench", "--json"])
     figures = json.loads(capsys.readouterr().out)
     assert [(row["scene"], row["cars"]) for row in figures["rows"]] == [
-        ("state", 1),
+        ("state, no reward", 64),
+        ("state, no reward", 512),
+        ("state, no reward", 4096),
+        ("state, gymnasium.make", 1),
         ("state", 64),
-        ("camera 160x120", 1),
-        ("camera 160x120", 64),
         ("state, walls", 64),
         ("state, 3 bots", 64),
         ("state, sim2real", 64),
         ("lidar, walls", 64),
+        ("camera 160x120", 64),
         ("camera, 6 boxes", 64),
         ("camera, walls", 64),
         ("camera, sim2real", 64),
@@ -37,6 +39,8 @@ def test_the_figures_have_their_keys_and_fit_together(capsys):
         took = 1e6 / row["steps_per_s"]
         assert row["x_floor"] == pytest.approx(took / figures["floor_us_per_step"])
         assert row["x_real_time"] == pytest.approx(row["steps_per_s"] / 15)
+        took = 1e6 / row["bullet_steps_per_s"]
+        assert row["bullet_x_floor"] == pytest.approx(took / figures["floor_us_per_step"])
     assert [peer["name"] for peer in figures["peers"]] == ["CarRacing-v3"]
     for peer in figures["peers"]:
         assert set(peer) == {"name", "steps_per_s", "ratio"}

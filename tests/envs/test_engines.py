@@ -53,11 +53,12 @@ def play(kind: type[RacerVectorEnv], n: int, steps: int, **config: Any) -> tuple
     try:
         observations, _ = env.reset(seed=0)
         rng, hashes = np.random.default_rng(1), []
+        actions = np.zeros((n, 2), dtype=np.float32)
         counts = {"bullet": 0, "touched": 0, "cars": 0}
         drive = env.world.step
 
-        def drive_and_count(*arguments):
-            state = drive(*arguments)
+        def drive_and_count(command, boxes=None):
+            state = drive(command, boxes)
             counts["touched"] += int((env.world.contact != 0).sum())
             return state
 
