@@ -88,6 +88,7 @@ class BulletClient:
             self.set_walls(car, 0)
         self._boxes: list[list[int]] = [[] for _ in range(1 if is_together else n)]
         self._last_paired = [0] * n
+        self._with_old_contacts: set[int] = set()
 
     def _spawn(self) -> int:
         """Create one car's body at the origin and return Bullet's id of it."""
@@ -194,6 +195,18 @@ class BulletClient:
         """Return whether a car's body was never paired with a box."""
         return self._last_paired[car] == 0
 
+    def remembers_contact(self, car: int) -> bool:
+        """Return whether a body was put away out of a contact, and the world not stepped since.
+
+        Bullet forgets a contact in its next step, if it finds the bodies apart then.
+        """
+        return car in self._with_old_contacts
+
+    def forget_contacts(self) -> None:
+        """Step the world if bodies were put away out of a contact; others must not be driven."""
+        if self._with_old_contacts:
+            self.step([], np.zeros((0, 3)), np.zeros((0, 3)))
+
     def put(self, car: int, body_row: np.ndarray, inverse: np.ndarray) -> None:
         """Put a car somewhere, with its velocities.
 
@@ -210,8 +223,15 @@ class BulletClient:
         bullet.resetBaseVelocity(body, row[7:10], row[10:13], physicsClientId=client)
         self._places[car] = place
 
-    def put_away(self, car: int) -> None:
-        """Take a car's body to where it meets nothing, at rest."""
+    def put_away(self, car: int, has_touched: bool = False) -> None:
+        """Take a car's body to where it meets nothing, at rest.
+
+        Args:
+            car: Index of its body.
+            has_touched: Whether it may be in contact with something.
+        """
+        if has_touched:
+            self._with_old_contacts.add(car)
         row = np.zeros(13)
         row[:3] = UNUSED_BODY_POSITION
         row[1] = UNUSED_CAR_SPACING_M * (car + 1)
@@ -278,6 +298,7 @@ class BulletClient:
             push(bodies[car], -1, f, places[car], frame, client)
             twist(bodies[car], -1, t, frame, client)
         bullet.stepSimulation(client)
+        self._with_old_contacts.clear()
         flat: list[float] = []
         for car in cars:
             place, turn = pose(bodies[car], client)

@@ -39,14 +39,14 @@ HOLD_HEIGHT_M = 50.0
 """Height at which a car is kept that is out of the race [m]; only `World` knows of it."""
 HOLD_SPACING_M = 1.0
 """How much higher the next car is kept [m], so that two of them do not meet."""
-RETURN_MARGIN_M = 0.05
+RETURN_MARGIN_M = 0.03
 """A car goes back to the twin when it is this much further [m] from solids than where it left."""
 SPARE_SPEED_M_S = 1.0
 """What the fastest car may gain in a control step [m/s], for the distance at which cars meet."""
 CARS_PER_CLIENT = 8
 """Fewest bodies in a Bullet client of cars that drive alone; it costs time for all of them."""
-MAX_CLIENTS = 8
-"""So many Bullet clients are enough for all cars that drive alone; one takes 28 MB."""
+MAX_CLIENTS = 4
+"""About so many Bullet clients are enough for all cars that drive alone; one takes 28 MB."""
 WORLD_STATE = (
     *("contact", "boxes", "_body", "_inverse", "_is_lifted", "_box_pose"),
     *("_is_bullets", "_has_touched", "_bodies_of_boxes"),
@@ -134,8 +134,6 @@ class World:
         self._is_lifted = np.zeros(n, dtype=bool)
         self._is_bullets = np.full(n, self._has_bullet_only)
         self._has_touched = np.zeros(n, dtype=bool)
-        self._remembers_contact = False
-        """Whether a car was lifted out of a contact that Bullet has not forgotten yet."""
         groups = 1 if is_together else n
         self._box_pose = np.zeros((groups, boxes, 3))
         self._no_box_near = np.zeros((groups, boxes), dtype=bool)
@@ -205,11 +203,17 @@ class World:
         is_fresh = not self.is_together and not self._bodies_of_boxes[car]
         for taken in reversed(self._free_seats):
             client, seat = taken
-            if (seat == car) if self.is_together else (client.is_fresh(seat) or not is_fresh):
+            if self.is_together:
+                fits = seat == car
+            else:
+                fits = client.is_fresh(seat) or not is_fresh
+                fits &= not client.remembers_contact(seat)
+            if fits:
                 self._free_seats.remove(taken)
                 return taken
         most = max(CARS_PER_CLIENT, math.ceil(self.n / MAX_CLIENTS))
-        self._open_client(self.n if self.is_together else min(self.n, most))
+        # One car takes turns with two bodies: the one that it crashed with has to rest.
+        self._open_client(self.n if self.is_together else max(min(self.n, most), 2))
         client = self._clients[-1]
         for seat in reversed(range(len(client.bodies))):
             client.put_away(seat)
@@ -221,9 +225,9 @@ class World:
         for car in cars:
             if (taken := self._seats.pop(car, None)) is not None:
                 client, seat = taken
-                client.put_away(seat)
+                client.put_away(seat, bool(self._has_touched[car]))
                 self._free_seats.append(taken)
-        self._is_bullets[cars] = False
+        self._is_bullets[cars] = self._has_touched[cars] = False
 
     def set_walls(self, car: int, walls: int) -> None:
         """Let a car meet the walls of set `walls` instead of those that it met so far."""
@@ -277,10 +281,10 @@ class World:
         self.state.steering[cars] = 0.0
         self.state.command[cars] = 0.0
         self.contact[cars] = 0
-        # Bullet forgets a contact only in its next step, which must find the same body there.
         if self._clients:
-            stays = (self._has_touched[cars] | self._has_bullet_only) & ~self._is_lifted[cars]
-            self._remembers_contact |= bool(self._has_touched[cars[~stays]].any())
+            # Among cars that meet, a car has but one body, and Bullet has to forget its contact.
+            stays = self._has_touched[cars] & self.is_together | self._has_bullet_only
+            stays &= ~self._is_lifted[cars]
             self._take_back(cars[~stays & self._is_bullets[cars]].tolist())
             self._hand_over(cars[stays].tolist())
             self._has_touched[cars] = False
@@ -342,9 +346,8 @@ class World:
         if left:
             self._drive_by_bullet(acting, driven, change, is_box_near)
             self._take_back_clear_cars(solids)
-        elif self._remembers_contact:
-            self._clients[0].step([], np.zeros((0, 3)), np.zeros((0, 3)))
-        self._remembers_contact = False
+        for client in self._clients:
+            client.forget_contacts()
         if boxes is not None:
             self._box_pose[:] = boxes
         if self.is_together:
