@@ -22,6 +22,8 @@ UNUSED_BODY_POSITION = np.array([10.0 * WORLD_RADIUS_M, 0.0, 0.0])
 """Where a body is kept that stands for no box at the moment [m]."""
 UNUSED_CAR_SPACING_M = 5.0
 """Distance between the bodies that stand for no car at the moment [m]; they must not meet."""
+_CAR = int(Contact.CAR)
+"""The flag as a number: Python 3.11 is slow to look up an enum's member."""
 WHITE, BROWN = (0.85, 0.85, 0.83, 1.0), (0.69, 0.5, 0.32, 1.0)
 """The colours of walls and of boxes in Bullet's own window."""
 
@@ -47,6 +49,7 @@ class BulletClient:
     Attributes:
         id: Bullet's id of the client; -1 once it is closed.
         bodies: Bullet's ids of the bodies of the cars.
+        free: Those bodies that were put away, by their index.
 
     Raises:
         RacerError: There are too many sets of walls.
@@ -80,15 +83,16 @@ class BulletClient:
         self._masses = [spec.mass] * n
         self._places: list[tuple[float, ...]] = [(0.0, 0.0, 0.0)] * n
         self._numbers = {body: car for car, body in enumerate(self.bodies)}
-        self._kinds: dict[int, Contact] = {}
+        self._kinds: dict[int, int] = {}
         for which, rings in enumerate(walls):
             group = WALLS if self._is_walled_alike else FIRST_SET_OF_WALLS << which
-            self._kinds |= {self._wall(ring, group): Contact.WALL for ring in rings}
+            self._kinds |= {self._wall(ring, group): int(Contact.WALL) for ring in rings}
         for car in range(n):
             self.set_walls(car, 0)
         self._boxes: list[list[int]] = [[] for _ in range(1 if is_together else n)]
         self._last_paired = [0] * n
         self._with_old_contacts: set[int] = set()
+        self.free: list[int] = []
 
     def _spawn(self) -> int:
         """Create one car's body at the origin and return Bullet's id of it."""
@@ -147,7 +151,7 @@ class BulletClient:
         box = self._solid(shape, BOXES, CARS if self._is_together else 0, BROWN)
         if not self._is_together:
             self._pair(car, box)
-        self._kinds[box] = Contact.BOX
+        self._kinds[box] = int(Contact.BOX)
         return box
 
     def _solid(self, shape: int, group: int, meets: int, colour: tuple) -> int:
@@ -230,6 +234,7 @@ class BulletClient:
             car: Index of its body.
             has_touched: Whether it may be in contact with something.
         """
+        self.free.append(car)
         if has_touched:
             self._with_old_contacts.add(car)
         row = np.zeros(13)
@@ -320,7 +325,7 @@ class BulletClient:
                 for body, other in ((point[1], point[2]), (point[2], point[1])):
                     car = self._numbers.get(body)
                     if car is not None:
-                        yield car, self._kinds.get(other, Contact.CAR)
+                        yield car, self._kinds.get(other, _CAR)
 
     def close(self) -> None:
         """Free the client; a second call does nothing."""

@@ -147,7 +147,6 @@ class World:
         self._clients: list[BulletClient] = []
         self._seats: dict[int, tuple[BulletClient, int]] = {}
         """The client and the body in it that stand for each car that is Bullet's."""
-        self._free_seats: list[tuple[BulletClient, int]] = []
         if self._has_bullet_only:
             self._open_client(n, gui)
             self._seats = {car: (self._clients[0], car) for car in range(n)}
@@ -201,23 +200,22 @@ class World:
         A body that was paired with boxes has another place in Bullet's list than one that was not.
         """
         is_fresh = not self.is_together and not self._bodies_of_boxes[car]
-        for taken in reversed(self._free_seats):
-            client, seat = taken
-            if self.is_together:
-                fits = seat == car
-            else:
-                fits = client.is_fresh(seat) or not is_fresh
-                fits &= not client.remembers_contact(seat)
-            if fits:
-                self._free_seats.remove(taken)
-                return taken
+        for client in self._clients:  # The first that will do: each one in use costs time.
+            for seat in client.free:
+                if self.is_together:
+                    fits = seat == car
+                else:
+                    fits = client.is_fresh(seat) or not is_fresh
+                    fits &= not client.remembers_contact(seat)
+                if fits:
+                    client.free.remove(seat)
+                    return client, seat
         most = max(CARS_PER_CLIENT, math.ceil(self.n / MAX_CLIENTS))
         # One car takes turns with two bodies: the one that it crashed with has to rest.
         self._open_client(self.n if self.is_together else max(min(self.n, most), 2))
         client = self._clients[-1]
-        for seat in reversed(range(len(client.bodies))):
+        for seat in range(len(client.bodies)):
             client.put_away(seat)
-            self._free_seats.append((client, seat))
         return self._take_seat(car)
 
     def _take_back(self, cars: list[int]) -> None:
@@ -226,7 +224,6 @@ class World:
             if (taken := self._seats.pop(car, None)) is not None:
                 client, seat = taken
                 client.put_away(seat, bool(self._has_touched[car]))
-                self._free_seats.append(taken)
         self._is_bullets[cars] = self._has_touched[cars] = False
 
     def set_walls(self, car: int, walls: int) -> None:
