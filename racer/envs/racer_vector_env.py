@@ -137,7 +137,9 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         self.action_space = batch_space(self.single_action_space, num_envs)
         reward = self.config.reward
         self._rewards = (
-            None if reward is None else CarRewards(RewardSource.find(reward), self.race, self.car)
+            None
+            if reward is None
+            else CarRewards(RewardSource.find(reward), self.race, self.car, self.config.compile)
         )
         if render_mode == "human":
             self.world.paint(self.tracks[0].left, self.tracks[0].right)

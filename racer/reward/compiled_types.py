@@ -100,7 +100,7 @@ def join(a: Type | None, b: Type | None) -> Type:
     """Return the type of a variable that holds values of both types.
 
     Raises:
-        NotCompiled: There is none.
+        NotCompiled: No type holds both.
     """
     if a is None or b is None:
         found = a or b
@@ -117,9 +117,16 @@ def join(a: Type | None, b: Type | None) -> Type:
         return Optional_(_held(join(*inner)))
     if isinstance(a, Scalar) and isinstance(b, Scalar):
         return _join_scalars(a, b)
-    if isinstance(a, Tup) and isinstance(b, Tup) and len(a.items) == len(b.items):
-        if a.form == b.form:
-            return Tup(tuple(join(x, y) for x, y in zip(a.items, b.items)), a.form)
+    if (
+        isinstance(a, Tup)
+        and isinstance(b, Tup)
+        and (a.form, len(a.items))
+        == (
+            b.form,
+            len(b.items),
+        )
+    ):
+        return Tup(tuple(join(x, y) for x, y in zip(a.items, b.items)), a.form)
     if isinstance(a, Table) and isinstance(b, Table):
         return Table(join(a.item, b.item), a.size if a.size == b.size else 0)
     sequences = (Tup, Table, Rows)

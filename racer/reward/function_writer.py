@@ -114,7 +114,7 @@ class FunctionWriter(KnownFunctions):
                 flags.append(f"    v_{name} = {zero(kind)}")
         names = [f"a_{name}" for name, kind in own.args if not isinstance(kind, Static)]
         names += [_capture(*one) for one in own.captured]
-        head = ["@njit(cache=True, error_model='numpy', nogil=True)"]
+        head = ["@njit(error_model='numpy', nogil=True)"]
         head.append(f"def {own.name}({', '.join(['e', 's', 'h', 'p', *names])}):")
         self.own.lines = [*head, *flags, *self.lines]
 
@@ -153,9 +153,9 @@ class FunctionWriter(KnownFunctions):
     def _do_Expr(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant):
             return
-        if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
-            if self._changes_list(node.value, node.value.func):
-                return
+        call = node.value if isinstance(node.value, ast.Call) else None
+        if call and isinstance(call.func, ast.Attribute) and self._changes_list(call, call.func):
+            return
         value = self.visit(node.value)
         if value.code and not isinstance(value.type, Static):
             self.temp(value.code)
@@ -481,6 +481,7 @@ class FunctionWriter(KnownFunctions):
     # ------------------------------------------------------------------ expressions
 
     def visit(self, node: ast.expr) -> CompiledValue:
+        """Return the value of an expression."""
         return getattr(self, f"_see_{type(node).__name__}", self._refuse)(node)
 
     def _lazily(self, node: ast.expr) -> tuple[list[str], CompiledValue]:
@@ -569,12 +570,9 @@ class FunctionWriter(KnownFunctions):
             method = self.program.constant(found, None, line)
             if isinstance(method.type, Static) and isinstance(method.type.value, CompiledClosure):
                 plain = method.type.value
+                own = owner.type if isinstance(owner.type, Static) else None
                 bound = CompiledClosure(
-                    plain.node,
-                    None,
-                    owner.type,
-                    plain.defaults,
-                    plain.keyword_defaults,  # type: ignore
+                    plain.node, None, own, plain.defaults, plain.keyword_defaults
                 )
                 return CompiledValue(
                     self.program.static(("bound", found, owner.type), lambda: bound)
@@ -806,7 +804,7 @@ class FunctionWriter(KnownFunctions):
         return self.binary(type(node.op), left, right)
 
     def binary(self, operator: type, left: CompiledValue, right: CompiledValue) -> CompiledValue:
-        """Return the value of an operator between two values."""
+        """See `StatementLines.binary`."""
         if operator in (ast.BitAnd, ast.BitOr, ast.BitXor) and left.type == right.type == BOOL:
             sign = {ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^"}[operator]
             return CompiledValue(BOOL, f"({left.code} {sign} {right.code})")
@@ -861,7 +859,8 @@ class FunctionWriter(KnownFunctions):
         kind = NPINT if is_numpy else INT
         self.can_fail = True
         if name == "div":
-            code = f"{'numpy' if is_numpy else 'float'}_div(e, float({left.code}), float({right.code}))"
+            function = "numpy_div" if is_numpy else "float_div"
+            code = f"{function}(e, float({left.code}), float({right.code}))"
             return CompiledValue(NPFLOAT if is_numpy else FLOAT, code)
         if name == "pow":
             if is_numpy:
@@ -973,13 +972,13 @@ class FunctionWriter(KnownFunctions):
 
     def _present(self, value: CompiledValue) -> CompiledValue:
         """Return the value of an optional one, which fails if it is None."""
-        assert isinstance(value.type, Optional_)
-        value = self.atom(value)
+        kind, value = value.type, self.atom(value)
+        assert isinstance(kind, Optional_)
         with self.indented(f"if {value.code}[0]:"):
             self.emit(f"fail(e, {WRONG_TYPE})")
         self.can_fail = True
         self.check()
-        return CompiledValue(value.type.of, f"{value.code}[1]")
+        return CompiledValue(kind.of, f"{value.code}[1]")
 
     def _int(self, value: CompiledValue) -> str:
         """Return the code of an integer, as an index or a bound of `range`."""
@@ -1586,11 +1585,13 @@ def _names_not_fresh(node: ast.FunctionDef | ast.Lambda) -> set[str]:
                     shared |= {each.id for each in ast.walk(target) if isinstance(each, ast.Name)}
             # A list under a second name may be changed by it.
             shared |= {each.id for each in _aliased(one.value)}
-        elif isinstance(one, ast.For | ast.comprehension) or isinstance(
-            one, ast.AnnAssign | ast.NamedExpr | ast.AugAssign
-        ):
+        elif isinstance(one, BINDING):
             shared |= {each.id for each in ast.walk(one.target) if isinstance(each, ast.Name)}
     return shared
+
+
+BINDING = (ast.For, ast.comprehension, ast.AnnAssign, ast.NamedExpr, ast.AugAssign)
+"""Nodes, other than an assignment, that give their target a value."""
 
 
 def _aliased(node: ast.expr) -> Iterator[ast.Name]:

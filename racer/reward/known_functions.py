@@ -37,7 +37,7 @@ from racer.reward.reward_compiler import CompiledValue, coerced
 from racer.reward.statement_lines import StatementLines, ValueSeries
 
 MAX_SUMMED = 7
-"""numpy adds up to so many numbers one after another, and more in several sums at once."""
+"""numpy adds up to this many numbers one after another, and more in several sums at once."""
 
 LIBRARY = {
     **dict.fromkeys(("sin", "cos", "tan", "atan", "sinh", "cosh", "tanh"), "libm_unary"),
@@ -478,8 +478,8 @@ class KnownFunctions(StatementLines):
         """Return a short vector of floats as a tuple of floats."""
         value = self._numpy_array([node])
         assert isinstance(value.type, Tup)
-        value = self.atom(value)
         kind = Tup((FLOAT,) * len(value.type.items), "array")
+        value = self.atom(value)
         return self.atom(CompiledValue(kind, coerced(value, kind)))
 
     def _linalg_norm(self, args: list[ast.expr]) -> CompiledValue:

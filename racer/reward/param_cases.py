@@ -10,7 +10,7 @@ from racer.car.spec import deepracer
 from racer.race import RACE_KINDS, OtherCars, RaceConfig, RaceKind
 from racer.race.obstacles import Obstacles
 from racer.race.roads import Road, Roads
-from racer.reward import ParamsBuilder, StepFacts
+from racer.reward.params import ParamsBuilder, StepFacts
 from racer.track import Track
 from racer.world import CONTROL_PERIOD_S
 
@@ -40,7 +40,13 @@ def param_cases(tracks: list[Track]) -> list[ParamCase]:
 
 
 def case_params(case: ParamCase) -> list[dict[str, Any]]:
-    """Return the params of an episode of `STATES_PER_CASE` steps over a complete lap.
+    """Return the params of the states of `case_facts`."""
+    builder, facts = case_facts(case)
+    return builder.build_all(facts)
+
+
+def case_facts(case: ParamCase) -> tuple[ParamsBuilder, StepFacts]:
+    """Return the facts of an episode of `STATES_PER_CASE` steps over a complete lap.
 
     It starts just behind the start line. The car swings across the road and beyond both borders,
     looks in every direction, has random steering and speed, and crashes near the end.
@@ -77,7 +83,7 @@ def case_params(case: ParamCase) -> list[dict[str, Any]]:
         time=steps * CONTROL_PERIOD_S,
         objects=objects_of_case(case, STATES_PER_CASE),
     )
-    return builder.build_all(facts)
+    return builder, facts
 
 
 def objects_of_case(case: ParamCase, n: int) -> OtherCars | None:

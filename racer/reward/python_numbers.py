@@ -77,7 +77,7 @@ def library_addresses() -> np.ndarray:
     library = ctypes.CDLL("libm.so.6")
     found = np.zeros((len(ADDRESS), 2), dtype=np.int64)
     for name in (*UNARY, *BINARY, *TERNARY):
-        found[ADDRESS[name], 0] = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+        found[ADDRESS[name], 0] = ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
     for name in NUMPY_UNARY:
         found[ADDRESS[f"np.{name}"]] = _loop(getattr(np, name), "d->d")
     for name in NUMPY_BINARY:
@@ -103,7 +103,8 @@ def _kind_of_dot(addresses: np.ndarray) -> int:
 
 def _loop(function: np.ufunc, kind: str) -> tuple[int, int]:
     """Return the address of a ufunc's loop for some types, and of its data."""
-    at = function.types.index(kind)
+    kinds: list[str] = [*function.types]
+    at = kinds.index(kind)
     # PyUFuncObject: PyObject_HEAD, four ints, then the arrays of loops and of their data.
     loops, data = struct.unpack_from("2Q", ctypes.string_at(id(function) + 32, 16))
     size = struct.calcsize("Q")
@@ -113,7 +114,7 @@ def _loop(function: np.ufunc, kind: str) -> tuple[int, int]:
 
 
 def _c_call(arity: int) -> Any:
-    """Return an intrinsic that calls the C function of so many doubles at an address."""
+    """Return an intrinsic that calls the C function of `arity` doubles at an address."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()] * arity)
@@ -125,7 +126,7 @@ def _c_call(arity: int) -> Any:
 def _loop_call(arity: int) -> Any:
     """Return an intrinsic that calls the ufunc loop at an address for one element.
 
-    Its arguments are the address, the loop's data, and so many doubles.
+    Its arguments are the address, the loop's data, and a number of doubles.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -152,34 +153,41 @@ def _loop_call(arity: int) -> Any:
 
 
 @intrinsic
-def call_unary(typingctx: Any, address: Any, x: Any) -> Any:
+def _call_unary(typingctx: Any, address: Any, x: Any) -> Any:
     """Call the C function of one double at an address."""
     return _c_call(1)
 
 
 @intrinsic
-def call_binary(typingctx: Any, address: Any, x: Any, y: Any) -> Any:
+def _call_binary(typingctx: Any, address: Any, x: Any, y: Any) -> Any:
     """Call the C function of two doubles at an address."""
     return _c_call(2)
 
 
 @intrinsic
-def call_ternary(typingctx: Any, address: Any, x: Any, y: Any, z: Any) -> Any:
+def _call_ternary(typingctx: Any, address: Any, x: Any, y: Any, z: Any) -> Any:
     """Call the C function of three doubles at an address."""
     return _c_call(3)
 
 
 @intrinsic
-def loop_unary(typingctx: Any, address: Any, data: Any, x: Any) -> Any:
+def _loop_unary(typingctx: Any, address: Any, data: Any, x: Any) -> Any:
     """Call the loop of a numpy function of one double."""
     return _loop_call(1)
 
 
 @intrinsic
-def loop_binary(typingctx: Any, address: Any, data: Any, x: Any, y: Any) -> Any:
+def _loop_binary(typingctx: Any, address: Any, data: Any, x: Any, y: Any) -> Any:
     """Call the loop of a numpy function of two doubles."""
     return _loop_call(2)
 
+
+call_unary: Any = _call_unary
+call_binary: Any = _call_binary
+call_ternary: Any = _call_ternary
+loop_unary: Any = _loop_unary
+loop_binary: Any = _loop_binary
+"""numba passes the context that the intrinsics above begin with."""
 
 _compiled = njit(cache=True, error_model="numpy")
 
@@ -193,7 +201,12 @@ def fail(e, code):
 
 @_compiled
 def int_add(e, a, b):
-    """Return a + b of integers."""
+    """Return a + b of integers.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        a, b: The numbers.
+    """
     r = a + b
     if r > EXACT or r < -EXACT:
         fail(e, UNCERTAIN)
@@ -203,13 +216,23 @@ def int_add(e, a, b):
 
 @_compiled
 def int_sub(e, a, b):
-    """Return a - b of integers."""
+    """Return a - b of integers.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        a, b: The numbers.
+    """
     return int_add(e, a, -b)
 
 
 @_compiled
 def int_mul(e, a, b):
-    """Return a * b of integers."""
+    """Return a * b of integers.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        a, b: The numbers.
+    """
     if abs(float(a) * float(b)) > EXACT:
         fail(e, UNCERTAIN)
         return 0
@@ -218,7 +241,12 @@ def int_mul(e, a, b):
 
 @_compiled
 def int_floordiv(e, a, b):
-    """Return a // b of integers."""
+    """Return a // b of integers.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        a, b: The numbers.
+    """
     if b == 0:
         fail(e, ZERO_DIVISION)
         return 0
@@ -232,13 +260,24 @@ def int_floordiv(e, a, b):
 
 @_compiled
 def int_mod(e, a, b):
-    """Return a % b of integers."""
+    """Return a % b of integers.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        a, b: The numbers.
+    """
     return a - int_floordiv(e, a, b) * b
 
 
 @_compiled
 def int_pow(e, a, n):
-    """Return a ** n of integers, n >= 0."""
+    """Return a ** n of integers, n >= 0.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        n: The exponent.
+        a: The number.
+    """
     if n < 0 or n > 64:
         fail(e, UNCERTAIN)
         return 0
@@ -250,7 +289,12 @@ def int_pow(e, a, n):
 
 @_compiled
 def float_div(e, a, b):
-    """Return a / b."""
+    """Return a / b.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        a, b: The numbers.
+    """
     if b == 0.0:
         fail(e, ZERO_DIVISION)
         return 0.0
@@ -259,7 +303,12 @@ def float_div(e, a, b):
 
 @_compiled
 def numpy_div(e, a, b):
-    """Return a / b of which one may be a number of numpy's, which warns where Python raises."""
+    """Return a / b of which one may be a number of numpy's, which warns where Python raises.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        a, b: The numbers.
+    """
     if b == 0.0 or not (math.isfinite(a) and math.isfinite(b)):
         fail(e, UNCERTAIN)
         return 0.0
@@ -268,7 +317,13 @@ def numpy_div(e, a, b):
 
 @_compiled
 def float_mod(e, h, a, b):
-    """Return a % b."""
+    """Return a % b.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        a, b: The numbers.
+    """
     if b == 0.0:
         fail(e, ZERO_DIVISION)
         return 0.0
@@ -282,7 +337,13 @@ def float_mod(e, h, a, b):
 
 @_compiled
 def float_floordiv(e, h, a, b):
-    """Return a // b."""
+    """Return a // b.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        a, b: The numbers.
+    """
     if b == 0.0:
         fail(e, ZERO_DIVISION)
         return 0.0
@@ -300,7 +361,13 @@ def float_floordiv(e, h, a, b):
 
 @_compiled
 def float_pow(e, h, a, b):
-    """Return a ** b."""
+    """Return a ** b.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        a, b: The numbers.
+    """
     if not (math.isfinite(a) and math.isfinite(b)):
         fail(e, UNCERTAIN)
         return 0.0
@@ -326,7 +393,13 @@ def float_pow(e, h, a, b):
 
 @_compiled
 def numpy_pow(e, h, a, b):
-    """Return a ** b of which one may be a number of numpy's."""
+    """Return a ** b of which one may be a number of numpy's.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        a, b: The numbers.
+    """
     if a == 0.0 and b < 0.0:
         fail(e, UNCERTAIN)
         return 0.0
@@ -335,7 +408,12 @@ def numpy_pow(e, h, a, b):
 
 @_compiled
 def num_add(e, a, b):
-    """Return a + b of pairs: the value, and whether Python has it as an integer."""
+    """Return a + b of pairs: the value, and whether Python has it as an integer.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        a, b: The numbers.
+    """
     r, is_int = a[0] + b[0], a[1] and b[1]
     if is_int and abs(r) > EXACT:
         fail(e, UNCERTAIN)
@@ -350,7 +428,12 @@ def num_neg(e, a):
 
 @_compiled
 def num_sub(e, a, b):
-    """Return a - b of such pairs."""
+    """Return a - b of such pairs.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        a, b: The numbers.
+    """
     r, is_int = a[0] - b[0], a[1] and b[1]
     if is_int and abs(r) > EXACT:
         fail(e, UNCERTAIN)
@@ -359,7 +442,12 @@ def num_sub(e, a, b):
 
 @_compiled
 def num_mul(e, a, b):
-    """Return a * b of such pairs."""
+    """Return a * b of such pairs.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        a, b: The numbers.
+    """
     r, is_int = a[0] * b[0], a[1] and b[1]
     if is_int:
         if abs(r) > EXACT:
@@ -370,21 +458,39 @@ def num_mul(e, a, b):
 
 @_compiled
 def num_mod(e, h, a, b):
-    """Return a % b of such pairs."""
+    """Return a % b of such pairs.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        a, b: The numbers.
+    """
     r = float_mod(e, h, a[0], b[0])
     return (r + 0.0, True) if a[1] and b[1] else (r, False)
 
 
 @_compiled
 def num_floordiv(e, h, a, b):
-    """Return a // b of such pairs."""
+    """Return a // b of such pairs.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        a, b: The numbers.
+    """
     r = float_floordiv(e, h, a[0], b[0])
     return (r + 0.0, True) if a[1] and b[1] else (r, False)
 
 
 @_compiled
 def num_pow(e, h, a, b):
-    """Return a ** b of such pairs."""
+    """Return a ** b of such pairs.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        a, b: The numbers.
+    """
     if a[1] and b[1] and b[0] >= 0.0:
         return float(int_pow(e, int(a[0]), int(b[0]))), True
     return float_pow(e, h, a[0], b[0]), False
@@ -407,7 +513,13 @@ def whole(e, x):
 
 @_compiled
 def round_to(e, x, digits):
-    """Return round(x, digits) of a float; near the middle between two results Python decides."""
+    """Return round(x, digits) of a float; near the middle between two results Python decides.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        digits: Number of decimals.
+        x: The number.
+    """
     if digits < 0 or digits > 15:
         fail(e, UNCERTAIN)
         return 0.0
@@ -441,7 +553,14 @@ def numpy_root(e, x):
 
 @_compiled
 def libm_unary(e, h, index, x):
-    """Return a function of math by its index in `ADDRESS`, where Python does not raise."""
+    """Return a function of math by its index in `ADDRESS`, where Python does not raise.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        index: Index of the function in `ADDRESS`.
+        x: The number.
+    """
     if not math.isfinite(x):
         fail(e, UNCERTAIN)
         return 0.0
@@ -453,7 +572,14 @@ def libm_unary(e, h, index, x):
 
 @_compiled
 def libm_log(e, h, index, x):
-    """Return math.log, log2 or log10."""
+    """Return math.log, log2 or log10.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        index: Index of the function in `ADDRESS`.
+        x: The number.
+    """
     if x <= 0.0:
         fail(e, BAD_VALUE)
         return 0.0
@@ -462,7 +588,14 @@ def libm_log(e, h, index, x):
 
 @_compiled
 def libm_arc(e, h, index, x):
-    """Return math.asin or acos."""
+    """Return math.asin or acos.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        index: Index of the function in `ADDRESS`.
+        x: The number.
+    """
     if x < -1.0 or x > 1.0:
         fail(e, BAD_VALUE)
         return 0.0
@@ -471,7 +604,13 @@ def libm_arc(e, h, index, x):
 
 @_compiled
 def arc_tangent(e, h, y, x):
-    """Return math.atan2(y, x)."""
+    """Return math.atan2(y, x).
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        y, x: The numbers.
+    """
     if not (math.isfinite(x) and math.isfinite(y)):
         fail(e, UNCERTAIN)
         return 0.0
@@ -482,7 +621,13 @@ def arc_tangent(e, h, y, x):
 
 @_compiled
 def math_fmod(e, h, x, y):
-    """Return math.fmod(x, y)."""
+    """Return math.fmod(x, y).
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        x, y: The numbers.
+    """
     if not (math.isfinite(x) and math.isfinite(y)):
         fail(e, UNCERTAIN)
         return 0.0
@@ -494,7 +639,14 @@ def math_fmod(e, h, x, y):
 
 @_compiled
 def numpy_unary(e, h, index, x):
-    """Return a ufunc of one number by its index in `ADDRESS`, where it does not warn."""
+    """Return a ufunc of one number by its index in `ADDRESS`, where it does not warn.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        index: Index of the function in `ADDRESS`.
+        x: The number.
+    """
     if not math.isfinite(x):
         fail(e, UNCERTAIN)
         return 0.0
@@ -506,7 +658,14 @@ def numpy_unary(e, h, index, x):
 
 @_compiled
 def numpy_binary(e, h, index, x, y):
-    """Return a ufunc of two numbers by its index in `ADDRESS`, where it does not warn."""
+    """Return a ufunc of two numbers by its index in `ADDRESS`, where it does not warn.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        index: Index of the function in `ADDRESS`.
+        x, y: The numbers.
+    """
     if not (math.isfinite(x) and math.isfinite(y)):
         fail(e, UNCERTAIN)
         return 0.0
@@ -518,7 +677,13 @@ def numpy_binary(e, h, index, x, y):
 
 @_compiled
 def dot(e, h, a, b):
-    """Return np.dot of two tuples of floats as short vectors."""
+    """Return np.dot of two tuples of floats as short vectors.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        h: The addresses of `library_addresses`.
+        a, b: The numbers.
+    """
     kind = h[_DOT, 0]
     if kind == DOT_UNKNOWN:
         fail(e, UNCERTAIN)
@@ -541,7 +706,12 @@ def _split(x):
 
 @_compiled
 def norm_of_two(e, a, b):
-    """Return math.hypot(a, b), as CPython 3.10 and 3.11 compute it."""
+    """Return math.hypot(a, b), as CPython 3.10 and 3.11 compute it.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        a, b: The numbers.
+    """
     a, b = abs(a), abs(b)
     most = max(a, b)
     if not most < 1e150 or (0.0 < most < 1e-150):
@@ -589,7 +759,13 @@ def norm_of_two(e, a, b):
 
 @_compiled
 def index_within(e, i, n):
-    """Return the index from 0 that Python means by i in a sequence of n; 0 and a failure if none."""
+    """Return the index from 0 that Python means in a sequence; 0 and a failure if there is none.
+
+    Args:
+        e: Where the first failure is noted, (1,) int64.
+        i: The index in Python, from -n.
+        n: Length of the sequence.
+    """
     if i < 0:
         i += n
     if i < 0 or i >= n:

@@ -174,6 +174,7 @@ class PythonThing:
 
     @property
     def title(self) -> str:
+        """Words for what it is."""
         return type(self.value).__name__
 
 
@@ -190,6 +191,8 @@ class CompiledClosure:
 
 
 class ParamsDict:
+    """The dict that the reward function receives."""
+
     title = "dict of params"
 
 
@@ -219,6 +222,7 @@ class CompiledFunction:
 
     @property
     def name(self) -> str:
+        """Its name in the generated code."""
         return f"f{self.number}"
 
 
@@ -315,7 +319,9 @@ class RewardTranslation:
                 group = {BOOL: "bools", INT: "ints"}.get(kind, "floats")  # pyright: ignore
                 fields.append(next_of(group, "k"))
         told = f"({', '.join(fields)},)" if fields else "(0,)"
-        assert main.ret is not None
+        if main.ret is None:
+            reason = next(iter(self.reasons))
+            raise NotCompiled(reason.what, reason.line)
         value = CompiledValue(main.ret, "r")
         is_lacking = "False"
         if isinstance(main.ret, Optional_):
@@ -327,12 +333,13 @@ class RewardTranslation:
         number = f"{number}[0]" if value.type == NUM else number
         return [
             "@njit(cache=True, error_model='numpy', nogil=True)",
-            "def pay(cars, memory, h, rewards, floats, ints, bools, points, count, objects, flags):",
+            "def pay(first, cars, memory, h, rewards, floats, ints, bools, points, count, objects, "
+            "flags):",
             "    e = np.zeros(1, dtype=np.int64)",
             "    status = np.zeros(len(cars), dtype=np.int64)",
             "    s = np.zeros(memory.shape[1])",
-            "    for k in range(len(cars)):",
-            "        car = cars[k]",
+            "    for i in range(len(cars)):",
+            "        k, car = first + i, cars[i]",
             "        s[:] = memory[car]",
             "        e[0] = 0",
             f"        r = {main.name}(e, s, h, {told})",
@@ -345,7 +352,7 @@ class RewardTranslation:
             "                memory[car] = s",
             "            else:",
             "                e[0] = 100",
-            "        status[k] = e[0]",
+            "        status[i] = e[0]",
             "    return status",
         ]
 
@@ -369,7 +376,13 @@ class RewardTranslation:
     def constant(
         self, value: Any, path: tuple[Step, ...] | None, line: int | None
     ) -> CompiledValue:
-        """Return a value that the run has as a constant."""
+        """Return a value that the run has as a constant.
+
+        Args:
+            value: The value.
+            path: The way to it from the module, if there is one.
+            line: The line that reads it.
+        """
         if value is None:
             return CompiledValue(NONE, "0")
         if isinstance(value, str):
@@ -440,7 +453,7 @@ class RewardTranslation:
             path: The way to the variable.
             before: Its value in the run, or `MISSING`.
             kind: The assigned type.
-            line: The line.
+            line: The line that assigns it.
         """
         key = id(holder), path[-1][1]
         slot = self.slots.get(key)
@@ -469,7 +482,13 @@ class RewardTranslation:
     def instance(
         self, closure: CompiledClosure, args: list[Type], line: int | None
     ) -> CompiledFunction:
-        """Return a function translated for argument types, its return type inferred."""
+        """Return a function translated for argument types, its return type inferred.
+
+        Args:
+            closure: The function.
+            args: The types.
+            line: The line that calls it.
+        """
         key = closure.node, closure.frame, closure.bound, tuple(args)
         function = self._functions.get(key)
         if function is None:
@@ -559,25 +578,41 @@ def _leaves_of(row: Any, kind: Type) -> Iterator[Any]:
 
 
 def refuse_unsteady(tree: ast.Module) -> None:
-    """Raise NotCompiled if the same params and memory may give another value another time."""
-    for node in ast.walk(tree):
+    """Raise NotCompiled if the same params and memory may give another value another time.
+
+    Other modules than `MODULES` may be imported, but not used.
+    """
+    unsteady: dict[str, str] = {}
+    nodes = list(_run_nodes(tree))
+    for node in nodes:
         line = getattr(node, "lineno", None)
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [one.name for one in node.names] if not names else []
-            if isinstance(node, ast.ImportFrom) and node.level:
+        if isinstance(node, ast.ImportFrom):
+            if node.level:
                 raise NotCompiled("it imports a module beside it", line)
-            for name in names:
-                if name.partition(".")[0] not in MODULES:
-                    raise NotCompiled(f"it imports {name}", line)
-            if any("random" in one.name for one in node.names):
-                raise NotCompiled("it uses random numbers", line)
-        elif isinstance(node, ast.Name) and node.id in UNSTEADY:
-            raise NotCompiled(f"it uses {node.id}", line)
-        elif isinstance(node, ast.Attribute) and node.attr in ("random", "load", "loadtxt"):
-            raise NotCompiled(f"it uses {ast.unparse(node)}", line)
+            for one in node.names:
+                if (node.module or "").partition(".")[0] not in MODULES or "random" in one.name:
+                    unsteady[one.asname or one.name] = node.module or ""
+        elif isinstance(node, ast.Import):
+            for one in node.names:
+                if one.name.partition(".")[0] not in MODULES or "random" in one.name:
+                    unsteady[(one.asname or one.name).partition(".")[0]] = one.name
         elif isinstance(node, ast.AsyncFunctionDef | ast.Yield | ast.YieldFrom | ast.Await):
             raise NotCompiled("a generator or coroutine", line)
+    for node in nodes:
+        line = getattr(node, "lineno", None)
+        if isinstance(node, ast.Name) and (node.id in UNSTEADY or node.id in unsteady):
+            raise NotCompiled(f"it uses {unsteady.get(node.id, node.id)}", line)
+        if isinstance(node, ast.Attribute) and node.attr in ("random", "load", "loadtxt"):
+            raise NotCompiled(f"it uses {ast.unparse(node)}", line)
+
+
+def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a file, without what runs only where it is the main program."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.If) and "__main__" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from _run_nodes(child)
 
 
 def local_names(node: ast.FunctionDef | ast.Lambda) -> tuple[set[str], set[str]]:

@@ -172,5 +172,10 @@ class StatementLines:
         raise NotImplementedError
 
     def binary(self, operator: type, left: CompiledValue, right: CompiledValue) -> CompiledValue:
-        """Return the value of an operator between two values."""
+        """Return the value of an operator between two values.
+
+        Args:
+            operator: Class of the operator's node.
+            left, right: The values.
+        """
         raise NotImplementedError

@@ -15,9 +15,9 @@ import numpy as np
 
 from racer.errors import RewardError
 from racer.race import Ending
+from racer.reward.param_cases import ParamCase, case_params, param_cases
 from racer.reward.reward_file import FUNCTION_NAME, RewardSource
 from racer.reward.timeout import TimeoutExceeded
-from racer.reward.param_cases import ParamCase, case_params, param_cases
 from racer.reward_check.probes import rewards_of_tape, run_probes
 from racer.track import Track
 
