@@ -155,6 +155,12 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         return self.race.max_steps
 
     @property
+    def reward_in_python(self) -> str | None:
+        """Why the reward file is called as Python; None if its compiled code is, or without one."""
+        problem = self._rewards.not_compiled if self._rewards else None
+        return None if problem is None else str(problem)
+
+    @property
     def np_random(self) -> tuple[np.random.Generator, ...]:  # pyright: ignore
         """The random generator of each car, as `SyncVectorEnv` returns those of its environments.
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import os
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,6 +52,9 @@ from racer.track import Track
 MAX_LEFT_TO_PYTHON = 0.2
 """A file of which a larger share of the proof's steps is left to Python is not compiled."""
 
+ROUNDS_OF_A_TRACK = 4
+"""How often the states of a single track are drawn for the proof; of several tracks less often."""
+
 
 @dataclass
 class CompilationProof:
@@ -63,6 +69,12 @@ class CompilationProof:
     states: int = 0
     left: int = 0
     reasons: Counter[Reason] = field(default_factory=Counter)
+
+    def foremost(self) -> NotCompiled:
+        """Return the reason that left most states to Python, one with a line if there is one."""
+        ordered = [reason for reason, _ in self.reasons.most_common()]
+        reason = next((one for one in ordered if one.line), ordered[0])
+        return NotCompiled(reason.what, reason.line)
 
 
 class ParamColumns:
@@ -301,8 +313,14 @@ def compile_reward(
         NotCompiled: It cannot be compiled, or pays another value; with the line where known.
         RewardError: The file raises when it is loaded.
     """
-    compiled = CompiledReward(source)
-    return compiled, _proof(source, compiled, tracks)
+    try:
+        compiled = CompiledReward(source)
+        return compiled, _proof(source, compiled, tracks)
+    except (NotCompiled, RewardError):
+        raise
+    except Exception as problem:  # A mistake of the compiler must not end a training.
+        what = f"{type(problem).__name__}: {problem}".partition("\n")[0]
+        raise NotCompiled(f"its compiler failed, {what:.200}") from problem
 
 
 def _proof(
@@ -310,10 +328,29 @@ def _proof(
 ) -> CompilationProof:
     """Compare the compiled reward with its file in all states, step by step, and its memory."""
     proof = CompilationProof()
+    try:
+        with redirect_stdout(io.StringIO()):  # What it prints now is no part of a race.
+            _compare(source, compiled, tracks, proof)
+    except NotCompiled as problem:
+        if not problem.line and proof.reasons:
+            raise proof.foremost() from None
+        raise
+    if proof.left > MAX_LEFT_TO_PYTHON * proof.states:
+        raise proof.foremost()
+    return proof
+
+
+def _compare(
+    source: RewardSource,
+    compiled: CompiledReward,
+    tracks: Sequence[Track],
+    proof: CompilationProof,
+) -> None:
     steps = PythonSteps(source, compiled)
     car, paid = np.zeros(1, dtype=np.int64), np.zeros(1)
-    for case in param_cases(list(tracks)):
-        builder, facts = case_facts(case)
+    seeds = range(max(1, ROUNDS_OF_A_TRACK // len(tracks)))
+    for case, seed in product(param_cases(list(tracks)), seeds):
+        builder, facts = case_facts(case, seed)
         packed, told = compiled.columns.pack(builder, facts), builder.build_all(facts)
         function = source.functions(1)[0]
         module = source.module_of(function)
@@ -333,16 +370,10 @@ def _proof(
                     if failure:
                         break
                     raise NotCompiled("it raises where its compiled code does not") from None
-                same = np.array([wanted]).tobytes() == paid.tobytes()
-                if not same or compiled.read(module).tobytes() != memory.tobytes():
+                is_same = np.array([wanted]).tobytes() == paid.tobytes()
+                if not is_same or compiled.read(module).tobytes() != memory.tobytes():
                     what = f"it pays {paid[0]!r} and Python {wanted!r} in step {number} on {case}"
-                    raise NotCompiled(what if same is False else "it remembers another value")
-    if proof.left > MAX_LEFT_TO_PYTHON * proof.states:
-        told = [one for one in proof.reasons.most_common() if one[0].line] or (
-            proof.reasons.most_common()
-        )
-        raise NotCompiled(told[0][0].what, told[0][0].line)
-    return proof
+                    raise NotCompiled("it remembers another value" if is_same else what)
 
 
 def _copied(params: dict[str, Any]) -> dict[str, Any]:

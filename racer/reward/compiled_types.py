@@ -28,7 +28,7 @@ class NotCompiled(Exception):
     """
 
     def __init__(self, what: str, line: int | None = None) -> None:
-        super().__init__(what)
+        super().__init__(f"line {line}: {what}" if line else what)
         self.what, self.line = what, line
 
 

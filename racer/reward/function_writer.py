@@ -87,6 +87,7 @@ class FunctionWriter(KnownFunctions):
         self._assigned: set[str] | None = set()
         self._scopes: list[dict[str, tuple[str, str]]] = []
         self._not_fresh: set[str] = set()
+        self._has_left = False
 
     def write(self) -> None:
         """Translate the function's body, and set its lines and return type."""
@@ -104,8 +105,13 @@ class FunctionWriter(KnownFunctions):
             self._statement(ast.copy_location(ast.Return(node.body), node))
         else:
             self._block(node.body)
-        if self._assigned is not None:
+        if self._assigned is not None and self._has_left and own.ret not in (None, NONE):
+            self.emit(f"fail(e, {UNCERTAIN})")
+            self.emit(f"return {self.nothing()}")
+        elif self._assigned is not None and not self._has_left:
             self._return(CompiledValue(NONE, "0"))
+        elif self._assigned is not None:
+            self.emit("return 0")
         flags = []
         for name in sorted(own.flagged):
             flags.append(f"    u_{name} = False")
@@ -140,7 +146,12 @@ class FunctionWriter(KnownFunctions):
             number = self.program.reason(problem, self.line)
             self.emit(f"fail(e, {number})")
             self.emit(f"return {self.nothing()}")
-            self._assigned = None
+            # What follows is not reached, but what it assigns has to be found.
+            self._has_left = True
+            if isinstance(node, ast.Return | ast.Raise):
+                self._assigned = None
+            elif self._assigned is not None:
+                self._assigned |= _stored(node)
 
     def _refuse(self, node: ast.AST) -> Any:
         raise NotCompiled(_described(node), getattr(node, "lineno", None))
@@ -154,7 +165,8 @@ class FunctionWriter(KnownFunctions):
         if isinstance(node.value, ast.Constant):
             return
         call = node.value if isinstance(node.value, ast.Call) else None
-        if call and isinstance(call.func, ast.Attribute) and self._changes_list(call, call.func):
+        method = call.func if call and isinstance(call.func, ast.Attribute) else None
+        if method and (self._changes_list(call, method) or self._updates_dict(call, method)):
             return
         value = self.visit(node.value)
         if value.code and not isinstance(value.type, Static):
@@ -219,6 +231,9 @@ class FunctionWriter(KnownFunctions):
         value = self.visit(node.value)
         if len(node.targets) > 1 or not isinstance(node.targets[0], ast.Name):
             value = self.atom(value)
+        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            self._assign_name(node.targets[0].id, value, _is_fresh(node.value))
+            return
         for target in node.targets:
             self._assign(target, value)
 
@@ -273,7 +288,7 @@ class FunctionWriter(KnownFunctions):
         for target, item in zip(targets, held):
             self._assign(target, item)
 
-    def _assign_name(self, name: str, value: CompiledValue) -> None:
+    def _assign_name(self, name: str, value: CompiledValue, is_fresh: bool = False) -> None:
         own = self.own
         if name in own.declared:
             space = vars(self.program.module)
@@ -288,7 +303,7 @@ class FunctionWriter(KnownFunctions):
                 self.check()
             needs_atom = value.type != kind
             value = self.atom(value) if needs_atom else value
-            self.emit(f"v_{name} = {coerced(value, kind)}")
+            self.emit(f"v_{name} = {coerced(value, kind, is_fresh)}")
         if name in own.flagged:
             self.emit(f"u_{name} = True")
         if self._assigned is not None:
@@ -374,9 +389,9 @@ class FunctionWriter(KnownFunctions):
             )
         return node.id
 
-    def _changes_list(self, call: ast.Call, method: ast.Attribute) -> bool:
+    def _changes_list(self, call: ast.Call | None, method: ast.Attribute) -> bool:
         """Translate a call of `append`, if it is one."""
-        if method.attr != "append" or len(call.args) != 1 or call.keywords:
+        if call is None or method.attr != "append" or len(call.args) != 1 or call.keywords:
             return False
         name = self._own_list(method.value)
         value = self.atom(self.visit(call.args[0]))
@@ -387,6 +402,18 @@ class FunctionWriter(KnownFunctions):
         self._read_name(method.value)
         self.check()
         self.emit(f"v_{name}.append({coerced(value, kind.item)})")
+        return True
+
+    def _updates_dict(self, call: ast.Call | None, method: ast.Attribute) -> bool:
+        """Translate a call of `update` with keywords of a dict of the module, if it is one."""
+        if call is None or method.attr != "update" or call.args:
+            return False
+        if any(one.arg is None for one in call.keywords):
+            return False
+        owner = self.visit(method.value)
+        values = [self.atom(self.visit(one.value)) for one in call.keywords]
+        for one, value in zip(call.keywords, values):
+            self._assign_held(owner, "item", str(one.arg), value)
         return True
 
     def _do_If(self, node: ast.If) -> None:
@@ -1028,6 +1055,10 @@ class FunctionWriter(KnownFunctions):
 
     def _see_Compare(self, node: ast.Compare) -> CompiledValue:
         left = self.visit(node.left)
+        if len(node.ops) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn):
+            series = self._called_range(node.comparators[0])
+            if series is not None:
+                return self._in_range(node.ops[0], left, series)
         if len(node.ops) == 1:
             return self._compare(node.ops[0], left, self.visit(node.comparators[0]))
         left = self.atom(left)
@@ -1046,6 +1077,28 @@ class FunctionWriter(KnownFunctions):
             left = right
         self.indent -= depth
         return CompiledValue(BOOL, result)
+
+    def _called_range(self, node: ast.expr) -> list[str] | None:
+        """Return the bounds of a call of `range` without a step; None of anything else."""
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            return None
+        if node.keywords or not 1 <= len(node.args) <= 2:
+            return None
+        called = self.visit(node.func).type
+        thing = called.value if isinstance(called, Static) else None
+        if not isinstance(thing, PythonThing) or thing.value is not range:
+            return None
+        bounds = [self._int(self.visit(one)) for one in node.args]
+        return bounds if len(bounds) == 2 else ["0", *bounds]
+
+    def _in_range(
+        self, operator: ast.cmpop, value: CompiledValue, bounds: list[str]
+    ) -> CompiledValue:
+        if value.type != INT:
+            raise NotCompiled(f"{named(value.type)} in a range", self.line)
+        value = self.atom(value)
+        code = f"({bounds[0]} <= {value.code} and {value.code} < {bounds[1]})"
+        return CompiledValue(BOOL, f"(not {code})" if isinstance(operator, ast.NotIn) else code)
 
     def _compare(
         self, operator: ast.cmpop, left: CompiledValue, right: CompiledValue
@@ -1232,8 +1285,6 @@ class FunctionWriter(KnownFunctions):
         if isinstance(kind, Tup):
             item = item_of(kind)
             assert item is not None
-            if any(isinstance(one, Tup) and one != item for one in kind.items):
-                raise NotCompiled("a list of rows of different kinds", self.line)
             same = coerced(self.atom(value), Tup((item,) * len(kind.items), kind.form))
             held = self.temp(same)
             return ValueSeries(
@@ -1582,12 +1633,18 @@ def _names_not_fresh(node: ast.FunctionDef | ast.Lambda) -> set[str]:
                     if not fresh or len(one.targets) > 1:
                         shared.add(target.id)
                 else:
-                    shared |= {each.id for each in ast.walk(target) if isinstance(each, ast.Name)}
+                    shared |= _stored(target)
             # A list under a second name may be changed by it.
             shared |= {each.id for each in _aliased(one.value)}
         elif isinstance(one, BINDING):
-            shared |= {each.id for each in ast.walk(one.target) if isinstance(each, ast.Name)}
+            shared |= _stored(one.target)
     return shared
+
+
+def _stored(target: ast.AST) -> set[str]:
+    """Return the names that a target, or a statement, gives a value."""
+    names = (each for each in ast.walk(target) if isinstance(each, ast.Name))
+    return {each.id for each in names if isinstance(each.ctx, ast.Store)}
 
 
 BINDING = (ast.For, ast.comprehension, ast.AnnAssign, ast.NamedExpr, ast.AugAssign)

@@ -239,10 +239,13 @@ class RewardTranslation:
         self.module, self.params = module, Static(ParamsDict())
         self._name = function_name
         self.tree = ast.parse(content)
-        self.nodes: dict[tuple[str, int], ast.FunctionDef] = {}
+        self.nodes: dict[tuple[str, int], ast.FunctionDef | ast.Lambda | None] = {}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef):
                 self.nodes[node.name, node.lineno] = node
+            elif isinstance(node, ast.Lambda):
+                place = "<lambda>", node.lineno
+                self.nodes[place] = None if place in self.nodes else node
         self.slots: dict[tuple[int, str], Slot] = {}
         self.keys: list[str] = []
         self.reasons: dict[Reason, int] = {}
@@ -395,7 +398,7 @@ class RewardTranslation:
             node = self.nodes.get((value.__name__, value.__code__.co_firstlineno))
             if node is not None and value.__module__ == self.module.__name__:
                 if value.__closure__:
-                    raise NotCompiled(f"{node.name} encloses variables", node.lineno)
+                    raise NotCompiled("a function that encloses variables", node.lineno)
                 defaults, keywords = value.__defaults__ or (), value.__kwdefaults__ or {}
                 make = lambda: CompiledClosure(node, None, None, defaults, keywords)  # noqa: E731
                 return CompiledValue(self.static(("function", id(value)), make))
@@ -642,8 +645,14 @@ def local_names(node: ast.FunctionDef | ast.Lambda) -> tuple[set[str], set[str]]
     return found - declared, declared
 
 
-def coerced(value: CompiledValue, kind: Type) -> str:
-    """Return the code of a value, which must be an atom if it is used twice, as another type."""
+def coerced(value: CompiledValue, kind: Type, is_fresh: bool = False) -> str:
+    """Return the code of a value, which must be an atom if it is used twice, as another type.
+
+    Args:
+        value: The value.
+        kind: The type.
+        is_fresh: Whether it is a list that nothing else has, so that a copy will do.
+    """
     have, code = value.type, value.code
     if have == kind:
         return code
@@ -683,6 +692,9 @@ def coerced(value: CompiledValue, kind: Type) -> str:
                 for i, one in enumerate(have.items)
             )
             return f"[{', '.join(items)}]"
+        if isinstance(have, Rows) and is_fresh and have.item is not None:
+            assert kind.item is not None
+            return f"[{coerced(CompiledValue(have.item, 'x_'), kind.item)} for x_ in {code}]"
         if isinstance(have, Table) and have.item == kind.item:
             parts = [f"{code}[{i}][i_]" for i in range(len(leaves(have.item)))]
             return f"[{from_leaves(have.item, parts)} for i_ in range(len({code}[0]))]"
