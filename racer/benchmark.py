@@ -36,6 +36,8 @@ BENCHMARK_ENVS: dict[str, dict[str, Any]] = {
     "camera, 6 boxes": {"sensor": "camera", "kind": "object_avoidance"},
     "camera, walls": {"sensor": "camera", "race": {"walls": True}},
     "camera, sim2real": {"sensor": "camera", "randomisation": "sim2real"},
+    "state, no reward": {"sensor": "state", "reward": None},
+    "state, Python reward": {"sensor": "state", "compile": False},
 }
 """The environments that are timed with many cars; the first two with one car as well."""
 PEER_ENV = "camera 160x120"

@@ -32,6 +32,8 @@ def test_the_figures_have_their_keys_and_fit_together(capsys):
         ("camera, 6 boxes", 64),
         ("camera, walls", 64),
         ("camera, sim2real", 64),
+        ("state, no reward", 64),
+        ("state, Python reward", 64),
     ]
     for row in figures["rows"]:
         took = 1e6 / row["steps_per_s"]

@@ -47,6 +47,7 @@ from racer.reward.params import ParamsBuilder, StepFacts
 from racer.reward.python_numbers import FIRST_REASON, library_addresses
 from racer.reward.reward_compiler import PARAM_TYPES, Reason, RewardTranslation, Slot
 from racer.reward.reward_file import FUNCTION_NAME, RewardSource
+from racer.reward.timeout import TimeoutExceeded
 from racer.track import Track
 
 MAX_LEFT_TO_PYTHON = 0.2
@@ -351,29 +352,49 @@ def _compare(
     seeds = range(max(1, ROUNDS_OF_A_TRACK // len(tracks)))
     for case, seed in product(param_cases(list(tracks)), seeds):
         builder, facts = case_facts(case, seed)
-        packed, told = compiled.columns.pack(builder, facts), builder.build_all(facts)
-        function = source.functions(1)[0]
-        module = source.module_of(function)
-        memory = compiled.read(module)[None].copy()
-        with source.watched():
-            for number, params in enumerate(told):
-                proof.states += 1
-                (failure,) = compiled.pay(memory, car, paid, packed, number).tolist()
-                try:
-                    if failure:
-                        reason = compiled.reason(failure)
-                        proof.left += 1
-                        proof.reasons[reason] += 1
-                        paid[0] = steps.call(memory[0], _copied(params))
-                    wanted = source.call(function, params)
-                except RewardError:
-                    if failure:
-                        break
-                    raise NotCompiled("it raises where its compiled code does not") from None
-                is_same = np.array([wanted]).tobytes() == paid.tobytes()
-                if not is_same or compiled.read(module).tobytes() != memory.tobytes():
-                    what = f"it pays {paid[0]!r} and Python {wanted!r} in step {number} on {case}"
-                    raise NotCompiled("it remembers another value" if is_same else what)
+        packed = compiled.columns.pack(builder, facts)
+        compiled.pay(np.zeros((1, 0)), car[:0], paid, packed)  # Compile before time is limited.
+        try:
+            with source.watched():
+                _drive(source, compiled, steps, builder.build_all(facts), packed, str(case), proof)
+        except RewardError as problem:
+            if isinstance(problem.__cause__, TimeoutExceeded):
+                raise NotCompiled("it does not end") from None
+            raise
+
+
+def _drive(
+    source: RewardSource,
+    compiled: CompiledReward,
+    steps: PythonSteps,
+    told: list[dict[str, Any]],
+    packed: tuple[Any, ...],
+    place: str,
+    proof: CompilationProof,
+) -> None:
+    """Compare both in the steps of one case, until the file raises."""
+    car, paid = np.zeros(1, dtype=np.int64), np.zeros(1)
+    function = source.functions(1)[0]
+    module = source.module_of(function)
+    memory = compiled.read(module)[None].copy()
+    for number, params in enumerate(told):
+        proof.states += 1
+        (failure,) = compiled.pay(memory, car, paid, packed, number).tolist()
+        try:
+            if failure:
+                proof.left += 1
+                proof.reasons[compiled.reason(failure)] += 1
+                paid[0] = steps.call(memory[0], _copied(params))
+            wanted = source.call(function, params)
+        except RewardError:
+            if failure:
+                return
+            raise NotCompiled("it raises where its compiled code does not") from None
+        if np.array([wanted]).tobytes() != paid.tobytes():
+            said = f"it pays {paid[0]!r} and Python {wanted!r} in step {number} on {place}"
+            raise NotCompiled(said)
+        if compiled.read(module).tobytes() != memory.tobytes():
+            raise NotCompiled(f"it remembers another value in step {number} on {place}")
 
 
 def _copied(params: dict[str, Any]) -> dict[str, Any]:
