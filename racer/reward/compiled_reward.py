@@ -498,7 +498,7 @@ def _loaded(code: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     path = folder / f"{name}.py"
-    if not path.exists():
+    if not path.exists() or path.read_bytes() != code.encode():
         write_atomically(path, code.encode())
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None

@@ -48,7 +48,6 @@ from racer.reward.python_numbers import (
 )
 from racer.reward.reward_compiler import (
     EXCEPTIONS,
-    MAX_WHILE,
     MISSING,
     PARAM_TYPES,
     CompiledClosure,
@@ -435,13 +434,9 @@ class FunctionWriter(KnownFunctions):
         if node.orelse:
             raise NotCompiled("an else of a loop", node.lineno)
         before = set(self._assigned or ())
-        turns = self.temp("0")
         with self.indented("while True:"):
             self.blocks.append("loop")
-            self.emit(f"{turns} += 1")
-            with self.indented(f"if {turns} > {MAX_WHILE}:"):
-                self.emit(f"fail(e, {UNCERTAIN})")
-            self.leave_if_failed()
+            self.count_turn()
             test = self.temp(self._condition(node.test))
             self.check()
             with self.indented(f"if not {test}:"):
@@ -583,7 +578,7 @@ class FunctionWriter(KnownFunctions):
         thing = owner.type.value if isinstance(owner.type, Static) else None
         if not isinstance(thing, PythonThing):
             raise NotCompiled(f"the attribute {name!r} of {named(owner.type)}", line)
-        slot = self.program.slot(thing.value, name)
+        slot = self.program.attribute_slot(thing.value, name, line)
         if slot is not None:
             return self._read_slot(slot, NO_ATTRIBUTE)
         if isinstance(thing.value, ModuleType):
@@ -1367,6 +1362,8 @@ class FunctionWriter(KnownFunctions):
     # ------------------------------------------------------------------ calls
 
     def _see_Lambda(self, node: ast.Lambda) -> CompiledValue:
+        if self._scopes:
+            raise NotCompiled("a lambda inside a comprehension", node.lineno)
         defaults = tuple(self._literal(one) for one in node.args.defaults)
         return CompiledValue(
             self.program.static(

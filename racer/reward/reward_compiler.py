@@ -79,8 +79,6 @@ UNSTEADY = {
 }
 """Builtins by which a value may depend on more than the params and what the file remembers."""
 MAX_PASSES = 16
-MAX_WHILE = 1_000_000
-"""Turns of a `while` after which the step is left to Python, whose time limit ends it."""
 SHORT = 6
 """A constant list up to this length is a tuple in the generated code, a longer one a table."""
 
@@ -338,13 +336,13 @@ class RewardTranslation:
             "@njit(cache=True, error_model='numpy', nogil=True)",
             "def pay(first, cars, memory, h, rewards, floats, ints, bools, points, count, objects, "
             "flags):",
-            "    e = np.zeros(1, dtype=np.int64)",
+            "    e = np.zeros(2, dtype=np.int64)",
             "    status = np.zeros(len(cars), dtype=np.int64)",
             "    s = np.zeros(memory.shape[1])",
             "    for i in range(len(cars)):",
             "        k, car = first + i, cars[i]",
             "        s[:] = memory[car]",
-            "        e[0] = 0",
+            "        e[:] = 0",
             f"        r = {main.name}(e, s, h, {told})",
             f"        if e[0] == 0 and {is_lacking}:",
             "            e[0] = 100",
@@ -445,6 +443,30 @@ class RewardTranslation:
     def slot(self, holder: Any, name: str) -> Slot | None:
         """Return the slot of a variable, if anything assigns it."""
         return self.slots.get((id(holder), name))
+
+    def attribute_slot(self, owner: Any, name: str, line: int | None) -> Slot | None:
+        """Return the slot that an attribute is read from: the object's own, or one of its class.
+
+        Args:
+            owner: The object.
+            name: The attribute.
+            line: The line that reads it.
+
+        Raises:
+            NotCompiled: It is assigned both to the object and to its class.
+        """
+        own = self.slot(owner, name)
+        if isinstance(owner, ModuleType):
+            return own
+        above = type(owner).__mro__ if not isinstance(owner, type) else owner.__mro__[1:]
+        inherited = (
+            None
+            if name in vars(owner)
+            else next((slot for kind in above if (slot := self.slot(kind, name))), None)
+        )
+        if own is not None and inherited is not None:
+            raise NotCompiled(f"{name}, an attribute of an object and of its class", line)
+        return own or inherited
 
     def assign_slot(
         self, holder: Any, path: tuple[Step, ...], before: Any, kind: Type, line: int | None
@@ -599,6 +621,10 @@ def refuse_unsteady(tree: ast.Module) -> None:
             for one in node.names:
                 if one.name.partition(".")[0] not in MODULES or "random" in one.name:
                     unsteady[(one.asname or one.name).partition(".")[0]] = one.name
+        elif isinstance(node, ast.arguments):
+            for one in (*node.defaults, *node.kw_defaults):
+                if isinstance(one, ast.List | ast.Dict | ast.Set | ast.Call):
+                    raise NotCompiled("a default that can be changed", one.lineno)
         elif isinstance(node, ast.AsyncFunctionDef | ast.Yield | ast.YieldFrom | ast.Await):
             raise NotCompiled("a generator or coroutine", line)
     for node in nodes:

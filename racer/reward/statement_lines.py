@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from racer.reward.compiled_types import Static, Type, zero
+from racer.reward.python_numbers import UNCERTAIN
 from racer.reward.reward_compiler import CompiledFunction, CompiledValue
 
 if TYPE_CHECKING:
     from racer.reward.reward_compiler import RewardTranslation
+
+MAX_TURNS = 10_000_000
+"""Turns of all loops in a step after which it is left to Python, whose time limit ends it."""
 
 
 @dataclass
@@ -124,6 +128,9 @@ class StatementLines:
         index = f"i{next(self.count)}"
         if not series.grows:
             self.emit(f"for {index} in range({series.length}):")
+            self.indent += 1
+            self.count_turn()
+            self.indent -= 1
             return index
         self.emit(f"{index} = -1")
         self.emit("while True:")
@@ -131,8 +138,16 @@ class StatementLines:
         self.emit(f"{index} += 1")
         with self.indented(f"if {index} >= len({series.grows}):"):
             self.emit("break")
+        self.count_turn()
         self.indent -= 1
         return index
+
+    def count_turn(self) -> None:
+        """Add lines that leave a loop, with a failure, after too many turns in one step."""
+        self.emit("e[1] += 1")
+        with self.indented(f"if e[1] > {MAX_TURNS}:"):
+            self.emit(f"fail(e, {UNCERTAIN})")
+            self.emit("break")
 
     @contextmanager
     def looped(self, series: ValueSeries) -> Iterator[str]:

@@ -242,6 +242,45 @@ def test_types_that_meet_in_a_variable_keep_their_own_arithmetic(subtests, tmp_p
             assert compile_reward(source, [OVAL])[1].left == 0
 
 
+REFUSALS = {
+    "a default that can be changed": "def reward_function(params, seen=[]):\n"
+    "    seen.append(params['x'])\n    return len(seen)\n",
+    "it uses os": "import os\ndef reward_function(params):\n    return os.getpid()\n",
+    "it uses np.random": "import numpy as np\ndef reward_function(params):\n"
+    "    return np.random.rand()\n",
+    "kept, an attribute of an object and of its class": "class A:\n    kept = 0\na = A()\n"
+    "def reward_function(params):\n    A.kept = 1\n    was = a.kept\n    a.kept = 2\n"
+    "    return was\n",
+    "it uses helper": "from helper import f\ndef reward_function(params):\n    return f()\n",
+}
+
+
+def test_what_may_pay_another_value_is_refused(subtests, tmp_path):
+    for what, code in REFUSALS.items():
+        with subtests.test(what=what):
+            (tmp_path / "helper.py").write_text("def f():\n    return 1.0\n")
+            with pytest.raises(NotCompiled) as problem:
+                compile_reward(source_of(tmp_path, code), [OVAL])
+            assert problem.value.what == what
+
+
+def test_an_object_reads_what_is_assigned_to_its_class(tmp_path):
+    code = (
+        "class A:\n    last = 0\n\na = A()\n\ndef reward_function(params):\n"
+        "    before = a.last\n    A.last = params['speed']\n    return before\n"
+    )
+    assert compile_reward(source_of(tmp_path, code), [OVAL])[1].left == 0
+
+
+def test_a_loop_without_an_end_is_left_to_python(tmp_path):
+    code = (
+        "def reward_function(params):\n    n = 0\n    for i in range(10 ** 12):\n"
+        "        n += 1\n        if n > 100:\n            break\n"
+        "    while params['steps'] == 500000:\n        n = n\n    return n\n"
+    )
+    assert compile_reward(source_of(tmp_path, code), [OVAL])[1].left == 0
+
+
 def test_the_generated_code_can_be_made_without_a_cache_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
     source = source_of(tmp_path, "def reward_function(params):\n    return params['speed'] / 3\n")
