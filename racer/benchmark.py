@@ -35,6 +35,7 @@ BENCHMARK_ENVS: tuple[tuple[str, int, dict[str, Any]], ...] = (
     ("state, no reward", 4096, {**STATE, "reward": None}),
     ("state, gymnasium.make", 1, STATE),
     ("state", MANY_CARS, STATE),
+    ("state, Python reward", MANY_CARS, {**STATE, "compile": False}),
     ("state, walls", MANY_CARS, {**STATE, "race": {"walls": True}}),
     ("state, 3 bots", MANY_CARS, {**STATE, "kind": "head_to_bot"}),
     ("state, sim2real", MANY_CARS, {**STATE, "randomisation": "sim2real"}),

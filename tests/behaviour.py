@@ -433,9 +433,13 @@ def told(kind: str, **race: Any) -> Parts:
     return {"params": path.read_text()}
 
 
+UNCOMPARED = ("path", "call_us", "compiled", "in_python")
+"""What `racer reward check` says about the file's speed and place."""
+
+
 def reward_checked(name: str, *words: str) -> Parts:
     found = racer_tells("reward", "check", name, *words)
-    found = {key: one for key, one in found.items() if key not in ("path", "call_us")}
+    found = {key: one for key, one in found.items() if key not in UNCOMPARED}
     file = found.pop("sha256")
     return {"report": digest(found), "file": file}
 

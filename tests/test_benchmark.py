@@ -26,6 +26,7 @@ def test_the_figures_have_their_keys_and_fit_together(capsys):
         ("state, no reward", 4096),
         ("state, gymnasium.make", 1),
         ("state", 64),
+        ("state, Python reward", 64),
         ("state, walls", 64),
         ("state, 3 bots", 64),
         ("state, sim2real", 64),

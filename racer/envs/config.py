@@ -63,6 +63,11 @@ class EnvConfig(Document):
         default="progress",
         description="a reward file or a shipped one's name; null: every reward is 0",
     )
+    compile: bool = Field(
+        default=True,
+        description="whether a reward file that can be compiled is, for eight or more cars; every "
+        "value is the same",
+    )
 
     @field_validator("race", mode="before")
     @classmethod

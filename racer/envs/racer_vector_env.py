@@ -138,7 +138,9 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         self.action_space = batch_space(self.single_action_space, num_envs)
         reward = self.config.reward
         self._rewards = (
-            None if reward is None else CarRewards(RewardSource.find(reward), self.race, self.car)
+            None
+            if reward is None
+            else CarRewards(RewardSource.find(reward), self.race, self.car, self.config.compile)
         )
         if render_mode == "human":
             self.world.paint(self.tracks[0].left, self.tracks[0].right)
@@ -152,6 +154,12 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
     def max_episode_steps(self) -> int:
         """Control steps until an episode is truncated."""
         return self.race.max_steps
+
+    @property
+    def reward_in_python(self) -> str | None:
+        """Why the reward file is called as Python; None if its compiled code is, or without one."""
+        problem = self._rewards.not_compiled if self._rewards else None
+        return None if problem is None else str(problem)
 
     @property
     def np_random(self) -> tuple[np.random.Generator, ...]:  # pyright: ignore

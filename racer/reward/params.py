@@ -60,7 +60,7 @@ only, not its corners.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +73,25 @@ FRONT_OFFSET_M = 0.14
 """Distance from the midpoint of the axles to the front, x and y [m] (DeepRacer's source code)."""
 FIELD_OF_VIEW_RAD = 1.13
 """Horizontal field of view of DeepRacer's camera [rad], which is mounted near the front."""
+
+OWN_KEYS = (
+    *("all_wheels_on_track", "x", "y", "heading", "distance_from_center", "projection_distance"),
+    *("progress", "steps", "speed", "steering_angle", "track_width", "is_left_of_center"),
+    *("is_offtrack", "is_crashed", "sim_time"),
+)
+"""The params that are one number or truth value of each car."""
+OBJECT_LISTS = (
+    *("objects_location", "objects_distance", "objects_distance_from_center"),
+    *("objects_heading", "objects_left_of_center", "objects_speed"),
+)
+OBJECT_KEYS = {*OBJECT_LISTS, "closest_objects", "object_in_camera"}
+PLACE_KEYS = {
+    *("distance_from_center", "projection_distance", "track_width", "is_left_of_center"),
+    *("closest_waypoints", "closest_objects", "object_in_camera"),
+    *OBJECT_LISTS,
+}
+"""The params for which the front is sought on the track."""
+FRONT_KEYS = {"x", "y", *PLACE_KEYS}
 
 
 def front_offset(spec: CarSpec) -> float:
@@ -149,6 +168,7 @@ class ParamsBuilder:
 
     Attributes:
         ahead: Distance from the centre of mass to the front, the point of x and y [m].
+        centre: The waypoints: x and y [m], (2, N).
     """
 
     def __init__(self, track: Track, spec: CarSpec, is_reversed: bool = False) -> None:
@@ -157,6 +177,7 @@ class ParamsBuilder:
         self._waypoints = [(x, y) for x, y in track.centre.tolist()]
         self._waypoints.append(self._waypoints[0])
         self.ahead = front_offset(spec)
+        self.centre = np.ascontiguousarray(np.array(self._waypoints).T)
 
     def build(self, facts: StepFacts, i: int) -> dict[str, Any]:
         """Return the params of car i, a new dict of plain Python values."""
@@ -164,74 +185,115 @@ class ParamsBuilder:
 
     def build_all(self, facts: StepFacts) -> list[dict[str, Any]]:
         """Return the params of all n cars; faster than calling `build` for each of several."""
-        front = facts.xy + self.ahead * np.stack([np.cos(facts.yaw), np.sin(facts.yaw)], axis=1)
-        place = self._track.locate(front, near=facts.segment)
-        columns = (
-            facts.all_wheels_on_track,
-            front[:, 0],
-            front[:, 1],
-            (np.rad2deg(facts.yaw) + 180.0) % 360.0 - 180.0,
-            np.abs(place.d),
-            place.s,
-            facts.progress,
-            facts.steps,
-            facts.command[:, 1],
-            np.rad2deg(facts.command[:, 0]),
-            self._width[place.segment],
-            place.segment,
-            place.d > 0.0,
-            facts.is_offtrack,
-            facts.is_crashed,
-            facts.time,
-        )
-        all_params = [self._params(*row) for row in zip(*(values.tolist() for values in columns))]
+        values = self.columns(facts, (*OWN_KEYS, "closest_waypoints"))
+        closest = values.pop("closest_waypoints").tolist()
+        rows = zip(*(values[name].tolist() for name in OWN_KEYS))
+        all_params = [self._params(pair, *row) for pair, row in zip(closest, rows)]
         if facts.objects is not None and facts.objects.s.shape[1]:
-            objects_params = self._objects(facts, facts.objects, front, place)
-            for params, objects in zip(all_params, objects_params):
-                params.update(objects)
+            found = self.columns(facts, (*OBJECT_LISTS, "closest_objects", "object_in_camera"))
+            counts = found["objects_count"].tolist()
+            lists = {name: found[name].tolist() for name in OBJECT_LISTS}
+            pairs, in_camera = (
+                found[name].tolist() for name in ("closest_objects", "object_in_camera")
+            )
+            for i, (params, count) in enumerate(zip(all_params, counts)):
+                if not count:
+                    continue
+                params.update({name: values[i][:count] for name, values in lists.items()})
+                params["objects_location"] = [(x, y) for x, y in params["objects_location"]]
+                params["closest_objects"] = pairs[i]
+                params["object_in_camera"] = in_camera[i]
         return all_params
 
-    def _objects(
-        self, facts: StepFacts, objects: OtherCars, front: np.ndarray, place: TrackPosition
-    ) -> Iterator[dict[str, Any]]:
-        """Yield the keys about objects for each car; objects that are off the road are left out."""
-        is_present = np.isfinite(objects.pose[..., 0])
-        if is_present.all():
-            yield from self._object_params(facts.yaw, objects, front, place.s)
-            return
-        for i, present in enumerate(is_present):
-            if not present.any():
-                yield {}
-                continue
-            remaining = OtherCars(*(values[i : i + 1, present] for values in objects))
-            car = slice(i, i + 1)
-            yield from self._object_params(facts.yaw[car], remaining, front[car], place.s[car])
+    def columns(self, facts: StepFacts, keys: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return params as arrays over n cars; only what these need is computed.
 
-    def _object_params(
-        self, yaw: np.ndarray, objects: OtherCars, front: np.ndarray, s: np.ndarray
-    ) -> Iterator[dict[str, Any]]:
-        """Yield the keys about objects for each of n cars, all objects being on the road."""
-        cars = np.arange(len(front))
-        behind = (s[:, None] - objects.s) % self._length
-        previous, following = behind.argmin(axis=1), behind.argmax(axis=1)
-        away = objects.pose[cars, following, :2] - front
-        bearing = np.arctan2(away[:, 1], away[:, 0]) - yaw
-        is_in_camera = np.cos(bearing) > np.cos(FIELD_OF_VIEW_RAD / 2)
-        moving = objects.speed > 0.0
-        for i in cars.tolist():
-            yield {
-                "closest_objects": [int(previous[i]), int(following[i])],
-                "objects_location": [(x, y) for x, y in objects.pose[i, :, :2].tolist()],
-                "objects_distance": objects.s[i].tolist(),
-                "objects_distance_from_center": np.abs(objects.d[i]).tolist(),
-                "objects_heading": np.where(moving[i], objects.pose[i, :, 2], 0.0).tolist(),
-                "objects_left_of_center": (objects.d[i] > 0.0).tolist(),
-                "objects_speed": objects.speed[i].tolist(),
-                "object_in_camera": bool(is_in_camera[i]),
+        Args:
+            facts: The state of the cars.
+            keys: The params, without `waypoints`, which is `centre`.
+
+        Returns:
+            An array (n, ...) for each key. Of the lists of objects, arrays (n, K, ...), the first
+            `objects_count` items (n,) are those on the road.
+        """
+        wanted = set(keys)
+        found: dict[str, np.ndarray] = {}
+        front, place = np.empty((len(facts.xy), 2)), None
+        if wanted & FRONT_KEYS:
+            front = facts.xy + self.ahead * np.stack([np.cos(facts.yaw), np.sin(facts.yaw)], axis=1)
+            found |= {"x": front[:, 0], "y": front[:, 1]}
+        if wanted & PLACE_KEYS:
+            place = self._track.locate(front, near=facts.segment)
+            found["distance_from_center"] = np.abs(place.d)
+            found["projection_distance"] = place.s
+            found["track_width"] = self._width[place.segment]
+            found["is_left_of_center"] = place.d > 0.0
+            found["closest_waypoints"] = place.segment[:, None] + np.array([0, 1])
+        if "heading" in wanted:
+            found["heading"] = (np.rad2deg(facts.yaw) + 180.0) % 360.0 - 180.0
+        if "steering_angle" in wanted:
+            found["steering_angle"] = np.rad2deg(facts.command[:, 0])
+        if "track_length" in wanted:
+            found["track_length"] = np.full(len(facts.xy), self._length)
+        if "is_reversed" in wanted:
+            found["is_reversed"] = np.full(len(facts.xy), self.is_reversed)
+        found["all_wheels_on_track"] = facts.all_wheels_on_track
+        found["progress"], found["steps"] = facts.progress, facts.steps
+        found["speed"], found["sim_time"] = facts.command[:, 1], facts.time
+        found["is_offtrack"], found["is_crashed"] = facts.is_offtrack, facts.is_crashed
+        if wanted & OBJECT_KEYS:
+            found |= self._object_columns(facts, front, place)
+        chosen = {key: found[key] for key in keys}
+        return chosen | {key: found[key] for key in found if key == "objects_count"}
+
+    def _object_columns(
+        self, facts: StepFacts, front: np.ndarray, place: TrackPosition | None
+    ) -> dict[str, np.ndarray]:
+        """Return the params about objects; objects that are off the road are moved to the end."""
+        n, objects = len(facts.xy), facts.objects
+        if objects is None or not objects.s.shape[1]:
+            none = np.zeros((n, 0))
+            lists = dict.fromkeys(OBJECT_LISTS, none)
+            lists |= {"objects_location": none[..., None].repeat(2, axis=2)}
+            lists |= {"objects_left_of_center": none.astype(bool)}
+            pair = np.zeros((n, 2), dtype=np.int64)
+            return lists | {
+                "closest_objects": pair,
+                "object_in_camera": np.zeros(n, dtype=bool),
+                "objects_count": np.zeros(n, dtype=np.int64),
             }
+        assert place is not None
+        is_present = np.isfinite(objects.pose[..., 0])
+        if not is_present.all():
+            order = np.argsort(~is_present, axis=1, kind="stable")
+            is_present = np.take_along_axis(is_present, order, axis=1)
+            objects = OtherCars(
+                *(
+                    np.take_along_axis(v, order if v.ndim == 2 else order[..., None], axis=1)
+                    for v in objects
+                )
+            )
+        cars, count = np.arange(n), is_present.sum(axis=1)
+        behind = (place.s[:, None] - objects.s) % self._length
+        previous = np.where(is_present, behind, np.inf).argmin(axis=1)
+        following = np.where(is_present, behind, -np.inf).argmax(axis=1)
+        away = objects.pose[cars, following, :2] - front
+        bearing = np.arctan2(away[:, 1], away[:, 0]) - facts.yaw
+        return {
+            "objects_location": objects.pose[..., :2],
+            "objects_distance": objects.s,
+            "objects_distance_from_center": np.abs(objects.d),
+            "objects_heading": np.where(objects.speed > 0.0, objects.pose[..., 2], 0.0),
+            "objects_left_of_center": objects.d > 0.0,
+            "objects_speed": objects.speed,
+            "closest_objects": np.stack([previous, following], axis=1) * (count > 0)[:, None],
+            "object_in_camera": (np.cos(bearing) > np.cos(FIELD_OF_VIEW_RAD / 2)) & (count > 0),
+            "objects_count": count,
+        }
 
     def _params(
         self,
+        closest_waypoints: list[int],
         all_wheels_on_track: bool,
         x: float,
         y: float,
@@ -243,7 +305,6 @@ class ParamsBuilder:
         speed: float,
         steering_angle: float,
         track_width: float,
-        segment: int,
         is_left_of_center: bool,
         is_offtrack: bool,
         is_crashed: bool,
@@ -263,7 +324,7 @@ class ParamsBuilder:
             "track_width": track_width,
             "track_length": self._length,
             "waypoints": list(self._waypoints),
-            "closest_waypoints": [segment, segment + 1],
+            "closest_waypoints": closest_waypoints,
             "is_left_of_center": is_left_of_center,
             "is_reversed": self.is_reversed,
             "is_offtrack": is_offtrack,

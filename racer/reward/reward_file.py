@@ -153,6 +153,10 @@ class RewardSource:
             self.converted.append(f"{reward!r:.60} ({type(reward).__name__})")
         return number
 
+    def module_of(self, function: RewardFunction) -> ModuleType:
+        """Return the module of a run, given its function, one of `functions`."""
+        return sys.modules[self._runs[id(function)][1][0]]
+
     def remembered(self, function: RewardFunction) -> bytes:
         """Return the state of `function`, one of `functions`; see `racer.reward.reward_memory`.
 

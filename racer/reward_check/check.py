@@ -15,9 +15,11 @@ import numpy as np
 
 from racer.errors import RewardError
 from racer.race import Ending
+from racer.reward.compiled_reward import compile_reward
+from racer.reward.compiled_types import NotCompiled
+from racer.reward.param_cases import ParamCase, case_params, param_cases
 from racer.reward.reward_file import FUNCTION_NAME, RewardSource
 from racer.reward.timeout import TimeoutExceeded
-from racer.reward_check.param_cases import ParamCase, case_params, param_cases
 from racer.reward_check.probes import rewards_of_tape, run_probes
 from racer.track import Track
 
@@ -53,6 +55,8 @@ class RewardReport:
         most: Largest reward of all states.
         clean_lap: Return of an honest lap; None if it could not be driven or rewarded.
         tricks: Return of each reward hacking probe.
+        compiled: Whether it is compiled for many cars; it pays the same either way.
+        in_python: Why it is not, or which steps of it are not; empty if all are compiled.
         findings: The problems found.
     """
 
@@ -66,6 +70,8 @@ class RewardReport:
     most: float = 0.0
     clean_lap: float | None = None
     tricks: dict[str, float] = field(default_factory=dict)
+    compiled: bool = False
+    in_python: str = ""
     findings: list[RewardFinding] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,6 +86,11 @@ class RewardReport:
         if self.clean_lap is not None:
             tricks = ", ".join(f"{name} {earned:.4g}" for name, earned in self.tricks.items())
             lines.append(f"a clean lap of {self.tracks[0]} earns {self.clean_lap:.4g}; {tricks}")
+        if self.compiled:
+            rest = f"; in Python: {self.in_python}" if self.in_python else ""
+            lines.append(f"compiled for many cars, the same to the bit{rest}")
+        else:
+            lines.append(f"called as Python for every car, not compiled: {self.in_python}")
         return lines if self.findings else [*lines, "nothing wrong was found"]
 
 
@@ -103,6 +114,7 @@ def check_reward(source: RewardSource, tracks: list[Track]) -> RewardReport:
         report.findings += _unknown_keys(source, set(case_params(every[0])[0]))
         _drive_through(source, every, report)
         _try_tricks(source, tracks[0], report)
+        _try_compiling(source, tracks, report)
     if source.converted:
         said = f"{source.path}: it returned {source.converted[0]}, which is taken as a number, as "
         said += "DeepRacer does; return float(...) to be sure of what is meant"
@@ -166,6 +178,24 @@ def _try_tricks(source: RewardSource, track: Track, report: RewardReport) -> Non
         if earned >= report.clean_lap:
             said = f"{name} earns {earned:.4g} and a clean lap {report.clean_lap:.4g}"
             report.findings.append(RewardFinding("trick", f"{source.path}: {said} on {track.name}"))
+
+
+def _try_compiling(source: RewardSource, tracks: list[Track], report: RewardReport) -> None:
+    """Note whether the reward is compiled, and what stops it or is left to Python."""
+    try:
+        _, proof = compile_reward(source, tracks)
+    except NotCompiled as problem:
+        report.in_python = _reason_in(source, problem.what, problem.line)
+        return
+    report.compiled = True
+    if proof.reasons:
+        shown = [_reason_in(source, one.what, one.line) for one in proof.reasons]
+        share = f"{100 * proof.left / proof.states:.1f} % of the steps"
+        report.in_python = f"{share}, {', '.join(shown)}"
+
+
+def _reason_in(source: RewardSource, what: str, line: int | None) -> str:
+    return f"{source.path}:{line}: {what}" if line else what
 
 
 def _unknown_keys(source: RewardSource, known: set[str]) -> list[RewardFinding]:

@@ -11,7 +11,7 @@ from racer.errors import ConfigError
 from racer.evaluation import evaluate_entries, make_race_rules
 from racer.race import OtherCars, RaceConfig, RaceKind
 from racer.reward import ParamsBuilder, RewardSource, StepFacts
-from racer.reward_check.param_cases import CONTROL_PERIOD_S, ParamCase, objects_of_case
+from racer.reward.param_cases import CONTROL_PERIOD_S, ParamCase, objects_of_case
 from racer.reward_check.probes import rewards_of_tape
 from racer.reward_check.recorded_params import params_of_race
 from racer.track import Track, load_track

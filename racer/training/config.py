@@ -214,9 +214,9 @@ class RunConfig(EnvConfig):
     def digest(self) -> str:
         """The SHA-256 of the config as canonical JSON, in which keys have their first names.
 
-        The engine is left out, since all engines compute the same bits.
+        What computes the motion and the reward is left out, since every way gives the same bits.
         """
         named = first_named(self)
-        del named["engine"]
+        del named["engine"], named["compile"]
         text = json.dumps(named, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

@@ -19,8 +19,8 @@ from racer.envs import RacerVectorEnv
 from racer.errors import RunError
 from racer.evaluation import LapResult
 from racer.reward.neighbour_files import files_beside
+from racer.reward.param_cases import ParamCase, case_params
 from racer.reward.reward_file import RewardSource
-from racer.reward_check.param_cases import ParamCase, case_params
 from racer.track import load_track
 from racer.training.callbacks import Callback, sorted_callbacks
 from racer.training.callbacks.save import stop_on_signals

@@ -14,7 +14,7 @@ from racer.envs import RacerVectorEnv
 from racer.errors import RewardError
 from racer.race import RACE_KINDS
 from racer.reward import RewardSource
-from racer.reward_check.param_cases import ParamCase, case_params
+from racer.reward.param_cases import ParamCase, case_params
 from racer.reward_check.probes import copied_params
 from racer.track import load_track
 

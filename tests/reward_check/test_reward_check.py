@@ -11,10 +11,10 @@ from racer import assets
 from racer.cli import main
 from racer.errors import ConfigError, RewardError
 from racer.reward import RewardSource
+from racer.reward.param_cases import STATES_PER_CASE, ParamCase, case_params, param_cases
 from racer.reward.reward_file import CALLS_TIMEOUT_S
 from racer.reward.timeout import timeout_after
 from racer.reward_check import check_reward, explain_reward
-from racer.reward_check.param_cases import STATES_PER_CASE, ParamCase, case_params, param_cases
 from racer.reward_check.probes import run_probes
 from racer.reward_check.reward_map import reward_surface
 from racer.track import load_track

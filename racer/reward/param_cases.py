@@ -10,7 +10,7 @@ from racer.car.spec import deepracer
 from racer.race import RACE_KINDS, OtherCars, RaceConfig, RaceKind
 from racer.race.obstacles import Obstacles
 from racer.race.roads import Road, Roads
-from racer.reward import ParamsBuilder, StepFacts
+from racer.reward.params import ParamsBuilder, StepFacts
 from racer.track import Track
 from racer.world import CONTROL_PERIOD_S
 
@@ -40,19 +40,29 @@ def param_cases(tracks: list[Track]) -> list[ParamCase]:
 
 
 def case_params(case: ParamCase) -> list[dict[str, Any]]:
-    """Return the params of an episode of `STATES_PER_CASE` steps over a complete lap.
+    """Return the params of the states of `case_facts`."""
+    builder, facts = case_facts(case)
+    return builder.build_all(facts)
+
+
+def case_facts(case: ParamCase, seed: int = 0) -> tuple[ParamsBuilder, StepFacts]:
+    """Return the facts of an episode of `STATES_PER_CASE` steps over a complete lap.
 
     It starts just behind the start line. The car swings across the road and beyond both borders,
     looks in every direction, has random steering and speed, and crashes near the end.
+
+    Args:
+        case: Track, direction and kind of race.
+        seed: Another seed swings and looks elsewhere.
     """
-    rng, steps = np.random.default_rng(0), np.arange(1, STATES_PER_CASE + 1)
+    rng, steps = np.random.default_rng(seed), np.arange(1, STATES_PER_CASE + 1)
     line = case.track.reversed() if case.is_reversed else case.track
     builder = ParamsBuilder(line, deepracer(), case.is_reversed)
     way = np.linspace(-0.02, line.length, STATES_PER_CASE)
     centre, along = line.at(way)
     segment = line.locate(centre).segment
     half = line.width[segment] / 2
-    aside = 1.4 * half * np.sin(steps / 3) * np.sin(steps / 11)
+    aside = 1.4 * half * np.sin(steps / 3 + seed) * np.sin(steps / 11 + seed)
     aside[0] = 0.0
     skew = np.where(
         steps % 8 == 0,
@@ -77,7 +87,7 @@ def case_params(case: ParamCase) -> list[dict[str, Any]]:
         time=steps * CONTROL_PERIOD_S,
         objects=objects_of_case(case, STATES_PER_CASE),
     )
-    return builder.build_all(facts)
+    return builder, facts
 
 
 def objects_of_case(case: ParamCase, n: int) -> OtherCars | None:

@@ -1,0 +1,380 @@
+"""A compiled reward pays what its Python file pays, to the bit, or is not compiled and says why."""
+
+from __future__ import annotations
+
+import functools
+import math
+import random
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from racer import assets
+from racer.envs import RacerVectorEnv
+from racer.errors import RewardError
+from racer.reward import RewardSource, python_numbers
+from racer.reward.compiled_reward import CompiledReward, compile_reward
+from racer.reward.compiled_types import NotCompiled
+from racer.reward.python_numbers import ADDRESS, UNCERTAIN, library_addresses
+from racer.track import load_track
+
+STYLES = Path(__file__).with_name("styles") / "compiled"
+OVAL = load_track("oval")
+REFUSED = {
+    "calls_itself": (2, "a function that calls itself"),
+    "changes_params": (2, "a dict of params that is changed"),
+    "grows_history": (5, "a list that is changed where it is not made"),
+    "local_dict": (2, "a dict that is made in the function"),
+    "numpy_table": (5, "an array of a list"),
+    "prints_always": (2, "print"),
+    "uses_random": (5, "it uses random.random"),
+    "uses_time": (5, "it uses time"),
+}
+"""The files that are not compiled: the line, and what is there."""
+QUICK = ("class_params", "avoid_objects", "modulo_negative", "powers", "numpy_vectors")
+CARS, STEPS = 8, 150
+
+
+def source_of(folder, code):
+    path = folder / "mine.py"
+    path.write_text(code)
+    return RewardSource.read(path)
+
+
+def drive(reward, compile, steps=STEPS, cars=CARS, **config):
+    """Rewards (steps, cars) of a wandering drive, and the environment, which is still open."""
+    env = RacerVectorEnv(
+        cars, sensor="state", track="oval", reward=str(reward), compile=compile, **config
+    )
+    env.reset(seed=3)
+    rng = np.random.default_rng(4)
+    actions = rng.uniform([-1.0, -0.8], [1.0, 0.4], (steps, cars, 2)).astype(np.float32)
+    return np.array([env.step(action)[1] for action in actions]), env
+
+
+def both(reward, **config):
+    """The rewards of a drive by the compiled code and by Python, and why not if not compiled."""
+    compiled, env = drive(reward, True, **config)
+    why = env.reward_in_python
+    env.close()
+    python, other = drive(reward, False, **config)
+    other.close()
+    return compiled, python, why
+
+
+def check_style(name):
+    source = RewardSource.read(STYLES / f"{name}.py")
+    if name in REFUSED:
+        with pytest.raises(NotCompiled) as problem:
+            compile_reward(source, [OVAL])
+        assert (problem.value.line, problem.value.what) == REFUSED[name]
+        return
+    _, proof = compile_reward(source, [OVAL])
+    assert proof.states == 2304
+    assert proof.left <= 24
+
+
+def test_a_file_in_a_common_style_compiles_or_says_what_stops_it(subtests):
+    for name in (*QUICK, *sorted(REFUSED)):
+        with subtests.test(name=name):
+            check_style(name)
+
+
+@pytest.mark.slow(minutes=2)
+def test_every_style_compiles_or_says_what_stops_it(subtests):
+    names = sorted(path.stem for path in STYLES.glob("*.py"))
+    assert len(names) == 50
+    for name in names:
+        with subtests.test(name=name):
+            check_style(name)
+
+
+@pytest.mark.slow
+def test_every_shipped_reward_compiles(subtests):
+    folder = assets.assets_root() / "configs/rewards"
+    for path in sorted(folder.glob("*.py")):
+        with subtests.test(path=path.stem):
+            assert compile_reward(RewardSource.read(path), [OVAL])[1].left == 0
+
+
+@pytest.mark.slow
+def test_a_long_drive_pays_the_same_bits_compiled(subtests):
+    kinds = {
+        "racing_line_class": {},
+        "class_params": {"direction": "alternate"},
+        "avoid_objects": {"kind": "object_avoidance"},
+        "nearest_object": {"kind": "head_to_bot"},
+        "history_window": {"faults": "reset"},
+        "optional_state": {},
+        "simple_namespace_object": {"walls": True},
+    }
+    for name, race in kinds.items():
+        with subtests.test(name=name):
+            compiled, python, why = both(STYLES / f"{name}.py", race=race)
+            assert why is None
+            assert compiled.tobytes() == python.tobytes()
+            assert np.ptp(python) > 0.0
+
+
+def test_a_drive_with_objects_pays_the_same_bits_compiled():
+    compiled, python, why = both("avoidance", race={"kind": "object_avoidance"})
+    assert why is None
+    assert compiled.tobytes() == python.tobytes()
+
+
+def test_what_is_printed_now_and_again_is_printed_by_the_compiled_reward_too(tmp_path, capsys):
+    code = (STYLES / "verbose_print.py").read_text()
+    source_of(tmp_path, code)
+    capsys.readouterr()
+    texts = []
+    for compile in (True, False):
+        _, env = drive(tmp_path / "mine.py", compile)
+        assert (env.reward_in_python is None) is compile
+        env.close()
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]
+    assert "step 50" in texts[0]
+
+
+FAILURES = {
+    "raises": ("return 1 / (params['steps'] - 120)", "mine.py:2: ZeroDivisionError"),
+    "is no number": (
+        "return 0.5 + (1e308 * 10 - 1e308 * 10 if params['steps'] > 110 else 0)",
+        "returned nan",
+    ),
+    "is large": ("return params['steps'] ** 3 * 0.1 * (params['steps'] > 110)", "finite number"),
+    "is None": ("if params['steps'] < 110: return 1.0", "returned None"),
+    "is out of range": ("return [1, 2, 3][params['steps'] // 110 * 3]", "IndexError"),
+}
+
+
+def test_an_error_is_the_same_with_file_and_line(subtests, tmp_path):
+    for name, (body, said) in FAILURES.items():
+        with subtests.test(name=name):
+            source_of(tmp_path, f"def reward_function(params):\n    {body}\n")
+            messages = []
+            for compile in (True, False):
+                with pytest.raises(RewardError) as problem:
+                    drive(tmp_path / "mine.py", compile, race={"faults": "reset"})
+                messages.append(str(problem.value))
+            assert messages[0] == messages[1]
+            assert said in messages[0]
+
+
+def test_a_state_of_compiled_rewards_goes_on_in_python_and_back():
+    path = STYLES / "class_params.py"
+    actions = np.random.default_rng(0).uniform(-0.5, 0.5, (90, CARS, 2)).astype(np.float32)
+
+    def paid(env, steps):
+        return np.array([env.step(action)[1] for action in steps]).tobytes()
+
+    made = [
+        RacerVectorEnv(CARS, sensor="state", track="oval", reward=str(path), compile=compile)
+        for compile in (True, False)
+    ]
+    try:
+        for env in made:
+            env.reset(seed=0)
+        assert paid(made[0], actions[:30]) == paid(made[1], actions[:30])
+        states = [env.get_state() for env in made]
+        assert states[0]["rewards"] == states[1]["rewards"]
+        made[1].set_state(states[0])
+        expected = paid(made[0], actions[30:60])
+        assert paid(made[1], actions[30:60]) == expected
+        made[0].set_state(states[1])
+        assert made[0].reward_in_python is None
+        assert paid(made[0], actions[30:60]) == expected
+    finally:
+        for env in made:
+            env.close()
+
+
+LEAVING = """
+count, notes = 0, []
+
+def reward_function(params):
+    global count
+    count += 1
+    if count > 100:
+        {change}
+    return count % 7 + len(notes)
+"""
+
+
+def test_a_file_whose_memory_outgrows_its_numbers_goes_on_in_python(subtests, tmp_path):
+    for change in ("count = 2 ** 60 + count", "notes.append(count)"):
+        with subtests.test(change=change):
+            source_of(tmp_path, LEAVING.format(change=change))
+            compiled, python, why = both(tmp_path / "mine.py")
+            assert why is not None
+            assert compiled.tobytes() == python.tobytes()
+
+
+def test_a_reward_is_not_compiled_for_few_cars_or_on_request():
+    for cars, compile in ((1, True), (CARS, False)):
+        _, env = drive("progress", compile, steps=1, cars=cars)
+        assert env.reward_in_python is not None
+        env.close()
+
+
+def test_types_that_meet_in_a_variable_keep_their_own_arithmetic(subtests, tmp_path):
+    bodies = {
+        "negative zero": "r = 0\nif params['steps'] % 2: r = 0.5\nreturn math.atan2(-r, -1)",
+        "a product of zero": "r = 0\nif params['steps'] % 2: r = -0.0\n"
+        "return math.atan2(r * -3, -1)",
+        "an int as an index": "r = 1\nif params['steps'] > 5000: r = 0.5\nreturn [1, 2, 3][r]",
+        "a bool and a number": "r = params['all_wheels_on_track']\n"
+        "if params['steps'] % 2: r = 0.5\nreturn r + r",
+        "min of mixed": "r = min(1, params['speed'], 2.0)\nreturn -r",
+        "int division": "n = params['steps']\nreturn -n // 3 + -n % 3 + n / 3 + (-7) // 2",
+        "power of ints": "n = params['steps']\nreturn 2 ** (n % 9 - 4) + (-2) ** 3",
+        "chained": "return 1 if 0 < params['speed'] <= 2 != 1 else 0",
+        "and of numbers": "return params['steps'] % 3 and params['speed'] or 0.25",
+        "text": "m = 'a'\nreturn 1 if m == 'a' else 2",
+    }
+    for name, body in bodies.items():
+        lines = body.replace("\n", "\n    ")
+        source = source_of(tmp_path, f"import math\ndef reward_function(params):\n    {lines}\n")
+        with subtests.test(name=name):
+            assert compile_reward(source, [OVAL])[1].left == 0
+
+
+REFUSALS = {
+    "a default that can be changed": "def reward_function(params, seen=[]):\n"
+    "    seen.append(params['x'])\n    return len(seen)\n",
+    "it uses os": "import os\ndef reward_function(params):\n    return os.getpid()\n",
+    "it uses np.random": "import numpy as np\ndef reward_function(params):\n"
+    "    return np.random.rand()\n",
+    "kept, an attribute of an object and of its class": "class A:\n    kept = 0\na = A()\n"
+    "def reward_function(params):\n    A.kept = 1\n    was = a.kept\n    a.kept = 2\n"
+    "    return was\n",
+    "it uses helper": "from helper import f\ndef reward_function(params):\n    return f()\n",
+}
+
+
+def test_what_may_pay_another_value_is_refused(subtests, tmp_path):
+    for what, code in REFUSALS.items():
+        with subtests.test(what=what):
+            (tmp_path / "helper.py").write_text("def f():\n    return 1.0\n")
+            with pytest.raises(NotCompiled) as problem:
+                compile_reward(source_of(tmp_path, code), [OVAL])
+            assert problem.value.what == what
+
+
+def test_an_object_reads_what_is_assigned_to_its_class(tmp_path):
+    code = (
+        "class A:\n    last = 0\n\na = A()\n\ndef reward_function(params):\n"
+        "    before = a.last\n    A.last = params['speed']\n    return before\n"
+    )
+    assert compile_reward(source_of(tmp_path, code), [OVAL])[1].left == 0
+
+
+def test_a_loop_without_an_end_is_left_to_python(tmp_path):
+    code = (
+        "def reward_function(params):\n    n = 0\n    for i in range(10 ** 12):\n"
+        "        n += 1\n        if n > 100:\n            break\n"
+        "    while params['steps'] == 500000:\n        n = n\n    return n\n"
+    )
+    assert compile_reward(source_of(tmp_path, code), [OVAL])[1].left == 0
+
+
+def test_the_generated_code_can_be_made_without_a_cache_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
+    source = source_of(tmp_path, "def reward_function(params):\n    return params['speed'] / 3\n")
+    assert compile_reward(source, [OVAL])[1].left == 0
+
+
+def test_a_params_dict_is_read_only_where_it_is_compiled(tmp_path):
+    source = source_of(tmp_path, "def reward_function(params):\n    return params['x'] * 2\n")
+    compiled = CompiledReward(source)
+    assert compiled.columns.keys == ("x",)
+
+
+# The arithmetic itself, against Python's.
+
+
+def drawn(rng):
+    kind = rng.random()
+    if kind < 0.15:
+        return float(rng.randint(-5, 5))
+    return rng.choice([1.0, 1e-3, 30.0, 1000.0]) * rng.gauss(0.0, 1.0)
+
+
+def differences(own, python, arity, rounds=3000):
+    """The arguments for which a function here is not Python's, where it claims to be."""
+    rng, failure, wrong = random.Random(0), np.zeros(1, dtype=np.int64), []
+    for _ in range(rounds):
+        args = [drawn(rng) for _ in range(arity)]
+        failure[0] = 0
+        got = own(failure, *args)
+        if failure[0] == UNCERTAIN:
+            continue
+        try:
+            wanted = python(*args)
+        except (ZeroDivisionError, ValueError, OverflowError):
+            wrong += [args] if failure[0] == 0 else []
+            continue
+        same = np.float64(wanted).tobytes() == np.float64(got).tobytes()
+        wrong += [args] if failure[0] or not same else []
+    return wrong
+
+
+def test_arithmetic_is_pythons_to_the_bit(subtests):
+    h, n = library_addresses(), python_numbers
+    cases = {
+        "/": (n.float_div, lambda a, b: a / b, 2),
+        "%": (lambda e, a, b: n.float_mod(e, h, a, b), lambda a, b: a % b, 2),
+        "//": (lambda e, a, b: n.float_floordiv(e, h, a, b), lambda a, b: a // b, 2),
+        "**": (lambda e, a, b: n.float_pow(e, h, a, b), lambda a, b: a**b, 2),
+        "** 2": (lambda e, a: n.float_pow(e, h, a, 2.0), lambda a: a**2, 1),
+        "** 0.5": (lambda e, a: n.float_pow(e, h, a, 0.5), lambda a: a**0.5, 1),
+        "hypot": (n.norm_of_two, math.hypot, 2),
+        "atan2": (lambda e, a, b: n.arc_tangent(e, h, a, b), math.atan2, 2),
+        "round 2": (lambda e, a: n.round_to(e, a, 2), lambda a: round(a, 2), 1),
+        "int //": (
+            lambda e, a, b: n.int_floordiv(e, int(a), int(b)),
+            lambda a, b: int(a) // int(b),
+            2,
+        ),
+        "int %": (lambda e, a, b: n.int_mod(e, int(a), int(b)), lambda a, b: int(a) % int(b), 2),
+    }
+    for name, (own, python, arity) in cases.items():
+        with subtests.test(name=name):
+            assert differences(own, python, arity) == []
+
+
+def of_library(function, index, failure, x):
+    return function(failure, library_addresses(), index, x)
+
+
+def test_library_functions_are_those_that_python_and_numpy_call(subtests):
+    n = python_numbers
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in n.UNARY:
+            own = {"log": n.libm_log, "log2": n.libm_log, "log10": n.libm_log}
+            own |= {"asin": n.libm_arc, "acos": n.libm_arc}
+            call = own.get(name, n.libm_unary)
+            with subtests.test(name=name):
+                own_function = functools.partial(of_library, call, ADDRESS[name])
+                assert differences(own_function, getattr(math, name), 1, 1000) == []
+        for name in n.NUMPY_UNARY:
+            with subtests.test(name=f"np.{name}"):
+                own_ufunc = functools.partial(of_library, n.numpy_unary, ADDRESS[f"np.{name}"])
+                assert differences(own_ufunc, getattr(np, name), 1, 1000) == []
+
+
+def test_the_norm_of_a_short_vector_is_numpys():
+    h, failure = library_addresses(), np.zeros(1, dtype=np.int64)
+    rng = np.random.default_rng(1)
+    for size in (2, 3, 4):
+        for vector in rng.normal(size=(500, size)):
+            told = tuple(vector.tolist())
+            assert np.sqrt(python_numbers.dot(failure, h, told, told)) == np.linalg.norm(vector)
+
+
+def test_python_is_one_whose_source_code_was_followed():
+    assert sys.version_info[:2] in ((3, 10), (3, 11))
