@@ -46,7 +46,7 @@ SPARE_SPEED_M_S = 1.0
 CARS_PER_CLIENT = 8
 """Fewest bodies in a Bullet client of cars that drive alone; it costs time for all of them."""
 MAX_CLIENTS = 4
-"""About so many Bullet clients are enough for all cars that drive alone; one takes 28 MB."""
+"""Most Bullet clients of cars that drive alone, except for rare needs; one takes 28 MB."""
 WORLD_STATE = (
     *("contact", "boxes", "_body", "_inverse", "_is_lifted", "_box_pose"),
     *("_is_bullets", "_has_touched", "_bodies_of_boxes"),

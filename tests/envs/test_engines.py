@@ -49,7 +49,8 @@ def bits(observations: Any) -> bytes:
 
 def play(kind: type[RacerVectorEnv], n: int, steps: int, **config: Any) -> tuple[list[str], dict]:
     """Drive n cars by random actions that are held for four steps; a hash a step, and counts."""
-    env = kind(n, **({"sensor": "state"} | config))
+    options: dict[str, Any] = {"sensor": "state"} | config
+    env = kind(n, **options)
     try:
         observations, _ = env.reset(seed=0)
         rng, hashes = np.random.default_rng(1), []
