@@ -196,8 +196,8 @@ def benchmark_table(figures: dict[str, Any]) -> FittedTable:
         TableColumn("cars"),
         TableColumn("steps/s"),
         TableColumn("x floor", drop=1),
-        TableColumn("Bullet's", drop=2),
-        TableColumn("x floor", drop=3),
+        TableColumn("by Bullet", drop=2),
+        TableColumn("its x floor", drop=3),
         TableColumn("x real time", drop=4),
         title=f"Bullet's floor: {single_us:.0f} us a control step for one free box, "
         f"{many_us:.0f} us a box for {MANY_CARS}",

@@ -116,7 +116,8 @@ BENCH = {
     "floor_us_per_step": 12.0, "floor_many_us_per_step": 3.0, "peers": [],
     "rows": [
         {"scene": "camera 160x120 among boxes", "cars": 1024, "steps_per_s": 1234567.0,
-         "x_floor": 1234.56, "x_floor_same_cars": 2345.67, "x_real_time": 345678.0}
+         "x_floor": 1234.56, "bullet_steps_per_s": 12345.0, "bullet_x_floor": 2345.67,
+         "x_real_time": 345678.0}
     ],
 }  # fmt: skip
 CHECKS = [VehicleCheck(12, "a quantity with a long name", "m/s^2", 1234.0, 2345.0, 0.125)]
