@@ -546,6 +546,9 @@ class World:
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from a state that `get_state` of a world of the same kind returned."""
         self._take_back(list(range(self.n)))
+        # Else each state with a contact in it would need other bodies, and in time other clients.
+        for client in self._clients:
+            client.forget_contacts()
         for car, walls in enumerate(state["walled_in"].tolist()):
             self.set_walls(car, walls)
         self.variation.set_state(state["variation"])

@@ -159,6 +159,28 @@ def test_a_state_that_was_taken_near_a_wall_goes_on_with_the_same_bits():
     other.close()
 
 
+def test_states_with_a_contact_can_be_restored_without_end():
+    env = RacerVectorEnv(7, sensor="state", reward=None, race={"walls": True, "faults": "reset"})
+    env.reset(seed=0)
+    rng, world, taken = np.random.default_rng(1), env.world, {}
+    command = np.zeros((7, 2))
+    for step in range(200):
+        if step % 4 == 0:
+            command = rng.uniform((-0.5, 0.5), (0.5, 4.0), (7, 2))
+        world.step(command)
+        if world.contact.any():
+            taken = world.get_state()
+            break
+    assert taken["world"]["_has_touched"].any()
+    ends = set()
+    for _ in range(40):
+        world.set_state(taken)
+        ends.add(world.state.body.tobytes())
+    assert len(world._clients) == 1
+    assert len(ends) == 1
+    env.close()
+
+
 @pytest.mark.parametrize(
     "race", [{"walls": True}, {"kind": "object_avoidance"}, {"kind": "head_to_bot"}]
 )
