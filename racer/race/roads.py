@@ -165,19 +165,12 @@ class Roads:
         for line in np.unique(road.line).tolist():
             yield line, road.line == line
 
-    def locate(self, road: Road, xy: np.ndarray, near: np.ndarray | None = None) -> TrackPosition:
-        """Return where points are, each on its own road; see `Track.locate`.
-
-        Args:
-            road: The roads of k cars.
-            xy: Points [m], (k, 2).
-            near: The segment near which each point is sought, (k,) int; the whole line by default.
-        """
+    def locate(self, road: Road, xy: np.ndarray) -> TrackPosition:
+        """Return where points (k, 2) [m] are, each on the road of one of k cars."""
         k = len(road.line)
         found = TrackPosition(np.empty(k), np.empty(k), np.empty(k, dtype=np.int64))
         for line, cars in self.groups(road):
-            part = self.lines[line].locate(xy[cars], None if near is None else near[cars])
-            for values, located in zip(found, part):
+            for values, located in zip(found, self.lines[line].locate(xy[cars])):
                 values[cars] = located
         return found
 
