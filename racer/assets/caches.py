@@ -57,16 +57,23 @@ def forget_stale_kernels() -> None:
 
 def _places() -> dict[str, bool]:
     """Return whether the default folder of each cache is writable, by environment variable."""
-    home = _home()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or (home or Path("/")) / ".cache")
+    home, cache = _home(), user_cache()
     config = Path(os.environ.get("XDG_CONFIG_HOME") or (home or Path("/")) / ".config")
-    can_cache = bool(home or "XDG_CACHE_HOME" in os.environ) and is_writable(cache)
+    can_cache = cache is not None and is_writable(cache)
     can_configure = bool(home or "XDG_CONFIG_HOME" in os.environ) and is_writable(config)
     return {
         "NUMBA_CACHE_DIR": is_writable(PACKAGE_DIR / "track" / "__pycache__") or can_cache,
         "MPLCONFIGDIR": can_cache and can_configure,
         "XDG_CACHE_HOME": can_cache,
     }
+
+
+def user_cache() -> Path | None:
+    """Return the folder of this user's caches, which may be missing; None without a home."""
+    if own := os.environ.get("XDG_CACHE_HOME"):
+        return Path(own)
+    home = _home()
+    return home and home / ".cache"
 
 
 def is_writable(folder: Path) -> bool:

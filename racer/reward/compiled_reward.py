@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
-import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
@@ -22,6 +20,7 @@ import numba
 import numpy as np
 
 from racer.assets.atomic import write_atomically
+from racer.assets.caches import is_writable, user_cache
 from racer.errors import RewardError
 from racer.reward import python_numbers
 from racer.reward.compiled_types import (
@@ -510,11 +509,12 @@ def _loaded(code: str) -> ModuleType:
 
 def _cache_folder() -> Path | None:
     """Return the folder of generated code; None where none can be written."""
-    try:
-        own = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(own) / "racer" / "rewards"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except (OSError, RuntimeError):
+    cache = user_cache()
+    if cache is None:
         return None
+    folder = cache / "racer" / "rewards"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if is_writable(folder) else None
