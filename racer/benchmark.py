@@ -192,7 +192,7 @@ def benchmark_table(figures: dict[str, Any]) -> FittedTable:
     """Return a table of the figures for the terminal."""
     single_us, many_us = figures["floor_us_per_step"], figures["floor_many_us_per_step"]
     shown = FittedTable(
-        TableColumn("scene", "left", least=16),
+        TableColumn("scene", "left", least=max(len(name) for name, _, _ in BENCHMARK_ENVS)),
         TableColumn("cars"),
         TableColumn("steps/s"),
         TableColumn("x floor", drop=1),

@@ -571,8 +571,8 @@ def _check_engine(engine: Engine, gui: bool, has_solids: bool) -> None:
     if gui and not has_display():
         raise RacerError("no display for render_mode='human'; use 'rgb_array' or set DISPLAY")
     if engine == "twin" and (gui or has_solids):
-        what = "Bullet's own window" if gui else "a race with walls, boxes or cars to touch"
-        raise RacerError(f"engine 'twin' drives free cars only, without {what}; use engine 'auto'")
+        where = "Bullet's own window" if gui else "a race with walls, boxes, bots or other cars"
+        raise RacerError(f"engine 'twin' drives free cars only, none in {where}; use engine 'auto'")
     if engine != "bullet" and not gui and not has_solids:
         return
     if importlib.util.find_spec("pybullet") is None:
