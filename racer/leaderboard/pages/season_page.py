@@ -91,7 +91,7 @@ def entry_badges(row: Submission | RankedSubmission) -> list[Badge]:
     if row.signer:
         found.append(Badge(f"key {row.signer[:8]}", "good", f"signed by the key {row.signer}"))
     if row.entry_sha256 == HOUSE_DIGEST:
-        found.append(Badge("pilot", "", "a part of racer"))
+        found.append(Badge("controller", "", "a part of racer"))
     elif row.box == "none":
         found.append(Badge("no box", "bad", "the policy ran in the judge's own process"))
     else:
@@ -103,8 +103,8 @@ def _facts(view: SeasonContext) -> dict[str, str]:
     season, names = view.season, view.run_names()
     facts = {"in the standing": str(len(view.standing)), "kind": view.kind}
     if names:
-        facts["races an entry"] = str(len(names))
-    facts["laps a race"] = str(season.race.laps)
+        facts["races per entry"] = str(len(names))
+    facts["laps per race"] = str(season.race.laps)
     facts["car"] = season.car
     if view.leaders:
         facts["leads"] = view.leaders
