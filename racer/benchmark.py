@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -137,10 +138,10 @@ def _cars(config: dict[str, Any], n: int, engine: Engine) -> Subject:
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     actions = rng.uniform(-1.0, 1.0, (256, n, 2)).astype(np.float32)
-    count = iter(range(10**12))
+    turns = itertools.cycle(actions)
 
     def step() -> None:
-        env.step(actions[next(count) % 256])
+        env.step(next(turns))
 
     return step, n, env.close
 
@@ -162,9 +163,11 @@ def _gymnasium_env(name: str, **config: Any) -> Subject:
     env = gymnasium.make(name, **config)
     env.reset(seed=0)
     env.action_space.seed(0)
+    # Drawn beforehand: a sample of a Box takes as long as some environments' step.
+    actions = itertools.cycle([env.action_space.sample() for _ in range(256)])
 
     def step() -> None:
-        _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        _, _, terminated, truncated, _ = env.step(next(actions))
         if terminated or truncated:
             env.reset()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from gymnasium import spaces
+from numba import njit
 from pydantic import Field, model_validator
 
 from racer.assets.document import Document
@@ -88,10 +90,10 @@ class ActionSpace(Document):
                 raise ValueError(f"actions {index} must lie in 0 to {len(self.choices) - 1}")
             return self._table[index]
         unit = np.asarray(action, dtype=np.float64).reshape(-1, 2)
-        if not np.isfinite(unit).all():
+        command, limits = np.empty(unit.shape), self._table
+        if not _interpolate(unit, limits, command):
             raise ValueError(f"actions must be finite, got {unit[~np.isfinite(unit).all(axis=1)]}")
-        unit = np.clip(unit, -1.0, 1.0)
-        return self._table[0] + (unit + 1.0) * 0.5 * (self._table[1] - self._table[0])
+        return command
 
     @property
     def _pairs(self) -> tuple[Pair, ...]:
@@ -104,3 +106,21 @@ class ActionSpace(Document):
         """Return the choices, or the lower and upper limits, as steering [rad] and speed [m/s]."""
         pairs = np.array(self._pairs)
         return np.stack([np.deg2rad(pairs[:, 0]), pairs[:, 1]], axis=1)
+
+
+@njit(cache=True)
+def _interpolate(unit, limits, command):
+    """Fill in the commands of continuous actions, and return whether all actions are finite.
+
+    Args:
+        unit: Steering and speed, -1 for the lower limit to 1 for the upper one, (n, 2); clipped.
+        limits: The lower and the upper limits of steering [rad] and speed [m/s], (2, 2).
+        command: Filled with steering [rad] and speed [m/s], (n, 2).
+    """
+    is_finite = True
+    for i in range(unit.shape[0]):
+        for k in range(2):
+            share = min(max(unit[i, k], -1.0), 1.0)
+            command[i, k] = limits[0, k] + (share + 1.0) * 0.5 * (limits[1, k] - limits[0, k])
+            is_finite = is_finite and math.isfinite(unit[i, k])
+    return is_finite

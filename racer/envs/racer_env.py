@@ -10,7 +10,7 @@ import numpy as np
 from racer.envs.arguments import refuse_options, refuse_unknown
 from racer.envs.config import EnvConfig
 from racer.envs.copying import CopiedByState
-from racer.envs.racer_vector_env import RENDER_METADATA, RacerVectorEnv, info_of
+from racer.envs.racer_vector_env import RENDER_METADATA, RacerVectorEnv
 from racer.sensors import Observations, observation_of_car
 
 
@@ -107,7 +107,7 @@ class RacerEnv(CopiedByState, gymnasium.Env):  # pyright: ignore[reportIncompati
         return obs, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), self._info()
 
     def _info(self) -> dict[str, Any]:
-        return info_of(self.vector.info(), 0)
+        return self.vector.info_of_car(0)
 
     def get_state(self) -> dict[str, Any]:
         """Return the simulation's state; see `RacerVectorEnv.get_state`."""

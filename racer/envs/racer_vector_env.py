@@ -316,24 +316,37 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
         Args:
             mask: The cars that the masks select, (n,) bool; all by default.
         """
-        race = self.race
-        values: dict[str, Any] = {
-            "progress": race.progress,
-            "speed": np.hypot(self.world.state.body[:, 7], self.world.state.body[:, 8]),
-            "laps": race.laps.copy(),
-            "off_tracks": race.off_tracks.copy(),
-            "collisions": race.collisions.copy(),
-            "resets": race.resets.copy(),
-            "ending": race.ending.copy(),
-            "is_success": race.ending == LAPS_COMPLETE,
-            "lap_time_s": race.last_lap_time.copy(),
-        }
         if mask is None:
             mask = np.ones(self.num_envs, dtype=bool)
-        if not race.draws.is_neutral:
-            drawn = {name: race.draws.rows[name].copy() for name in DRAWN_QUANTITIES}
+        values = self._info_values()
+        drawn = values.pop("drawn", None)
+        values = {name: column.copy() for name, column in values.items()}
+        if drawn:
+            drawn = {name: column.copy() for name, column in drawn.items()}
             values["drawn"] = _masked(drawn, mask)
         return _masked(values, mask)
+
+    def info_of_car(self, car: int) -> dict[str, Any]:
+        """Return one car's info, as `RacerEnv` returns it."""
+        return _info_row(self._info_values(), car)
+
+    def _info_values(self) -> dict[str, Any]:
+        """Return the info of all cars without masks, arrays (n,) that change with the next step."""
+        race, body = self.race, self.world.state.body
+        values: dict[str, Any] = {
+            "progress": race.progress,
+            "speed": np.hypot(body[:, 7], body[:, 8]),
+            "laps": race.laps,
+            "off_tracks": race.off_tracks,
+            "collisions": race.collisions,
+            "resets": race.resets,
+            "ending": race.ending,
+            "is_success": race.ending == LAPS_COMPLETE,
+            "lap_time_s": race.last_lap_time,
+        }
+        if not race.draws.is_neutral:
+            values["drawn"] = {name: race.draws.rows[name] for name in DRAWN_QUANTITIES}
+        return values
 
     def get_state(self) -> dict[str, Any]:
         """Return the complete state, for `set_state`; it can be pickled.
@@ -432,16 +445,20 @@ class RacerVectorEnv(CopiedByState, VectorEnv):  # pyright: ignore[reportIncompa
 
 
 def info_of(info: dict[str, Any], car: int) -> dict[str, Any]:
-    """Return one car's info as `RacerEnv` returns it, from `RacerVectorEnv.info` of all n cars.
+    """Return one car's info as `RacerEnv` returns it, from `RacerVectorEnv.info` of all n cars."""
+    return _info_row({name: values for name, values in info.items() if name[0] != "_"}, car)
+
+
+def _info_row(values: dict[str, Any], car: int) -> dict[str, Any]:
+    """Return one car's info from that of all cars without masks.
 
     Numbers have numpy's types, and a truth value is an array, so that each has a dtype.
     """
-    own = {name: values for name, values in info.items() if name[0] != "_"}
-    drawn = own.pop("drawn", None)
-    own = {name: values[car] for name, values in own.items()}
+    own = {name: column[car] for name, column in values.items() if name != "drawn"}
     own["is_success"] = np.asarray(own["is_success"])
-    if drawn:
-        own["drawn"] = {name: v[car] for name, v in drawn.items() if name[0] != "_"}
+    if "drawn" in values:
+        drawn = values["drawn"].items()
+        own["drawn"] = {name: column[car] for name, column in drawn if name[0] != "_"}
     return own
 
 

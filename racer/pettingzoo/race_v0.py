@@ -27,7 +27,7 @@ from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from racer.assets.document import validate_document
-from racer.envs import EnvConfig, RacerVectorEnv, info_of
+from racer.envs import EnvConfig, RacerVectorEnv
 from racer.envs.arguments import refuse_below_one, refuse_unknown
 from racer.envs.racer_vector_env import RENDER_METADATA
 from racer.errors import ConfigError
@@ -176,8 +176,7 @@ class parallel_env(ParallelEnv[str, Observations, Any]):
         }
 
     def _infos(self, agents: list[str]) -> dict[str, dict[str, Any]]:
-        info = self._cars.info()
-        return {agent: info_of(info, self._numbers[agent]) for agent in agents}
+        return {agent: self._cars.info_of_car(self._numbers[agent]) for agent in agents}
 
     def render(self) -> np.ndarray | None:
         """Return a chase view of the last car that still races, with the cars ahead of it.

@@ -13,11 +13,12 @@ from racer.race.config import CRASHED, RUNNING, RaceConfig
 from racer.race.obstacles import Obstacles
 from racer.race.roads import Road, Roads
 from racer.race.step_rules import (
+    CAR_RECORD_DTYPE,
     LAP_SECTORS,
-    RaceRecords,
     StepLimits,
     apply_rules,
     clear_records,
+    note_progress,
 )
 from racer.randomisation import NO_RANDOMISATION, Draws, Randomisation
 from racer.snapshot import restore_snapshot, take_snapshot
@@ -33,7 +34,7 @@ RESET_GAP_BEHIND_M, RESET_GAP_AHEAD_M = 1.0, 0.5
 """Least distance of a reset car behind the next object, and ahead of the one that follows [m]."""
 RACE_STATE = (
     *("resets", "lap_times", "sector_times", "last_lap_time"),
-    *("_lap_began", "_episode", "_grid"),
+    *("_lap_began", "_episode", "_grid", "is_reversed", "records"),
 )
 """Attributes of `Race` that a step or a start changes."""
 CAR_COLOURS = (
@@ -85,12 +86,15 @@ class Race:
         world: The physics.
         objects: Boxes and bots.
         draws: What the cars have drawn.
-        records: The arrays that steps change; the attributes below are some of them.
+        records: Rows of `CAR_RECORD_DTYPE`, (n,); many attributes below are fields of it.
         colours: Red, green and blue of each car's `world.boxes`, (n, K, 3) uint8.
         tracks: The tracks.
         roads: The lines of the tracks, forward and in reverse.
         road: The track that each car drives, and its direction, (n,).
         place: Positions of the cars along the lines that they drive.
+        is_reversed: Whether each car drives its track against the track's own direction, (n,).
+        progress: Progress of the current lap [percent], (n,). It is 100 in the step that completes
+            a lap, and negative behind the start.
         distance: Progress along the centre line since the start [m], (n,); negative before the
             start line of a grid.
         time: Race time including penalties [s], (n,).
@@ -135,14 +139,15 @@ class Race:
         half = spec.tread / 2
         front, rear = spec.to_front_axle, -spec.to_rear_axle
         self._wheels = np.array([[front, half], [front, -half], [rear, half], [rear, -half]])
-        self.records = records = RaceRecords.of(n)
-        records.wheels_on_road[:] = 4
-        self.road = Road(records.line)
-        self.place = TrackPosition(records.s, records.d, records.segment)
-        self.distance, self.time, self.steps = records.distance, records.time, records.steps
-        self.laps, self.wheels_on_road = records.laps, records.wheels_on_road
-        self.off_tracks, self.collisions = records.off_tracks, records.collisions
-        self.ending, self.fault, self._wait = records.ending, records.fault, records.wait
+        self.records = records = np.zeros(n, dtype=CAR_RECORD_DTYPE)
+        records["wheels_on_road"] = 4
+        self.road, self.is_reversed = Road(records["line"]), np.zeros(n, dtype=bool)
+        self.place = TrackPosition(np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64))
+        self.distance, self.progress = records["distance"], records["progress"]
+        self.time, self.steps, self.laps = records["time"], records["steps"], records["laps"]
+        self.wheels_on_road = records["wheels_on_road"]
+        self.off_tracks, self.collisions = records["off_tracks"], records["collisions"]
+        self.ending, self.fault, self._wait = records["ending"], records["fault"], records["wait"]
         self.resets, self._episode = np.zeros((2, n), dtype=np.int64)
         self.lap_times: list[list[float]] = [[] for _ in range(n)]
         self.sector_times: list[list[list[float]]] = [[] for _ in range(n)]
@@ -156,7 +161,7 @@ class Race:
         """Return everything that steps and starts change except generators; it can be pickled."""
         return {
             "race": take_snapshot(self, RACE_STATE),
-            "records": {name: one.copy() for name, one in self.records._asdict().items()},
+            "place": [values.copy() for values in self.place],
             "draws": self.draws.rows.copy(),
             "objects": self.objects.get_state(),
             "world": self.world.get_state(),
@@ -169,8 +174,8 @@ class Race:
         Bullet keeps contact impulses between steps and offers no way to set them.
         """
         restore_snapshot(self, state["race"])
-        for name, values in state["records"].items():
-            getattr(self.records, name)[...] = values
+        for values, taken in zip(self.place, state["place"]):
+            values[:] = taken
         self.draws.rows[:] = state["draws"]
         self.objects.set_state(state["objects"])
         self.world.set_state(state["world"])
@@ -211,6 +216,7 @@ class Race:
             if not self.is_together or car == 0:
                 self.objects.place(car, generators[car], float(s[row]), self.road.of(car))
         self._episode[cars] += 1
+        self.is_reversed[cars] = self.road.of(cars).is_reversed
         lane = d / (self.roads.width[self.road.line[cars]] / 4)
         self.set_on_track(cars, s, lane, skew)
         groups = cars[cars == 0] if self.is_together else cars
@@ -251,28 +257,15 @@ class Race:
         for mine, now in zip(self.place, self.roads.locate(road, xy)):
             mine[cars] = now
         records = self.records
-        records.xy[cars] = xy
-        records.still[cars] = records.falling[cars] = 0
+        records["x"][cars], records["y"][cars] = xy.T
+        records["still"][cars] = records["falling"][cars] = 0
+        note_progress(records, self.roads.arrays, cars)
 
     @property
     def max_steps(self) -> int:
         """Control steps until an episode is truncated."""
         in_time = max(math.ceil(self.config.time_limit / self._period - 0.5), 1)
         return int(min(in_time, self._limits.steps))
-
-    @property
-    def progress(self) -> np.ndarray:
-        """Progress of the current lap [percent], (n,).
-
-        It is 100 in the step that completes a lap, and negative behind the start.
-        """
-        length = self.roads.length[self.road.line]
-        return np.minimum(100.0 * (self.distance / length - self.records.laps_before), 100.0)
-
-    @property
-    def is_reversed(self) -> np.ndarray:
-        """Whether each car drives its track against the track's own direction, (n,)."""
-        return self.road.is_reversed
 
     @property
     def is_crashed(self) -> np.ndarray:
@@ -333,7 +326,7 @@ class Race:
             contact: What each car has touched, flags of `Contact`, (n,).
         """
         ended_sectors, self._faulty = apply_rules(
-            *(self.records, self.roads.arrays, self._limits, self._wheels),
+            *(self.records, self.place, self.roads.arrays, self._limits, self._wheels),
             *(state.body, state.yaw, self._is_to_blame(state, contact), LOCATE_WINDOW_M),
         )
         if ended_sectors:
@@ -341,9 +334,9 @@ class Race:
 
     def _note_times(self) -> None:
         """Note the times of the sectors and laps that ended in this step."""
-        crossed = self.records.crossed
+        crossed = self.records["crossed"]
         for car in np.flatnonzero(np.isfinite(crossed)).tolist():
-            if self.records.sectors[car] % LAP_SECTORS == 1:
+            if self.records["sectors"][car] % LAP_SECTORS == 1:
                 self.sector_times[car].append([])
             times = self.sector_times[car][-1]
             times.append(float(crossed[car] - self._lap_began[car] - sum(times)))
@@ -403,7 +396,10 @@ class Race:
     def _set_down(self, car: int) -> None:
         """Return one car to its nearer lane, at its position or behind an object there."""
         there = self.others
-        away = there.pose[car, :, :2] - self.records.xy[car] if there.s.size else np.zeros((0, 2))
+        mine = self.records[car]
+        away = np.zeros((0, 2))
+        if there.s.size:
+            away = there.pose[car, :, :2] - (mine["x"], mine["y"])
         is_close = (
             np.hypot(*away.T) < 4 * RESET_GAP_BEHIND_M if len(away) else np.zeros(0, dtype=bool)
         )

@@ -45,36 +45,20 @@ class StepLimits(NamedTuple):
     """Whether a fault ends the episode."""
 
 
-class RaceRecords(NamedTuple):
-    """What the rules know of n cars; see the attributes of `Race`."""
+CAR_RECORD_DTYPE = np.dtype(
+    [(name, np.int64) for name in ("line", "steps", "laps", "laps_before", "sectors")]
+    + [(name, np.int64) for name in ("wheels_on_road", "off_tracks", "collisions")]
+    + [(name, np.int64) for name in ("still", "falling", "wait", "fault", "ending")]
+    + [(name, np.float64) for name in ("x", "y", "distance", "progress", "time", "crossed")]
+)
+"""What the rules know of a car, besides its place; see the attributes of `Race`.
 
-    line: np.ndarray
-    s: np.ndarray
-    d: np.ndarray
-    segment: np.ndarray
-    xy: np.ndarray
-    distance: np.ndarray
-    time: np.ndarray
-    steps: np.ndarray
-    laps: np.ndarray
-    laps_before: np.ndarray
-    sectors: np.ndarray
-    crossed: np.ndarray
-    wheels_on_road: np.ndarray
-    off_tracks: np.ndarray
-    collisions: np.ndarray
-    still: np.ndarray
-    falling: np.ndarray
-    wait: np.ndarray
-    fault: np.ndarray
-    ending: np.ndarray
+`laps_before` are the laps before the last step, `sectors` the completed ones. `crossed` is the race
+time at which the car ended a sector within the last step [s], else NaN. `still` and `falling` count
+consecutive steps of standstill and of falling progress, `wait` those until it returns to the road.
+`x` and `y` are its centre of mass after the last step [m].
 
-    @classmethod
-    def of(cls, n: int) -> RaceRecords:
-        """Return the records of n cars that have not driven yet."""
-        numbers = {name: np.zeros(n) for name in ("s", "d", "distance", "time", "crossed")}
-        counts = {name: np.zeros(n, dtype=np.int64) for name in cls._fields if name not in numbers}
-        return cls(**(counts | numbers | {"xy": np.zeros((n, 2))}))
+Rows of one array, because a call of a kernel takes time for each array that it is given."""
 
 
 @njit(cache=True)
@@ -89,14 +73,22 @@ def clear_records(records, cars):
 
 
 @njit(cache=True)
-def apply_rules(records, lines, limits, wheels, body, yaw, is_to_blame, reach):
+def note_progress(records, lines, cars):
+    """Set the progress of the current lap [percent] of cars (k,); see `Race.progress`."""
+    for i in cars:
+        shares = records.distance[i] / lines.length[records.line[i]] - records.laps_before[i]
+        records.progress[i] = min(100.0 * shares, 100.0)
+
+
+@njit(cache=True)
+def apply_rules(records, place, lines, limits, wheels, body, yaw, is_to_blame, reach):
     """Apply the rules to one control step of all cars.
 
     Returns how many cars ended a sector, and how many go on with a fault.
 
     Args:
-        records: The `RaceRecords`, changed in place. `crossed` is filled with the race time at
-            which a car ended a sector within the step [s], NaN for the others.
+        records: Rows of `CAR_RECORD_DTYPE`, (n,), changed in place.
+        place: The `TrackPosition` of the cars, changed in place.
         lines: The `LineArrays`.
         limits: The `StepLimits`.
         wheels: Places of the wheels, forward and left of the centre of mass [m], (4, 2).
@@ -119,14 +111,14 @@ def apply_rules(records, lines, limits, wheels, body, yaw, is_to_blame, reach):
         x, y = body[i, 0], body[i, 1]
         s, d, segment = nearest_near(
             *(lines.centre[first:end], lines.along[first + line : end + line + 1]),
-            *(x, y, records.segment[i], reach),
+            *(x, y, place.segment[i], reach),
         )
         length = lines.length[line]
-        gained = s - records.s[i]
+        gained = s - place.s[i]
         gained -= length * np.rint(gained / length)
         if not is_racing:
             gained = 0.0
-        records.s[i], records.d[i], records.segment[i] = s, d, segment
+        place.s[i], place.d[i], place.segment[i] = s, d, segment
         before = records.distance[i]
         records.distance[i] += gained
 
@@ -139,6 +131,8 @@ def apply_rules(records, lines, limits, wheels, body, yaw, is_to_blame, reach):
             records.sectors[i] += 1
             records.laps[i] += records.sectors[i] % LAP_SECTORS == 0
             ended_sectors += 1
+        shares = records.distance[i] / length - records.laps_before[i]
+        records.progress[i] = min(100.0 * shares, 100.0)
 
         count = 4
         if not abs(d) + arm < lines.clearance[line]:
@@ -151,8 +145,8 @@ def apply_rules(records, lines, limits, wheels, body, yaw, is_to_blame, reach):
                 count += is_between_rings(left, right, wx, wy)
         records.wheels_on_road[i] = count
 
-        moved = math.hypot(x - records.xy[i, 0], y - records.xy[i, 1])
-        records.xy[i, 0], records.xy[i, 1] = x, y
+        moved = math.hypot(x - records.x[i], y - records.y[i])
+        records.x[i], records.y[i] = x, y
         is_still = is_racing and moved <= STANDSTILL_STEP_M
         records.still[i] = records.still[i] + 1 if is_still else 0
         records.falling[i] = records.falling[i] + 1 if gained < 0.0 else 0

@@ -365,7 +365,7 @@ def _observe(
 ) -> np.ndarray:
     """Return the frame (H, W, C) of a camera on a car with the body row (13,)."""
     frame = np.empty((1, *camera.space.shape), dtype=np.uint8)
-    state = CarState(row[None], np.array([steering]), np.zeros((1, 2)))
+    state = CarState.of(row[None], np.array([steering]), np.zeros((1, 2)))
     # Cameras do not use the position on the track.
     position = TrackPosition(np.zeros(1), np.zeros(1), np.zeros(1, dtype=np.int64))
     inputs = SensorInput(state, position, np.zeros(1, dtype=bool), boxes[None], colours[None])

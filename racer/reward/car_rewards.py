@@ -104,8 +104,8 @@ class CarRewards:
         self, cars: np.ndarray, facts: StepFacts, builder: ParamsBuilder, rewards: np.ndarray
     ) -> tuple[np.ndarray, StepFacts]:
         """Pay cars by the compiled code, and return those that remain, with their facts."""
-        packed = self._compiled.columns.pack(builder, facts)
-        failures = self._compiled.pay(self._memory, cars, rewards, packed)
+        params = builder.arrays(facts)
+        failures = self._compiled.pay(self._memory, cars, rewards, params, builder.centre)
         left = np.flatnonzero(failures)
         if not len(left):
             return left, facts

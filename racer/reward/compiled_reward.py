@@ -37,14 +37,13 @@ from racer.reward.compiled_types import (
     NotCompiled,
     Optional_,
     Scalar,
-    Table,
     Tup,
     Type,
 )
 from racer.reward.param_cases import case_facts, param_cases
-from racer.reward.params import ParamsBuilder, StepFacts
+from racer.reward.params import ParamArrays, ParamsBuilder, StepFacts
 from racer.reward.python_numbers import FIRST_REASON, library_addresses
-from racer.reward.reward_compiler import PARAM_TYPES, Reason, RewardTranslation, Slot
+from racer.reward.reward_compiler import Reason, RewardTranslation, Slot
 from racer.reward.reward_file import FUNCTION_NAME, RewardSource
 from racer.reward.timeout import TimeoutExceeded
 from racer.track import Track
@@ -77,54 +76,6 @@ class CompilationProof:
         return NotCompiled(reason.what, reason.line)
 
 
-class ParamColumns:
-    """The params that a compiled reward reads, packed for its cars in arrays of one type each.
-
-    Args:
-        keys: The params.
-    """
-
-    def __init__(self, keys: Sequence[str]) -> None:
-        self.keys = tuple(key for key in keys if key != "waypoints")
-        self._groups: dict[str, list[tuple[str, int]]] = {
-            name: [] for name in ("floats", "ints", "bools", "objects", "flags")
-        }
-        for key in self.keys:
-            kind = PARAM_TYPES[key]
-            if isinstance(kind, Table):
-                group = "flags" if kind.item == BOOL else "objects"
-                columns = range(2) if isinstance(kind.item, Tup) else [-1]
-            elif isinstance(kind, Tup):
-                group, columns = "ints", range(2)
-            else:
-                group, columns = {BOOL: "bools", INT: "ints"}.get(kind, "floats"), [-1]  # type: ignore
-            self._groups[group] += [(key, column) for column in columns]
-
-    def pack(self, builder: ParamsBuilder, facts: StepFacts) -> tuple[Any, ...]:
-        """Return the arguments of the compiled function that hold the params of n cars."""
-        found = builder.columns(facts, self.keys)
-        n = len(facts.xy)
-        count = found.get("objects_count")
-        if count is None:
-            count = np.zeros(n, dtype=np.int64)
-        packed = []
-        for name, kind in (("floats", float), ("ints", np.int64), ("bools", bool)):
-            members = self._groups[name]
-            values = np.empty((len(members), n), dtype=kind)
-            for row, (key, column) in enumerate(members):
-                values[row] = found[key] if column < 0 else found[key][:, column]
-            packed.append(values)
-        lists = []
-        for name, kind in (("objects", float), ("flags", bool)):
-            members = self._groups[name]
-            most = found[members[0][0]].shape[1] if members else 0
-            values = np.empty((len(members), n, most), dtype=kind)
-            for row, (key, column) in enumerate(members):
-                values[row] = found[key] if column < 0 else found[key][..., column]
-            lists.append(values)
-        return (*packed, builder.centre, np.ascontiguousarray(count, dtype=np.int64), *lists)
-
-
 class CompiledReward:
     """A reward file, translated and compiled by numba.
 
@@ -135,7 +86,6 @@ class CompiledReward:
         source: The reward file.
 
     Attributes:
-        columns: The params that it reads.
         reasons: What is left to Python.
 
     Raises:
@@ -149,7 +99,6 @@ class CompiledReward:
         module = source.module_of(self._function)
         made = RewardTranslation(module, source.content, FUNCTION_NAME).generate()
         self._slots, self.reasons = made.slots, made.reasons
-        self.columns = ParamColumns(made.keys)
         self.code = made.source
         self._size = sum(slot.size for slot in made.slots)
         try:
@@ -207,7 +156,8 @@ class CompiledReward:
         memory: np.ndarray,
         cars: np.ndarray,
         rewards: np.ndarray,
-        params: tuple[Any, ...],
+        params: ParamArrays,
+        centre: np.ndarray,
         first: int = 0,
     ) -> np.ndarray:
         """Pay some cars, and return the failure of each, (k,) int; 0: it was paid.
@@ -218,10 +168,11 @@ class CompiledReward:
             memory: What the file remembers of each of n cars, (n, size); it is updated.
             cars: The cars to pay, (k,).
             rewards: Where their rewards go, (n,).
-            params: Their params, from `ParamColumns.pack`.
+            params: Their params.
+            centre: The waypoints: x and y [m], (2, N).
             first: Row of the params that belongs to the first of these cars.
         """
-        return self._pay(first, cars, memory, self._addresses, rewards, *params)
+        return self._pay(first, cars, memory, self._addresses, rewards, centre, *params)
 
     def reason(self, failure: int) -> Reason:
         """Return what a failure means."""
@@ -351,11 +302,13 @@ def _compare(
     seeds = range(max(1, ROUNDS_OF_A_TRACK // len(tracks)))
     for case, seed in product(param_cases(list(tracks)), seeds):
         builder, facts = case_facts(case, seed)
-        packed = compiled.columns.pack(builder, facts)
-        compiled.pay(np.zeros((1, 0)), car[:0], paid, packed)  # Compile before time is limited.
+        arrays = builder.arrays(facts)
+        compiled.pay(
+            np.zeros((1, 0)), car[:0], paid, arrays, builder.centre
+        )  # Compile before time is limited.
         try:
             with source.watched():
-                _drive(source, compiled, steps, builder.build_all(facts), packed, str(case), proof)
+                _drive(source, compiled, steps, builder, facts, str(case), proof)
         except RewardError as problem:
             if isinstance(problem.__cause__, TimeoutExceeded):
                 raise NotCompiled("it does not end") from None
@@ -366,8 +319,8 @@ def _drive(
     source: RewardSource,
     compiled: CompiledReward,
     steps: PythonSteps,
-    told: list[dict[str, Any]],
-    packed: tuple[Any, ...],
+    builder: ParamsBuilder,
+    facts: StepFacts,
     place: str,
     proof: CompilationProof,
 ) -> None:
@@ -376,9 +329,10 @@ def _drive(
     function = source.functions(1)[0]
     module = source.module_of(function)
     memory = compiled.read(module)[None].copy()
-    for number, params in enumerate(told):
+    arrays = builder.arrays(facts)
+    for number, params in enumerate(builder.build_all(facts)):
         proof.states += 1
-        (failure,) = compiled.pay(memory, car, paid, packed, number).tolist()
+        (failure,) = compiled.pay(memory, car, paid, arrays, builder.centre, number).tolist()
         try:
             if failure:
                 proof.left += 1

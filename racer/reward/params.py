@@ -60,38 +60,55 @@ only, not its corners.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 
 from racer.car.spec import CarSpec
 from racer.race import OtherCars, Race
-from racer.track import Track, TrackPosition
+from racer.track import Track
+from racer.track.geometry import LOCATE_WINDOW_M
+from racer.track.nearest_point import nearest_near
 
 FRONT_OFFSET_M = 0.14
 """Distance from the midpoint of the axles to the front, x and y [m] (DeepRacer's source code)."""
 FIELD_OF_VIEW_RAD = 1.13
 """Horizontal field of view of DeepRacer's camera [rad], which is mounted near the front."""
 
-OWN_KEYS = (
-    *("all_wheels_on_track", "x", "y", "heading", "distance_from_center", "projection_distance"),
-    *("progress", "steps", "speed", "steering_angle", "track_width", "is_left_of_center"),
-    *("is_offtrack", "is_crashed", "sim_time"),
+FLOAT_PARAMS = (
+    *("x", "y", "heading", "distance_from_center", "projection_distance", "progress", "speed"),
+    *("steering_angle", "track_width", "track_length", "sim_time"),
 )
-"""The params that are one number or truth value of each car."""
-OBJECT_LISTS = (
-    *("objects_location", "objects_distance", "objects_distance_from_center"),
-    *("objects_heading", "objects_left_of_center", "objects_speed"),
+INT_PARAMS = ("steps",)
+PAIR_PARAMS = ("closest_waypoints", "closest_objects")
+BOOL_PARAMS = (
+    *("all_wheels_on_track", "is_left_of_center", "is_reversed", "is_offtrack", "is_crashed"),
+    "object_in_camera",
 )
-OBJECT_KEYS = {*OBJECT_LISTS, "closest_objects", "object_in_camera"}
-PLACE_KEYS = {
-    *("distance_from_center", "projection_distance", "track_width", "is_left_of_center"),
-    *("closest_waypoints", "closest_objects", "object_in_camera"),
-    *OBJECT_LISTS,
-}
-"""The params for which the front is sought on the track."""
-FRONT_KEYS = {"x", "y", *PLACE_KEYS}
+OBJECT_PARAMS = (
+    *("objects_distance", "objects_distance_from_center", "objects_heading", "objects_speed"),
+    "objects_location",
+)
+"""The rows of `ParamArrays`; a pair takes two of `ints`, and the location the last two."""
+
+
+class ParamArrays(NamedTuple):
+    """The params of n cars, without the waypoints, by type."""
+
+    floats: np.ndarray
+    """Those of `FLOAT_PARAMS`, (11, n)."""
+    ints: np.ndarray
+    """Those of `INT_PARAMS`, then two rows for each of `PAIR_PARAMS`, (5, n) int."""
+    bools: np.ndarray
+    """Those of `BOOL_PARAMS`, (6, n) bool."""
+    on_road: np.ndarray
+    """How many objects are on each car's road, (n,) int; the first of each list."""
+    objects: np.ndarray
+    """Lists of numbers: `OBJECT_PARAMS`, the last of them as x and y, (6, n, K)."""
+    is_left: np.ndarray
+    """The list `objects_left_of_center`, (n, K) bool."""
 
 
 def front_offset(spec: CarSpec) -> float:
@@ -173,7 +190,7 @@ class ParamsBuilder:
 
     def __init__(self, track: Track, spec: CarSpec, is_reversed: bool = False) -> None:
         self.is_reversed = is_reversed
-        self._track, self._width, self._length = track, track.width, track.length
+        self._track = track
         self._waypoints = [(x, y) for x, y in track.centre.tolist()]
         self._waypoints.append(self._waypoints[0])
         self.ahead = front_offset(spec)
@@ -185,160 +202,154 @@ class ParamsBuilder:
 
     def build_all(self, facts: StepFacts) -> list[dict[str, Any]]:
         """Return the params of all n cars; faster than calling `build` for each of several."""
-        values = self.columns(facts, (*OWN_KEYS, "closest_waypoints"))
-        closest = values.pop("closest_waypoints").tolist()
-        rows = zip(*(values[name].tolist() for name in OWN_KEYS))
-        all_params = [self._params(pair, *row) for pair, row in zip(closest, rows)]
-        if facts.objects is not None and facts.objects.s.shape[1]:
-            found = self.columns(facts, (*OBJECT_LISTS, "closest_objects", "object_in_camera"))
-            counts = found["objects_count"].tolist()
-            lists = {name: found[name].tolist() for name in OBJECT_LISTS}
-            pairs, in_camera = (
-                found[name].tolist() for name in ("closest_objects", "object_in_camera")
-            )
-            for i, (params, count) in enumerate(zip(all_params, counts)):
-                if not count:
-                    continue
-                params.update({name: values[i][:count] for name, values in lists.items()})
-                params["objects_location"] = [(x, y) for x, y in params["objects_location"]]
-                params["closest_objects"] = pairs[i]
-                params["object_in_camera"] = in_camera[i]
+        arrays = self.arrays(facts)
+        rows = (values.T.tolist() for values in (arrays.floats, arrays.ints, arrays.bools))
+        all_params = [self._params(*row) for row in zip(*rows)]
+        if arrays.objects.shape[2]:
+            distance, aside, heading, speed, x, y = arrays.objects.tolist()
+            is_left = arrays.is_left.tolist()
+            for i, (params, count) in enumerate(zip(all_params, arrays.on_road.tolist())):
+                params["objects_location"] = list(zip(x[i][:count], y[i][:count]))
+                params["objects_distance"] = distance[i][:count]
+                params["objects_distance_from_center"] = aside[i][:count]
+                params["objects_heading"] = heading[i][:count]
+                params["objects_left_of_center"] = is_left[i][:count]
+                params["objects_speed"] = speed[i][:count]
         return all_params
 
-    def columns(self, facts: StepFacts, keys: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return params as arrays over n cars; only what these need is computed.
+    def arrays(self, facts: StepFacts) -> ParamArrays:
+        """Return the params of all n cars as arrays, without the waypoints, which are `centre`."""
+        n = len(facts.xy)
+        floats, ints = np.empty((len(FLOAT_PARAMS), n)), np.zeros((5, n), dtype=np.int64)
+        bools = np.zeros((len(BOOL_PARAMS), n), dtype=bool)
+        floats[5], floats[9], floats[10] = facts.progress, self._track.length, facts.time
+        ints[0] = facts.steps
+        bools[0], bools[2] = facts.all_wheels_on_track, self.is_reversed
+        bools[3], bools[4] = facts.is_offtrack, facts.is_crashed
+        track = self._track
+        _fill_place(
+            *(np.ascontiguousarray(facts.xy), np.ascontiguousarray(facts.yaw)),
+            *(np.ascontiguousarray(facts.command), np.ascontiguousarray(facts.segment)),
+            *(track.centre, track.s, track.width, self.ahead, LOCATE_WINDOW_M),
+            *(floats, ints, bools),
+        )
+        others = facts.objects
+        if others is None or not others.s.shape[1]:
+            none = np.zeros((6, n, 0))
+            return ParamArrays(
+                floats, ints, bools, np.zeros(n, np.int64), none, none[0].astype(bool)
+            )
+        count, objects, is_left = self._fill_objects(others, facts.yaw, floats, ints, bools)
+        return ParamArrays(floats, ints, bools, count, objects, is_left)
+
+    def _fill_objects(
+        self,
+        others: OtherCars,
+        yaw: np.ndarray,
+        floats: np.ndarray,
+        ints: np.ndarray,
+        bools: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Fill in the two params about the objects near a car, and return the lists of objects.
+
+        Objects that are off the road are moved to the end of the lists.
 
         Args:
-            facts: The state of the cars.
-            keys: The params, without `waypoints`, which is `centre`.
+            others: Boxes, bots and other cars.
+            yaw: Headings [rad], (n,).
+            floats: As in `ParamArrays`; read.
+            ints: As there; `closest_objects` is filled.
+            bools: As there; `object_in_camera` is filled.
 
         Returns:
-            An array (n, ...) for each key. Of the lists of objects, arrays (n, K, ...), the first
-            `objects_count` items (n,) are those on the road.
+            `count`, `objects` and `is_left` as in `ParamArrays`.
         """
-        wanted = set(keys)
-        found: dict[str, np.ndarray] = {}
-        front, place = np.empty((len(facts.xy), 2)), None
-        if wanted & FRONT_KEYS:
-            front = facts.xy + self.ahead * np.stack([np.cos(facts.yaw), np.sin(facts.yaw)], axis=1)
-            found |= {"x": front[:, 0], "y": front[:, 1]}
-        if wanted & PLACE_KEYS:
-            place = self._track.locate(front, near=facts.segment)
-            found["distance_from_center"] = np.abs(place.d)
-            found["projection_distance"] = place.s
-            found["track_width"] = self._width[place.segment]
-            found["is_left_of_center"] = place.d > 0.0
-            found["closest_waypoints"] = place.segment[:, None] + np.array([0, 1])
-        if "heading" in wanted:
-            found["heading"] = (np.rad2deg(facts.yaw) + 180.0) % 360.0 - 180.0
-        if "steering_angle" in wanted:
-            found["steering_angle"] = np.rad2deg(facts.command[:, 0])
-        if "track_length" in wanted:
-            found["track_length"] = np.full(len(facts.xy), self._length)
-        if "is_reversed" in wanted:
-            found["is_reversed"] = np.full(len(facts.xy), self.is_reversed)
-        found["all_wheels_on_track"] = facts.all_wheels_on_track
-        found["progress"], found["steps"] = facts.progress, facts.steps
-        found["speed"], found["sim_time"] = facts.command[:, 1], facts.time
-        found["is_offtrack"], found["is_crashed"] = facts.is_offtrack, facts.is_crashed
-        if wanted & OBJECT_KEYS:
-            found |= self._object_columns(facts, front, place)
-        chosen = {key: found[key] for key in keys}
-        return chosen | {key: found[key] for key in found if key == "objects_count"}
-
-    def _object_columns(
-        self, facts: StepFacts, front: np.ndarray, place: TrackPosition | None
-    ) -> dict[str, np.ndarray]:
-        """Return the params about objects; objects that are off the road are moved to the end."""
-        n, objects = len(facts.xy), facts.objects
-        if objects is None or not objects.s.shape[1]:
-            none = np.zeros((n, 0))
-            lists = dict.fromkeys(OBJECT_LISTS, none)
-            lists |= {"objects_location": none[..., None].repeat(2, axis=2)}
-            lists |= {"objects_left_of_center": none.astype(bool)}
-            pair = np.zeros((n, 2), dtype=np.int64)
-            return lists | {
-                "closest_objects": pair,
-                "object_in_camera": np.zeros(n, dtype=bool),
-                "objects_count": np.zeros(n, dtype=np.int64),
-            }
-        assert place is not None
-        is_present = np.isfinite(objects.pose[..., 0])
+        is_present = np.isfinite(others.pose[..., 0])
         if not is_present.all():
             order = np.argsort(~is_present, axis=1, kind="stable")
             is_present = np.take_along_axis(is_present, order, axis=1)
-            objects = OtherCars(
+            others = OtherCars(
                 *(
                     np.take_along_axis(v, order if v.ndim == 2 else order[..., None], axis=1)
-                    for v in objects
+                    for v in others
                 )
             )
-        cars, count = np.arange(n), is_present.sum(axis=1)
-        behind = (place.s[:, None] - objects.s) % self._length
+        cars, count = np.arange(len(yaw)), is_present.sum(axis=1)
+        behind = (floats[4][:, None] - others.s) % self._track.length
         previous = np.where(is_present, behind, np.inf).argmin(axis=1)
         following = np.where(is_present, behind, -np.inf).argmax(axis=1)
-        away = objects.pose[cars, following, :2] - front
-        bearing = np.arctan2(away[:, 1], away[:, 0]) - facts.yaw
-        return {
-            "objects_location": objects.pose[..., :2],
-            "objects_distance": objects.s,
-            "objects_distance_from_center": np.abs(objects.d),
-            "objects_heading": np.where(objects.speed > 0.0, objects.pose[..., 2], 0.0),
-            "objects_left_of_center": objects.d > 0.0,
-            "objects_speed": objects.speed,
-            "closest_objects": np.stack([previous, following], axis=1) * (count > 0)[:, None],
-            "object_in_camera": (np.cos(bearing) > np.cos(FIELD_OF_VIEW_RAD / 2)) & (count > 0),
-            "objects_count": count,
-        }
+        away = others.pose[cars, following, :2] - floats[:2].T
+        bearing = np.arctan2(away[:, 1], away[:, 0]) - yaw
+        ints[3:] = np.stack([previous, following]) * (count > 0)
+        bools[5] = (np.cos(bearing) > np.cos(FIELD_OF_VIEW_RAD / 2)) & (count > 0)
+        heading = np.where(others.speed > 0.0, others.pose[..., 2], 0.0)
+        place = others.pose[..., 0], others.pose[..., 1]
+        objects = np.stack([others.s, np.abs(others.d), heading, others.speed, *place])
+        return count, objects, others.d > 0.0
 
-    def _params(
-        self,
-        closest_waypoints: list[int],
-        all_wheels_on_track: bool,
-        x: float,
-        y: float,
-        heading: float,
-        distance_from_center: float,
-        projection_distance: float,
-        progress: float,
-        steps: int,
-        speed: float,
-        steering_angle: float,
-        track_width: float,
-        is_left_of_center: bool,
-        is_offtrack: bool,
-        is_crashed: bool,
-        sim_time: float,
-    ) -> dict[str, Any]:
+    def _params(self, floats: list[float], ints: list[int], bools: list[bool]) -> dict[str, Any]:
+        """Return the params of a car without objects from its column of `ParamArrays`."""
         return {
-            "all_wheels_on_track": all_wheels_on_track,
-            "x": x,
-            "y": y,
-            "heading": heading,
-            "distance_from_center": distance_from_center,
-            "projection_distance": projection_distance,
-            "progress": progress,
-            "steps": steps,
-            "speed": speed,
-            "steering_angle": steering_angle,
-            "track_width": track_width,
-            "track_length": self._length,
-            "waypoints": list(self._waypoints),
-            "closest_waypoints": closest_waypoints,
-            "is_left_of_center": is_left_of_center,
-            "is_reversed": self.is_reversed,
-            "is_offtrack": is_offtrack,
-            "is_crashed": is_crashed,
-            "sim_time": sim_time,
-            "closest_objects": [0, 0],
+            "all_wheels_on_track": bools[0],
+            "x": floats[0],
+            "y": floats[1],
+            "heading": floats[2],
+            "distance_from_center": floats[3],
+            "projection_distance": floats[4],
+            "progress": floats[5],
+            "steps": ints[0],
+            "speed": floats[6],
+            "steering_angle": floats[7],
+            "track_width": floats[8],
+            "track_length": floats[9],
+            "waypoints": self._waypoints.copy(),
+            "closest_waypoints": ints[1:3],
+            "is_left_of_center": bools[1],
+            "is_reversed": bools[2],
+            "is_offtrack": bools[3],
+            "is_crashed": bools[4],
+            "sim_time": floats[10],
+            "closest_objects": ints[3:],
             "objects_location": [],
             "objects_distance": [],
             "objects_distance_from_center": [],
             "objects_heading": [],
             "objects_left_of_center": [],
             "objects_speed": [],
-            "object_in_camera": False,
+            "object_in_camera": bools[5],
         }
+
+
+@njit(cache=True)
+def _fill_place(xy, yaw, command, segment, centre, along, width, ahead, reach, floats, ints, bools):
+    """Fill in the params of n cars that depend on the place of the front and on the command.
+
+    Args:
+        xy: Centres of mass [m], (n, 2).
+        yaw: Headings [rad], (n,).
+        command: Steering [rad] and speed [m/s], (n, 2).
+        segment: Segments of the centre line beside the centres of mass, (n,).
+        centre: Points of the centre line [m], (N, 2).
+        along: Distance along it of each point, and last its length [m], (N + 1,).
+        width: Width of the road at each point [m], (N,).
+        ahead: Distance from the centre of mass to the front [m].
+        reach: How far along the line the front is looked for [m].
+        floats: As in `ParamArrays`.
+        ints: As there.
+        bools: As there.
+    """
+    degrees = 180.0 / math.pi
+    for i in range(yaw.shape[0]):
+        x = xy[i, 0] + ahead * math.cos(yaw[i])
+        y = xy[i, 1] + ahead * math.sin(yaw[i])
+        s, d, nearest = nearest_near(centre, along, x, y, segment[i], reach)
+        floats[0, i], floats[1, i] = x, y
+        floats[2, i] = (yaw[i] * degrees + 180.0) % 360.0 - 180.0
+        floats[3, i], floats[4, i] = abs(d), s
+        floats[6, i], floats[7, i] = command[i, 1], command[i, 0] * degrees
+        floats[8, i] = width[nearest]
+        ints[1, i], ints[2, i] = nearest, nearest + 1
+        bools[1, i] = d > 0.0
 
 
 def facts_of_cars(facts: StepFacts, cars: np.ndarray) -> StepFacts:

@@ -47,24 +47,26 @@ from racer.reward.compiled_types import (
     named,
     zero,
 )
+from racer.reward.params import (
+    BOOL_PARAMS,
+    FLOAT_PARAMS,
+    INT_PARAMS,
+    OBJECT_PARAMS,
+    PAIR_PARAMS,
+)
 from racer.reward.python_numbers import FIRST_REASON
 
 PAIR = Tup((INT, INT), "list")
 POINTS = Table(Tup((FLOAT, FLOAT)))
 PARAM_TYPES: dict[str, Type] = {
-    **dict.fromkeys(("all_wheels_on_track", "is_left_of_center", "is_offtrack"), BOOL),
-    **dict.fromkeys(("is_crashed", "is_reversed", "object_in_camera"), BOOL),
-    **dict.fromkeys(("x", "y", "heading", "distance_from_center", "projection_distance"), FLOAT),
-    **dict.fromkeys(("progress", "speed", "steering_angle", "track_width"), FLOAT),
-    **dict.fromkeys(("track_length", "sim_time"), FLOAT),
-    "steps": INT,
-    "waypoints": Table(Tup((FLOAT, FLOAT)), -1),
-    "closest_waypoints": PAIR,
-    "closest_objects": PAIR,
+    **dict.fromkeys(FLOAT_PARAMS, FLOAT),
+    **dict.fromkeys(INT_PARAMS, INT),
+    **dict.fromkeys(PAIR_PARAMS, PAIR),
+    **dict.fromkeys(BOOL_PARAMS, BOOL),
+    **dict.fromkeys(OBJECT_PARAMS, Table(FLOAT)),
     "objects_location": POINTS,
-    **dict.fromkeys(("objects_distance", "objects_distance_from_center"), Table(FLOAT)),
-    **dict.fromkeys(("objects_heading", "objects_speed"), Table(FLOAT)),
     "objects_left_of_center": Table(BOOL),
+    "waypoints": Table(Tup((FLOAT, FLOAT)), -1),
 }
 """The type of each param; a size of -1 means: not known, but never empty."""
 
@@ -124,6 +126,25 @@ class Slot:
     def size(self) -> int:
         """The number of floats that it takes."""
         return _floats_of(self.type) + self.may_lack
+
+
+def _param_code(key: str) -> str:
+    """Return the code of a car's param, of the arrays of `ParamArrays`."""
+    if key == "waypoints":
+        return "(points[0], points[1])"
+    if key == "objects_left_of_center":
+        return "(is_left[k, :count[k]],)"
+    if key in OBJECT_PARAMS:
+        row = OBJECT_PARAMS.index(key)
+        rows = (row, row + 1) if key == "objects_location" else (row,)
+        return f"({', '.join(f'objects[{row}, k, :count[k]]' for row in rows)},)"
+    if key in PAIR_PARAMS:
+        row = len(INT_PARAMS) + 2 * PAIR_PARAMS.index(key)
+        return f"(ints[{row}, k], ints[{row + 1}, k])"
+    for name, keys in (("floats", FLOAT_PARAMS), ("ints", INT_PARAMS), ("bools", BOOL_PARAMS)):
+        if key in keys:
+            return f"{name}[{keys.index(key)}, k]"
+    raise KeyError(key)
 
 
 def _floats_of(kind: Type) -> int:
@@ -299,26 +320,7 @@ class RewardTranslation:
 
     def _kernel(self, main: CompiledFunction) -> list[str]:
         """Return the code that calls the translated function for some cars."""
-        counts = {"floats": 0, "ints": 0, "bools": 0, "objects": 0, "flags": 0}
-        fields = []
-
-        def next_of(kind: str, tail: str) -> str:
-            counts[kind] += 1
-            return f"{kind}[{counts[kind] - 1}, {tail}]"
-
-        for key in self.keys:
-            kind = PARAM_TYPES[key]
-            if key == "waypoints":
-                fields.append("(points[0], points[1])")
-            elif isinstance(kind, Table):
-                group = "flags" if kind.item == BOOL else "objects"
-                columns = [next_of(group, "k, :count[k]") for _ in leaves(kind.item)]
-                fields.append(f"({', '.join(columns)},)")
-            elif isinstance(kind, Tup):
-                fields.append(f"({', '.join(next_of('ints', 'k') for _ in kind.items)})")
-            else:
-                group = {BOOL: "bools", INT: "ints"}.get(kind, "floats")  # pyright: ignore
-                fields.append(next_of(group, "k"))
+        fields = [_param_code(key) for key in self.keys]
         told = f"({', '.join(fields)},)" if fields else "(0,)"
         if main.ret is None:
             reason = next(iter(self.reasons))
@@ -334,8 +336,8 @@ class RewardTranslation:
         number = f"{number}[0]" if value.type == NUM else number
         return [
             "@njit(cache=True, error_model='numpy', nogil=True)",
-            "def pay(first, cars, memory, h, rewards, floats, ints, bools, points, count, objects, "
-            "flags):",
+            "def pay(first, cars, memory, h, rewards, points, floats, ints, bools, count, objects, "
+            "is_left):",
             "    e = np.zeros(2, dtype=np.int64)",
             "    status = np.zeros(len(cars), dtype=np.int64)",
             "    s = np.zeros(memory.shape[1])",

@@ -92,51 +92,51 @@ class StateSensor:
             frame: Each car's frame number in its episode, (n,).
             out: The rows `cars` are filled, (n, 26).
         """
-        state, place, limit = inputs.state, inputs.place, self._spec.steering_limit
-        steering, command = state.steering / limit, state.command / (limit, 4.0)
-        way = inputs.is_reversed.astype(np.int64)
-        at = (place.s, place.d, place.segment, way)
-        _fill(cars, state.body, state.yaw, steering, command, *at, self._road, self._ahead, out)
+        state, limit = inputs.state, self._spec.steering_limit
+        _fill(
+            *(cars, state.body, state.yaw, state.steering, state.command, limit),
+            *(inputs.place, inputs.is_reversed, self._road, self._ahead, out),
+        )
 
 
 @njit(cache=True)
-def _fill(cars, body, yaw, steering, command, s, d, segment, way, road, ahead, out):
+def _fill(cars, body, yaw, steering, command, limit, place, is_reversed, road, ahead, out):
     """Fill rows of `out` with the numbers of some cars.
 
     Args:
         cars: Indices of the cars, (k,).
         body: Body rows, (n, 13).
         yaw: Headings [rad], (n,).
-        steering: Angles of the front wheels over the steering limit, (n,).
-        command: Commands over the steering limit and 4 m/s, (n, 2).
-        s: Distances along the centre line in the driven direction [m], (n,).
-        d: Distances left of the centre line in the driven direction [m], (n,).
-        segment: Segments of the centre line that the cars project onto, (n,).
-        way: The direction each car drives in: 0 the track's own, 1 the other one, (n,).
+        steering: Angles of the front wheels [rad], (n,).
+        command: Commanded steering [rad] and speed [m/s], (n, 2).
+        limit: The steering limit [rad].
+        place: The `TrackPosition` of the cars in the driven direction.
+        is_reversed: Whether each car drives the track against its own direction, (n,).
         road: The track's arrays.
         ahead: Distances at which the road ahead is observed [m], (m,).
         out: Filled, (n, 26).
     """
     n = road.centre.shape[1]
     for k in cars:
-        centre, along = road.centre[way[k]], road.s[way[k]]
-        heading, width = road.heading[way[k]], road.width[way[k]]
+        way = int(is_reversed[k])
+        centre, along = road.centre[way], road.s[way]
+        heading, width = road.heading[way], road.width[way]
         cos, sin = np.cos(yaw[k]), np.sin(yaw[k])
-        i = segment[k]
+        i = place.segment[k]
         half = 0.5 * width[i]
         out[k, 0] = (body[k, 7] * cos + body[k, 8] * sin) / 4.0
         out[k, 1] = (-body[k, 7] * sin + body[k, 8] * cos) / 4.0
         out[k, 2] = body[k, 12] / 5.0
-        out[k, 3] = steering[k]
-        out[k, 4] = command[k, 0]
-        out[k, 5] = command[k, 1]
-        out[k, 6] = d[k] / half
+        out[k, 3] = steering[k] / limit
+        out[k, 4] = command[k, 0] / limit
+        out[k, 5] = command[k, 1] / 4.0
+        out[k, 6] = place.d[k] / half
         out[k, 7] = np.sin(yaw[k] - heading[i])
         out[k, 8] = np.cos(yaw[k] - heading[i])
         out[k, 9] = half
         for j in range(ahead.shape[0]):
             # Walk on from the last segment: the distances ahead only grow.
-            target = (s[k] + ahead[j]) % along[n]
+            target = (place.s[k] + ahead[j]) % along[n]
             while along[i] > target or along[i + 1] <= target:
                 i = (i + 1) % n
             t = (target - along[i]) / (along[i + 1] - along[i])

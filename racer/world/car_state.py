@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntFlag
 
@@ -45,11 +46,18 @@ class CarState:
             states it.
         steering: Angle of the front wheels [rad], (n,).
         command: The last commanded steering [rad] and speed [m/s], (n, 2).
+        yaw: Heading of the bodies' x axes [rad], (n,).
     """
 
     body: np.ndarray
     steering: np.ndarray
     command: np.ndarray
+    yaw: np.ndarray
+
+    @classmethod
+    def of(cls, body: np.ndarray, steering: np.ndarray, command: np.ndarray) -> CarState:
+        """Return the state of cars with these attributes."""
+        return cls(body, steering, command, yaw_of(body))
 
     @property
     def xy(self) -> np.ndarray:
@@ -70,11 +78,6 @@ class CarState:
     def up(self) -> np.ndarray:
         """Vertical part of each body's own z axis: 1 upright, -1 on the roof, (n,)."""
         return 1.0 - 2.0 * (self.body[:, 3] ** 2 + self.body[:, 4] ** 2)
-
-    @property
-    def yaw(self) -> np.ndarray:
-        """Heading of the bodies' x axes [rad], (n,)."""
-        return yaw_of(self.body)
 
 
 @njit(cache=True)
@@ -104,3 +107,19 @@ def moved_point(body, shift, out):
         out[i, 7] += wy * az - wz * ay
         out[i, 8] += wz * ax - wx * az
         out[i, 9] += wx * ay - wy * ax
+
+
+@njit(cache=True)
+def publish_state(body, shift, out, yaw):
+    """Fill in the body rows and headings that `CarState` shows.
+
+    Args:
+        body: Body rows of the drawn bodies, (n, 13).
+        shift: Offset from their centres of mass to the spec's, forward and up [m], (n, 2).
+        out: Filled with body rows, (n, 13).
+        yaw: Filled with headings [rad], (n,).
+    """
+    moved_point(body, shift, out)
+    for i in range(out.shape[0]):
+        x, y, z, w = out[i, 3], out[i, 4], out[i, 5], out[i, 6]
+        yaw[i] = math.atan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))

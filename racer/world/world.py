@@ -20,6 +20,7 @@ from racer.world.car_state import (
     WALL_HEIGHT_M,
     CarState,
     moved_point,
+    publish_state,
     yaw_of,
 )
 from racer.world.clearance import CONTACT_MARGIN_M, Solids, is_clear, wall_distances
@@ -129,7 +130,9 @@ class World:
         self.variation = Variation(spec, n)
         self._body = np.zeros((n, BODY_ROW_LENGTH))
         self._inverse = np.zeros((n, 4))
-        self.state = CarState(np.zeros((n, BODY_ROW_LENGTH)), np.zeros(n), np.zeros((n, 2)))
+        self.state = CarState(
+            np.zeros((n, BODY_ROW_LENGTH)), np.zeros(n), np.zeros((n, 2)), np.zeros(n)
+        )
         self.contact = np.zeros(n, dtype=np.int64)
         self._is_lifted = np.zeros(n, dtype=bool)
         self._is_bullets = np.full(n, self._has_bullet_only)
@@ -498,7 +501,7 @@ class World:
 
     def _publish(self) -> None:
         """Update the public `state` and `boxes` from the bodies."""
-        moved_point(self._body, self.variation.shift, self.state.body)
+        publish_state(self._body, self.variation.shift, self.state.body, self.state.yaw)
         if self.is_together:
             lifted = self._is_lifted
             height = HOLD_HEIGHT_M + HOLD_SPACING_M * np.arange(self.n)

@@ -28,7 +28,7 @@ def state_at(angle, radius=RADIUS, up=1.0):
     body[0, 3:7] = 0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2)
     if up < 0:
         body[0, 3:7] = 1.0, 0.0, 0.0, 0.0
-    return CarState(body, np.zeros(1), np.zeros((1, 2)))
+    return CarState.of(body, np.zeros(1), np.zeros((1, 2)))
 
 
 @pytest.fixture

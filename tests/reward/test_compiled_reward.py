@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import random
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -18,6 +19,7 @@ from racer.errors import RewardError
 from racer.reward import RewardSource, python_numbers
 from racer.reward.compiled_reward import CompiledReward, compile_reward
 from racer.reward.compiled_types import NotCompiled
+from racer.reward.params import FLOAT_PARAMS
 from racer.reward.python_numbers import ADDRESS, UNCERTAIN, library_addresses
 from racer.track import load_track
 
@@ -290,7 +292,9 @@ def test_the_generated_code_can_be_made_without_a_cache_folder(tmp_path, monkeyp
 def test_a_params_dict_is_read_only_where_it_is_compiled(tmp_path):
     source = source_of(tmp_path, "def reward_function(params):\n    return params['x'] * 2\n")
     compiled = CompiledReward(source)
-    assert compiled.columns.keys == ("x",)
+    assert re.findall(r"(?:floats|ints|bools|objects|is_left)\[.*?\]", compiled.code) == [
+        f"floats[{FLOAT_PARAMS.index('x')}, k]"
+    ]
 
 
 # The arithmetic itself, against Python's.

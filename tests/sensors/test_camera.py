@@ -41,7 +41,7 @@ def cars(
     body[:, 2] = SPEC.mass_height
     angles = np.stack([heading + yaw, pitch, roll], axis=1)
     body[:, 3:7] = Rotation.from_euler("ZYX", angles).as_quat()
-    return CarState(body, np.zeros(len(s)), np.zeros((len(s), 2)))
+    return CarState.of(body, np.zeros(len(s)), np.zeros((len(s), 2)))
 
 
 def seen(track, state, config=CONFIG):
@@ -191,7 +191,7 @@ def test_a_car_sees_the_same_bytes_alone_and_among_others(track):
     )
     together = seen(track, state)
     for k in range(64):
-        alone = CarState(state.body[k : k + 1], state.steering[:1], state.command[:1])
+        alone = CarState.of(state.body[k : k + 1], state.steering[:1], state.command[:1])
         assert np.array_equal(seen(track, alone)[0], together[k])
 
 

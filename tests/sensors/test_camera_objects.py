@@ -239,7 +239,7 @@ def seen_by_car(colour, boxes, walls):
     xy, heading = TRACK.at(2.0)
     body = np.zeros((1, 13))
     body[0, :7] = *xy, SPEC.mass_height, 0, 0, np.sin(heading / 2), np.cos(heading / 2)
-    state = CarState(body, np.zeros(1), np.zeros((1, 2)))
+    state = CarState.of(body, np.zeros(1), np.zeros((1, 2)))
     around = empty_road_input(state, TRACK.locate(body[:, :2]))
     around = around._replace(boxes=boxes[None], colours=PURE[None, : len(boxes)].astype(np.uint8))
     sensor = make_sensor(CameraConfig(colour=colour), SPEC, TRACK, 1, walls)

@@ -27,7 +27,7 @@ def cars(yaw=0.0, roll=0.0, n=3):
     body[:, :2], body[:, 2] = xy, SPEC.mass_height
     turns = np.stack([heading + yaw, np.zeros(n), np.full(n, roll)], axis=1)
     body[:, 3:7] = Rotation.from_euler("ZYX", turns).as_quat()
-    state = CarState(body, np.zeros(n), np.zeros((n, 2)))
+    state = CarState.of(body, np.zeros(n), np.zeros((n, 2)))
     around = empty_road_input(state, TRACK.locate(xy))
     boxes = np.zeros((n, 1, 10))
     boxes[:, 0, :2] = xy + np.stack([np.cos(heading), np.sin(heading)], axis=1)

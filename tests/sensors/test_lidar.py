@@ -33,7 +33,7 @@ def scene(xy, yaw, boxes=None):
     body[:, :2], body[:, 2] = xy, SPEC.mass_height
     body[:, 5], body[:, 6] = np.sin(yaw / 2), np.cos(yaw / 2)
     around = empty_road_input(
-        CarState(body, np.zeros(n), np.zeros((n, 2))), TRACK.locate(body[:, :2])
+        CarState.of(body, np.zeros(n), np.zeros((n, 2))), TRACK.locate(body[:, :2])
     )
     if boxes is None:
         return around

@@ -47,7 +47,7 @@ def around(n, seed, boxes=3):
     yaw = heading + rng.normal(0, 0.4, n)
     body[:, 5], body[:, 6] = np.sin(yaw / 2), np.cos(yaw / 2)
     body[:, 7:10] = rng.normal(0, 1, (n, 3))
-    state = CarState(body, rng.normal(0, 0.2, n), rng.uniform(0, 1, (n, 2)))
+    state = CarState.of(body, rng.normal(0, 0.2, n), rng.uniform(0, 1, (n, 2)))
     there = np.zeros((n, boxes, 10))
     there[..., :2] = body[:, None, :2] + rng.normal(0, 1.5, (n, boxes, 2))
     turn = rng.uniform(-np.pi, np.pi, (n, boxes))
@@ -63,7 +63,7 @@ def only(world, cars):
     """The same surroundings of some of the cars."""
     state, place = world.state, world.place
     return SensorInput(
-        CarState(state.body[cars], state.steering[cars], state.command[cars]),
+        CarState.of(state.body[cars], state.steering[cars], state.command[cars]),
         type(place)(*(part[cars] for part in place)),
         *(part[cars] for part in world[2:]),
     )

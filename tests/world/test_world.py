@@ -13,7 +13,7 @@ import pytest
 
 from racer.car.spec import deepracer
 from racer.errors import RacerError
-from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, World
+from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, CarState, World
 from tests.helpers.motion import set_motion
 
 SPEC = deepracer()
@@ -183,7 +183,7 @@ def test_the_state_names_what_its_rows_hold(make_world):
     np.testing.assert_array_equal(state.angular_velocity, [[10.0, 11.0, 12.0]])
     np.testing.assert_allclose(state.up, np.cos(0.6))
     state.body[0, 3:7] = [0.0, 0.0, np.sin(1.0), np.cos(1.0)]
-    np.testing.assert_allclose(state.yaw, 2.0)
+    np.testing.assert_allclose(CarState.of(state.body, state.steering, state.command).yaw, 2.0)
 
 
 def test_a_window_without_a_display_is_refused_with_the_remedy(monkeypatch):
