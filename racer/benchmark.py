@@ -175,14 +175,17 @@ def _gymnasium_env(name: str, **config: Any) -> Subject:
 
 
 def _take_turns(subjects: dict[Any, Any]) -> dict[Any, float]:
-    """Return the median steps per second of each subject; their rounds alternate."""
+    """Return the median steps per second of each subject; their rounds alternate.
+
+    Only this process's own time counts, so that others on the machine disturb less.
+    """
     rates: dict[Any, list[float]] = {name: [] for name in subjects}
     for step, _, _ in subjects.values():
         step()
     for _ in range(TIMED_ROUNDS):
         for name, (step, n, _) in subjects.items():
-            began, count = time.perf_counter(), 0
-            while (spent := time.perf_counter() - began) < ROUND_DURATION_S:
+            began, count = time.process_time(), 0
+            while (spent := time.process_time() - began) < ROUND_DURATION_S:
                 step()
                 count += n
             rates[name].append(count / spent)
