@@ -40,7 +40,7 @@ HOLD_HEIGHT_M = 50.0
 """Height at which a car is kept that is out of the race [m]; only `World` knows of it."""
 HOLD_SPACING_M = 1.0
 """How much higher the next car is kept [m], so that two of them do not meet."""
-RETURN_MARGIN_M = 0.03
+RETURN_MARGIN_M = 0.02
 """A car goes back to the twin when it is this much further [m] from solids than where it left."""
 SPARE_SPEED_M_S = 1.0
 """What the fastest car may gain in a control step [m/s], for the distance at which cars meet."""
@@ -157,14 +157,16 @@ class World:
 
     def _make_solids(self) -> Solids:
         spec, k = self.spec, self._box_pose.shape[1]
-        spheres = math.ceil(2.0 * spec.body_length / spec.body_width)
-        spacing = spec.body_length / spheres
+        circles = math.ceil(3.0 * spec.body_length / spec.body_width)
+        spacing = spec.body_length / circles
         return Solids(
             bool(self._walls or k or self.is_together),
-            spheres,
+            circles,
             spacing,
-            math.hypot(spacing, spec.body_width, spec.body_height) / 2,
+            math.hypot(spacing, spec.body_width) / 2,
             spec.body_length / 2,
+            spec.body_height / 2,
+            math.hypot(spec.body_length, spec.body_width, spec.body_height) / 2,
             max(WALL_HEIGHT_M, self._box_size[2]),
             wall_distances(() if self._has_bullet_only else self._walls),
             np.zeros(self.n, dtype=np.int64),
