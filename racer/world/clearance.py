@@ -87,8 +87,8 @@ def wall_distances(sets: Sequence[Sequence[np.ndarray]]) -> WallDistances:
         for ring in rings:
             column, row = np.floor((_sampled(ring, cell / 2) - low) / cell).astype(int).T
             is_free[row, column] = False
-        # From centre to centre of cells: the wall and its samples lie beside these by up to 0.71 and
-        # 0.25 cells.
+        # From centre to centre of cells: the wall and its samples lie beside these by up to 0.71
+        # and 0.25 cells.
         cells = np.asarray(distance_transform_edt(is_free))
         away = np.maximum(cell * (cells - 1.0), 0.0)
         near_row, near_column = np.nonzero(away < EXACT_RANGE_M)
