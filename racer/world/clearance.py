@@ -15,7 +15,7 @@ from numba import njit
 
 from racer.track.nearest_point import nearest_on_line, segment_boxes
 
-CONTACT_MARGIN_M = 0.022
+CONTACT_MARGIN_M = 0.012
 """A car nearer to a solid than this [m] is Bullet's. Bullet makes contact points from a distance of
 at most 0.02 m (gContactBreakingThreshold), for bodies of this size from 0.004 to 0.007 m, between
 the places that bodies have at the beginning of a physics step."""

@@ -40,7 +40,7 @@ HOLD_HEIGHT_M = 50.0
 """Height at which a car is kept that is out of the race [m]; only `World` knows of it."""
 HOLD_SPACING_M = 1.0
 """How much higher the next car is kept [m], so that two of them do not meet."""
-RETURN_MARGIN_M = 0.02
+RETURN_MARGIN_M = 0.01
 """A car goes back to the twin when it is this much further [m] from solids than where it left."""
 SPARE_SPEED_M_S = 1.0
 """What the fastest car may gain in a control step [m/s], for the distance at which cars meet."""
