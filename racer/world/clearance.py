@@ -16,9 +16,9 @@ from numba import njit
 from racer.track.nearest_point import nearest_on_line, segment_boxes
 
 CONTACT_MARGIN_M = 0.012
-"""A car nearer to a solid than this [m] is Bullet's. Bullet makes contact points from a distance of
-at most 0.02 m (gContactBreakingThreshold), for bodies of this size from 0.004 to 0.007 m, between
-the places that bodies have at the beginning of a physics step."""
+"""A car nearer to a solid than this [m] is Bullet's. Bullet makes contact points for bodies of this
+size from 0.004 to 0.007 m (2 % of the smaller body's radius, and margins), between the places that
+bodies have at the beginning of a physics step."""
 FINEST_CELL_M = 0.0125
 """Cell of the grid of distances to walls [m], on tracks up to some 12 m x 12 m."""
 MAX_CELLS = 1_000_000
