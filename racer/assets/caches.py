@@ -81,9 +81,9 @@ def is_writable(folder: Path) -> bool:
     there = next(place for place in (folder, *folder.parents) if _exists(place))
     if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
         return False
-    if os.geteuid() != 0:
+    if os.name == "posix" and os.geteuid() != 0:
         return True
-    # For root, access(2) allows writing even where no file can be created, such as in /proc.
+    # On Windows access(2) looks at few permissions. For root, access(2) allows writing even where no file can be created, such as in /proc.
     try:
         with tempfile.TemporaryFile(dir=there):
             return True
@@ -113,6 +113,10 @@ def _own_folder() -> Path | None:
     have put code into it; then it is a new one. Return None if no folder can be created.
     """
     try:
+        if os.name != "posix":  # Windows has a temporary directory for each user.
+            folder = Path(tempfile.gettempdir()) / "racer"
+            folder.mkdir(exist_ok=True)
+            return folder
         folder = Path(tempfile.gettempdir()) / f"racer-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()

@@ -58,7 +58,9 @@ def write_any_text() -> None:
 
 
 def has_no_reader(stream: Any) -> bool:
-    """Return whether a stream is a pipe whose reader has closed it."""
+    """Return whether a stream is a pipe whose reader has closed it; Windows does not tell."""
+    if not hasattr(select, "poll"):
+        return False
     watched = select.poll()
     watched.register(stream.fileno(), 0)
     return any(event & select.POLLERR for _, event in watched.poll(0))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import subprocess
 import sys
 import time
 import weakref
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +18,7 @@ from racer.entries import sandbox_worker
 from racer.entries.onnx_check import check_graph
 from racer.entries.onnx_policy import load_error, run_error
 from racer.entries.package import Entry
+from racer.entries.sandbox_pipes import PolledPipes, SandboxPipes, ThreadedPipes
 from racer.errors import EntryError
 from racer.networks.network_config import ACTION_OUTPUT
 from racer.sensors import Observations
@@ -37,7 +38,6 @@ MAX_REPLY_BYTES = 1000
 """Maximum size of a reply; an action has 8 bytes, the rest allows for error messages."""
 
 WORKER_SCRIPT = Path(sandbox_worker.__file__)
-_SLICE_MS = 20
 _CPU_OF_PROCESS = 2  # Linux's clock id of a process's processor time; see clock_getcpuclockid(3)
 _KEPT = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 """Environment variables that the sandbox inherits; without them libraries may not be found."""
@@ -46,13 +46,15 @@ _KEPT = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 class SandboxedPolicy:
     """A policy like `OnnxPolicy`, but run in a sandbox process; use it in a `with` statement.
 
-    The process has no network and no files, limited memory and processor time, and a deadline for
-    each action. It ends with this process, with `close`, and at the first error.
+    On Linux the process has no network and no files, limited memory and processor time, and a
+    deadline for each action; elsewhere only the deadline, and a warning is printed. It ends with
+    this process, with `close`, and at the first error.
 
     Attributes:
         name: The entry's name.
         strength: `namespaces` if the process is isolated from network and files by Linux
-            namespaces, or `limits only` if this system does not allow that.
+            namespaces, `limits only` if this Linux does not allow that, or `deadlines only` on another
+            system.
 
     Args:
         entry: An entry from `read_entry`.
@@ -68,7 +70,8 @@ class SandboxedPolicy:
         self.name = entry.manifest.name
         self._signature = check_graph(entry)
         self._process = _start()
-        self.close = weakref.finalize(self, _end, self._process)
+        self._pipes = SandboxPipes(self._process)
+        self.close = weakref.finalize(self, _end, self._process, self._pipes)
         """End the process; calling it again does nothing."""
         try:
             self.strength = self._prepare(memory)
@@ -138,11 +141,10 @@ class SandboxedPolicy:
         except EntryError as problem:
             raise _sandbox_error(f"its process did not start: {problem}") from problem
         strength = content.decode(errors="replace")
-        if kind != sandbox_worker.READY or strength not in (
-            sandbox_worker.NAMESPACES,
-            sandbox_worker.LIMITS_ONLY,
-        ):
+        if kind != sandbox_worker.READY or strength not in sandbox_worker.STRENGTHS:
             raise _sandbox_error(f"its process replied {strength!r:.80}")
+        if strength == sandbox_worker.DEADLINES_ONLY:
+            _warn_of_deadlines_only()
         return strength
 
     def _send(self, content: bytes, seconds: float, doing: str) -> None:
@@ -156,18 +158,11 @@ class SandboxedPolicy:
         self._until = time.monotonic() + WALL_CLOCK_FACTOR * seconds
         self._cpu_until = self.cpu_s + seconds
         self._doing = doing
-        assert self._process.stdin is not None
-        pipe = self._process.stdin.fileno()
-        for part in (sandbox_worker.LENGTH_FORMAT.pack(len(content)), content):
-            left = memoryview(part)
-            while left:
-                self._wait(pipe, select.POLLOUT)
-                try:
-                    left = left[os.write(pipe, left) :]
-                except BlockingIOError:
-                    continue
-                except BrokenPipeError:
-                    self._crash("ended")
+        try:
+            for part in (sandbox_worker.LENGTH_FORMAT.pack(len(content)), content):
+                self._pipes.write(part, self._refuse_late)
+        except BrokenPipeError:
+            self._crash("ended")
 
     def _receive(self) -> tuple[bytes, bytes]:
         """Return the kind and content of a reply, neither of which may be trusted."""
@@ -180,27 +175,19 @@ class SandboxedPolicy:
 
     def _read(self, size: int) -> bytes:
         """Return the next `size` bytes from the process."""
-        assert self._process.stdout is not None
-        pipe, content = self._process.stdout.fileno(), b""
-        while len(content) < size:
-            self._wait(pipe, select.POLLIN)
-            part = os.read(pipe, size - len(content))
-            if not part:
-                self._crash("ended")
-            content += part
+        content = self._pipes.read(size, self._refuse_late)
+        if len(content) < size:
+            self._crash("ended")
         return content
 
-    def _wait(self, pipe: int, event: int) -> None:
-        """Wait until a pipe is ready; raise EntryError with the code `hang` at the deadline."""
-        waiting = select.poll()
-        waiting.register(pipe, event)
-        while not waiting.poll(_SLICE_MS):
-            if self.cpu_s > self._cpu_until or time.monotonic() > self._until:
-                raise EntryError(
-                    f"{self.name}: over {self._doing}, the policy did not answer in time and was "
-                    "stopped; train a smaller network",
-                    "hang",
-                )
+    def _refuse_late(self) -> None:
+        """Raise EntryError with the code `hang` after the deadline."""
+        if self.cpu_s > self._cpu_until or time.monotonic() > self._until:
+            raise EntryError(
+                f"{self.name}: over {self._doing}, the policy did not answer in time and was "
+                "stopped; train a smaller network",
+                "hang",
+            )
 
     def _fail(self, kind: bytes, content: bytes) -> NoReturn:
         """Raise the error that a reply of the process reports."""
@@ -234,7 +221,7 @@ def _start() -> subprocess.Popen[bytes]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     try:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-I", "-S", "-B", str(WORKER_SCRIPT), *path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -246,17 +233,22 @@ def _start() -> subprocess.Popen[bytes]:
         )
     except OSError as problem:
         raise _sandbox_error(str(problem)) from problem
-    assert process.stdin is not None
-    os.set_blocking(process.stdin.fileno(), False)
-    return process
 
 
-def _end(process: subprocess.Popen[Any]) -> None:
+def _end(process: subprocess.Popen[bytes], pipes: PolledPipes | ThreadedPipes) -> None:
     process.kill()
     process.wait()
-    for pipe in (process.stdin, process.stdout):
-        assert pipe is not None
-        pipe.close()
+    pipes.close()
+
+
+@lru_cache(maxsize=1)
+def _warn_of_deadlines_only() -> None:
+    """Print the warning once in a process."""
+    print(
+        "racer: warning: outside Linux the sandbox only stops a policy that is late, and keeps it "
+        "from no file and no network; run entries of people you trust only",
+        file=sys.stderr,
+    )
 
 
 def _sandbox_error(why: str) -> EntryError:

@@ -1,7 +1,7 @@
 """The program of the sandbox process; it is run as a file and imports nothing of racer.
 
-It isolates itself before it receives a graph: it imports what it needs, gives up network, files
-and new processes, limits its memory and processor time, and then replies through two pipes.
+On Linux it isolates itself before it receives a graph: it imports what it needs, gives up network,
+files and new processes, and limits its memory and processor time. It replies through two pipes.
 Messages are a length and that many raw bytes; neither side unpickles anything.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import json
+import mmap
 import os
-import resource
 import signal
 import struct
 import sys
@@ -23,6 +23,9 @@ NAMESPACES = "namespaces"
 """Isolation by Linux namespaces: no network, no files and no privileges, besides the limits."""
 LIMITS_ONLY = "limits only"
 """Isolation by resource limits alone: on memory, processor time and open files."""
+DEADLINES_ONLY = "deadlines only"
+"""No isolation, on systems other than Linux: the process is only ended when it is late."""
+STRENGTHS = (NAMESPACES, LIMITS_ONLY, DEADLINES_ONLY)
 LENGTH_FORMAT = struct.Struct("<I")
 """Length of the message that follows [bytes]."""
 REPLY_FORMAT = struct.Struct("<cI")
@@ -33,7 +36,7 @@ memory, a graph that cannot be loaded, and a graph that failed on an observation
 
 FATAL_LOG_SEVERITY = 4
 """onnxruntime's log severity `fatal`; other problems are reported as exceptions anyway."""
-NO_WEIGHTS_DIR = "/dev/null"
+NO_WEIGHTS_DIR = os.devnull
 """Folder in which a graph may look for external weights: a file, below which nothing can be."""
 
 # New namespaces for mounts, host name, IPC, users and network (linux/sched.h: CLONE_NEWNS,
@@ -79,16 +82,13 @@ def serve_policy() -> None:
     sys.path[:] = sys.argv[1:]
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # so that a library's print cannot be mistaken for a reply
-    is_isolated = enter_namespaces()
+    is_apart = enter_namespaces()
     import numpy  # noqa: F401  # before the file system is hidden
     import onnxruntime  # noqa: F401
 
     setup = json.loads(_read(requests))
-    mapped = _mapped_bytes()
-    is_isolated = is_isolated and _hide_files()
-    _set_limits(mapped + setup["memory"], setup["cpu_s"])
-    is_isolated = _drop_privileges() and is_isolated
-    _reply(replies, READY, (NAMESPACES if is_isolated else LIMITS_ONLY).encode())
+    strength = _isolate(is_apart, setup) if sys.platform == "linux" else DEADLINES_ONLY
+    _reply(replies, READY, strength.encode())
     try:
         session = open_session(_read(requests))
     except Exception as problem:
@@ -148,8 +148,19 @@ def _reply(replies: Any, kind: bytes, content: bytes) -> None:
         os._exit(0)
 
 
+def _isolate(is_apart: bool, setup: dict[str, Any]) -> str:
+    """Hide all files if the process is in namespaces, set the limits, and return the strength."""
+    mapped = _mapped_bytes()
+    is_isolated = is_apart and _hide_files()
+    _set_limits(mapped + setup["memory"], setup["cpu_s"])
+    is_isolated = _drop_privileges() and is_isolated
+    return NAMESPACES if is_isolated else LIMITS_ONLY
+
+
 def enter_namespaces() -> bool:
     """Enter new user, network and mount namespaces; return whether this system allowed it."""
+    if sys.platform != "linux":
+        return False
     user, group = os.getuid(), os.getgid()
     try:
         if _libc().unshare(_APART):
@@ -184,15 +195,14 @@ def _hide_files() -> bool:
 
 def _mapped_bytes() -> int:
     """Return the bytes mapped before a graph is loaded, most of them by the libraries."""
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:  # not Linux
-        return 2**32
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * mmap.PAGESIZE
 
 
 def _set_limits(memory: int, cpu_s: int) -> None:
     """Limit memory and processor time, and forbid new files, sockets, core dumps and processes."""
+    import resource  # Windows has no such module.
+
     limits = {"AS": memory, "CPU": cpu_s, "FSIZE": 0, "CORE": 0, "NPROC": 0, "NOFILE": 0}
     for name, limit in limits.items():
         try:
@@ -207,13 +217,11 @@ def _drop_privileges() -> bool:
     class Header(ctypes.Structure):
         _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
 
-    try:
-        libc = _libc()
-        error = libc.capset(ctypes.byref(Header(_CAPABILITIES_VERSION, 0)), (ctypes.c_uint32 * 6)())
-        error |= libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        libc.prctl(_DIE_WITH_PARENT, int(signal.SIGKILL), 0, 0, 0)
-    except AttributeError:  # not Linux: the closed pipe ends this process instead
-        return False
+    libc = _libc()
+    error = libc.capset(ctypes.byref(Header(_CAPABILITIES_VERSION, 0)), (ctypes.c_uint32 * 6)())
+    error |= libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    # Elsewhere the closed pipe ends the process.
+    libc.prctl(_DIE_WITH_PARENT, int(signal.SIGKILL), 0, 0, 0)
     return error == 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 import unicodedata
 from collections.abc import Callable, Hashable
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from racer.assets.processes import usable_cores
 from racer.entries.package import read_entry
 from racer.errors import BoardError, EntryError, RacerError
 from racer.leaderboard import batch_worker
@@ -73,11 +73,6 @@ class _Racer(NamedTuple):
     signer: str
 
 
-def processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_season(
     store: BoardStore,
     season: Season,
@@ -112,7 +107,7 @@ def run_season(
     runs = season.runs(secret)
     if workers is not None and workers < 1:
         raise BoardError(f"workers: {workers}; it must be 1 or more")
-    summary, results = BatchSummary(workers or processors()), ResultCache(store)
+    summary, results = BatchSummary(workers or usable_cores()), ResultCache(store)
     known = {row.name for row in store.rows(season)}
     racers = _racers(folder, season, known, summary)
     pool = _Pool(summary)

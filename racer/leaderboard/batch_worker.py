@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
-import threading
 import time
 from dataclasses import replace
 from functools import lru_cache
-from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from racer.assets.atomic import write_atomically
+from racer.assets.processes import end_with_parent
 from racer.entries.entry_check import check_entry
 from racer.entries.package import Entry, read_entry
 from racer.errors import BoardError, EntryError, RacerError
@@ -144,14 +142,7 @@ def check_key(sha256: str) -> str:
 def begin_worker() -> None:
     """Prepare a worker process: it ignores Ctrl-C, and ends when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    assert parent is not None
-
-    def follow() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+    end_with_parent()
 
 
 def run_race_job(heat: RaceJob) -> JobOutcome:

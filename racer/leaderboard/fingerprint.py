@@ -42,7 +42,7 @@ def _version(package: str) -> str:
 
 def _flags() -> set[str]:
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return {platform.processor()}
     lines = (line.partition(":") for line in text.splitlines())

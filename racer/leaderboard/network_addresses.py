@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import socket
 import struct
+import sys
 from contextlib import suppress
 
 SIOCGIFADDR = 0x8915
@@ -16,16 +16,28 @@ OUTSIDE_ADDRESS = "192.0.2.1"
 
 def network_addresses() -> list[str]:
     """Return this machine's IPv4 addresses; first the one by which it reaches other networks."""
-    found = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in socket.if_nameindex():
-            with suppress(OSError):  # an interface without an address
-                asked = struct.pack("256s", name.encode()[:15])
-                found.append(socket.inet_ntoa(fcntl.ioctl(probe, SIOCGIFADDR, asked)[20:24]))
+        found = _addresses_of_interfaces(probe)
         with suppress(OSError):
             probe.connect((OUTSIDE_ADDRESS, 9))  # sends nothing
             found.insert(0, probe.getsockname()[0])
     return [one for one in dict.fromkeys(found) if not ipaddress.ip_address(one).is_loopback]
+
+
+def _addresses_of_interfaces(probe: socket.socket) -> list[str]:
+    """Return the IPv4 addresses of all interfaces; off Linux those that the host name has."""
+    found = []
+    if sys.platform != "linux":
+        with suppress(OSError):  # the name may not be known
+            found += socket.gethostbyname_ex(socket.gethostname())[2]
+        return found
+    from fcntl import ioctl
+
+    for _, name in socket.if_nameindex():
+        with suppress(OSError):  # an interface without an address
+            asked = struct.pack("256s", name.encode()[:15])
+            found.append(socket.inet_ntoa(ioctl(probe, SIOCGIFADDR, asked)[20:24]))
+    return found
 
 
 def machine_names() -> list[str]:

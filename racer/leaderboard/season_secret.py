@@ -87,7 +87,8 @@ def find_secret(sha256: str, revealed: Path | None = None) -> str | None:
     """
     path = _path(sha256)
     if path.is_file():
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        # Windows has no such bits; there the user's folder is the user's own.
+        if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise BoardError(f"{path}: other users can read this secret; run `chmod 600 {path}`")
         return path.read_text().strip()
     return _read_revealed(revealed, sha256) if revealed and revealed.is_file() else None
@@ -119,7 +120,7 @@ def write_revealed(path: Path, name: str, digest: str, secret: str) -> None:
 
 def _read_revealed(path: Path, sha256: str) -> str:
     try:
-        secret = json.loads(path.read_text())["secret"]
+        secret = json.loads(path.read_text(encoding="utf-8"))["secret"]
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise BoardError(f"{path}: holds no revealed secret: {problem}") from problem
     if not isinstance(secret, str) or not is_secret_of(secret, sha256):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from pydantic import ValidationError
 
 from racer import __version__
@@ -57,6 +57,8 @@ def board_folder() -> Path:
 
 class BoardStore:
     """A board: records in `board.sqlite3`, packages in `entries/`, replays in `replays/`.
+
+    Its file `lock` is locked while the database is created.
 
     Several processes may use it at once. Each method opens the database and closes it again.
 
@@ -409,9 +411,7 @@ def _about(database: sqlite3.Connection, id: int, kind: str) -> list[ChainRecord
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Lock the folder while a board is created: SQLite does not wait for a change to WAL."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with ExitStack() as locked:
+        with suppress(OSError):  # a folder that cannot be written: no board is created there
+            locked.enter_context(FileLock(folder / "lock"))
         yield
-    finally:
-        os.close(handle)

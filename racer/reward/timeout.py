@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from types import FrameType
+
+REPEAT_S = 1.0
+"""Time after which `TimeoutExceeded` is raised again, in case a bare `except:` swallows it [s]."""
 
 
 class TimeoutExceeded(BaseException):
@@ -20,21 +27,29 @@ def timeout_after(seconds: float) -> Iterator[None]:
     The process's alarm timer (`signal.setitimer`) is started on entry and stopped on exit, which
     takes about ten microseconds; the code inside is not slowed down. Python checks for the signal
     between two bytecode instructions of the main thread, so the traceback ends in the line that
-    hangs; a single call into C is interrupted when it returns. The alarm repeats every second, in
-    case a bare `except:` swallows the first one.
+    hangs; a single call into C is interrupted when it returns. Where there is no such timer, as on
+    Windows, a thread does the same, up to `WATCH_PERIOD_S` later.
 
-    Outside the main thread, which alone receives signals, and if that timer is already in use,
-    there is no time limit.
+    Outside the main thread, which alone receives signals, and if the timer is already in use, there
+    is no time limit.
 
     Args:
         seconds: The time limit [s].
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getitimer(signal.ITIMER_REAL)[0] > 0.0:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with _alarm_after(seconds) if hasattr(signal, "setitimer") else _watched_for(seconds):
+        yield
+
+
+@contextmanager
+def _alarm_after(seconds: float) -> Iterator[None]:
+    if signal.getitimer(signal.ITIMER_REAL)[0] > 0.0:
         yield
         return
     before = signal.signal(signal.SIGALRM, _ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT_S)
     try:
         yield
     finally:
@@ -44,3 +59,58 @@ def timeout_after(seconds: float) -> Iterator[None]:
 
 def _ring(number: int, frame: FrameType | None) -> None:
     raise TimeoutExceeded
+
+
+@contextmanager
+def _watched_for(seconds: float) -> Iterator[None]:
+    watch = _watch()
+    if watch.until < math.inf:
+        yield
+        return
+    watch.until = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        watch.until = math.inf
+        watch.take_back()
+
+
+WATCH_PERIOD_S = 0.05
+"""How often the thread looks at the clock [s]."""
+
+
+class _Watch(threading.Thread):
+    """A thread that raises `TimeoutExceeded` in the main thread when it is `until` [s]."""
+
+    def __init__(self) -> None:
+        super().__init__(name="racer-timeout", daemon=True)
+        self.until, self._again, self._lock = math.inf, 0.0, threading.Lock()
+
+    def run(self) -> None:
+        while True:
+            time.sleep(WATCH_PERIOD_S)
+            with self._lock:
+                now = time.monotonic()
+                if now >= max(self.until, self._again):
+                    self._again = now + REPEAT_S
+                    _raise_in_main_thread(TimeoutExceeded)
+
+    def take_back(self) -> None:
+        """Cancel an exception that was not raised yet; `until` must be infinite."""
+        with self._lock:
+            self._again = 0.0
+            _raise_in_main_thread(None)
+
+
+@lru_cache(maxsize=1)
+def _watch() -> _Watch:
+    watch = _Watch()
+    watch.start()
+    return watch
+
+
+def _raise_in_main_thread(kind: type[BaseException] | None) -> None:
+    """Let the main thread raise an exception at its next bytecode instruction; None for none."""
+    main = ctypes.c_ulong(threading.main_thread().ident or 0)
+    raised = ctypes.py_object(kind) if kind else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(main, raised)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import json
 import os
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import yaml
+from filelock import FileLock, Timeout
 
 from racer.assets.atomic import write_atomically
 from racer.assets.document import parse_yaml, read_document, validate_document
@@ -253,16 +253,15 @@ class Run:
         Raises:
             RunError: Another process holds the lock.
         """
-        file = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
+        lock = FileLock(self.folder / "lock", blocking=False, thread_local=False)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as problem:
-            os.close(file)
+            lock.acquire()
+        except Timeout as problem:
             raise RunError(f"{self.folder}: another process trains this run now") from problem
         try:
             yield
         finally:
-            os.close(file)
+            lock.release()
 
     def is_running(self) -> bool:
         """Return whether a process is training the run now."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+
+from filelock import lock_descriptor, unlock_descriptor
+
+LOCK_POLL_S = 0.001
+"""Time between two tries to lock an output that another process writes to [s]."""
 
 
 @contextmanager
@@ -50,9 +54,10 @@ class _SharedStream(io.RawIOBase):
         self._is_terminal = os.isatty(descriptor)
         self._lock: int | None = None
         # The lock needs an open file of this process's own: the descriptor's open file is shared
-        # with the other processes, so a lock on it would not exclude them.
+        # with the other processes, so a lock on it would not exclude them. Only Linux opens it
+        # anew; elsewhere a line is one write, which the system splits only if it is very long.
         with suppress(OSError):
-            self._lock = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_CLOEXEC)
+            self._lock = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY)
 
     def writable(self) -> bool:
         return True
@@ -85,11 +90,11 @@ class _SharedStream(io.RawIOBase):
 
     def _put(self, content: bytes) -> None:
         if self._lock is not None:
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            lock_descriptor(self._lock, poll_interval=LOCK_POLL_S)
         try:
             with suppress(OSError):
                 while content:
                     content = content[os.write(self._descriptor, content) :]
         finally:
             if self._lock is not None:
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
+                unlock_descriptor(self._lock)

@@ -7,6 +7,7 @@ import faulthandler
 import os
 import random
 import signal
+import sys
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -14,14 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from racer.assets.library_logs import keep_libraries_quiet
+from racer.assets.processes import end_with_parent
 from racer.envs import RacerVectorEnv
 from racer.errors import RacerError
 from racer.training.episodes import EpisodeRunner
 from racer.training.shared_memory import MemoryLayout, SharedArrays, copy_into, shared_arrays
 from racer.training.shared_output import shared_output
 
-LOCATE_SIGNAL = signal.SIGUSR1
-"""Signal on which a worker writes its call stack to a pipe."""
+LOCATE_SIGNAL: int | None = getattr(signal, "SIGUSR1", None)
+"""Signal on which a worker writes its call stack to a pipe; None on Windows, which has no such."""
 PR_SET_PDEATHSIG = 1
 """Option of prctl(2) that sets the signal that a process gets when its parent dies."""
 
@@ -75,8 +77,11 @@ def run_worker(
         orders: Pipe from and to the supervisor, for orders and answers.
         where: Pipe to the supervisor, for the call stack as text; see `LOCATE_SIGNAL`.
     """
-    _die_with(plan.supervisor)
-    faulthandler.register(LOCATE_SIGNAL, where.fileno())
+    _end_with(plan.supervisor)
+    if LOCATE_SIGNAL is not None:
+        faulthandler.register(LOCATE_SIGNAL, where.fileno())
+    else:  # Windows sends Ctrl-C to the workers too, and cannot block signals while they start.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_libraries_quiet()
     with shared_output():
         _drive(plan, shared_arrays(layout, block, plan.first, plan.last), orders)
@@ -118,7 +123,11 @@ def _seed_everything(seed: int) -> None:
     np.random.seed(seed % 2**32)  # noqa: NPY002
 
 
-def _die_with(supervisor: int) -> None:
+def _end_with(supervisor: int) -> None:
+    if sys.platform != "linux":
+        end_with_parent()
+        return
+    # The kernel also ends a worker that a call into C holds up, which a thread of its own cannot.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:
         os._exit(1)  # The supervisor ended before the call of prctl.

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import numpy as np
 
 from racer.assets.document import validate_document
+from racer.assets.processes import usable_cores
 from racer.car.spec import car_named
 from racer.envs import EnvConfig
 from racer.errors import RacerError, RunError
@@ -35,8 +36,8 @@ STEP_TIMEOUT_S = 2 * CALLS_TIMEOUT_S
 shorter, so that a reward that hangs is reported by its worker."""
 START_TIMEOUT_S = 300.0
 """Time limit until a worker is ready to drive [s]; numba may have to compile first."""
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that end a training after saving a checkpoint."""
+STOP_SIGNALS = tuple(one for one in signal.Signals if one.name in ("SIGINT", "SIGTERM", "SIGHUP"))
+"""Signals that end a training after saving a checkpoint; Windows has no SIGHUP."""
 POLL_S = 0.5
 """Longest time that a supervisor waits for an answer in one call [s]; see `WorkerPool._gather`."""
 MIN_CARS_PER_WORKER = 32
@@ -76,7 +77,7 @@ def worker_count(wanted: int | Literal["auto"], cars: int) -> int:
         cars: Number of cars.
     """
     if wanted == "auto":
-        wanted = min(len(os.sched_getaffinity(0)), cars // MIN_CARS_PER_WORKER)
+        wanted = min(usable_cores(), cars // MIN_CARS_PER_WORKER)
     return max(1, min(wanted, cars))
 
 
@@ -275,17 +276,28 @@ def _without_signals_and_script() -> Iterator[None]:
     Only the supervisor handles the signals that stop a training. And a spawned process would import
     the main script again to find the objects that it was given; workers need none from there.
     """
-    # Starting a process starts multiprocessing's resource tracker if it does not run yet, and that
-    # unblocks the signals.
-    resource_tracker.ensure_running()
-    with _STARTING:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    with _STARTING, _signals_blocked():
         script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
         try:
             yield
         finally:
             sys.modules["__main__"] = script
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Block `STOP_SIGNALS` inside the `with` block, where the system can (Windows cannot)."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Starting a process starts multiprocessing's resource tracker if it does not run yet, and that
+    # unblocks the signals.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _where(worker: _Worker, reward: str) -> str:
@@ -295,6 +307,8 @@ def _where(worker: _Worker, reward: str) -> str:
         worker: The worker.
         reward: The config's reward. The innermost line in the reward file is preferred.
     """
+    if LOCATE_SIGNAL is None:
+        return ""
     os.kill(worker.process.pid or 0, LOCATE_SIGNAL)
     stack = ""
     while wait([worker.where], 0.5):

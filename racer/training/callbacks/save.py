@@ -147,12 +147,13 @@ def stop_on_signals(callback: SaveCallback) -> Iterator[None]:
         callback.is_stopping = True
         for one in before:
             # A closed terminal may send SIGHUP twice, which must not end the process immediately.
-            again = signal.SIG_IGN if one == signal.SIGHUP else signal.SIG_DFL
+            again = signal.SIG_IGN if one.name == "SIGHUP" else signal.SIG_DFL
             signal.signal(one, again)
 
     before = {one: signal.getsignal(one) for one in STOP_SIGNALS}
-    if before[signal.SIGHUP] == signal.SIG_IGN:
-        del before[signal.SIGHUP]  # nohup ignores SIGHUP, and it stays ignored.
+    for one, handler in list(before.items()):
+        if one.name == "SIGHUP" and handler == signal.SIG_IGN:
+            del before[one]  # nohup ignores SIGHUP, and it stays ignored.
     try:
         for one in before:
             signal.signal(one, request_stop)

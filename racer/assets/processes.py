@@ -1,0 +1,26 @@
+"""What systems offer processes in different ways: cores, and an end together with the parent."""
+
+from __future__ import annotations
+
+import os
+import threading
+from multiprocessing import connection, parent_process
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # macOS and Windows do not tell
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def end_with_parent() -> None:
+    """Let this process, which `multiprocessing` started, end as soon as its parent has ended."""
+    parent = parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
