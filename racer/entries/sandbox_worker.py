@@ -150,6 +150,8 @@ def _reply(replies: Any, kind: bytes, content: bytes) -> None:
 
 def _isolate(is_apart: bool, setup: dict[str, Any]) -> str:
     """Hide all files if the process is in namespaces, set the limits, and return the strength."""
+    import resource  # noqa: F401  # before the file system is hidden; Windows has no such module
+
     mapped = _mapped_bytes()
     is_isolated = is_apart and _hide_files()
     _set_limits(mapped + setup["memory"], setup["cpu_s"])
@@ -201,7 +203,7 @@ def _mapped_bytes() -> int:
 
 def _set_limits(memory: int, cpu_s: int) -> None:
     """Limit memory and processor time, and forbid new files, sockets, core dumps and processes."""
-    import resource  # Windows has no such module.
+    import resource
 
     limits = {"AS": memory, "CPU": cpu_s, "FSIZE": 0, "CORE": 0, "NPROC": 0, "NOFILE": 0}
     for name, limit in limits.items():

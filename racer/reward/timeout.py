@@ -14,6 +14,8 @@ from types import FrameType
 
 REPEAT_S = 1.0
 """Time after which `TimeoutExceeded` is raised again, in case a bare `except:` swallows it [s]."""
+WATCH_PERIOD_S = 0.05
+"""How often a thread looks at the clock where the system has no timer [s]."""
 
 
 class TimeoutExceeded(BaseException):
@@ -73,10 +75,6 @@ def _watched_for(seconds: float) -> Iterator[None]:
     finally:
         watch.until = math.inf
         watch.take_back()
-
-
-WATCH_PERIOD_S = 0.05
-"""How often the thread looks at the clock [s]."""
 
 
 class _Watch(threading.Thread):
