@@ -15,7 +15,7 @@ from racer.car.spec import deepracer
 from racer.envs import RacerVectorEnv
 from racer.tables import FittedTable, TableColumn
 from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL, Engine
-from racer.world.free_boxes import FreeBoxes
+from racer.world.world import has_pybullet
 
 MANY_CARS = 64
 """Number of cars in the scenes of many cars."""
@@ -57,6 +57,8 @@ ENGINES: tuple[Engine, ...] = ("auto", "bullet")
 def benchmark_simulator() -> dict[str, Any]:
     """Return the environments' steps per second, and the cost of Bullet alone.
 
+    Without PyBullet only races without solids are timed, and all figures of Bullet are None.
+
     Returns:
         `floor_us_per_step`: microseconds that one free box takes in Bullet for a control step:
             apply a force and a torque, step, read pose and velocity, 16 times;
@@ -67,11 +69,13 @@ def benchmark_simulator() -> dict[str, Any]:
             the steps per second of the camera with 64 cars over those of the peer.
     """
     keep_to_one_core()
-    floors: dict[Any, Subject] = {n: _boxes(n) for n in (1, MANY_CARS)}
+    has_bullet = has_pybullet()
+    envs = [one for one in BENCHMARK_ENVS if has_bullet or not _has_solids(one[2])]
+    floors: dict[Any, Subject] = {n: _boxes(n) for n in (1, MANY_CARS) if has_bullet}
     scenes: dict[Any, Subject] = {
         (scene, cars, engine): _cars(config, cars, engine)
-        for scene, cars, config in BENCHMARK_ENVS
-        for engine in ENGINES
+        for scene, cars, config in envs
+        for engine in ENGINES[: 1 + has_bullet]
     }
     peers: dict[Any, Subject] = {}
     if peer := _car_racing():
@@ -79,22 +83,22 @@ def benchmark_simulator() -> dict[str, Any]:
     rates = _take_turns(floors | scenes | peers)
     floor = {n: 1e6 / rates[n] for n in floors}
     rows = []
-    for scene, cars, _ in BENCHMARK_ENVS:
-        auto, reference = (rates[scene, cars, engine] for engine in ENGINES)
+    for scene, cars, _ in envs:
+        auto, reference = rates[scene, cars, ENGINES[0]], rates.get((scene, cars, ENGINES[1]))
         rows.append(
             {
                 "scene": scene,
                 "cars": cars,
                 "steps_per_s": auto,
-                "x_floor": 1e6 / auto / floor[1],
+                "x_floor": 1e6 / auto / floor[1] if has_bullet else None,
                 "x_real_time": auto / CONTROL_RATE_HZ,
                 "bullet_steps_per_s": reference,
-                "bullet_x_floor": 1e6 / reference / floor[1],
+                "bullet_x_floor": 1e6 / reference / floor[1] if reference else None,
             }
         )
     return {
-        "floor_us_per_step": floor[1],
-        "floor_many_us_per_step": floor[MANY_CARS],
+        "floor_us_per_step": floor.get(1),
+        "floor_many_us_per_step": floor.get(MANY_CARS),
         "rows": rows,
         "peers": [
             {
@@ -113,8 +117,15 @@ def keep_to_one_core() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
+def _has_solids(config: dict[str, Any]) -> bool:
+    """Return whether a car can touch anything in an environment with these keywords."""
+    return "kind" in config or "walls" in config.get("race", {})
+
+
 def _boxes(n: int) -> Subject:
     """Return the control step of n free boxes."""
+    from racer.world.free_boxes import FreeBoxes
+
     boxes = FreeBoxes(deepracer(), n, 1.0 / (CONTROL_RATE_HZ * SUBSTEPS_PER_CONTROL))
 
     def step() -> None:
@@ -204,6 +215,10 @@ def _take_turns(subjects: dict[Any, Any]) -> dict[Any, float]:
 def benchmark_table(figures: dict[str, Any]) -> FittedTable:
     """Return a table of the figures for the terminal."""
     single_us, many_us = figures["floor_us_per_step"], figures["floor_many_us_per_step"]
+    floor = "not measured, because PyBullet is not installed"
+    if single_us is not None:
+        floor = f"{single_us:.0f} us a control step for one free box, {many_us:.0f} us a box for "
+        floor += str(MANY_CARS)
     shown = FittedTable(
         TableColumn("scene", "left", least=max(len(name) for name, _, _ in BENCHMARK_ENVS)),
         TableColumn("cars"),
@@ -212,8 +227,7 @@ def benchmark_table(figures: dict[str, Any]) -> FittedTable:
         TableColumn("by Bullet", drop=2),
         TableColumn("its x floor", drop=3),
         TableColumn("x real time", drop=4),
-        title=f"Bullet's floor: {single_us:.0f} us a control step for one free box, "
-        f"{many_us:.0f} us a box for {MANY_CARS}",
+        title=f"Bullet's floor: {floor}",
         caption="\n".join(
             f"camera, {MANY_CARS} cars: {peer['ratio']:.1f} x {peer['name']}'s "
             f"{peer['steps_per_s']:,.0f}"
@@ -225,9 +239,13 @@ def benchmark_table(figures: dict[str, Any]) -> FittedTable:
             row["scene"],
             str(row["cars"]),
             f"{row['steps_per_s']:,.0f}",
-            f"{row['x_floor']:.2f}",
-            f"{row['bullet_steps_per_s']:,.0f}",
-            f"{row['bullet_x_floor']:.2f}",
+            _figure(row["x_floor"], ".2f"),
+            _figure(row["bullet_steps_per_s"], ",.0f"),
+            _figure(row["bullet_x_floor"], ".2f"),
             f"{row['x_real_time']:,.0f}",
         )
     return shown
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from racer import assets
 from racer.assets.caches import is_writable
 from racer.assets.extras import PACKAGES_OF_EXTRA, how_to_install
+from racer.assets.processes import usable_cores
 
 if TYPE_CHECKING:
     from racer.tables import FittedTable
@@ -89,35 +91,52 @@ def doctor_table(checks: list[MachineCheck]) -> FittedTable:
 
 def _python() -> Iterator[MachineCheck]:
     """Check Python's version and the system."""
-    version, is_supported = platform.python_version(), sys.version_info[:2] in ((3, 10), (3, 11))
+    version, is_supported = platform.python_version(), sys.version_info[:2] >= (3, 10)
     is_tested = sys.platform == "linux" and platform.machine() == "x86_64"
     implementation = platform.python_implementation()
     found = f"{implementation} {version}, {platform.system()} {platform.machine()}"
-    mend = "PyBullet has wheels for CPython 3.10 and 3.11 only: make a new .venv with one of them"
+    mend = "racer needs CPython 3.10 or newer: make a new .venv with one"
     state = FINE if is_supported else WRONG
     yield MachineCheck("python", state, found, "" if is_supported else mend)
     if not is_tested:
         yield MachineCheck("system", LACKING, found, "racer is tested on Linux x86-64 only")
 
 
+def _engine() -> Iterator[MachineCheck]:
+    """Check which engines drive the cars: the twin always does, Bullet needs PyBullet."""
+    try:
+        version = metadata.version("pybullet")
+    except metadata.PackageNotFoundError:
+        yield MachineCheck(
+            "engine",
+            LACKING,
+            "the twin only: races with walls, boxes, bots or several cars need PyBullet",
+            "pip install pybullet, on Linux x86-64 with CPython 3.10 or 3.11; it has no wheel for "
+            "other machines",
+        )
+        return
+    yield MachineCheck(
+        "engine", FINE, f"the twin, and PyBullet {version}{_tested('pybullet', version)}"
+    )
+
+
 def _packages() -> Iterator[MachineCheck]:
     """Check each package that racer needs or can use, against the version that was tested."""
-    tested = _constraints()
     for name in _required():
-        yield _package(name, tested, None)
+        yield _package(name, None)
     for extra, packages in PACKAGES_OF_EXTRA.items():
         for name in packages:
-            yield _package(name, tested, extra)
+            yield _package(name, extra)
 
 
 def _required() -> list[str]:
-    """Return the packages that racer always installs, from its own metadata."""
+    """Return the packages that racer installs on every machine, from its own metadata."""
     requirements = metadata.requires("racer") or []
-    always = [requirement for requirement in requirements if "extra ==" not in requirement]
+    always = [requirement for requirement in requirements if ";" not in requirement]
     return sorted(re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in always)
 
 
-def _package(name: str, tested: dict[str, str], extra: str | None) -> MachineCheck:
+def _package(name: str, extra: str | None) -> MachineCheck:
     """Check one package; `extra` is the extra that it belongs to, None if racer always needs it."""
     try:
         version = metadata.version(name)
@@ -126,11 +145,16 @@ def _package(name: str, tested: dict[str, str], extra: str | None) -> MachineChe
         return MachineCheck(
             name, LACKING if extra else WRONG, f"not installed ({extra or 'needed'})", mend
         )
-    known = tested.get(_plain(name))
-    other = f" (tested: {known})" if known and known != version.partition("+")[0] else ""
-    return MachineCheck(name, FINE, version + other)
+    return MachineCheck(name, FINE, version + _tested(name, version))
 
 
+def _tested(name: str, version: str) -> str:
+    """Return ` (tested: VERSION)` if another version of a package was tested than this one."""
+    known = _constraints().get(_plain(name))
+    return f" (tested: {known})" if known and known != version.partition("+")[0] else ""
+
+
+@lru_cache(maxsize=1)
 def _constraints() -> dict[str, str]:
     """Return the tested version of each package for this Python; empty outside a checkout."""
     path, version = assets.assets_root() / "constraints.txt", sys.version_info[:2]
@@ -197,8 +221,9 @@ def _folders() -> Iterator[MachineCheck]:
 
 def _machine() -> Iterator[MachineCheck]:
     """Check cores, memory and shared memory."""
-    cores = len(os.sched_getaffinity(0))
-    yield MachineCheck("cores", FINE, f"{cores} of {os.cpu_count()}")
+    yield MachineCheck("cores", FINE, f"{usable_cores()} of {os.cpu_count()}")
+    if sys.platform != "linux":  # The rest is asked, and needed, in Linux's way.
+        return
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     yield MachineCheck("memory", FINE, f"{memory / 1e9:.1f} GB")
     shared = Path("/dev/shm")
@@ -214,6 +239,11 @@ def _machine() -> Iterator[MachineCheck]:
 
 def _sandbox() -> Iterator[MachineCheck]:
     """Check whether a process can isolate itself with namespaces, as the sandbox does."""
+    careful = "evaluate only entries of people you trust"
+    if sys.platform != "linux":
+        found = "deadlines only: the sandbox isolates a policy on Linux alone"
+        yield MachineCheck("sandbox", LACKING, found, careful)
+        return
     file = Path(__file__).parent / "entries" / "sandbox_worker.py"
     arguments = [sys.executable, "-I", "-S", "-c", _ISOLATE, str(file)]
     done = subprocess.run(arguments, capture_output=True, check=False, timeout=20, text=True)
@@ -221,7 +251,7 @@ def _sandbox() -> Iterator[MachineCheck]:
     found = "namespaces" if is_fine else "limits only: no user namespaces here"
     if done.returncode not in (0, _NO_NAMESPACES):
         found = f"the check failed: {done.stderr.strip().rpartition(chr(10))[2]}"
-    mend = "" if is_fine else "evaluate only entries of people you trust, or allow user namespaces"
+    mend = "" if is_fine else f"{careful}, or allow user namespaces"
     yield MachineCheck("sandbox", FINE if is_fine else LACKING, found, mend)
 
 
@@ -238,6 +268,7 @@ itself, with `_NO_NAMESPACES` if it cannot."""
 
 MACHINE_CHECKS: tuple[Callable[[], Iterator[MachineCheck]], ...] = (
     _python,
+    _engine,
     _packages,
     _cuda,
     _programs,

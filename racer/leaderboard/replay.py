@@ -6,6 +6,7 @@ import hashlib
 import json
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +22,16 @@ STEPS_PER_KEPT_POSE = 15
 """Control steps from one stored position to the next: one second."""
 MAX_REPLAY_FILE_BYTES = 64_000_000
 """The most bytes of a replay before compression."""
-POSITION_TOLERANCE_M = 0.1
-"""How far a position may be from the stored one [m] if the platforms differ."""
-TIME_TOLERANCE_S = 0.1
+POSITION_TOLERANCE_M = 1e-6
+"""How far a coordinate may be from the stored one [m] if the platforms differ, beyond the rounding
+of the stored one to float32. If every `sin`, `cos`, `tan`, `tanh` and `expm1` differs in the last
+digit, a car in an open loop is 5e-10 m away after 90 s."""
+TIME_TOLERANCE_S = 1e-5
 """How far a lap time may be from the stored one [s] if the platforms differ."""
+ACTION_TOLERANCE = 1e-4
+"""How far a continuous action or a command may be from the stored one if the platforms differ."""
+WITHIN_TOLERANCE = "within tolerance (another platform)"
+"""The text of a comparison that holds, but not to the last digit."""
 _TYPES = {"command": "<f8", "continuous": "<f4", "discrete": "<i8"}
 
 
@@ -59,8 +66,8 @@ class ReplayComparison:
     """The result of comparing a replay with another run of the same race.
 
     Attributes:
-        text: `bit-exact`, `within tolerance (another platform)`, `diverges at step k`, or a
-            sentence that names another difference.
+        text: `bit-exact`, `WITHIN_TOLERANCE`, `diverges at step k`, or a sentence that names
+            another difference.
         is_fine: Whether the replay is confirmed.
     """
 
@@ -83,7 +90,7 @@ def record_replay(result: LapResult, space: ActionSpace | None, score: RunResult
         start=start,
         marks=marks,
         final=final,
-        places=_places(result),
+        places=_places(result).astype("<f4"),
         score=score,
         fingerprint=platform_fingerprint(),
     )
@@ -110,6 +117,9 @@ def state_hashes(result: LapResult) -> tuple[str, np.ndarray, str]:
 def compare_replay(replay: Replay, result: LapResult, score: RunResult) -> ReplayComparison:
     """Compare a replay with the race that was simulated from its actions.
 
+    On the platform of the replay every digit must be the same. On another one, which computes
+    other last digits, positions and lap times must be within tolerance, and all counts the same.
+
     Args:
         replay: The replay.
         result: The simulated race.
@@ -128,10 +138,39 @@ def compare_replay(replay: Replay, result: LapResult, score: RunResult) -> Repla
         return ReplayComparison(score_difference(replay.score, score), False)
     else:
         return ReplayComparison("bit-exact", True)
-    is_elsewhere = not is_same_platform(replay.fingerprint, platform_fingerprint())
-    if is_elsewhere and _is_near(replay, result, score):
-        return ReplayComparison("within tolerance (another platform)", True)
-    return ReplayComparison(f"diverges at step {step}", False)
+    if not is_elsewhere(replay):
+        return ReplayComparison(f"diverges at step {step}", False)
+    fault = _difference_elsewhere(replay, result, score)
+    return ReplayComparison(fault or WITHIN_TOLERANCE, not fault)
+
+
+def is_elsewhere(replay: Replay) -> bool:
+    """Return whether a replay was recorded on another platform, with other last digits."""
+    return not is_same_platform(replay.fingerprint, platform_fingerprint())
+
+
+def compare_actions(replay: Replay, actions: np.ndarray) -> ReplayComparison:
+    """Compare a replay's actions with those of the policy in a new run.
+
+    On another platform than the replay's, continuous actions and commands may differ by
+    `ACTION_TOLERANCE`; the choices of a discrete policy are the same everywhere.
+
+    Args:
+        replay: The replay.
+        actions: The actions in the new run, (T, 2) or (T,).
+    """
+    kept = min(len(actions), len(replay.actions))
+    width = replay.actions[0].size if len(replay.actions) else 1
+    found = actions[:kept].reshape(kept, width) if kept else np.zeros((0, width))
+    apart = np.abs(found - replay.actions[:kept].reshape(kept, width)).max(axis=1)
+    is_wide = is_elsewhere(replay) and replay.actions.ndim > 1
+    wrong = np.flatnonzero(~(apart <= (ACTION_TOLERANCE if is_wide else 0.0)))
+    if len(wrong) or len(actions) != len(replay.actions):
+        step = int(wrong[0]) if len(wrong) else kept
+        return ReplayComparison(f"the policy acts otherwise at step {step + 1}", False)
+    if apart.any():
+        return ReplayComparison(f"same actions {WITHIN_TOLERANCE}", True)
+    return ReplayComparison("same actions", True)
 
 
 def score_difference(kept: RunResult, found: RunResult) -> str:
@@ -140,16 +179,22 @@ def score_difference(kept: RunResult, found: RunResult) -> str:
     for key in sorted({*before, *now}):
         old, new = before.get(key), now.get(key)
         if old != new:
-            return f"another {key}: {old!r:.80} was kept, {new!r:.80} is found"
+            return _other(key, old, new)
     return "the same score"
 
 
-def is_close_score(kept: RunResult, found: RunResult) -> bool:
-    """Return whether two scores have equal laps, faults and ending, and close lap times."""
-    counts = ("laps_completed", "off_tracks", "collisions", "resets", "ending")
-    if any(getattr(kept, name) != getattr(found, name) for name in counts):
-        return False
-    return bool(np.allclose(kept.lap_times_s, found.lap_times_s, rtol=0, atol=TIME_TOLERANCE_S))
+def score_beyond_tolerance(kept: RunResult, found: RunResult) -> str:
+    """Return a sentence about other laps, faults or ending, or a far lap time; empty if none."""
+    for name in ("laps_completed", "off_tracks", "collisions", "resets", "ending"):
+        if (old := getattr(kept, name)) != (new := getattr(found, name)):
+            return _other(name, old, new)
+    old, new = kept.lap_times_s, found.lap_times_s
+    is_near = len(old) == len(new) and np.allclose(old, new, rtol=0, atol=TIME_TOLERANCE_S)
+    return "" if is_near else _other("lap_times_s", old, new)
+
+
+def _other(name: str, old: Any, new: Any) -> str:
+    return f"another {name}: {old!r:.80} was kept, {new!r:.80} is found"
 
 
 def pack_replay(replay: Replay) -> bytes:
@@ -217,17 +262,25 @@ def _taken(body: bytes, kind: str, count: int) -> tuple[np.ndarray, bytes]:
 
 
 def _places(result: LapResult) -> np.ndarray:
+    """Return the positions of a race that its replay keeps, (K, 2) float64 [m]."""
     steps = len(result.time)
     last = [steps - 1] if steps % STEPS_PER_KEPT_POSE else []
     return result.body[
         [*range(STEPS_PER_KEPT_POSE - 1, steps, STEPS_PER_KEPT_POSE), *last], :2
-    ].astype("<f4")
+    ]
 
 
-def _is_near(replay: Replay, result: LapResult, score: RunResult) -> bool:
-    """Return whether a race has nearly the same positions and lap times as the replay."""
-    places = _places(result)
-    if len(places) != len(replay.places) or len(result.time) != len(replay.marks):
-        return False
-    apart = np.hypot(*(places - replay.places).T)
-    return bool((apart <= POSITION_TOLERANCE_M).all()) and is_close_score(replay.score, score)
+def _difference_elsewhere(replay: Replay, result: LapResult, score: RunResult) -> str:
+    """Return how a race differs from a replay of another platform; empty within tolerance."""
+    steps, places = len(replay.marks), _places(result)
+    if len(result.time) != steps:
+        return f"another platform: {len(result.time)} steps instead of {steps}"
+    allowed = POSITION_TOLERANCE_M + np.spacing(np.abs(replay.places)) / 2
+    apart = np.abs(places - replay.places)
+    wrong = np.flatnonzero(~(apart <= allowed).all(axis=1))
+    if len(wrong):
+        step = min((int(wrong[0]) + 1) * STEPS_PER_KEPT_POSE, steps)
+        return f"another platform: {apart[wrong[0]].max():.1e} m away at step {step}"
+    if fault := score_beyond_tolerance(replay.score, score):
+        return f"another platform: {fault}"
+    return ""

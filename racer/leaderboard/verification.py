@@ -16,6 +16,7 @@ from racer.evaluation import LapResult
 from racer.leaderboard.replay import (
     Replay,
     ReplayComparison,
+    compare_actions,
     compare_replay,
     score_difference,
     unpack_replay,
@@ -182,12 +183,7 @@ def _compare_policy(
 ) -> ReplayComparison:
     """Run a submission's policy again, and compare its actions with the replay's."""
     again = drive_run(season, run, _racer(store, row)).actions
-    pairs = zip(again, replay.actions)
-    kept = min(len(again), len(replay.actions))
-    step = next((k for k, (one, two) in enumerate(pairs) if np.any(one != two)), kept)
-    if step < max(len(again), len(replay.actions)):
-        return ReplayComparison(f"the policy acts otherwise at step {step + 1}", False)
-    return ReplayComparison("same actions", True)
+    return compare_actions(replay, again)
 
 
 def _racer(store: BoardStore, row: Submission) -> Entry | str:

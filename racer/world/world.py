@@ -580,12 +580,17 @@ def _check_engine(engine: Engine, gui: bool, has_solids: bool) -> None:
         raise RacerError(f"engine 'twin' drives free cars only, none in {where}; use engine 'auto'")
     if engine != "bullet" and not gui and not has_solids:
         return
-    if importlib.util.find_spec("pybullet") is None:
+    if not has_pybullet():
         raise RacerError(
-            "a race with walls, boxes or several cars on one road needs PyBullet, as does engine "
-            "'bullet', and it is not installed: pip install pybullet, on Linux x86-64 with CPython "
-            "3.10 or 3.11; without it, race a time trial without walls"
+            "a race with walls, boxes, bots or several cars on one road needs PyBullet, as does "
+            "engine 'bullet', and it is not installed: pip install pybullet, on Linux x86-64 with "
+            "CPython 3.10 or 3.11; without it, race a time trial without walls"
         )
+
+
+def has_pybullet() -> bool:
+    """Return whether PyBullet is installed, which races with solids need; it is not imported."""
+    return importlib.util.find_spec("pybullet") is not None
 
 
 def has_display() -> bool:

@@ -1,5 +1,6 @@
 """A run is kept small, and any change of it, or of what came of it, is found."""
 
+import re
 import zlib
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from racer.leaderboard import replay as room
 from racer.leaderboard.fingerprint import is_same_platform, platform_fingerprint
 from racer.leaderboard.replay import (
     REPLAY_MAGIC,
+    WITHIN_TOLERANCE,
+    compare_actions,
     compare_replay,
     pack_replay,
     record_replay,
@@ -24,6 +27,7 @@ from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.verification import simulate_replay
 from racer.sensors import StateConfig
+from racer.world.world import has_pybullet
 
 SEASON = Season(name="s", tracks=("oval",), race=SeasonRaceConfig(laps=1, time_limit=20))
 (RUN,) = SEASON.runs()
@@ -146,15 +150,22 @@ def test_last_digits_that_differ_on_another_platform_are_within_tolerance(kept, 
     body[50:, :2] += 1e-9
     near = replace(driven, body=body, lap_times_s=[driven.lap_times_s[0] + 1e-9])
     verdict = compare_replay(elsewhere(kept), near, score_of(near))
-    assert (verdict.text, verdict.is_fine) == ("within tolerance (another platform)", True)
+    assert (verdict.text, verdict.is_fine) == (WITHIN_TOLERANCE, True)
     assert compare_replay(kept, near, score_of(near)).text == "diverges at step 51", (
         "here they may not"
     )
 
 
-@pytest.mark.parametrize(("shift", "late", "off"), [(0.2, 0.0, 0), (0.0, 0.2, 0), (0.0, 0.0, 1)])
+@pytest.mark.parametrize(
+    ("shift", "late", "off", "said"),
+    [
+        (3e-6, 0.0, 0, r"another platform: \d.\de-06 m away at step 60"),
+        (0.0, 2e-5, 0, "another platform: another lap_times_s"),
+        (0.0, 0.0, 1, "another platform: another off_tracks: 0 was kept, 1 is found"),
+    ],
+)
 def test_another_way_or_another_score_is_not_within_tolerance_anywhere(
-    kept, driven, shift, late, off
+    kept, driven, shift, late, off, said
 ):
     body = driven.body.copy()
     body[50:, 0] += shift or 1e-12
@@ -165,13 +176,36 @@ def test_another_way_or_another_score_is_not_within_tolerance_anywhere(
         off_tracks=driven.off_tracks + off,
     )
     verdict = compare_replay(elsewhere(kept), other, score_of(other))
-    assert (verdict.text, verdict.is_fine) == ("diverges at step 51", False)
+    assert re.match(said, verdict.text)
+    assert not verdict.is_fine
+
+
+def test_a_policy_on_another_platform_may_act_otherwise_in_the_last_digits_only(kept):
+    for apart, there, here in [
+        (0.0, "same actions", "same actions"),
+        (5e-5, f"same actions {WITHIN_TOLERANCE}", "the policy acts otherwise at step 8"),
+        (2e-4, "the policy acts otherwise at step 8", "the policy acts otherwise at step 8"),
+        (np.nan, "the policy acts otherwise at step 8", "the policy acts otherwise at step 8"),
+    ]:
+        actions = kept.actions.copy()
+        actions[7, 0] += apart
+        assert compare_actions(elsewhere(kept), actions).text == there
+        assert compare_actions(kept, actions).text == here
+    shorter = compare_actions(elsewhere(kept), kept.actions[:9])
+    assert (shorter.text, shorter.is_fine) == ("the policy acts otherwise at step 10", False)
+
+
+def test_a_choice_is_the_same_on_every_platform(kept):
+    choices = replace(elsewhere(kept), actions=np.array([0, 1, 2]))
+    assert compare_actions(choices, np.array([0, 1, 2])).is_fine
+    assert not compare_actions(choices, np.array([0, 1, 1])).is_fine
 
 
 def test_a_fingerprint_names_what_the_digits_depend_on():
     here = platform_fingerprint()
-    for key in ("racer", "python", "pybullet", "numpy", "numba", "system", "cpu", "cpu_flags"):
+    for key in ("racer", "python", "numpy", "numba", "system", "cpu", "cpu_flags"):
         assert here[key]
+    assert bool(here["pybullet"]) == has_pybullet()
     assert is_same_platform(here, here | {"racer": "9.9"})
     assert not is_same_platform(here, here | {"numba": "9.9"})
     assert prints._version("no-such-package") == ""
