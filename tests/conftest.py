@@ -1,6 +1,8 @@
-"""Fixtures that several rooms' tests share."""
+"""Fixtures that several rooms' tests share, and the skips where optional packages are missing."""
 
-from collections.abc import Iterator
+import importlib.util
+import re
+from collections.abc import Generator, Iterator
 from typing import Protocol
 
 import pytest
@@ -10,6 +12,55 @@ from racer.world import World
 from tests.helpers.closing import closing
 
 SPEC = deepracer()
+NEEDS = {
+    "pybullet": "needs PyBullet",
+    **dict.fromkeys(
+        ("torch", "stable_baselines3", "tensorboard", "onnx", "onnxscript", "cv2"),
+        "needs racer's extra train",
+    ),
+    **dict.fromkeys(
+        ("casadi", "nbclient", "nbformat", "pettingzoo", "playwright", "vehiclemodels"),
+        "needs racer's extra dev",
+    ),
+}
+"""Why a test is skipped, by the package that it needs: PyBullet has no wheel for many machines, and
+on those the tests are also run without the large packages."""
+LACKING = {name: why for name, why in NEEDS.items() if importlib.util.find_spec(name) is None}
+_SAID = re.compile(r"No module named '(\w+)|(race with walls, boxes, bots or several cars)")
+
+
+def _lack_in(text: str) -> str | None:
+    """Return why a test is skipped that failed with a text; None if no package was missing."""
+    for name, race in _SAID.findall(text):
+        if why := LACKING.get("pybullet" if race else name):
+            return why
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skip a module that imports a package that is not installed."""
+    report = yield
+    if report.failed and (why := _lack_in(str(report.longrepr))):
+        report.outcome, report.longrepr = "skipped", (str(collector.path), 1, f"Skipped: {why}")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skip a test that failed because a package is not installed."""
+    report = yield
+    problem = call.excinfo.value if call.excinfo and report.failed else None
+    while problem is not None:
+        if why := _lack_in(str(problem)):
+            report.outcome, report.longrepr = "skipped", (str(item.path), 1, f"Skipped: {why}")
+            break
+        problem = problem.__cause__ or problem.__context__
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

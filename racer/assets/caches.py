@@ -83,7 +83,8 @@ def is_writable(folder: Path) -> bool:
         return False
     if os.name == "posix" and os.geteuid() != 0:
         return True
-    # On Windows access(2) looks at few permissions. For root, access(2) allows writing even where no file can be created, such as in /proc.
+    # On Windows access(2) looks at few permissions, and for root it allows writing even where no
+    # file can be created, such as in /proc.
     try:
         with tempfile.TemporaryFile(dir=there):
             return True

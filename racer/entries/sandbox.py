@@ -10,7 +10,7 @@ import time
 import weakref
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -53,8 +53,8 @@ class SandboxedPolicy:
     Attributes:
         name: The entry's name.
         strength: `namespaces` if the process is isolated from network and files by Linux
-            namespaces, `limits only` if this Linux does not allow that, or `deadlines only` on another
-            system.
+            namespaces, `limits only` if this Linux does not allow that, or `deadlines only` on
+            another system.
 
     Args:
         entry: An entry from `read_entry`.

@@ -265,9 +265,7 @@ def _places(result: LapResult) -> np.ndarray:
     """Return the positions of a race that its replay keeps, (K, 2) float64 [m]."""
     steps = len(result.time)
     last = [steps - 1] if steps % STEPS_PER_KEPT_POSE else []
-    return result.body[
-        [*range(STEPS_PER_KEPT_POSE - 1, steps, STEPS_PER_KEPT_POSE), *last], :2
-    ]
+    return result.body[[*range(STEPS_PER_KEPT_POSE - 1, steps, STEPS_PER_KEPT_POSE), *last], :2]
 
 
 def _difference_elsewhere(replay: Replay, result: LapResult, score: RunResult) -> str:
