@@ -43,7 +43,7 @@ clean: ## remove .venv and the caches; runs/ and board/ stay
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1	\2/p' Makefile
-	@echo "PYTHON=/path/to/python names the CPython 3.10 or 3.11 that a new .venv is made with."
+	@echo "PYTHON=/path/to/python names the CPython, 3.10 or newer, that a new .venv is made with."
 
 # A stamp is older than the files that name the packages, or missing, when pip must run.
 .venv/train.stamp: pyproject.toml constraints.txt | $(BIN)/pip
@@ -56,19 +56,23 @@ help: ## list the targets
 	@$(INSTALL) -e '.[train,dev]'
 	@touch .venv/train.stamp $@
 
-# PyBullet has wheels for these Pythons only. Each candidate is started, because a name on the
-# PATH may be a shim that only prints an error.
+# PyBullet has wheels for CPython 3.11 and 3.10 on Linux x86-64 only, so these come first; elsewhere
+# racer works without it. Each candidate is started, because a name on the PATH may be a shim that
+# only prints an error.
 $(BIN)/pip:
-	@for name in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.10 python3 python); do \
+	@for name in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.10 python3.13 python3.12 python3 python); do \
 	  if "$$name" -c 'import ensurepip, platform, sys, venv; sys.exit(not ( \
-	      (3, 10) <= sys.version_info < (3, 12) and sys.maxsize > 2**32 and sys.platform == "linux" \
-	      and platform.python_implementation() == "CPython" and platform.machine() == "x86_64"))' \
-	      >/dev/null 2>&1; then \
+	      sys.version_info >= (3, 10) and sys.maxsize > 2**32 \
+	      and platform.python_implementation() == "CPython"))' >/dev/null 2>&1; then \
 	    echo "Making .venv with $$("$$name" --version) ($$name) ..."; \
+	    "$$name" -c 'import platform, sys; sys.exit(sys.version_info < (3, 12) \
+	        and (sys.platform, platform.machine()) == ("linux", "x86_64"))' && \
+	      echo "PyBullet has no wheel for it: all works but races with walls, boxes, bots or" \
+	        "several cars, which need CPython 3.11 or 3.10 on Linux x86-64."; \
 	    exec "$$name" -m venv .venv; \
 	  fi; \
 	done; \
-	echo "$(if $(PYTHON),PYTHON=$(PYTHON) is not a,Found no) CPython 3.10 or 3.11 for Linux x86-64" \
+	echo "$(if $(PYTHON),PYTHON=$(PYTHON) is not a,Found no) 64-bit CPython 3.10 or newer" \
 	  "with venv and ensurepip: install Python 3.11 with its venv package (python3.11 and" \
 	  "python3.11-venv on Debian and Ubuntu)." >&2; \
 	exit 1

@@ -24,6 +24,10 @@ class UnexpectedKeywordError(ConfigError, TypeError):
     """
 
 
+class EngineError(RacerError):
+    """A race needs PyBullet, and it is not installed on this machine."""
+
+
 class TrackError(RacerError):
     """A track does not exist, or its geometry cannot be driven."""
 

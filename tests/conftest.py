@@ -15,7 +15,7 @@ SPEC = deepracer()
 NEEDS = {
     "pybullet": "needs PyBullet",
     **dict.fromkeys(
-        ("torch", "stable_baselines3", "tensorboard", "onnx", "onnxscript", "cv2"),
+        ("torch", "stable_baselines3", "tensorboard", "onnx", "onnxscript", "cv2", "moviepy"),
         "needs racer's extra train",
     ),
     **dict.fromkeys(
@@ -26,15 +26,24 @@ NEEDS = {
 """Why a test is skipped, by the package that it needs: PyBullet has no wheel for many machines, and
 on those the tests are also run without the large packages."""
 LACKING = {name: why for name, why in NEEDS.items() if importlib.util.find_spec(name) is None}
-_SAID = re.compile(r"No module named '(\w+)|(race with walls, boxes, bots or several cars)")
+_SAID = re.compile(
+    r"No module named '(\w+)|(\w+) is not installed|(race with walls, boxes, bots or several cars)"
+)
 
 
 def _lack_in(text: str) -> str | None:
     """Return why a test is skipped that failed with a text; None if no package was missing."""
-    for name, race in _SAID.findall(text):
-        if why := LACKING.get("pybullet" if race else name):
+    for imported, asked, race in _SAID.findall(text):
+        if why := LACKING.get("pybullet" if race else imported or asked):
             return why
     return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that is marked as needing a package that is not installed."""
+    for mark in item.iter_markers("needs"):
+        if why := LACKING.get(mark.args[0]):
+            pytest.skip(why)
 
 
 @pytest.hookimpl(wrapper=True)

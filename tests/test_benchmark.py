@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from rich.console import Console
 
 from racer import benchmark
 from racer.cli import main
@@ -17,6 +18,7 @@ def short(monkeypatch):
     monkeypatch.setattr(benchmark, "_car_racing", lambda: peer)
 
 
+@pytest.mark.needs("pybullet")
 def test_the_figures_have_their_keys_and_fit_together(capsys):
     main(["bench", "--json"])
     figures = json.loads(capsys.readouterr().out)
@@ -45,6 +47,19 @@ def test_the_figures_have_their_keys_and_fit_together(capsys):
     assert [peer["name"] for peer in figures["peers"]] == ["CarRacing-v3"]
     for peer in figures["peers"]:
         assert set(peer) == {"name", "steps_per_s", "ratio"}
+
+
+def test_without_pybullet_the_races_without_solids_are_measured(monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "has_pybullet", lambda: False)
+    monkeypatch.setattr(benchmark, "BENCHMARK_ENVS", benchmark.BENCHMARK_ENVS[3:8])
+    figures = benchmark.benchmark_simulator()
+    scenes = ["state, gymnasium.make", "state", "state, Python reward"]
+    assert [row["scene"] for row in figures["rows"]] == scenes
+    assert figures["floor_us_per_step"] is figures["rows"][0]["bullet_steps_per_s"] is None
+    assert figures["rows"][0]["steps_per_s"] > 0.0
+    Console().print(benchmark.benchmark_table(figures))
+    said = capsys.readouterr().out
+    assert "Bullet's floor: not measured, because PyBullet is not installed" in said
 
 
 @pytest.mark.slow

@@ -31,7 +31,15 @@ CENTRAL_LIMIT = 10
 """More examples than these a reader does not look for here, and the test would become slow."""
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.needs("stable_baselines3"))
+        if name == "racer.sb3"
+        else name
+        for name in EXAMPLES
+    ],
+)
 def test_the_examples_of_a_module_run(name):
     result = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.attempted > 0

@@ -41,16 +41,26 @@ def test_json_says_what_a_program_wants_to_know(capsys):
     said = json.loads(capsys.readouterr().out)
     assert said["is_fit"] is True
     names = {one["name"] for one in said["checks"]}
-    assert {"python", "pybullet", "torch", "casadi", "ffmpeg", "chromium", "display"} <= names
+    assert {"python", "engine", "torch", "casadi", "ffmpeg", "chromium", "display"} <= names
     assert {"home", "NUMBA_CACHE_DIR", "/dev/shm", "cores", "disk", "sandbox"} <= names
 
 
 def test_a_needed_package_that_is_missing_is_wrong_and_ends_with_exit_code_1(monkeypatch, capsys):
-    lack(monkeypatch, "pybullet")
+    lack(monkeypatch, "shapely")
     with pytest.raises(SystemExit) as stop:
         main(["doctor"])
     assert stop.value.code == 1
-    assert "pip install pybullet" in capsys.readouterr().out
+    assert "pip install shapely" in capsys.readouterr().out
+
+
+def test_without_pybullet_the_doctor_names_the_twin_and_what_it_cannot_drive(monkeypatch):
+    lack(monkeypatch, "pybullet")
+    engine = checked("engine")
+    assert engine.is_fit
+    assert engine.found.startswith("the twin only: races with walls, boxes, bots or several cars")
+    assert "pip install pybullet" in engine.mend
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "3.2.7")
+    assert checked("engine").found == "the twin, and PyBullet 3.2.7"
 
 
 def test_an_optional_package_that_is_missing_is_told(monkeypatch, capsys):
@@ -62,8 +72,10 @@ def test_an_optional_package_that_is_missing_is_told(monkeypatch, capsys):
     assert "racer[" not in said
 
 
-def test_a_python_without_wheels_of_pybullet_is_wrong(monkeypatch):
-    monkeypatch.setattr("sys.version_info", (3, 12, 1))
+def test_a_python_that_is_too_old_is_wrong(monkeypatch):
+    monkeypatch.setattr("sys.version_info", (3, 13, 1))
+    assert checked("python").is_fit
+    monkeypatch.setattr("sys.version_info", (3, 9, 1))
     assert not checked("python").is_fit
 
 

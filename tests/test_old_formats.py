@@ -241,6 +241,7 @@ def test_an_old_board_ranks_as_it_did(tell, say):
     assert kinds == {8: "opening", 10: "reveal"}
 
 
+@pytest.mark.needs("pybullet")
 def test_the_races_of_an_old_board_are_simulated_again(tell):
     found = tell("board", "verify", "--all", "--no-policy")
     assert found["chain"] == "holds"

@@ -92,7 +92,7 @@ def test_every_module_starts_without_what_windows_lacks(of):
     ]
     assert len(wanted) > 30
     # Other packages import such modules where there are some; they are loaded before.
-    first = "stable_baselines3, tensorboard" if is_training else "asyncio, numba, multiprocessing"
+    first = "filelock, stable_baselines3, tensorboard" if is_training else "filelock, numba"
     code = IMPORT_ALL.format(first=first, unix_only=UNIX_ONLY, modules=wanted)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""

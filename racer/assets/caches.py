@@ -81,7 +81,7 @@ def is_writable(folder: Path) -> bool:
     there = next(place for place in (folder, *folder.parents) if _exists(place))
     if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
         return False
-    if os.name == "posix" and os.geteuid() != 0:
+    if hasattr(os, "geteuid") and os.geteuid() != 0:
         return True
     # On Windows access(2) looks at few permissions, and for root it allows writing even where no
     # file can be created, such as in /proc.
@@ -114,7 +114,7 @@ def _own_folder() -> Path | None:
     have put code into it; then it is a new one. Return None if no folder can be created.
     """
     try:
-        if os.name != "posix":  # Windows has a temporary directory for each user.
+        if not hasattr(os, "getuid"):  # Windows has a temporary directory for each user.
             folder = Path(tempfile.gettempdir()) / "racer"
             folder.mkdir(exist_ok=True)
             return folder

@@ -188,7 +188,10 @@ def board_verify(*ids: int, all: bool = False, policy: bool = True, json: bool =
     if json:
         print_json({"chain": fault or "holds", "runs": [asdict(one) for one in found]})
     if wrong or fault:
-        raise BoardError(f"{wrong} of {len(found)} runs do not hold; chain: {fault or 'holds'}")
+        raise BoardError(
+            f"{wrong} of {len(found)} runs do not hold, or cannot be simulated here; "
+            f"chain: {fault or 'holds'}"
+        )
 
 
 def board_chain(head: str = "", json: bool = False) -> None:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-POLL_S = 0.02
+PIPE_POLL_S = 0.02
 """Time between two calls of `refuse_late` [s]."""
 CHUNK_BYTES = 65536
 QUEUED_CHUNKS = 16
@@ -62,7 +62,7 @@ class PolledPipes:
     def _wait(self, pipe: int, event: int, refuse_late: Callable[[], None]) -> None:
         waiting = select.poll()
         waiting.register(pipe, event)
-        while not waiting.poll(1000.0 * POLL_S):
+        while not waiting.poll(1000.0 * PIPE_POLL_S):
             refuse_late()
 
 
@@ -133,7 +133,7 @@ class ThreadedPipes:
     def _offer(self, part: bytes) -> None:
         while not self._is_closed:
             try:
-                self._replies.put(part, timeout=POLL_S)
+                self._replies.put(part, timeout=PIPE_POLL_S)
                 return
             except queue.Full:
                 continue
@@ -142,7 +142,7 @@ class ThreadedPipes:
 def _get(answers: queue.Queue[Any], refuse_late: Callable[[], None]) -> Any:
     while True:
         try:
-            return answers.get(timeout=POLL_S)
+            return answers.get(timeout=PIPE_POLL_S)
         except queue.Empty:
             refuse_late()
 

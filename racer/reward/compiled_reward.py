@@ -101,6 +101,9 @@ class CompiledReward:
         self._slots, self.reasons = made.slots, made.reasons
         self.code = made.source
         self._size = sum(slot.size for slot in made.slots)
+        if sys.version_info[:2] not in python_numbers.FOLLOWED_PYTHONS:
+            version = ".".join(map(str, sys.version_info[:2]))
+            raise NotCompiled(f"the arithmetic of Python {version} was not compared yet")
         try:
             self._addresses = library_addresses()
         except (OSError, ValueError, AttributeError) as problem:

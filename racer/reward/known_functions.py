@@ -32,7 +32,7 @@ from racer.reward.compiled_types import (
     join,
     named,
 )
-from racer.reward.python_numbers import ADDRESS, BAD_VALUE, UNCERTAIN
+from racer.reward.python_numbers import ADDRESS, BAD_VALUE, IS_SUM_COMPENSATED, UNCERTAIN
 from racer.reward.reward_compiler import CompiledValue, coerced
 from racer.reward.statement_lines import StatementLines, ValueSeries
 
@@ -212,13 +212,19 @@ class KnownFunctions(StatementLines):
                 self.emit(f"{total} = int_add(e, {total}, {item})")
             return CompiledValue(INT, total)
         if kind == FLOAT:
-            total = self.temp("0.0")
+            total, lost = self.temp("0.0"), self.temp("0.0")
             with self.looped(series) as index:
-                self.emit(f"{total} += {series.item(index).code}")
+                item = series.item(index).code
+                if IS_SUM_COMPENSATED:
+                    self.emit(f"{total}, {lost} = sum_add({total}, {lost}, {item})")
+                else:
+                    self.emit(f"{total} += {item}")
+            if IS_SUM_COMPENSATED:
+                self.emit(f"{total} = sum_end({total}, {lost})")
             if series.length.isdigit() and int(series.length) > 0:
                 return CompiledValue(FLOAT, total)
             return CompiledValue(NUM, f"({total}, {series.length} == 0)")
-        if kind == NUM:
+        if kind == NUM and not IS_SUM_COMPENSATED:
             total = self.temp("(0.0, True)")
             with self.looped(series) as index:
                 self.emit(f"{total} = num_add(e, {total}, {series.item(index).code})")

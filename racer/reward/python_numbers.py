@@ -15,12 +15,18 @@ import ctypes
 import functools
 import math
 import struct
+import sys
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
+
+FOLLOWED_PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
+"""The versions of CPython whose source code the functions here follow."""
+IS_SUM_COMPENSATED = sys.version_info >= (3, 12)
+"""Whether `sum` of floats adds what its roundings have lost, as it does from Python 3.12 on."""
 
 ZERO_DIVISION, BAD_VALUE, BAD_INDEX, NO_NAME = 1, 2, 3, 4
 WRONG_TYPE, OVERFLOW, NO_ATTRIBUTE, NO_KEY = 5, 6, 7, 8
@@ -421,6 +427,27 @@ def num_add(e, a, b):
 
 
 @_compiled
+def sum_add(total, lost, x):
+    """Return a sum of floats with one more, and what its roundings have lost so far.
+
+    Args:
+        total: The sum.
+        lost: What was lost before (Neumaier's algorithm, as in CPython's `sum`).
+        x: The number to add.
+    """
+    after = total + x
+    if abs(total) >= abs(x):
+        return after, lost + ((total - after) + x)
+    return after, lost + ((x - after) + total)
+
+
+@_compiled
+def sum_end(total, lost):
+    """Return the value of a sum of floats from what `sum_add` returned last."""
+    return total + lost if lost != 0.0 and np.isfinite(lost) else total
+
+
+@_compiled
 def num_neg(e, a):
     """Return -a of such a pair."""
     return (0.0 - a[0], True) if a[1] else (-a[0], False)
@@ -706,7 +733,7 @@ def _split(x):
 
 @_compiled
 def norm_of_two(e, a, b):
-    """Return math.hypot(a, b), as CPython 3.10 and 3.11 compute it.
+    """Return math.hypot(a, b), as CPython computes it.
 
     Args:
         e: Where the first failure is noted, (1,) int64.

@@ -12,7 +12,7 @@ import numpy as np
 
 from racer.car.spec import CarSpec
 from racer.car.tyre_forces import BODY_ROW_LENGTH, tyre_wrench
-from racer.errors import RacerError
+from racer.errors import EngineError, RacerError
 from racer.snapshot import restore_snapshot, take_snapshot
 from racer.world.car_state import (
     CONTROL_RATE_HZ,
@@ -93,8 +93,8 @@ class World:
             sizes are 0 where there is nothing, as in a car's own place.
 
     Raises:
-        RacerError: The engine cannot drive such a race, PyBullet is needed and not installed, or
-            there is no display for the window.
+        EngineError: PyBullet is needed and not installed.
+        RacerError: The engine cannot drive such a race, or there is no display for the window.
 
     Example:
         >>> from racer.car.spec import deepracer
@@ -581,7 +581,7 @@ def _check_engine(engine: Engine, gui: bool, has_solids: bool) -> None:
     if engine != "bullet" and not gui and not has_solids:
         return
     if not has_pybullet():
-        raise RacerError(
+        raise EngineError(
             "a race with walls, boxes, bots or several cars on one road needs PyBullet, as does "
             "engine 'bullet', and it is not installed: pip install pybullet, on Linux x86-64 with "
             "CPython 3.10 or 3.11; without it, race a time trial without walls"

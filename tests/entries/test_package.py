@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import stat
 import struct
 import subprocess
@@ -321,7 +322,7 @@ def test_a_member_that_runs_past_the_end_is_refused(tmp_path):
     path = patched(pack(tmp_path / "e", members), 20, struct.pack("<LL", 60_000, 60_000))
     error = refusal(path)
     assert error.code == "broken"
-    assert "ends too soon" in str(error)
+    assert re.search("ends too soon|Overlapped entries", str(error))  # Python 3.13 says the latter
 
 
 def test_a_member_placed_beyond_all_files_is_refused(tmp_path, members):

@@ -381,4 +381,29 @@ def test_the_norm_of_a_short_vector_is_numpys():
 
 
 def test_python_is_one_whose_source_code_was_followed():
-    assert sys.version_info[:2] in ((3, 10), (3, 11))
+    assert sys.version_info[:2] in python_numbers.FOLLOWED_PYTHONS
+
+
+def test_a_python_that_was_not_compared_runs_its_rewards_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 99, 0))
+    source = source_of(tmp_path, "def reward_function(params):\n    return params['x'] * 2\n")
+    with pytest.raises(NotCompiled, match=r"Python 3\.99 was not compared"):
+        CompiledReward(source)
+
+
+def test_a_sum_of_floats_is_pythons_to_the_bit():
+    """From Python 3.12 on `sum` adds what its roundings have lost."""
+
+    def own(failure, *numbers):
+        total, lost = 0.0, 0.0
+        for x in numbers:
+            if python_numbers.IS_SUM_COMPENSATED:
+                total, lost = python_numbers.sum_add(total, lost, x)
+            else:
+                total += x
+        return python_numbers.sum_end(total, lost)
+
+    assert differences(own, lambda *numbers: sum(numbers), 5) == []
+    for numbers in ([1e308, 1e308, 1.0], [-1e308, -1e308, 1e-3], [-0.0], [1e16, 1.0, -1e16]):
+        own_sum, pythons = own(None, *numbers), sum(numbers)
+        assert np.float64(own_sum).tobytes() == np.float64(pythons).tobytes(), numbers

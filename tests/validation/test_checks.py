@@ -145,6 +145,7 @@ def test_a_gate_is_missed_where_the_car_is_not_what_its_numbers_say(
     assert not named(gate(SPEC), word).is_passed
 
 
+@pytest.mark.needs("vehiclemodels")
 def test_without_the_std_model_every_other_gate_is_still_driven(monkeypatch):
     for name in (
         "check_low_speed_turn",

@@ -57,6 +57,7 @@ def test_the_title_says_how_many_checks_hold_or_were_missed():
     assert missed.count("MISSED") == 2
 
 
+@pytest.mark.needs("vehiclemodels")
 def test_a_report_without_the_std_model_says_so_in_one_line(monkeypatch):
     assert "gate 5 left out" not in printed(CHECKS)
     monkeypatch.setattr(closed_forms, "has_single_track_drift", lambda: False)

@@ -10,7 +10,7 @@ from typing import Any
 
 from racer.assets.atomic import write_atomically
 from racer.entries.package import Manifest, read_entry
-from racer.errors import BoardError, RacerError
+from racer.errors import BoardError, EngineError, RacerError
 from racer.leaderboard.fingerprint import platform_fingerprint
 from racer.leaderboard.hash_chain import canonical_json
 from racer.leaderboard.pages import markup
@@ -162,6 +162,8 @@ def _recording(
     if content is None:
         try:
             result, verdict = verify_run(season, run, replay_of(store, row, number), kept)
+        except EngineError as problem:  # This machine cannot tell.
+            return RunRecording(None, str(problem), None)
         except RacerError as problem:
             return RunRecording(None, str(problem), None if kept.replay is None else False)
         content = race_trajectory(result) | {"verdict": verdict.text, "is_fine": verdict.is_fine}
@@ -188,7 +190,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     """Return what `_write` wrote; None if the file is missing or different."""
     head = f'{_HEAD}"{path.stem}",'
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         if not text.startswith(head) or not text.endswith(_TAIL):
             return None
         content = json.loads(text[len(head) : -len(_TAIL)])
