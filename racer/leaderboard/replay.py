@@ -24,8 +24,8 @@ MAX_REPLAY_FILE_BYTES = 64_000_000
 """The most bytes of a replay before compression."""
 POSITION_TOLERANCE_M = 1e-6
 """How far a coordinate may be from the stored one [m] if the platforms differ, beyond the rounding
-of the stored one to float32. If every `sin`, `cos`, `tan`, `tanh` and `expm1` differs in the last
-digit, a car in an open loop is 5e-10 m away after 90 s."""
+of the stored one to float32. Where every `sin`, `cos`, `tan`, `tanh` and `expm1` of the physics is
+the next larger float, twenty laps of `bowtie` by stored commands, 147 s, are 2e-13 m away at most."""
 TIME_TOLERANCE_S = 1e-5
 """How far a lap time may be from the stored one [s] if the platforms differ."""
 ACTION_TOLERANCE = 1e-4
