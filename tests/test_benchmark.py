@@ -51,9 +51,10 @@ def test_the_figures_have_their_keys_and_fit_together(capsys):
 
 def test_without_pybullet_the_races_without_solids_are_measured(monkeypatch, capsys):
     monkeypatch.setattr(benchmark, "has_pybullet", lambda: False)
-    monkeypatch.setattr(benchmark, "BENCHMARK_ENVS", benchmark.BENCHMARK_ENVS[3:8])
+    few = benchmark.BENCHMARK_ENVS[3:8] + benchmark.BENCHMARK_ENVS[10:12]
+    monkeypatch.setattr(benchmark, "BENCHMARK_ENVS", few)
     figures = benchmark.benchmark_simulator()
-    scenes = ["state, gymnasium.make", "state", "state, Python reward"]
+    scenes = ["state, gymnasium.make", "state", "state, Python reward", "camera 160x120"]
     assert [row["scene"] for row in figures["rows"]] == scenes
     assert figures["floor_us_per_step"] is figures["rows"][0]["bullet_steps_per_s"] is None
     assert figures["rows"][0]["steps_per_s"] > 0.0

@@ -25,7 +25,7 @@ MAX_REPLAY_FILE_BYTES = 64_000_000
 POSITION_TOLERANCE_M = 1e-6
 """How far a coordinate may be from the stored one [m] if the platforms differ, beyond the rounding
 of the stored one to float32. Where every `sin`, `cos`, `tan`, `tanh` and `expm1` of the physics is
-the next larger float, twenty laps of `bowtie` by stored commands, 147 s, are 2e-13 m away at most."""
+the next larger float, twenty laps of `bowtie` by stored commands, 147 s, are 2e-13 m away."""
 TIME_TOLERANCE_S = 1e-5
 """How far a lap time may be from the stored one [s] if the platforms differ."""
 ACTION_TOLERANCE = 1e-4
