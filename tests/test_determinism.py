@@ -96,6 +96,7 @@ def tape(kind, steps, n=1, car=0, before=0):
     return seen.hexdigest()
 
 
+@pytest.mark.needs("pybullet")
 @pytest.mark.parametrize(("kind", "steps"), [("head_to_bot", 200), *LONG])
 def test_steps_are_the_same_bytes_however_they_come_about(kind, steps):
     print_it = f"print(tape({kind!r}, {steps}, 3, car=1, before=2))"

@@ -15,7 +15,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
 
 from racer.errors import RewardError
 from racer.reward import RewardSource
@@ -67,6 +66,17 @@ def test_any_real_number_is_a_reward(subtests, source):
             assert reward == value
 
 
+def assert_noted(source, value, number):
+    reward = source("def reward_function(params):\n    return params['value']\n")
+    function = reward.functions(1)[0]
+    assert reward.call(function, {"value": np.float64(2.0)}) == 2.0
+    assert reward.converted == []
+    paid = reward.call(function, {"value": value})
+    assert type(paid) is float
+    assert paid == number
+    assert type(value).__name__ in reward.converted[0]
+
+
 def test_what_float_takes_is_a_reward_and_is_noted(subtests, source):
     for value, number in [
         (np.where(True, 1.5, 0.001), 1.5),
@@ -76,17 +86,16 @@ def test_what_float_takes_is_a_reward_and_is_noted(subtests, source):
         (" -2e3\n", -2000.0),
         (Decimal("0.1"), 0.1),
         (Fraction(1, 4), 0.25),
-        (torch.tensor([0.5]), 0.5),
     ]:
         with subtests.test(value=value, number=number):
-            reward = source("def reward_function(params):\n    return params['value']\n")
-            function = reward.functions(1)[0]
-            assert reward.call(function, {"value": np.float64(2.0)}) == 2.0
-            assert reward.converted == []
-            paid = reward.call(function, {"value": value})
-            assert type(paid) is float
-            assert paid == number
-            assert type(value).__name__ in reward.converted[0]
+            assert_noted(source, value, number)
+
+
+@pytest.mark.needs("torch")
+def test_a_tensor_of_one_number_is_a_reward_and_is_noted(source):
+    import torch
+
+    assert_noted(source, torch.tensor([0.5]), 0.5)
 
 
 def test_anything_else_is_refused_with_what_it_was_and_what_is_wanted(subtests, source):

@@ -3,7 +3,6 @@
 from itertools import product
 
 import numpy as np
-import pybullet
 import pytest
 from PIL import Image
 from scipy.spatial.transform import Rotation
@@ -92,6 +91,8 @@ def write_ground(scene, folder):
 
 def tiny_frame(client, body, finer):
     """The same camera in PyBullet's software renderer, `finer` times as fine, as grey bytes."""
+    import pybullet
+
     turn = Rotation.from_quat(body[3:7])
     ahead, up = turn.apply([1, 0, 0]), turn.apply([0, 0, 1])
     eye = body[:3] + CONFIG.forward * ahead + (CONFIG.up - SPEC.mass_height) * up
@@ -123,6 +124,8 @@ def tiny_frame(client, body, finer):
 @pytest.fixture(scope="module")
 def tiny(track, tmp_path_factory):
     """A Bullet client that holds nothing but the textured ground."""
+    import pybullet
+
     client = pybullet.connect(pybullet.DIRECT)
     path = write_ground(ground_texture(track), tmp_path_factory.mktemp("ground"))
     ground = pybullet.createVisualShape(

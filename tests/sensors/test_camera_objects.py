@@ -1,7 +1,6 @@
 """Boxes and walls in a frame, against PyBullet's own renderer and against closed forms."""
 
 import numpy as np
-import pybullet
 import pytest
 from scipy.spatial.transform import Rotation
 
@@ -75,6 +74,8 @@ def walls_mesh():
 
 @pytest.fixture(scope="module")
 def client():
+    import pybullet
+
     client = pybullet.connect(pybullet.DIRECT)
     yield client
     pybullet.disconnect(client)
@@ -86,6 +87,8 @@ def tiny_objects(client, eye, axes, boxes, walls):
     PyBullet samples a pixel at its lower left corner. Drawn twice as fine, every second corner is
     the centre of one of our pixels.
     """
+    import pybullet
+
     pybullet.resetSimulation(physicsClientId=client)
     owner = {-1: 0}
     for k, row in enumerate(boxes):

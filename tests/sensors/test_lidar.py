@@ -4,7 +4,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pybullet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,6 +69,8 @@ def square(half):
 @pytest.fixture(scope="module")
 def bullet():
     """A client with the bowtie's walls and four boxes, and the boxes' rows."""
+    import pybullet
+
     client = pybullet.connect(pybullet.DIRECT)
     for ring in RINGS:
         n = len(ring)
@@ -148,6 +149,8 @@ def test_ranges_are_those_of_pybullets_rays(bullet):
 
     Whatever PyBullet makes of those, it is hardly ever more than our range, and by under 1 mm.
     """
+    import pybullet
+
     client, rows = bullet
     around, start, ray = somewhere(rows)
     ours = scans(LidarConfig(**PLAIN), around)[0].ravel()
