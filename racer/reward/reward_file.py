@@ -14,7 +14,7 @@ import sys
 import traceback
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -25,7 +25,7 @@ import numpy as np
 from racer import assets
 from racer.errors import RewardError
 from racer.reward.neighbour_modules import NeighbourModules, forget_modules
-from racer.reward.process_exits import exits_raised
+from racer.reward.process_exits import ExitsRaised
 from racer.reward.reward_memory import restore_memory, take_memory
 from racer.reward.timeout import TimeoutExceeded, timeout_after
 
@@ -197,7 +197,8 @@ class RewardSource:
             RewardError: If the limit is exceeded; the message names the line.
         """
         try:
-            with timeout_after(seconds), exits_raised(), self._at_home():
+            home = self._at_home() if self._home else nullcontext()
+            with timeout_after(seconds), ExitsRaised(), home:
                 yield
         except TimeoutExceeded as problem:
             what = f"still running after {seconds:g} s; a loop that does not end?"
@@ -262,9 +263,7 @@ class RewardSource:
     @contextmanager
     def _at_home(self) -> Iterator[None]:
         """Make the folder of a reward that a run keeps the current folder inside."""
-        if not self._home:
-            yield
-            return
+        assert self._home
         before = os.getcwd()
         os.chdir(self._home)
         try:

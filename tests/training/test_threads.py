@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from racer.reward.neighbour_files import files_beside
-from racer.reward.process_exits import exits_raised
+from racer.reward.process_exits import ExitsRaised
 from racer.reward.reward_file import RewardSource
 from racer.training.workers import _without_signals_and_script
 from racer.world import pybullet_client
@@ -40,7 +40,7 @@ def connect(inside):
 
 
 def call_a_reward(inside):
-    with exits_raised():
+    with ExitsRaised():
         inside()
 
 
