@@ -159,7 +159,7 @@ class Roads:
         if not len(road.line):
             return
         first = road.line[0]
-        if (road.line == first).all():
+        if len(road.line) == 1 or (road.line == first).all():
             yield int(first), slice(None)
             return
         for line in np.unique(road.line).tolist():
