@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
     from racer.evaluation import LapResult
     from racer.training.callbacks import Callback
+    from racer.training.checkpoint_choice import CheckpointChoice
     from racer.training.config import RunConfig
     from racer.training.run_dir import Run
     from racer.training.sb3_model import PPO, VecEnv
 
 __version__ = "0.1.0"
-__all__ = ["drive", "export", "to_sb3", "train", "write_entry"]
+__all__ = ["drive", "export", "resume", "to_sb3", "train", "write_entry"]
 
 
 def _set_up() -> None:
@@ -36,17 +37,22 @@ _set_up()
 
 
 def train(
-    config: RunConfig | Path | str,
+    config: RunConfig | Path | str | None = None,
     folder: Path | str | None = None,
     *,
+    from_: Run | Path | str | None = None,
     callback: Callback | Sequence[Callback] | None = None,
     **changes: Any,
 ) -> Run:
     """Train a policy, as `racer train` does.
 
     Args:
-        config: A shipped config's name, a YAML file, or a config object.
+        config: A shipped config's name, a YAML file, or a config object; with `from_`, by default
+            that run's config.
         folder: The run's folder; runs/<config>-<time> by default.
+        from_: Begin with the weights of this run's best checkpoint, of `"RUN@last"` or
+            `"RUN@STEPS"`, or of this entry. Layers that do not fit another action space, sensor or
+            network start anew; optimizer and count of steps do, too.
         callback: Called with each evaluation (`racer.training.callbacks.Evaluation`: steps, laps,
             times, reward); if it returns False, the run is saved and training stops. May also be
             a callback of Stable-Baselines3, or a list of both kinds. If a callback raises, the
@@ -63,60 +69,108 @@ def train(
 
     Example:
         >>> run = racer.train("state", total_timesteps=100_000)  # doctest: +SKIP
+        >>> clone = racer.train(from_=run, reward="mine.py")  # doctest: +SKIP
     """
-    from racer import assets
-    from racer.assets.document import read_document
     from racer.assets.overrides import with_overrides
     from racer.training.config import RunConfig
+    from racer.training.parent import load_parent
+    from racer.training.start_config import start_config
     from racer.training.train import run_training as learn
 
-    name = "run"
+    origin, name = None if from_ is None else str(_folder_of(from_)), "run"
     if not isinstance(config, RunConfig):
-        path = assets.find_file(str(config), "configs")
-        config, name = read_document(path, RunConfig), path.stem
+        config, name = start_config(None if config is None else str(config), origin)
     config = with_overrides(config, changes, "racer.train")
     run_folder = None if folder is None else Path(folder)
-    return learn(config, run_folder, name=name, callback=callback).run
+    parent = load_parent(origin) if origin else None
+    return learn(config, run_folder, name=name, callback=callback, parent=parent).run
 
 
-def export(
-    run: Run | Path | str, path: Path | str | None = None, name: str = "", int8: bool = False
-) -> Path:
-    """Package a run's best policy as an entry, as `racer export` does.
+def resume(
+    run: Run | Path | str,
+    *,
+    total_timesteps: int | None = None,
+    minutes: float | None = None,
+    callback: Callback | Sequence[Callback] | None = None,
+) -> Run:
+    """Continue a run, as `racer train --resume` does.
 
     Args:
         run: The run, or its folder.
-        path: The entry to write; <run>.entry.zip or <run>-int8.entry.zip by default.
-        name: Name on a leaderboard; <run> or <run>-int8 by default.
+        total_timesteps: New number of steps of all parts of the run together; a finished run needs
+            more of them than it has.
+        minutes: New time limit of all parts of the run together.
+        callback: As in `train`.
+
+    Returns:
+        The run.
+
+    Raises:
+        RacerError: If there is no such run, or nothing is left to train.
+
+    Example:
+        >>> racer.resume("runs/first", total_timesteps=200_000)  # doctest: +SKIP
+    """
+    from racer.training.train import resume_training
+
+    limits = {"total_timesteps": total_timesteps, "minutes": minutes}
+    return resume_training(_folder_of(run), **limits, callback=callback).run
+
+
+def _folder_of(run: Run | Path | str) -> Path:
+    return Path(run) if isinstance(run, (str, os.PathLike)) else run.folder
+
+
+def export(
+    run: Run | Path | str,
+    path: Path | str | None = None,
+    name: str = "",
+    int8: bool = False,
+    *,
+    checkpoint: CheckpointChoice = "best",
+) -> Path:
+    """Package a run's best policy, or that of another checkpoint, as an entry.
+
+    `racer export` does the same.
+
+    Args:
+        run: The run, or its folder.
+        path: The entry to write; <name>.entry.zip by default.
+        name: Name on a leaderboard; by default the run's name, followed by the checkpoint if it is
+            not the best, and by -int8 if it is quantized.
         int8: Quantize the policy to 8 bits, calibrated on its observations in the race of the
             run's evaluations.
+        checkpoint: `"best"`, `"last"`, or the steps after which it was saved, as `racer runs show`
+            lists them.
 
     Returns:
         The entry's path.
 
     Raises:
-        RacerError: If the run has no checkpoint to export, or the entry cannot be written.
+        RacerError: If the run has no such checkpoint, or the entry cannot be written.
 
     Example:
         >>> racer.export("runs/first", "mine.entry.zip")  # doctest: +SKIP
     """
     from racer.training.export import entry_name
 
-    folder = Path(run) if isinstance(run, (str, os.PathLike)) else run.folder
-    default_name = entry_name(folder, int8)
+    folder = _folder_of(run)
+    default_name = entry_name(folder, int8, checkpoint)
     path = Path(path or f"{default_name}.entry.zip")
     if int8:
         from racer.training.int8_export import export_int8
 
-        export_int8(folder, path, name or default_name)
+        export_int8(folder, path, name or default_name, None, checkpoint)
     else:
         from racer.training.export import export_run
 
-        export_run(folder, path, name or default_name)
+        export_run(folder, path, name or default_name, None, checkpoint)
     return path
 
 
-def to_sb3(run: Run | Path | str, checkpoint: int | None = None, env: VecEnv | None = None) -> PPO:
+def to_sb3(
+    run: Run | Path | str, checkpoint: CheckpointChoice = "best", env: VecEnv | None = None
+) -> PPO:
     """Return a run's policy as a Stable-Baselines3 PPO model.
 
     The model predicts the same actions as the exported entry, and continues learning with the
@@ -127,8 +181,8 @@ def to_sb3(run: Run | Path | str, checkpoint: int | None = None, env: VecEnv | N
 
     Args:
         run: The run, or its folder.
-        checkpoint: Steps after which the checkpoint was saved, as `racer runs show` lists them;
-            the best checkpoint by default.
+        checkpoint: `"best"`, `"last"`, or the steps after which it was saved, as `racer runs show`
+            lists them.
         env: Environment to continue learning on, if any; it must have the run's spaces.
 
     Returns:
@@ -145,7 +199,7 @@ def to_sb3(run: Run | Path | str, checkpoint: int | None = None, env: VecEnv | N
     from racer.training.run_dir import Run
     from racer.training.sb3_model import as_ppo
 
-    return as_ppo(run if isinstance(run, Run) else Run.open(Path(run)), checkpoint, env)
+    return as_ppo(Run.open(_folder_of(run)), checkpoint, env)
 
 
 def write_entry(
@@ -225,14 +279,14 @@ def write_entry(
     return path
 
 
-def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapResult:
-    """Race an entry alone from the start line, in the kind of race that it was trained in.
+def drive(entry: Run | Path | str, track: str, laps: int = 3, seed: int = 0) -> LapResult:
+    """Race an entry or a run alone from the start line, in the kind of race of its training.
 
     This is what `racer race` does with one entry.
 
     Args:
-        entry: The entry's package, or the name of a baseline controller: pure-pursuit or
-            raceline.
+        entry: The entry's package; a run, of which the best checkpoint drives, or `"RUN@last"` or
+            `"RUN@STEPS"`; or the name of a baseline controller: pure-pursuit or raceline.
         track: A shipped track's name, a file, or generated:SEED.
         laps: Laps to drive.
         seed: Seed of the environment.
@@ -252,11 +306,10 @@ def drive(entry: Path | str, track: str, laps: int = 3, seed: int = 0) -> LapRes
     """
     from dataclasses import replace
 
-    from racer.controllers import CONTROLLERS
-    from racer.entries.package import read_entry
     from racer.evaluation import evaluate_entries, make_race_rules, race_of_training
+    from racer.training.racers import racer_named
 
-    racer = str(entry) if str(entry) in CONTROLLERS else read_entry(entry)
+    racer = racer_named(str(entry if isinstance(entry, str) else _folder_of(entry)))
     result = evaluate_entries(
         [racer], track, make_race_rules(laps, like=race_of_training(racer)), seed
     )[0]

@@ -78,7 +78,8 @@ def test_every_command_has_its_own_help_with_a_line_for_each_option(capsys, monk
         shown = helped(capsys, *path.split(), "-h")
         assert shown.startswith("Usage: racer " + path)
         for name in inspect.signature(function).parameters:
-            assert re.search(rf"{name.replace('_', '-')} +\S", shown, re.IGNORECASE), (path, name)
+            option = name.strip("_").replace("_", "-")
+            assert re.search(rf"{option} +\S", shown, re.IGNORECASE), (path, name)
 
 
 def test_a_group_alone_is_its_help(subtests, capsys):
@@ -325,7 +326,7 @@ def test_python_s_export_takes_a_run_or_its_folder(tmp_path, monkeypatch):
     run = Run(tmp_path / "first")
     for given in (run, run.folder, str(run.folder)):
         assert racer.export(given) == Path("first.entry.zip")
-    assert exported == [(run.folder, Path("first.entry.zip"), "first")] * 3
+    assert exported == [(run.folder, Path("first.entry.zip"), "first", None, "best")] * 3
 
 
 def test_python_s_export_quantizes_where_it_is_asked_to(tmp_path, monkeypatch):
@@ -336,8 +337,8 @@ def test_python_s_export_quantizes_where_it_is_asked_to(tmp_path, monkeypatch):
     assert racer.export(tmp_path / "first", int8=True) == Path("first-int8.entry.zip")
     assert racer.export(tmp_path / "first", "a.zip", "swift", int8=True) == Path("a.zip")
     assert [words[1:] for words in exported] == [
-        (Path("first-int8.entry.zip"), "first-int8"),
-        (Path("a.zip"), "swift"),
+        (Path("first-int8.entry.zip"), "first-int8", None, "best"),
+        (Path("a.zip"), "swift", None, "best"),
     ]
 
 

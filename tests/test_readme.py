@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import racer
 from racer import assets, cli
+from racer.training.config import RunConfig
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,6 +41,7 @@ def test_a_racer_command_is_understood(subtests, monkeypatch, tmp_path):
     monkeypatch.setenv("RACER_BOARD", str(tmp_path))
     for name in (
         "racer.cli.train._train",
+        "racer.cli.train._resume",
         "racer.training.export.export_run",
         "racer.training.training_report.write_report",
         "racer.deepracer.importer.import_deepracer",
@@ -51,12 +54,15 @@ def test_a_racer_command_is_understood(subtests, monkeypatch, tmp_path):
         "racer.track.generator.draw_track_file",
     ):
         monkeypatch.setattr(name, stop)
+    run = SimpleNamespace(config=RunConfig, story=dict)
+    monkeypatch.setattr("racer.training.start_config.parent_run", lambda *words: run)
     find = assets.find_file
 
     def found(name, *rest):
         return find("quick" if name == "imported/imported.yaml" else name, *rest)
 
     monkeypatch.setattr("racer.assets.find_file", found)
+    monkeypatch.setattr("racer.training.racers.read_entry", stop)
     monkeypatch.setattr("racer.entries.package.read_entry", stop)
     monkeypatch.setattr("racer.evaluation.evaluate_entries", stop)
     monkeypatch.setattr("racer.leaderboard.ranking.rank", stop)
@@ -152,6 +158,8 @@ def typed(page):
 
 def shortened(command, port):
     """A command that does less by its own options, and takes a port that is free."""
+    if command.startswith("racer train --resume"):
+        return re.sub(r"--total-timesteps \S+", "--total-timesteps 1024", command)
     if command.startswith("racer train"):
         return re.sub(r"--(total-timesteps|minutes) \S+", "", command) + f" {SHORT}"
     if command.startswith("racer board serve"):

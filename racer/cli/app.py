@@ -104,7 +104,10 @@ GROUP_HELP = {
 }
 """The help of each group of commands."""
 
-USAGE_LINES = {"train": "Usage: racer train CONFIG [OPTIONS], or racer train --resume RUN"}
+USAGE_LINES = {
+    "train": "Usage: racer train CONFIG [OPTIONS], racer train --from RUN [OPTIONS], "
+    "or racer train --resume RUN"
+}
 """The usage line of commands whose parameters do not show it."""
 
 EPILOGUE = """\

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from racer.cli.output import confirm, make_console, print_json
-from racer.cli.race import racer_named
 from racer.errors import BoardError, ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def board_submit(
     """Judge an entry on a season and add it to the leaderboard.
 
     Args:
-        entry: The entry, NAME.entry.zip, or a controller, pure-pursuit or raceline.
+        entry: The entry, NAME.entry.zip, a run's folder, or a controller, pure-pursuit or raceline.
         name: What the board calls it; the entry's own name by default. The table shows the best
             entry of a name.
         season: A shipped season's name or a YAML file.
@@ -39,6 +38,7 @@ def board_submit(
     from racer.leaderboard.store import BoardStore
     from racer.leaderboard.submission_evaluation import evaluate_season
     from racer.leaderboard.submissions import board_name
+    from racer.training.racers import racer_named
 
     racer, rules = racer_named(entry), load_season(season)
     package = None if isinstance(racer, str) else racer

@@ -186,15 +186,28 @@ def _whole(kind: Any, tokens: Sequence[Token]) -> Any:
     return convert(kind, tokens)
 
 
-def config_first(words: Sequence[str], command: Callable[..., None]) -> list[str]:
+def option_value(words: Sequence[str], option: str) -> str | None:
+    """Return the value of an option among the words of a command; None if it is not given."""
+    for word, after in zip(words, [*words[1:], None]):
+        if word == option:
+            return after
+        if word.startswith(f"{option}="):
+            return word.removeprefix(f"{option}=")
+    return None
+
+
+def config_first(
+    words: Sequence[str], command: Callable[..., None], is_needed: bool = True
+) -> list[str]:
     """Return the words of `racer train` with CONFIG in front.
 
-    CONFIG is the first word that is neither an option nor an option's value. If there is none, it
-    is the last value of a list, such as that of `--track`, that names a config.
+    CONFIG is the first word that is neither an option nor an option's value. If there is none, but
+    one is needed, it is the last value of a list, such as that of `--track`, that names a config.
 
     Args:
         words: The words after `racer train`.
         command: The command with its options.
+        is_needed: Whether the command has no other config.
     """
     kinds = _kinds(command)
     given_up, values = None, 0
@@ -205,9 +218,13 @@ def config_first(words: Sequence[str], command: Callable[..., None]) -> list[str
             return _first(words, index)
         elif values == 1:
             values = 0
-        elif word in assets.shipped_names("configs") or word.endswith((".yaml", ".yml")):
+        elif is_needed and _is_config(word):
             given_up = index
     return list(words) if given_up is None else _first(words, given_up)
+
+
+def _is_config(word: str) -> bool:
+    return word in assets.shipped_names("configs") or word.endswith((".yaml", ".yml"))
 
 
 def _first(words: Sequence[str], index: int) -> list[str]:

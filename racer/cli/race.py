@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def cli_race(
     *entries: str,
     track: str | None = None,
+    checkpoint: Literal["best", "last"] | int | None = None,
     car: str = "deepracer",
     kind: RaceKind | None = None,
     walls: Literal["on", "off"] | None = None,
@@ -35,16 +36,19 @@ def cli_race(
     json: bool = False,
     deepracer_logs: Path | None = None,
 ) -> None:
-    """Race an entry from the start line, or several together from a grid.
+    """Race an entry or a run from the start line, or several together from a grid.
 
     A car that leaves the road, stands still or drives backwards continues 3 seconds later, and one
     that crashes 5 seconds later.
 
     Args:
-        entries: The entries, NAME.entry.zip, or a baseline controller, pure-pursuit or raceline;
-            several of them race each other in one world.
+        entries: The entries, NAME.entry.zip; runs, of which the best checkpoint drives, or
+            RUN@last or RUN@STEPS; or a baseline controller, pure-pursuit or raceline. Several of
+            them race each other in one world.
         track: A shipped track's name or a YAML file; by default the track of the first entry's
             training.
+        checkpoint: The checkpoint of the runs: best, last, or the steps after which it was saved,
+            as `racer runs show` lists them; best by default.
         car: The car if only baseline controllers race; an entry brings its own.
         kind: An empty road, one with six boxes, or one with three bot cars; by default as in the
             first entry's training.
@@ -63,15 +67,17 @@ def cli_race(
     """
     from racer.evaluation import evaluate_entries, make_race_rules, race_of_training
     from racer.rendering.video_format import numbered_names
+    from racer.training.racers import racer_named, training_track
 
-    racers = [racer_named(entry) for entry in entries]
-    if not racers:
+    if not entries:
         raise ConfigError(
-            "racer race needs an entry: a file that ends with .entry.zip, or a baseline "
-            "controller, pure-pursuit or raceline"
+            "racer race needs an entry: a file that ends with .entry.zip, a run's folder, or a "
+            "baseline controller, pure-pursuit or raceline"
         )
+    racers = [racer_named(entry, checkpoint) for entry in entries]
     manifests = [racer.manifest for racer in racers if not isinstance(racer, str)]
-    road = track or (manifests[0].trained_on.track if manifests else None)
+    own_tracks = (training_track(word, racer) for word, racer in zip(entries, racers))
+    road = track or next((one for one in own_tracks if one), None)
     if road is None:
         raise ConfigError(f"racer race {entries[0]} needs a track: add --track NAME")
     options = {"kind": kind, "walls": None if walls is None else walls == "on"}
@@ -128,14 +134,6 @@ def _check_training_track(track: str, name: str) -> None:
             f"{name} was trained on {track!r}, which is not found here: add --track with a "
             "shipped track's name or the file that it was trained on"
         ) from problem
-
-
-def racer_named(word: str) -> Entry | str:
-    """Return the entry in a package, or the name itself if it is a baseline controller's."""
-    from racer.controllers import CONTROLLERS
-    from racer.entries.package import read_entry
-
-    return word if word in CONTROLLERS else read_entry(Path(word))
 
 
 def _draw(result: LapResult, track: str, name: str, plot: Path) -> None:
@@ -199,11 +197,20 @@ def _shot(
     return Shot(video, video_size(size, video), names, followed, sensor)
 
 
-def generalisation(entry: str, laps: int = 3, seed: int = 0, json: bool = False) -> None:
-    """Race an entry alone on every shipped track: training, validation and held-out tracks.
+def generalisation(
+    entry: str,
+    checkpoint: Literal["best", "last"] | int | None = None,
+    laps: int = 3,
+    seed: int = 0,
+    json: bool = False,
+) -> None:
+    """Race an entry or a run alone on every shipped track: training, validation and held-out.
 
     Args:
-        entry: The entry, NAME.entry.zip, or a baseline controller, pure-pursuit or raceline.
+        entry: The entry, NAME.entry.zip, a run's folder, or a baseline controller, pure-pursuit or
+            raceline.
+        checkpoint: The checkpoint of the run: best, last, or the steps after which it was saved, as
+            `racer runs show` lists them; best by default.
         laps: Laps to drive on each track.
         seed: Seed of the environment.
         json: Print the results as JSON.
@@ -217,9 +224,10 @@ def generalisation(entry: str, laps: int = 3, seed: int = 0, json: bool = False)
         tracks_in_set,
     )
     from racer.track.track_file import TRACK_SETS
+    from racer.training.racers import racer_named
 
     count = sum(len(tracks_in_set(name)) for name in TRACK_SETS)
-    races = evaluate_all_tracks(racer_named(entry), laps, seed)
+    races = evaluate_all_tracks(racer_named(entry, checkpoint), laps, seed)
     console = make_console()
     results = list(
         show_progress(races, "racing", total=count, transient=True, disable=json, console=console)

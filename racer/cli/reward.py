@@ -6,7 +6,6 @@ from pathlib import Path
 
 from racer.cli.options import RaceKind
 from racer.cli.output import print_json
-from racer.cli.race import racer_named
 
 
 def reward_check(file: str, track: str | None = None, json: bool = False) -> None:
@@ -54,12 +53,13 @@ def reward_explain(
         heading: Heading of the car, in degrees to the left of the road's direction.
         kind: An empty road, one with boxes, or one with bots.
         reverse: Drive against the track's own direction.
-        driver: Driver of the lap: a baseline controller, pure-pursuit or raceline, or an entry,
-            NAME.entry.zip.
+        driver: Driver of the lap: a baseline controller, pure-pursuit or raceline, an entry,
+            NAME.entry.zip, or a run's folder.
     """
     from racer.rendering.line_plots import save_figure
     from racer.reward import RewardSource
     from racer.reward_check import explain_reward
+    from racer.training.racers import racer_named
 
     source = RewardSource.find(file)
     racer = racer_named(driver)

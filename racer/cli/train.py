@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from racer.assets.terminal import make_console
 from racer.cli.output import result_line, shell_command
@@ -23,6 +25,7 @@ def cli_train(
     config: str | None = None,
     /,
     *,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
     resume: Path | None = None,
     run: Path | None = None,
     minutes: float | None = None,
@@ -31,14 +34,23 @@ def cli_train(
     log: Path | None = None,
     changes: dict[str, Any] | None = None,
 ) -> None:
-    """Train a policy, or resume a run that was interrupted.
+    """Train a policy, clone another one and train it, or resume a run.
 
     `racer train CONFIG` starts a new run. Every field of the config is also an option, such as
     `--seed 1 --ppo.learning-rate 1e-4`; `racer train CONFIG --help` lists all options with their
     values in that config.
 
+    `racer train --from RUN` starts a new run with the weights and the config of another one, and
+    `racer train CONFIG --from RUN` with its weights and another config. Layers that do not fit
+    another action space, sensor or network start anew.
+
+    `racer train --resume RUN` continues a run. `--total-timesteps N` trains it until it has N steps
+    in all, also if it is finished.
+
     Args:
         config: A YAML file, or the name of a config that ships with racer.
+        from_: Begin with the weights of this run's best checkpoint, of RUN@last or RUN@STEPS, or
+            of this entry.
         resume: Resume the run in this folder, as if it had not been interrupted.
         run: The new run's folder; by default runs/<config>-<time>.
         minutes: Wall-clock minutes after which training ends, summed over all parts of a resumed
@@ -48,23 +60,23 @@ def cli_train(
         log: Append a line for each evaluation to this file, as in the run's log.txt.
         changes: New values of the config's fields, by dotted names.
     """
-    from racer import assets
-    from racer.assets.document import read_document
     from racer.assets.overrides import with_overrides
     from racer.training.config import RunConfig
+    from racer.training.start_config import start_config
 
     changes = changes or {}
     if minutes is not None:
         changes["minutes"] = minutes
     if resume is not None:
-        _check_resumed(config, run, changes)
-        _resume(resume, changes.get("minutes"), deepracer_logs, quiet, log)
+        names = [RunConfig.RENAMED_KEYS.get(name, name) for name in changes]
+        _check_resumed(config, run, from_, names)
+        limited = with_overrides(RunConfig(), changes, "command line")
+        limits = {name: getattr(limited, name) for name in names}
+        _resume(resume, limits, deepracer_logs, quiet, log)
         return
-    if config is None:
-        raise ConfigError(f"racer train wants a CONFIG: a YAML file, or one of {_shipped()}")
-    path = assets.find_file(config, "configs")
-    chosen = with_overrides(read_document(path, RunConfig), changes, "command line")
-    _train(chosen, run, deepracer_logs, quiet, log, path.stem)
+    base, name = start_config(config, from_)
+    chosen = with_overrides(base, changes, "command line")
+    _train(chosen, run, deepracer_logs, quiet, log, from_, name)
 
 
 def train_command(words: Sequence[str]) -> tuple[Callable[..., None], list[str]]:
@@ -76,38 +88,41 @@ def train_command(words: Sequence[str]) -> tuple[Callable[..., None], list[str]]
     Raises:
         ConfigError: The config cannot be read.
     """
-    from racer.cli.options import as_command, config_first
+    from racer.cli.options import as_command, config_first, option_value
 
     if set(words) <= {"-h", "--help"}:
         return as_command(cli_train, None), ["--help"]
-    from racer import assets
-    from racer.assets.document import read_document
     from racer.training.config import RunConfig
+    from racer.training.start_config import start_config
 
     plain = as_command(cli_train, RunConfig())
-    words = config_first(words, plain)
-    if words[0].startswith("-"):
+    parent = option_value(words, "--from")
+    words = config_first(words, plain, is_needed=parent is None)
+    config = None if words[0].startswith("-") else words[0]
+    if config is None and parent is None:
         return plain, words
-    return as_command(
-        cli_train, read_document(assets.find_file(words[0], "configs"), RunConfig)
-    ), words
+    return as_command(cli_train, start_config(config, parent)[0]), words
 
 
-def _shipped() -> str:
-    from racer import assets
+def _check_resumed(
+    config: str | None, run: Path | None, parent: str | None, fields: Sequence[str]
+) -> None:
+    """Raise ConfigError for options that contradict a resumed run, which has its own config.
 
-    return ", ".join(assets.shipped_names("configs"))
-
-
-def _check_resumed(config: str | None, run: Path | None, changes: dict[str, Any]) -> None:
-    """Raise ConfigError for options that contradict a resumed run, which has its own config."""
-    given = [config or "", "--run" if run else ""]
-    given += [f"--{place}" for place in changes if place != "minutes"]
+    Args:
+        config: The config that is named.
+        run: The folder of a new run.
+        parent: The policy to begin with.
+        fields: The fields of the config that are given.
+    """
+    given = [config or "", "--run" if run else "", "--from" if parent else ""]
+    given += [f"--{place}" for place in fields if place not in ("minutes", "total_timesteps")]
     if any(given):
         what = ", ".join(filter(None, given)).replace("_", "-")
         raise ConfigError(
             f"racer train --resume goes on with the run's own config; without {what}, please "
-            "(--minutes, --deepracer-logs, --quiet and --log can be given)"
+            "(--total-timesteps, --minutes, --deepracer-logs, --quiet and --log can be given); to "
+            "change more, clone it: racer train --from RUN"
         )
 
 
@@ -117,28 +132,30 @@ def _train(
     deepracer_logs: bool,
     quiet: bool,
     log: Path | None,
+    from_: str | None,
     name: str,
 ) -> None:
+    from racer.training.parent import load_parent
     from racer.training.shared_output import shared_output
     from racer.training.train import run_training as run
 
     with shared_output():
         shown = make_console(quiet=quiet)
-        result = run(config, folder, shown, deepracer_logs=deepracer_logs, name=name, log=log)
+        options: Any = {"deepracer_logs": deepracer_logs, "name": name, "log": log}
+        parent = load_parent(from_) if from_ else None
+        result = run(config, folder, shown, parent=parent, **options)
         _print_result(result, quiet)
 
 
 def _resume(
-    run: Path, minutes: float | None, deepracer_logs: bool, quiet: bool, log: Path | None
+    run: Path, limits: dict[str, Any], deepracer_logs: bool, quiet: bool, log: Path | None
 ) -> None:
     from racer.training.shared_output import shared_output
     from racer.training.train import resume_training
 
     with shared_output():
         shown = make_console(quiet=quiet)
-        result = resume_training(
-            run, shown, minutes=minutes, deepracer_logs=deepracer_logs, log=log
-        )
+        result = resume_training(run, shown, **limits, deepracer_logs=deepracer_logs, log=log)
         _print_result(result, quiet)
 
 
@@ -171,15 +188,19 @@ def cli_export(
     run: Path,
     out: Path | None = None,
     name: str = "",
+    checkpoint: Literal["best", "last"] | int = "best",
     key: Path | None = None,
     int8: bool = False,
 ) -> None:
-    """Write a run's best policy as an entry.
+    """Write a run's best policy, or that of another checkpoint, as an entry.
 
     Args:
         run: The run's folder.
-        out: The entry to write; by default <run>.entry.zip, or <run>-int8.entry.zip with --int8.
-        name: The entry's name on a board; by default the run's name, followed by -int8 with --int8.
+        out: The entry to write; <name>.entry.zip by default.
+        name: The entry's name on a board; by default the run's name, followed by the checkpoint if
+            it is not the best, and by -int8 with --int8.
+        checkpoint: best, last, or the steps after which it was saved, as `racer runs show` lists
+            them.
         key: Sign the entry with this private key, which `racer board keygen` makes.
         int8: Quantize the policy to 8 bits, calibrated on the observations of the run's evaluation
             race, and race it against the float32 policy.
@@ -187,17 +208,17 @@ def cli_export(
     from racer.entries.signing import read_key
     from racer.training.export import entry_name
 
-    own = entry_name(run, int8)
+    own = entry_name(run, int8, checkpoint)
     path, name = out or Path(f"{own}.entry.zip"), name or own
     private = read_key(key) if key else None
     if int8:
         from racer.training.int8_export import export_int8, int8_table
 
-        measured = export_int8(run, path, name, private)
+        measured = export_int8(run, path, name, private, checkpoint)
         digest = measured[-1].entry.sha256
         make_console().print(int8_table(measured))
     else:
         from racer.training.export import export_run
 
-        digest = export_run(run, path, name, private)
+        digest = export_run(run, path, name, private, checkpoint)
     print(f"entry: {path} (SHA-256 {digest[:12]})")

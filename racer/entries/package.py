@@ -55,6 +55,21 @@ Label = Annotated[str, AfterValidator(_label)]
 """A text that obeys `LABEL_RULE`."""
 
 
+class Ancestor(Document):
+    """A policy whose weights another training began with."""
+
+    kind: Literal["run", "entry"] = Field(description="what the weights were taken from")
+    name: Label = Field(description="the name of the run, or of the entry")
+    steps: int | None = Field(
+        default=None, ge=0, description="control steps that it trained by itself, over all cars"
+    )
+    sha256: Sha256Hex = Field(description="SHA-256 of the run's checkpoint, or of the entry")
+
+
+MAX_LINEAGE = 100
+"""The number of ancestors that a manifest may list."""
+
+
 class TrainedOn(Document):
     """Origin of a policy, so that it can be trained again; an unknown field is None.
 
@@ -70,6 +85,11 @@ class TrainedOn(Document):
     reward_sha256: Sha256Hex | None = Field(default=None, description="SHA-256 of the reward file")
     steps: int | None = Field(default=None, ge=0, description="control steps over all cars")
     seed: int | None = Field(default=None, ge=0, description="the run's seed, from 0")
+    lineage: tuple[Ancestor, ...] = Field(
+        default=(),
+        max_length=MAX_LINEAGE,
+        description="the policy whose weights the training began with, then that one's ancestors",
+    )
 
 
 UNKNOWN_ORIGIN = TrainedOn()
@@ -238,6 +258,8 @@ def _pack(policy: bytes, manifest: Manifest, key: PrivateKey | None) -> bytes:
     absent: dict[str, Any] = {"actions": unused[manifest.actions.kind]}
     if manifest.trained_on == UNKNOWN_ORIGIN:
         absent["trained_on"] = True
+    elif not manifest.trained_on.lineage:
+        absent["trained_on"] = {"lineage"}
     tree: dict[str, Any] = manifest.model_dump(mode="json", exclude=absent, exclude_none=True)
     text = (json.dumps(tree, indent=2, ensure_ascii=False) + "\n").encode()
     members = {MANIFEST_FILE: text, POLICY_FILE: policy}

@@ -35,6 +35,8 @@ class NormalizeObs(nn.Module):
     The mean and the variance are buffers, so they are saved and exported with the weights.
     """
 
+    EPSILON = 1e-4
+    """Added to the variance."""
     LARGEST = 10.0
     """Outputs are clipped to this many standard deviations."""
     mean: torch.Tensor
@@ -49,7 +51,7 @@ class NormalizeObs(nn.Module):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return the scaled numbers (n, k); mean and variance stay as they are."""
-        scaled = (values - self.mean) / torch.sqrt(self.var + 1e-4)
+        scaled = (values - self.mean) / torch.sqrt(self.var + self.EPSILON)
         return scaled.clamp(-self.LARGEST, self.LARGEST)
 
     @torch.no_grad()

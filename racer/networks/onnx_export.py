@@ -13,6 +13,7 @@ from racer.networks.network_config import ACTION_OUTPUT, OBSERVATION_INPUT
 from racer.sensors.config import Sensors
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import nn
 
@@ -32,6 +33,47 @@ def actor_to_onnx(actor: DeterministicActor, shapes: Mapping[str, tuple[int, ...
         shapes: Shape of one observation of each sensor, by the name of the graph's input.
     """
     return module_to_onnx(actor, {name: shapes[name] for name in actor.names})
+
+
+def actor_weights(graph: bytes, sensors: Sensors) -> dict[str, np.ndarray]:
+    """Return the weights in a graph that `actor_to_onnx` returned.
+
+    Tensors with other names, as those of other libraries' graphs have, are left out.
+
+    Args:
+        graph: A graph whose weights lie inside it; see `racer.entries.onnx_check`.
+        sensors: The policy's sensors.
+
+    Returns:
+        The weights by their names in the state dict of Stable-Baselines3's policy, writable.
+    """
+    import numpy as np
+    import onnx
+
+    from racer.networks.modules import NormalizeObs
+
+    model = onnx.load_model_from_string(graph).graph
+    held = {one.name: np.array(onnx.numpy_helper.to_array(one)) for one in model.initializer}
+    # The exporter has merged sqrt(variance + epsilon) into one tensor, by which (x - mean) is
+    # divided.
+    means = {
+        node.output[0]: node.input[1]
+        for node in model.node
+        if node.op_type == "Sub" and node.input[1].endswith(".mean")
+    }
+    for node in model.node:
+        if node.op_type == "Div" and node.input[0] in means and node.input[1] in held:
+            name = means[node.input[0]].removesuffix("mean") + "var"
+            held[name] = held[node.input[1]] ** 2 - np.float32(NormalizeObs.EPSILON)
+    names = list(input_shapes(sensors))
+    renamed = {f"sensors.{k}.": f"features_extractor.parts.{name}." for k, name in enumerate(names)}
+    renamed |= {"head.": "mlp_extractor.policy_net.", "action.": "action_net."}
+    return {
+        there + name.removeprefix(here): values
+        for name, values in held.items()
+        for here, there in renamed.items()
+        if name.startswith(here)
+    }
 
 
 def zero_observation(shapes: Mapping[str, tuple[int, ...]]) -> tuple[torch.Tensor, ...]:

@@ -64,7 +64,7 @@ class Checkpoints:
             raise RunError(f"{self._manifest}: not a list of checkpoints: {problem}") from problem
 
     def save(
-        self, content: bytes, steps: int, is_whole: bool, best: str | None, keep: int
+        self, content: bytes, steps: int, is_whole: bool, best: str | None, keep: int | None
     ) -> Checkpoint:
         """Write a checkpoint, list it in the manifest, and delete the obsolete ones.
 
@@ -77,7 +77,7 @@ class Checkpoints:
             steps: Control steps trained so far, over all cars.
             is_whole: Whether the run can be resumed from it.
             best: The file of the best checkpoint so far; None if there is none.
-            keep: Number of whole checkpoints to keep.
+            keep: Number of whole checkpoints to keep; None to keep all.
 
         Returns:
             The checkpoint as the manifest lists it.
@@ -93,10 +93,10 @@ class Checkpoints:
         write_atomically(self.folder / file, content)
         new = Checkpoint(file, steps, hashlib.sha256(content).hexdigest(), is_whole, best)
         known = [one for one in known if one.file != file] + [new]
-        whole = [one for one in known if one.is_whole][-keep:]
+        whole = [one for one in known if one.is_whole][-(keep or 0) :]
         needed = {one.file for one in whole} | {one.best for one in whole} | {file}
         # Before the first whole checkpoint, all are kept.
-        left = [one for one in known if one.file in needed or not whole]
+        left = [one for one in known if one.file in needed or not whole or keep is None]
         self._write(left)
         for one in known:
             if one not in left:

@@ -137,9 +137,21 @@ class EvaluationConfig(Document):
         le=10_000,
         description="record a video of every N-th evaluation, up to 10000; 0: of none",
     )
-    keep: int = Field(
-        default=3, ge=2, le=1000, description="newest checkpoints to keep beside the best, 2-1000"
+    keep: Literal["all"] | int = Field(
+        default=3, description="newest checkpoints to keep beside the best, from 2; or all"
     )
+
+    @field_validator("keep")
+    @classmethod
+    def _there_is_one_before_a_damaged_one(cls, keep: Literal["all"] | int) -> Literal["all"] | int:
+        if keep != "all" and keep < 2:
+            raise ValueError("wanted are 2 or more, or all")
+        return keep
+
+    @property
+    def kept_count(self) -> int | None:
+        """How many of the newest checkpoints are kept; None: all."""
+        return None if self.keep == "all" else self.keep
 
 
 class RunConfig(EnvConfig):

@@ -1,4 +1,4 @@
-"""Export of a run's best policy quantized to int8, and its comparison with the float32 policy."""
+"""Export of a run's policy quantized to int8, and its comparison with the float32 policy."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from racer.evaluation import LapResult, Policy, evaluate_entries, make_race_rule
 from racer.networks.quantize import quantize_graph
 from racer.sensors import Observations
 from racer.tables import FittedTable, TableColumn
+from racer.training.checkpoint_choice import CheckpointChoice
 from racer.training.config import RunConfig
-from racer.training.export import best_policy, package_policy
+from racer.training.export import package_policy, trained_policy
 
 
 class MeasuredEntry(NamedTuple):
@@ -40,9 +41,13 @@ class MeasuredEntry(NamedTuple):
 
 
 def export_int8(
-    folder: Path, out: Path, name: str, key: PrivateKey | None = None
+    folder: Path,
+    out: Path,
+    name: str,
+    key: PrivateKey | None = None,
+    checkpoint: CheckpointChoice = "best",
 ) -> tuple[MeasuredEntry, MeasuredEntry]:
-    """Write a run's best policy as an int8 entry; see `racer.networks.quantize`.
+    """Write a run's policy as an int8 entry; see `racer.networks.quantize`.
 
     First the float32 policy drives the race of the run's evaluations, on their first track. The
     int8 policy is calibrated on the observations of that race. Then it drives the same race.
@@ -52,25 +57,25 @@ def export_int8(
         out: The entry to write.
         name: The entry's name on a leaderboard.
         key: Signs the entry; None leaves it unsigned.
+        checkpoint: `"best"`, `"last"`, or the control steps after which it was saved.
 
     Returns:
         The measurements of the float32 policy and of the int8 policy.
 
     Raises:
-        RunError: The folder holds no run, or no checkpoint that fits it.
+        RunError: The folder holds no run, or no such checkpoint that fits it.
         EntryError: The entry cannot be written.
     """
-    best = best_policy(folder)
+    trained = trained_policy(folder, checkpoint)
     with TemporaryDirectory() as place:
         path = Path(place) / "float32.entry.zip"
-        package_policy(best, path, name)
+        package_policy(trained, path, name)
         before = read_entry(path)
-    race_before, seen = _drive_race(before, best.config)
-    package_policy(
-        best._replace(graph=quantize_graph(best.graph, seen)), out, name, key, quantization="int8"
-    )
+    race_before, seen = _drive_race(before, trained.config)
+    quantized = trained._replace(graph=quantize_graph(trained.graph, seen))
+    package_policy(quantized, out, name, key, quantization="int8")
     after = read_entry(out)
-    race_after, _ = _drive_race(after, best.config)
+    race_after, _ = _drive_race(after, trained.config)
     times = _answer_times([before, after], seen)
     return (
         MeasuredEntry("float32", before, times[0], race_before),

@@ -22,6 +22,7 @@ from stable_baselines3.common.utils import set_random_seed
 from racer.assets.atomic import write_own
 from racer.assets.terminal import shell_command
 from racer.entries.interface import interface_of
+from racer.entries.package import Ancestor
 from racer.envs import RacerVectorEnv
 from racer.errors import RunError
 from racer.networks.policy_network import TorchPolicy
@@ -137,11 +138,11 @@ def model_card_text(
     head = front_matter(ENV_IDS[config.race.kind], rewards, results)
     name = run.folder.resolve().name
     parts = [
-        _head(name, config, steps),
+        _head(name, config, steps, run.lineage()),
         _interface(config),
         _results(results, rewards),
         _film(film),
-        _use(name),
+        _use(name, is_repeatable=not (run.lineage() or run.story().get("extensions"))),
         _hyperparameters(run, config),
         _reward(config),
         _versions(versions),
@@ -199,13 +200,27 @@ def _metric(kind: str, value: Any, name: str) -> dict[str, Any]:
     return {"type": kind, "value": value, "name": name, "verified": False}
 
 
-def _head(name: str, config: RunConfig, steps: int) -> str:
+def _head(name: str, config: RunConfig, steps: int, lineage: Sequence[Ancestor]) -> str:
+    """Return the card's title and first sentences.
+
+    Args:
+        name: The run's name.
+        config: The run's config.
+        steps: Control steps before the best checkpoint, over all cars.
+        lineage: The policy whose weights the training began with, then its ancestors.
+    """
+    began = [
+        f"the {one.kind} {escape(one.name, quote=False)}"
+        + ("" if one.steps is None else f" after {one.steps:,} steps")
+        for one in lineage
+    ]
     tracks = ", ".join(config.track[:3]) + (" and others" if len(config.track) > 3 else "")
     return (
         f"# {escape(name, quote=False)}\n\n"
         f"A policy that drives a {config.car} car in `{ENV_IDS[config.race.kind]}` on {tracks}, "
         f"trained by Stable-Baselines3's PPO in racer, a racing simulator for DeepRacer-style "
         f"cars, in {steps:,} steps of {config.num_envs} cars."
+        + (f" The training began with the weights of {', itself from '.join(began)}." * bool(began))
     )
 
 
@@ -251,8 +266,16 @@ def _film(film: str | None) -> str:
     return f'## Video\n\n<video src="{escape(film)}" controls></video>\n\n[{film}](<{film}>)'
 
 
-def _use(name: str) -> str:
+def _use(name: str, is_repeatable: bool) -> str:
+    """Return how to use the run.
+
+    Args:
+        name: The run's name.
+        is_repeatable: Whether its config alone gives the same weights again.
+    """
     entry = f"{name}.entry.zip"
+    again = "\n\nTrain it again, which gives the same weights on the same machine:\n\n"
+    again += _fenced("sh", shell_command("train", "config.yaml", "--run", "again"))
     race = [
         shell_command("export", ".", "--out", entry),
         shell_command("race", entry, "--video", "race.mp4"),
@@ -262,8 +285,9 @@ def _use(name: str) -> str:
         f"{_fenced('sh', chr(10).join(race))}\n\n"
         "load it as a model of Stable-Baselines3, to predict with it or to train it further:\n\n"
         + _fenced("python", 'import racer\n\nmodel = racer.to_sb3(".")\nmodel.save("ppo.zip")')
-        + "\n\nor train it again, which gives the same weights on the same machine:\n\n"
-        + _fenced("sh", shell_command("train", "config.yaml", "--run", "again"))
+        + "\n\nor train it further with another reward, track or hyperparameter:\n\n"
+        + _fenced("sh", shell_command("train", "--from", ".", "--run", "further"))
+        + again * is_repeatable
     )
 
 

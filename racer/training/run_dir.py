@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,9 +21,10 @@ from filelock import FileLock, Timeout
 from racer.assets.atomic import write_atomically
 from racer.assets.document import parse_yaml, read_document, validate_document
 from racer.assets.notebook import Video, html_card
-from racer.entries.package import LABEL_RULE, is_label
+from racer.entries.package import LABEL_RULE, Ancestor, is_label
 from racer.errors import RacerError, RunError
 from racer.reward.reward_file import RewardSource
+from racer.training.checkpoint_choice import CheckpointChoice
 from racer.training.checkpoints import Checkpoints
 from racer.training.config import RunConfig
 from racer.training.file_copies import REWARD_COPY, copy_named_files
@@ -49,7 +50,7 @@ class Run:
     - `checkpoints/step-N.pt`: the learner after N control steps.
     - `checkpoints.json`: the list of checkpoints with their hashes.
     - `best.json`: the name of the best checkpoint, and its result.
-    - `run.json`: when the run began and how it ended; see `story`.
+    - `run.json`: what the run began with and how it ended; see `story`.
     - `log.txt`: the lines of the training log.
     - `lock`: locked by the process that trains the run.
     - `evaluations.jsonl`, `episodes.jsonl`: a line for each evaluation, and for each training
@@ -135,6 +136,7 @@ class Run:
         reward: RewardSource,
         beside: Mapping[str, Path],
         name: str = "run",
+        lineage: Sequence[Ancestor] = (),
     ) -> Run:
         """Create a run's folder with the resolved config and copies of all files that it names.
 
@@ -144,6 +146,7 @@ class Run:
             reward: The reward file.
             beside: The files that the reward file needs, by their paths relative to it.
             name: The config's name.
+            lineage: The policy whose weights the training begins with, then its ancestors.
 
         Raises:
             RunError: The folder is not empty, its name cannot be an entry's, or it cannot be
@@ -153,9 +156,11 @@ class Run:
             run = cls(_claim_named(folder) if folder is not None else _claim_new(name))
             run.checkpoints.mkdir()
             kept = copy_named_files(run.folder, config, reward, beside)
-            text = yaml.safe_dump(kept.model_dump(mode="json"), sort_keys=False)
-            run._write_story({"config": name, "reward": config.reward, "began": _now()})
-            write_atomically(run.folder / "config.yaml", text.encode())
+            story: dict[str, Any] = {"config": name, "reward": config.reward, "began": _now()}
+            if lineage:
+                story["lineage"] = [one.model_dump(exclude_none=True) for one in lineage]
+            run._write_story(story)
+            run._write_config(kept)
         except OSError as problem:
             where = problem.filename or folder or "runs"
             raise RunError(f"{where}: cannot be written: {problem.strerror}") from problem
@@ -180,7 +185,7 @@ class Run:
         return self.folder / "checkpoints"
 
     def config(self) -> RunConfig:
-        """Return the resolved config that the run was started with.
+        """Return the run's resolved config.
 
         Its paths lead to the copies in the run's folder.
 
@@ -213,8 +218,9 @@ class Run:
 
         Returns:
             `config`, the config's name; `reward`, the reward as the user named it; `began`, the
-            date and time in ISO 8601; and once the training has ended `ended` (see `Ended`) and
-            `error`, the message of the exception or "".
+            date and time in ISO 8601; of a clone `lineage`, see `lineage`; of a run that was
+            trained further than first planned `extensions`, see `extend`; and once the training has
+            ended `ended` (see `Ended`) and `error`, the message of the exception or "".
 
         Raises:
             RunError: The file cannot be read.
@@ -237,9 +243,48 @@ class Run:
             OSError: `run.json` cannot be written.
         """
         ending = {"ended": how, "error": error} if how else {}
-        story = self.story()
-        begun = {key: story[key] for key in ("config", "reward", "began") if key in story}
+        begun = {key: one for key, one in self.story().items() if key not in ("ended", "error")}
         self._write_story(begun | ending)
+
+    def lineage(self) -> tuple[Ancestor, ...]:
+        """Return the policy whose weights the run began with, then that one's ancestors.
+
+        The tuple is empty for a run that began with new weights.
+
+        Raises:
+            RunError: `run.json` cannot be read.
+        """
+        listed, source = self.story().get("lineage", []), str(self.folder / "run.json")
+        return tuple(validate_document(one, Ancestor, source, error=RunError) for one in listed)
+
+    def extend(self, config: RunConfig, steps: int) -> None:
+        """Write new limits of the training into `config.yaml`, and record longer ones.
+
+        `extensions` in `run.json` gets a dict with `steps`, the control steps trained so far, and
+        `total_timesteps` before (`old_total`) and from now on (`new_total`).
+
+        Args:
+            config: The run's config with another `total_timesteps` or `minutes`.
+            steps: Control steps trained so far, over all cars.
+
+        Raises:
+            RunError: A file cannot be read.
+            OSError: A file cannot be written.
+        """
+        written = self.written_config()
+        new = {"total_timesteps": config.total_timesteps, "minutes": config.minutes}
+        changed = written.model_copy(update=new)
+        if changed == written:
+            return
+        story, totals = self.story(), (written.total_timesteps, config.total_timesteps)
+        if totals[0] != totals[1]:
+            record = {"steps": steps, "old_total": totals[0], "new_total": totals[1]}
+            self._write_story(story | {"extensions": [*story.get("extensions", []), record]})
+        self._write_config(changed)
+
+    def _write_config(self, config: RunConfig) -> None:
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        write_atomically(self.folder / "config.yaml", text.encode())
 
     def _write_story(self, story: dict[str, Any]) -> None:
         write_atomically(self.folder / "run.json", json.dumps(story, indent=2).encode())
@@ -318,10 +363,32 @@ class Run:
         record = self.best_record()
         if record:
             return self.checkpoints / record["checkpoint"]
-        saved = sorted(self.checkpoints.glob("step-*.pt"), key=_steps)
+        return self.checkpoint("last")
+
+    def checkpoint(self, choice: CheckpointChoice = "best") -> Path:
+        """Return the path of a checkpoint.
+
+        Args:
+            choice: `"best"`, `"last"`, or the control steps after which it was saved.
+
+        Raises:
+            RunError: There is no such checkpoint; the message lists those that there are.
+        """
+        if choice == "best":
+            return self.best()
+        saved = {one.steps: self.checkpoints / one.file for one in self.saved.known()}
         if not saved:
             raise RunError(f"{self.folder} has no checkpoint yet; train it for longer")
-        return saved[-1]
+        if choice == "last":
+            return saved[max(saved)]
+        if choice not in saved:
+            has = ", ".join(map(str, sorted(saved)))
+            was = any(one["steps"] == choice for one in self.records("evaluations"))
+            why = "; it was deleted: evaluation.keep in the config keeps more" if was else ""
+            raise RunError(
+                f"{self.folder} has no checkpoint after {choice} steps; it has {has}{why}"
+            )
+        return saved[choice]
 
     def best_record(self) -> dict[str, Any] | None:
         """Return the content of `best.json`, see `mark_best`; None if no checkpoint was evaluated.

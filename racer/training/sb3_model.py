@@ -11,8 +11,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import NatureCNN
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from racer.errors import RunError
 from racer.networks.network_config import NETWORK_PRESETS, NetworkLayers
+from racer.training.checkpoint_choice import CheckpointChoice
 from racer.training.checkpoint_content import load_learner, unpack_checkpoint
 from racer.training.config import RunConfig
 from racer.training.ppo import build_ppo_without_env
@@ -23,7 +23,7 @@ RACER_POLICY_KWARGS = ("features_extractor_class", "features_extractor_kwargs")
 """Keyword arguments of the policy that name a class of racer."""
 
 
-def as_ppo(run: Run, steps: int | None = None, env: VecEnv | None = None) -> PPO:
+def as_ppo(run: Run, checkpoint: CheckpointChoice = "best", env: VecEnv | None = None) -> PPO:
     """Return a checkpoint's learner as a PPO that Stable-Baselines3 can save and load.
 
     If Stable-Baselines3's own classes can build the network (see `_plain_kwargs`), the policy
@@ -31,14 +31,14 @@ def as_ppo(run: Run, steps: int | None = None, env: VecEnv | None = None) -> PPO
 
     Args:
         run: The run.
-        steps: The steps after which the checkpoint was saved; None for the best checkpoint.
+        checkpoint: `"best"`, `"last"`, or the control steps after which it was saved.
         env: The environment in which the model will learn; None for none.
 
     Raises:
         RunError: There is no such checkpoint, or it does not fit the run.
         ValueError: `env` has other spaces than the run's.
     """
-    config, model = _load_learner_of_run(run, _file(run, steps))
+    config, model = _load_learner_of_run(run, run.checkpoint(checkpoint).name)
     model.n_steps, model.batch_size = config.ppo.n_steps, config.ppo.batch_size
     model.rollout_buffer_class = None
     plain = _plain_kwargs(model.observation_space, config.network.layers)
@@ -78,21 +78,6 @@ def _load_learner_of_run(run: Run, file: str) -> tuple[RunConfig, PPO]:
     source = str(run.checkpoints / file)
     load_learner(model, unpack_checkpoint(run.saved.read(file), source, model.device), source)
     return config, model
-
-
-def _file(run: Run, steps: int | None) -> str:
-    """Return the name of the checkpoint's file that was saved after `steps`, or of the best.
-
-    Raises:
-        RunError: There is no such checkpoint.
-    """
-    if steps is None:
-        return run.best().name
-    kept = {one.steps: one.file for one in run.saved.known()}
-    if steps not in kept:
-        has = ", ".join(map(str, kept)) or "none"
-        raise RunError(f"{run.folder} has no checkpoint after {steps} steps; it has {has}")
-    return kept[steps]
 
 
 def _plain_kwargs(space: spaces.Space, layers: NetworkLayers) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Training of a policy from a config to a run folder, and resuming an interrupted training."""
+"""Training of a policy from a config to a run folder, and training it further."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from stable_baselines3.common.logger import TensorBoardOutputFormat, configure
 from tensorboard.compat.proto import event_pb2
 
 from racer.assets import terminal
+from racer.assets.overrides import with_overrides
 from racer.envs import RacerVectorEnv
 from racer.errors import RunError
 from racer.evaluation import LapResult
@@ -33,6 +34,7 @@ from racer.training.checkpoint_content import (
     unpack_checkpoint,
 )
 from racer.training.config import RunConfig
+from racer.training.parent import ParentPolicy, inherit_weights
 from racer.training.ppo import build_ppo
 from racer.training.run_dir import Ended, Run, refuse_taken
 from racer.training.training_env import make_training_env, start_deepracer_log
@@ -82,6 +84,7 @@ def run_training(
     name: str = "run",
     log: Path | None = None,
     callback: Callback | Sequence[Callback] | None = None,
+    parent: ParentPolicy | None = None,
 ) -> TrainingResult:
     """Train a policy, and write everything into a run folder.
 
@@ -99,9 +102,12 @@ def run_training(
         name: The config's name.
         log: A file to which the lines of the training log are appended, as to the run's `log.txt`.
         callback: As in `racer.train`.
+        parent: The policy whose weights the training begins with; new weights if not given. The
+            optimizer and the count of steps begin anew.
 
     Raises:
-        RacerError: The config, a track, the reward or the folder cannot be used.
+        RacerError: The config, a track, the reward or the folder cannot be used, or the parent's
+            weights do not fit.
     """
     functions, sb3_callbacks = sorted_callbacks(callback)
     if folder is not None:
@@ -114,11 +120,14 @@ def run_training(
         beside = files_beside(reward, lambda: _try_reward(reward, config))
         env.seed(config.seed)
         model = build_ppo(config, env)
-        run = Run.create(folder, config, reward, beside, name)
+        inherited = inherit_weights(model.policy, parent, config) if parent else []
+        run = Run.create(folder, config, reward, beside, name, parent.lineage if parent else ())
         trace = start_deepracer_log(run.folder, config, env, 0) if deepracer_logs else None
-        callbacks = TrainingCallbacks(
-            config, run, reward, console or terminal.make_console(), functions, trace, log
-        )
+        shown = console or terminal.make_console()
+        callbacks = TrainingCallbacks(config, run, reward, shown, functions, trace, log)
+        for line in inherited:
+            shown.print(line, markup=False, highlight=False, soft_wrap=True)
+            callbacks.log.lines.keep(line)
         with run.locked():
             _learn(run, config, callbacks, model, None, sb3_callbacks)
         return _make_result(run, callbacks, env)
@@ -130,32 +139,40 @@ def resume_training(
     folder: Path,
     console: Console | None = None,
     *,
+    total_timesteps: int | None = None,
     minutes: float | None = None,
     deepracer_logs: bool = False,
     log: Path | None = None,
+    callback: Callback | Sequence[Callback] | None = None,
 ) -> TrainingResult:
     """Continue a run from its newest whole checkpoint, as if it had never been interrupted.
 
     Everything that the run wrote after that checkpoint is deleted and trained again. On the same
     machine the weights and evaluations are bit for bit those of an uninterrupted run. The reward is
-    the copy in the run's folder.
+    the copy in the run's folder. New limits are written into the run's `config.yaml`. A learning
+    rate that decreases linearly reaches its last value at the new total of steps.
 
     Args:
         folder: The run's folder.
         console: Where the progress is shown, as in `run_training`.
+        total_timesteps: Replaces the config's `total_timesteps`, the steps of all parts of the run
+            together; a finished run needs more of them than it has.
         minutes: Replaces the config's `minutes`, the time limit of all parts of the run together.
         deepracer_logs: As in `run_training`; the folder is `deepracer-<steps>`.
         log: As in `run_training`.
+        callback: As in `racer.train`.
 
     Raises:
         RunError: The folder holds no run, or the run is finished, is being trained by another
             process, or cannot be read.
+        ConfigError: A limit is out of range.
         RacerError: A track or the reward cannot be used.
     """
     run, shown = Run.open(folder), console or terminal.make_console()
-    config = run.config()
-    if minutes is not None:
-        config = config.model_copy(update={"minutes": minutes})
+    functions, sb3_callbacks = sorted_callbacks(callback)
+    limits = {"total_timesteps": total_timesteps, "minutes": minutes}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    config = with_overrides(run.config(), given, "resume")
     with run.locked():
         newest = run.saved.newest_whole(lambda warning: shown.print(f"{warning}", style="yellow"))
         source = str(run.checkpoints / newest[0].file) if newest else ""
@@ -166,14 +183,18 @@ def resume_training(
             env.seed(chunk_seed(config.seed, newest[0].steps if newest else 0))
             state = unpack_checkpoint(newest[1], source, model.device) if newest else None
             if state:
-                _announce_resume(shown, run, config, state)
+                _announce_resume(shown, run, config, state, total_timesteps is not None)
                 load_learner(model, state, source)
+            elif run.lineage():
+                raise RunError(
+                    f"{folder} ended before it had the weights of its parent; delete it, and start "
+                    "the training again with --from"
+                )
             steps = model.num_timesteps
+            run.extend(config, steps)
             trace = start_deepracer_log(folder, config, env, steps) if deepracer_logs else None
-            callbacks = TrainingCallbacks(
-                config, run, reward, shown, deepracer_log=trace, log_path=log
-            )
-            _learn(run, config, callbacks, model, state)
+            callbacks = TrainingCallbacks(config, run, reward, shown, functions, trace, log)
+            _learn(run, config, callbacks, model, state, sb3_callbacks)
             return _make_result(run, callbacks, env)
         finally:
             env.close()
@@ -193,33 +214,46 @@ def _try_reward(reward: RewardSource, config: RunConfig) -> None:
             reward.call(function, params)
 
 
-def _announce_resume(console: Console, run: Run, config: RunConfig, state: State) -> None:
+def _announce_resume(
+    console: Console, run: Run, config: RunConfig, state: State, has_new_total: bool
+) -> None:
     """Print after how many steps a run is resumed, and which packages have changed since.
 
     Args:
         console: Where it is printed.
         run: The run.
-        config: The run's config, with the time limit that applies now.
+        config: The run's config, with the limits that apply now.
         state: The state in the checkpoint.
+        has_new_total: Whether `total_timesteps` is not that of the config in the run's folder.
 
     Raises:
         RunError: No steps, or no minutes, are left.
     """
     steps, progress = state["steps"], state["progress"]
     spent = progress["seconds"] / 60.0
-    if steps >= config.total_timesteps:
+    total = config.total_timesteps
+    resume = terminal.shell_command("train", "--resume", run.folder, "--total-timesteps")
+    if has_new_total and steps >= total:
+        raise RunError(
+            f"the run has trained {steps:,} steps, and {total:,} is no more than that; the number "
+            f"is the new total, such as `{resume} {2 * steps}`"
+        )
+    if steps >= total:
         run.rewind(steps, progress["evaluations"], progress["best"])
         run.mark_ended("finished")
         raise RunError(
-            f"all of the run's {config.total_timesteps:,} steps are trained; nothing is left to "
-            "resume"
+            f"all of the run's {total:,} steps are trained; nothing is left to resume; train it "
+            f"further with a larger total, such as `{resume} {2 * steps}`"
         )
     if spent >= config.minutes:
         raise RunError(
             f"the run's {config.minutes:g} minutes have passed after {steps:,} of "
-            f"{config.total_timesteps:,} steps; set a longer total time with --minutes"
+            f"{total:,} steps; set a longer total time with --minutes"
         )
-    console.print(f"resumed after {steps:,} of {config.total_timesteps:,} steps")
+    console.print(f"resumed after {steps:,} of {total:,} steps")
+    last = config.ppo.final_learning_rate
+    if has_new_total and last is not None:
+        console.print(f"the learning rate now decreases to {last:g} at {total:,} steps")
     if changed := differing_versions(state):
         console.print(f"{changed}: the outcome may differ from an uninterrupted run's")
 
@@ -256,6 +290,9 @@ def _learn(
                 _purge_events(model, steps)
                 callbacks.resume(progress)
                 restore_rng(state)
+            elif run.lineage():  # No seed gives a clone's first weights again.
+                callbacks.init_callback(model)
+                callbacks.save.save(is_whole=True)
             with stop_on_signals(callbacks.save):
                 try:
                     # Only the remaining steps, because Stable-Baselines3 adds those already done.

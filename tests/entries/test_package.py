@@ -378,6 +378,8 @@ def test_a_manifest_with_a_wrong_field_is_refused_by_its_name(subtests, tmp_path
         ("files", {"policy.onnx": "0" * 64, "x": "0" * 64}, "files"),
         ("sensor", {"kind": "sonar"}, "sensor.0.kind"),
         ("trained_on", {"steps": -1}, "trained_on.steps"),
+        ("trained_on", {"lineage": [{"kind": "cloud"}]}, "trained_on.lineage.0.kind"),
+        ("trained_on", {"lineage": [{"name": "\n"}] * 101}, "trained_on.lineage"),
         ("interface", {"control_rate_hz": 15}, "interface.inputs"),
         ("interface", {"control_rate_hz": 15, "inputs": {}, "output": {"a": "\n"}}, "one line"),
     ]:

@@ -11,7 +11,7 @@ import pytest
 
 from racer import write_entry
 from racer.cli import main
-from racer.entries.package import read_entry
+from racer.entries.package import Ancestor, read_entry
 from racer.errors import BoardError
 from racer.leaderboard.pages import site
 from racer.leaderboard.pages.context import RunRecording
@@ -87,6 +87,23 @@ def test_a_name_an_author_and_a_reason_that_bite_are_only_text(out):
     assert badge["title"] == f"cuts {BITE}"
 
 
+def test_a_page_says_with_whose_weights_a_policy_began(store):
+    rows = store.rows(FAIR)
+    row = next(one for one in rows if one.id == 2)
+    manifest = read_entry(store.entry_path(row.entry_sha256)).manifest
+    parents = (
+        Ancestor(kind="run", name="first", steps=40_960, sha256="a" * 64),
+        Ancestor(kind="entry", name="swift", sha256="b" * 64),
+    )
+    origin = manifest.trained_on.model_copy(update={"lineage": parents})
+    clone = manifest.model_copy(update={"trained_on": origin})
+    view, history = site._view(FAIR, rows, True), store.history("swift")
+    plain, page = (entry_page(view, row, one, history).decode() for one in (manifest, clone))
+    began = f"the run first after 40,960 steps ({'a' * 12}); the entry swift ({'b' * 12})"
+    assert began in Tags(page).text
+    assert "began with" not in plain
+
+
 @pytest.fixture
 def hostile(store):
     """The pages of a season in which every text that a person or a file can choose is hostile."""
@@ -106,7 +123,9 @@ def hostile(store):
     for row in rows:
         view.recordings[row.id] = [RunRecording(HOSTILE, HOSTILE, False)] * 2
     manifest = read_entry(store.entry_path(store.row(2).entry_sha256)).manifest
+    parent = Ancestor.model_construct(kind=HOSTILE, name=HOSTILE, steps=1, sha256=HOSTILE)
     origin = {"track": HOSTILE, "config_sha256": HOSTILE, "reward_sha256": HOSTILE}
+    origin["lineage"] = (parent,)
     manifest = manifest.model_copy(
         update=dict.fromkeys(("name", "author", "car", "env", "racer_version"), HOSTILE)
         | {"trained_on": manifest.trained_on.model_copy(update=origin)}
@@ -129,7 +148,7 @@ def hostile(store):
 
 @pytest.mark.parametrize(
     ("name", "times"),
-    [("index", 6), ("season", 12), ("entry", 37), ("withdrawn", 25), ("refusal", 3)],
+    [("index", 6), ("season", 12), ("entry", 39), ("withdrawn", 25), ("refusal", 3)],
 )
 def test_hostile_words_are_only_text_on_every_page(hostile, name, times):
     assert_is_harmless(hostile[name])

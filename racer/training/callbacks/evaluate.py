@@ -106,11 +106,14 @@ class EvaluateCallback(BaseCallback):
             self.best, self._best_key = results[0], ranking_key(results)
 
     def is_due(self) -> bool:
-        """Return whether an evaluation is due by `evaluation.eval_freq`; then schedule the next."""
+        """Return whether an evaluation is due by `evaluation.eval_freq`; then schedule the next.
+
+        None is due just after one, as when a finished run is trained further.
+        """
         if self.num_timesteps < self.next_steps:
             return False
         self.next_steps += self._config.evaluation.eval_freq
-        return True
+        return not (self.records and self.steps == self.num_timesteps)
 
     def race_policy(self) -> EvaluatedRaces:
         """Evaluate the policy, save the driven line, and keep the evaluation if it is the best.

@@ -92,7 +92,7 @@ class SaveCallback(BaseCallback):
         record = self._evaluate.best_record
         best = record["checkpoint"] if record else None
         content = pack_checkpoint(self.model, progress)  # pyright: ignore[reportArgumentType]
-        keep = self._config.evaluation.keep
+        keep = self._config.evaluation.kept_count
         self._run.saved.save(content, self.num_timesteps, is_whole, best, keep)
 
     def resume(self, progress: dict[str, Any]) -> None:
