@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from racer.training.checkpoint_choice import CheckpointChoice
     from racer.training.config import RunConfig
     from racer.training.run_dir import Run
-    from racer.training.sb3_model import PPO, VecEnv
+    from racer.training.sb3_model import BaseAlgorithm, VecEnv
 
 __version__ = "0.1.0"
 __all__ = ["drive", "export", "resume", "to_sb3", "train", "write_entry"]
@@ -59,7 +59,8 @@ def train(
             run is saved and the exception is passed on.
         changes: Fields of the config to change, e.g. `total_timesteps=100_000`. Change fields of a
             section by a mapping, `ppo={"learning_rate": 1e-4}`, or by a dotted name,
-            `**{"ppo.learning_rate": 1e-4}`, like the option `--ppo.learning-rate`.
+            `**{"ppo.learning_rate": 1e-4}`, like the option `--ppo.learning-rate`. Another
+            `algorithm` begins with its default hyperparameters.
 
     Returns:
         The run. `export` packages its best policy; `racer runs show` shows its evaluations.
@@ -170,14 +171,15 @@ def export(
 
 def to_sb3(
     run: Run | Path | str, checkpoint: CheckpointChoice = "best", env: VecEnv | None = None
-) -> PPO:
-    """Return a run's policy as a Stable-Baselines3 PPO model.
+) -> BaseAlgorithm:
+    """Return a run's policy as a Stable-Baselines3 model: a PPO, or what `algorithm` says.
 
     The model predicts the same actions as the exported entry, and continues learning with the
-    run's optimizer state and step counts. `model.save("ppo.zip")` writes a file that
-    Stable-Baselines3's `PPO.load` reads. Loading it does not need racer if the policy has one
-    sensor and a plain network: a vector without `normalize_obs` and `mlp`, or a
-    frame with `preset: shallow`. Otherwise racer must be importable.
+    run's optimizer state and step counts; the replay buffer of SAC, TQC or QR-DQN is empty.
+    `model.save("ppo.zip")` writes a file that Stable-Baselines3's `PPO.load` reads. Loading it does
+    not need racer if the algorithm is PPO and the policy has one sensor and a plain network: a
+    vector without `normalize_obs` and `mlp`, or a frame with `preset: shallow`. Otherwise racer
+    must be importable.
 
     Args:
         run: The run, or its folder.
@@ -197,9 +199,9 @@ def to_sb3(
         >>> action, _ = model.predict(observation, deterministic=True)  # doctest: +SKIP
     """
     from racer.training.run_dir import Run
-    from racer.training.sb3_model import as_ppo
+    from racer.training.sb3_model import as_sb3_model
 
-    return as_ppo(Run.open(_folder_of(run)), checkpoint, env)
+    return as_sb3_model(Run.open(_folder_of(run)), checkpoint, env)
 
 
 def write_entry(
@@ -214,6 +216,7 @@ def write_entry(
     walls: bool = False,
     car: str = "deepracer",
     author: str = "",
+    hidden_state_size: int | None = None,
     key: Path | str | None = None,
 ) -> Path:
     """Write an entry from a policy trained elsewhere, as `racer entry write` does.
@@ -228,6 +231,8 @@ def write_entry(
     | several sensors | an input for each, named like the sensor | a tensor for each, in order |
     | continuous | output `action`, float32 (1, 2) within [-1, 1] | float (1, 2), which is clipped |
     | discrete | output `action`, int64 (1,) | the index, or float (1, n), of which the argmax |
+    | recurrent | input `hidden_state`, float32 (1, k) | one more tensor, the last |
+    | | output `next_hidden_state`, float32 (1, k) | returned after the action, as a tuple |
 
     Args:
         policy: An ONNX file's path or bytes, or a `torch.nn.Module`, which is exported.
@@ -243,6 +248,8 @@ def write_entry(
         walls: Whether there were walls on the track's borders.
         car: Car that it drives.
         author: Author of the policy, up to 60 characters.
+        hidden_state_size: Numbers k that a recurrent policy remembers from step to step, zeros at
+            the start of a race; None if it remembers nothing.
         key: File of the private key that signs it; see `racer board keygen`.
 
     Returns:
@@ -274,6 +281,7 @@ def write_entry(
         walls=walls,
         car=car,
         author=author,
+        hidden_state_size=hidden_state_size,
         key=read_key(Path(key)) if key else None,
     )
     return path

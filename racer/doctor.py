@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from racer import assets
 from racer.assets.caches import is_writable
 from racer.assets.extras import PACKAGES_OF_EXTRA, how_to_install
-from racer.assets.processes import usable_cores
+from racer.assets.processes import machine_memory_bytes, usable_cores
 
 if TYPE_CHECKING:
     from racer.tables import FittedTable
@@ -222,10 +222,10 @@ def _folders() -> Iterator[MachineCheck]:
 def _machine() -> Iterator[MachineCheck]:
     """Check cores, memory and shared memory."""
     yield MachineCheck("cores", FINE, f"{usable_cores()} of {os.cpu_count()}")
-    if sys.platform != "linux":  # The rest is asked, and needed, in Linux's way.
+    if memory := machine_memory_bytes():
+        yield MachineCheck("memory", FINE, f"{memory / 1e9:.1f} GB")
+    if sys.platform != "linux":  # Elsewhere memory is shared in another way.
         return
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    yield MachineCheck("memory", FINE, f"{memory / 1e9:.1f} GB")
     shared = Path("/dev/shm")
     free = shutil.disk_usage(shared).free if shared.is_dir() and is_writable(shared) else 0
     mend = (

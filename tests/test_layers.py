@@ -52,6 +52,7 @@ ONLY_IN = {
     "pettingzoo": ("racer.pettingzoo",),
     "pybullet": ("racer.world.pybullet_client",),
     "sqlite3": ("racer.leaderboard.store",),
+    "sb3_contrib": ("racer.training",),
     "stable_baselines3": ("racer.training", "racer.sb3"),
 }
 """Packages that only these modules or rooms know."""
@@ -63,7 +64,15 @@ OWN = {
 }
 """What racer itself offers; anyone may import it."""
 
-HEAVY = {"torch", "stable_baselines3", "tensorboard", "matplotlib", "onnxruntime", "casadi"}
+HEAVY = {
+    "torch",
+    "sb3_contrib",
+    "stable_baselines3",
+    "tensorboard",
+    "matplotlib",
+    "onnxruntime",
+    "casadi",
+}
 
 DOORS = ("racer", "racer.cli", "racer.envs")
 """What must start fast: the command, and `import gymnasium` with an environment."""

@@ -52,6 +52,9 @@ class Document(BaseModel):
     RENAMED_KEYS: ClassVar[Mapping[str, str]] = {}
     """Present names of keys by their former ones. Both are read; the present ones are written."""
 
+    SECTION_CHOICE: ClassVar[str] = ""
+    """The key whose value is the name of one of several sections, of which only that one counts."""
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return the schema; if keys were renamed, it first renames those of the input."""
@@ -272,6 +275,8 @@ def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict, tree: 
     key = _dotted(at)
     if one["type"] == "extra_forbidden":
         known, former = _keys(model, loc[:-1])
+        if sections := _sections_with(model, at[-1]):
+            return f"{where}: unknown key {key!r}; {at[-1]!r} is a key of {', '.join(sections)}"
         return f"{where}: unknown key {key!r}; {hint_at(at[-1], known, ' keys', former)}"
     if one["type"] == "union_tag_invalid":
         got, known = one["ctx"]["tag"], one["ctx"]["expected_tags"]
@@ -358,6 +363,15 @@ def _keys(model: type[BaseModel], at: Sequence[str | int]) -> tuple[list[str], M
     for part in at:
         there = _inside(there, part)
     return list(there.model_fields) if _is_model(there) else [], _former(there)
+
+
+def _sections_with(model: type[BaseModel], key: str | int) -> list[str]:
+    """Return the names of a model's sections that have a key."""
+    return [
+        name
+        for name, field in model.model_fields.items()
+        if _is_model(field.annotation) and key in _keys(model, (name,))[0]
+    ]
 
 
 def _inside(kind: Any, part: str | int) -> Any:

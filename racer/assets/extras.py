@@ -6,7 +6,7 @@ from racer import assets
 
 PACKAGES_OF_EXTRA = {
     "train": (
-        *("torch", "stable-baselines3", "tensorboard", "onnx", "onnxscript"),
+        *("torch", "stable-baselines3", "sb3-contrib", "tensorboard", "onnx", "onnxscript"),
         *("array-api-compat", "moviepy", "opencv-python-headless"),
     ),
     "limit": ("casadi",),

@@ -20,7 +20,8 @@ def with_overrides(config: Config, changes: Mapping[str, Any], source: str) -> C
             a mapping, `{"ppo": {"gamma": 0.98}}`: both leave the section's other fields as they
             are. Items of a list are counted from 0, as in `sensor.0.width`. A mapping for the only
             sensor changes it, or replaces it if its `kind` is another. A field may be given by a
-            former name (`Document.RENAMED_KEYS`).
+            former name (`Document.RENAMED_KEYS`). If another section is chosen
+            (`Document.SECTION_CHOICE`), its other fields have their defaults.
         source: Where the changes come from, for messages.
 
     Raises:
@@ -29,6 +30,9 @@ def with_overrides(config: Config, changes: Mapping[str, Any], source: str) -> C
     """
     _refuse_both_names(config, changes, source)
     tree = config.model_dump()
+    choice = config.SECTION_CHOICE
+    if choice and changes.get(choice, tree[choice]) != tree[choice]:
+        del tree[tree[choice]]
     for place, value in changes.items():
         path, there = _present_path(config, place)
         _change(tree, path, _with_present_keys(there, value), f"{source}: {place}")

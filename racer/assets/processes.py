@@ -1,4 +1,4 @@
-"""What systems offer processes in different ways: cores, and an end together with the parent."""
+"""What systems offer processes in different ways: cores, memory, and an end with the parent."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # macOS and Windows do not tell
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def machine_memory_bytes() -> int | None:
+    """Return the size of this machine's memory; None where the system does not tell, as Windows."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):
+        return None
 
 
 def end_with_parent() -> None:

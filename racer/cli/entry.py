@@ -23,6 +23,7 @@ def entry_write(
     walls: bool = False,
     car: str = "deepracer",
     author: str = "",
+    hidden_state_size: int | None = None,
     key: Path | None = None,
 ) -> None:
     """Write an entry from an ONNX file, a policy that was trained elsewhere.
@@ -43,6 +44,7 @@ def entry_write(
         walls: That track had walls on its borders.
         car: Car that it drives.
         author: Author of the policy.
+        hidden_state_size: Numbers that a recurrent policy remembers from step to step.
         key: Sign the entry with this private key, made by `racer board keygen`.
     """
     from racer.entries.external_policy import write_foreign_entry
@@ -60,6 +62,7 @@ def entry_write(
         walls=walls,
         car=car,
         author=author,
+        hidden_state_size=hidden_state_size,
         key=read_key(key) if key else None,
     )
     _print_accepted(checked)

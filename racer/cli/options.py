@@ -94,8 +94,11 @@ def config_fields(model: BaseModel, at: FieldPath = ()) -> Iterator[ConfigField]
     from racer.assets.document import Document
 
     renamed = model.RENAMED_KEYS if isinstance(model, Document) else {}
+    unused = getattr(model, "unused_sections", ())
 
     for name, info in type(model).model_fields.items():
+        if name in unused:
+            continue
         value, place = getattr(model, name), (*at, name)
         if isinstance(value, BaseModel):
             yield from config_fields(value, place)

@@ -95,13 +95,29 @@ def train_command(words: Sequence[str]) -> tuple[Callable[..., None], list[str]]
     from racer.training.config import RunConfig
     from racer.training.start_config import start_config
 
-    plain = as_command(cli_train, RunConfig())
+    plain = as_command(cli_train, _with_algorithm(RunConfig(), words))
     parent = option_value(words, "--from")
     words = config_first(words, plain, is_needed=parent is None)
-    config = None if words[0].startswith("-") else words[0]
-    if config is None and parent is None:
+    named = None if words[0].startswith("-") else words[0]
+    if named is None and parent is None:
         return plain, words
-    return as_command(cli_train, start_config(config, parent)[0]), words
+    config = _with_algorithm(start_config(named, parent)[0], words)
+    for word in words:
+        section = word.removeprefix("--").partition(".")[0].replace("-", "_")
+        if word.startswith("--") and "." in word and section in config.unused_sections:
+            raise ConfigError(
+                f"{word} is for algorithm {section}, and the config's is {config.algorithm}: give "
+                f"--algorithm {section} too"
+            )
+    return as_command(cli_train, config), words
+
+
+def _with_algorithm(config: RunConfig, words: Sequence[str]) -> RunConfig:
+    """Return the config with the algorithm that the words choose, whose section has options."""
+    from racer.cli.options import option_value
+
+    name = option_value(words, "--algorithm")
+    return config if name in (None, config.algorithm) else config.with_algorithm(name)
 
 
 def _check_resumed(

@@ -24,7 +24,7 @@ from racer.errors import ConfigError, RacerError
 from racer.reward.neighbour_files import files_beside
 from racer.reward.reward_file import RewardSource
 from racer.track import load_track
-from racer.training.config import RunConfig
+from racer.training.config import RunConfig, SACConfig
 
 STEPS_PER_EPISODE = 150
 """Control steps that stand for one DeepRacer episode: ten seconds at 15 Hz, about a lap."""
@@ -33,13 +33,20 @@ MAX_IMPORTED_TIMESTEPS = 1_000_000
 ENDLESS_EPISODES = 10_000
 """From this number of episodes on, DeepRacer's setting means "until it is stopped"."""
 
+IMAGE_BUFFER_SIZE = 10_000
+"""Steps in the replay buffer of an imported SAC model with a camera; 160x120 frames take 0.4 GB."""
+
 IGNORED_HYPERPARAMETERS = {
-    "exploration_type": "PPO explores by its own noise or by its choices' probabilities",
-    "e_greedy_value": "PPO explores without epsilon-greedy",
-    "epsilon_steps": "PPO explores without epsilon-greedy",
-    "term_cond_avg_score": "set `steps` and `minutes` instead",
-    "sac_alpha": "it belongs to sac",
+    "exploration_type": "the algorithm explores by its own noise or by its choices' probabilities",
+    "e_greedy_value": "the algorithm explores without epsilon-greedy",
+    "epsilon_steps": "the algorithm explores without epsilon-greedy",
+    "term_cond_avg_score": "set `total_timesteps` and `minutes` instead",
 }
+FIELDS_OF_ALGORITHM = {
+    "clipped_ppo": ("num_epochs", "beta_entropy", "loss_type"),
+    "sac": ("sac_alpha",),
+}
+"""Hyperparameters that one algorithm alone has."""
 
 
 class Hyperparameters(ModelFileBase):
@@ -54,6 +61,7 @@ class Hyperparameters(ModelFileBase):
     num_episodes_between_training: int = Field(default=20, ge=1, le=4096)
     stack_size: int = Field(default=1, ge=1, le=8)
     term_cond_max_episodes: int = Field(default=100_000, ge=1)
+    sac_alpha: float = Field(default=0.2, ge=0, le=1)
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,10 @@ between updates: 150, about an episode, or more until batches are full |
 limit, and `total_timesteps` is a million |
     | (clip 0.2, GAE's lambda 0.95) | clip_range, gae_lambda |
 
+    For the algorithm `sac`, batch_size, lr and discount_factor become `batch_size`, `learning_rate`
+    and `gamma`, `sac_alpha` a constant `ent_coef`, and the other hyperparameters are racer's
+    defaults.
+
     The config names its files relative to itself, so that the folder can be moved.
 
     Args:
@@ -113,10 +125,10 @@ def _import_folder(folder: Path, name: str, out: Path, model_name: str) -> Impor
     """Import an unpacked model; see `import_deepracer`."""
     metadata_path = _find(folder, "model_metadata.json", "model")
     metadata = read_metadata(metadata_path)
-    if metadata.training_algorithm == "sac":
+    if metadata.training_algorithm == "sac" and metadata.action_space_type == "discrete":
         raise ConfigError(
-            f"{metadata_path}: training_algorithm: racer supports clipped_ppo only; got 'sac': "
-            "change it to clipped_ppo to train the import"
+            f"{metadata_path}: training_algorithm: 'sac' learns continuous actions only, and "
+            "action_space_type is 'discrete': change one of them"
         )
     hyper = read_json(_find(folder, "hyperparameters.json", "ip"), Hyperparameters)
     reward = RewardSource.read(_find(folder, "reward_function.py", "."))
@@ -165,7 +177,8 @@ def _tree(metadata: Metadata, hyper: Hyperparameters, reward: str, track: str | 
             if "lidar" not in sensor["kind"]:
                 sensor["stack"] = hyper.stack_size
     cars = hyper.num_episodes_between_training
-    tree: dict[str, Any] = {
+    is_sac = metadata.training_algorithm == "sac"
+    return {
         "track": track or "bowtie",
         "reward": reward,
         "sensor": sensors,
@@ -173,19 +186,38 @@ def _tree(metadata: Metadata, hyper: Hyperparameters, reward: str, track: str | 
         "num_envs": cars,
         "total_timesteps": min(_steps(hyper), 2**31 - 1),
         "network": {"preset": NETWORK_PRESET_NAMES[metadata.neural_network]},
-        "ppo": {
-            "learning_rate": hyper.lr,
-            "n_steps": _rollout(cars, hyper.batch_size),
-            "batch_size": hyper.batch_size,
-            "n_epochs": hyper.num_epochs,
-            "gamma": hyper.discount_factor,
-            "gae_lambda": 0.95,
-            "clip_range": 0.2,
-            "ent_coef": hyper.beta_entropy,
-            "value_loss": "huber" if hyper.loss_type == "huber" else "mse",
-        },
+        **({"algorithm": "sac", "sac": _sac(metadata, hyper)} if is_sac else {"ppo": _ppo(hyper)}),
     }
-    return tree
+
+
+def _ppo(hyper: Hyperparameters) -> dict[str, Any]:
+    """Return the fields of the config's section `ppo`."""
+    return {
+        "learning_rate": hyper.lr,
+        "n_steps": _rollout(hyper.num_episodes_between_training, hyper.batch_size),
+        "batch_size": hyper.batch_size,
+        "n_epochs": hyper.num_epochs,
+        "gamma": hyper.discount_factor,
+        "gae_lambda": 0.95,
+        "clip_range": 0.2,
+        "ent_coef": hyper.beta_entropy,
+        "value_loss": "huber" if hyper.loss_type == "huber" else "mse",
+    }
+
+
+def _sac(metadata: Metadata, hyper: Hyperparameters) -> dict[str, Any]:
+    """Return the fields of the config's section `sac`."""
+    usual = SACConfig()
+    sees = any("lidar" not in sensor["kind"] for sensor in metadata.sensors())
+    size = max(IMAGE_BUFFER_SIZE if sees else usual.buffer_size, hyper.batch_size)
+    return {
+        "learning_rate": hyper.lr,
+        "batch_size": hyper.batch_size,
+        "gamma": hyper.discount_factor,
+        "ent_coef": hyper.sac_alpha,
+        "buffer_size": size,
+        "learning_starts": min(usual.learning_starts, _steps(hyper) // 10),
+    }
 
 
 def _rollout(cars: int, batch: int) -> int:
@@ -211,16 +243,30 @@ def _notes(metadata: Metadata, hyper: Hyperparameters, track: Path | None) -> li
     for key, value in (hyper.model_extra or {}).items():
         why = IGNORED_HYPERPARAMETERS.get(key, "racer has no such key")
         notes.append(f"hyperparameters.json: {key} {value!r} has no counterpart: {why}")
+    for algorithm, fields in FIELDS_OF_ALGORITHM.items():
+        for key in fields:
+            if algorithm != metadata.training_algorithm and key in hyper.model_fields_set:
+                value = getattr(hyper, key)
+                notes.append(
+                    f"hyperparameters.json: {key} {value!r} is not taken: it belongs to {algorithm}"
+                )
     for key, value in (metadata.model_extra or {}).items():
         notes.append(f"model_metadata.json: {key} {value!r:.80} has no counterpart")
     is_cut = "DISCRETIZED_SECTOR_LIDAR" in metadata.sensor
     if "lidar_config" in metadata.model_fields_set and not is_cut:
         notes.append("model_metadata.json: lidar_config is for DISCRETIZED_SECTOR_LIDAR only")
+    cars, usual = hyper.num_episodes_between_training, SACConfig()
+    is_sac = metadata.training_algorithm == "sac"
+    steps = usual.train_freq if is_sac else _rollout(cars, hyper.batch_size)
     notes.append(
-        f"num_episodes_between_training {hyper.num_episodes_between_training}: that many cars "
-        f"drive at once, {_rollout(hyper.num_episodes_between_training, hyper.batch_size)} steps "
-        "each between updates"
+        f"num_episodes_between_training {cars}: that many cars drive at once, {steps} steps each "
+        "between updates"
     )
+    if is_sac:
+        notes.append(
+            "sac.buffer_size, tau, train_freq and gradient_steps are not in hyperparameters.json: "
+            "they are racer's"
+        )
     if hyper.term_cond_max_episodes >= ENDLESS_EPISODES:
         notes.append(
             f"training ends after {MAX_IMPORTED_TIMESTEPS:,} steps or an hour; see "

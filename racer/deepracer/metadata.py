@@ -249,7 +249,7 @@ def actions_as_json(actions: ActionSpace) -> dict[str, Any]:
 
 
 def metadata_as_json(
-    actions: ActionSpace, kinds: list[str], preset: str = "shallow"
+    actions: ActionSpace, kinds: list[str], preset: str = "shallow", algorithm: str = "ppo"
 ) -> dict[str, Any]:
     """Return the content of a `model_metadata.json`.
 
@@ -257,12 +257,13 @@ def metadata_as_json(
         actions: The policy's action space.
         kinds: Kinds of its sensors; a kind that DeepRacer does not have keeps racer's name.
         preset: Preset of its network; one that DeepRacer does not have becomes the shallow one.
+        algorithm: Its algorithm; one that DeepRacer does not have becomes clipped_ppo.
     """
     sensors = {ours: theirs for theirs, ours in SENSOR_KINDS.items()}
     networks = {ours: theirs for theirs, ours in NETWORK_PRESET_NAMES.items()}
     return actions_as_json(actions) | {
         "sensor": [sensors.get(kind, kind) for kind in kinds],
         "neural_network": networks.get(preset, networks["shallow"]),
-        "training_algorithm": "clipped_ppo",
+        "training_algorithm": "sac" if algorithm == "sac" else "clipped_ppo",
         "version": METADATA_VERSION,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from racer.envs import RacerVectorEnv
 from racer.evaluation import LapResult
 from racer.race import Ending
 from racer.reward.params import front_offset
-from racer.training.config import RunConfig
+from racer.training.config import OnPolicyConfig, PPOConfig, RunConfig, SACConfig
 from racer.world import CONTROL_RATE_HZ
 
 LOG_DIR = "deepracer"
@@ -44,18 +45,8 @@ class DeepRacerTrainingLog:
         self._folder = folder / (f"{LOG_DIR}-{steps}" if steps else LOG_DIR)
         self._actions, self._cars = config.actions, cars
         kinds = [sensor.name for sensor in config.sensor]
-        ppo = config.ppo
-        hyperparameters = {
-            "batch_size": ppo.batch_size,
-            "beta_entropy": ppo.ent_coef,
-            "discount_factor": ppo.gamma,
-            "loss_type": "huber" if ppo.value_loss == "huber" else "mean squared error",
-            "lr": ppo.learning_rate,
-            "num_episodes_between_training": EPISODES_PER_FILE,
-            "num_epochs": ppo.n_epochs,
-        }
-        metadata = metadata_as_json(config.actions, kinds, config.network.preset)
-        write_model_files(self._folder, metadata, hyperparameters)
+        metadata = metadata_as_json(config.actions, kinds, config.network.preset, config.algorithm)
+        write_model_files(self._folder, metadata, hyperparameters_as_json(config))
         self._log = SimTrace(self._folder, "training")
         self._evaluations = 0
         self._ahead = front_offset(cars.car)
@@ -120,3 +111,24 @@ class DeepRacerTrainingLog:
         self._evaluations += 1
         log.close()
         self._log.close()
+
+
+def hyperparameters_as_json(config: RunConfig) -> dict[str, Any]:
+    """Return the content of a `hyperparameters.json`: those of a run that DeepRacer knows."""
+    chosen = config.hyperparameters
+    known: dict[str, Any] = {
+        "batch_size": chosen.batch_size,
+        "discount_factor": chosen.gamma,
+        "lr": chosen.learning_rate,
+        "num_episodes_between_training": EPISODES_PER_FILE,
+    }
+    if isinstance(chosen, SACConfig) and isinstance(chosen.ent_coef, float):
+        known["sac_alpha"] = chosen.ent_coef
+    if isinstance(chosen, OnPolicyConfig):
+        is_huber = isinstance(chosen, PPOConfig) and chosen.value_loss == "huber"
+        known |= {
+            "beta_entropy": chosen.ent_coef,
+            "loss_type": "huber" if is_huber else "mean squared error",
+            "num_epochs": chosen.n_epochs,
+        }
+    return dict(sorted(known.items()))

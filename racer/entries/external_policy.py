@@ -16,6 +16,11 @@ from racer.entries.sandbox_worker import first_line
 from racer.entries.signing import PrivateKey
 from racer.envs import EnvConfig
 from racer.errors import EntryError
+from racer.networks.network_config import (
+    ACTION_OUTPUT,
+    HIDDEN_STATE_INPUT,
+    HIDDEN_STATE_OUTPUT,
+)
 from racer.networks.onnx_export import input_shapes, module_to_onnx, zero_observation
 from racer.registration import ARGUMENTS, ENV_IDS
 from racer.track import load_track
@@ -36,6 +41,7 @@ def write_foreign_entry(
     walls: bool = False,
     car: str = "deepracer",
     author: str = "",
+    hidden_state_size: int | None = None,
     key: PrivateKey | None = None,
 ) -> CheckedEntry:
     """Check an externally trained policy as a leaderboard does, then write it as an entry.
@@ -54,6 +60,7 @@ def write_foreign_entry(
         walls: Whether there were walls on that track's borders.
         car: Preset of the car that it drives.
         author: Author of the policy, up to 60 characters.
+        hidden_state_size: Numbers that a recurrent policy remembers; None if it is not recurrent.
         key: Private key that signs the entry.
 
     Returns:
@@ -75,7 +82,10 @@ def write_foreign_entry(
     elif isinstance(policy, bytes):
         graph = policy
     else:
-        graph = _exported(policy, name, input_shapes(chosen.sensor), chosen.actions.space())
+        shapes = input_shapes(chosen.sensor)
+        if hidden_state_size:
+            shapes |= {HIDDEN_STATE_INPUT: (hidden_state_size,)}
+        graph = _exported(policy, name, shapes, chosen.actions.space())
     checked: list[CheckedEntry] = []
     save_entry(
         path,
@@ -87,6 +97,7 @@ def write_foreign_entry(
         trained_on=TrainedOn(track=road, walls=walls),
         car=chosen.car,
         author=author,
+        hidden_state_size=hidden_state_size,
         key=key,
         check=lambda entry: checked.append(check_entry(entry)),
     )
@@ -112,7 +123,7 @@ def _exported(
     Args:
         module: The torch module; a copy of it is exported, so the caller's is left unchanged.
         name: Name of the entry in error messages.
-        shapes: Shape of each sensor's observation by the sensor's name.
+        shapes: Shape of each sensor's observation by the sensor's name, and of a hidden state.
         space: Action space of the policy.
 
     Raises:
@@ -145,6 +156,14 @@ def _exported(
             "run",
         ) from problem
     is_action, expected = _matches_space(output, space)
+    outputs = [ACTION_OUTPUT]
+    if HIDDEN_STATE_INPUT in shapes:
+        outputs.append(HIDDEN_STATE_OUTPUT)
+        size = shapes[HIDDEN_STATE_INPUT][0]
+        action, remembered = output if isinstance(output, tuple) and len(output) == 2 else (0, 0)
+        is_action, expected = _matches_space(action, space)
+        is_action = is_action and _describe(remembered) == f"float32 (1, {size})"
+        expected = f"a pair: {expected}; and the next hidden state, float32 (1, {size})"
     if not is_action:
         raise EntryError(
             f"{name}: the module returns {_describe(output)}; expected is {expected}: return that "
@@ -152,7 +171,8 @@ def _exported(
             "signature",
         )
     try:
-        return module_to_onnx(ExternalActor(module, isinstance(space, spaces.Discrete)), shapes)
+        actor = ExternalActor(module, isinstance(space, spaces.Discrete))
+        return module_to_onnx(actor, shapes, outputs)
     except Exception as problem:  # torch's errors have no common base below this one
         cause = problem.__cause__ if isinstance(problem.__cause__, Exception) else problem
         raise EntryError(
@@ -185,4 +205,6 @@ def _describe(value: Any) -> str:
 
     if isinstance(value, torch.Tensor):
         return describe_array(tuple(value.shape), str(value.dtype).removeprefix("torch."))
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_describe, value[:3]))})"
     return f"a {type(value).__name__}"

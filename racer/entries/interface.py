@@ -12,7 +12,12 @@ from pydantic import AfterValidator, Field
 
 from racer.assets.document import Document
 from racer.car.action_space import ActionSpace
-from racer.networks.network_config import ACTION_OUTPUT, OBSERVATION_INPUT
+from racer.networks.network_config import (
+    ACTION_OUTPUT,
+    HIDDEN_STATE_INPUT,
+    HIDDEN_STATE_OUTPUT,
+    OBSERVATION_INPUT,
+)
 from racer.sensors.config import (
     CameraConfig,
     DiscretizedSectorLidarConfig,
@@ -46,18 +51,30 @@ class Interface(Document):
         max_length=16, description="description of each input by its name"
     )
     output: dict[OneLine, OneLine] = Field(
-        max_length=1, description="description of the output by its name"
+        max_length=2, description="description of each output by its name"
     )
 
 
-def interface_of(sensors: Sequence[SensorConfig], actions: ActionSpace) -> Interface:
-    """Return the interface of a policy with these sensors and this action space."""
+def interface_of(
+    sensors: Sequence[SensorConfig], actions: ActionSpace, hidden_state_size: int = 0
+) -> Interface:
+    """Return the interface of a policy.
+
+    Args:
+        sensors: What it observes.
+        actions: Its action space.
+        hidden_state_size: Numbers that it remembers from step to step; 0 for none.
+    """
     names = [sensor.name for sensor in sensors] if len(sensors) > 1 else [OBSERVATION_INPUT]
-    return Interface(
-        control_rate_hz=CONTROL_RATE_HZ,
-        inputs={name: _describe_input(sensor) for name, sensor in zip(names, sensors)},
-        output={ACTION_OUTPUT: _describe_output(actions)},
-    )
+    inputs = {name: _describe_input(sensor) for name, sensor in zip(names, sensors)}
+    output = {ACTION_OUTPUT: _describe_output(actions)}
+    if hidden_state_size:
+        array = f"float32 (1, {hidden_state_size}): what the policy remembers"
+        inputs[HIDDEN_STATE_INPUT] = (
+            f"{array}; zeros at the start of a race, then the last {HIDDEN_STATE_OUTPUT}"
+        )
+        output[HIDDEN_STATE_OUTPUT] = f"{array} for its next step"
+    return Interface(control_rate_hz=CONTROL_RATE_HZ, inputs=inputs, output=output)
 
 
 def _describe_input(sensor: SensorConfig) -> str:

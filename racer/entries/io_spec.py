@@ -11,7 +11,12 @@ from gymnasium import spaces
 
 from racer.entries.package import Manifest
 from racer.errors import EntryError
-from racer.networks.network_config import ACTION_OUTPUT, OBSERVATION_INPUT
+from racer.networks.network_config import (
+    ACTION_OUTPUT,
+    HIDDEN_STATE_INPUT,
+    HIDDEN_STATE_OUTPUT,
+    OBSERVATION_INPUT,
+)
 from racer.sensors import Observations
 
 Arrays = Sequence[tuple[str, tuple[Any, ...], str]]
@@ -22,18 +27,18 @@ ArraySpec = tuple[tuple[int, ...], str]
 
 @dataclass(frozen=True)
 class IOSpec:
-    """Specification of a policy's input arrays and of its action.
+    """Specification of a policy's input arrays and of its outputs.
 
     Attributes:
         name: The entry's name, for error messages.
-        inputs: Shape and dtype of each input by its name.
-        output: Shape and dtype of the action.
+        inputs: Shape and dtype of each input by its name; a hidden state is the last.
+        outputs: Shape and dtype of each output by its name; the action is the first.
         space: The action space.
     """
 
     name: str
     inputs: dict[str, ArraySpec]
-    output: ArraySpec
+    outputs: dict[str, ArraySpec]
     space: spaces.Box | spaces.Discrete
 
     @classmethod
@@ -46,11 +51,24 @@ class IOSpec:
             for name, sensor in zip(names, sensors)
         }
         space = manifest.actions.space()
-        output = ((1,), "int64") if isinstance(space, spaces.Discrete) else ((1, 2), "float32")
-        return cls(manifest.name, inputs, output, space)
+        action = ((1,), "int64") if isinstance(space, spaces.Discrete) else ((1, 2), "float32")
+        outputs: dict[str, ArraySpec] = {ACTION_OUTPUT: action}
+        if size := manifest.hidden_state_size:
+            inputs[HIDDEN_STATE_INPUT] = outputs[HIDDEN_STATE_OUTPUT] = ((1, size), "float32")
+        return cls(manifest.name, inputs, outputs, space)
+
+    @property
+    def hidden_state_size(self) -> int:
+        """Numbers that the policy remembers from step to step; 0 for none."""
+        (_, size), _ = self.inputs.get(HIDDEN_STATE_INPUT, ((1, 0), ""))
+        return size
+
+    def first_hidden_state(self) -> np.ndarray:
+        """Return the hidden state at the start of a race, zeros (1, `hidden_state_size`)."""
+        return np.zeros((1, self.hidden_state_size), np.float32)
 
     def check(self, side: str, arrays: Arrays) -> None:
-        """Check that a graph has exactly these inputs or this output.
+        """Check that a graph has exactly these inputs or these outputs.
 
         Args:
             side: `input` or `output`.
@@ -60,7 +78,7 @@ class IOSpec:
             EntryError: With the code `dynamic_shape` if a size is not fixed, or else `signature`
                 if a name, shape or dtype differs.
         """
-        required = self.inputs if side == "input" else {ACTION_OUTPUT: self.output}
+        required = self.inputs if side == "input" else self.outputs
         if sorted(arrays, key=str) == sorted(((n, *a) for n, a in required.items()), key=str):
             return
         got = ", ".join(f"{n!r:.40} {describe_array(s, t)}" for n, s, t in arrays[:4]) or "none"
@@ -72,17 +90,43 @@ class IOSpec:
             "dynamic_shape" if is_dynamic else "signature",
         )
 
-    def input_arrays(self, observation: Observations) -> dict[str, np.ndarray]:
+    def input_arrays(
+        self, observation: Observations, hidden_state: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Return an observation as a dict of arrays by the names of the graph's inputs.
+
+        Args:
+            observation: The sensors' arrays.
+            hidden_state: What a recurrent policy remembers, (1, `hidden_state_size`).
 
         Raises:
             ValueError: If a name, shape or dtype is not that of the manifest's sensors.
         """
         arrays = observation if isinstance(observation, dict) else {OBSERVATION_INPUT: observation}
         got = {name: (array.shape, array.dtype.name) for name, array in arrays.items()}
-        if got != self.inputs:
-            raise ValueError(f"{_listed(got)}; {self.name} sees {_listed(self.inputs)}")
-        return arrays
+        seen = {name: array for name, array in self.inputs.items() if name != HIDDEN_STATE_INPUT}
+        if got != seen:
+            raise ValueError(f"{_listed(got)}; {self.name} sees {_listed(seen)}")
+        return arrays | ({HIDDEN_STATE_INPUT: hidden_state} if self.hidden_state_size else {})
+
+    def check_hidden_state(self, hidden_state: np.ndarray) -> np.ndarray:
+        """Return the next hidden state unchanged if it has the size of the first and is finite.
+
+        Raises:
+            EntryError: With the code `run` if it does not.
+        """
+        shape, dtype = self.outputs[HIDDEN_STATE_OUTPUT]
+        if (hidden_state.shape, hidden_state.dtype.name) != (shape, dtype):
+            got = describe_array(hidden_state.shape, hidden_state.dtype.name)
+        elif np.isfinite(hidden_state).all():
+            return hidden_state
+        else:
+            got = "not finite"
+        raise EntryError(
+            f"{self.name}: {HIDDEN_STATE_OUTPUT} is {got}; wanted are finite numbers, "
+            f"{describe_array(shape, dtype)}: export the policy again",
+            "run",
+        )
 
     def check_action(self, action: np.ndarray) -> np.ndarray:
         """Return the action unchanged if it is in the action space.
@@ -90,7 +134,7 @@ class IOSpec:
         Raises:
             EntryError: With the code `action` if it is not finite or not in the space.
         """
-        if (action.shape, action.dtype.name) != self.output:
+        if (action.shape, action.dtype.name) != self.outputs[ACTION_OUTPUT]:
             raise self.action_error(describe_array(action.shape, action.dtype.name))
         if isinstance(self.space, spaces.Discrete):
             if not 0 <= action[0] < self.space.n:

@@ -92,6 +92,8 @@ class TrainedOn(Document):
     )
 
 
+MAX_HIDDEN_STATE_SIZE = 65536
+"""Largest number of numbers that a policy may remember from step to step."""
 UNKNOWN_ORIGIN = TrainedOn()
 """Origin of a policy about which nothing is known."""
 
@@ -99,10 +101,13 @@ UNKNOWN_ORIGIN = TrainedOn()
 class Manifest(Document):
     """Content of an entry's `manifest.json`.
 
-    Fields with an unknown value are absent from the file. Version 1 has no `interface`.
+    Fields with an unknown value are absent from the file. Version 1 has no `interface`; only
+    version 3 has `hidden_state_size`, and only entries of recurrent policies have that version.
     """
 
-    schema_version: Literal[1, 2] = Field(default=2, description="version of the manifest's schema")
+    schema_version: Literal[1, 2, 3] = Field(
+        default=2, description="version of the manifest's schema"
+    )
     name: Label = Field(min_length=1, description="name on a leaderboard, 1-60 characters")
     author: Label = Field(default="", description="author of the policy, up to 60 characters")
     racer_version: Label = Field(description="version of racer that wrote the entry")
@@ -114,6 +119,13 @@ class Manifest(Document):
     actions: ActionSpace = Field(description="what its actions mean")
     interface: Interface | None = Field(
         default=None, description="what the graph's numbers mean, in words"
+    )
+    hidden_state_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_HIDDEN_STATE_SIZE,
+        description="numbers that a recurrent policy remembers from step to step, 1-65536: its "
+        "input `hidden_state` and output `next_hidden_state`; absent if it remembers nothing",
     )
     trained_on: TrainedOn = Field(default=UNKNOWN_ORIGIN, description="origin of the policy")
     quantization: Literal["int8"] | None = Field(
@@ -158,6 +170,7 @@ def save_entry(
     author: str = "",
     racer_version: str = __version__,
     quantization: Literal["int8"] | None = None,
+    hidden_state_size: int | None = None,
     key: PrivateKey | None = None,
     check: Callable[[Entry], object] | None = None,
 ) -> str:
@@ -176,6 +189,7 @@ def save_entry(
         author: Author of the policy, up to 60 characters.
         racer_version: Version of racer that is recorded as the writer.
         quantization: Type that the graph was quantized to, if it was.
+        hidden_state_size: Numbers that a recurrent policy remembers; None if it is not recurrent.
         key: Private key that signs the entry; see `racer.entries.signing`.
         check: Called with the entry before it is written; if it raises, nothing is written.
 
@@ -187,6 +201,7 @@ def save_entry(
             written.
     """
     fields = {
+        "schema_version": 3 if hidden_state_size else 2,
         "name": name,
         "author": author,
         "racer_version": racer_version,
@@ -194,7 +209,8 @@ def save_entry(
         "car": car,
         "sensor": sensor,
         "actions": actions,
-        "interface": interface_of(sensor, actions),
+        "interface": interface_of(sensor, actions, hidden_state_size or 0),
+        "hidden_state_size": hidden_state_size,
         "trained_on": trained_on,
         "quantization": quantization,
         "files": {POLICY_FILE: hashlib.sha256(policy).hexdigest()},

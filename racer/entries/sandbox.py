@@ -20,7 +20,6 @@ from racer.entries.onnx_policy import load_error, run_error
 from racer.entries.package import Entry
 from racer.entries.sandbox_pipes import PolledPipes, SandboxPipes, ThreadedPipes
 from racer.errors import EntryError
-from racer.networks.network_config import ACTION_OUTPUT
 from racer.sensors import Observations
 
 SANDBOX_MEMORY_BYTES = 640_000_000
@@ -35,7 +34,8 @@ WALL_CLOCK_FACTOR = 8.0
 SANDBOX_CPU_LIMIT_S = 3600
 """Total processor time of one sandbox [s], in case its parent dies without killing it."""
 MAX_REPLY_BYTES = 1000
-"""Maximum size of a reply; an action has 8 bytes, the rest allows for error messages."""
+"""Maximum size of a reply without the hidden state of a recurrent policy; an action has 8 bytes,
+the rest allows for error messages."""
 
 WORKER_SCRIPT = Path(sandbox_worker.__file__)
 _CPU_OF_PROCESS = 2  # Linux's clock id of a process's processor time; see clock_getcpuclockid(3)
@@ -52,6 +52,8 @@ class SandboxedPolicy:
 
     Attributes:
         name: The entry's name.
+        hidden_state_size: Numbers that it remembers from step to step; 0 for none. They are kept
+            in this process.
         strength: `namespaces` if the process is isolated from network and files by Linux
             namespaces, `limits only` if this Linux does not allow that, or `deadlines only` on
             another system.
@@ -69,6 +71,8 @@ class SandboxedPolicy:
     def __init__(self, entry: Entry, memory: int = SANDBOX_MEMORY_BYTES) -> None:
         self.name = entry.manifest.name
         self._signature = check_graph(entry)
+        self.hidden_state_size = self._signature.hidden_state_size
+        self.reset()
         self._process = _start()
         self._pipes = SandboxPipes(self._process)
         self.close = weakref.finalize(self, _end, self._process, self._pipes)
@@ -89,6 +93,10 @@ class SandboxedPolicy:
     def __exit__(self, *problem: object) -> None:
         self.close()
 
+    def reset(self) -> None:
+        """Forget what was seen, as at the start of a race."""
+        self._hidden_state = self._signature.first_hidden_state()
+
     def __call__(self, observation: Observations) -> np.ndarray:
         """Return the action for one observation; see `OnnxPolicy`.
 
@@ -100,20 +108,34 @@ class SandboxedPolicy:
         """
         if not self.close.alive:
             raise ValueError(f"{self.name}: the sandbox is closed; make a new one")
-        inputs = self._signature.input_arrays(observation)
+        inputs = self._signature.input_arrays(observation, self._hidden_state)
         content = b"".join(inputs[name].tobytes() for name in self._signature.inputs)
         try:
             self._send(content, CALL, "an observation")
             kind, content = self._receive()
             if kind != sandbox_worker.ACTION:
                 self._fail(kind, content)
-            shape, dtype = self._signature.output
-            if len(content) != np.dtype(dtype).itemsize * np.prod(shape):
-                self._crash("sent an invalid reply")
-            return self._signature.check_action(np.frombuffer(content, dtype).reshape(shape))
+            action, *remembered = self._arrays(content)
+            if remembered:
+                self._hidden_state = self._signature.check_hidden_state(remembered[0])
+            return self._signature.check_action(action)
         except EntryError:
             self.close()
             raise
+
+    def _arrays(self, content: bytes) -> list[np.ndarray]:
+        """Return the outputs in a reply, the action first."""
+        arrays, at = [], 0
+        for shape, dtype in self._signature.outputs.values():
+            count = int(np.prod(shape))
+            end = at + count * np.dtype(dtype).itemsize
+            if end > len(content):
+                self._crash("sent an invalid reply")
+            arrays.append(np.frombuffer(content, dtype, count, at).reshape(shape))
+            at = end
+        if at != len(content):
+            self._crash("sent an invalid reply")
+        return arrays
 
     @property
     def cpu_s(self) -> float:
@@ -130,8 +152,7 @@ class SandboxedPolicy:
         """Send the process its set-up, and return the isolation that it achieved."""
         setup = {
             "inputs": [[n, dtype, shape] for n, (shape, dtype) in self._signature.inputs.items()],
-            "output": ACTION_OUTPUT,
-            "action": self._signature.output,
+            "outputs": [[n, dtype, shape] for n, (shape, dtype) in self._signature.outputs.items()],
             "memory": memory,
             "cpu_s": SANDBOX_CPU_LIMIT_S,
         }
@@ -169,7 +190,7 @@ class SandboxedPolicy:
         kind, size = sandbox_worker.REPLY_FORMAT.unpack(
             self._read(sandbox_worker.REPLY_FORMAT.size)
         )
-        if size > MAX_REPLY_BYTES:
+        if size > MAX_REPLY_BYTES + self._hidden_state.nbytes:
             self._crash("sent an invalid reply")
         return kind, self._read(size)
 

@@ -109,16 +109,19 @@ def _act(session: Any, content: bytes, setup: dict[str, Any]) -> tuple[bytes, by
         inputs[name] = np.frombuffer(content, dtype, count, at).reshape(shape)
         at += inputs[name].nbytes
     try:
-        (action,) = session.run([setup["output"]], inputs)
+        outputs = session.run([name for name, _, _ in setup["outputs"]], inputs)
     except Exception as problem:
         return _error_reply(RUN, problem)
-    return _action_reply(action, setup["action"])
+    return _outputs_reply(outputs, setup["outputs"])
 
 
-def _action_reply(action: np.ndarray, wanted: list[Any]) -> tuple[bytes, bytes]:
-    if [list(action.shape), action.dtype.name] == wanted:
-        return ACTION, action.tobytes()
-    return WRONG, f"{action.dtype.name} {action.shape}"[:300].encode()
+def _outputs_reply(outputs: list[np.ndarray], wanted: list[Any]) -> tuple[bytes, bytes]:
+    """Return the kind and content of the reply: the action, then what a policy remembers."""
+    for number, (array, (name, dtype, shape)) in enumerate(zip(outputs, wanted)):
+        if [array.dtype.name, list(array.shape)] != [dtype, shape]:
+            got = f"{array.dtype.name} {array.shape}"[:300]
+            return (RUN, f"{name} is {got}".encode()) if number else (WRONG, got.encode())
+    return ACTION, b"".join(array.tobytes() for array in outputs)
 
 
 def _error_reply(kind: bytes, problem: Exception) -> tuple[bytes, bytes]:

@@ -19,7 +19,10 @@ from racer.simulation import Simulation
 from racer.track import load_track
 
 Policy = Callable[[Any], np.ndarray]
-"""A function of observations (1, ...), for several sensors a dict of them, to actions (1, ...)."""
+"""A function of observations (1, ...), for several sensors a dict of them, to actions (1, ...).
+
+A recurrent policy is an object with the attribute `hidden_state_size` and the method `reset`, which
+is called at the start of each race; each car needs its own."""
 POLICY_FAILURES = {"hang": "policy_hang", "memory": "policy_memory"}
 """The ending of a race whose policy fails, by the code of its `EntryError`; else policy_crash."""
 
@@ -105,6 +108,7 @@ def evaluate_drivers(
     """
     if seed < 0:
         raise ConfigError(f"seed: {seed}; it must be 0 or more")
+    _reset_policies(drivers)
     road, spec = load_track(track), car_named(car)
     carried = [driver.sensor if isinstance(driver, Driver) else () for driver in drivers]
     generators = [np.random.default_rng(seed + i) for i in range(len(drivers))]
@@ -124,6 +128,23 @@ def evaluate_drivers(
         ]
     finally:
         simulation.close()
+
+
+def _reset_policies(drivers: Sequence[Driver | Controller]) -> None:
+    """Let recurrent policies forget what they saw before the race.
+
+    Raises:
+        ConfigError: Two cars share one.
+    """
+    policies = [driver.policy for driver in drivers if isinstance(driver, Driver)]
+    recurrent: list[Any] = [one for one in policies if getattr(one, "hidden_state_size", 0)]
+    if len({id(one) for one in recurrent}) < len(recurrent):
+        raise ConfigError(
+            "two cars share one recurrent policy, which remembers what one car saw; make a policy "
+            "for each car"
+        )
+    for policy in recurrent:
+        policy.reset()
 
 
 def _race_to_the_end(

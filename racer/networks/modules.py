@@ -114,32 +114,108 @@ def dense_layers(
     return parts
 
 
+class LSTMStep(nn.Module):
+    """One step of a stack of LSTM layers, computed by operators that every ONNX runtime has.
+
+    What the layers remember is one array, (n, 2 x layers x units): h of each layer, then c of each.
+
+    Args:
+        lstm: The layers, all of the same number of units.
+    """
+
+    def __init__(self, lstm: nn.LSTM) -> None:
+        super().__init__()
+        self.lstm = lstm
+        self.hidden_state_size = 2 * lstm.num_layers * lstm.hidden_size
+
+    def forward(
+        self, features: torch.Tensor, hidden_state: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the output of the last layer, (n, units), and the next hidden state.
+
+        Args:
+            features: The input of the first layer, (n, k).
+            hidden_state: What the layers remember, zeros at first.
+        """
+        layers, units = self.lstm.num_layers, self.lstm.hidden_size
+        held = hidden_state.split(units, dim=1)
+        hs, cs = list(held[:layers]), list(held[layers:])
+        out = features
+        for k in range(layers):
+            weight_ih, weight_hh, bias_ih, bias_hh = (
+                getattr(self.lstm, f"{name}_l{k}")
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            )
+            gates = nn.functional.linear(out, weight_ih, bias_ih)
+            gates = gates + nn.functional.linear(hs[k], weight_hh, bias_hh)
+            enter, forget, cell, leave = gates.split(units, dim=1)
+            cs[k] = forget.sigmoid() * cs[k] + enter.sigmoid() * cell.tanh()
+            out = hs[k] = leave.sigmoid() * cs[k].tanh()
+        return out, torch.cat([*hs, *cs], dim=1)
+
+
+class MeanQuantiles(nn.Module):
+    """Turns the quantiles of each action's return, (n, quantiles x actions), into their mean.
+
+    Args:
+        n_quantiles: Number of quantiles.
+    """
+
+    def __init__(self, n_quantiles: int) -> None:
+        super().__init__()
+        self.n_quantiles = n_quantiles
+
+    def forward(self, quantiles: torch.Tensor) -> torch.Tensor:
+        """Return the mean return of each action, (n, actions)."""
+        actions = quantiles.shape[1] // self.n_quantiles
+        return quantiles.view(-1, self.n_quantiles, actions).mean(dim=1)
+
+
 class DeterministicActor(nn.Module):
-    """A whole policy, from an observation as the environment returns it to the most likely action.
+    """A whole policy, from an observation as the environment returns it to the best action.
 
     It can be exported. Input: for each sensor, in the order of `names`, a uint8 image (1, H, W, C)
-    or float32 numbers (1, k). Output: (1, 2) float32 within [-1, 1], or the index of the most
-    likely action, (1,) int64.
+    or float32 numbers (1, k). Output: (1, 2) float32 within [-1, 1], or the index of the best
+    action, (1,) int64. A recurrent policy has one more input and output, its hidden state
+    (1, `hidden_state_size`).
 
     Args:
         sensors: The layers for each sensor; their features are concatenated in this order.
         head: The layers that follow.
-        action: The last layer.
+        action: The last layers; their output is bounded by clipping, or the largest is chosen.
         kind: `continuous` or `discrete`.
+        lstm: The recurrent layers between features and head; None for none.
+
+    Attributes:
+        names: The sensors.
+        hidden_state_size: Numbers that the policy remembers from step to step; 0 for none.
     """
 
     def __init__(
-        self, sensors: Mapping[str, nn.Module], head: nn.Module, action: nn.Module, kind: str
+        self,
+        sensors: Mapping[str, nn.Module],
+        head: nn.Module,
+        action: nn.Module,
+        kind: str,
+        lstm: LSTMStep | None = None,
     ) -> None:
         super().__init__()
         self.names = list(sensors)
         self.sensors = nn.ModuleList(sensors.values())
-        self.head, self.action, self.kind = head, action, kind
+        self.head, self.action, self.kind, self.lstm = head, action, kind, lstm
+        self.hidden_state_size = lstm.hidden_state_size if lstm else 0
 
-    def forward(self, *observations: torch.Tensor) -> torch.Tensor:
-        """Return the most likely action, without noise."""
-        seen = [part(_scaled(one)) for part, one in zip(self.sensors, observations)]
-        out = self.action(self.head(torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]))
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Return the best action, without noise; of a recurrent policy, its next state too."""
+        seen = [part(_scaled(one)) for part, one in zip(self.sensors, inputs)]
+        features = torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
+        if self.lstm is None:
+            return self._act(features)
+        features, hidden_state = self.lstm(features, inputs[-1])
+        return self._act(features), hidden_state
+
+    def _act(self, features: torch.Tensor) -> torch.Tensor:
+        out = self.action(self.head(features))
         return out.argmax(dim=1) if self.kind == "discrete" else out.clamp(-1.0, 1.0)
 
 
@@ -155,6 +231,7 @@ class ExternalActor(nn.Module):
 
     Output: two numbers (1, 2) as float32 within [-1, 1], clipped as the environments clip them; or,
     where the module outputs a value for each choice (1, n), the index of the largest, (1,) int64.
+    A recurrent module returns its next hidden state too, which is passed on.
 
     Args:
         module: The module.
@@ -165,9 +242,12 @@ class ExternalActor(nn.Module):
         super().__init__()
         self.module, self.is_discrete = module, is_discrete
 
-    def forward(self, *observations: torch.Tensor) -> torch.Tensor:
-        """Return the action."""
-        out = self.module(*observations)
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Return the action; of a recurrent module, its next hidden state too."""
+        out = self.module(*inputs)
+        return (self._action(out[0]), out[1]) if isinstance(out, tuple) else self._action(out)
+
+    def _action(self, out: torch.Tensor) -> torch.Tensor:
         if not self.is_discrete:
             return out.float().clamp(-1.0, 1.0)
         return out.argmax(dim=1) if out.is_floating_point() else out

@@ -11,6 +11,10 @@ OBSERVATION_INPUT = "observation"
 """Name of the ONNX graph's input if there is one sensor; of several, each has its sensor's name."""
 ACTION_OUTPUT = "action"
 """Name of the ONNX graph's output."""
+HIDDEN_STATE_INPUT = "hidden_state"
+"""Name of the ONNX graph's input for what a recurrent policy remembers from its last step."""
+HIDDEN_STATE_OUTPUT = "next_hidden_state"
+"""Name of the ONNX graph's output for what it remembers for its next step."""
 
 ConvFilters = tuple[tuple[int, int, int], ...]
 """Convolutions, each as the number of filters, the kernel size [px] and the stride [px]."""
@@ -43,6 +47,25 @@ class NetworkLayers(NamedTuple):
     batch_norm: bool = False
     dropout: float = 0.0
     normalize_obs: bool = False
+
+
+class ActorLayout(NamedTuple):
+    """The kind of a policy's last layers, which its algorithm determines.
+
+    Attributes:
+        algorithm: The algorithm, as `algorithm` in a run's config names it.
+        lstm: Units of each LSTM layer between the features and the head of a recurrent policy.
+        n_quantiles: QR-DQN: quantiles of each action's return.
+    """
+
+    algorithm: str = "ppo"
+    lstm: tuple[int, ...] = ()
+    n_quantiles: int = 1
+
+    @property
+    def hidden_state_size(self) -> int:
+        """Numbers that a recurrent policy remembers: h and c of each LSTM layer; 0 for none."""
+        return 2 * sum(self.lstm)
 
 
 NETWORK_PRESETS = {

@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from racer.networks.network_config import ACTION_OUTPUT, OBSERVATION_INPUT
+from racer.networks.network_config import (
+    ACTION_OUTPUT,
+    HIDDEN_STATE_INPUT,
+    HIDDEN_STATE_OUTPUT,
+    OBSERVATION_INPUT,
+)
 from racer.sensors.config import Sensors
 
 if TYPE_CHECKING:
@@ -32,7 +37,11 @@ def actor_to_onnx(actor: DeterministicActor, shapes: Mapping[str, tuple[int, ...
         actor: The policy.
         shapes: Shape of one observation of each sensor, by the name of the graph's input.
     """
-    return module_to_onnx(actor, {name: shapes[name] for name in actor.names})
+    inputs, outputs = {name: shapes[name] for name in actor.names}, [ACTION_OUTPUT]
+    if actor.hidden_state_size:
+        inputs[HIDDEN_STATE_INPUT] = (actor.hidden_state_size,)
+        outputs.append(HIDDEN_STATE_OUTPUT)
+    return module_to_onnx(actor, inputs, outputs)
 
 
 def actor_weights(graph: bytes, sensors: Sensors) -> dict[str, np.ndarray]:
@@ -86,7 +95,11 @@ def zero_observation(shapes: Mapping[str, tuple[int, ...]]) -> tuple[torch.Tenso
     )
 
 
-def module_to_onnx(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+def module_to_onnx(
+    module: nn.Module,
+    shapes: Mapping[str, tuple[int, ...]],
+    outputs: Sequence[str] = (ACTION_OUTPUT,),
+) -> bytes:
     """Return the ONNX graph of a policy, with an input for each sensor and the output `action`.
 
     The shapes are fixed, and the weights are part of the graph. The function is thread-safe.
@@ -96,6 +109,7 @@ def module_to_onnx(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> 
             returns the action. It is moved to the CPU and set to evaluation mode.
         shapes: Shape of one observation of each sensor, by the name of the graph's input, in the
             order of the module's arguments: (H, W, C) of a uint8 image, (k,) of float32 numbers.
+        outputs: Names of the graph's outputs.
     """
     import torch
 
@@ -105,7 +119,7 @@ def module_to_onnx(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> 
             module,
             zero_observation(shapes),
             input_names=list(shapes),
-            output_names=[ACTION_OUTPUT],
+            output_names=list(outputs),
             opset_version=ONNX_OPSET,
             dynamo=True,
             verbose=False,

@@ -1,4 +1,4 @@
-"""Training of a policy with PPO: its evaluations, checkpoints, run folder and reports."""
+"""Training of a policy: its learner, evaluations, checkpoints, run folder and reports."""
 
 import os
 

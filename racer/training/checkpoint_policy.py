@@ -47,7 +47,8 @@ def load_checkpoint_policy(run: Run, file: str | None = None) -> CheckpointPolic
     state = unpack_checkpoint(run.saved.read(file), source, torch.device("cpu"))
     shapes, layers = input_shapes(config.sensor), config.network.layers
     try:
-        network = load_network(shapes, layers, config.actions, state["policy"])
+        weights, layout = state["policy"], config.actor_layout
+        network = load_network(shapes, layers, config.actions, weights, layout)
         return CheckpointPolicy(config, network, int(state["steps"]), state["versions"])
     except Exception as problem:
         raise RunError(f"{source}: not a checkpoint of this run: {problem}") from problem

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, ClassVar, Literal
+import re
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from racer.assets.document import Document, first_named
 from racer.envs import EnvConfig, Tracks
-from racer.networks.network_config import NETWORK_PRESETS, ConvFilters, NetworkLayers
+from racer.networks.network_config import (
+    NETWORK_PRESETS,
+    ActorLayout,
+    ConvFilters,
+    NetworkLayers,
+)
 
 
 def _several(value: Any) -> Any:
@@ -22,24 +36,28 @@ LayerWidths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Before
 """Widths of layers, 1-4096 each; a single number is a list of one."""
 
 
-class PPOConfig(Document):
-    """Hyperparameters of PPO, named and defined as in Stable-Baselines3."""
+class AlgorithmConfig(Document):
+    """Hyperparameters that every algorithm has, named and defined as in Stable-Baselines3."""
 
-    RENAMED_KEYS: ClassVar = {"scale_rewards": "normalize_reward"}
-
-    learning_rate: float = Field(default=5e-4, gt=0, le=1, description="learning rate of Adam, 0-1")
+    learning_rate: float = Field(default=3e-4, gt=0, le=1, description="learning rate of Adam, 0-1")
     final_learning_rate: float | None = Field(
         default=None,
         gt=0,
         le=1,
         description="learning rate at the last step, reached linearly; null: it stays constant",
     )
+    batch_size: int = Field(default=256, ge=2, description="samples in a minibatch, from 2")
+    gamma: float = Field(default=0.99, gt=0, le=1, description="discount factor, 0-1")
+
+
+class OnPolicyConfig(AlgorithmConfig):
+    """Hyperparameters of an algorithm that learns from the newest rollout alone."""
+
+    learning_rate: float = Field(default=5e-4, gt=0, le=1, description="learning rate of Adam, 0-1")
     n_steps: int = Field(
         default=64, ge=2, le=65536, description="steps of each car in a rollout, 2-65536"
     )
-    batch_size: int = Field(default=256, ge=2, description="samples in a minibatch, from 2")
     n_epochs: int = Field(default=4, ge=1, le=100, description="passes over each rollout, 1-100")
-    gamma: float = Field(default=0.99, gt=0, le=1, description="discount factor, 0-1")
     gae_lambda: float = Field(default=0.95, ge=0, le=1, description="lambda of GAE, 0-1")
     clip_range: float = Field(
         default=0.2, gt=0, le=1, description="clipping range of the probability ratio, 0-1"
@@ -51,15 +69,145 @@ class PPOConfig(Document):
         default=False,
         description="whether to divide rewards by the running standard deviation of returns",
     )
-    value_loss: Literal["mse", "huber"] = Field(
-        default="mse", description="loss of the critic; huber is linear beyond an error of 1"
-    )
     log_std_init: float = Field(
         default=-0.7,
         ge=-5,
         le=2,
         description="continuous actions: initial log standard deviation, -5 to 2",
     )
+
+
+class PPOConfig(OnPolicyConfig):
+    """Hyperparameters of PPO."""
+
+    RENAMED_KEYS: ClassVar = {"scale_rewards": "normalize_reward"}
+
+    value_loss: Literal["mse", "huber"] = Field(
+        default="mse", description="loss of the critic; huber is linear beyond an error of 1"
+    )
+
+
+class RecurrentPPOConfig(OnPolicyConfig):
+    """Hyperparameters of recurrent PPO, whose policy and critic have an LSTM each."""
+
+    lstm_hidden_size: int = Field(
+        default=64, ge=1, le=1024, description="units of each LSTM layer, 1-1024"
+    )
+    n_lstm_layers: int = Field(default=1, ge=1, le=4, description="LSTM layers, 1-4")
+
+
+class OffPolicyConfig(AlgorithmConfig):
+    """Hyperparameters of an algorithm that learns from a replay buffer."""
+
+    buffer_size: int = Field(
+        default=200_000,
+        ge=2,
+        le=100_000_000,
+        description="steps that the replay buffer keeps, over all cars; it is in memory and in "
+        "each checkpoint",
+    )
+    learning_starts: int = Field(
+        default=2_000, ge=0, description="control steps over all cars before learning begins"
+    )
+    tau: float = Field(default=0.005, gt=0, le=1, description="rate of the target network, 0-1")
+    train_freq: int = Field(
+        default=4, ge=1, le=65536, description="steps of each car between updates, 1-65536"
+    )
+    gradient_steps: int = Field(
+        default=32,
+        ge=-1,
+        le=65536,
+        description="minibatches of an update, up to 65536; -1: as many as control steps of all "
+        "cars since the last one",
+    )
+
+    @field_validator("gradient_steps")
+    @classmethod
+    def _something_is_learnt(cls, steps: int) -> int:
+        if steps == 0:
+            raise ValueError("nothing is learnt without minibatches: set -1, or a number from 1")
+        return steps
+
+
+class SACConfig(OffPolicyConfig):
+    """Hyperparameters of SAC."""
+
+    ent_coef: float | str = Field(
+        default="auto",
+        description="weight of the entropy (alpha); auto: learnt; auto_0.1: learnt from 0.1 on",
+    )
+    target_entropy: float | Literal["auto"] = Field(
+        default="auto", description="entropy that ent_coef is learnt for; auto: -2"
+    )
+
+    @field_validator("ent_coef")
+    @classmethod
+    def _entropy_has_a_weight(cls, weight: float | str) -> float | str:
+        is_auto = isinstance(weight, str) and re.fullmatch(r"auto(_\d*\.?\d*[1-9]\d*)?", weight)
+        if not is_auto and (isinstance(weight, str) or weight < 0):
+            raise ValueError("must be a number from 0, auto, or auto_X with a number X above 0")
+        return weight
+
+
+class TQCConfig(SACConfig):
+    """Hyperparameters of TQC."""
+
+    n_critics: int = Field(default=2, ge=1, le=10, description="critics, 1-10")
+    n_quantiles: int = Field(default=25, ge=2, le=1000, description="quantiles a critic, 2-1000")
+    top_quantiles_to_drop_per_net: int = Field(
+        default=2, ge=0, le=999, description="largest quantiles that are dropped of each critic"
+    )
+
+    @model_validator(mode="after")
+    def _quantiles_are_left(self) -> TQCConfig:
+        if self.top_quantiles_to_drop_per_net >= self.n_quantiles:
+            raise ValueError(
+                f"top_quantiles_to_drop_per_net {self.top_quantiles_to_drop_per_net} leaves none "
+                f"of n_quantiles {self.n_quantiles}; lower it"
+            )
+        return self
+
+
+class QRDQNConfig(OffPolicyConfig):
+    """Hyperparameters of QR-DQN."""
+
+    tau: float = Field(default=1.0, gt=0, le=1, description="rate of the target network, 0-1")
+    target_update_interval: int = Field(
+        default=2_000,
+        ge=1,
+        description="control steps over all cars between updates of the target network",
+    )
+    exploration_fraction: float = Field(
+        default=0.2, gt=0, le=1, description="share of training in which epsilon decreases, 0-1"
+    )
+    exploration_initial_eps: float = Field(
+        default=1.0, ge=0, le=1, description="first probability of a random action, 0-1"
+    )
+    exploration_final_eps: float = Field(
+        default=0.05, ge=0, le=1, description="last probability of a random action, 0-1"
+    )
+    max_grad_norm: float | None = Field(
+        default=None, gt=0, description="largest norm of the gradient; null: any"
+    )
+    n_quantiles: int = Field(default=25, ge=2, le=1000, description="quantiles, 2-1000")
+
+
+Algorithm = Literal["ppo", "recurrent_ppo", "sac", "tqc", "qrdqn"]
+"""Name of an algorithm, and of the section of a config that has its hyperparameters."""
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+ALGORITHM_TITLES: dict[Algorithm, str] = {
+    "ppo": "PPO",
+    "recurrent_ppo": "RecurrentPPO",
+    "sac": "SAC",
+    "tqc": "TQC",
+    "qrdqn": "QR-DQN",
+}
+"""The algorithms' names for people."""
+ALGORITHMS_OF_ACTIONS: dict[str, tuple[Algorithm, ...]] = {
+    "continuous": ("ppo", "recurrent_ppo", "sac", "tqc"),
+    "discrete": ("ppo", "recurrent_ppo", "qrdqn"),
+}
+"""The algorithms that can learn each kind of actions."""
 
 
 class NetworkConfig(Document):
@@ -155,13 +303,18 @@ class EvaluationConfig(Document):
 
 
 class RunConfig(EnvConfig):
-    """The config of a training run."""
+    """The config of a training run.
+
+    Of the sections `ppo`, `recurrent_ppo`, `sac`, `tqc` and `qrdqn`, only the one of `algorithm` is
+    read and written.
+    """
 
     RENAMED_KEYS: ClassVar = {
         "cars": "num_envs",
         "steps": "total_timesteps",
         "threads": "torch_threads",
     }
+    SECTION_CHOICE: ClassVar = "algorithm"
 
     seed: int = Field(
         default=0, ge=0, le=2**31 - 1, description="seed of cars, network and batches"
@@ -182,7 +335,18 @@ class RunConfig(EnvConfig):
     torch_threads: int = Field(
         default=0, ge=0, le=1024, description="threads of torch, up to 1024; 0: as many as cores"
     )
+    algorithm: Algorithm = Field(
+        default="ppo",
+        description="what learns, by its section: ppo, recurrent_ppo, sac, tqc (continuous "
+        "actions) or qrdqn (discrete actions)",
+    )
     ppo: PPOConfig = Field(default=PPOConfig(), description="hyperparameters of PPO")
+    recurrent_ppo: RecurrentPPOConfig = Field(
+        default=RecurrentPPOConfig(), description="hyperparameters of recurrent PPO"
+    )
+    sac: SACConfig = Field(default=SACConfig(), description="hyperparameters of SAC")
+    tqc: TQCConfig = Field(default=TQCConfig(), description="hyperparameters of TQC")
+    qrdqn: QRDQNConfig = Field(default=QRDQNConfig(), description="hyperparameters of QR-DQN")
     network: NetworkConfig = Field(
         default=NetworkConfig(), description="network of policy and critic"
     )
@@ -202,15 +366,93 @@ class RunConfig(EnvConfig):
             raise ValueError("training needs a reward: a file, or a shipped one's name")
         return reward
 
-    @model_validator(mode="after")
-    def _batches_fill(self) -> RunConfig:
-        rollout = self.num_envs * self.ppo.n_steps
-        if self.ppo.batch_size > rollout:
+    @field_validator(*ALGORITHMS, mode="before")
+    @classmethod
+    def _the_section_is_the_algorithm_s(cls, value: Any, info: ValidationInfo) -> Any:
+        chosen = info.data.get("algorithm", info.field_name)
+        if chosen != info.field_name:
             raise ValueError(
-                f"ppo.batch_size {self.ppo.batch_size} is more than a rollout of num_envs x "
-                f"ppo.n_steps = {rollout} samples; lower it"
+                f"algorithm is {chosen}, whose section is {chosen!r}: leave this section out, or "
+                f"set algorithm: {info.field_name}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _the_algorithm_has_its_actions(self) -> RunConfig:
+        kind = self.actions.kind
+        if self.algorithm not in ALGORITHMS_OF_ACTIONS[kind]:
+            other = next(one for one in ALGORITHMS_OF_ACTIONS if one != kind)
+            raise ValueError(
+                f"algorithm {self.algorithm} learns {other} actions, and actions.kind is {kind}: "
+                f"set actions.kind: {other}, or one of the algorithms that learn {kind} ones: "
+                f"{', '.join(ALGORITHMS_OF_ACTIONS[kind])}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _batches_fill(self) -> RunConfig:
+        name, chosen = self.algorithm, self.hyperparameters
+        if isinstance(chosen, OnPolicyConfig):
+            rollout = self.num_envs * chosen.n_steps
+            if chosen.batch_size > rollout:
+                raise ValueError(
+                    f"{name}.batch_size {chosen.batch_size} is more than a rollout of num_envs x "
+                    f"{name}.n_steps = {rollout} samples; lower it"
+                )
+        if isinstance(chosen, OffPolicyConfig):
+            if chosen.buffer_size < max(chosen.batch_size, self.num_envs):
+                raise ValueError(
+                    f"{name}.buffer_size {chosen.buffer_size} is less than {name}.batch_size "
+                    f"{chosen.batch_size} or num_envs {self.num_envs}; raise it"
+                )
+            if chosen.learning_starts >= self.total_timesteps:
+                raise ValueError(
+                    f"{name}.learning_starts {chosen.learning_starts} is not less than "
+                    f"total_timesteps {self.total_timesteps}, so nothing would be learnt; lower it"
+                )
+        if isinstance(chosen, QRDQNConfig) and chosen.target_update_interval < self.num_envs:
+            raise ValueError(
+                f"qrdqn.target_update_interval {chosen.target_update_interval} is less than "
+                f"num_envs {self.num_envs}, the control steps of one step of all cars; raise it"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused_sections(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: one for name, one in dump(self).items() if name not in self.unused_sections}
+
+    @property
+    def unused_sections(self) -> tuple[str, ...]:
+        """Names of the sections of the other algorithms."""
+        return tuple(name for name in ALGORITHMS if name != self.algorithm)
+
+    @property
+    def hyperparameters(self) -> AlgorithmConfig:
+        """The section of the algorithm."""
+        return getattr(self, self.algorithm)
+
+    @property
+    def normalize_reward(self) -> bool:
+        """Whether rewards are divided by the running standard deviation of returns."""
+        chosen = self.hyperparameters
+        return isinstance(chosen, OnPolicyConfig) and chosen.normalize_reward
+
+    @property
+    def actor_layout(self) -> ActorLayout:
+        """The kind of the policy's last layers, which the algorithm determines."""
+        chosen = self.hyperparameters
+        if isinstance(chosen, RecurrentPPOConfig):
+            return ActorLayout("recurrent_ppo", (chosen.lstm_hidden_size,) * chosen.n_lstm_layers)
+        quantiles = chosen.n_quantiles if isinstance(chosen, QRDQNConfig) else 1
+        return ActorLayout(self.algorithm, n_quantiles=quantiles)
+
+    def with_algorithm(self, name: str) -> RunConfig:
+        """Return the config with another algorithm and its default hyperparameters, unchecked.
+
+        An unknown name is taken as it is, so that the check of the whole config reports it.
+        """
+        usual = {name: RunConfig.model_fields[name].default} if name in ALGORITHMS else {}
+        return self.model_copy(update={"algorithm": name, **usual})
 
     @property
     def evaluation_tracks(self) -> tuple[str, ...]:
@@ -226,9 +468,12 @@ class RunConfig(EnvConfig):
     def digest(self) -> str:
         """The SHA-256 of the config as canonical JSON, in which keys have their first names.
 
-        What computes the motion and the reward is left out, since every way gives the same bits.
+        What computes the motion and the reward is left out, since every way gives the same bits;
+        and so is the algorithm if it is PPO, which was the only one at first.
         """
         named = first_named(self)
         del named["engine"], named["compile"]
+        if self.algorithm == "ppo":
+            del named["algorithm"]
         text = json.dumps(named, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

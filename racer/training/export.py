@@ -26,12 +26,14 @@ class TrainedPolicy(NamedTuple):
         config: The run's config.
         graph: The policy's ONNX graph.
         steps: Control steps before the checkpoint, over all cars.
+        hidden_state_size: Numbers that a recurrent policy remembers; None if it is not recurrent.
     """
 
     run: Run
     config: RunConfig
     graph: bytes
     steps: int
+    hidden_state_size: int | None = None
 
 
 def entry_name(folder: Path, is_int8: bool = False, checkpoint: CheckpointChoice = "best") -> str:
@@ -60,7 +62,8 @@ def trained_policy(folder: Path, checkpoint: CheckpointChoice = "best") -> Train
     run = Run.open(folder)
     policy = load_checkpoint_policy(run, run.checkpoint(checkpoint).name)
     graph = actor_to_onnx(policy.network.actor(), input_shapes(policy.config.sensor))
-    return TrainedPolicy(run, policy.config, graph, policy.steps)
+    size = policy.config.actor_layout.hidden_state_size or None
+    return TrainedPolicy(run, policy.config, graph, policy.steps, size)
 
 
 def export_run(
@@ -146,5 +149,6 @@ def package_policy(
             lineage=policy.run.lineage(),
         ),
         quantization=quantization,
+        hidden_state_size=policy.hidden_state_size,
         key=key,
     )

@@ -45,7 +45,10 @@ def copy_named_files(
         if track not in names:
             names[track] = _copy_track(folder, track, set(names.values()))
     described = metadata_as_json(
-        config.actions, [one.kind for one in config.sensor], config.network.preset
+        config.actions,
+        [one.kind for one in config.sensor],
+        config.network.preset,
+        config.algorithm,
     )
     write_atomically(folder / "model_metadata.json", json.dumps(described, indent=2).encode())
     judged = config.evaluation.track

@@ -15,6 +15,7 @@ import numpy as np
 from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import Entry, read_entry
 from racer.entries.signing import PrivateKey
+from racer.errors import RunError
 from racer.evaluation import LapResult, Policy, evaluate_entries, make_race_rules
 from racer.networks.quantize import quantize_graph
 from racer.sensors import Observations
@@ -63,10 +64,16 @@ def export_int8(
         The measurements of the float32 policy and of the int8 policy.
 
     Raises:
-        RunError: The folder holds no run, or no such checkpoint that fits it.
+        RunError: The folder holds no run, or no such checkpoint that fits it; or its policy is
+            recurrent.
         EntryError: The entry cannot be written.
     """
     trained = trained_policy(folder, checkpoint)
+    if trained.hidden_state_size:
+        raise RunError(
+            f"{folder}: the LSTM of {trained.config.algorithm} cannot be quantized to int8; export "
+            "it without --int8"
+        )
     with TemporaryDirectory() as place:
         path = Path(place) / "float32.entry.zip"
         package_policy(trained, path, name)

@@ -28,7 +28,7 @@ from racer.errors import RunError
 from racer.networks.policy_network import TorchPolicy
 from racer.registration import ENV_IDS
 from racer.training.checkpoint_policy import CheckpointPolicy, load_checkpoint_policy
-from racer.training.config import RunConfig
+from racer.training.config import ALGORITHM_TITLES, RunConfig
 from racer.training.run_dir import Run
 from racer.training.run_history import config_differences, flatten_tree
 from racer.training.vec_env import CarsVecEnv
@@ -87,9 +87,17 @@ class _Predictor:
     def __init__(self, policy: TorchPolicy, env: CarsVecEnv) -> None:
         self._policy, self._env = policy, env
 
-    def predict(self, observation: Any, *_: Any, **__: Any) -> tuple[np.ndarray, None]:
-        """Return the actions of all cars; see `PolicyPredictor`."""
-        # `observation` holds images as (n, C, H, W), but the policy needs (n, H, W, C).
+    def predict(
+        self, observation: Any, state: Any, episode_start: np.ndarray, **_: Any
+    ) -> tuple[np.ndarray, None]:
+        """Return the actions of all cars; see `PolicyPredictor`.
+
+        Args:
+            observation: Not used: it holds images as (n, C, H, W), the policy needs (n, H, W, C).
+            state: Not used: the policy keeps what it remembers.
+            episode_start: Which cars start a new episode, (n,) bool.
+        """
+        self._policy.reset(episode_start)
         return self._policy(self._env.observations), None
 
 
@@ -135,17 +143,18 @@ def model_card_text(
     """
     best = run.best_record() or {}
     results = [best["result"], *best.get("others", ())] if best else []
-    head = front_matter(ENV_IDS[config.race.kind], rewards, results)
+    title = ALGORITHM_TITLES[config.algorithm]
+    head = front_matter(ENV_IDS[config.race.kind], rewards, results, title)
     name = run.folder.resolve().name
     parts = [
         _head(name, config, steps, run.lineage()),
         _interface(config),
         _results(results, rewards),
         _film(film),
-        _use(name, is_repeatable=not (run.lineage() or run.story().get("extensions"))),
+        _use(name, config.algorithm, not (run.lineage() or run.story().get("extensions"))),
         _hyperparameters(run, config),
         _reward(config),
-        _versions(versions),
+        _versions(versions, _library(config)),
     ]
     return (
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n"
@@ -155,7 +164,7 @@ def model_card_text(
 
 
 def front_matter(
-    env: str, rewards: EpisodeRewards, results: Sequence[dict[str, Any]]
+    env: str, rewards: EpisodeRewards, results: Sequence[dict[str, Any]], algorithm: str = "PPO"
 ) -> dict[str, Any]:
     """Return a card's metadata, in the format of the Hub's cards of Stable-Baselines3 models.
 
@@ -163,6 +172,7 @@ def front_matter(
         env: The environment's id.
         rewards: The rewards of the policy.
         results: The result of the evaluation on each track, as `LapResult.as_dict` returns it.
+        algorithm: The algorithm's name for people.
     """
     mean, spread, _ = rewards
     metrics = [[_metric("mean_reward", f"{mean:.2f} +/- {spread:.2f}", "mean_reward")]]
@@ -181,7 +191,7 @@ def front_matter(
         ],
         "model-index": [
             {
-                "name": "PPO",
+                "name": algorithm,
                 "results": [
                     {
                         "task": dict(task),
@@ -218,14 +228,20 @@ def _head(name: str, config: RunConfig, steps: int, lineage: Sequence[Ancestor])
     return (
         f"# {escape(name, quote=False)}\n\n"
         f"A policy that drives a {config.car} car in `{ENV_IDS[config.race.kind]}` on {tracks}, "
-        f"trained by Stable-Baselines3's PPO in racer, a racing simulator for DeepRacer-style "
-        f"cars, in {steps:,} steps of {config.num_envs} cars."
+        f"trained by {_library(config)}'s {ALGORITHM_TITLES[config.algorithm]} in racer, a racing "
+        f"simulator for DeepRacer-style cars, in {steps:,} steps of {config.num_envs} cars."
         + (f" The training began with the weights of {', itself from '.join(began)}." * bool(began))
     )
 
 
+def _library(config: RunConfig) -> str:
+    """Return the name of the package that has the algorithm."""
+    return "Stable-Baselines3" if config.algorithm in ("ppo", "sac") else "sb3-contrib"
+
+
 def _interface(config: RunConfig) -> str:
-    interface = interface_of(config.sensor, config.actions)
+    size = config.actor_layout.hidden_state_size
+    interface = interface_of(config.sensor, config.actions, size)
     lines = [f"- Input `{name}`, {what}." for name, what in interface.inputs.items()]
     lines += [f"- Output `{name}`, {what}." for name, what in interface.output.items()]
     return "\n".join(
@@ -266,11 +282,12 @@ def _film(film: str | None) -> str:
     return f'## Video\n\n<video src="{escape(film)}" controls></video>\n\n[{film}](<{film}>)'
 
 
-def _use(name: str, is_repeatable: bool) -> str:
+def _use(name: str, algorithm: str, is_repeatable: bool) -> str:
     """Return how to use the run.
 
     Args:
         name: The run's name.
+        algorithm: What trained it.
         is_repeatable: Whether its config alone gives the same weights again.
     """
     entry = f"{name}.entry.zip"
@@ -284,7 +301,9 @@ def _use(name: str, is_repeatable: bool) -> str:
         "## Use it\n\nIn this folder, race it:\n\n"
         f"{_fenced('sh', chr(10).join(race))}\n\n"
         "load it as a model of Stable-Baselines3, to predict with it or to train it further:\n\n"
-        + _fenced("python", 'import racer\n\nmodel = racer.to_sb3(".")\nmodel.save("ppo.zip")')
+        + _fenced(
+            "python", f'import racer\n\nmodel = racer.to_sb3(".")\nmodel.save("{algorithm}.zip")'
+        )
         + "\n\nor train it further with another reward, track or hyperparameter:\n\n"
         + _fenced("sh", shell_command("train", "--from", ".", "--run", "further"))
         + again * is_repeatable
@@ -293,8 +312,9 @@ def _use(name: str, is_repeatable: bool) -> str:
 
 def _hyperparameters(run: Run, config: RunConfig) -> str:
     whole = flatten_tree(run.written_config().model_dump(mode="json"))
-    chosen = ("ppo.", "network.")
+    chosen = (f"{config.algorithm}.", "network.")
     keys = [
+        "algorithm",
         "seed",
         "num_envs",
         "total_timesteps",
@@ -302,7 +322,8 @@ def _hyperparameters(run: Run, config: RunConfig) -> str:
     ]
     keys += [key for key in config_differences(run.written_config()) if key not in keys]
     rows = [[f"`{key}`", f"`{whole[key]}`"] for key in keys if whole.get(key) is not None]
-    note = "`ppo.*` are named as in Stable-Baselines3; all other fields are in `config.yaml`."
+    note = f"`{config.algorithm}.*` are named as in {_library(config)}; all other fields are in "
+    note += "`config.yaml`."
     return f"## Hyperparameters\n\n{note}\n\n{_table(['field', 'value'], rows)}"
 
 
@@ -311,9 +332,9 @@ def _reward(config: RunConfig) -> str:
     return f"## Reward\n\n{_fenced('python', text.rstrip())}"
 
 
-def _versions(trained: dict[str, str]) -> str:
+def _versions(trained: dict[str, str], library: str) -> str:
     here = {
-        "stable-baselines3": version("stable-baselines3"),
+        library.lower(): version(library),
         "gymnasium": gymnasium.__version__,
         "Python": platform.python_version(),
     }

@@ -16,13 +16,16 @@ from racer.entries.package import MAX_LINEAGE, Ancestor, is_label, read_entry
 from racer.errors import ConfigError, RunError
 from racer.networks.network_config import OBSERVATION_INPUT
 from racer.networks.onnx_export import actor_weights
-from racer.networks.policy_network import POLICY_PARAMETERS
+from racer.networks.policy_network import policy_parameters
 from racer.sensors.config import Sensors
 from racer.training.checkpoint_choice import split_checkpoint
 from racer.training.checkpoint_content import unpack_checkpoint
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 from racer.training.start_config import parent_run
+
+ENTRY_PARAMETERS = ("features_extractor.", "mlp_extractor.policy_net.", "action_net.")
+"""Prefixes of the weights that `actor_weights` reads from an entry."""
 
 
 class ParentPolicy(NamedTuple):
@@ -34,9 +37,11 @@ class ParentPolicy(NamedTuple):
         sensor: What it observes.
         actions: Its action space.
         log_std_init: The log standard deviation of the actions that its training began with; None
-            if that is not known.
+            if that is not known, or no such parameter exists.
         lineage: The policy itself, then its ancestors.
         has_batch_norms: Whether its batch norms, if any, are layers of their own.
+        algorithm: What trained it, or whose names the weights have.
+        parameters: Prefixes of the weights that act; see `policy_parameters`.
     """
 
     source: str
@@ -45,7 +50,9 @@ class ParentPolicy(NamedTuple):
     actions: ActionSpace
     log_std_init: float | None
     lineage: tuple[Ancestor, ...]
-    has_batch_norms: bool = True
+    has_batch_norms: bool
+    algorithm: str
+    parameters: Mapping[str, str]
 
 
 def load_parent(parent: str) -> ParentPolicy:
@@ -93,8 +100,11 @@ def _policy_of_run(run: Run, file: str) -> ParentPolicy:
         weights=state["policy"],
         sensor=config.sensor,
         actions=config.actions,
-        log_std_init=config.ppo.log_std_init,
+        log_std_init=getattr(config.hyperparameters, "log_std_init", None),
         lineage=(itself, *run.lineage())[:MAX_LINEAGE],
+        has_batch_norms=True,
+        algorithm=config.algorithm,
+        parameters=policy_parameters(config.network.layers, config.actor_layout),
     )
 
 
@@ -134,6 +144,8 @@ def _policy_of_entry(path: Path) -> ParentPolicy:
         log_std_init=None,
         lineage=lineage,
         has_batch_norms=False,
+        algorithm="ppo",
+        parameters={name: name for name in ENTRY_PARAMETERS},
     )
 
 
@@ -152,7 +164,10 @@ def inherit_weights(policy: nn.Module, parent: ParentPolicy, config: RunConfig) 
     Raises:
         RunError: None of the layers that act fits; or batch norms cannot be taken from an entry.
     """
-    weights = {_by_sensor(name, parent.sensor): one for name, one in parent.weights.items()}
+    acting = policy_parameters(config.network.layers, config.actor_layout)
+    renamed = _renamed(parent, config.algorithm, acting)
+    weights = {_by_sensor(name, parent.sensor): one for name, one in renamed.items()}
+    last = next(name for name, own in acting.items() if own == "action_net.").removesuffix(".")
     if config.network.layers.batch_norm and not parent.has_batch_norms:
         raise RunError(
             f"--from {parent.source}: an entry's batch norms are merged with its convolutions; "
@@ -162,7 +177,7 @@ def inherit_weights(policy: nn.Module, parent: ParentPolicy, config: RunConfig) 
     for name, own in _layers(policy):
         place = _by_sensor(f"{name}.", config.sensor) if name else ""
         held = {part: weights.get(place + part) for part in own}
-        if why := _reason_to_renew(name, parent, config):
+        if why := _reason_to_renew(name, last, parent, config):
             new.append(f"{name or ', '.join(own)} ({why})")
         elif all(one is not None and one.shape == own[part].shape for part, one in held.items()):
             kept.append(name)
@@ -171,7 +186,7 @@ def inherit_weights(policy: nn.Module, parent: ParentPolicy, config: RunConfig) 
                     own[part].copy_(one)  # pyright: ignore[reportArgumentType]
         else:
             new.append(_describe(name, own, held))
-    if not any(f"{name}.".startswith(POLICY_PARAMETERS) for name in kept):
+    if not any(f"{name}.".startswith(tuple(acting)) for name in kept):
         raise RunError(
             f"--from {parent.source}: no layer of its policy fits this config's sensors, network "
             "and actions; train without --from, or with the network of the parent"
@@ -179,9 +194,32 @@ def inherit_weights(policy: nn.Module, parent: ParentPolicy, config: RunConfig) 
     said = [f"begins with the weights of {parent.source}"]
     if new:
         said.append(f"new layers: {'; '.join(new)}")
-    if "action_net" in kept and parent.actions != config.actions:
+    if last in kept and parent.actions != config.actions:
         said.append("the action layer is kept, but its outputs now stand for other actions")
     return said
+
+
+def _renamed(
+    parent: ParentPolicy, algorithm: str, acting: Mapping[str, str]
+) -> Mapping[str, torch.Tensor]:
+    """Return the parent's weights by the names that they have where another algorithm trains them.
+
+    Algorithms share the layers that act, except for the last one, and no others.
+
+    Args:
+        parent: The policy.
+        algorithm: The algorithm of the training that begins.
+        acting: Its prefixes of the weights that act; see `policy_parameters`.
+    """
+    if algorithm == parent.algorithm:
+        return parent.weights
+    places = {own: name for name, own in acting.items() if own != "action_net."}
+    found = {}
+    for name, one in parent.weights.items():
+        prefix = next((there for there in parent.parameters if name.startswith(there)), None)
+        if prefix and (place := places.get(parent.parameters[prefix])):
+            found[place + name.removeprefix(prefix)] = one
+    return found
 
 
 def _layers(policy: nn.Module) -> Iterator[tuple[str, dict[str, torch.Tensor]]]:
@@ -204,19 +242,23 @@ def _by_sensor(name: str, sensors: Sensors) -> str:
     return name.replace(f".{OBSERVATION_INPUT}.", only)
 
 
-def _reason_to_renew(name: str, parent: ParentPolicy, config: RunConfig) -> str:
+def _reason_to_renew(name: str, last: str, parent: ParentPolicy, config: RunConfig) -> str:
     """Return why a layer stays new although its shape may fit; empty if it does not.
 
     Args:
         name: The layer's name; empty for the log standard deviation of the actions.
+        last: The name of the layer that gives the actions.
         parent: The policy whose weights are copied.
         config: The config of the training that begins.
     """
-    if name == "action_net":
+    own, theirs = getattr(config.hyperparameters, "log_std_init", None), parent.log_std_init
+    if name == last:
+        if parent.algorithm != config.algorithm:
+            return f"algorithm {config.algorithm} instead of {parent.algorithm}"
         is_other = parent.actions.kind != config.actions.kind
         return f"{config.actions.kind} actions instead of {parent.actions.kind}" * is_other
-    if not name and parent.log_std_init not in (None, config.ppo.log_std_init):
-        return f"ppo.log_std_init {config.ppo.log_std_init:g} instead of {parent.log_std_init:g}"
+    if not name and None not in (own, theirs) and own != theirs:
+        return f"{config.algorithm}.log_std_init {own:g} instead of {theirs:g}"
     return ""
 
 

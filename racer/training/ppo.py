@@ -1,23 +1,16 @@
-"""Stable-Baselines3's PPO, built from a run's config."""
+"""The parts of a learner that are racer's own: the features of its sensors, and a Huber loss."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import torch
 from gymnasium import spaces
-from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from racer.errors import ConfigError
-from racer.networks.modules import ACTIVATIONS, DeterministicActor
 from racer.networks.network_config import OBSERVATION_INPUT, NetworkLayers
 from racer.networks.policy_network import sensor_encoders
-from racer.training.config import RunConfig
-from racer.training.rollout_buffer import rollout_buffer_class
 
 
 class SensorFeaturesExtractor(BaseFeaturesExtractor):
@@ -92,130 +85,3 @@ class HuberPolicy(ActorCriticPolicy):
         most = self._vf_coef / len(values)
         values.register_hook(lambda gradient: (gradient / 2).clamp(-most, most))
         return values, log_prob, entropy
-
-
-def pick_device(name: str) -> str:
-    """Return the device that a config names: `auto` is cuda if torch sees a GPU, else cpu.
-
-    Raises:
-        ConfigError: The name is unknown, or it is `cuda` and torch sees no GPU.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda"):
-        raise ConfigError(f"device {name!r}; known: auto, cpu, cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device cuda: torch sees no GPU here; use auto or cpu")
-    return name
-
-
-def build_ppo(config: RunConfig, env: VecEnv) -> PPO:
-    """Return a learner with fresh weights, drawn from the config's seed.
-
-    Args:
-        config: The run.
-        env: The environment that it learns in.
-
-    Raises:
-        ConfigError: An image is too small for the network's filters, or the device is unknown.
-    """
-    torch.set_num_threads(config.torch_threads or os.cpu_count() or 1)
-    return _with_policy(
-        PPO(env=env, _init_setup_model=False, **_ppo_arguments(config, env.observation_space))
-    )
-
-
-def build_ppo_without_env(
-    config: RunConfig, observation_space: spaces.Space, action_space: spaces.Space
-) -> PPO:
-    """Return a learner as `build_ppo` does, but without an environment and for a single car.
-
-    Args:
-        config: The run.
-        observation_space: The observations of one car; the shape of an image is (C, H, W).
-        action_space: The actions of one car.
-
-    Raises:
-        ConfigError: As for `build_ppo`.
-    """
-    arguments: Any = _ppo_arguments(config, observation_space)
-    model = PPO(env=None, _init_setup_model=False, **arguments)  # pyright: ignore[reportArgumentType]
-    model.observation_space, model.action_space = observation_space, action_space
-    model.n_envs = 1
-    return _with_policy(model)
-
-
-def _with_policy(model: PPO) -> PPO:
-    """Give a model its policy and its rollout buffer.
-
-    Raises:
-        ConfigError: An image is too small for the network's filters.
-    """
-    try:
-        model._setup_model()
-    except ValueError as problem:
-        raise ConfigError(str(problem)) from problem
-    # On a CPU, convolutions are three times as fast in this memory format.
-    model.policy.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return model
-
-
-def _ppo_arguments(config: RunConfig, observation_space: spaces.Space) -> dict[str, Any]:
-    """Return the keyword arguments of a run's `PPO`, except the environment.
-
-    Args:
-        config: The run.
-        observation_space: The observations of one car; the shape of an image is (C, H, W).
-
-    Raises:
-        ConfigError: The device is unknown.
-    """
-    ppo, layers = config.ppo, config.network.layers
-    first, last = ppo.learning_rate, ppo.final_learning_rate
-    rate: Any = first if last is None else lambda left: last + (first - last) * left
-    hidden = list(layers.hidden)
-    policy: dict[str, Any] = {
-        "net_arch": {"pi": hidden, "vf": hidden},
-        "activation_fn": ACTIVATIONS[layers.activation],
-        "log_std_init": ppo.log_std_init,
-        "features_extractor_class": SensorFeaturesExtractor,
-        "features_extractor_kwargs": {"layers": layers},
-    }
-    kind = ActorCriticPolicy
-    if ppo.value_loss == "huber":
-        kind, policy["vf_coef"] = HuberPolicy, ppo.vf_coef
-    return {
-        "policy": kind,
-        "learning_rate": rate,
-        "n_steps": ppo.n_steps,
-        "batch_size": ppo.batch_size,
-        "n_epochs": ppo.n_epochs,
-        "gamma": ppo.gamma,
-        "gae_lambda": ppo.gae_lambda,
-        "clip_range": ppo.clip_range,
-        "ent_coef": ppo.ent_coef,
-        "vf_coef": ppo.vf_coef,
-        "max_grad_norm": ppo.max_grad_norm,
-        "rollout_buffer_class": rollout_buffer_class(observation_space),
-        "policy_kwargs": policy,
-        "seed": config.seed,
-        "device": pick_device(config.device),
-    }
-
-
-def deterministic_actor(config: RunConfig, model: PPO) -> DeterministicActor:
-    """Return the learner's policy without action noise and critic; it shares the weights.
-
-    Args:
-        config: The run.
-        model: The learner.
-    """
-    policy = model.policy
-    features = policy.features_extractor
-    assert isinstance(features, SensorFeaturesExtractor)
-    return DeterministicActor(
-        dict(features.parts.items()),
-        policy.mlp_extractor.policy_net,
-        policy.action_net,
-        config.actions.kind,
-    )

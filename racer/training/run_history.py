@@ -134,8 +134,14 @@ def _config_as_asked(run: Run) -> RunConfig:
 
 
 def config_differences(config: RunConfig) -> dict[str, Any]:
-    """Return the fields whose values are not the defaults, by their dotted names."""
-    mine, usual = (flatten_tree(one.model_dump(mode="json")) for one in (config, RunConfig()))
+    """Return the fields whose values are not the defaults, by their dotted names.
+
+    The defaults of an algorithm's hyperparameters are those of its own section.
+    """
+    default = RunConfig()
+    both = config, default.with_algorithm(config.algorithm)
+    mine, usual = (flatten_tree(one.model_dump(mode="json")) for one in both)
+    usual["algorithm"] = default.algorithm
     return {key: value for key, value in mine.items() if key not in usual or usual[key] != value}
 
 

@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 from gymnasium import spaces
-from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import NatureCNN
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
@@ -14,8 +14,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 from racer.networks.network_config import NETWORK_PRESETS, NetworkLayers
 from racer.training.checkpoint_choice import CheckpointChoice
 from racer.training.checkpoint_content import load_learner, unpack_checkpoint
-from racer.training.config import RunConfig
-from racer.training.ppo import build_ppo_without_env
+from racer.training.config import OffPolicyConfig, OnPolicyConfig, RunConfig
+from racer.training.learner import build_learner_without_env
 from racer.training.run_dir import Run
 from racer.training.vec_env import channels_first_space
 
@@ -23,11 +23,14 @@ RACER_POLICY_KWARGS = ("features_extractor_class", "features_extractor_kwargs")
 """Keyword arguments of the policy that name a class of racer."""
 
 
-def as_ppo(run: Run, checkpoint: CheckpointChoice = "best", env: VecEnv | None = None) -> PPO:
-    """Return a checkpoint's learner as a PPO that Stable-Baselines3 can save and load.
+def as_sb3_model(
+    run: Run, checkpoint: CheckpointChoice = "best", env: VecEnv | None = None
+) -> BaseAlgorithm:
+    """Return a checkpoint's learner as a model that Stable-Baselines3 can save and load.
 
-    If Stable-Baselines3's own classes can build the network (see `_plain_kwargs`), the policy
-    consists of them. Otherwise racer must be installed wherever the saved model is loaded.
+    If Stable-Baselines3's own classes can build PPO's network (see `_plain_kwargs`), the policy
+    consists of them. Otherwise racer must be installed wherever the saved model is loaded. A replay
+    buffer is empty.
 
     Args:
         run: The run.
@@ -39,27 +42,38 @@ def as_ppo(run: Run, checkpoint: CheckpointChoice = "best", env: VecEnv | None =
         ValueError: `env` has other spaces than the run's.
     """
     config, model = _load_learner_of_run(run, run.checkpoint(checkpoint).name)
-    model.n_steps, model.batch_size = config.ppo.n_steps, config.ppo.batch_size
-    model.rollout_buffer_class = None
-    plain = _plain_kwargs(model.observation_space, config.network.layers)
-    if plain is not None:
-        usual = {
-            name: value
-            for name, value in model.policy_kwargs.items()
-            if name not in RACER_POLICY_KWARGS
-        }
-        _rebuild(model, usual | plain)
+    for field, size in _memory_sizes(config).items():
+        setattr(model, field, size)
+    if config.algorithm == "ppo":
+        model.rollout_buffer_class = None
+        plain = _plain_kwargs(model.observation_space, config.network.layers)
+        if plain is not None:
+            usual = {
+                name: value
+                for name, value in model.policy_kwargs.items()
+                if name not in RACER_POLICY_KWARGS
+            }
+            _rebuild(model, usual | plain)
     saved = io.BytesIO()
     model.save(saved)
     saved.seek(0)
-    return PPO.load(saved, env=env, device="cpu")
+    return type(model).load(saved, env=env, device="cpu")
 
 
-def _load_learner_of_run(run: Run, file: str) -> tuple[RunConfig, PPO]:
+def _memory_sizes(config: RunConfig) -> dict[str, int]:
+    """Return the hyperparameters on which the size of the learner's buffer depends."""
+    chosen = config.hyperparameters
+    if isinstance(chosen, OnPolicyConfig):
+        return {"n_steps": chosen.n_steps, "batch_size": chosen.batch_size}
+    assert isinstance(chosen, OffPolicyConfig)
+    return {"buffer_size": chosen.buffer_size}
+
+
+def _load_learner_of_run(run: Run, file: str) -> tuple[RunConfig, Any]:
     """Return a run's config, and the learner of one of its checkpoints, on the CPU.
 
     The learner has the weights, the optimizer and the counts of the checkpoint. It has no
-    environment, and the smallest rollout buffer that PPO accepts.
+    environment, and the smallest buffer that its algorithm accepts.
 
     Args:
         run: The run.
@@ -69,14 +83,15 @@ def _load_learner_of_run(run: Run, file: str) -> tuple[RunConfig, PPO]:
         RunError: The checkpoint cannot be read or does not fit the run.
     """
     config = run.config()
-    # The learner is not trained here, so the smallest rollout that PPO accepts is enough.
-    ppo = config.ppo.model_copy(update={"n_steps": 2, "batch_size": 2})
-    small = config.model_copy(update={"device": "cpu", "ppo": ppo})
+    # The learner is not trained here, so the smallest buffer that its algorithm accepts is enough.
+    least = config.hyperparameters.model_copy(update=dict.fromkeys(_memory_sizes(config), 2))
+    small = config.model_copy(update={"device": "cpu", config.algorithm: least})
     boxes: dict[str, spaces.Space] = {one.name: one.space for one in config.sensor}
     space = spaces.Dict(boxes) if len(boxes) > 1 else config.sensor[0].space
-    model = build_ppo_without_env(small, channels_first_space(space), config.actions.space())
+    model = build_learner_without_env(small, channels_first_space(space), config.actions.space())
     source = str(run.checkpoints / file)
-    load_learner(model, unpack_checkpoint(run.saved.read(file), source, model.device), source)
+    state = unpack_checkpoint(run.saved.read(file), source, model.device)
+    load_learner(model, state | {"replay_buffer": None}, source)
     return config, model
 
 
@@ -107,7 +122,7 @@ def _plain_kwargs(space: spaces.Space, layers: NetworkLayers) -> dict[str, Any] 
     return None
 
 
-def _rebuild(model: PPO, kwargs: dict[str, Any]) -> None:
+def _rebuild(model: Any, kwargs: dict[str, Any]) -> None:
     """Replace a model's policy by a new one with the same weights, optimizer state and layers.
 
     Args:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import TensorBoardOutputFormat, configure
 from tensorboard.compat.proto import event_pb2
@@ -34,8 +34,8 @@ from racer.training.checkpoint_content import (
     unpack_checkpoint,
 )
 from racer.training.config import RunConfig
+from racer.training.learner import build_learner, log_interval
 from racer.training.parent import ParentPolicy, inherit_weights
-from racer.training.ppo import build_ppo
 from racer.training.run_dir import Ended, Run, refuse_taken
 from racer.training.training_env import make_training_env, start_deepracer_log
 from racer.training.training_log import refuse_unwritable
@@ -119,7 +119,7 @@ def run_training(
     try:
         beside = files_beside(reward, lambda: _try_reward(reward, config))
         env.seed(config.seed)
-        model = build_ppo(config, env)
+        model = build_learner(config, env)
         inherited = inherit_weights(model.policy, parent, config) if parent else []
         run = Run.create(folder, config, reward, beside, name, parent.lineage if parent else ())
         trace = start_deepracer_log(run.folder, config, env, 0) if deepracer_logs else None
@@ -179,7 +179,7 @@ def resume_training(
         reward = RewardSource.find(config.reward or "")
         env = make_training_env(config, deepracer_logs)
         try:
-            model = build_ppo(config, env)
+            model = build_learner(config, env)
             env.seed(chunk_seed(config.seed, newest[0].steps if newest else 0))
             state = unpack_checkpoint(newest[1], source, model.device) if newest else None
             if state:
@@ -262,7 +262,7 @@ def _learn(
     run: Run,
     config: RunConfig,
     callbacks: TrainingCallbacks,
-    model: PPO,
+    model: BaseAlgorithm,
     state: State | None,
     sb3_callbacks: Sequence[BaseCallback] = (),
 ) -> None:
@@ -299,6 +299,7 @@ def _learn(
                     model.learn(
                         config.total_timesteps - steps,
                         [callbacks, *sb3_callbacks],
+                        log_interval=log_interval(model),
                         reset_num_timesteps=False,
                     )
                     callbacks.finish()
@@ -331,7 +332,7 @@ def _make_result(run: Run, callbacks: TrainingCallbacks, env: CarsVecEnv) -> Tra
     )
 
 
-def _purge_events(model: PPO, steps: int) -> None:
+def _purge_events(model: BaseAlgorithm, steps: int) -> None:
     """Make TensorBoard discard the events after `steps`, which are about to be recorded again."""
     for output in model.logger.output_formats:
         if isinstance(output, TensorBoardOutputFormat):

@@ -28,7 +28,7 @@ def make_training_env(config: RunConfig, is_logged: bool) -> CarsVecEnv:
             raise ConfigError(f"workers {count}: --deepracer-logs needs --workers 1 or auto")
         count = 1
     fields = config.env
-    gamma = config.ppo.gamma if config.ppo.normalize_reward else None
+    gamma = config.hyperparameters.gamma if config.normalize_reward else None
     if count == 1:
         return CarsVecEnv(RacerVectorEnv(config.num_envs, **fields), gamma)
     return CarsVecEnv(WorkerPool(config.num_envs, count, fields), gamma)

@@ -13,6 +13,8 @@ from rich.console import Console
 
 from racer.assets.document import read_document
 from racer.deepracer.importer import import_deepracer
+from racer.deepracer.metadata import metadata_as_json
+from racer.deepracer.training_log import hyperparameters_as_json
 from racer.envs import RacerEnv
 from racer.errors import ConfigError, RewardError, TrackError
 from racer.reward import RewardSource
@@ -86,6 +88,52 @@ def test_the_hyperparameters_become_ppo_s(model, tmp_path):
     told = "\n".join(notes)
     for key in ("e_greedy_value", "epsilon_steps", "exploration_type", "term_cond_avg_score"):
         assert key in told
+
+
+SAC = {
+    "action_space": CONTINUOUS,
+    "action_space_type": "continuous",
+    "training_algorithm": "sac",
+}
+
+
+def test_the_hyperparameters_of_sac_become_sac_s(model, tmp_path):
+    hyper = {"sac_alpha": 0.15, "term_cond_max_episodes": 100}
+    config, notes = taken(model(SAC, hyper), tmp_path / "out")
+    sac = config.sac
+    assert (config.algorithm, config.num_envs, config.total_timesteps) == ("sac", 18, 15_000)
+    assert (sac.batch_size, sac.learning_rate, sac.gamma) == (128, 0.0002, 0.995)
+    assert (sac.ent_coef, sac.learning_starts) == (0.15, 1_500)
+    assert sac.buffer_size == 10_000, "a camera's frames are large"
+    assert config.actions.kind == "continuous"
+    told = "\n".join(notes)
+    for key in ("num_epochs 7", "beta_entropy 0.02", "loss_type 'huber'"):
+        assert f"{key} is not taken: it belongs to clipped_ppo" in told
+    assert "sac.buffer_size, tau, train_freq and gradient_steps" in told
+    lidar, _ = taken(model({**SAC, "sensor": ["LIDAR"]}, hyper), tmp_path / "lidar")
+    assert lidar.sac.buffer_size == 200_000
+
+
+def test_what_belongs_to_sac_is_not_taken_for_ppo(model, tmp_path):
+    config, notes = taken(model(hyper={"sac_alpha": 0.15}), tmp_path / "out")
+    assert config.algorithm == "ppo"
+    assert "hyperparameters.json: sac_alpha 0.15 is not taken: it belongs to sac" in "\n".join(
+        notes
+    )
+
+
+def test_a_run_of_sac_says_so_to_deepracer_s_tools(model, tmp_path):
+    config, _ = taken(model(SAC), tmp_path / "out")
+    written = hyperparameters_as_json(config)
+    assert (written["sac_alpha"], written["lr"], written["batch_size"]) == (0.2, 0.0002, 128)
+    assert "num_epochs" not in written
+    described = metadata_as_json(config.actions, ["camera"], "shallow", config.algorithm)
+    assert described["training_algorithm"] == "sac"
+    for other in ("ppo", "tqc", "qrdqn", "recurrent_ppo"):
+        assert metadata_as_json(config.actions, ["camera"], "shallow", other) == {
+            **described,
+            "training_algorithm": "clipped_ppo",
+        }
 
 
 def test_continuous_actions_keep_both_limits(model, tmp_path):
@@ -171,7 +219,12 @@ def test_a_track_that_cannot_be_driven_is_refused_before_anything_is_written(mod
 
 def test_what_cannot_be_is_refused_with_file_key_got_and_allowed(subtests, model, tmp_path):
     for metadata, hyper, said in [
-        ({"training_algorithm": "sac"}, {}, r"metadata.json: training_algorithm: .*got 'sac'"),
+        (
+            {"training_algorithm": "sac"},
+            {},
+            r"metadata.json: training_algorithm: 'sac' learns continuous .* is 'discrete'",
+        ),
+        ({}, {"sac_alpha": "auto"}, r"hyperparameters.json: sac_alpha: .*number.*got 'auto'"),
         ({"training_algorithm": "dqn"}, {}, r"training_algorithm: .*'clipped_ppo' or 'sac'.*'dqn'"),
         ({"sensor": ["SONAR"]}, {}, r"metadata.json: sensor.0: .*'LIDAR'.*; got 'SONAR'"),
         ({"neural_network": "BIG"}, {}, r"neural_network: .*got 'BIG'"),

@@ -171,7 +171,7 @@ def test_an_entry_of_nobody_s_training_races_and_a_board_takes_it(tmp_path):
     [
         (nn.Linear(26, 7), "discrete", "signature", "returns float32 (1, 7); expected is float32"),
         (nn.Linear(26, 10), "continuous", "signature", "expected is float32 (1, 2), steering and"),
-        (Pair(), "continuous", "signature", "returns a tuple"),
+        (Pair(), "continuous", "signature", "returns (float32 (1, 2), float32 (1, 2)); expected"),
         (nn.Linear(25, 2), "continuous", "run", "observation float32 (1, 26): mat1 and mat2"),
         pytest.param(
             Branching(),

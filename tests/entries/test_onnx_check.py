@@ -64,7 +64,7 @@ def field(number, content):
 def test_a_plain_graph_passes_and_tells_its_signature():
     signature = check_graph(entry_of(model().SerializeToString()))
     assert signature.inputs == {"observation": ((1, STATE_SIZE), "float32")}
-    assert signature.output == ((1, 2), "float32")
+    assert signature.outputs == {"action": ((1, 2), "float32")}
 
 
 def test_an_operator_that_is_not_listed_is_refused(subtests):

@@ -368,7 +368,7 @@ def test_a_manifest_that_is_not_a_json_object_is_refused(subtests, tmp_path, mem
 
 def test_a_manifest_with_a_wrong_field_is_refused_by_its_name(subtests, tmp_path, members, good):
     for key, value, said in [
-        ("schema_version", 3, "schema_version"),
+        ("schema_version", 4, "schema_version"),
         ("surprise", 1, "unknown key 'surprise'"),
         ("name", "\u202e", "printable"),
         ("name", None, "name"),

@@ -396,16 +396,16 @@ def test_the_largest_quantized_package_that_is_allowed_fits_into_the_box():
         ("return [np.zeros((2, 1), np.float32)]", "action"),
         ("return [np.zeros((1, 2))]", "action"),
         ("return [np.full((1, 2), np.nan, np.float32)]", "action"),
-        ("sandbox_worker._action_reply = lambda *a: (b'a', bytes(4))", "crash"),
-        ("sandbox_worker._action_reply = lambda *a: (b'z', b'')", "crash"),
-        ("sandbox_worker._action_reply = lambda *a: (b'a', bytes(100_000_000))", "crash"),
+        ("sandbox_worker._outputs_reply = lambda *a: (b'a', bytes(4))", "crash"),
+        ("sandbox_worker._outputs_reply = lambda *a: (b'z', b'')", "crash"),
+        ("sandbox_worker._outputs_reply = lambda *a: (b'a', bytes(100_000_000))", "crash"),
         (
             "size = sandbox_worker.REPLY_FORMAT.pack(b'a', 2**32 - 1); "
             "lying = type('Lying', (), {'pack': staticmethod(lambda *a: size)}); "
             "sandbox_worker.REPLY_FORMAT = lying",
             "crash",
         ),
-        ("sandbox_worker._action_reply = lambda *a: (b'r', b'\\xff\\x1b[31m')", "run"),
+        ("sandbox_worker._outputs_reply = lambda *a: (b'r', b'\\xff\\x1b[31m')", "run"),
     ],
 )
 def test_whatever_a_policy_does_is_an_entry_error(behaving, monkeypatch, run, code):

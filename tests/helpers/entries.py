@@ -25,7 +25,12 @@ FIELDS: dict[str, Any] = {
 """What `save_entry` is told besides the policy."""
 
 
-def entry_of(policy: bytes, sensor=STATE, actions: ActionSpace = CONTINUOUS) -> Entry:
+def entry_of(
+    policy: bytes,
+    sensor=STATE,
+    actions: ActionSpace = CONTINUOUS,
+    hidden_state_size: int | None = None,
+) -> Entry:
     """Return an entry of a graph, without a file."""
     manifest = Manifest(
         name="swift",
@@ -33,6 +38,7 @@ def entry_of(policy: bytes, sensor=STATE, actions: ActionSpace = CONTINUOUS) -> 
         env="racer/TimeTrial-v0",
         sensor=sensor,
         actions=actions,
+        hidden_state_size=hidden_state_size,
         trained_on=TRAINED_ON,
         files={"policy.onnx": hashlib.sha256(policy).hexdigest()},
     )

@@ -16,6 +16,7 @@ def graph(
     weights: dict[str, Any] | None = None,
     seen: tuple[Any, ...] = (("observation", FLOAT, (1, STATE_SIZE)),),
     done: tuple[Any, ...] = ("action", FLOAT, (1, 2)),
+    kept: tuple[Any, ...] = (),
 ) -> bytes:
     """Return a graph of opset 18.
 
@@ -23,7 +24,8 @@ def graph(
         nodes: Operator, inputs, outputs and, if there are any, the attributes by name.
         weights: Constant arrays by name.
         seen: Name, type and shape of each input.
-        done: Name, type and shape of the output.
+        done: Name, type and shape of the action.
+        kept: Name, type and shape of a hidden state that is the second output.
     """
     whole = helper.make_model(
         helper.make_graph(
@@ -33,7 +35,7 @@ def graph(
             ],
             "policy",
             [helper.make_tensor_value_info(*one) for one in seen],
-            [helper.make_tensor_value_info(*done)],
+            [helper.make_tensor_value_info(*one) for one in (done, kept) if one],
             [numpy_helper.from_array(np.asarray(v), name) for name, v in (weights or {}).items()],
         ),
         opset_imports=[helper.make_opsetid("", 18)],
@@ -46,3 +48,30 @@ def steady(weights: np.ndarray = WEIGHTS, **shape: Any) -> bytes:
     """Return tanh(observation @ weights): a continuous policy on the state."""
     nodes = (("MatMul", ["observation", "w"], ["y"]), ("Tanh", ["y"], ["action"]))
     return graph(*nodes, weights={"w": weights}, **shape)
+
+
+def counting(size: int = 3, step: float = 0.0625, kept_size: int | None = None) -> bytes:
+    """Return a recurrent policy: how many steps it has seen, times `step`, as both actions.
+
+    Args:
+        size: Numbers of its hidden state.
+        step: What a step adds to each of them.
+        kept_size: Numbers of the hidden state that it declares to return; `size` by default.
+    """
+    nodes = (
+        ("ReduceSum", ["observation"], ["sum"], {"keepdims": 0}),
+        ("Mul", ["sum", "zero"], ["nothing"]),
+        ("Add", ["hidden_state", "step"], ["more"]),
+        ("Add", ["more", "nothing"], ["next_hidden_state"]),
+        ("Slice", ["next_hidden_state", "first", "last", "axis"], ["action"]),
+    )
+    weights = {
+        "zero": np.float32(0.0),
+        "step": np.float32(step),
+        "first": np.array([0]),
+        "last": np.array([2]),
+        "axis": np.array([1]),
+    }
+    seen = (("observation", FLOAT, (1, STATE_SIZE)), ("hidden_state", FLOAT, (1, size)))
+    kept = ("next_hidden_state", FLOAT, (1, kept_size or size))
+    return graph(*nodes, weights=weights, seen=seen, kept=kept)

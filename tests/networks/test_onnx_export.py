@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from stable_baselines3 import PPO
 
 from racer.assets.document import validate_document
 from racer.entries.onnx_policy import OnnxPolicy
@@ -17,7 +18,7 @@ from racer.networks.onnx_export import actor_to_onnx, input_shapes
 from racer.networks.policy_network import TorchPolicy
 from racer.sensors import observation_of_car
 from racer.training.config import RunConfig
-from racer.training.ppo import build_ppo, deterministic_actor
+from racer.training.learner import build_learner, deterministic_actor
 from racer.training.vec_env import CarsVecEnv
 
 CAMERA = {"kind": "camera", "width": 80, "height": 60}
@@ -28,7 +29,7 @@ def policies(tmp_path, **changes):
     """An untrained policy in torch, and the same one through an entry and onnxruntime."""
     config = validate_document(SMALL | changes, RunConfig, "test")
     env = CarsVecEnv(RacerVectorEnv(2, **config.env))
-    policy = deterministic_actor(config, build_ppo(config, env))
+    policy = deterministic_actor(config, build_learner(config, env))
     with torch.no_grad():
         policy.action.get_parameter("weight").mul_(
             100.0
@@ -133,7 +134,8 @@ def test_a_policy_of_several_sensors_has_an_input_for_each_and_equals_torch(
 def test_what_is_exported_is_what_the_learner_would_do():
     config = validate_document(SMALL | {"sensor": SEVERAL}, RunConfig, "test")
     env = CarsVecEnv(RacerVectorEnv(2, **config.env))
-    model = build_ppo(config, env)
+    model = build_learner(config, env)
+    assert isinstance(model, PPO)
     env.reset()
     seen = env.reset()
     mine = observation_of_car(env.cars.observations, np.array([0]))
@@ -181,7 +183,7 @@ def test_threads_that_export_at_once_all_get_the_graph():
     """torch's exporter fails where two threads are in it."""
     config = validate_document(SMALL | {"sensor": "state"}, RunConfig, "test")
     env = CarsVecEnv(RacerVectorEnv(2, **config.env))
-    actors = [deterministic_actor(config, build_ppo(config, env)) for _ in range(2)]
+    actors = [deterministic_actor(config, build_learner(config, env)) for _ in range(2)]
     env.close()
     together, graphs = threading.Barrier(len(actors)), []
 

@@ -14,10 +14,10 @@ from racer.entries.package import read_entry
 from racer.envs import RacerVectorEnv
 from racer.errors import RunError
 from racer.networks.onnx_export import input_shapes
-from racer.networks.policy_network import POLICY_PARAMETERS, TorchPolicy, build_network
+from racer.networks.policy_network import TorchPolicy, build_network, load_network
 from racer.training.checkpoint_policy import load_checkpoint_policy
 from racer.training.export import entry_name
-from racer.training.ppo import build_ppo, deterministic_actor
+from racer.training.learner import build_learner
 from racer.training.run_dir import Run
 from racer.training.train import run_training
 from racer.training.vec_env import CarsVecEnv
@@ -39,26 +39,23 @@ def folder(tmp_path_factory) -> Path:
 def test_a_network_has_the_names_shapes_and_actions_of_the_learner_s_policy(actions):
     several = config(sensor=SEVERAL, actions=actions, network=DEEP, num_envs=2)
     env = CarsVecEnv(RacerVectorEnv(2, **several.env))
-    model = build_ppo(several, env)
+    model = build_learner(several, env)
     env.reset()
     env.close()
     shapes, layers = input_shapes(several.sensor), several.network.layers
-    network = build_network(shapes, layers, several.actions)
-    trained = {
-        name: one
-        for name, one in model.policy.state_dict().items()
-        if name.startswith(POLICY_PARAMETERS)
-    }
-    mine = network.state_dict()
+    trained = model.policy.state_dict()
+    mine = build_network(shapes, layers, several.actions).state_dict()
+    assert set(mine) <= set(trained)
     assert {name: one.shape for name, one in mine.items()} == {
-        name: one.shape for name, one in trained.items()
+        name: trained[name].shape for name in mine
     }
-    network.load_state_dict(trained)
-    model.policy.set_training_mode(False)
-    cpu = torch.device("cpu")
-    wanted = TorchPolicy(deterministic_actor(several, model), cpu)(env.cars.observations)
-    got = TorchPolicy(network.eval().actor(), cpu)(env.cars.observations)
-    assert np.array_equal(got, wanted)
+    network = load_network(shapes, layers, several.actions, trained)
+    seen = env.cars.observations
+    assert isinstance(seen, dict)
+    shown = {name: np.moveaxis(v, 3, 1) if v.ndim == 4 else v for name, v in seen.items()}
+    wanted, _ = model.predict(shown, deterministic=True)
+    got = TorchPolicy(network.actor(), torch.device("cpu"))(seen)
+    assert np.allclose(got, wanted, atol=1e-6)
 
 
 def test_loading_a_policy_draws_no_random_number(folder):

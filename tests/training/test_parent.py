@@ -10,17 +10,19 @@ import yaml
 from gymnasium import spaces
 
 import racer
+from racer.assets.document import validate_document
 from racer.cli import main
 from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import Ancestor, read_entry, save_entry
 from racer.errors import ConfigError, RacerError, RunError
-from racer.networks.policy_network import TorchPolicy
+from racer.networks.policy_network import TorchPolicy, policy_parameters
 from racer.training.callbacks.save import SaveCallback
 from racer.training.checkpoint_choice import split_checkpoint
 from racer.training.checkpoint_policy import load_checkpoint_policy
 from racer.training.checkpoints import Checkpoints
+from racer.training.config import RunConfig
+from racer.training.learner import build_learner_without_env, deterministic_actor
 from racer.training.parent import ParentPolicy, inherit_weights, load_parent
-from racer.training.ppo import build_ppo_without_env, deterministic_actor
 from racer.training.racers import racer_named, training_track
 from racer.training.run_dir import Run
 from racer.training.train import resume_training, run_training
@@ -89,14 +91,23 @@ def learner(chosen, seed=1):
     """Return a learner with new weights, and the policy that it is to another training."""
     boxes = {one.name: one.space for one in chosen.sensor}
     space = spaces.Dict(boxes) if len(boxes) > 1 else chosen.sensor[0].space
-    model = build_ppo_without_env(
+    model = build_learner_without_env(
         chosen.model_copy(update={"seed": seed}),
         channels_first_space(space),
         chosen.actions.space(),
     )
     weights = {name: one.clone() for name, one in model.policy.state_dict().items()}
-    described = chosen.sensor, chosen.actions, chosen.ppo.log_std_init
-    return model, ParentPolicy("it", weights, *described, ())
+    return model, ParentPolicy(
+        "it",
+        weights,
+        chosen.sensor,
+        chosen.actions,
+        getattr(chosen.hyperparameters, "log_std_init", None),
+        (),
+        has_batch_norms=True,
+        algorithm=chosen.algorithm,
+        parameters=policy_parameters(chosen.network.layers, chosen.actor_layout),
+    )
 
 
 def inherited(parent, chosen):
@@ -116,9 +127,38 @@ def test_a_clone_begins_with_exactly_its_parent_s_weights_and_actions(first, sec
     assert np.abs(wanted).max() > 1e-6
 
 
+@pytest.mark.parametrize(
+    ("kind", "theirs", "ours"),
+    [("continuous", "ppo", "sac"), ("continuous", "tqc", "ppo"), ("discrete", "ppo", "qrdqn")],
+)
+def test_another_algorithm_takes_over_the_layers_that_act_but_the_last_one(kind, theirs, ours):
+    of = {"sensor": "state", "actions": {"kind": kind}, "network": {"hidden": [16]}}
+    configs = [
+        validate_document(of | {"algorithm": name, "device": "cpu"}, RunConfig, "test")
+        for name in (theirs, ours)
+    ]
+    _, parent = learner(configs[0])
+    said, weights = inherited(parent, configs[1])
+    own = policy_parameters(configs[1].network.layers, configs[1].actor_layout)
+    (last,) = [prefix for prefix, place in own.items() if place == "action_net."]
+    assert f"{last}" in f"{said[1]}.".replace(" (", ". (")
+    assert f"(algorithm {ours} instead of {theirs})" in said[1]
+    of_head = {place: prefix for prefix, place in own.items()}["mlp_extractor.policy_net."]
+    in_head = {place: prefix for prefix, place in parent.parameters.items()}[
+        "mlp_extractor.policy_net."
+    ]
+    held = parent.weights[f"{in_head}0.weight"]
+    assert held.shape == (16, 26)
+    assert torch.equal(weights[f"{of_head}0.weight"], held)
+
+
 def test_a_clone_counts_its_own_steps_and_begins_with_a_new_optimizer(first, second):
     state = torch.load(second.checkpoints / "step-0.pt", weights_only=True)
-    assert (state["steps"], state["updates"], state["optimizer"]["state"]) == (0, 0, {})
+    assert (state["steps"], state["updates"], state["optimizers"]["policy.optimizer"]["state"]) == (
+        0,
+        0,
+        {},
+    )
     assert [one["steps"] for one in second.records("evaluations")] == [128, 256]
     assert second.config().total_timesteps == 256
 
@@ -335,7 +375,7 @@ def test_a_decreasing_learning_rate_ends_at_the_new_total(first, tmp_path):
 
 def rate_of(run: Run, steps: int) -> float:
     state = torch.load(run.checkpoints / f"step-{steps}.pt", weights_only=True)
-    return state["optimizer"]["param_groups"][0]["lr"]
+    return state["optimizers"]["policy.optimizer"]["param_groups"][0]["lr"]
 
 
 def test_a_total_that_is_already_trained_changes_nothing(first, capsys):

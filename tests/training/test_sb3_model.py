@@ -12,6 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.torch_layers import FlattenExtractor, NatureCNN
 
@@ -33,6 +34,7 @@ WITHOUT_RACER = """
 import sys
 sys.modules["racer"] = None  # importing it fails
 from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 for path in sys.argv[1:]:
     try:
         model = PPO.load(path)
@@ -70,7 +72,7 @@ def answers(policy: OnnxPolicy, seen: Observations) -> np.ndarray:
     return policy(batch)[0]
 
 
-def assert_alike(model: PPO, entry, sensor: Any) -> None:
+def assert_alike(model: BaseAlgorithm, entry, sensor: Any) -> None:
     """That a model predicts what an entry answers, for observations as the environment gives."""
     policy, given = OnnxPolicy(read_entry(entry)), []
     for seen in seen_by(sensor, 30):
@@ -95,10 +97,14 @@ def test_a_model_of_numbers_is_made_of_nothing_of_racer_s(run, monkeypatch):
 
 def test_a_model_has_the_run_s_counts_optimiser_and_hyperparameters(run):
     model = racer.to_sb3(run.folder, checkpoint=256)
+    assert isinstance(model, PPO)
     assert model.num_timesteps == 256
     assert (model.n_steps, model.batch_size, model.n_epochs) == (32, 64, 2)
     held = torch.load(run.checkpoints / "step-256.pt", weights_only=True)
-    mine, theirs = model.policy.optimizer.state_dict()["state"], held["optimizer"]["state"]
+    mine, theirs = (
+        model.policy.optimizer.state_dict()["state"],
+        held["optimizers"]["policy.optimizer"]["state"],
+    )
     assert mine.keys() == theirs.keys()
     assert all(torch.equal(mine[key]["exp_avg"], theirs[key]["exp_avg"]) for key in mine)
 
@@ -106,6 +112,7 @@ def test_a_model_has_the_run_s_counts_optimiser_and_hyperparameters(run):
 def test_another_checkpoint_than_the_best_can_be_taken(run):
     held = torch.load(run.checkpoints / "step-128.pt", weights_only=True)["policy"]
     model = racer.to_sb3(run, checkpoint=128)
+    assert isinstance(model, PPO)
     weight = model.policy.action_net.get_parameter("weight")
     assert torch.equal(weight, held["action_net.weight"])
     with pytest.raises(RunError, match="no checkpoint after 7 steps; it has 128, 256"):
@@ -115,6 +122,7 @@ def test_another_checkpoint_than_the_best_can_be_taken(run):
 def test_a_model_learns_on_where_the_run_ended(run):
     env = make_vec_env("racer/TimeTrial-v0", 2, env_kwargs={"sensor": "state"})
     model = racer.to_sb3(run, checkpoint=256, env=env)
+    assert isinstance(model, PPO)
     before = model.policy.action_net.get_parameter("weight").clone()
     model.learn(64, reset_num_timesteps=False)
     env.close()

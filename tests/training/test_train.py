@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from stable_baselines3 import PPO
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from racer.cli.train import STOPPED_EXIT_CODE
@@ -20,7 +21,7 @@ from racer.evaluation import evaluate_entries, make_race_rules, race_of_training
 from racer.reward.timeout import timeout_after
 from racer.training.export import export_run
 from racer.training.int8_export import export_int8
-from racer.training.ppo import build_ppo
+from racer.training.learner import build_learner
 from racer.training.run_dir import Run
 from racer.training.train import run_training
 from racer.training.vec_env import CarsVecEnv
@@ -179,7 +180,8 @@ def test_a_policy_of_camera_and_lidar_trains_exports_and_races(tmp_path, actions
 def test_the_huber_loss_s_gradient_is_torch_s():
     env = CarsVecEnv(RacerVectorEnv(4, sensor="state"))
     small = {"n_steps": 2, "batch_size": 8, "vf_coef": 0.3, "value_loss": "huber"}
-    model = build_ppo(config(num_envs=4, ppo=small), env)
+    model = build_learner(config(num_envs=4, ppo=small), env)
+    assert isinstance(model, PPO)
     seen = torch.as_tensor(env.reset())
     env.close()
     wanted = torch.tensor([-7.0, -0.4, 0.3, 9.0])

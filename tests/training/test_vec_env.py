@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 
 from racer.assets.document import validate_document
 from racer.envs import RacerVectorEnv
 from racer.race import Ending
 from racer.training.config import RunConfig
-from racer.training.ppo import build_ppo
+from racer.training.learner import build_learner
 from racer.training.vec_env import CarsVecEnv
 
 
@@ -123,7 +124,8 @@ def test_ppo_adds_the_value_of_what_the_clock_cut_short_and_of_nothing_else(is_c
     if not is_cut:
         monkeypatch.setattr(RacerVectorEnv, "advance", ended)
     env = CarsVecEnv(RacerVectorEnv(2, **config.model_copy(update={"reward": None}).env))
-    model = build_ppo(config, env)
+    model = build_learner(config, env)
+    assert isinstance(model, PPO)
     with torch.no_grad():
         model.policy.value_net.get_parameter("weight").zero_()
         model.policy.value_net.get_parameter("bias").fill_(10.0)

@@ -19,7 +19,7 @@ from racer.track import load_track
 from racer.training.callbacks.user import Evaluation
 from racer.training.checkpoint_content import lap_result_from_dict
 from racer.training.config import RunConfig
-from racer.training.ppo import deterministic_actor
+from racer.training.learner import deterministic_actor
 from racer.training.run_dir import Run
 from racer.training.trajectories import rewards_of_race, save_trajectory
 from racer.world import CONTROL_RATE_HZ
@@ -195,7 +195,7 @@ class EvaluateCallback(BaseCallback):
         rules, race = self._config.evaluation, self._config.race
         policy = self.model.policy
         policy.set_training_mode(False)
-        driver = TorchPolicy(deterministic_actor(self._config, self.model), policy.device)  # pyright: ignore[reportArgumentType]
+        driver = TorchPolicy(deterministic_actor(self._config, self.model), policy.device)
         return [
             evaluate_alone(
                 driver,

@@ -16,6 +16,7 @@ from racer.training.callbacks.evaluate import EvaluateCallback
 from racer.training.callbacks.log import LogCallback
 from racer.training.checkpoint_content import chunk_seed, pack_checkpoint
 from racer.training.config import RunConfig
+from racer.training.learner import reset_lstm_states
 from racer.training.run_dir import Ended, Run
 from racer.training.workers import STOP_SIGNALS
 
@@ -91,7 +92,7 @@ class SaveCallback(BaseCallback):
         }
         record = self._evaluate.best_record
         best = record["checkpoint"] if record else None
-        content = pack_checkpoint(self.model, progress)  # pyright: ignore[reportArgumentType]
+        content = pack_checkpoint(self.model, progress, is_whole)
         keep = self._config.evaluation.kept_count
         self._run.saved.save(content, self.num_timesteps, is_whole, best, keep)
 
@@ -111,6 +112,7 @@ class SaveCallback(BaseCallback):
         env.seed(chunk_seed(self._config.seed, steps))
         self.model._last_obs = env.reset()  # pyright: ignore[reportAttributeAccessIssue]
         self.model._last_episode_starts = np.ones(env.num_envs, dtype=bool)  # pyright: ignore
+        reset_lstm_states(self.model)
         if self._deepracer_log:
             self._deepracer_log.cut()
 
