@@ -26,7 +26,8 @@ QUICK := $(addprefix tests/, \
   leaderboard/test_run_result.py leaderboard/test_scoring.py leaderboard/test_season.py \
   leaderboard/test_store.py networks/test_quantize.py race \
   rendering/test_rendering.py reward/test_params.py reward/test_races.py reward/test_shipped.py \
-  reward_check/test_exploits.py sensors/test_draws.py sensors/test_lidar.py track \
+  reward_check/test_exploits.py sensors/test_draws.py sensors/test_lidar.py \
+  sweeps/test_objective.py sweeps/test_parameters.py track \
   training/test_overrides.py training/test_threads.py validation/test_manoeuvres.py world)
 
 test-quick: .venv/dev.stamp ## run the quickest tests of every room, within 30 seconds

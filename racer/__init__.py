@@ -6,7 +6,7 @@ Importing racer adds its environments to Gymnasium's registry; see `racer.regist
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from racer.evaluation import LapResult
+    from racer.sweeps import Sweep
     from racer.training.callbacks import Callback
     from racer.training.checkpoint_choice import CheckpointChoice
     from racer.training.config import RunConfig
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from racer.training.sb3_model import BaseAlgorithm, VecEnv
 
 __version__ = "0.1.0"
-__all__ = ["drive", "export", "resume", "to_sb3", "train", "write_entry"]
+__all__ = ["drive", "export", "resume", "sweep", "to_sb3", "train", "write_entry"]
 
 
 def _set_up() -> None:
@@ -116,6 +117,63 @@ def resume(
 
     limits = {"total_timesteps": total_timesteps, "minutes": minutes}
     return resume_training(_folder_of(run), **limits, callback=callback).run
+
+
+def sweep(
+    config: RunConfig | Path | str,
+    params: Mapping[str, str],
+    folder: Path | str | None = None,
+    *,
+    trials: int = 20,
+    jobs: int = 1,
+    seeds: Sequence[int] = (),
+    is_pruning: bool = True,
+    **changes: Any,
+) -> Sweep:
+    """Search the values of a config's fields that drive most laps, then fastest, as `racer sweep`.
+
+    Args:
+        config: A shipped config's name, a YAML file, or a config object.
+        params: The values to search by the field's dotted name: `"a,b,c"` for choices, `"lo:hi"`
+            or `"lo:hi:step"` for a range, `"log:lo:hi"` for one on a logarithmic scale.
+        folder: The sweep's folder; sweeps/<config>-<time> by default.
+        trials: Number of trials; each trains one run, with `seeds` one for each seed.
+        jobs: Number of trials that train at the same time.
+        seeds: Seeds that every trial trains with; that of the config by default.
+        is_pruning: Whether to end trials early that are worse than the median.
+        changes: Fields of the config to change, as in `train`.
+
+    Returns:
+        The sweep: `trials()` returns its trials, `plot` draws it, and `best.yaml` in its folder
+        is the best config.
+
+    Raises:
+        RacerError: If the config, a parameter or the folder cannot be used, or every trial fails.
+
+    Example:
+        >>> params = {"ppo.learning_rate": "log:1e-5:1e-3", "reward": "progress,pace"}
+        >>> sweep = racer.sweep("state", params, trials=40, jobs=2)  # doctest: +SKIP
+    """
+    from racer import assets
+    from racer.assets.document import read_document
+    from racer.assets.overrides import with_overrides
+    from racer.sweeps import run_sweep
+    from racer.training.config import RunConfig
+
+    name = "run"
+    if not isinstance(config, RunConfig):
+        path = assets.find_file(str(config), "configs")
+        config, name = read_document(path, RunConfig), path.stem
+    return run_sweep(
+        with_overrides(config, changes, "racer.sweep"),
+        params,
+        None if folder is None else Path(folder),
+        trials=trials,
+        jobs=jobs,
+        seeds=seeds,
+        is_pruning=is_pruning,
+        name=name,
+    )
 
 
 def _folder_of(run: Run | Path | str) -> Path:

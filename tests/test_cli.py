@@ -65,7 +65,8 @@ def helped(capsys, *words):
 
 def test_the_overview_and_the_groups_name_every_command_with_a_line_of_help(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    said = {group: helped(capsys, *group.split(), "--help") for group in ("", *GROUP_HELP, "bench")}
+    groups = ("", *GROUP_HELP, "bench", "sweep")
+    said = {group: helped(capsys, *group.split(), "--help") for group in groups}
     for path, function in ALL.items():
         above, _, name = path.rpartition(" ")
         about = (function.__doc__ or "").partition(".")[0].partition("\n")[0]

@@ -44,11 +44,13 @@ STEP = {
     "leaderboard": 10,
     "benchmark": 10,
     "sb3": 11,
+    "sweeps": 11,
     "cli": 12,
 }
 """The step of each room, and of a module that stands on another step than its room."""
 
 ONLY_IN = {
+    "optuna": ("racer.sweeps",),
     "pettingzoo": ("racer.pettingzoo",),
     "pybullet": ("racer.world.pybullet_client",),
     "sqlite3": ("racer.leaderboard.store",),
@@ -72,6 +74,7 @@ HEAVY = {
     "matplotlib",
     "onnxruntime",
     "casadi",
+    "optuna",
 }
 
 DOORS = ("racer", "racer.cli", "racer.envs")

@@ -162,6 +162,9 @@ def shortened(command, port):
         return re.sub(r"--total-timesteps \S+", "--total-timesteps 1024", command)
     if command.startswith("racer train"):
         return re.sub(r"--(total-timesteps|minutes) \S+", "", command) + f" {SHORT}"
+    if command.startswith("racer sweep configs"):
+        command = re.sub(r"--(trials|jobs) \S+", r"--\1 2", command)
+        return re.sub(r"--total-timesteps \S+", "", command) + f" {SHORT}"
     if command.startswith("racer board serve"):
         return f"racer board serve --port {port}"
     if command.startswith("curl "):

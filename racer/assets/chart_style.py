@@ -18,7 +18,10 @@ BORDER_COLOUR = "#e8e8e4"
 INK_COLOUR = "#d8dce2"
 GRID_COLOUR = "#2b313b"
 TICK_COLOUR = "#6b7480"
-CURVE_COLOURS = ("#f0a020", "#4cc3ff", "#7bd88f")
+CURVE_COLOURS = (
+    *("#f0a020", "#4cc3ff", "#7bd88f", "#ff7a90"),
+    *("#c9a0ff", "#e8e07a", "#5fd6c4", "#b8bec8"),
+)
 """Curves on `PAPER_COLOUR`, in this order."""
 PAGE_CURVE_COLOURS = ("#e8792b", "#3f8fd2", "#58a55c")
 """Curves on a web page, light or dark, in this order."""

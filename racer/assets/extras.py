@@ -9,6 +9,7 @@ PACKAGES_OF_EXTRA = {
         *("torch", "stable-baselines3", "sb3-contrib", "tensorboard", "onnx", "onnxscript"),
         *("array-api-compat", "moviepy", "opencv-python-headless"),
     ),
+    "sweep": ("optuna",),
     "limit": ("casadi",),
     "pettingzoo": ("pettingzoo",),
     "dev": ("commonroad-vehicle-models", "playwright"),

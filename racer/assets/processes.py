@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
 import threading
+import time
 from multiprocessing import connection, parent_process
+
+PR_SET_PDEATHSIG = 1
+"""The option of Linux's prctl that sends this process a signal when its parent dies."""
 
 
 def usable_cores() -> int:
@@ -22,13 +29,25 @@ def machine_memory_bytes() -> int | None:
         return None
 
 
-def end_with_parent() -> None:
-    """Let this process, which `multiprocessing` started, end as soon as its parent has ended."""
-    parent = parent_process()
-    assert parent is not None
+def end_with_parent(parent: int) -> None:
+    """Let this process end as soon as its parent has ended.
+
+    Args:
+        parent: The parent's process id; if it is another's by now, this process ends at once.
+    """
+    if sys.platform == "linux":
+        # The kernel also ends a process that a call into C holds up, which a thread cannot.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # The parent ended before the call of prctl.
+        return
 
     def follow() -> None:
-        connection.wait([parent.sentinel])
+        if (started_by := parent_process()) is not None:
+            connection.wait([started_by.sentinel])
+        else:
+            while os.getppid() == parent:
+                time.sleep(1.0)
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()

@@ -29,6 +29,7 @@ from racer.cli import (
     reward,
     runs,
     season,
+    sweep,
     tracks,
     train,
 )
@@ -38,8 +39,14 @@ from racer.errors import UsageError
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Train": {
         "train": as_command(train.cli_train, None),
+        "sweep": as_command(sweep.cli_sweep, None),
+        "sweep show": sweep.sweep_show,
         "runs list": runs.runs_list,
         "runs show": runs.runs_show,
+        "runs compare": runs.runs_compare,
+        "runs note": runs.runs_note,
+        "runs rm": runs.runs_rm,
+        "runs prune": runs.runs_prune,
         "watch": runs.cli_watch,
         "analyze": deepracer.analyze,
         "export": train.cli_export,
@@ -93,8 +100,11 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
 }
 """The function of each command, by the heading in the overview."""
 
+CONFIG_COMMANDS = {"train": train.train_command, "sweep": sweep.sweep_command}
+"""The commands whose options are the fields of a config, by name."""
+
 GROUP_HELP = {
-    "runs": "List runs, or show one run.",
+    "runs": "List, show, compare, annotate or delete runs.",
     "board": "Run a leaderboard: evaluate entries, show and publish the ranking, verify it.",
     "board season": "Make, seal, reveal or show a season.",
     "tracks": "List, show, generate, convert and solve tracks.",
@@ -106,7 +116,8 @@ GROUP_HELP = {
 
 USAGE_LINES = {
     "train": "Usage: racer train CONFIG [OPTIONS], racer train --from RUN [OPTIONS], "
-    "or racer train --resume RUN"
+    "or racer train --resume RUN",
+    "sweep": "Usage: racer sweep CONFIG --param KEY=VALUES [OPTIONS], or racer sweep --resume DIR",
 }
 """The usage line of commands whose parameters do not show it."""
 
@@ -114,12 +125,12 @@ EPILOGUE = """\
 `racer COMMAND --help` explains a command; `--debug` shows the traceback of an error."""
 
 
-def make_app(train_command: Callable[..., None] | None = None) -> App:
+def make_app(with_fields: Mapping[str, Callable[..., None]] | None = None) -> App:
     """Return the whole command line.
 
     Args:
-        train_command: `racer train` with a config's fields as options. By default it has none of
-            them, as they are slow to import.
+        with_fields: `train` or `sweep` with a config's fields as options, by name. By default they
+            have none of them, as they are slow to import.
     """
     options = Group("Options", sort_key=len(COMMANDS))
     app = App(
@@ -143,9 +154,7 @@ def make_app(train_command: Callable[..., None] | None = None) -> App:
     for number, (heading, commands) in enumerate(COMMANDS.items()):
         group = Group(heading, sort_key=number)
         for path, function in commands.items():
-            if path == "train" and train_command:
-                function = train_command
-            _add(apps, path, function, group)
+            _add(apps, path, (with_fields or {}).get(path, function), group)
     return app
 
 
@@ -161,14 +170,16 @@ def run(words: list[str]) -> None:
     """
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
-    command = None
-    if words[:1] == ["train"]:
-        command, rest = train.train_command(words[1:])
-        words = ["train", *rest]
+    with_fields: dict[str, Callable[..., None]] = {}
+    former: dict[str, str] = {}
+    name = "".join(words[:1])
+    if name in CONFIG_COMMANDS and f"{name} {''.join(words[1:2])}" not in COMMANDS["Train"]:
+        command, rest = CONFIG_COMMANDS[name](words[1:])
+        with_fields, former = {name: command}, present_options(command)
+        words = [name, *rest]
     try:
-        make_app(command)(words)
+        make_app(with_fields)(words)
     except CycloptsError as problem:
-        former = present_options(command) if command else {}
         raise UsageError(_message(problem, former)) from problem
 
 
@@ -226,4 +237,4 @@ def _message(problem: CycloptsError, former: Mapping[str, str]) -> str:
     elif problem.argument and problem.msg and problem.argument.name not in what:
         what = f"{problem.argument.name}: {what}"
     what = re.sub(r"(?<=Did you mean )--[^?]+", lambda found: former.get(found[0], found[0]), what)
-    return f"{what} Try `{chain}{' CONFIG' * (chain == 'racer train')} --help`."
+    return f"{what} Try `{chain}{' CONFIG' * (chain[6:] in CONFIG_COMMANDS)} --help`."

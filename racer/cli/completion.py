@@ -22,10 +22,13 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
     """
     from racer.cli.app import make_app
     from racer.cli.options import as_command
+    from racer.cli.sweep import cli_sweep
     from racer.cli.train import cli_train
     from racer.training.config import RunConfig
 
-    script = make_app(as_command(cli_train, RunConfig())).generate_completion(shell=shell)
+    commands = {"train": cli_train, "sweep": cli_sweep}
+    with_fields = {name: as_command(one, RunConfig()) for name, one in commands.items()}
+    script = make_app(with_fields).generate_completion(shell=shell)
     print(_with_files(script, shell))
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from racer.cli.output import make_console, shell_command
+from racer.cli.output import make_console, progress, shell_command
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -82,13 +82,21 @@ def _show(space: ActionSpace) -> None:
         print(f"    - [{angle:g}, {speed:g}]")
 
 
-def analyze(run: Path, out: Path | None = None) -> None:
+def analyze(run: Path, out: Path | None = None, film: bool = False) -> None:
     """Write a report of a run: how it learnt, how it drives, and where it leaves the road.
 
     Args:
         run: The run's folder.
         out: Folder for report.html; the run's folder by default.
+        film: First race the best checkpoint as its evaluation did and film a lap, unless that
+            evaluation was filmed already.
     """
+    if film:
+        from racer.training.lap_video import record_best_lap
+        from racer.training.run_dir import Run
+
+        with progress("filming") as report:
+            print(f"video: {record_best_lap(Run.open(run), report)}")
     from racer.training.training_report import write_report
 
     print(f"report: {write_report(run, out or run)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from racer.cli.output import make_console, print_json, shell_command
+from racer.cli.output import confirm, make_console, print_json, shell_command
 from racer.errors import RunError
 
 
@@ -57,6 +57,184 @@ def runs_show(run: Path, json: bool = False) -> None:
         print(f"next: {shell_command('train', '--resume', run)}")
     elif one["state"] == "finished":
         print(f"next: {shell_command('export', run)}")
+
+
+def runs_compare(
+    *runs: Path, plot: Path | None = None, reward_diff: bool = False, json: bool = False
+) -> None:
+    """Compare runs: their results, and the fields and rewards in which they differ.
+
+    Args:
+        runs: The runs' folders, at least two.
+        plot: Draw the runs' curves as this PNG: reward, progress and lap times over the steps.
+        reward_diff: Print how the rewards differ from the first run's, line by line.
+        json: Print the comparison as JSON.
+    """
+    from racer.training.run_comparison import compare_runs, differences_table, records_table
+
+    compared = compare_runs(runs)
+    if plot:
+        from racer.rendering.line_plots import save_figure
+
+        save_figure(compared.plot(), plot)
+    if json:
+        print_json(compared.as_dict())
+        return
+    shown = make_console()
+    shown.print(records_table(compared))
+    print()
+    if compared.differences:
+        shown.print(differences_table(compared))
+    else:
+        print("the configs are the same")
+    for name, diff in compared.reward_diffs.items():
+        if reward_diff:
+            print(f"\n{_printable(diff)}")
+            continue
+        lines = diff.splitlines()[2:]
+        added, removed = (sum(line[:1] == sign for line in lines) for sign in "+-")
+        print(f"reward of {name}: +{added} -{removed} lines; --reward-diff shows them")
+    if plot:
+        print(f"curves: {plot}")
+
+
+def runs_note(run: Path, text: str | None = None, /, *, clear: bool = False) -> None:
+    """Show, set or clear a run's note, which `racer runs list` shows.
+
+    Args:
+        run: The run's folder.
+        text: The new note, one line; without it, the note is printed.
+        clear: Remove the note.
+    """
+    from racer.training.run_dir import Run
+
+    one = Run.open(run)
+    if clear and text:
+        raise RunError(f"a new note or --clear, not both; got {text!r} and --clear")
+    if text is not None or clear:
+        one.set_note(text or "")
+    print(
+        one.note()
+        or f"{run} has no note; set one with {shell_command('runs', 'note', run, 'TEXT')}"
+    )
+
+
+def runs_rm(*runs: Path, yes: bool = False) -> None:
+    """Delete runs with everything in their folders, after asking.
+
+    Args:
+        runs: The runs' folders.
+        yes: Delete them without asking.
+    """
+    from racer.training.run_history import summarize_run
+    from racer.training.run_removal import (
+        RunFiles,
+        disk_size,
+        format_size,
+        open_removable,
+        removal_table,
+        remove_run,
+    )
+
+    if not runs:
+        raise RunError("racer runs rm wants a run's folder; `racer runs list` shows them")
+    opened = {folder.resolve(): open_removable(folder) for folder in runs}
+    found = [
+        RunFiles(run, summarize_run(run), [run.folder], disk_size([run.folder]))
+        for run in opened.values()
+    ]
+    make_console(stderr=True).print(removal_table(found))
+    size = format_size(sum(one.size for one in found))
+    confirm(f"delete {_counted(len(found), 'run')}, {size}", yes)
+    for one in found:
+        remove_run(one.run)
+    print(f"deleted: {_counted(len(found), 'run')}, {size}")
+
+
+def runs_prune(
+    folder: Path = Path("runs"),
+    failed: bool = False,
+    unevaluated: bool = False,
+    older_than: str | None = None,
+    keep_best: int | None = None,
+    checkpoints: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    json: bool = False,
+) -> None:
+    """Delete the runs that meet every given condition, or only their spare checkpoints.
+
+    What would be deleted is listed first, with its size. Runs that are being trained are kept.
+
+    Args:
+        folder: The folder of the runs.
+        failed: Runs that an error ended; with --unevaluated, either of the two.
+        unevaluated: Runs without an evaluation.
+        older_than: Runs that began longer ago than this: a number and m, h, d or w, such as 7d.
+        keep_best: Runs other than this number of best ones: most laps, then the least time.
+        checkpoints: Keep the runs, and delete their checkpoints other than the best and the
+            newest; without a condition, those of all runs.
+        dry_run: Only list what would be deleted.
+        yes: Delete without asking.
+        json: Print what would be deleted as JSON; needs --dry-run or --yes.
+    """
+    from racer.training.run_removal import (
+        format_size,
+        parse_age,
+        prunable_runs,
+        removal_table,
+        remove_checkpoints,
+        remove_run,
+        unneeded_checkpoints,
+    )
+
+    if not (failed or unevaluated or older_than or keep_best or checkpoints):
+        raise RunError(
+            "racer runs prune needs a condition: --failed, --unevaluated, --older-than 7d or "
+            "--keep-best N (from 1); or --checkpoints for those that no run needs any more"
+        )
+    if keep_best is not None and keep_best < 1:
+        raise RunError(f"--keep-best {keep_best}: must be at least 1")
+    if json and not (dry_run or yes):
+        raise RunError("--json needs --dry-run or --yes, since nothing can be asked")
+    found = prunable_runs(
+        folder,
+        has_failed=failed,
+        is_unevaluated=unevaluated,
+        min_age=parse_age(older_than) if older_than else None,
+        keep_best=keep_best,
+    )
+    if checkpoints:
+        found = unneeded_checkpoints(found)
+    what = "the spare checkpoints of " if checkpoints else ""
+    what += f"{_counted(len(found), 'run')}, {format_size(sum(one.size for one in found))}"
+    if json:
+        print_json(
+            [
+                one.summary | {"files": [str(path) for path in one.paths], "bytes": one.size}
+                for one in found
+            ]
+        )
+    elif found:
+        make_console().print(removal_table(found))
+    if not found or dry_run:
+        if not json:
+            print(f"nothing was deleted; would be: {what}" if found else "nothing to delete")
+        return
+    confirm(f"delete {what}", yes)
+    for one in found:
+        (remove_checkpoints if checkpoints else remove_run)(one.run)
+    if not json:
+        print(f"deleted: {what}")
+
+
+def _printable(text: str) -> str:
+    """Return a text without characters that control the terminal, except for tabs and newlines."""
+    return "".join(one if one.isprintable() or one in "\t\n" else "?" for one in text)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def cli_card(run: Path, out: Path | None = None, episodes: int = 10) -> None:

@@ -8,6 +8,7 @@ import signal
 import time
 from dataclasses import replace
 from functools import lru_cache
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -142,7 +143,9 @@ def check_key(sha256: str) -> str:
 def begin_worker() -> None:
     """Prepare a worker process: it ignores Ctrl-C, and ends when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
+    parent = parent_process()
+    assert parent is not None and parent.pid is not None
+    end_with_parent(parent.pid)
 
 
 def run_race_job(heat: RaceJob) -> JobOutcome:

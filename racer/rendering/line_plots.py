@@ -14,6 +14,7 @@ from racer.assets.chart_style import (
     GRID_COLOUR,
     INK_COLOUR,
     SPEED_COLOURMAP,
+    TICK_COLOUR,
     chart_figure,
     style_axes,
 )
@@ -86,6 +87,51 @@ def plot_learning_curve(means: Mapping[str, np.ndarray], judged: np.ndarray, tit
         axes.grid(color=GRID_COLOUR)
     style_axes([paid, driven])
     figure.suptitle(title, color=INK_COLOUR, fontsize=13, x=0.02, ha="left")
+    return figure
+
+
+Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""x and y of each curve, (k,) each, by its name."""
+LINE_STYLES = ("-", "--", ":")
+"""Styles of the curves: the next one begins when all colours are used."""
+
+
+def plot_compared_curves(panels: Mapping[str, Curves], limits: Mapping[str, float]) -> Figure:
+    """Return a picture of four panels with the same curves in the same colours.
+
+    Args:
+        panels: The curves over the control steps, by the title of their panel; one that ends with
+            `[percent]` has an axis from 0 to 100.
+        limits: A value to mark by a dotted line, by the title of its panel.
+    """
+    figure = chart_figure((11.0, 7.2))
+    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    shown = figure.subplots(2, 2, sharex=True).flat
+    for axes, (title, curves) in zip(shown, panels.items(), strict=True):
+        for name, (x, y) in curves.items():
+            turn, number = divmod(names.index(name), len(CURVE_COLOURS))
+            style = LINE_STYLES[turn % len(LINE_STYLES)]
+            mark = "." if len(x) < 30 else ""
+            axes.plot(x, y, style, marker=mark, color=CURVE_COLOURS[number], label=name)
+        if title in limits:
+            axes.axhline(limits[title], color=TICK_COLOUR, linestyle=":")
+        if title.endswith("[percent]"):
+            axes.set_ylim(-4.0, 104.0)
+        axes.set_title(title, color=INK_COLOUR, fontsize=11, loc="left")
+        axes.grid(color=GRID_COLOUR)
+        style_axes([axes])
+    for axes in figure.axes[2:]:
+        axes.set_xlabel("control steps", color=INK_COLOUR)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+    handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+    figure.legend(
+        [handles[name] for name in names],
+        [name if len(name) <= 40 else f"{name[:39]}\N{HORIZONTAL ELLIPSIS}" for name in names],
+        loc="outside upper left",
+        ncols=min(len(names), 4) or 1,
+        frameon=False,
+        labelcolor=INK_COLOUR,
+    )
     return figure
 
 

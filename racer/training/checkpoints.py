@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -160,6 +160,30 @@ class Checkpoints:
         for path in self.folder.iterdir():
             if path.name not in names:
                 path.unlink()
+
+    def unneeded(self, best: str | None) -> list[Checkpoint]:
+        """Return the checkpoints that are neither the best one nor needed to resume the run.
+
+        Args:
+            best: The file of the best checkpoint; None if none was evaluated.
+
+        Raises:
+            RunError: The manifest cannot be read.
+        """
+        known = self.known()
+        resumed = [one for one in known if one.is_whole][-1:]
+        needed = {best, *(file for one in resumed for file in (one.file, one.best))}
+        return [one for one in known if one.file not in needed] if resumed else []
+
+    def delete(self, checkpoints: Collection[Checkpoint]) -> None:
+        """Delete checkpoints, from the manifest first.
+
+        Raises:
+            OSError: A file cannot be written or deleted.
+        """
+        self._write([one for one in self.known() if one not in checkpoints])
+        for one in checkpoints:
+            (self.folder / one.file).unlink(missing_ok=True)
 
     def _write(self, checkpoints: list[Checkpoint]) -> None:
         tree = {"checkpoints": [asdict(one) for one in checkpoints]}

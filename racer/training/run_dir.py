@@ -37,6 +37,10 @@ Ended = Literal["finished", "out of time", "stopped", "stopped by callback", "fa
 a callback stopped it, or an exception was raised."""
 
 
+MAX_NOTE_LENGTH = 200
+"""Largest number of characters of a run's note."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One training run on disk.
@@ -52,6 +56,7 @@ class Run:
     - `best.json`: the name of the best checkpoint, and its result.
     - `run.json`: what the run began with and how it ended; see `story`.
     - `log.txt`: the lines of the training log.
+    - `note.txt`: the user's note, if there is one.
     - `lock`: locked by the process that trains the run.
     - `evaluations.jsonl`, `episodes.jsonl`: a line for each evaluation, and for each training
       episode.
@@ -119,14 +124,22 @@ class Run:
             RunError: The run has no video. `evaluation.video_freq` in the config sets how often an
                 evaluation is filmed.
         """
-        films = sorted((self.folder / "videos").glob("step-*.mp4"), key=_steps)
-        if not films:
+        path = self.newest_video()
+        if path is None:
             raise RunError(
                 f"{self.folder} holds no video: every fifth evaluation is filmed, or every N-th "
                 "with evaluation.video_freq: N in the config; racer.drive(...).video() films a "
                 "race"
             )
-        return Video.read(films[-1])
+        return Video.read(path)
+
+    def newest_video(self) -> Path | None:
+        """Return the path of the newest video of an evaluation; None if there is none."""
+        return max((self.folder / "videos").glob("step-*.mp4"), key=_steps, default=None)
+
+    def video_path(self, steps: int) -> Path:
+        """Return the path of the video of the evaluation after `steps` steps."""
+        return self.folder / "videos" / f"step-{steps}.mp4"
 
     @classmethod
     def create(
@@ -231,6 +244,41 @@ class Run:
             return {}
         except (OSError, ValueError) as problem:
             raise RunError(f"{self.folder / 'run.json'}: cannot be read: {problem}") from problem
+
+    def note(self) -> str:
+        """Return the user's note on the run; "" if there is none.
+
+        Raises:
+            RunError: The note cannot be read.
+        """
+        path = self.folder / "note.txt"
+        try:
+            return path.read_text(encoding="utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            return ""
+        except OSError as problem:
+            raise RunError(f"{path}: cannot be read: {problem.strerror}") from problem
+
+    def set_note(self, text: str) -> None:
+        """Write the user's note on the run, which `racer runs list` shows; "" removes it.
+
+        Raises:
+            RunError: The text is not one line of up to `MAX_NOTE_LENGTH` characters, or the note
+                cannot be written.
+        """
+        text, path = text.strip(), self.folder / "note.txt"
+        if len(text) > MAX_NOTE_LENGTH or not text.isprintable():
+            raise RunError(
+                f"a note is one line of up to {MAX_NOTE_LENGTH} printable characters; got "
+                f"{len(text)}: {text[:40]!r}; shorten it"
+            )
+        try:
+            if text:
+                write_atomically(path, f"{text}\n".encode())
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as problem:
+            raise RunError(f"{path}: cannot be written: {problem.strerror}") from problem
 
     def mark_ended(self, how: Ended | None, error: str = "") -> None:
         """Record how the training ended.

@@ -41,11 +41,12 @@ def summarize_run(run: Run) -> dict[str, Any]:
 
     Returns:
         `run`, the folder; `config`, the config's name; `began`, the date and time in ISO 8601;
-        `state`; `is_resumable`; `error`, the message of the exception that ended it; `steps`, the
-        control steps before the newest checkpoint; `wanted`, those of the whole training; `seed`;
-        and of the best evaluation's first race `laps_completed`, `laps`, `best_lap_s` and
-        `x_limit`. A value that is not known is None. The state is "running", "interrupted" if
-        the process ended without a record, or how the training ended; see `Ended`.
+        `state`; `is_resumable`; `error`, the message of the exception that ended it; `note`, the
+        user's note; `steps`, the control steps before the newest checkpoint; `wanted`, those of
+        the whole training; `seed`; and of the best evaluation's first race `laps_completed`,
+        `laps`, `best_lap_s` and `x_limit`. A value that is not known is None. The state is
+        "running", "interrupted" if the process ended without a record, or how the training ended;
+        see `Ended`.
 
     Raises:
         RacerError: One of the run's files cannot be read.
@@ -64,6 +65,7 @@ def summarize_run(run: Run) -> dict[str, Any]:
         "state": state,
         "is_resumable": state not in ("running", "finished"),
         "error": story.get("error") or None,
+        "note": run.note() or None,
         "steps": steps,
         "wanted": config.total_timesteps,
         "seed": config.seed,
@@ -95,7 +97,7 @@ def run_details(run: Run) -> dict[str, Any]:
     ]
     return {
         **summarize_run(run),
-        "differences": config_differences(_config_as_asked(run)),
+        "differences": config_differences(config_as_asked(run)),
         "checkpoints": checkpoints,
         "evaluations": run.records("evaluations"),
     }
@@ -127,8 +129,47 @@ def training_curve(episodes: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     }
 
 
-def _config_as_asked(run: Run) -> RunConfig:
-    """Return a run's config with the reward as the user named it, not the path of the copy."""
+def evaluation_progress(record: dict[str, Any], track_length: float) -> float:
+    """Return the share of an evaluation's laps that was driven [percent].
+
+    A race that ended within a lap counts by its distance.
+
+    Args:
+        record: The race as `LapResult.as_dict` returns it.
+        track_length: Length of its track [m].
+    """
+    share = max(record["laps_completed"], record["distance_m"] / track_length) / record["laps"]
+    return 100.0 * min(max(share, 0.0), 1.0)
+
+
+def training_seconds(run: Run) -> float | None:
+    """Return the wall-clock seconds that a run trained before its newest checkpoint.
+
+    Returns:
+        The seconds of all parts of the run; None if it has no checkpoint.
+
+    Raises:
+        RunError: The checkpoint cannot be read.
+    """
+    import torch
+
+    from racer.training.checkpoint_content import unpack_checkpoint
+
+    known = run.saved.known()
+    if not known:
+        return None
+    newest = max(known, key=lambda one: one.steps).file
+    source = str(run.checkpoints / newest)
+    state = unpack_checkpoint(run.saved.read(newest), source, torch.device("cpu"))
+    return float(state["progress"]["seconds"])
+
+
+def config_as_asked(run: Run) -> RunConfig:
+    """Return a run's config with the reward as the user named it, not the path of the copy.
+
+    Raises:
+        RunError: One of the run's files cannot be read.
+    """
     config, asked = run.written_config(), run.story().get("reward")
     return config.model_copy(update={"reward": asked}) if asked else config
 
@@ -148,10 +189,15 @@ def config_differences(config: RunConfig) -> dict[str, Any]:
 def flatten_tree(tree: Any, at: str = "") -> dict[str, Any]:
     """Return the values of nested dicts by their dotted names, such as `ppo.n_steps`.
 
+    Dicts in a list are named by their numbers, as the command line's options name them:
+    `sensor.0.kind`.
+
     Args:
         tree: The dict.
         at: The dotted name of `tree` itself; "" for the root.
     """
+    if isinstance(tree, list) and tree and all(isinstance(one, dict) for one in tree):
+        tree = dict(enumerate(tree))
     if isinstance(tree, dict):
         parts = [flatten_tree(value, f"{at}.{key}" if at else key) for key, value in tree.items()]
         return {key: value for part in parts for key, value in part.items()}
@@ -160,6 +206,7 @@ def flatten_tree(tree: Any, at: str = "") -> dict[str, Any]:
 
 def runs_table(runs: list[dict[str, Any]]) -> FittedTable:
     """Return the summaries of runs as a table to print, with a row for each run."""
+    notes = [one["note"] for one in runs if one.get("note")]
     drawn = FittedTable(
         TableColumn("run", "left", least=20, wraps=True),
         TableColumn("config", "left", least=10, drop=3),
@@ -168,6 +215,7 @@ def runs_table(runs: list[dict[str, Any]]) -> FittedTable:
         TableColumn("laps", drop=2),
         TableColumn("best lap [s]"),
         TableColumn("x limit", drop=5),
+        *([TableColumn("note", "left", least=12, drop=2)] if notes else []),
     )
     for one in runs:
         again = ", resumable" if one.get("is_resumable") else ""
@@ -180,6 +228,7 @@ def runs_table(runs: list[dict[str, Any]]) -> FittedTable:
             laps,
             _number(one.get("best_lap_s")),
             _number(one.get("x_limit")),
+            *([one.get("note") or ""] if notes else []),
         )
     return drawn
 

@@ -251,7 +251,7 @@ def _announce_resume(
             f"{total:,} steps; set a longer total time with --minutes"
         )
     console.print(f"resumed after {steps:,} of {total:,} steps")
-    last = config.ppo.final_learning_rate
+    last = config.hyperparameters.final_learning_rate
     if has_new_total and last is not None:
         console.print(f"the learning rate now decreases to {last:g} at {total:,} steps")
     if changed := differing_versions(state):

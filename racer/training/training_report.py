@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,10 @@ from markupsafe import Markup
 
 from racer.assets.atomic import write_own
 from racer.assets.chart_style import EARLY_COLOUR, LATE_COLOUR
+from racer.assets.notebook import Video
 from racer.assets.templates import render_template
+from racer.assets.terminal import shell_command
+from racer.assets.text import decode_text
 from racer.car.action_space import ActionSpace
 from racer.deepracer.sim_trace import action_index
 from racer.errors import RunError
@@ -35,6 +39,10 @@ REPORT_GENERATOR = "racer analyze"
 """The generator in a report's metadata, by which a report is recognized."""
 COUNTED_FAULTS = ("off_track", "crashed")
 """Endings of an episode that are shown on the map of faults."""
+MAX_VIDEO_BYTES = 30_000_000
+"""Size of the largest video that a report embeds."""
+MAX_REWARD_BYTES = 200_000
+"""Size of the largest reward file that a report shows."""
 REPORT_TEMPLATES = Path(__file__).parent / "templates"
 """The folder of the page's templates."""
 _MARK = f'<meta name="generator" content="{REPORT_GENERATOR}">'.encode()
@@ -62,8 +70,8 @@ class ReportSection:
     Attributes:
         title: Its title.
         note: A sentence below the title.
-        picture: SVG pictures.
-        table: A table below the pictures.
+        picture: SVG pictures, a video or a text.
+        table: A table below it.
         is_wide: Whether it spans all columns of the page.
     """
 
@@ -99,8 +107,10 @@ def write_report(folder: Path, out: Path) -> Path:
         line = load_trajectory(run.line(best))
         sections += _driven_lines(load_track(config.evaluation_tracks[0]), line)
         sections.append(_actions(config.actions, line))
+    sections.append(_lap_video(run, evaluations, best))
     if evaluations:
         sections += [_sectors(evaluations), _checkpoints(evaluations, best)]
+    sections.append(_reward(run, config))
     page = render_template(
         REPORT_TEMPLATES,
         "report.html",
@@ -237,6 +247,52 @@ def _actions(actions: ActionSpace, line: dict[str, np.ndarray]) -> ReportSection
         extent = (-left, -right, slow, fast)
         chart = count_grid(counts, "steering to the right [deg]", "speed [m/s]", extent)
     return ReportSection("Use of the actions", "Commands of the best evaluation.", chart)
+
+
+def _lap_video(run: Run, evaluations: list[dict[str, Any]], best: int | None) -> ReportSection:
+    """Return the video of the best evaluation's lap, or of the newest one that was filmed."""
+    title = "Video of a lap"
+    how = f"`{shell_command('analyze', run.folder, '--film')}` films the best evaluation"
+    if best is None:
+        return ReportSection(title, "The run has not been evaluated yet, so there is no video.")
+    path = run.video_path(best)
+    if not path.is_file():
+        path = run.newest_video()
+    if path is None:
+        return ReportSection(title, f"No evaluation of this run was filmed; {how}.")
+    steps = int(path.stem.removeprefix("step-"))
+    judged = next((one for one in evaluations if one["steps"] == steps), None)
+    lap = f", {judged['lap_times_s'][0]:.2f} s" if judged and judged["lap_times_s"] else ""
+    note = (
+        f"The first lap{lap}, of the {'best ' * (steps == best)}evaluation after {steps:,} steps."
+    )
+    if steps != best:
+        note += f" The best one, after {best:,} steps, was not filmed; {how}."
+    if (size := path.stat().st_size) > MAX_VIDEO_BYTES:
+        note += f" It is too large for this page, {size / 1e6:.0f} MB; open {path}."
+        return ReportSection(title, note)
+    # The page holds the video itself, so that it can be moved and sent.
+    return ReportSection(title, note, Markup(Video.read(path)._repr_html_()))
+
+
+def _reward(run: Run, config: RunConfig) -> ReportSection:
+    """Return the text of the reward file, which is highlighted and escaped."""
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    path, asked = Path(config.reward or ""), run.story().get("reward")
+    try:
+        content = path.read_bytes()
+        text = decode_text(content[:MAX_REWARD_BYTES])
+    except (OSError, UnicodeDecodeError) as problem:
+        return ReportSection("Reward", f"{path} cannot be read: {problem}", is_wide=True)
+    shown = highlight(text, PythonLexer(), HtmlFormatter(nowrap=True))
+    note = f"{asked or path.name}, SHA-256 {hashlib.sha256(content).hexdigest()[:12]}"
+    if len(content) > MAX_REWARD_BYTES:
+        note += f"; the first {MAX_REWARD_BYTES // 1000} of {len(content) // 1000} kB"
+    code = Markup(f'<pre class="scroll"><code>{shown}</code></pre>')  # pygments escapes the text
+    return ReportSection("Reward", f"{note}.", code, is_wide=True)
 
 
 def _sectors(evaluations: list[dict[str, Any]]) -> ReportSection:

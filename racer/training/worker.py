@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
-import os
 import random
 import signal
-import sys
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -24,8 +22,6 @@ from racer.training.shared_output import shared_output
 
 LOCATE_SIGNAL: int | None = getattr(signal, "SIGUSR1", None)
 """Signal on which a worker writes its call stack to a pipe; None on Windows, which has no such."""
-PR_SET_PDEATHSIG = 1
-"""Option of prctl(2) that sets the signal that a process gets when its parent dies."""
 
 
 class WorkerPlan(NamedTuple):
@@ -77,7 +73,7 @@ def run_worker(
         orders: Pipe from and to the supervisor, for orders and answers.
         where: Pipe to the supervisor, for the call stack as text; see `LOCATE_SIGNAL`.
     """
-    _end_with(plan.supervisor)
+    end_with_parent(plan.supervisor)
     if LOCATE_SIGNAL is not None:
         faulthandler.register(LOCATE_SIGNAL, where.fileno())
     else:  # Windows sends Ctrl-C to the workers too, and cannot block signals while they start.
@@ -121,13 +117,3 @@ def _seed_everything(seed: int) -> None:
     """Seed the global generators of Python and NumPy, which only a reward may use."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
-
-
-def _end_with(supervisor: int) -> None:
-    if sys.platform != "linux":
-        end_with_parent()
-        return
-    # The kernel also ends a worker that a call into C holds up, which a thread of its own cannot.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != supervisor:
-        os._exit(1)  # The supervisor ended before the call of prctl.

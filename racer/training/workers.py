@@ -38,6 +38,7 @@ START_TIMEOUT_S = 300.0
 """Time limit until a worker is ready to drive [s]; numba may have to compile first."""
 STOP_SIGNALS = tuple(one for one in signal.Signals if one.name in ("SIGINT", "SIGTERM", "SIGHUP"))
 """Signals that end a training after saving a checkpoint; Windows has no SIGHUP."""
+
 POLL_S = 0.5
 """Longest time that a supervisor waits for an answer in one call [s]; see `WorkerPool._gather`."""
 MIN_CARS_PER_WORKER = 32
@@ -45,6 +46,19 @@ MIN_CARS_PER_WORKER = 32
 synchronizing with it takes longer than simulating them in the main process."""
 _STARTING = threading.Lock()
 """Held while a worker starts, because all threads share `sys.modules["__main__"]`."""
+
+
+def stop_signal_handlers() -> dict[signal.Signals, Any]:
+    """Return the present handler of each of `STOP_SIGNALS`.
+
+    Without SIGHUP if it is ignored, as nohup has it: it stays ignored.
+    """
+    handlers = {one: signal.getsignal(one) for one in STOP_SIGNALS}
+    return {
+        one: handler
+        for one, handler in handlers.items()
+        if one.name != "SIGHUP" or handler != signal.SIG_IGN
+    }
 
 
 class _Worker(NamedTuple):

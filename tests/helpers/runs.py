@@ -1,13 +1,17 @@
 """Trainings of seconds, and whether two of them learnt the same."""
 
 import io
+import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
 from racer.assets.document import validate_document
+from racer.reward import RewardSource
 from racer.training.callbacks.log import LogCallback
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
@@ -58,6 +62,31 @@ def no_figures():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LogCallback, "_record_pictures", lambda self, result, track: None)
         yield
+
+
+def written_run(folder: Path, reward: str = "progress", **changes: Any) -> Run:
+    """Return a run that nobody trained: three evaluated checkpoints, the second the best."""
+    run = Run.create(
+        folder, config(reward=reward, **changes), RewardSource.find(reward), {}, "small"
+    )
+    rng = np.random.default_rng(0)
+    for steps, lap in ((512, None), (1024, 7.5), (2048, 8.0)):
+        best = "step-512.pt" if steps == 512 else "step-1024.pt"
+        content = io.BytesIO()
+        torch.save({"format": 1, "progress": json.dumps({"seconds": 0.06 * steps})}, content)
+        run.saved.save(content.getvalue(), steps, True, best, 3)
+        laps = {"laps": 1, "laps_completed": int(lap is not None), "best_lap_s": lap}
+        times = {"total_time_s": lap, "lap_times_s": [lap] if lap else [], "limit_s": 4.0}
+        times |= {"x_limit": lap and lap / 4.0, "distance_m": 19.0 if lap else 6.0, "resets": 0}
+        run.log("evaluations", [{"steps": steps, **laps, **times}])
+        paid = rng.uniform(0.0, steps / 100.0, 5).tolist()
+        ended = {"ending": "off_track", "track": 0, "xy": [0.0, 0.0], "lap_time_s": None}
+        episodes = [{"steps": steps, "reward": one, "progress": one, **ended} for one in paid]
+        run.log("episodes", episodes)
+        if lap == 7.5:
+            run.mark_best({"checkpoint": best, "result": {**laps, **times}})
+    run.mark_ended("finished")
+    return run
 
 
 def weights_after(folder, steps: int) -> dict[str, torch.Tensor]:

@@ -2,6 +2,8 @@
 
 import io
 import re
+import shutil
+from base64 import b64encode
 from html.parser import HTMLParser
 
 import numpy as np
@@ -19,6 +21,7 @@ from racer.training.run_dir import Run
 from racer.training.train import run_training
 from racer.training.training_report import write_report
 from racer.training.trajectories import load_trajectory, rewards_of_race
+from tests.helpers.html import HOSTILE, Tags, assert_is_harmless
 
 GRID = {"kind": "discrete", "choices": [[-30, 1.0], [0, 1.5], [30, 1.0]]}
 
@@ -33,7 +36,7 @@ def run(tmp_path_factory):
         "total_timesteps": 1600,
         "network": {"hidden": [16]},
         "ppo": {"n_steps": 100, "batch_size": 400, "n_epochs": 1},
-        "evaluation": {"eval_freq": 800, "laps": 1, "time_limit": 4.0},
+        "evaluation": {"eval_freq": 800, "laps": 1, "time_limit": 4.0, "video_freq": 0},
         "device": "cpu",
         "torch_threads": 1,
     }
@@ -75,8 +78,10 @@ def test_the_report_is_one_page_that_loads_nothing(run, tmp_path):
         "Driven line by speed",
         "Driven line by reward",
         "Use of the actions",
+        "Video of a lap",
         "Best laps by sector",
         "Checkpoints",
+        "Reward",
     ]
     assert page.loaded == []
     assert page.open == []
@@ -84,6 +89,60 @@ def test_the_report_is_one_page_that_loads_nothing(run, tmp_path):
     assert "url(" not in text
     assert "run&lt;1&gt;" in text, "a folder's name is no markup"
     assert "nan" not in re.sub(r"<title>.*?</title>", "", text).lower()
+
+
+def test_the_report_shows_the_rewards_text_escaped_and_whole(run, tmp_path):
+    whole = shutil.copytree(run[0], tmp_path / "run")
+    text = f"# {HOSTILE}\ndef reward_function(params):\n    return '</pre>' and 1.0\n"
+    (whole / "reward.py").write_text(text)
+    page = write_report(whole, tmp_path).read_text()
+    assert_is_harmless(page)
+    assert Tags(page).shows(text) == 1
+    assert '<span class="k">return</span>' in page, "and highlighted"
+
+
+def test_a_reward_that_cannot_be_read_hides_no_other_section(run, tmp_path):
+    whole = shutil.copytree(run[0], tmp_path / "run")
+    (whole / "reward.py").write_bytes(b"\xff\xfe\xff")
+    page = write_report(whole, tmp_path).read_text()
+    assert "reward.py cannot be read" in page
+    assert "Checkpoints" in page
+
+
+def test_a_run_without_a_video_says_so_and_how_to_film_it(run, tmp_path):
+    page = write_report(run[0], tmp_path).read_text()
+    assert "No evaluation of this run was filmed" in page
+    assert "--film" in page
+    assert "<video" not in page
+
+
+def test_the_report_holds_the_best_evaluations_video_or_else_the_newest(run, tmp_path):
+    whole = Run.open(shutil.copytree(run[0], tmp_path / "run"))
+    best = int(whole.best().stem.removeprefix("step-"))
+    other = {800: 1600, 1600: 800}[best]
+    for steps, content, told in (
+        (other, b"another film", f"The best one, after {best:,} steps, was not filmed"),
+        (best, b"the film", f"of the best evaluation after {best:,} steps."),
+    ):
+        whole.video_path(steps).parent.mkdir(exist_ok=True)
+        whole.video_path(steps).write_bytes(content)
+        page = write_report(whole.folder, tmp_path).read_text()
+        (source,) = [given["src"] for tag, given in Tags(page).tags if tag == "video"]
+        assert source == f"data:video/mp4;base64,{b64encode(content).decode()}"
+        assert told in page
+
+
+@pytest.mark.slow
+def test_the_best_evaluation_can_be_filmed_afterwards(run, tmp_path, capsys):
+    whole = Run.open(shutil.copytree(run[0], tmp_path / "run"))
+    main(["analyze", str(whole.folder), "--film"])
+    films = list((whole.folder / "videos").iterdir())
+    assert [film.stem for film in films] == [whole.best().stem]
+    assert b"ftyp" in films[0].read_bytes()[:16]
+    assert "<video" in (whole.folder / "report.html").read_text()
+    films[0].write_bytes(b"kept")
+    main(["analyze", str(whole.folder), "--film"])
+    assert films[0].read_bytes() == b"kept"
 
 
 def test_every_episode_is_recorded_with_its_end(run):

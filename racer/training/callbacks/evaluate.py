@@ -13,21 +13,16 @@ from racer.deepracer.training_log import DeepRacerTrainingLog
 from racer.evaluation import LapResult, evaluate_alone, make_race_rules
 from racer.laptime import committed_limit
 from racer.networks.policy_network import TorchPolicy
-from racer.rendering.race_video import write_race_video
 from racer.reward.reward_file import RewardSource
 from racer.track import load_track
 from racer.training.callbacks.user import Evaluation
 from racer.training.checkpoint_content import lap_result_from_dict
 from racer.training.config import RunConfig
+from racer.training.lap_video import write_lap_video
 from racer.training.learner import deterministic_actor
 from racer.training.run_dir import Run
+from racer.training.run_history import evaluation_progress
 from racer.training.trajectories import rewards_of_race, save_trajectory
-from racer.world import CONTROL_RATE_HZ
-
-VIDEO_WITHOUT_LAP_S = 10.0
-"""Length of the video of a race without a complete lap [s]."""
-VIDEO_SIZE_PX = (640, 360)
-"""Width and height of the videos; small, so that rendering them takes little time."""
 
 
 class EvaluatedRaces(NamedTuple):
@@ -152,37 +147,20 @@ class EvaluateCallback(BaseCallback):
             self._run.mark_best(self.best_record)
 
     def write_video(self, result: LapResult) -> None:
-        """Write a race's first lap to `videos/step-N.mp4`, if `evaluation.video_freq` asks for it.
-
-        Without a complete lap, the video shows the first `VIDEO_WITHOUT_LAP_S` seconds.
-        """
+        """Write the video of a race's first lap, if `evaluation.video_freq` asks for it."""
         every = self._config.evaluation.video_freq
         if not every or len(self.records) % every:
             return
-        write_race_video(
-            self._run.folder / "videos" / f"step-{self.num_timesteps}.mp4",
-            load_track(self._config.evaluation_tracks[0]),
-            [result],
-            self._config.race.model_copy(update={"laps": result.laps}),
-            [self._run.folder.name],
-            sensor=self._config.sensor,
-            car=self._config.car,
-            size=VIDEO_SIZE_PX,
-            rate=CONTROL_RATE_HZ,
-            until=result.lap_times_s[0] if result.lap_times_s else VIDEO_WITHOUT_LAP_S,
-        )
+        write_lap_video(self._run, self._config, result, self.num_timesteps)
 
     def summarize(self, races: EvaluatedRaces) -> Evaluation:
         """Return an evaluation in the form in which the caller's callbacks get it."""
-        first = races.results[0]
-        # A race that ended within a lap counts by its distance.
-        share = max(first.laps_completed, first.distance / self.track.length) / first.laps
         return Evaluation(
             run=self._run,
             steps=self.num_timesteps,
             total_steps=self._config.total_timesteps,
             results=tuple(races.results),
-            progress=100.0 * min(max(share, 0.0), 1.0),
+            progress=evaluation_progress(races.results[0].as_dict(), self.track.length),
             mean_reward=float(np.sum(races.rewards)),
             is_best=races.is_best,
         )

@@ -18,7 +18,7 @@ from racer.training.checkpoint_content import chunk_seed, pack_checkpoint
 from racer.training.config import RunConfig
 from racer.training.learner import reset_lstm_states
 from racer.training.run_dir import Ended, Run
-from racer.training.workers import STOP_SIGNALS
+from racer.training.workers import stop_signal_handlers
 
 
 class SaveCallback(BaseCallback):
@@ -152,10 +152,7 @@ def stop_on_signals(callback: SaveCallback) -> Iterator[None]:
             again = signal.SIG_IGN if one.name == "SIGHUP" else signal.SIG_DFL
             signal.signal(one, again)
 
-    before = {one: signal.getsignal(one) for one in STOP_SIGNALS}
-    for one, handler in list(before.items()):
-        if one.name == "SIGHUP" and handler == signal.SIG_IGN:
-            del before[one]  # nohup ignores SIGHUP, and it stays ignored.
+    before = stop_signal_handlers()
     try:
         for one in before:
             signal.signal(one, request_stop)
