@@ -275,9 +275,11 @@ def _sentence(one: Any, model: type[BaseModel], source: str, lines: dict, tree: 
     key = _dotted(at)
     if one["type"] == "extra_forbidden":
         known, former = _keys(model, loc[:-1])
+        hint = hint_at(at[-1], known, " keys", former)
         if sections := _sections_with(model, at[-1]):
-            return f"{where}: unknown key {key!r}; {at[-1]!r} is a key of {', '.join(sections)}"
-        return f"{where}: unknown key {key!r}; {hint_at(at[-1], known, ' keys', former)}"
+            elsewhere = f"{at[-1]!r} is a key of {', '.join(sections)}"
+            hint = f"{hint} {elsewhere}" if hint.endswith("?") else elsewhere
+        return f"{where}: unknown key {key!r}; {hint}"
     if one["type"] == "union_tag_invalid":
         got, known = one["ctx"]["tag"], one["ctx"]["expected_tags"]
         names = known.replace("'", "").split(", ")
