@@ -17,7 +17,7 @@ import pytest
 
 import racer
 from racer import doctor
-from racer.entries import sandbox, sandbox_worker
+from racer.entries import sandbox, sandbox_pipes, sandbox_worker
 from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import read_entry
 from racer.entries.sandbox import SandboxedPolicy
@@ -250,6 +250,7 @@ def test_whatever_a_policy_does_is_an_entry_error_by_threads_too(
     threaded, boxed_program, monkeypatch, change, code
 ):
     boxed_program(change)
+    monkeypatch.setattr(sandbox_pipes, "QUEUED_CHUNKS", 1)  # The thread is waiting at the end.
     entry, before = shipped_entry(), threading.active_count()
     boxed = SandboxedPolicy(entry)
     monkeypatch.setattr(sandbox, "CALL", 0.02)
