@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
@@ -111,6 +112,19 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path):
 @pytest.mark.parametrize("value", [".nan", ".inf"])
 def test_a_number_that_is_not_finite_is_refused(tmp_path, value):
     assert re.match(r"car\.yaml:1: speed: ", refused(tmp_path, f"speed: {value}\n"))
+
+
+class Pool(Document):
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+
+
+def test_a_value_of_several_types_says_all_of_them_in_one_line(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("# two lines\nworkers: 0\n")
+    with pytest.raises(ConfigError) as refusal:
+        read_document(path, Pool)
+    wanted = "Input should be 'auto', or greater than or equal to 1; got 0"
+    assert str(refusal.value) == f"{path}:2: workers: {wanted}"
 
 
 def test_a_file_that_is_not_yaml_says_its_line(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
@@ -232,7 +233,14 @@ def describe_errors(
         tree: The mapping that was validated. If given, places are written as in it: with former
             names of keys, without the tag of a union and without the index of a single item.
     """
-    return "\n".join(_sentence(one, model, source, lines or {}, tree) for one in problem.errors())
+    sentences = (_sentence(one, model, source, lines or {}, tree) for one in problem.errors())
+    # A value that may be of several types has an error for each of them.
+    wanted: dict[tuple[str, str], list[str]] = {}
+    for sentence in sentences:
+        found = re.fullmatch(r"(.*: Input should be )(.*)(; got .*)", sentence, re.DOTALL)
+        start, one, end = found.groups() if found else (sentence, "", "")
+        wanted.setdefault((start, end), []).append(one)
+    return "\n".join(start + ", or ".join(ones) + end for (start, end), ones in wanted.items())
 
 
 def _mark_lines(node: Any, at: tuple[str | int, ...], lines: dict) -> Iterator[str]:

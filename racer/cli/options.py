@@ -107,7 +107,16 @@ def config_fields(model: BaseModel, at: FieldPath = ()) -> Iterator[ConfigField]
                 yield from config_fields(item, (*place, index))
         else:
             former = tuple((*at, old) for old, present in renamed.items() if present == name)
-            yield ConfigField(place, info.annotation, value, info.description or "", former)
+            kind = _without_limits(info.annotation)
+            yield ConfigField(place, kind, value, info.description or "", former)
+
+
+def _without_limits(kind: Any) -> Any:
+    """Return a union's types without the limits of their values, which the config itself checks."""
+    if not isinstance(kind, UnionType) and get_origin(kind) is not Union:
+        return kind
+    parts = (get_args(one)[0] if get_origin(one) is Annotated else one for one in get_args(kind))
+    return Union[tuple(parts)]  # noqa: UP007 - of types that are found out here
 
 
 def as_command(function: Callable[..., None], config: RunConfig | None) -> Callable[..., None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from racer.assets.terminal import make_console as make_console
 from racer.assets.terminal import shell_command as shell_command
-from racer.errors import BoardError
+from racer.errors import RacerError
 
 if TYPE_CHECKING:
     from racer.evaluation import LapResult
@@ -28,15 +28,15 @@ def confirm(what: str, is_agreed: bool) -> None:
         is_agreed: Whether `--yes` was given; then nothing is asked.
 
     Raises:
-        BoardError: The answer is not yes, or there is no terminal to ask on.
+        RacerError: The answer is not yes, or there is no terminal to ask on.
     """
     if is_agreed:
         return
     if not sys.stdin or not sys.stdin.isatty():
-        raise BoardError(f"there is no terminal to ask on; add --yes to {what}")
+        raise RacerError(f"there is no terminal to ask on; add --yes to {what}")
     print(f"{what}? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise BoardError("nothing was done")
+        raise RacerError("nothing was done")
 
 
 def print_json(value: Any) -> None:

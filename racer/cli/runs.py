@@ -38,16 +38,22 @@ def runs_show(run: Path, json: bool = False) -> None:
         json: Print the run as JSON.
     """
     from racer.training.run_dir import Run
-    from racer.training.run_history import evaluations_table, run_details, runs_table
+    from racer.training.run_history import (
+        evaluations_table,
+        origin_words,
+        run_details,
+        runs_table,
+    )
 
-    one = run_details(Run.open(run))
+    shown, one = make_console(), run_details(Run.open(run))
     if json:
         print_json(one)
         return
-    shown = make_console()
     shown.print(runs_table([one]))
     if one["error"]:
         print(f"error: {one['error']}")
+    for words in origin_words(Run.open(run)):
+        print(words)
     print(f"began: {one['began'] or 'unknown'}; differs from the defaults in:")
     for key, value in one["differences"].items():
         print(f"  {key}: {value}")

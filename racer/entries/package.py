@@ -65,6 +65,12 @@ class Ancestor(Document):
     )
     sha256: Sha256Hex = Field(description="SHA-256 of the run's checkpoint, or of the entry")
 
+    @property
+    def words(self) -> str:
+        """The policy in words, such as `the run first after 4,096 steps (SHA-256 01234567)`."""
+        steps = "" if self.steps is None else f" after {self.steps:,} steps"
+        return f"the {self.kind} {self.name}{steps} (SHA-256 {self.sha256[:12]})"
+
 
 MAX_LINEAGE = 100
 """The number of ancestors that a manifest may list."""

@@ -219,11 +219,7 @@ def _head(name: str, config: RunConfig, steps: int, lineage: Sequence[Ancestor])
         steps: Control steps before the best checkpoint, over all cars.
         lineage: The policy whose weights the training began with, then its ancestors.
     """
-    began = [
-        f"the {one.kind} {escape(one.name, quote=False)}"
-        + ("" if one.steps is None else f" after {one.steps:,} steps")
-        for one in lineage
-    ]
+    began = [escape(one.words, quote=False) for one in lineage]
     tracks = ", ".join(config.track[:3]) + (" and others" if len(config.track) > 3 else "")
     return (
         f"# {escape(name, quote=False)}\n\n"

@@ -77,9 +77,11 @@ def run_details(run: Run) -> dict[str, Any]:
     """Return the summary of a run with its config, checkpoints and evaluations.
 
     Returns:
-        All that `summarize_run` returns; `differences`, see `config_differences`; `checkpoints`, a
-        list of dicts with `file`, `steps`, `is_whole`, `is_best` and `sha256`; and `evaluations`,
-        the records of `evaluations.jsonl`: for each the `steps` and the result of its first race.
+        All that `summarize_run` returns; `differences`, see `config_differences`; `lineage`, of
+        each policy that it descends from `kind`, `name`, `steps` and `sha256`; `extensions`, see
+        `Run.extend`; `checkpoints`, a list of dicts with `file`, `steps`, `is_whole`, `is_best` and
+        `sha256`; and `evaluations`, the records of `evaluations.jsonl`: for each the `steps` and
+        the result of its first race.
 
     Raises:
         RacerError: One of the run's files cannot be read.
@@ -98,9 +100,27 @@ def run_details(run: Run) -> dict[str, Any]:
     return {
         **summarize_run(run),
         "differences": config_differences(config_as_asked(run)),
+        "lineage": [one.model_dump() for one in run.lineage()],
+        "extensions": run.story().get("extensions", []),
         "checkpoints": checkpoints,
         "evaluations": run.records("evaluations"),
     }
+
+
+def origin_words(run: Run) -> list[str]:
+    """Return sentences about what a run began with, and about when it was trained further.
+
+    Raises:
+        RunError: `run.json` cannot be read.
+    """
+    words = [f"began with the weights of {one.words}" for one in run.lineage()[:1]]
+    words += [f"which began with those of {one.words}" for one in run.lineage()[1:]]
+    for one in run.story().get("extensions", []):
+        words.append(
+            f"trained further after {one['steps']:,} steps: {one['new_total']:,} in all instead of "
+            f"{one['old_total']:,}"
+        )
+    return words
 
 
 def training_curve(episodes: list[dict[str, Any]]) -> dict[str, np.ndarray]:

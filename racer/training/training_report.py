@@ -32,7 +32,7 @@ from racer.rendering.svg_charts import (
 from racer.track import Track, load_track
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
-from racer.training.run_history import training_curve
+from racer.training.run_history import origin_words, training_curve
 from racer.training.trajectories import load_trajectory
 
 REPORT_GENERATOR = "racer analyze"
@@ -116,7 +116,7 @@ def write_report(folder: Path, out: Path) -> Path:
         "report.html",
         generator=REPORT_GENERATOR,
         title=folder.name,
-        description=_description(config, tracks),
+        description="; ".join([_description(config, tracks), *origin_words(run)]),
         facts=_facts(episodes, evaluations, best),
         sections=sections,
     )

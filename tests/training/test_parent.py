@@ -26,6 +26,7 @@ from racer.training.parent import ParentPolicy, inherit_weights, load_parent
 from racer.training.racers import racer_named, training_track
 from racer.training.run_dir import Run
 from racer.training.train import resume_training, run_training
+from racer.training.training_report import write_report
 from racer.training.vec_env import channels_first_space
 from tests.helpers.entries import FIELDS
 from tests.helpers.runs import (
@@ -357,6 +358,19 @@ def test_a_finished_run_that_is_trained_further_equals_a_longer_one(first, tmp_p
     assert Run.open(folder).story()["extensions"] == [
         {"steps": 256, "old_total": 256, "new_total": 512}
     ]
+
+
+def test_a_run_shows_what_it_began_with_and_when_it_was_trained_further(second, tmp_path, capsys):
+    folder = shutil.copytree(second.folder, tmp_path / "third")
+    resume_training(folder, QUIET, total_timesteps=384)
+    capsys.readouterr()
+    main(["runs", "show", str(folder)])
+    said = capsys.readouterr().out
+    (parent,) = second.lineage()
+    assert f"began with the weights of the run first after {parent.steps} steps (SHA-256 " in said
+    assert "trained further after 256 steps: 384 in all instead of 256" in said
+    page = write_report(folder, tmp_path / "report").read_text()
+    assert "began with the weights of the run first" in page
 
 
 def test_a_decreasing_learning_rate_ends_at_the_new_total(first, tmp_path):

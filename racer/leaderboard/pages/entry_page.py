@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from racer.entries.package import Ancestor, Manifest, TrainedOn
+from racer.entries.package import Manifest, TrainedOn
 from racer.leaderboard.pages.context import RunRecording, SeasonContext
 from racer.leaderboard.pages.markup import render_page
 from racer.leaderboard.pages.player import player_races
@@ -131,7 +131,7 @@ def _race_rows(
 def _manifest_words(manifest: Manifest) -> dict[str, str]:
     return {
         "origin": _origin(manifest.trained_on),
-        "lineage": "; ".join(map(_ancestor, manifest.trained_on.lineage)),
+        "lineage": "; ".join(one.words for one in manifest.trained_on.lineage),
         "actions": f"{manifest.actions.kind}, {_actions(manifest)}",
     }
 
@@ -144,12 +144,6 @@ def _origin(trained: TrainedOn) -> str:
         "" if trained.seed is None else f"seed {trained.seed}",
     ]
     return ", ".join(filter(None, parts))
-
-
-def _ancestor(ancestor: Ancestor) -> str:
-    """Return a policy whose weights another one began with, in words."""
-    steps = "" if ancestor.steps is None else f" after {ancestor.steps:,} steps"
-    return f"the {ancestor.kind} {ancestor.name}{steps} ({ancestor.sha256[:12]})"
 
 
 def _actions(manifest: Manifest) -> str:
