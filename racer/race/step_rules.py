@@ -74,7 +74,13 @@ def clear_records(records, cars):
 
 @njit(cache=True)
 def note_progress(records, lines, cars):
-    """Set the progress of the current lap [percent] of cars (k,); see `Race.progress`."""
+    """Set the progress of the current lap [percent] of some cars; see `Race.progress`.
+
+    Args:
+        records: Rows of `CAR_RECORD_DTYPE`, (n,), changed in place.
+        lines: The `LineArrays`.
+        cars: Indices of the cars, (k,).
+    """
     for i in cars:
         shares = records.distance[i] / lines.length[records.line[i]] - records.laps_before[i]
         records.progress[i] = min(100.0 * shares, 100.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
+from filelock import FileLock, Timeout
 from pydantic import Field, field_validator
 
 from racer.assets.atomic import write_atomically
@@ -245,16 +245,15 @@ class Sweep:
         Raises:
             RunError: Another process holds the lock.
         """
-        file = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
+        lock = FileLock(self.folder / "lock", blocking=False, thread_local=False)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as problem:
-            os.close(file)
+            lock.acquire()
+        except Timeout as problem:
             raise RunError(f"{self.folder}: another process runs this sweep now") from problem
         try:
             yield
         finally:
-            os.close(file)
+            lock.release()
 
     def is_running(self) -> bool:
         """Return whether a process is searching now."""

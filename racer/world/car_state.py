@@ -56,7 +56,13 @@ class CarState:
 
     @classmethod
     def of(cls, body: np.ndarray, steering: np.ndarray, command: np.ndarray) -> CarState:
-        """Return the state of cars with these attributes."""
+        """Return the state of n cars, with the headings that their bodies have.
+
+        Args:
+            body: As the attribute, (n, 13).
+            steering: As the attribute, (n,).
+            command: As the attribute, (n, 2).
+        """
         return cls(body, steering, command, yaw_of(body))
 
     @property
