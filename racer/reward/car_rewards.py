@@ -8,7 +8,7 @@ import numpy as np
 
 from racer.car.spec import CarSpec
 from racer.race import Race
-from racer.reward.compiled_types import NotCompiled
+from racer.reward.compiler.types import NotCompiled
 from racer.reward.params import ParamsBuilder, StepFacts, facts_of_cars
 from racer.reward.reward_file import RewardFunction, RewardSource
 

@@ -22,8 +22,10 @@ import numpy as np
 from racer.assets.atomic import write_atomically
 from racer.assets.caches import is_writable, user_cache
 from racer.errors import RewardError
-from racer.reward import python_numbers
-from racer.reward.compiled_types import (
+from racer.reward.compiler import python_numbers
+from racer.reward.compiler.python_numbers import FIRST_REASON, library_addresses
+from racer.reward.compiler.translation import Reason, RewardTranslation, Slot
+from racer.reward.compiler.types import (
     BOOL,
     BOOLS,
     FLOAT,
@@ -42,8 +44,6 @@ from racer.reward.compiled_types import (
 )
 from racer.reward.param_cases import case_facts, param_cases
 from racer.reward.params import ParamArrays, ParamsBuilder, StepFacts
-from racer.reward.python_numbers import FIRST_REASON, library_addresses
-from racer.reward.reward_compiler import Reason, RewardTranslation, Slot
 from racer.reward.reward_file import FUNCTION_NAME, RewardSource
 from racer.reward.timeout import TimeoutExceeded
 from racer.track import Track

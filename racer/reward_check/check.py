@@ -16,7 +16,7 @@ import numpy as np
 from racer.errors import RewardError
 from racer.race import Ending
 from racer.reward.compiled_reward import compile_reward
-from racer.reward.compiled_types import NotCompiled
+from racer.reward.compiler.types import NotCompiled
 from racer.reward.param_cases import ParamCase, case_params, param_cases
 from racer.reward.reward_file import FUNCTION_NAME, RewardSource
 from racer.reward.timeout import TimeoutExceeded

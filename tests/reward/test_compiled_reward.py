@@ -16,11 +16,12 @@ import pytest
 from racer import assets
 from racer.envs import RacerVectorEnv
 from racer.errors import RewardError
-from racer.reward import RewardSource, python_numbers
+from racer.reward import RewardSource
 from racer.reward.compiled_reward import CompiledReward, compile_reward
-from racer.reward.compiled_types import NotCompiled
+from racer.reward.compiler import python_numbers
+from racer.reward.compiler.python_numbers import ADDRESS, UNCERTAIN, library_addresses
+from racer.reward.compiler.types import NotCompiled
 from racer.reward.params import FLOAT_PARAMS
-from racer.reward.python_numbers import ADDRESS, UNCERTAIN, library_addresses
 from racer.track import load_track
 
 STYLES = Path(__file__).with_name("styles") / "compiled"

@@ -1,4 +1,4 @@
-"""Translates one function of a reward file; see `racer.reward.reward_compiler`."""
+"""Translates one function of a reward file; see `racer.reward.compiler.translation`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,30 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
-from racer.reward.compiled_types import (
+from racer.reward.compiler.known_functions import KnownFunctions
+from racer.reward.compiler.python_numbers import (
+    BAD_INDEX,
+    BAD_VALUE,
+    NO_ATTRIBUTE,
+    NO_KEY,
+    NO_NAME,
+    UNCERTAIN,
+    WRONG_TYPE,
+)
+from racer.reward.compiler.statement_lines import ValueSeries
+from racer.reward.compiler.translation import (
+    EXCEPTIONS,
+    MISSING,
+    PARAM_TYPES,
+    CompiledClosure,
+    CompiledFunction,
+    CompiledValue,
+    ParamsDict,
+    PythonThing,
+    RewardTranslation,
+    coerced,
+)
+from racer.reward.compiler.types import (
     BOOL,
     BOOLS,
     FLOAT,
@@ -36,29 +59,6 @@ from racer.reward.compiled_types import (
     named,
     zero,
 )
-from racer.reward.known_functions import KnownFunctions
-from racer.reward.python_numbers import (
-    BAD_INDEX,
-    BAD_VALUE,
-    NO_ATTRIBUTE,
-    NO_KEY,
-    NO_NAME,
-    UNCERTAIN,
-    WRONG_TYPE,
-)
-from racer.reward.reward_compiler import (
-    EXCEPTIONS,
-    MISSING,
-    PARAM_TYPES,
-    CompiledClosure,
-    CompiledFunction,
-    CompiledValue,
-    ParamsDict,
-    PythonThing,
-    RewardTranslation,
-    coerced,
-)
-from racer.reward.statement_lines import ValueSeries
 
 OPERATORS = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Mod: "mod"}
 OPERATORS |= {ast.FloorDiv: "floordiv", ast.Pow: "pow"}

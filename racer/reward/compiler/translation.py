@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from racer.reward import python_numbers
-from racer.reward.compiled_types import (
+from racer.reward.compiler import python_numbers
+from racer.reward.compiler.python_numbers import FIRST_REASON
+from racer.reward.compiler.types import (
     ANYFLOAT,
     BOOL,
     BOOLS,
@@ -54,7 +55,6 @@ from racer.reward.params import (
     OBJECT_PARAMS,
     PAIR_PARAMS,
 )
-from racer.reward.python_numbers import FIRST_REASON
 
 PAIR = Tup((INT, INT), "list")
 POINTS = Table(Tup((FLOAT, FLOAT)))
@@ -312,7 +312,7 @@ class RewardTranslation:
         text = "\n".join(body)
         imported = [name for name in used if f"{name}(" in text] + ["fail"]
         names = ", ".join(sorted(set(imported)))
-        lines.append(f"from racer.reward.python_numbers import {names}")
+        lines.append(f"from racer.reward.compiler.python_numbers import {names}")
         for _, arrays in self.tables.values():
             lines += arrays
         lines += ["", *body, *self._kernel(main)]
@@ -528,7 +528,7 @@ class RewardTranslation:
         if function in self._active:
             raise NotCompiled("a function that calls itself", line)
         if function.done < self.turn:
-            from racer.reward.function_writer import FunctionWriter
+            from racer.reward.compiler.function_writer import FunctionWriter
 
             self._active.append(function)
             try:

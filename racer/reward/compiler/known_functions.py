@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from racer.reward.compiled_types import (
+from racer.reward.compiler.python_numbers import ADDRESS, BAD_VALUE, IS_SUM_COMPENSATED, UNCERTAIN
+from racer.reward.compiler.statement_lines import StatementLines, ValueSeries
+from racer.reward.compiler.translation import CompiledValue, coerced
+from racer.reward.compiler.types import (
     BOOL,
     BOOLS,
     FLOAT,
@@ -32,9 +35,6 @@ from racer.reward.compiled_types import (
     join,
     named,
 )
-from racer.reward.python_numbers import ADDRESS, BAD_VALUE, IS_SUM_COMPENSATED, UNCERTAIN
-from racer.reward.reward_compiler import CompiledValue, coerced
-from racer.reward.statement_lines import StatementLines, ValueSeries
 
 MAX_SUMMED = 7
 """numpy adds up to this many numbers one after another, and more in several sums at once."""

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from racer.reward.compiled_types import Static, Type, zero
-from racer.reward.python_numbers import UNCERTAIN
-from racer.reward.reward_compiler import CompiledFunction, CompiledValue
+from racer.reward.compiler.python_numbers import UNCERTAIN
+from racer.reward.compiler.translation import CompiledFunction, CompiledValue
+from racer.reward.compiler.types import Static, Type, zero
 
 if TYPE_CHECKING:
-    from racer.reward.reward_compiler import RewardTranslation
+    from racer.reward.compiler.translation import RewardTranslation
 
 MAX_TURNS = 10_000_000
 """Turns of all loops in a step after which it is left to Python, whose time limit ends it."""

@@ -1,0 +1,1 @@
+"""Translates a reward file into code that numba compiles: `translation` begins."""
