@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from racer.training.sb3_model import BaseAlgorithm, VecEnv
 
 __version__ = "0.1.0"
-__all__ = ["drive", "export", "resume", "sweep", "to_sb3", "train", "write_entry"]
+__all__ = [
+    *("clone_driver", "drive", "export", "resume", "sweep", "to_sb3", "train", "write_entry"),
+]
 
 
 def _set_up() -> None:
@@ -178,6 +180,55 @@ def sweep(
 
 def _folder_of(run: Run | Path | str) -> Path:
     return Path(run) if isinstance(run, (str, os.PathLike)) else run.folder
+
+
+def clone_driver(
+    driver: Path | str,
+    config: RunConfig | Path | str | None = None,
+    folder: Path | str | None = None,
+    *,
+    laps: int = 50,
+    steps: int | None = None,
+    rounds: int | None = None,
+    epochs: int = 20,
+    **changes: Any,
+) -> Run:
+    """Clone a driver into a new run by supervised learning, as `racer clone-driver` does.
+
+    Args:
+        driver: A baseline controller, pure-pursuit or raceline; an entry's package; or `board:ID`,
+            the recorded races of a submission.
+        config: A shipped config's name, a YAML file, or a config object, with the clone's race,
+            sensors, actions and network; by default the entry's own sensors and actions.
+        folder: The run's folder; runs/<config>-<time> by default.
+        laps: Laps that the driver drives.
+        steps: Control steps that the driver drives, over all cars, instead of laps.
+        rounds: In each round after the first, the clone drives as many steps, and learns what the
+            driver would have done (DAgger); by default 3, and 1 for a recording.
+        epochs: Passes over all that was driven, in each round.
+        changes: Fields of the config to change, as for `train`.
+
+    Returns:
+        The run, with the clone as its first checkpoint.
+
+    Raises:
+        RacerError: If the driver cannot be cloned with this config.
+
+    Example:
+        >>> run = racer.clone_driver("raceline", "quick", rounds=3)  # doctest: +SKIP
+    """
+    from racer.assets.overrides import with_overrides
+    from racer.imitation.cloning import CloneOptions, config_of_clone, run_cloning
+    from racer.training.config import RunConfig
+
+    options = CloneOptions(laps=laps, steps=steps, rounds=rounds, epochs=epochs)
+    if isinstance(config, RunConfig):
+        chosen, name = with_overrides(config, changes, "racer.clone_driver"), "clone"
+    else:
+        named = None if config is None else str(config)
+        chosen, name = config_of_clone(str(driver), named, changes)
+    run_folder = None if folder is None else Path(folder)
+    return run_cloning(str(driver), chosen, run_folder, options, name=name).run
 
 
 def export(

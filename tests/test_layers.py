@@ -43,6 +43,7 @@ STEP = {
     "training": 10,
     "leaderboard": 10,
     "benchmark": 10,
+    "imitation": 11,
     "sb3": 11,
     "sweeps": 11,
     "cli": 12,

@@ -141,6 +141,8 @@ SHORT = "--num-envs 8 --ppo.batch-size 128 --ppo.n-steps 64 --ppo.n-epochs 1 --w
 SHORT += "--evaluation.eval-freq 4096 --evaluation.laps 1 --evaluation.time-limit 2 "
 SHORT += "--evaluation.video-freq 0 --total-timesteps 512"
 LEFT_OUT = {
+    "racer clone-driver": "racer.imitation.cloning.run_cloning",
+    "racer speedrun state": "racer.training.speedrun_challenge.compare_configs",
     "racer export runs/first --int8": "racer.training.int8_export.export_int8",
     "racer tracks limit": "racer.laptime.solve_lap_time_limit",
     "racer board run-season entries/ --season": "racer.leaderboard.batch.run_season",

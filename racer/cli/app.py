@@ -23,6 +23,7 @@ from racer.cli import (
     deepracer,
     doctor,
     entry,
+    imitation,
     measure,
     page,
     race,
@@ -41,6 +42,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "train": as_command(train.cli_train, None),
         "sweep": as_command(sweep.cli_sweep, None),
         "sweep show": sweep.sweep_show,
+        "clone-driver": imitation.cli_clone_driver,
         "runs list": runs.runs_list,
         "runs show": runs.runs_show,
         "runs compare": runs.runs_compare,
@@ -91,6 +93,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Measure": {
         "bench": measure.cli_bench,
         "bench train": measure.cli_bench_train,
+        "speedrun": measure.cli_speedrun,
         "car report": measure.car_report,
     },
     "Set up": {

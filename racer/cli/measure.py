@@ -47,6 +47,65 @@ def cli_bench_train(
         make_console().print(time_to_clean_laps_table(figures, chosen.evaluation.laps))
 
 
+def cli_speedrun(
+    config: str | None = None,
+    /,
+    *,
+    track: str | None = None,
+    sensor: str | None = None,
+    seeds: int = 8,
+    minutes: float = 5.0,
+    records: Path | None = None,
+    save: bool = False,
+    markdown: bool = False,
+    json: bool = False,
+) -> None:
+    """Time how soon a config trains to fast clean laps, and compare it with the standing record.
+
+    `racer speedrun` shows the records. `racer speedrun CONFIG` trains the config and the standing
+    record of its category in turn, each from new seeds, until an evaluation drives three clean laps
+    within 1.5 times the track's limit. It is a record if a rank test finds it faster with
+    p < 0.01. The rules are in docs/speedrun.md.
+
+    Args:
+        config: The challenger: a YAML file, or the name of a config that ships with racer.
+        track: The category's track; bowtie by default.
+        sensor: The category's kind of sensor, such as camera or state; by default the challenger's.
+        seeds: Number of runs of each config; at least 5.
+        minutes: Limit of one run; one that does not get there counts as having taken that long.
+        records: The file of the records; by default docs/speedrun.json.
+        save: Add the challenger to the records if it is one.
+        markdown: Show the records as the table in docs/speedrun.md.
+        json: Print the result as JSON.
+    """
+    from racer.training.speedrun_challenge import challenge_record
+    from racer.training.speedrun_records import (
+        RECORDS_FILE,
+        read_records,
+        records_markdown,
+        records_table,
+    )
+
+    path = records or RECORDS_FILE
+    if config is None:
+        known = read_records(path).of(track, sensor)
+        if json:
+            print_json(known.model_dump(mode="json"))
+        elif markdown:
+            print(records_markdown(known), end="")
+        else:
+            make_console().print(records_table(known))
+        return
+    console = make_console(stderr=json)
+    result = challenge_record(
+        config, track or "bowtie", sensor, seeds, minutes, path, save, console
+    )
+    if json:
+        print_json(result.as_dict())
+    else:
+        print(result.summary)
+
+
 def car_report(car: str = "deepracer", out: Path | None = None, json: bool = False) -> None:
     """Compare a car's manoeuvres with closed-form results, and print which checks it passes.
 

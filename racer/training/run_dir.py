@@ -32,9 +32,10 @@ from racer.training.file_copies import REWARD_COPY, copy_named_files
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Ended = Literal["finished", "out of time", "stopped", "stopped by callback", "failed"]
+Ended = Literal["finished", "out of time", "stopped", "stopped by callback", "failed", "pretrained"]
 """How a training ended: all steps were trained, the config's `minutes` passed, a signal stopped it,
-a callback stopped it, or an exception was raised."""
+a callback stopped it, or an exception was raised; or it has not begun, and its policy has learnt
+from demonstrations only."""
 
 
 MAX_NOTE_LENGTH = 200
@@ -232,8 +233,9 @@ class Run:
         Returns:
             `config`, the config's name; `reward`, the reward as the user named it; `began`, the
             date and time in ISO 8601; of a clone `lineage`, see `lineage`; of a run that was
-            trained further than first planned `extensions`, see `extend`; and once the training has
-            ended `ended` (see `Ended`) and `error`, the message of the exception or "".
+            trained further than first planned `extensions`, see `extend`; `pretrained`, see
+            `mark_pretrained`; and once the training has ended `ended` (see `Ended`) and `error`,
+            the message of the exception or "".
 
         Raises:
             RunError: The file cannot be read.
@@ -333,6 +335,17 @@ class Run:
     def _write_config(self, config: RunConfig) -> None:
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
         write_atomically(self.folder / "config.yaml", text.encode())
+
+    def mark_pretrained(self, record: dict[str, Any]) -> None:
+        """Record what the run's first policy has learnt from, as `pretrained` in `run.json`.
+
+        Args:
+            record: What `racer.imitation` tells about it, in plain values.
+
+        Raises:
+            OSError: `run.json` cannot be written.
+        """
+        self._write_story(self.story() | {"pretrained": record})
 
     def _write_story(self, story: dict[str, Any]) -> None:
         write_atomically(self.folder / "run.json", json.dumps(story, indent=2).encode())
@@ -493,8 +506,12 @@ class Run:
         return self.folder / "lines" / f"step-{steps}.npz"
 
 
-def refuse_taken(folder: Path) -> None:
+def refuse_taken(folder: Path, option: str = "--run") -> None:
     """Raise RunError if a new run must not be written into a folder.
+
+    Args:
+        folder: The folder.
+        option: The option that names it, for the message.
 
     Raises:
         RunError: The folder is the current one or a parent of it, is not empty, or has a name that
@@ -503,26 +520,26 @@ def refuse_taken(folder: Path) -> None:
     whole, here = folder.resolve(), Path.cwd()
     if whole == here or whole in here.parents:
         raise RunError(
-            f"--run {str(folder) or '.'} is the current folder or a parent of it; name a new "
+            f"{option} {str(folder) or '.'} is the current folder or a parent of it; name a new "
             "folder, such as runs/mine"
         )
     if not is_label(whole.name):
         raise RunError(
-            f"--run {folder}: the folder's name is the name of the run's entry, and {whole.name!r} "
-            f"is not allowed; allowed are {LABEL_RULE}; choose another name"
+            f"{option} {folder}: the folder's name is the name of the run's entry, and "
+            f"{whole.name!r} is not allowed; allowed are {LABEL_RULE}; choose another name"
         )
     if (folder / "config.yaml").is_file() and (folder / "run.json").is_file():
         raise RunError(
-            f"{folder} already holds a run; name another folder with --run, or delete this one"
+            f"{folder} already holds a run; name another folder with {option}, or delete this one"
         )
     if folder.is_dir() and (held := sorted(path.name for path in folder.iterdir())):
         more = f" and {len(held) - 3} more" if len(held) > 3 else ""
         raise RunError(
             f"{folder} is not empty, it holds {', '.join(held[:3])}{more}; name a new or an empty "
-            "folder with --run"
+            f"folder with {option}"
         )
     if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file; name a new folder with --run")
+        raise RunError(f"{folder} is a file; name a new folder with {option}")
 
 
 def _claim_named(folder: Path) -> Path:

@@ -21,19 +21,28 @@ TIME_SHARES = ("physics", "sensors", "reward", "policy", "learning", "evaluation
 """What the time of a training is spent on."""
 
 
-def time_to_clean_laps(config: RunConfig, seed: int) -> dict[str, Any]:
+def time_to_clean_laps(
+    config: RunConfig, seed: int, most_x_limit: float = float("inf")
+) -> dict[str, Any]:
     """Train until an evaluation is a clean race, or until the config's steps or minutes are used.
 
     Args:
-        config: The run; its cars are driven in this process, so that their time can be measured.
+        config: The run.
         seed: The seed, which replaces the config's.
+        most_x_limit: The longest time of a clean race that ends the training, in multiples of the
+            minimum lap time.
 
     Returns:
         `seed`; `first_lap_s`, the seconds from the call until an evaluation completed a lap without
         a reset to the track, and `laps_s`, until one completed all its laps without a reset, each
         None if none did; `steps` and `seconds` until the end; and `shares`, the share of the
         seconds for each of `TIME_SHARES`. `policy` is the forward pass with the rollout's
-        bookkeeping, `other` the time before the first step and after the last one.
+        bookkeeping, `other` the time before the first step and after the last one. There are no
+        shares if the cars were driven by several workers, whose time is not measured.
+
+    Raises:
+        KeyboardInterrupt: A signal stopped the training.
+        RacerError: The config cannot be used.
     """
     began = time.perf_counter()
     seen: dict[str, Any] = {"seed": seed, "first_lap_s": None, "laps_s": None}
@@ -42,26 +51,32 @@ def time_to_clean_laps(config: RunConfig, seed: int) -> dict[str, Any]:
         now, result = time.perf_counter() - began, evaluation.result
         if result.laps_completed and not result.resets and seen["first_lap_s"] is None:
             seen["first_lap_s"] = now
-        if result.is_clean:
+        # On a track whose minimum is not known, any clean race is fast enough.
+        is_there = result.is_clean and (result.x_limit or 0.0) <= most_x_limit
+        if is_there:
             seen["laps_s"] = now
-        return not result.is_clean
+        return not is_there
 
-    alone = config.model_copy(update={"seed": seed, "workers": 1})
+    seeded = config.model_copy(update={"seed": seed})
     with tempfile.TemporaryDirectory() as folder:
         result = run_training(
-            alone, Path(folder) / "run", Console(file=io.StringIO()), callback=stop_when_clean
+            seeded, Path(folder) / "run", Console(file=io.StringIO()), callback=stop_when_clean
         )
+    if result.ended == "stopped":
+        raise KeyboardInterrupt
     seconds = seen["laps_s"] or time.perf_counter() - began
     return seen | {"steps": result.steps, **_shares(result.spent, seconds)}
 
 
 def _shares(spent: dict[str, float], seconds: float) -> dict[str, Any]:
-    """Return `seconds`, and a share of them for each of `TIME_SHARES`.
+    """Return `seconds`, and as `shares` a share of them for each of `TIME_SHARES`, if known.
 
     Args:
         spent: Seconds of each part of the training; see `TrainingResult`.
         seconds: Seconds of the whole training.
     """
+    if "physics" not in spent:
+        return {"seconds": seconds, "shares": {}}
     parts = {name: spent[name] for name in ("physics", "sensors", "reward")}
     parts["policy"] = spent["rollout"] - sum(parts.values())
     parts |= {name: spent[name] for name in ("learning", "evaluation")}
@@ -75,7 +90,9 @@ def time_all_seeds(config: RunConfig, seeds: Sequence[int]) -> dict[str, Any]:
 
     A time that a run never reached counts as infinite, and is returned as None.
     """
-    runs = [time_to_clean_laps(config, seed) for seed in seeds]
+    # The time of cars in other processes cannot be measured.
+    alone = config.model_copy(update={"workers": 1})
+    runs = [time_to_clean_laps(alone, seed) for seed in seeds]
     never = float("inf")
     together: dict[str, Any] = {"runs": runs}
     for name, pick in (("median", median), ("worst", max)):

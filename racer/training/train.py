@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,6 +198,88 @@ def resume_training(
             return _make_result(run, callbacks, env)
         finally:
             env.close()
+
+
+def run_pretraining(
+    config: RunConfig,
+    learn: Callable[[BaseAlgorithm, CarsVecEnv, Callable[[str], None]], dict[str, Any]],
+    folder: Path | None = None,
+    console: Console | None = None,
+    *,
+    num_envs: int,
+    name: str = "run",
+) -> TrainingResult:
+    """Write a run whose policy has learnt something before the first step of its training.
+
+    The run is written once everything is learnt. `resume_training` goes on from it with all steps
+    of the config.
+
+    Args:
+        config: The run's config.
+        learn: Called with the learner, an environment of `num_envs` cars in this process, and a
+            function that prints a line and keeps it for the run's log. It changes the policy's
+            weights and returns the record for `run.json`; see `Run.mark_pretrained`.
+        folder: The run's folder; a new one in `runs/` if not given.
+        console: Where lines are printed.
+        num_envs: Number of cars that `learn` drives.
+        name: The config's name.
+
+    Raises:
+        RacerError: The config, a track, the reward or the folder cannot be used.
+    """
+    shown, said = console or terminal.make_console(), []
+
+    def say(line: str) -> None:
+        said.append(line)
+        shown.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    reward = RewardSource.find(config.reward or "")
+    # The smallest rollout that PPO accepts: `learn` collects what it needs itself.
+    ppo = config.ppo.model_copy(update={"n_steps": 2, "batch_size": 2})
+    small = config.model_copy(update={"num_envs": num_envs, "workers": 1, "ppo": ppo})
+    env = make_training_env(small, is_logged=False)
+    try:
+        beside = files_beside(reward, lambda: _try_reward(reward, config))
+        env.seed(config.seed)
+        model = build_learner(small, env)
+        record = learn(model, env, say)
+        run = Run.create(folder, config, reward, beside, name)
+        with run.locked():
+            callbacks = TrainingCallbacks(config, run, reward, shown)
+            for line in said:
+                callbacks.log.lines.keep(line)
+            _save_pretrained(run, callbacks, model, record)
+        return _make_result(run, callbacks, env)
+    finally:
+        env.close()
+
+
+def _save_pretrained(
+    run: Run, callbacks: TrainingCallbacks, model: BaseAlgorithm, record: dict[str, Any]
+) -> None:
+    """Evaluate a policy that no step was trained yet, and save it as the run's first checkpoint.
+
+    Args:
+        run: The run's folder.
+        callbacks: The training's own callbacks.
+        model: The learner.
+        record: What `Run.mark_pretrained` records.
+
+    Raises:
+        RunError: A file cannot be written.
+    """
+    try:
+        run.mark_pretrained(record)
+        model.set_logger(configure(str(run.folder), ["tensorboard"]))
+        with closing(model.logger):
+            callbacks.init_callback(model)
+            callbacks.save_pretrained()
+            model.logger.dump(0)
+        run.mark_ended("pretrained")
+    except OSError as problem:
+        raise RunError(f"{run.folder}: cannot be written: {problem}; free some disk space") from (
+            problem
+        )
 
 
 def _try_reward(reward: RewardSource, config: RunConfig) -> None:

@@ -64,7 +64,7 @@ class CarsVecEnv(VecEnv):
         self._drive.trace = trace
 
     def _seen(self) -> Observations:
-        return _shown(self.cars.observations)
+        return channels_first_observations(self.cars.observations)
 
     def reset(self) -> Observations:
         """Reset every car, with the seeds given to `seed`, and return the observations.
@@ -86,7 +86,7 @@ class CarsVecEnv(VecEnv):
         driven = self._drive.step(self._actions)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if driven.last is not None:
-            last = _shown(driven.last)
+            last = channels_first_observations(driven.last)
             for car, episode in driven.episodes.items():
                 infos[car] = {
                     "terminal_observation": observation_of_car(last, car),
@@ -285,7 +285,12 @@ def _channels_first_box(space: Any) -> spaces.Box:
     return spaces.Box(low, high, dtype=space.dtype)
 
 
-def _shown(seen: Observations) -> Observations:
+def channels_first_observations(seen: Observations) -> Observations:
+    """Return observations with images as (n, C, H, W) instead of (n, H, W, C), without a copy.
+
+    Args:
+        seen: Observations of n cars as the environment returns them.
+    """
     if isinstance(seen, dict):
         return {name: _to_front(values) for name, values in seen.items()}
     return _to_front(seen)

@@ -74,3 +74,25 @@ def test_a_space_that_no_car_can_follow_is_refused(subtests):
             pytest.raises(ValidationError, match=message),
         ):
             ActionSpace.model_validate(fields)
+
+
+def test_the_nearest_action_to_an_action_s_command_is_that_action():
+    actions = ActionSpace(speed=(1.0, 3.5))
+    some = np.random.default_rng(0).uniform(-1, 1, (50, 2))
+    assert actions.nearest(actions.command(some)) == pytest.approx(some, abs=1e-6)
+    listed = ActionSpace(kind="discrete")
+    every = np.arange(len(listed.choices))
+    assert np.array_equal(listed.nearest(listed.command(every)), every)
+
+
+def test_a_command_out_of_reach_gets_the_action_at_the_edge():
+    actions = ActionSpace(steering_deg=(-20.0, 30.0), speed=(1.0, 2.0))
+    far = np.array([[-1.0, 9.0], [1.0, 0.0]])
+    assert actions.nearest(far).tolist() == [[-1.0, 1.0], [1.0, -1.0]]
+    constant = ActionSpace(speed=(2.0, 2.0))
+    assert np.array_equal(constant.command(constant.nearest(far))[:, 1], [2.0, 2.0])
+
+
+def test_ten_degrees_of_steering_count_more_than_half_a_metre_a_second():
+    actions = ActionSpace(kind="discrete", choices=((10.0, 1.5), (0.0, 2.0)))
+    assert actions.nearest(np.array([[0.0, 1.5]])).tolist() == [1]

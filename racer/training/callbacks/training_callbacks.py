@@ -70,6 +70,18 @@ class TrainingCallbacks(CallbackList):
         """Continue from the progress that a checkpoint holds."""
         self.save.resume(progress)
 
+    def save_pretrained(self) -> None:
+        """Evaluate and save a policy before the first step of its training.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        with self.clock.evaluating():
+            races = self.evaluate.race_policy()
+        self.save.save(is_whole=True)
+        self.evaluate.write_records(races)
+        self.log.on_evaluation(races, self.evaluate.track)
+
     def finish(self) -> None:
         """Evaluate and save the final policy, unless the last evaluation ended the training.
 

@@ -1,0 +1,1 @@
+"""Imitation learning: a policy learns the actions of another driver."""
