@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    *("clone_driver", "drive", "export", "resume", "sweep", "to_sb3", "train", "write_entry"),
+    "clone_driver",
+    "drive",
+    "export",
+    "resume",
+    "sweep",
+    "to_sb3",
+    "train",
+    "write_entry",
 ]
 
 

@@ -83,7 +83,7 @@ def cli_speedrun(
         RECORDS_FILE,
         read_records,
         records_markdown,
-        records_table,
+        speedrun_table,
     )
 
     path = records or RECORDS_FILE
@@ -94,7 +94,7 @@ def cli_speedrun(
         elif markdown:
             print(records_markdown(known), end="")
         else:
-            make_console().print(records_table(known))
+            make_console().print(speedrun_table(known))
         return
     console = make_console(stderr=json)
     result = challenge_record(

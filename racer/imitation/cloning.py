@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from stable_baselines3.common.base_class import BaseAlgorithm
 
 from racer import assets
 from racer.assets.document import read_document
@@ -37,6 +36,7 @@ from racer.leaderboard.store import BoardStore
 from racer.sensors import Observations, observation_of_car
 from racer.training.config import RunConfig
 from racer.training.run_dir import refuse_taken
+from racer.training.sb3_model import BaseAlgorithm
 from racer.training.train import TrainingResult, run_pretraining
 from racer.training.vec_env import CarsVecEnv
 from racer.world import CONTROL_RATE_HZ

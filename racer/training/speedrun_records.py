@@ -136,6 +136,17 @@ def add_record(path: Path, record: SpeedrunRecord) -> None:
         raise ConfigError(f"{path}: cannot be written: {problem.strerror}") from problem
 
 
+def _changes(config: RunConfig) -> dict[str, Any]:
+    """Return the fields that differ from the defaults by dotted names; the sensors as one list.
+
+    A config with these changes is the same again, whatever the default sensor is.
+    """
+    changed = config_differences(config)
+    sensors = [key for key in changed if key.partition(".")[0] == "sensor"]
+    fields = {key: value for key, value in changed.items() if key not in sensors}
+    return ({"sensor": config.model_dump(mode="json")["sensor"]} if sensors else {}) | fields
+
+
 def make_record(
     comparison: SpeedrunComparison,
     config: RunConfig,
@@ -158,7 +169,7 @@ def make_record(
         sensor=config.sensor[0].kind,
         date=date.today().isoformat(),
         name=name,
-        config=config_differences(config),
+        config=_changes(config),
         commit=made_on.commit,
         machine=made_on.machine,
         limit_s=60.0 * config.minutes,
@@ -171,7 +182,7 @@ def make_record(
     )
 
 
-def records_table(records: SpeedrunRecords) -> FittedTable:
+def speedrun_table(records: SpeedrunRecords) -> FittedTable:
     """Return the records as a table for a terminal."""
     shown = FittedTable(
         TableColumn("track", "left"),

@@ -23,7 +23,7 @@ from racer.training.speedrun_records import (
     RECORDS_FILE,
     read_records,
     records_markdown,
-    records_table,
+    speedrun_table,
 )
 from tests.helpers.runs import config
 
@@ -224,5 +224,5 @@ def test_the_page_shows_the_committed_records_and_each_can_be_timed_again(subtes
             assert one.median_s == pytest.approx(np.median(one.seconds), abs=0.01)
     console = Console(width=80, color_system=None)
     with console.capture() as capture:
-        console.print(records_table(known))
+        console.print(speedrun_table(known))
     assert "median" in capture.get()
