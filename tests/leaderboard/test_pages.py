@@ -124,7 +124,7 @@ def hostile(store):
         view.recordings[row.id] = [RunRecording(HOSTILE, HOSTILE, False)] * 2
     manifest = read_entry(store.entry_path(store.row(2).entry_sha256)).manifest
     parent = Ancestor.model_construct(kind=HOSTILE, name=HOSTILE, steps=1, sha256=HOSTILE)
-    origin = {"track": HOSTILE, "config_sha256": HOSTILE, "reward_sha256": HOSTILE}
+    origin: dict[str, Any] = {"track": HOSTILE, "config_sha256": HOSTILE, "reward_sha256": HOSTILE}
     origin["lineage"] = (parent,)
     manifest = manifest.model_copy(
         update=dict.fromkeys(("name", "author", "car", "env", "racer_version"), HOSTILE)
