@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
