@@ -27,7 +27,7 @@ QUICK := $(addprefix tests/, \
   leaderboard/test_store.py networks/test_quantize.py race \
   rendering/test_rendering.py reward/test_params.py reward/test_races.py reward/test_shipped.py \
   reward_check/test_exploits.py sensors/test_draws.py sensors/test_lidar.py \
-  sweeps/test_objective.py sweeps/test_parameters.py track \
+  studio/test_access.py sweeps/test_objective.py sweeps/test_parameters.py track \
   training/test_overrides.py training/test_threads.py validation/test_manoeuvres.py world)
 
 test-quick: .venv/dev.stamp ## run the quickest tests of every room, within 30 seconds

@@ -19,7 +19,7 @@ NEEDS = {
         "needs racer's extra train",
     ),
     **dict.fromkeys(
-        ("casadi", "nbclient", "nbformat", "pettingzoo", "playwright", "vehiclemodels"),
+        ("casadi", "nbclient", "nbformat", "nicegui", "pettingzoo", "playwright", "vehiclemodels"),
         "needs racer's extra dev",
     ),
 }

@@ -45,18 +45,22 @@ STEP = {
     "benchmark": 10,
     "imitation": 11,
     "sb3": 11,
+    "studio": 11,
     "sweeps": 11,
     "cli": 12,
 }
 """The step of each room, and of a module that stands on another step than its room."""
 
 ONLY_IN = {
+    "fastapi": ("racer.studio",),
+    "nicegui": ("racer.studio",),
     "optuna": ("racer.sweeps",),
     "pettingzoo": ("racer.pettingzoo",),
     "pybullet": ("racer.world.pybullet_client",),
     "sqlite3": ("racer.leaderboard.store",),
     "sb3_contrib": ("racer.training",),
     "stable_baselines3": ("racer.training", "racer.sb3"),
+    "uvicorn": ("racer.studio",),
 }
 """Packages that only these modules or rooms know."""
 
@@ -75,6 +79,7 @@ HEAVY = {
     "matplotlib",
     "onnxruntime",
     "casadi",
+    "nicegui",
     "optuna",
 }
 

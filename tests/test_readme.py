@@ -135,7 +135,7 @@ def test_an_example_with_another_library_runs(example, tmp_path, monkeypatch):
 DOCS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md"))
 PAGES = ("README.md", *DOCS, "tracks/README.md")
 """The pages that may hold commands to type, in the order in which a person meets them."""
-SERVERS = ("tensorboard ", "racer board serve")
+SERVERS = ("tensorboard ", "racer board serve", "racer studio")
 """Commands that end with Ctrl-C; they run beside the ones that follow on their page."""
 SHORT = "--num-envs 8 --ppo.batch-size 128 --ppo.n-steps 64 --ppo.n-epochs 1 --workers 1 "
 SHORT += "--evaluation.eval-freq 4096 --evaluation.laps 1 --evaluation.time-limit 2 "
@@ -169,6 +169,8 @@ def shortened(command, port):
         return re.sub(r"--total-timesteps \S+", "", command) + f" {SHORT}"
     if command.startswith("racer board serve"):
         return f"racer board serve --port {port}"
+    if command.startswith("racer studio"):
+        return f"{command} --port 0"
     if command.startswith("curl "):
         return command.replace(":8000", f":{port}")
     if re.match(r"racer board (withdraw|dispute)", command):

@@ -11,6 +11,7 @@ PACKAGES_OF_EXTRA = {
     ),
     "sweep": ("optuna",),
     "limit": ("casadi",),
+    "studio": ("fastapi", "nicegui", "uvicorn"),
     "pettingzoo": ("pettingzoo",),
     "dev": ("commonroad-vehicle-models", "playwright"),
 }

@@ -30,6 +30,7 @@ from racer.cli import (
     reward,
     runs,
     season,
+    studio,
     sweep,
     tracks,
     train,
@@ -47,8 +48,10 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "runs show": runs.runs_show,
         "runs compare": runs.runs_compare,
         "runs note": runs.runs_note,
+        "runs stop": runs.runs_stop,
         "runs rm": runs.runs_rm,
         "runs prune": runs.runs_prune,
+        "studio": studio.cli_studio,
         "watch": runs.cli_watch,
         "analyze": deepracer.analyze,
         "export": train.cli_export,
@@ -107,7 +110,7 @@ CONFIG_COMMANDS = {"train": train.train_command, "sweep": sweep.sweep_command}
 """The commands whose options are the fields of a config, by name."""
 
 GROUP_HELP = {
-    "runs": "List, show, compare, annotate or delete runs.",
+    "runs": "List, show, compare, annotate, stop or delete runs.",
     "board": "Run a leaderboard: evaluate entries, show and publish the ranking, verify it.",
     "board season": "Make, seal, reveal or show a season.",
     "tracks": "List, show, generate, convert and solve tracks.",

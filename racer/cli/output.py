@@ -69,3 +69,19 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=shown, disable=not shown.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, all: bar.update(task, completed=done, total=all)
+
+
+def open_browser(url: str) -> None:
+    """Open a page in the user's browser in a second; do nothing where there is no desktop.
+
+    Without a desktop, Python would open a browser in this terminal.
+    """
+    import os
+    import threading
+    import webbrowser
+
+    has_desktop = sys.platform != "linux" or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
+    if has_desktop:
+        opening = threading.Timer(1.0, webbrowser.open, (url,))
+        opening.daemon = True
+        opening.start()

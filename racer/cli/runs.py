@@ -125,6 +125,20 @@ def runs_note(run: Path, text: str | None = None, /, *, clear: bool = False) -> 
     )
 
 
+def runs_stop(run: Path) -> None:
+    """Stop a training that runs in another terminal or was started by the studio.
+
+    It saves a checkpoint and ends at its next step, as by Ctrl-C.
+
+    Args:
+        run: The run's folder.
+    """
+    from racer.training.run_dir import Run
+
+    Run.open(run).request_stop()
+    print(f"{run} stops at its next step; go on with {shell_command('train', '--resume', run)}")
+
+
 def runs_rm(*runs: Path, yes: bool = False) -> None:
     """Delete runs with everything in their folders, after asking.
 

@@ -6,7 +6,9 @@ import ipaddress
 import socket
 import struct
 import sys
+from collections.abc import Collection
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 SIOCGIFADDR = 0x8915
 """Linux's request for the IPv4 address of an interface (netdevice(7))."""
@@ -61,3 +63,32 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_known_host(named: str, names: Collection[str]) -> bool:
+    """Return whether a request's header `Host` names this server: by an address or a known name.
+
+    Otherwise a page of another site could reach the server by DNS rebinding: by a name of its own
+    that resolves to this machine.
+
+    Args:
+        named: The header's value, with or without a port.
+        names: The server's host names, in lower case.
+    """
+    try:
+        host = urlsplit(f"//{named}").hostname or ""
+    except ValueError:
+        return False
+    return host in names or is_address(host)
+
+
+def is_same_origin(origin: str | None, fetch_site: str, host: str) -> bool:
+    """Return whether a request comes from a page of this server, or from no page at all.
+
+    Args:
+        origin: The header `Origin`; None if there is none.
+        fetch_site: The header `Sec-Fetch-Site`; `none` if there is none.
+        host: The header `Host`.
+    """
+    is_own = origin is None or origin == f"http://{host}"
+    return is_own and fetch_site in ("same-origin", "none")

@@ -17,7 +17,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from racer.entries.archive import MAX_PACKAGE_BYTES
 from racer.errors import BoardError
-from racer.leaderboard.network_addresses import is_address, machine_names, network_addresses, url_of
+from racer.leaderboard.network_addresses import (
+    is_known_host,
+    is_same_origin,
+    machine_names,
+    network_addresses,
+    url_of,
+)
 from racer.leaderboard.pages import markup
 from racer.leaderboard.pages.site import write_site
 from racer.leaderboard.season import Season
@@ -226,19 +232,11 @@ class BoardRequestHandler(BaseHTTPRequestHandler):
             self._send_json(408, {"code": "slow", "said": "the request came too slowly"})
 
     def _refuse_other_hosts(self) -> None:
-        """Refuse requests to unknown host names.
-
-        Otherwise a page of another site could reach this server by DNS rebinding: by a name of its
-        own that resolves to this machine.
-        """
+        """Refuse requests to unknown host names."""
         named = self.headers.get("Host", "")
-        try:
-            host = urlsplit(f"//{named}").hostname or ""
-        except ValueError:
-            host = ""
         if self.path == "/board.css":
             return  # the page of the refusal uses it; it reveals nothing
-        if host not in self.server.names and not is_address(host):
+        if not is_known_host(named, self.server.names):
             said = f"this server is not known as {named!r:.100}; open {self._reached()}"
             raise Refusal(421, "host", said)
 
@@ -260,10 +258,8 @@ class BoardRequestHandler(BaseHTTPRequestHandler):
 
     def _post(self) -> None:
         asked = urlsplit(self.path)
-        origin = self.headers.get("Origin")
-        if origin is not None and origin != f"http://{self.headers.get('Host')}":
-            raise Refusal(403, "origin", "entries are taken from this server's own pages only")
-        if self.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        origin, host = self.headers.get("Origin"), self.headers.get("Host", "")
+        if not is_same_origin(origin, self.headers.get("Sec-Fetch-Site", "none"), host):
             raise Refusal(403, "origin", "entries are taken from this server's own pages only")
         if asked.path != HAND_IN:
             status = 404 if self.server.page(asked.path) is None else 405

@@ -59,6 +59,7 @@ class Run:
     - `log.txt`: the lines of the training log.
     - `note.txt`: the user's note, if there is one.
     - `lock`: locked by the process that trains the run.
+    - `stop`: while it is there, that process stops at its next step; see `request_stop`.
     - `evaluations.jsonl`, `episodes.jsonl`: a line for each evaluation, and for each training
       episode.
     - `lines/step-N.npz`: the line driven in an evaluation; see `racer.training.trajectories`.
@@ -295,6 +296,8 @@ class Run:
         ending = {"ended": how, "error": error} if how else {}
         begun = {key: one for key, one in self.story().items() if key not in ("ended", "error")}
         self._write_story(begun | ending)
+        if how:
+            self.clear_stop_request()
 
     def lineage(self) -> tuple[Ancestor, ...]:
         """Return the policy whose weights the run began with, then that one's ancestors.
@@ -378,6 +381,35 @@ class Run:
                 return False
         except RunError:
             return True
+
+    def request_stop(self) -> None:
+        """Ask the process that trains the run to save a checkpoint and stop, as by Ctrl-C.
+
+        Raises:
+            RunError: No process trains the run, or its folder cannot be written.
+        """
+        if not self.is_running():
+            raise RunError(f"{self.folder}: no process trains this run, so there is none to stop")
+        try:
+            self._stop_file.touch()
+        except OSError as problem:
+            raise RunError(f"{self._stop_file}: cannot be written: {problem.strerror}") from problem
+
+    def is_stop_requested(self) -> bool:
+        """Return whether the training was asked to stop; see `request_stop`."""
+        return self._stop_file.exists()
+
+    def clear_stop_request(self) -> None:
+        """Forget an earlier `request_stop`; the process that trains the run does, at once.
+
+        Raises:
+            OSError: The request cannot be deleted.
+        """
+        self._stop_file.unlink(missing_ok=True)
+
+    @property
+    def _stop_file(self) -> Path:
+        return self.folder / "stop"
 
     def rewind(self, steps: int, evaluations: list[dict[str, Any]], best: Any) -> None:
         """Restore the folder as it was after `steps` control steps: delete what came later.

@@ -27,13 +27,16 @@ def runs_in(folder: Path) -> list[dict[str, Any]]:
     """
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder; `racer train` makes runs/ where it is started")
-    found = []
-    for path in sorted(one.parent for one in folder.glob("*/config.yaml")):
-        try:
-            found.append(summarize_run(Run.open(path)))
-        except RacerError as problem:
-            found.append({"run": str(path), "state": "unreadable", "error": str(problem)})
+    found = [read_summary(one.parent) for one in sorted(folder.glob("*/config.yaml"))]
     return sorted(found, key=lambda one: one.get("began") or "")
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Return the summary of the run in a folder, also if it cannot be read; see `runs_in`."""
+    try:
+        return summarize_run(Run.open(folder))
+    except RacerError as problem:
+        return {"run": str(folder), "state": "unreadable", "error": str(problem)}
 
 
 def summarize_run(run: Run) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import pytest
 from stable_baselines3.common.callbacks import BaseCallback
 
 import racer
-from racer.errors import ConfigError
+from racer.errors import ConfigError, RunError
 from racer.training.callbacks import Evaluation
 from racer.training.run_dir import Run
 from racer.training.run_history import summarize_run
-from racer.training.train import run_training
+from racer.training.train import resume_training, run_training
 from racer.training.trajectories import load_trajectory
 from tests.helpers.runs import CHUNK, QUIET, chunked_config, no_figures
 
@@ -162,3 +162,26 @@ def test_threads_train_export_and_race_side_by_side(tmp_path):
     for thread in threads:
         thread.join()
     assert len(driven) == 3
+
+
+def test_a_request_stops_a_training_which_is_resumed_as_any_other(tmp_path, monkeypatch):
+    monkeypatch.setattr("racer.training.callbacks.save.STOP_CHECK_S", 0.0)
+
+    def stop(evaluation):
+        evaluation.run.request_stop()
+
+    result = run_training(chunked_config(), tmp_path / "run", QUIET, callback=stop)
+    assert result.ended == "stopped"
+    assert not result.run.is_stop_requested()
+    (result.run.folder / "stop").touch()  # as a killed process leaves it
+    done = resume_training(result.run.folder, QUIET)
+    assert done.is_finished
+
+
+def test_a_run_that_is_not_trained_cannot_be_stopped(tmp_path):
+    result = run_training(
+        chunked_config(total_timesteps=CHUNK), tmp_path / "run", QUIET, callback=lambda one: None
+    )
+    with pytest.raises(RunError, match="no process trains this run"):
+        result.run.request_stop()
+    assert not result.run.is_stop_requested()

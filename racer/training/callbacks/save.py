@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,9 @@ from racer.training.config import RunConfig
 from racer.training.learner import reset_lstm_states
 from racer.training.run_dir import Ended, Run
 from racer.training.workers import stop_signal_handlers
+
+STOP_CHECK_S = 0.5
+"""Wall-clock time between two looks whether `Run.request_stop` was called [s]."""
 
 
 class SaveCallback(BaseCallback):
@@ -58,6 +62,7 @@ class SaveCallback(BaseCallback):
         self.is_stopping = self.is_out_of_time = self.is_stopped_by_callback = False
         self.is_in_rollout = False
         self._reward_scale: list[float] = []
+        self._next_stop_check = 0.0
 
     @property
     def ended(self) -> Ended:
@@ -128,6 +133,9 @@ class SaveCallback(BaseCallback):
         self.is_in_rollout = True
 
     def _on_step(self) -> bool:
+        if (now := time.monotonic()) >= self._next_stop_check:
+            self._next_stop_check = now + STOP_CHECK_S
+            self.is_stopping = self.is_stopping or self._run.is_stop_requested()
         return not self.is_stopping
 
     def _on_rollout_end(self) -> None:
