@@ -37,9 +37,11 @@ Ended = Literal["finished", "out of time", "stopped", "stopped by callback", "fa
 a callback stopped it, or an exception was raised; or it has not begun, and its policy has learnt
 from demonstrations only."""
 
-
 MAX_NOTE_LENGTH = 200
 """Largest number of characters of a run's note."""
+
+LOCK_TIMEOUT_S = 0.5
+"""How long a training waits for its run's lock [s], which `is_running` holds for a moment."""
 
 
 @dataclass(frozen=True)
@@ -354,15 +356,18 @@ class Run:
         write_atomically(self.folder / "run.json", json.dumps(story, indent=2).encode())
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
         """Hold the run's lock inside the `with` block, so that no other process trains it.
 
         If the process dies, the operating system releases the lock.
 
+        Args:
+            timeout_s: How long to wait for it [s].
+
         Raises:
             RunError: Another process holds the lock.
         """
-        lock = FileLock(self.folder / "lock", blocking=False, thread_local=False)
+        lock = FileLock(self.folder / "lock", timeout_s, thread_local=False)
         try:
             lock.acquire()
         except Timeout as problem:
@@ -377,7 +382,7 @@ class Run:
         if not (self.folder / "lock").exists():
             return False
         try:
-            with self.locked():
+            with self.locked(0.0):
                 return False
         except RunError:
             return True
