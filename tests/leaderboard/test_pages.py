@@ -100,7 +100,7 @@ def test_a_page_says_with_whose_weights_a_policy_began(store):
     clone = manifest.model_copy(update={"trained_on": origin})
     view, history = site._view(FAIR, rows, True), store.history("swift")
     plain, page = (entry_page(view, row, one, history).decode() for one in (manifest, clone))
-    began = f"the run first after 40,960 steps ({'a' * 12}); the entry swift ({'b' * 12})"
+    began = f"first after 40,960 steps (SHA-256 {'a' * 12}); the entry swift (SHA-256 {'b' * 12})"
     assert began in Tags(page).text
     assert "began with" not in plain
 
