@@ -57,6 +57,10 @@ def test_no_module_imports_what_windows_lacks_when_it_starts():
         assert not imports_of_start(path) & {*UNIX_ONLY}, path
 
 
+NEED_EXTRAS = tuple(
+    f"racer.{room}" for room in ("training", "sb3", "networks", "sweeps", "imitation", "studio")
+)
+"""Rooms that import what only an extra installs."""
 IMPORT_ALL = """
 import importlib, os, select, signal, sys
 import {first}
@@ -87,12 +91,13 @@ def test_every_module_starts_without_what_windows_lacks(of):
     wanted = [
         name
         for name, path in modules().items()
-        if name.startswith(("racer.training", "racer.sb3", "racer.networks")) == is_training
+        if name.startswith(NEED_EXTRAS) == is_training
         and (is_training or not {"torch", "pettingzoo"} & imports_of_start(path))
     ]
     assert len(wanted) > 30
     # Other packages import such modules where there are some; they are loaded before.
-    first = "filelock, stable_baselines3, tensorboard" if is_training else "filelock, numba"
+    extras = "filelock, stable_baselines3, tensorboard, optuna, nicegui"
+    first = extras if is_training else "filelock, numba"
     code = IMPORT_ALL.format(first=first, unix_only=UNIX_ONLY, modules=wanted)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""
