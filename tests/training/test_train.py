@@ -228,7 +228,7 @@ def test_a_reward_that_hangs_stops_the_run_with_a_checkpoint_and_its_line(tmp_pa
 def test_every_second_evaluation_is_filmed_if_asked_for(tmp_path, monkeypatch):
     filmed = []
     monkeypatch.setattr(
-        "racer.training.callbacks.evaluate.write_race_video",
+        "racer.training.lap_video.write_race_video",
         lambda path, *race, **rest: filmed.append((path.name, race)),
     )
     rules = {"eval_freq": 512, "laps": 1, "time_limit": 3.0, "video_freq": 2}
