@@ -40,7 +40,7 @@ from demonstrations only."""
 MAX_NOTE_LENGTH = 200
 """Largest number of characters of a run's note."""
 
-LOCK_TIMEOUT_S = 0.5
+RUN_LOCK_TIMEOUT_S = 0.5
 """How long a training waits for its run's lock [s], which `is_running` holds for a moment."""
 
 
@@ -356,7 +356,7 @@ class Run:
         write_atomically(self.folder / "run.json", json.dumps(story, indent=2).encode())
 
     @contextmanager
-    def locked(self, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+    def locked(self, timeout_s: float = RUN_LOCK_TIMEOUT_S) -> Iterator[None]:
         """Hold the run's lock inside the `with` block, so that no other process trains it.
 
         If the process dies, the operating system releases the lock.
