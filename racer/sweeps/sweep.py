@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
-from filelock import FileLock, Timeout
 from pydantic import Field, field_validator
 
 from racer.assets.atomic import write_atomically
@@ -22,7 +21,7 @@ from racer.errors import RunError
 from racer.sweeps.parameters import SearchParameter, check_files, parse_parameters
 from racer.tables import FittedTable, TableColumn
 from racer.training.config import RunConfig
-from racer.training.run_dir import Run
+from racer.training.run_dir import Run, locked_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -245,15 +244,8 @@ class Sweep:
         Raises:
             RunError: Another process holds the lock.
         """
-        lock = FileLock(self.folder / "lock", blocking=False, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout as problem:
-            raise RunError(f"{self.folder}: another process runs this sweep now") from problem
-        try:
+        with locked_folder(self.folder, "runs this sweep"):
             yield
-        finally:
-            lock.release()
 
     def is_running(self) -> bool:
         """Return whether a process is searching now."""

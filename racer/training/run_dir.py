@@ -44,6 +44,31 @@ RUN_LOCK_TIMEOUT_S = 0.5
 """How long a training waits for its run's lock [s], which `is_running` holds for a moment."""
 
 
+@contextmanager
+def locked_folder(folder: Path, activity: str, timeout_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock of a folder, its file `lock`, inside the `with` block.
+
+    If the process dies, the operating system releases the lock.
+
+    Args:
+        folder: The folder.
+        activity: What the process that holds the lock does, such as `trains this run`.
+        timeout_s: How long to wait for it [s].
+
+    Raises:
+        RunError: Another process holds the lock.
+    """
+    lock = FileLock(folder / "lock", timeout_s, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as problem:
+        raise RunError(f"{folder}: another process {activity} now") from problem
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 @dataclass(frozen=True)
 class Run:
     """One training run on disk.
@@ -359,23 +384,14 @@ class Run:
     def locked(self, timeout_s: float = RUN_LOCK_TIMEOUT_S) -> Iterator[None]:
         """Hold the run's lock inside the `with` block, so that no other process trains it.
 
-        If the process dies, the operating system releases the lock.
-
         Args:
             timeout_s: How long to wait for it [s].
 
         Raises:
             RunError: Another process holds the lock.
         """
-        lock = FileLock(self.folder / "lock", timeout_s, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout as problem:
-            raise RunError(f"{self.folder}: another process trains this run now") from problem
-        try:
+        with locked_folder(self.folder, "trains this run", timeout_s):
             yield
-        finally:
-            lock.release()
 
     def is_running(self) -> bool:
         """Return whether a process is training the run now."""
