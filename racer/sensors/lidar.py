@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -12,6 +12,7 @@ from racer.sensors.config import DiscretizedSectorLidarConfig, LidarConfig, Sect
 from racer.sensors.counter_rng import add_noise
 from racer.sensors.sensor_input import SensorInput
 from racer.track import Track
+from racer.track.segment_grid import segment_grid
 from racer.world import CONTROL_RATE_HZ, WALL_HEIGHT_M
 
 WALL_GRID_CELL_M = 0.2
@@ -21,41 +22,6 @@ CELL_PADDING_M = 1e-6
 MAX_NOISE_DEVIATIONS = 10.0
 """Upper bound of noise in standard deviations; Box-Muller with 53 bits reaches sqrt(2 ln 2^53) =
 8.6."""
-
-
-class WallGrid(NamedTuple):
-    """The feet of the walls, sorted into the square cells of a grid."""
-
-    segments: np.ndarray
-    """Both ends x y x y [m] of the segments in each cell, cell after cell, (m, 4)."""
-    start: np.ndarray
-    """Index of each cell's first segment, row after row, and last m, (rows * columns + 1,)
-    int64."""
-    origin: np.ndarray
-    """The corner of smallest x and y [m], (2,)."""
-    rows: int
-    columns: int
-
-
-def wall_grid(track: Track | None) -> WallGrid:
-    """Return the walls on both borders of a track, or an empty grid if there is no track."""
-    if track is None:
-        return WallGrid(np.zeros((0, 4)), np.zeros(1, dtype=np.int64), np.zeros(2), 0, 0)
-    rings = (track.left, track.right)
-    segments = np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])
-    ends = segments.reshape(-1, 2, 2)
-    origin = ends.min(axis=(0, 1)) - WALL_GRID_CELL_M
-    low = np.floor((ends.min(axis=1) - origin - CELL_PADDING_M) / WALL_GRID_CELL_M).astype(int)
-    high = np.floor((ends.max(axis=1) - origin + CELL_PADDING_M) / WALL_GRID_CELL_M).astype(int)
-    columns, rows = (high.max(axis=0) + 2).tolist()
-    cells: list[list[int]] = [[] for _ in range(rows * columns)]
-    for k, ((x0, y0), (x1, y1)) in enumerate(zip(low, high)):
-        for row in range(y0, y1 + 1):
-            for column in range(x0, x1 + 1):
-                cells[row * columns + column].append(k)
-    start = np.concatenate([[0], np.cumsum([len(cell) for cell in cells])])
-    flat = segments[np.array([k for cell in cells for k in cell], dtype=int)]
-    return WallGrid(flat, start, origin, rows, columns)
 
 
 class Lidar:
@@ -89,7 +55,8 @@ class Lidar:
         half = config.span_deg / 2
         angles = np.deg2rad(config.yaw_deg + np.linspace(-half, half, config.beams))
         self._beams = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        self._grid = wall_grid(track if walls else None)
+        feet = (track.left, track.right) if walls else ()
+        self._grid = segment_grid(feet, WALL_GRID_CELL_M, CELL_PADDING_M)
         self._seeds, self._sigma = np.zeros(n, dtype=np.uint64), np.full(n, config.noise)
         self._ranges = np.full((n, config.beams), config.far)
         self.space = config.model_copy(update={"stack": 1}).space

@@ -211,6 +211,17 @@ class BulletClient:
         if self._with_old_contacts:
             self.step([], np.zeros((0, 3)), np.zeros((0, 3)))
 
+    def drop_contacts(self, cars: list[int]) -> None:
+        """Move the bodies of some cars away and let Bullet find all contacts anew.
+
+        The contacts of the other bodies may come in another order.
+        """
+        if not cars:
+            return
+        for car in cars:
+            self._move_away(car)
+        bullet.performCollisionDetection(physicsClientId=self.id)
+
     def put(self, car: int, body_row: np.ndarray, inverse: np.ndarray) -> None:
         """Put a car somewhere, with its velocities.
 
@@ -237,6 +248,10 @@ class BulletClient:
         self.free.append(car)
         if has_touched:
             self._with_old_contacts.add(car)
+        self._move_away(car)
+
+    def _move_away(self, car: int) -> None:
+        """Put a car's body where it meets nothing, at rest."""
         row = np.zeros(13)
         row[:3] = UNUSED_BODY_POSITION
         row[1] = UNUSED_CAR_SPACING_M * (car + 1)

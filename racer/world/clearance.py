@@ -1,7 +1,9 @@
 """How far a car may move before it could touch anything: a lower bound that costs little.
 
 Seen from above, circles along the body's axis enclose the car, and grow as it tilts. Walls are a
-grid of distances, boxes are circles. A bound that is too low only hands a car to Bullet early.
+grid of distances, boxes are circles. Where these circles could touch a wall, the distance of the
+body's outline from the wall's segments decides. A bound that is too low only hands a car to Bullet
+early.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import numpy as np
 from numba import njit
 
 from racer.track.nearest_point import nearest_on_line, segment_boxes
+from racer.track.segment_grid import segment_grid
 
-CONTACT_MARGIN_M = 0.012
-"""A car nearer to a solid than this [m] is Bullet's. Bullet makes contact points for bodies of this
-size from 0.004 to 0.007 m (2 % of the smaller body's radius, and margins), between the places that
-bodies have at the beginning of a physics step."""
+CONTACT_SHARE, CONTACT_SPARE_M = 0.02, 0.002
+"""Bullet makes contact points for a car from this share of its body's half diagonal and 0.001 m
+(the margin of a mesh) on, between the places that bodies have at the beginning of a physics step.
+Measured: up to 0.0046 m for `deepracer` and 0.0074 m for `f1tenth`. A car nearer to a solid than
+the share and the spare length [m] is Bullet's."""
 FINEST_CELL_M = 0.0125
 """Cell of the grid of distances to walls [m], on tracks up to some 12 m x 12 m."""
 MAX_CELLS = 1_000_000
@@ -27,6 +31,14 @@ GRID_PADDING_M = 0.5
 """How far the grid reaches beyond the walls [m]; a car outside it is Bullet's."""
 EXACT_RANGE_M = 0.3
 """Up to this distance from a wall the distances are exact [m]; further off, a cell too short."""
+
+
+SEGMENT_RANGE_M = 0.1
+"""Up to this distance from a car's outline the walls' segments are looked at [m]."""
+MOST_TILT = 0.5
+"""The outline of a car that is tilted more, by this sine, is not looked at."""
+SEGMENT_CELL_M = 0.25
+"""Cell of the grid of the walls' segments [m]."""
 
 
 class WallDistances(NamedTuple):
@@ -38,6 +50,21 @@ class WallDistances(NamedTuple):
     """Of each set: x and y of the grid's corner, and the length of its cells [m], (sets, 3)."""
     shape: np.ndarray
     """Of each set: its rows, its columns and the index of its first cell, (sets, 3) int."""
+
+
+class WallSegments(NamedTuple):
+    """The segments of the walls of each set that a car in a cell could be near, in flat arrays."""
+
+    ends: np.ndarray
+    """x y x y of both ends [m] of the segments in each cell, cell after cell, (m, 4)."""
+    start: np.ndarray
+    """Index of each cell's first segment, set after set, and last m, (cells + 1,) int."""
+    origin: np.ndarray
+    """Of each set: x and y of the grid's corner [m], (sets, 2)."""
+    shape: np.ndarray
+    """Of each set: its rows, its columns and the index of its first cell, (sets, 3) int."""
+    reach: float
+    """What is not listed in a cell is further from all its points than this [m]."""
 
 
 class Solids(NamedTuple):
@@ -53,13 +80,18 @@ class Solids(NamedTuple):
     """Radius of each while the car is level [m]."""
     half_length: float
     """Half of the body's length [m]."""
+    half_width: float
+    """Half of its width [m]."""
     half_height: float
     """Half of its height [m]."""
     half_diagonal: float
     """Distance from its centre to a corner [m]."""
+    margin: float
+    """A car nearer to a solid than this [m] is Bullet's."""
     top: float
     """Height of the highest solid [m]; a car that waits high above the road touches none."""
     walls: WallDistances
+    segments: WallSegments
     walled_in: np.ndarray
     """The set of walls that each car meets, (n,) int."""
     boxes: np.ndarray
@@ -70,6 +102,11 @@ class Solids(NamedTuple):
     """Radius of a circle around a box [m]."""
     box_step: float
     """The furthest that any box moves in a physics step [m]."""
+
+
+def contact_margin(half_diagonal: float) -> float:
+    """Return how near to a solid a body of some half diagonal [m] is Bullet's [m]."""
+    return CONTACT_SHARE * half_diagonal + CONTACT_SPARE_M
 
 
 def wall_distances(sets: Sequence[Sequence[np.ndarray]]) -> WallDistances:
@@ -107,6 +144,28 @@ def wall_distances(sets: Sequence[Sequence[np.ndarray]]) -> WallDistances:
     )
 
 
+def wall_segments(sets: Sequence[Sequence[np.ndarray]], reach: float) -> WallSegments:
+    """Return the segments of sets of closed walls, rings of points (N, 2) [m].
+
+    Args:
+        sets: The walls.
+        reach: How far from a point its segments are listed [m].
+    """
+    grids = [segment_grid(rings, SEGMENT_CELL_M, reach) for rings in sets]
+    starts, shapes, first, cells = [np.zeros(0, dtype=np.int64)], [], 0, 0
+    for grid in grids:
+        starts.append(first + grid.start[:-1])
+        shapes.append((grid.rows, grid.columns, cells))
+        first, cells = first + len(grid.segments), cells + grid.rows * grid.columns
+    return WallSegments(
+        np.concatenate([np.zeros((0, 4)), *(grid.segments for grid in grids)]),
+        np.concatenate([*starts, [first]]),
+        np.array([grid.origin for grid in grids]).reshape(-1, 2),
+        np.array(shapes, dtype=np.int64).reshape(-1, 3),
+        reach,
+    )
+
+
 def _distance_to_ring(ring: np.ndarray, xy: np.ndarray) -> np.ndarray:
     """Return the distances of points (M, 2) [m] to a closed ring of points (N, 2) [m], (M,)."""
     corners = np.vstack([ring, ring[:1]])
@@ -140,18 +199,91 @@ def free_distance(solids, car, place, turn, share):
     ahead_x, ahead_y = 1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + z * w)
     tilt = math.hypot(2.0 * (x * z + y * w), 2.0 * (y * z - x * w))
     group = min(car, solids.boxes.shape[0] - 1)
-    free = np.inf
+    to_walls = to_boxes = np.inf
     for k in range(solids.circles):
         ahead = (k - 0.5 * (solids.circles - 1)) * solids.spacing
         px, py = place[0] + ahead * ahead_x, place[1] + ahead * ahead_y
         if solids.walls.frame.shape[0] > 0:
-            free = min(free, _wall_distance(solids.walls, solids.walled_in[car], px, py))
+            to_walls = min(to_walls, _wall_distance(solids.walls, solids.walled_in[car], px, py))
         for box in range(solids.boxes.shape[1]):
             bx = solids.boxes[group, box, 0] + share * solids.box_change[group, box, 0]
             by = solids.boxes[group, box, 1] + share * solids.box_change[group, box, 1]
-            free = min(free, math.hypot(px - bx, py - by) - solids.box_radius)
-    free -= solids.radius + solids.half_height * tilt
-    return max(free, place[2] - solids.top - solids.half_diagonal) - CONTACT_MARGIN_M
+            to_boxes = min(to_boxes, math.hypot(px - bx, py - by) - solids.box_radius)
+    to_walls -= solids.radius + solids.half_height * tilt
+    if to_walls <= solids.margin and tilt < MOST_TILT:
+        # The outline is a rectangle but for what the tilt adds.
+        growth = tilt * (solids.half_height + tilt * (solids.half_length + 2.0 * solids.half_width))
+        level = math.hypot(ahead_x, ahead_y)
+        to_walls = _gap_to_walls(solids, car, place, ahead_x / level, ahead_y / level) - growth
+    free = min(to_walls, to_boxes - solids.radius - solids.half_height * tilt)
+    return max(free, place[2] - solids.top - solids.half_diagonal) - solids.margin
+
+
+@njit(cache=True)
+def _gap_to_walls(solids, car, place, cos, sin):
+    """Return the distance of a level car's outline from the walls [m]; 0 if it cuts one.
+
+    Args:
+        solids: What cars can touch.
+        car: Index of the car.
+        place: Its centre of mass [m], x y z.
+        cos: Cosine of its heading.
+        sin: Sine of its heading.
+    """
+    walls, which = solids.segments, solids.walled_in[car]
+    length, width = solids.half_length, solids.half_width
+    gap = walls.reach - math.hypot(length, width)
+    column = math.floor((place[0] - walls.origin[which, 0]) / SEGMENT_CELL_M)
+    row = math.floor((place[1] - walls.origin[which, 1]) / SEGMENT_CELL_M)
+    rows, columns, first = walls.shape[which]
+    if row < 0 or column < 0 or row >= rows or column >= columns:
+        return gap
+    cell = first + row * columns + column
+    for k in range(walls.start[cell], walls.start[cell + 1]):
+        ax, ay = walls.ends[k, 0] - place[0], walls.ends[k, 1] - place[1]
+        bx, by = walls.ends[k, 2] - place[0], walls.ends[k, 3] - place[1]
+        ax, ay = ax * cos + ay * sin, ay * cos - ax * sin
+        bx, by = bx * cos + by * sin, by * cos - bx * sin
+        beyond = max(min(ax, bx) - length, -max(ax, bx) - length)
+        aside = max(min(ay, by) - width, -max(ay, by) - width)
+        if max(beyond, aside) < gap:
+            gap = min(gap, _to_rectangle(ax, ay, bx, by, length, width))
+    return gap
+
+
+@njit(cache=True)
+def _to_rectangle(ax, ay, bx, by, length, width):
+    """Return the distance from a segment a b to a rectangle around the origin; 0 if they meet.
+
+    Args:
+        ax: One end of the segment.
+        ay: The same.
+        bx: The other end.
+        by: The same.
+        length: Half of the rectangle's side along x.
+        width: Half of its side along y.
+    """
+    dx, dy = bx - ax, by - ay
+    # The part of the segment between both pairs of sides.
+    enters, leaves = 0.0, 1.0
+    for start, way, half in ((ax, dx, length), (ay, dy, width)):
+        if way != 0.0:
+            one, other = (-half - start) / way, (half - start) / way
+            enters, leaves = max(enters, min(one, other)), min(leaves, max(one, other))
+        elif abs(start) > half:
+            leaves = -1.0
+    if enters <= leaves:
+        return 0.0
+    nearest = min(
+        math.hypot(max(abs(ax) - length, 0.0), max(abs(ay) - width, 0.0)),
+        math.hypot(max(abs(bx) - length, 0.0), max(abs(by) - width, 0.0)),
+    )
+    for corner in range(4):
+        px = (length if corner & 1 else -length) - ax
+        py = (width if corner & 2 else -width) - ay
+        along = min(max((px * dx + py * dy) / max(dx * dx + dy * dy, 1e-30), 0.0), 1.0)
+        nearest = min(nearest, math.hypot(px - along * dx, py - along * dy))
+    return nearest
 
 
 @njit(cache=True)

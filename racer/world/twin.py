@@ -70,7 +70,7 @@ def drive_twins(cars, body, inverse, steering, command, dt, substeps, solids, is
             if solids.is_any:
                 # No point of the car comes further than this, nor a box further than its step.
                 rate = abs(spin[0]) + abs(spin[1]) + abs(spin[2])
-                speed = abs(velocity[0]) + abs(velocity[1]) + solids.half_length * rate
+                speed = abs(velocity[0]) + abs(velocity[1]) + solids.half_diagonal * rate
                 free -= dt * speed + solids.box_step
         driven[i] = substep
         left += substep < substeps

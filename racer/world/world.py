@@ -23,7 +23,14 @@ from racer.world.car_state import (
     publish_state,
     yaw_of,
 )
-from racer.world.clearance import CONTACT_MARGIN_M, Solids, is_clear, wall_distances
+from racer.world.clearance import (
+    SEGMENT_RANGE_M,
+    Solids,
+    contact_margin,
+    is_clear,
+    wall_distances,
+    wall_segments,
+)
 from racer.world.free_body import turn_bodies
 from racer.world.twin import drive_twins
 from racer.world.variation import Variation
@@ -46,6 +53,9 @@ SPARE_SPEED_M_S = 1.0
 """What the fastest car may gain in a control step [m/s], for the distance at which cars meet."""
 CARS_PER_CLIENT = 8
 """Fewest bodies in a Bullet client of cars that drive alone; it costs time for all of them."""
+SPARE_BODIES = 0.25
+"""Where Bullet drives all cars: bodies beyond one for each car, as a share, for those that touched
+something and were reset."""
 MAX_CLIENTS = 4
 """Most Bullet clients of cars that drive alone, except for rare needs; one takes 28 MB."""
 WORLD_STATE = (
@@ -151,24 +161,33 @@ class World:
         self._seats: dict[int, tuple[BulletClient, int]] = {}
         """The client and the body in it that stand for each car that is Bullet's."""
         if self._has_bullet_only:
-            self._open_client(n, gui)
+            spare = 0 if is_together else math.ceil(n * SPARE_BODIES)
+            self._open_client(n + spare, gui)
             self._seats = {car: (self._clients[0], car) for car in range(n)}
+            for seat in range(n, n + spare):
+                self._clients[0].put_away(seat)
         self.reset(np.arange(n), np.zeros((n, 2)), np.zeros(n))
 
     def _make_solids(self) -> Solids:
         spec, k = self.spec, self._box_pose.shape[1]
         circles = math.ceil(3.0 * spec.body_length / spec.body_width)
         spacing = spec.body_length / circles
+        walls = () if self._has_bullet_only else self._walls
+        reach = math.hypot(spec.body_length, spec.body_width) / 2 + SEGMENT_RANGE_M
+        half_diagonal = math.hypot(spec.body_length, spec.body_width, spec.body_height) / 2
         return Solids(
             bool(self._walls or k or self.is_together),
             circles,
             spacing,
             math.hypot(spacing, spec.body_width) / 2,
             spec.body_length / 2,
+            spec.body_width / 2,
             spec.body_height / 2,
-            math.hypot(spec.body_length, spec.body_width, spec.body_height) / 2,
+            half_diagonal,
+            contact_margin(half_diagonal),
             max(WALL_HEIGHT_M, self._box_size[2]),
-            wall_distances(() if self._has_bullet_only else self._walls),
+            wall_distances(walls),
+            wall_segments(walls, reach),
             np.zeros(self.n, dtype=np.int64),
             np.zeros((len(self._box_pose), k, 2)),
             np.zeros((len(self._box_pose), k, 2)),
@@ -284,10 +303,15 @@ class World:
         self.state.command[cars] = 0.0
         self.contact[cars] = 0
         if self._clients:
-            # Among cars that meet, a car has but one body, and Bullet has to forget its contact.
+            # Bullet drops the points of a contact in its next step, but may first push the body
+            # by those that fit its new place. So a car gets another body. Among cars that meet each
+            # has but one; they start together, and one that is held drops its contacts there.
             stays = self._has_touched[cars] & self.is_together | self._has_bullet_only
             stays &= ~self._is_lifted[cars]
-            self._take_back(cars[~stays & self._is_bullets[cars]].tolist())
+            has_other = ~stays | (self._has_touched[cars] & (not self.is_together))
+            if self.is_together and len(cars) == self.n:
+                self._clients[0].drop_contacts(np.flatnonzero(self._has_touched).tolist())
+            self._take_back(cars[has_other & self._is_bullets[cars]].tolist())
             self._hand_over(cars[stays].tolist())
             self._has_touched[cars] = False
 
@@ -465,8 +489,12 @@ class World:
         """Return which cars could touch another one in a control step, (n,)."""
         spec, body = self.spec, self._body
         fastest = max(spec.speed_limit, float(np.hypot(body[:, 7], body[:, 8]).max()))
-        size = math.hypot(spec.body_length, spec.body_width, spec.body_height)
-        reach = size + CONTACT_MARGIN_M + 2.0 * (fastest + SPARE_SPEED_M_S) / self.rate
+        solids = self._solids
+        reach = (
+            2.0 * solids.half_diagonal
+            + solids.margin
+            + 2.0 * (fastest + SPARE_SPEED_M_S) / self.rate
+        )
         away = body[:, None, :2] - body[None, :, :2]
         is_near = (away**2).sum(axis=-1) < reach**2
         is_near[self._is_lifted] = is_near[:, self._is_lifted] = False

@@ -47,8 +47,10 @@ def bits(observations: Any) -> bytes:
     return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
 
 
-def play(kind: type[RacerVectorEnv], n: int, steps: int, **config: Any) -> tuple[list[str], dict]:
-    """Drive n cars by random actions that are held for four steps; a hash a step, and counts."""
+def play(
+    kind: type[RacerVectorEnv], n: int, steps: int, held: int = 4, **config: Any
+) -> tuple[list[str], dict]:
+    """Drive n cars by random actions that are held for some steps; a hash a step, and counts."""
     options: dict[str, Any] = {"sensor": "state"} | config
     env = kind(n, **options)
     try:
@@ -65,7 +67,7 @@ def play(kind: type[RacerVectorEnv], n: int, steps: int, **config: Any) -> tuple
 
         env.world.step = drive_and_count
         for step in range(steps):
-            if step % 4 == 0:
+            if step % held == 0:
                 actions = rng.uniform(-1.0, 1.0, (n, 2)).astype(np.float32)
             observations, rewards, ended, _, _ = env.step(actions)
             world = env.world
@@ -113,6 +115,13 @@ def test_few_and_many_cars_have_the_same_bits(race, n, steps):
     assert_engines_agree(RacerVectorEnv, n, steps, **RACES[race])
 
 
+@pytest.mark.slow(minutes=1)
+@pytest.mark.parametrize("race", ["walls", "boxes, walls, sim2real", "f1tenth, walls"])
+def test_thousands_of_crashes_have_the_same_bits(race):
+    counts = assert_engines_agree(RacerVectorEnv, 64, 1000, held=40, **RACES[race])
+    assert counts["touched"] > 2000
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "steps"), [(2, 2000), (24, 300)])
 @pytest.mark.parametrize("race", [race for race in RACES if race != "walls of three tracks"])
@@ -137,13 +146,13 @@ def test_ten_million_substeps_have_the_same_bits(car):
 
 def test_a_state_that_was_taken_near_a_wall_goes_on_with_the_same_bits():
     config: dict[str, Any] = {"sensor": "state", "race": {"walls": True}}
-    one, other = RacerVectorEnv(5, **config), RacerVectorEnv(5, **config)
+    one, other = RacerVectorEnv(20, **config), RacerVectorEnv(20, **config)
     rng = np.random.default_rng(2)
-    actions = rng.uniform(-1.0, 1.0, (200, 5, 2)).astype(np.float32)
+    actions = rng.uniform(-1.0, 1.0, (200, 20, 2)).astype(np.float32)
     one.reset(seed=3)
     shares = []
     for step in range(200):
-        if step % 20 == 10 and not one.world.contact.any():
+        if step % 4 == 2 and not one.world.contact.any():
             other.set_state(one.get_state())
             shares.append(one.world._is_bullets.mean())
             for ahead in actions[step : step + 8]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
+from scipy.spatial.transform import Rotation
 
 from racer.car.spec import deepracer
 from racer.track import load_track
 from racer.world import World
-from racer.world.clearance import CONTACT_MARGIN_M, free_distance
+from racer.world.clearance import SEGMENT_RANGE_M, free_distance
 
 SPEC = deepracer()
 LEVEL = (0.0, 0.0, 0.0, 1.0)
@@ -57,26 +58,54 @@ def test_a_car_has_at_least_as_far_to_the_walls_and_boxes_as_the_bound_says(scen
         true = min(outline.distance(walls), outline.distance(box))
         quaternion = (0.0, 0.0, np.sin(turn / 2), np.cos(turn / 2))
         bound = free_distance(here, 0, (x, y, SPEC.mass_height), quaternion, share)
-        assert bound <= max(true - CONTACT_MARGIN_M, 0.0) or (true == 0.0 and bound <= 0.0)
+        assert bound <= true - here.margin + 1e-9
         useful += bound > 0.0
     assert useful > 100
 
 
-def test_the_bound_loses_little_to_its_circles_and_cells(scene):
+def test_the_bound_is_exact_beside_a_wall_and_loses_little_further_off(scene):
     track, solids = scene
     walls = shapely.union_all([shapely.LinearRing(side) for side in (track.left, track.right)])
     away = solids._replace(boxes=np.full((1, 1, 2), 50.0))
-    for s in np.linspace(0.0, track.length, 50, endpoint=False):
+    rng = np.random.default_rng(1)
+    exact = 0
+    for s in np.linspace(0.0, track.length, 200, endpoint=False):
         (x, y), yaw = (values[0] for values in track.at(np.array([s])))
-        x, y = x - 0.2 * np.sin(yaw), y + 0.2 * np.cos(yaw)
+        aside = rng.uniform(0.15, 0.32)
+        x, y, yaw = x - aside * np.sin(yaw), y + aside * np.cos(yaw), yaw + rng.uniform(-0.4, 0.4)
         quaternion = (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2))
         true = body_outline(x, y, yaw).distance(walls)
         bound = free_distance(away, 0, (x, y, SPEC.mass_height), quaternion, 1.0)
-        assert true - CONTACT_MARGIN_M - 0.024 < bound <= true - CONTACT_MARGIN_M
+        assert bound <= true - solids.margin + 1e-9
+        assert bound > true - solids.margin - 0.09
+        if true <= solids.margin:
+            assert bound == pytest.approx(true - solids.margin, abs=1e-9)
+            exact += 1
+    assert exact > 10
 
 
-def test_a_car_off_the_grid_of_walls_is_not_free_and_one_high_above_it_is(scene):
+def test_a_tilted_car_is_no_further_from_a_wall_than_its_corners(scene):
+    track, solids = scene
+    walls = shapely.union_all([shapely.LinearRing(side) for side in (track.left, track.right)])
+    away = solids._replace(boxes=np.full((1, 1, 2), 50.0))
+    half = np.array([SPEC.body_length, SPEC.body_width, SPEC.body_height]) / 2
+    corners = half * np.array([(i, j, k) for i in (1, -1) for j in (1, -1) for k in (1, -1)])
+    rng = np.random.default_rng(2)
+    for s in np.linspace(0.0, track.length, 200, endpoint=False):
+        (x, y), yaw = (values[0] for values in track.at(np.array([s])))
+        aside = rng.uniform(0.2, 0.33)
+        x, y = x - aside * np.sin(yaw), y + aside * np.cos(yaw)
+        tilt = rng.uniform(-0.6, 0.6, 2)
+        turn = Rotation.from_euler("ZYX", [yaw, *tilt])
+        seen = shapely.MultiPoint(turn.apply(corners)[:, :2] + np.array([x, y])).convex_hull
+        quaternion = tuple(turn.as_quat().tolist())
+        bound = free_distance(away, 0, (x, y, SPEC.mass_height), quaternion, 1.0)
+        assert bound <= seen.distance(walls) - solids.margin + 1e-9
+
+
+def test_a_car_far_off_the_walls_is_free_as_far_as_they_are_looked_for(scene):
     _, solids = scene
     far = solids._replace(boxes=np.full((1, 1, 2), 500.0))
-    assert free_distance(far, 0, (90.0, 90.0, 0.05), LEVEL, 1.0) < 0.0
+    free = free_distance(far, 0, (90.0, 90.0, 0.05), LEVEL, 1.0)
+    assert free == pytest.approx(SEGMENT_RANGE_M - solids.margin)
     assert free_distance(far, 0, (90.0, 90.0, 50.0), LEVEL, 1.0) > 40.0

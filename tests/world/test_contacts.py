@@ -204,3 +204,23 @@ def test_a_car_crashes_the_same_bits_among_others_as_alone(build, n):
     assert trace(many, n - 3) == first
     assert trace(many, 1) == first
     assert trace(alone, 0) == first
+
+
+@pytest.mark.parametrize("is_together", [False, True])
+@pytest.mark.parametrize("engine", ["auto", "bullet"])
+def test_a_car_that_is_reset_out_of_a_crash_is_not_pushed_by_it(build, engine, is_together):
+    # Bullet drops a contact at once if the body leaves the box around the mesh: so it is wide.
+    ring = np.array([(-3.0, -3.0), (3.0, -3.0), (3.0, 3.0), (9.0, 3.0), (-3.0, 4.0)])
+    world = build(SPEC, 2, walls=[[ring]], engine=engine, is_together=is_together)
+    launch(world, [(2.5, 0.0), (-2.0, 0.0)], [0.0, 0.0], [1.0, 0.0])
+    drive, stop = np.array([[0.0, 1.0], [0.0, 0.0]]), np.zeros((2, 2))
+    while not world.contact[0]:
+        world.step(drive)
+    # Beyond the wall and straight ahead, where the points of the contact lie deep inside of it.
+    xy = np.array([(4.5, world.state.xy[0, 1]), (-2.0, 0.0)])
+    world.reset(np.arange(2), xy, np.zeros(2))
+    for _ in range(3):
+        state = world.step(stop)
+        assert not world.contact.any()
+    assert np.abs(state.velocity).max() < 1e-6
+    assert np.allclose(state.xy, xy, atol=1e-6)
