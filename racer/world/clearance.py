@@ -52,7 +52,7 @@ class WallDistances(NamedTuple):
     """Of each set: its rows, its columns and the index of its first cell, (sets, 3) int."""
 
 
-class WallSegments(NamedTuple):
+class NearSegments(NamedTuple):
     """The segments of the walls of each set that a car in a cell could be near, in flat arrays."""
 
     ends: np.ndarray
@@ -91,7 +91,7 @@ class Solids(NamedTuple):
     top: float
     """Height of the highest solid [m]; a car that waits high above the road touches none."""
     walls: WallDistances
-    segments: WallSegments
+    segments: NearSegments
     walled_in: np.ndarray
     """The set of walls that each car meets, (n,) int."""
     boxes: np.ndarray
@@ -144,7 +144,7 @@ def wall_distances(sets: Sequence[Sequence[np.ndarray]]) -> WallDistances:
     )
 
 
-def wall_segments(sets: Sequence[Sequence[np.ndarray]], reach: float) -> WallSegments:
+def near_segments(sets: Sequence[Sequence[np.ndarray]], reach: float) -> NearSegments:
     """Return the segments of sets of closed walls, rings of points (N, 2) [m].
 
     Args:
@@ -157,7 +157,7 @@ def wall_segments(sets: Sequence[Sequence[np.ndarray]], reach: float) -> WallSeg
         starts.append(first + grid.start[:-1])
         shapes.append((grid.rows, grid.columns, cells))
         first, cells = first + len(grid.segments), cells + grid.rows * grid.columns
-    return WallSegments(
+    return NearSegments(
         np.concatenate([np.zeros((0, 4)), *(grid.segments for grid in grids)]),
         np.concatenate([*starts, [first]]),
         np.array([grid.origin for grid in grids]).reshape(-1, 2),

@@ -29,7 +29,7 @@ from racer.world.clearance import (
     contact_margin,
     is_clear,
     wall_distances,
-    wall_segments,
+    near_segments,
 )
 from racer.world.free_body import turn_bodies
 from racer.world.twin import drive_twins
@@ -187,7 +187,7 @@ class World:
             contact_margin(half_diagonal),
             max(WALL_HEIGHT_M, self._box_size[2]),
             wall_distances(walls),
-            wall_segments(walls, reach),
+            near_segments(walls, reach),
             np.zeros(self.n, dtype=np.int64),
             np.zeros((len(self._box_pose), k, 2)),
             np.zeros((len(self._box_pose), k, 2)),
