@@ -31,14 +31,15 @@ def tyre_wrench(cars, body, steering, command, dt, force, torque, which):
         steering: Angle of the front wheels [rad], (n,); turned in place towards its command.
         command: Commanded steering [rad] and speed [m/s], (n, 2).
         dt: Length of the substep [s].
-        force: Filled with the force at the centre of mass [N], world frame, (n, 3).
-        torque: Filled with the torque about it [N m], world frame, (n, 3).
+        force: Filled with the force at their centres of mass [N], world frame, (k, 3).
+        torque: Filled with the torque about them [N m], world frame, (k, 3).
         which: Indices of the cars that it is done for, (k,).
     """
-    for i in which:
+    for k in range(which.shape[0]):
+        i = which[k]
         car, b = cars[i], body[i]
         steering[i] = turn_wheels(car, steering[i], command[i, 0], servo_share(car, dt), dt)
-        force[i, 0], force[i, 1], force[i, 2], torque[i, 0], torque[i, 1], torque[i, 2] = (
+        force[k, 0], force[k, 1], force[k, 2], torque[k, 0], torque[k, 1], torque[k, 2] = (
             wrench_on_car(
                 car,
                 b[2],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -314,33 +314,36 @@ class BulletClient:
         push, twist = bullet.applyExternalForce, bullet.applyExternalTorque
         pose, motion = bullet.getBasePositionAndOrientation, bullet.getBaseVelocity
         frame = bullet.WORLD_FRAME
-        for car, f, t in zip(cars, force.tolist(), torque.tolist()):
-            push(bodies[car], -1, f, places[car], frame, client)
-            twist(bodies[car], -1, t, frame, client)
+        mine = [bodies[car] for car in cars]
+        for car, body, f, t in zip(cars, mine, force.tolist(), torque.tolist()):
+            push(body, -1, f, places[car], frame, client)
+            twist(body, -1, t, frame, client)
         bullet.stepSimulation(client)
         self._with_old_contacts.clear()
         flat: list[float] = []
-        for car in cars:
-            place, turn = pose(bodies[car], client)
-            linear, angular = motion(bodies[car], client)
+        for car, body in zip(cars, mine):
+            place, turn = pose(body, client)
+            linear, angular = motion(body, client)
             places[car] = place
-            flat += place
-            flat += turn
-            flat += linear
-            flat += angular
+            flat += (*place, *turn, *linear, *angular)
         # struct packs a flat list of floats three times as fast as numpy converts one.
         return np.frombuffer(struct.pack(f"{len(flat)}d", *flat)).reshape(-1, 13)
 
-    def contacts(self) -> Iterator[tuple[int, int]]:
-        """Yield each car that touched something in the last physics step, with `Contact` flags."""
-        if not self._can_touch:
-            return
-        for point in bullet.getContactPoints(physicsClientId=self.id):
-            if point[9] > 0.0:  # The normal force; Bullet also lists points that only are near.
-                for body, other in ((point[1], point[2]), (point[2], point[1])):
-                    car = self._numbers.get(body)
-                    if car is not None:
-                        yield car, self._kinds.get(other, _CAR)
+    def contacts(self) -> list[tuple[int, int]]:
+        """Return the bodies that touched something in the last physics step.
+
+        Returns:
+            Index of a car's body and `Contact` flags, once for each of its points.
+        """
+        points = bullet.getContactPoints(-1, -1, -2, -2, self.id) if self._can_touch else ()
+        numbers, kinds = self._numbers, self._kinds
+        return [
+            (numbers[body], kinds.get(other, _CAR))
+            for point in points
+            if point[9] > 0.0  # The normal force; Bullet also lists points that only are near.
+            for body, other in ((point[1], point[2]), (point[2], point[1]))
+            if body in numbers
+        ]
 
     def close(self) -> None:
         """Free the client; a second call does nothing."""

@@ -161,16 +161,20 @@ def turned(inverse, spin, dt):
 
 
 @njit(cache=True)
-def turn_bodies(inverse, body, dt, which):
-    """Turn bodies by one step at the rates that they have at its end.
+def take_rows(rows, which, dt, body, inverse):
+    """Take what Bullet reports about some bodies after a step, and turn their inverses.
 
     Args:
-        inverse: Inverse orientations x y z w, (n, 4); turned in place.
-        body: Body rows, (n, 13).
+        rows: Their body rows, (k, 13).
+        which: Indices of the bodies, (k,).
         dt: Length of the step [s].
-        which: Indices of the bodies that turn, (k,).
+        body: Body rows of all, (n, 13); those of `which` are filled.
+        inverse: Inverse orientations x y z w of all, (n, 4); those of `which` are turned by the
+            rates that the bodies have at the end of the step.
     """
-    for i in which:
+    for k in range(which.shape[0]):
+        i = which[k]
+        body[i] = rows[k]
         kept = inverse[i, 0], inverse[i, 1], inverse[i, 2], inverse[i, 3]
         x, y, z, w = turned(kept, (body[i, 10], body[i, 11], body[i, 12]), dt)
         inverse[i, 0], inverse[i, 1], inverse[i, 2], inverse[i, 3] = x, y, z, w

@@ -28,10 +28,10 @@ from racer.world.clearance import (
     Solids,
     contact_margin,
     is_clear,
-    wall_distances,
     near_segments,
+    wall_distances,
 )
-from racer.world.free_body import turn_bodies
+from racer.world.free_body import take_rows
 from racer.world.twin import drive_twins
 from racer.world.variation import Variation
 
@@ -414,8 +414,7 @@ class World:
                 (groups, K, 3).
             is_box_near: Which boxes have a body, (groups, K).
         """
-        n, cars = self.n, self.variation.cars
-        force, torque = np.zeros((n, 3)), np.zeros((n, 3))
+        cars, body, steering, dt = self.variation.cars, self._body, self.state.steering, self._dt
         active = np.flatnonzero(self._is_bullets)
         groups = self._by_client(active)
         moves = self._place_bodies_of_boxes(active.tolist(), change, is_box_near)
@@ -427,24 +426,34 @@ class World:
                     moves += self._place_bodies_of_boxes(arriving, change, is_box_near)
                 active = np.flatnonzero(self._is_bullets)
                 groups = self._by_client(active)
-            tyre_wrench(
-                *(cars, self._body, self.state.steering, acting, self._dt, force, torque, active)
-            )
             for client, box, way in moves:
                 client.move(box, way[substep])
-            for client, mine, seats in groups:
-                self._body[mine] = client.step(seats, force[mine], torque[mine])
-                self._note_contacts(client, mine, seats)
-            turn_bodies(self._inverse, self._body, self._dt, active)
+            for client, mine, seats, (force, torque) in groups:
+                tyre_wrench(cars, body, steering, acting, dt, force, torque, mine)
+                take_rows(client.step(seats, force, torque), mine, dt, body, self._inverse)
+                for seat, kinds in client.contacts():
+                    # A body that was put away may have touched something before.
+                    if seat in seats:
+                        car = mine[seats.index(seat)]
+                        self.contact[car] |= kinds
+                        self._has_touched[car] = True
 
-    def _by_client(self, cars: np.ndarray) -> list[tuple[BulletClient, np.ndarray, list[int]]]:
-        """Return each client, its cars among `cars` (k,), and the bodies that stand for them."""
+    def _by_client(
+        self, cars: np.ndarray
+    ) -> list[tuple[BulletClient, np.ndarray, list[int], np.ndarray]]:
+        """Return each client that drives some of `cars` (k,).
+
+        Returns:
+            The client, its cars, the bodies that stand for them, and room for a force and a torque
+            on each of them, (2, its cars, 3).
+        """
         seats = [self._seats[car] for car in cars.tolist()]
         groups = []
         for client in self._clients:
             members = [row for row, (home, _) in enumerate(seats) if home is client]
             if members:
-                groups.append((client, cars[members], [seats[row][1] for row in members]))
+                bodies, room = [seats[row][1] for row in members], np.empty((2, len(members), 3))
+                groups.append((client, cars[members], bodies, room))
         return groups
 
     def _place_bodies_of_boxes(
@@ -500,20 +509,6 @@ class World:
         is_near[self._is_lifted] = is_near[:, self._is_lifted] = False
         np.fill_diagonal(is_near, False)
         return is_near.any(axis=1)
-
-    def _note_contacts(self, client: BulletClient, cars: np.ndarray, seats: list[int]) -> None:
-        """Add what each car touched in this physics step to `contact`.
-
-        Args:
-            client: The client.
-            cars: The cars in it, (k,).
-            seats: The bodies that stand for them.
-        """
-        for seat, kinds in client.contacts():
-            if seat in seats:
-                car = cars[seats.index(seat)]
-                self.contact[car] |= kinds
-                self._has_touched[car] = True
 
     def _take_back_clear_cars(self, solids: Solids) -> None:
         """Let the twin drive the cars that are clear of all solids and did not touch any.
