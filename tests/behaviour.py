@@ -914,7 +914,15 @@ def brought() -> Parts:
 def deepracer_model() -> Parts:
     import yaml
 
-    racer_says("import-deepracer", ROOT / "docs" / "my-model", "--name", "mine", "--out", "mine")
+    racer_says(
+        "import-deepracer",
+        ROOT / "docs" / "my-model",
+        "--name",
+        "mine",
+        "--out",
+        "mine",
+        "--no-rate",
+    )
     parts = {}
     for path in sorted(Path("mine").rglob("*")):
         if path.suffix == ".yaml":

@@ -15,14 +15,24 @@ if TYPE_CHECKING:
     from racer.evaluation import LapResult
 
 
-def cli_import_deepracer(model: Path, name: str = "", out: Path | None = None) -> None:
+ENOUGH_STEPS_PER_S = 1000.0
+"""Rate of an imported config from which no faster one is offered [control steps/s]."""
+
+
+def cli_import_deepracer(
+    model: Path, name: str = "", out: Path | None = None, rate: bool = True
+) -> None:
     """Import a DeepRacer model: write a run config, with copies of its reward and track.
+
+    A model with a camera gets a second config, which trains faster: the same network on smaller
+    frames.
 
     Args:
         model: A folder, a .tar.gz or a .zip with reward_function.py, model_metadata.json and
             hyperparameters.json, and a track as .npy if you have one.
         name: Name of the config; <model>-racer by default.
         out: Folder to write into; one with the config's name by default.
+        rate: Train for some seconds to measure how long each config takes on this machine.
     """
     from racer.deepracer.importer import import_deepracer
 
@@ -31,7 +41,33 @@ def cli_import_deepracer(model: Path, name: str = "", out: Path | None = None) -
     print(f"config: {imported.config}")
     for note in imported.notes:
         print(f"note: {note}")
-    print(f"next: {shell_command('train', imported.config)}")
+    own = _print_rate(imported.config) if rate else 0.0
+    if imported.faster and own < ENOUGH_STEPS_PER_S:
+        print(f"faster: {imported.faster}, the same network on smaller frames")
+        if rate:
+            _print_rate(imported.faster)
+        print(f"next: {shell_command('train', imported.faster)}")
+        print(f"or: {shell_command('train', imported.config)}")
+    else:
+        print(f"next: {shell_command('train', imported.config)}")
+
+
+def _print_rate(path: Path) -> float:
+    """Print how fast a config trains on this machine, and return the control steps a second."""
+    from racer.assets.document import read_document
+    from racer.training.config import RunConfig
+    from racer.training.training_log import format_duration
+    from racer.training.training_rate import training_rate
+
+    config = read_document(path, RunConfig)
+    steps_per_s = training_rate(config)
+    takes = config.total_timesteps / steps_per_s
+    line = f"{config.total_timesteps:,} steps take {format_duration(takes)}"
+    if takes > 60.0 * config.minutes:
+        steps = 60.0 * config.minutes * steps_per_s
+        line += f"; it ends after {config.minutes:g} minutes, some {steps:,.0f} steps"
+    print(f"rate: {steps_per_s:,.0f} steps/s on this machine: {line}")
+    return steps_per_s
 
 
 def actions(

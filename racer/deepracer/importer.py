@@ -36,6 +36,11 @@ ENDLESS_EPISODES = 10_000
 IMAGE_BUFFER_SIZE = 10_000
 """Steps in the replay buffer of an imported SAC model with a camera; 160x120 frames take 0.4 GB."""
 
+FASTER_FRAME = {"width": 80, "height": 60}
+"""Frame of the faster config, a quarter of DeepRacer's pixels."""
+FASTER_BATCH_SIZE = 256
+"""Fewest steps in a minibatch of the faster config."""
+
 IGNORED_HYPERPARAMETERS = {
     "exploration_type": "the algorithm explores by its own noise or by its choices' probabilities",
     "e_greedy_value": "the algorithm explores without epsilon-greedy",
@@ -70,15 +75,21 @@ class ImportedModel:
 
     Attributes:
         config: The run config that was written.
+        faster: A second one, which trains several times as many steps a second with the same
+            network: on frames of `FASTER_FRAME`, and with minibatches of `FASTER_BATCH_SIZE` or
+            more. None if the model has no camera.
         notes: A sentence for each setting that has no counterpart or that was chosen.
     """
 
     config: Path
+    faster: Path | None
     notes: list[str]
 
 
 def import_deepracer(model: Path, name: str, out: Path) -> ImportedModel:
     """Write the run config `<out>/<name>.yaml` with copies of the reward and the track beside it.
+
+    A model with a camera gets `<out>/<name>-faster.yaml`, too; see `ImportedModel.faster`.
 
     The model has `reward_function.py`, `model_metadata.json` and `hyperparameters.json`, the
     latter two perhaps in `model/` and `ip/`, and may have one track as .npy.
@@ -135,21 +146,27 @@ def _import_folder(folder: Path, name: str, out: Path, model_name: str) -> Impor
     track = _track(folder)
     copies = {f"{name}.py": reward.path} | ({f"{name}.npy": track} if track else {})
     copies |= files_beside(reward, lambda: reward.functions(1))
-    for file in (f"{name}.yaml", *copies):
+    for file in (f"{name}.yaml", f"{name}-faster.yaml", *copies):
         if (out / file).exists():
             raise ConfigError(f"{out / file} exists already; choose another --name or --out")
     tree = _tree(metadata, hyper, f"{name}.py", f"{name}.npy" if track else None)
-    validate_document(tree, RunConfig, str(folder))
-    config = out / f"{name}.yaml"
+    config, faster = out / f"{name}.yaml", None
+    trees = {config: tree}
+    if any("lidar" not in sensor["kind"] for sensor in tree["sensor"]):
+        faster = out / f"{name}-faster.yaml"
+        trees[faster] = _faster(tree, hyper)
+    for fields in trees.values():
+        validate_document(fields, RunConfig, str(folder))
     try:
         for copy, source in copies.items():
             (out / copy).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, out / copy)
-        text = yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)
-        config.write_text(f"# Imported from the DeepRacer files in {model_name}.\n{text}")
+        for file, fields in trees.items():
+            text = yaml.safe_dump(fields, sort_keys=False, default_flow_style=None)
+            file.write_text(f"# Imported from the DeepRacer files in {model_name}.\n{text}")
     except OSError as problem:
         raise ConfigError(f"{out}: cannot be written: {problem}") from problem
-    return ImportedModel(config, _notes(metadata, hyper, track))
+    return ImportedModel(config, faster, _notes(metadata, hyper, track))
 
 
 def _find(folder: Path, name: str, below: str) -> Path:
@@ -188,6 +205,16 @@ def _tree(metadata: Metadata, hyper: Hyperparameters, reward: str, track: str | 
         "network": {"preset": NETWORK_PRESET_NAMES[metadata.neural_network]},
         **({"algorithm": "sac", "sac": _sac(metadata, hyper)} if is_sac else {"ppo": _ppo(hyper)}),
     }
+
+
+def _faster(tree: dict[str, Any], hyper: Hyperparameters) -> dict[str, Any]:
+    """Return the fields of a config that learns faster with the same network."""
+    sensors = [
+        sensor if "lidar" in sensor["kind"] else sensor | FASTER_FRAME for sensor in tree["sensor"]
+    ]
+    larger = hyper.model_copy(update={"batch_size": max(hyper.batch_size, FASTER_BATCH_SIZE)})
+    learner = {} if "sac" in tree else {"ppo": _ppo(larger)}
+    return tree | {"sensor": sensors} | learner
 
 
 def _ppo(hyper: Hyperparameters) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 from rich.console import Console
 
 from racer.assets.document import read_document
+from racer.cli import main
 from racer.deepracer.importer import import_deepracer
 from racer.deepracer.metadata import metadata_as_json
 from racer.deepracer.training_log import hyperparameters_as_json
@@ -381,3 +382,50 @@ def test_a_member_outside_of_an_archive_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="points outside the archive"):
         import_deepracer(path, "mine", tmp_path / "out")
     assert not (tmp_path.parent / "escaped.py").exists()
+
+
+def test_the_faster_config_keeps_all_but_frames_and_minibatches(model, tmp_path):
+    imported = import_deepracer(model(), "mine", tmp_path / "out")
+    own, faster = (read_document(path, RunConfig) for path in (imported.config, imported.faster))
+    assert imported.faster.name == "mine-faster.yaml"
+    assert [(s.width, s.height) for s in (*own.sensor, *faster.sensor)] == [(160, 120), (80, 60)]
+    assert (own.ppo.batch_size, faster.ppo.batch_size) == (128, 256)
+    left = {"sensor": ..., "ppo": {"batch_size", "n_steps"}}
+    assert own.model_dump(exclude=left) == faster.model_dump(exclude=left)
+    assert faster.num_envs * faster.ppo.n_steps % 256 == 0
+
+
+def test_a_model_without_a_camera_gets_no_faster_config(model, tmp_path):
+    imported = import_deepracer(model({"sensor": ["SECTOR_LIDAR"]}), "mine", tmp_path / "out")
+    assert imported.faster is None
+    assert not (tmp_path / "out" / "mine-faster.yaml").exists()
+
+
+def test_a_model_with_a_camera_and_a_lidar_gets_smaller_frames_alone(model, tmp_path):
+    theirs = model(
+        {"sensor": ["STEREO_CAMERAS", "SECTOR_LIDAR"], "training_algorithm": "sac"}
+        | {"action_space": CONTINUOUS, "action_space_type": "continuous"}
+    )
+    imported = import_deepracer(theirs, "mine", tmp_path / "out")
+    own, faster = (read_document(path, RunConfig) for path in (imported.config, imported.faster))
+    assert (faster.sensor[0].width, faster.sensor[0].height) == (80, 60)
+    assert own.sensor[1] == faster.sensor[1]
+    assert own.sac == faster.sac
+
+
+@pytest.mark.parametrize(("own", "says_faster"), [(150.0, True), (2000.0, False)])
+def test_the_command_says_how_long_the_plan_takes(
+    model, tmp_path, capsys, monkeypatch, own, says_faster
+):
+    rates = iter([own, 1234.0])
+    monkeypatch.setattr("racer.training.training_rate.training_rate", lambda _: next(rates))
+    main(["import-deepracer", str(model()), "--out", str(tmp_path), "--name", "mine"])
+    said = capsys.readouterr().out
+    if says_faster:
+        assert "rate: 150 steps/s on this machine: 1,000,000 steps take 1 h 51 min" in said
+        assert "it ends after 60 minutes, some 540,000 steps" in said
+        assert "rate: 1,234 steps/s on this machine: 1,000,000 steps take 13 min 30 s\n" in said
+        assert f"next: racer train {tmp_path / 'mine-faster.yaml'}" in said
+    else:
+        assert "rate: 2,000 steps/s" in said and "faster" not in said
+        assert f"next: racer train {tmp_path / 'mine.yaml'}" in said
