@@ -4,6 +4,7 @@ from racer.evaluation.evaluate import (
     POLICY_FAILURES,
     Driver,
     Policy,
+    SteppedRace,
     evaluate_alone,
     evaluate_together,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "Driver",
     "LapResult",
     "Policy",
+    "SteppedRace",
     "controller_for",
     "evaluate_alone",
     "evaluate_controller",

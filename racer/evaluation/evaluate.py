@@ -23,8 +23,10 @@ Policy = Callable[[Any], np.ndarray]
 
 A recurrent policy is an object with the attribute `hidden_state_size` and the method `reset`, which
 is called at the start of each race; each car needs its own."""
-POLICY_FAILURES = {"hang": "policy_hang", "memory": "policy_memory"}
-"""The ending of a race whose policy fails, by the code of its `EntryError`; else policy_crash."""
+POLICY_FAILURES = {"hang": "policy_hang", "memory": "policy_memory", "retired": "retired"}
+"""The ending of a race whose driver fails, by the code of its `EntryError`; else policy_crash.
+
+A person who gives up has the code `retired`."""
 
 
 class Driver(NamedTuple):
@@ -106,28 +108,99 @@ def evaluate_drivers(
     Returns:
         The result of each driver, in their order.
     """
-    if seed < 0:
-        raise ConfigError(f"seed: {seed}; it must be 0 or more")
-    _reset_policies(drivers)
-    road, spec = load_track(track), car_named(car)
-    carried = [driver.sensor if isinstance(driver, Driver) else () for driver in drivers]
-    generators = [np.random.default_rng(seed + i) for i in range(len(drivers))]
-    simulation = Simulation(
-        rules, [road], spec, carried, observes_ended=False, is_together=is_together
-    )
+    stepped = SteppedRace(drivers, track, rules, seed, car, is_together)
     try:
-        simulation.start(np.arange(len(drivers)), generators)
-        recorders = [_Recorder(simulation.race, i) for i in range(len(drivers))]
-        _race_to_the_end(simulation, drivers, generators, recorders)
-        is_alone = not is_together and rules.start == "line" and rules.start_offset == 0.0
-        limit = committed_limit(road, spec) if is_alone and rules.direction == "forward" else None
-        scenes = [None if is_together else RaceScene(road, rules, sees, car) for sees in carried]
-        return [
-            recorder.result(seed + i, limit, scene)
-            for i, (recorder, scene) in enumerate(zip(recorders, scenes))
-        ]
+        while not stepped.is_over:
+            stepped.step()
+        return [stepped.result(i) for i in range(len(drivers))]
     finally:
-        simulation.close()
+        stepped.close()
+
+
+class SteppedRace:
+    """A race of one driver, or of several that race each other, driven control step by control step.
+
+    Args:
+        drivers: The drivers; see `evaluate_together`.
+        track: A shipped track's name, or a YAML file.
+        rules: The race.
+        seed: Seed of the first driver; the next have the numbers after it.
+        car: Name of the preset of every car.
+        is_together: Whether the cars start from a grid and meet each other.
+
+    Attributes:
+        race: The race as it is now.
+
+    Raises:
+        RacerError: A track, car or number cannot be used.
+    """
+
+    def __init__(
+        self,
+        drivers: Sequence[Driver | Controller],
+        track: str,
+        rules: RaceConfig,
+        seed: int,
+        car: str,
+        is_together: bool = False,
+    ) -> None:
+        if seed < 0:
+            raise ConfigError(f"seed: {seed}; it must be 0 or more")
+        _reset_policies(drivers)
+        road, spec = load_track(track), car_named(car)
+        carried = [driver.sensor if isinstance(driver, Driver) else () for driver in drivers]
+        self._drivers, self._seed, count = drivers, seed, len(drivers)
+        self._generators = [np.random.default_rng(seed + i) for i in range(count)]
+        self._command = np.zeros((count, 2))
+        self._simulation = Simulation(
+            rules, [road], spec, carried, observes_ended=False, is_together=is_together
+        )
+        self.race = self._simulation.race
+        try:
+            self._simulation.start(np.arange(count), self._generators)
+        except BaseException:
+            self.close()
+            raise
+        self._recorders = [_Recorder(self.race, i) for i in range(count)]
+        is_alone = not is_together and rules.start == "line" and rules.start_offset == 0.0
+        has_limit = is_alone and rules.direction == "forward"
+        self._limit = committed_limit(road, spec) if has_limit else None
+        self._scenes = [
+            None if is_together else RaceScene(road, rules, sees, car) for sees in carried
+        ]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every driver's race has ended."""
+        return not bool((self.race.ending == Ending.RUNNING).any())
+
+    def step(self) -> None:
+        """Let the drivers who still race act, and drive all cars for one control period."""
+        race, command = self.race, self._command
+        racing = np.flatnonzero(race.ending == Ending.RUNNING).tolist()
+        for i in racing:
+            observation = observation_of_car(self._simulation.observations_of(i), np.array([i]))
+            try:
+                command[i] = self._recorders[i].act(self._drivers[i], observation)
+            except EntryError as problem:
+                self._recorders[i].failure = problem
+                race.ending[i] = Ending.IMMOBILISED  # so that its race ends here
+
+        def reach() -> None:
+            for i in racing:
+                self._recorders[i].reach()
+
+        self._simulation.step(command, self._generators, reach)
+        for i in racing:
+            self._recorders[i].record()
+
+    def result(self, car: int) -> LapResult:
+        """Return what a car has driven so far; its ending is `running` if its race goes on."""
+        return self._recorders[car].result(self._seed + car, self._limit, self._scenes[car])
+
+    def close(self) -> None:
+        """Close the world."""
+        self._simulation.close()
 
 
 def _reset_policies(drivers: Sequence[Driver | Controller]) -> None:
@@ -145,31 +218,6 @@ def _reset_policies(drivers: Sequence[Driver | Controller]) -> None:
         )
     for policy in recurrent:
         policy.reset()
-
-
-def _race_to_the_end(
-    simulation: Simulation,
-    drivers: Sequence[Driver | Controller],
-    generators: list[np.random.Generator],
-    recorders: Sequence[_Recorder],
-) -> None:
-    race, command = simulation.race, np.zeros((len(drivers), 2))
-    while racing := np.flatnonzero(race.ending == Ending.RUNNING).tolist():
-        for i in racing:
-            observation = observation_of_car(simulation.observations_of(i), np.array([i]))
-            try:
-                command[i] = recorders[i].act(drivers[i], observation)
-            except EntryError as problem:
-                recorders[i].failure = problem
-                race.ending[i] = Ending.IMMOBILISED  # so that its race ends here
-
-        def reach() -> None:
-            for i in racing:
-                recorders[i].reach()
-
-        simulation.step(command, generators, reach)
-        for i in racing:
-            recorders[i].record()
 
 
 class _Recorder:

@@ -58,7 +58,8 @@ class LapResult:
         resets: Number of resets to the track, for any fault.
         distance: Progress along the centre line [m].
         ending: Name of the `Ending`, in lower case; `policy_crash`, `policy_hang` or
-            `policy_memory` if the policy failed, which ends the car's race.
+            `policy_memory` if the policy failed, which ends the car's race; `retired` if a person
+            gave up.
         start: The body row before the first step, (13,).
         actions: The policy's action at each control step, (T, 2) float32 or indices (T,) int64; the
             commands (T, 2) of a controller.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -100,6 +100,22 @@ class CarModel:
         self._steered = slice(closed - 2 * each, closed)
         self._hubs = np.repeat(wheels[2:], each, axis=0)[:, None] - (0.0, 0.0, spec.mass_height)
         self.half = np.array([0.5 * spec.body_length, 0.52 * spec.body_width])
+
+    def parts(self) -> dict[str, Any]:
+        """Return the model for another renderer, as JSON values.
+
+        `faces` holds the corners of quadrilaterals [m], (k, 4, 3), in the car's frame around the
+        centre of mass; `colours` their colours, (k, 3); `steered` the first and last index of
+        those of each front wheel, and `hubs` the points that those turn around.
+        """
+        first, last = self._steered.start, self._steered.stop
+        middle = (first + last) // 2
+        return {
+            "faces": self._corners.round(4).tolist(),
+            "colours": self._paint.astype(int).tolist(),
+            "steered": [[first, middle], [middle, last]],
+            "hubs": self._hubs[:: middle - first, 0].round(4).tolist(),
+        }
 
     def faces(
         self, body: np.ndarray, steering: float, eye: np.ndarray

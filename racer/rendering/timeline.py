@@ -23,6 +23,7 @@ ENDING_WORDS = {
     "policy_crash": "the policy failed",
     "policy_hang": "the policy hung",
     "policy_memory": "the policy ran out of memory",
+    "retired": "gave up",
 }
 
 

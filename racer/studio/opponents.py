@@ -1,0 +1,221 @@
+"""Whom a person can race on the studio's pages, as a ghost or in the same world."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from racer.controllers import CONTROLLERS
+from racer.entries.package import Entry, read_entry
+from racer.entries.sandbox import SandboxedPolicy
+from racer.errors import RacerError, StudioError
+from racer.evaluation import LapResult, evaluate_entries
+from racer.evaluation.evaluate import Policy
+from racer.leaderboard.drives import DRIVE_SUFFIX, DriveRecord, drives_in, read_drive, verify_drive
+from racer.leaderboard.season import Season
+from racer.leaderboard.store import BoardStore, board_folder
+from racer.leaderboard.submission_evaluation import road_sha256
+from racer.training.racers import racer_named
+from racer.training.run_history import runs_in
+
+MAX_KEPT_GHOSTS = 32
+"""Number of the latest ghosts that are kept."""
+
+
+@dataclass(frozen=True)
+class Ghost:
+    """A race that was driven alone before, to be seen beside another one.
+
+    Attributes:
+        name: Name of its driver.
+        time: Race time at the start and after each control step [s], (T + 1,).
+        pose: Position [m], quaternion x y z w, and angle of the front wheels [rad], (T + 1, 8).
+        distance: Laps and share of the lap driven, growing, (T + 1,).
+        lap_times_s: Time of each completed lap [s].
+        car: Name of its car's preset.
+    """
+
+    name: str
+    time: np.ndarray
+    pose: np.ndarray
+    distance: np.ndarray
+    lap_times_s: list[float]
+    car: str
+
+    def time_at(self, distance: float) -> float | None:
+        """Return the race time at which it had come as far [s]; None if it never did.
+
+        Args:
+            distance: Laps and share of the lap.
+        """
+        if not 0.0 <= distance <= self.distance[-1]:
+            return None
+        return float(np.interp(distance, self.distance, self.time))
+
+
+def ghost_of(name: str, result: LapResult, car: str) -> Ghost:
+    """Return a race as a ghost.
+
+    Args:
+        name: Name of its driver.
+        result: The race.
+        car: Name of the car's preset.
+    """
+    began = np.concatenate([[0.0], result.time[:-1]])
+    laps = np.searchsorted(np.cumsum(result.lap_times_s), began, side="right")
+    driven = np.maximum.accumulate(laps + result.progress / 100.0)
+    body = np.vstack([result.start, result.body])[:, :7]
+    return Ghost(
+        name,
+        np.concatenate([[0.0], result.time]),
+        np.column_stack([body, np.concatenate([[0.0], result.steering])]),
+        np.concatenate([[0.0], np.maximum(driven, 0.0)]),
+        list(result.lap_times_s),
+        car,
+    )
+
+
+class Opponents:
+    """The entries, controllers and drives that a person can race.
+
+    An opponent is named by a word: a controller's name, `run:NAME` for a run of the studio's folder
+    (its best checkpoint), `board:ID` for a submission's entry, or `drive:FILE`.
+
+    Args:
+        runs: The folder of the runs.
+        drives: The folder of the drives.
+        policy_of: Opens an entry's policy; see `evaluate_entries`.
+    """
+
+    def __init__(
+        self,
+        runs: Path,
+        drives: Path,
+        policy_of: Callable[[Entry], AbstractContextManager[Policy]] = SandboxedPolicy,
+    ) -> None:
+        self._runs, self._drives, self._policy_of = runs, drives, policy_of
+        self._ghosts: OrderedDict[tuple[Any, ...], Ghost] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def rivals(self) -> dict[str, str]:
+        """Return what can race in the same world: labels for people, by the opponents' words."""
+        found = {name: name for name in CONTROLLERS}
+        for summary in runs_in(self._runs):
+            if summary.get("steps"):
+                name = Path(summary["run"]).name
+                found[f"run:{name}"] = f"{name} (run)"
+        for row in self._board_rows():
+            found[f"board:{row.id}"] = f"{row.name} (board, id {row.id})"
+        return found
+
+    def ghosts(self, season: Season) -> dict[str, str]:
+        """Return what can be a ghost in a race: labels by words, the best drives of it first.
+
+        Args:
+            season: The season of one run that is driven.
+        """
+        drives = [
+            (path.name, one)
+            for path, one in drives_in(self._drives)
+            if isinstance(one, DriveRecord) and one.season == season and not one.rivals
+        ]
+        drives.sort(key=lambda named: _merit(named[1]))
+        own = {f"drive:{name}": f"{one.driver}, {describe_laps(one)}" for name, one in drives}
+        return own | self.rivals()
+
+    def racer(self, word: str) -> Entry | str:
+        """Return an opponent's entry, or a controller's name.
+
+        Raises:
+            RacerError: There is no such opponent, or it cannot be used.
+        """
+        kind, colon, name = word.partition(":")
+        if word in CONTROLLERS:
+            return word
+        if kind == "run" and colon and Path(name).name == name:
+            return racer_named(str(self._runs / name))
+        if kind == "board" and name.isdigit():
+            store = BoardStore()
+            return read_entry(store.entry_path(store.row(int(name)).entry_sha256))
+        raise StudioError(f"no opponent {word!r:.100}; choose one from the list")
+
+    def ghost(self, word: str, season: Season) -> Ghost:
+        """Return an opponent's race alone, which is driven now unless it was before.
+
+        Args:
+            word: The opponent.
+            season: The season of one run that is driven.
+
+        Raises:
+            RacerError: There is no such opponent, or it cannot drive that race.
+        """
+        run = season.runs()[0]
+        racer = None if word.startswith("drive:") else self.racer(word)
+        what = racer.sha256 if isinstance(racer, Entry) else word
+        key = what, season.digest, road_sha256(run.track)
+        with self._lock:
+            if key in self._ghosts:
+                self._ghosts.move_to_end(key)
+                return self._ghosts[key]
+        if racer is None:
+            ghost = self._ghost_of_drive(word.partition(":")[2], season)
+        else:
+            rules, car = season.race_in(run.direction), season.car
+            result = evaluate_entries(
+                [racer], run.track, rules, run.seed, car, policy_of=self._policy_of
+            )[0]
+            name, car = (racer, car) if isinstance(racer, str) else _named(racer)
+            ghost = ghost_of(name, result, car)
+        with self._lock:
+            self._ghosts[key] = ghost
+            while len(self._ghosts) > MAX_KEPT_GHOSTS:
+                self._ghosts.popitem(last=False)
+        return ghost
+
+    def _ghost_of_drive(self, file: str, season: Season) -> Ghost:
+        if Path(file).name != file or not file.endswith(DRIVE_SUFFIX):
+            raise StudioError(f"no drive {file!r:.100}; choose one from the list")
+        record = read_drive(self._drives / file)
+        if record.season != season or record.rivals:
+            raise StudioError(f"{file} is of another race: its ghost cannot be seen in this one")
+        result, verdict = verify_drive(record)
+        if not verdict.is_fine:
+            raise StudioError(f"{file} cannot be simulated again here: {verdict.text}")
+        return ghost_of(record.driver, result, season.car)
+
+    def _board_rows(self) -> list[Any]:
+        """Return the submissions with a package, if there is a board at all."""
+        if not (board_folder() / "board.sqlite3").is_file():
+            return []
+        try:
+            store = BoardStore()
+            rows = [row for row in store.every_row() if row.withdrawn is None]
+            return [row for row in rows if store.entry_path(row.entry_sha256).is_file()]
+        except RacerError:
+            return []
+
+
+def describe_laps(record: DriveRecord) -> str:
+    """Return a drive's laps and times in a few words: `3 laps in 14.20 s, best 4.51 s`."""
+    score = record.replay.score
+    laps, times = score.laps_completed, score.lap_times_s
+    if not times:
+        return "no lap"
+    plural = "lap" if laps == 1 else "laps"
+    return f"{laps} {plural} in {sum(times):.2f} s, best {min(times):.2f} s"
+
+
+def _merit(record: DriveRecord) -> tuple[int, float]:
+    score = record.replay.score
+    return -score.laps_completed, sum(score.lap_times_s)
+
+
+def _named(entry: Entry) -> tuple[str, str]:
+    return entry.manifest.name, entry.manifest.car
