@@ -22,6 +22,7 @@ from racer.cli import (
     completion,
     deepracer,
     doctor,
+    drives,
     entry,
     imitation,
     measure,
@@ -60,6 +61,8 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Race": {
         "race": race.cli_race,
         "generalisation": race.generalisation,
+        "drives list": drives.drives_list,
+        "drives verify": drives.drives_verify,
         "board submit": board.board_submit,
         "board show": board.board_show,
         "board history": board.board_history,
@@ -111,6 +114,7 @@ CONFIG_COMMANDS = {"train": train.train_command, "sweep": sweep.sweep_command}
 
 GROUP_HELP = {
     "runs": "List, show, compare, annotate, stop or delete runs.",
+    "drives": "List and verify the races that you drove in the studio.",
     "board": "Run a leaderboard: evaluate entries, show and publish the ranking, verify it.",
     "board season": "Make, seal, reveal or show a season.",
     "tracks": "List, show, generate, convert and solve tracks.",

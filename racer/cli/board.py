@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def board_submit(
     entry: str,
+    *more: str,
     name: str | None = None,
     season: str = "open",
     json: bool = False,
@@ -24,7 +25,9 @@ def board_submit(
     """Judge an entry on a season and add it to the leaderboard.
 
     Args:
-        entry: The entry, NAME.entry.zip, a run's folder, or a controller, pure-pursuit or raceline.
+        entry: The entry, NAME.entry.zip, a run's folder, a controller, pure-pursuit or raceline, or
+            a race that you drove in the studio, NAME.drive.
+        more: Further drives, if the season has several races.
         name: What the board calls it; the entry's own name by default. The table shows the best
             entry of a name.
         season: A shipped season's name or a YAML file.
@@ -32,15 +35,21 @@ def board_submit(
     """
     from racer.cli.season import secret_of
     from racer.entries.entry_check import check_entry
-    from racer.leaderboard.placement import announcement, placement_of
-    from racer.leaderboard.ranking import submission_line
+    from racer.leaderboard.drive_submission import submit_drives
+    from racer.leaderboard.drives import DRIVE_SUFFIX, read_drive
     from racer.leaderboard.season import load_season
     from racer.leaderboard.store import BoardStore
     from racer.leaderboard.submission_evaluation import evaluate_season
     from racer.leaderboard.submissions import board_name
     from racer.training.racers import racer_named
 
-    racer, rules = racer_named(entry), load_season(season)
+    rules = load_season(season)
+    if more or entry.endswith(DRIVE_SUFFIX):
+        drives = [read_drive(Path(file)) for file in (entry, *more)]
+        store, secret = BoardStore(), secret_of(rules, season) if rules.sealed else None
+        _tell_submitted(store, rules, submit_drives(store, rules, drives, name, secret), json)
+        return
+    racer = racer_named(entry)
     package = None if isinstance(racer, str) else racer
     about = {}
     if package:
@@ -50,7 +59,14 @@ def board_submit(
     usual = package.manifest.name if package else entry
     label = board_name(usual if name is None else name)
     runs = evaluate_season(store, rules, racer, secret_of(rules, season))
-    added = store.add(rules, label, package, runs, **about)
+    _tell_submitted(store, rules, store.add(rules, label, package, runs, **about), json)
+
+
+def _tell_submitted(store: BoardStore, rules: Season, added: Submission, json: bool) -> None:
+    """Print the place of a submission that was just added, or its row as JSON."""
+    from racer.leaderboard.placement import announcement, placement_of
+    from racer.leaderboard.ranking import submission_line
+
     one = placement_of(store.rows(rules), rules, added)
     if json:
         print_json(one.line.as_json() if one.line else None)

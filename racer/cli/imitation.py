@@ -27,9 +27,11 @@ def cli_clone_driver(
 
     Args:
         driver: A baseline controller, pure-pursuit or raceline; an entry, NAME.entry.zip, whose
-            sensors may be others than the clone's; or board:ID, the recorded races of a submission.
+            sensors may be others than the clone's; NAME.drive, a race that you drove in the studio,
+            or a folder of such; or board:ID, the recorded races of a submission.
         config: A YAML file, or the name of a config that ships with racer, with the clone's race,
-            sensors, actions and network; by default the entry's own sensors and actions.
+            sensors, actions and network; by default the entry's own sensors and actions, or
+            a camera on the drive's track.
         out: The new run's folder; by default runs/<config>-<time>.
         laps: Laps that the driver drives.
         steps: Control steps that the driver drives, over all cars, instead of laps.

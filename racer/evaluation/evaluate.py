@@ -118,7 +118,7 @@ def evaluate_drivers(
 
 
 class SteppedRace:
-    """A race of one driver, or of several that race each other, driven control step by control step.
+    """A race of one driver, or of several against each other, driven one control step at a time.
 
     Args:
         drivers: The drivers; see `evaluate_together`.

@@ -13,6 +13,7 @@ from rich.console import Console
 from racer import assets
 from racer.assets.document import read_document
 from racer.assets.overrides import with_overrides
+from racer.car.action_space import ActionSpace
 from racer.controllers import CONTROLLERS
 from racer.entries.package import Entry, read_entry
 from racer.envs import RacerVectorEnv
@@ -27,12 +28,16 @@ from racer.imitation.demonstrations import (
     join_demonstrations,
 )
 from racer.imitation.recordings import (
+    drive_files,
+    drive_files_demonstrations,
     entry_of_submission,
     recorded_demonstrations,
     submission_number,
 )
 from racer.imitation.teachers import make_teacher
+from racer.leaderboard.drives import DriveRecord, read_drive
 from racer.leaderboard.store import BoardStore
+from racer.race import RaceConfig
 from racer.sensors import Observations, observation_of_car
 from racer.training.config import RunConfig
 from racer.training.run_dir import refuse_taken
@@ -44,6 +49,8 @@ from racer.world import CONTROL_RATE_HZ
 CLONE_LOG_STD = -1.5
 """Most that `ppo.log_std_init` is in a clone's config: more noise in its actions would throw a
 clone off its line, and its training would begin with unlearning; see docs/training.md."""
+DRIVEN_SPEEDS = (0.1, 4.0)
+"""Lowest and highest speed of the actions of a person's clone [m/s]: a person also brakes hard."""
 DEFAULT_ROUNDS = 3
 """Rounds in which a driver that is no recording teaches, if the user names no number."""
 MAX_CARS = 16
@@ -108,13 +115,16 @@ def config_of_clone(
     Args:
         driver: The driver; see `run_cloning`.
         config: A shipped config's name, or a YAML file; by default the sensors, actions, track and
-            race of the driver's entry, and the rest as `RunConfig` has it.
+            race of the driver's entry, or the track, car and race of a person's drive, and the
+            rest as `RunConfig` has it.
         changes: New values of the config's fields, by dotted names.
 
     Raises:
         ConfigError: There is no config, or a driver without sensors of its own needs one.
     """
-    if config is None:
+    if config is None and (drives := drive_files(driver)):
+        chosen, name = _config_of_drive(read_drive(drives[0])), "clone"
+    elif config is None:
         chosen, name = _config_of_entry(driver, _find_driver(driver)), "clone"
     else:
         path = assets.find_file(config, "configs")
@@ -134,8 +144,8 @@ def run_cloning(
     """Clone a driver by supervised learning, and write a run that `resume_training` goes on with.
 
     Args:
-        driver: A baseline controller's name; an entry's file; or `board:ID`, the replays of a
-            submission on the board.
+        driver: A baseline controller's name; an entry's file; a person's drive, or a folder of
+            drives; or `board:ID`, the replays of a submission on the board.
         config: Race, sensors, actions and network of the clone, and the training afterwards; see
             `config_of_clone`.
         folder: The run's folder; a new one in `runs/` if not given.
@@ -155,8 +165,9 @@ def run_cloning(
             "out, and train on from the clone with racer train --from"
         )
     options = options or CloneOptions()
-    id, entry = submission_number(driver), _find_driver(driver)
-    is_recording = id is not None
+    id, drives = submission_number(driver), drive_files(driver)
+    entry = None if drives else _find_driver(driver)
+    is_recording = id is not None or bool(drives)
     if is_recording and (options.rounds or 1) > 1:
         raise ConfigError(
             f"{driver} is a recording, which cannot drive on from where the clone gets to: use "
@@ -169,6 +180,8 @@ def run_cloning(
         lesson = _Lesson(driver, chosen, options, model, env, say)
         if id is not None:
             loss = lesson.watch(recorded_demonstrations(BoardStore(), id, chosen))
+        elif drives:
+            loss = lesson.watch(drive_files_demonstrations(drives, chosen))
         else:
             assert entry is not None
             loss = lesson.be_taught(entry)
@@ -180,7 +193,7 @@ def run_cloning(
             "held_out_loss": loss.held_out,
         }
 
-    cars = 1 if id is not None else min(options.num_cars, chosen.num_envs)
+    cars = 1 if is_recording else min(options.num_cars, chosen.num_envs)
     return run_pretraining(chosen, learn, folder, console, num_envs=cars, name=name)
 
 
@@ -281,8 +294,8 @@ def _find_driver(driver: str) -> Entry | str | None:
         return driver
     if not Path(driver).exists():
         raise ConfigError(
-            f"no driver {driver!r}; known: {', '.join(CONTROLLERS)}, an entry's file, or board:ID "
-            "for a submission on the board"
+            f"no driver {driver!r}; known: {', '.join(CONTROLLERS)}, an entry's file, a drive's "
+            "file, or board:ID for a submission on the board"
         )
     return read_entry(Path(driver))
 
@@ -309,6 +322,17 @@ def _config_of_entry(driver: str, entry: Entry | str | None) -> RunConfig:
         sensor=manifest.sensor,
         actions=manifest.actions,
         race=race_of_training(entry),
+    )
+
+
+def _config_of_drive(record: DriveRecord) -> RunConfig:
+    """Return a config with the car, track and race of a person's drive, and all its speeds."""
+    race = record.rules.model_dump(exclude={"laps", "start", "faults", "time_limit"})
+    return RunConfig(
+        track=(record.run.track,),
+        car=record.season.car,
+        actions=ActionSpace(speed=DRIVEN_SPEEDS),
+        race=RaceConfig(**race),
     )
 
 

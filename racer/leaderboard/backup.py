@@ -12,7 +12,7 @@ from pathlib import Path
 
 from racer.errors import BoardError
 from racer.leaderboard.store import HOUSE_DIGEST, BoardStore
-from racer.leaderboard.submissions import Submission
+from racer.leaderboard.submissions import PERSON_DIGEST, Submission
 
 DATABASE_FILE = "board.sqlite3"
 MAX_BACKUP_BYTES = 64_000_000_000
@@ -81,7 +81,7 @@ def restore_backup(path: Path, folder: Path) -> BoardStore:
 
 def _kept(store: BoardStore, rows: list[Submission]) -> set[Path]:
     """Return the paths of the packages and replays of submissions."""
-    entries = {row.entry_sha256 for row in rows} - {HOUSE_DIGEST}
+    entries = {row.entry_sha256 for row in rows} - {HOUSE_DIGEST, PERSON_DIGEST}
     replays = {run.replay for row in rows for run in row.runs if run.replay}
     return {store.entry_path(one) for one in entries} | {store.replay_path(one) for one in replays}
 

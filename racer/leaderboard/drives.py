@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -32,6 +33,7 @@ from racer.leaderboard.submissions import board_name
 from racer.leaderboard.verification import ReplayController
 from racer.race import Ending, RaceConfig
 from racer.registration import ENV_IDS
+from racer.tables import FittedTable, TableColumn
 
 DRIVE_MAGIC = b"racer drive 1\n"
 DRIVE_SUFFIX = ".drive"
@@ -86,6 +88,17 @@ class DriveRecord:
     def rules(self) -> RaceConfig:
         """The rules of the race."""
         return self.season.race_in(self.run.direction)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return who drove what, and the result, as JSON values."""
+        return {
+            "driver": self.driver,
+            "created": self.created,
+            "kind": self.rules.kind,
+            "car": self.season.car,
+            "rivals": [one.name for one in self.rivals],
+            **self.replay.score.as_json(),
+        }
 
     @property
     def file_name(self) -> str:
@@ -309,6 +322,38 @@ def drives_in(folder: Path) -> list[tuple[Path, DriveRecord | RacerError]]:
         except RacerError as problem:
             found.append((path, problem))
     return found
+
+
+def drives_table(found: Sequence[tuple[Path, DriveRecord | RacerError]]) -> FittedTable:
+    """Return a table of what `drives_in` returned."""
+    shown = FittedTable(
+        TableColumn("driver", "left", least=12),
+        TableColumn("track", "left", least=10),
+        TableColumn("race", "left", drop=2),
+        TableColumn("laps"),
+        TableColumn("total"),
+        TableColumn("best"),
+        TableColumn("put back", drop=3),
+        TableColumn("file", "left", drop=1),
+        caption="times in seconds",
+    )
+    for path, one in found:
+        if not isinstance(one, DriveRecord):
+            shown.add_row("unreadable", *[""] * 6, path.name)
+            continue
+        score, times = one.replay.score, one.replay.score.lap_times_s
+        among = f", {len(one.rivals)} rivals" if one.rivals else ""
+        shown.add_row(
+            one.driver,
+            score.track,
+            f"{one.rules.kind}{among}",
+            f"{score.laps_completed}/{score.laps}",
+            f"{sum(times):.3f}" if times else "-",
+            f"{min(times):.3f}" if times else "-",
+            str(score.resets or ""),
+            path.name,
+        )
+    return shown
 
 
 def _slug(word: str) -> str:

@@ -89,23 +89,26 @@ class BoardStore:
         runs: Sequence[RunResult],
         box: str = "none",
         signer: str = "",
+        digest: str = HOUSE_DIGEST,
     ) -> Submission:
         """Store an entry's package, then add a submission, and return it.
 
         Args:
             season: The season.
             name: Name of the entry on the board.
-            entry: The evaluated entry; None for a pilot.
+            entry: The evaluated entry; None for a pilot or a person.
             runs: The result of each of the season's runs, in the season's order.
             box: The sandbox that held the policy during the evaluation; `none` if none did.
             signer: Key that signed the entry; empty if it is not signed.
+            digest: Used in place of a package's digest if there is no entry: `HOUSE_DIGEST` or
+                `PERSON_DIGEST`.
 
         Raises:
             BoardError: The season is closed, the name is not allowed, or the board cannot be
                 written; then no part of the submission is added.
         """
         name = board_name(name)
-        digest = entry.sha256 if entry else HOUSE_DIGEST
+        digest = entry.sha256 if entry else digest
         body = submission_body(digest, runs, box, signer, __version__)
         canonical_json(body)  # raises ValueError for NaN before anything is written
         if entry:

@@ -11,6 +11,9 @@ from racer.entries.package import LABEL_RULE, is_label
 from racer.errors import BoardError
 from racer.leaderboard.run_result import RunResult
 
+PERSON_DIGEST = "person"
+"""Used as the digest of a person, who drove by hand and has no package."""
+
 
 @dataclass(frozen=True)
 class ChainRecord:
@@ -50,7 +53,8 @@ class Submission:
         season: The season's name.
         season_digest: The season's digest.
         name: Name of the entry on the board.
-        entry_sha256: SHA-256 of the entry's package; `HOUSE_DIGEST` for a pilot.
+        entry_sha256: SHA-256 of the entry's package; `HOUSE_DIGEST` for a pilot, `PERSON_DIGEST`
+            for a person.
         runs: The result of each of the season's runs, in the season's order.
         racer_version: Version of racer that evaluated it.
         box: The sandbox that held the policy during the evaluation; `none` if none did.
@@ -81,7 +85,12 @@ class Submission:
 
     @property
     def entry(self) -> tuple[str, str]:
-        """What tells the entry from others: SHA-256 of its package, and the name of a pilot."""
+        """What tells the entry from others: SHA-256 of its package, and the name of a pilot.
+
+        Each of a person's submissions is another entry: of a person, it is the replays.
+        """
+        if self.entry_sha256 == PERSON_DIGEST:
+            return self.entry_sha256, " ".join(run.replay or "" for run in self.runs)
         return self.entry_sha256, self.runs[0].pilot
 
     @property

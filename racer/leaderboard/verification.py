@@ -25,6 +25,7 @@ from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import HOUSE_DIGEST, BoardStore, Submission
 from racer.leaderboard.submission_evaluation import drive_run, score_of_run
+from racer.leaderboard.submissions import PERSON_DIGEST
 from racer.track import TrackPosition
 from racer.world import CarState
 
@@ -39,7 +40,7 @@ class RunVerification:
         run: Index of the run, from 0.
         simulated: The run simulated from the replay's actions, compared with replay and submission.
         policy: The policy's actions in a new run, compared with the replay's; None if the policy
-            was not run.
+            was not run, or a person drove.
     """
 
     id: int
@@ -171,7 +172,8 @@ def verify_submission(
                 raise BoardError(f"the row has {len(row.runs)} runs, its season {len(runs)}")
             replay = replay_of(store, row, number)
             _, simulated = verify_run(season, runs[number], replay, kept)
-            if is_policy_run:
+            # A person cannot be asked to drive again; the recorded commands are all there is.
+            if is_policy_run and row.entry_sha256 != PERSON_DIGEST:
                 policy = _compare_policy(store, row, season, runs[number], replay)
         except RacerError as problem:
             simulated = ReplayComparison(str(problem), False)

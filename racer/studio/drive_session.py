@@ -234,9 +234,7 @@ class DriveSession:
             record_rival(self._season, name, self._stepped.result(car), space)
             for car, (name, space) in enumerate(zip(self._names, self._spaces))
         ]
-        return record_drive(
-            self._season, self._options.driver, self.created, result, tuple(rivals)
-        )
+        return record_drive(self._season, self._options.driver, self.created, result, tuple(rivals))
 
     def summary(self) -> dict[str, Any]:
         """Return the result of the race, and whether its drive is confirmed, as JSON values."""

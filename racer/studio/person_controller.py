@@ -80,7 +80,7 @@ class PersonController:
         return self._held
 
     def hold(self, held: PersonInput) -> None:
-        """Take what the person holds now; a key that is let go before the next step counts in it."""
+        """Take what is held now; a key that is let go before the next step counts in it."""
         before = self._tapped
         self._held = held
         self._tapped = PersonInput(

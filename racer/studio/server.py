@@ -16,6 +16,7 @@ from nicegui import ui
 from racer.errors import RacerError, StudioError
 from racer.leaderboard.network_addresses import machine_names, network_addresses, url_of
 from racer.studio.access import AccessCheck
+from racer.studio.drive_page import add_drive_page
 from racer.studio.garage_page import GaragePage
 from racer.studio.run_actions import Studio
 from racer.studio.run_page import RunPage
@@ -90,6 +91,7 @@ def make_studio_app(folder: Path) -> FastAPI:
             return PlainTextResponse(str(problem), 404)
         return HTMLResponse(page, headers={"Content-Security-Policy": REPORT_POLICY})
 
+    add_drive_page(app, studio)
     ui.run_with(app, title="racer studio", dark=None, show_welcome_message=False)
     return app
 

@@ -13,7 +13,7 @@ from racer.leaderboard.pages.season_page import entry_badges
 from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.scoring import RUN_OUTCOMES, season_score
 from racer.leaderboard.store import HOUSE_DIGEST
-from racer.leaderboard.submissions import ChainRecord, Submission, utc_minute
+from racer.leaderboard.submissions import PERSON_DIGEST, ChainRecord, Submission, utc_minute
 
 EVENT_WORDS = {"submission": "handed in", "withdrawal": "withdrawn", "dispute": "disputed"}
 
@@ -85,7 +85,7 @@ def entry_page(
         races=player_races(view, [row.id, *leader], row),
         race_rows=_race_rows(view, row, recordings),
         manifest=manifest,
-        is_house=row.entry_sha256 == HOUSE_DIGEST,
+        has_package=row.entry_sha256 not in (HOUSE_DIGEST, PERSON_DIGEST),
         verdict=_verdict(recordings),
         history=history,
         history_command=shlex.join(["racer", "board", "history", history[0].name]),

@@ -9,7 +9,7 @@ from racer.leaderboard.pages.markup import render_page
 from racer.leaderboard.pages.player import player_races
 from racer.leaderboard.ranking import RankedSubmission
 from racer.leaderboard.store import HOUSE_DIGEST
-from racer.leaderboard.submissions import Submission, utc_minute
+from racer.leaderboard.submissions import PERSON_DIGEST, Submission, utc_minute
 
 PAGE_TIME_COLUMNS = {
     "total": {"total": "total_time_s", "best lap": "best_lap_s"},
@@ -92,6 +92,8 @@ def entry_badges(row: Submission | RankedSubmission) -> list[Badge]:
         found.append(Badge(f"key {row.signer[:8]}", "good", f"signed by the key {row.signer}"))
     if row.entry_sha256 == HOUSE_DIGEST:
         found.append(Badge("controller", "", "a part of racer"))
+    elif row.entry_sha256 == PERSON_DIGEST:
+        found.append(Badge("person", "good", "driven by hand in the studio"))
     elif row.box == "none":
         found.append(Badge("no box", "bad", "the policy ran in the judge's own process"))
     else:

@@ -21,7 +21,7 @@ from racer.leaderboard.pages.trajectory import TRAJECTORY_FORMAT, race_trajector
 from racer.leaderboard.ranking import RankedSubmission, rank_with_others
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import HOUSE_DIGEST, BoardStore
-from racer.leaderboard.submissions import Submission
+from racer.leaderboard.submissions import PERSON_DIGEST, Submission
 from racer.leaderboard.verification import replay_of, verify_run
 from racer.track import load_track
 
@@ -134,6 +134,8 @@ def _write_pages(store: BoardStore, folder: Path, view: SeasonContext) -> int:
 def _manifest(store: BoardStore, row: Submission) -> Manifest | str:
     if row.entry_sha256 == HOUSE_DIGEST:
         return "a pilot that is a part of racer, without a package"
+    if row.entry_sha256 == PERSON_DIGEST:
+        return "a person, who drove by hand"
     try:
         return read_entry(store.entry_path(row.entry_sha256)).manifest
     except RacerError as problem:
