@@ -47,13 +47,13 @@ HELP = (
     "Arrow keys or WASD drive, Space brakes, P pauses, R restarts. A gamepad: left stick, right "
     "trigger for throttle, left trigger for the brake, Start to pause."
 )
-FILES = Path(__file__).parent / "files"
+DRIVE_FILES = Path(__file__).parent / "files"
 
 
 def add_drive_page(app: FastAPI, studio: Studio) -> None:
     """Add the page, and the websocket of its races, to the studio's application."""
     lobby, drives = DriveLobby(), drives_folder().resolve()
-    opponents = Opponents(studio.folder.path, drives)
+    opponents = Opponents(studio.folder, drives)
 
     @ui.page("/drive")
     def drive_page() -> None:
@@ -70,8 +70,8 @@ def add_drive_page(app: FastAPI, studio: Studio) -> None:
 
 class DriveView(
     ui.element,
-    component=FILES / "drive_view.js",
-    esm={"racer-drive-scene": str(FILES / "drive_scene")},
+    component=DRIVE_FILES / "drive_view.js",
+    esm={"racer-drive-scene": str(DRIVE_FILES / "drive_scene")},
 ):
     """The picture of a race, with the keys; see `files/drive_view.js`."""
 
@@ -101,7 +101,7 @@ class DrivePage:
         self._opponents, self._drives = opponents, drives
         self._shown: Any = None
         self._seasons: dict[str, Season] = {}
-        ui.add_css((FILES / "drive.css").read_text("utf-8"))
+        ui.add_css((DRIVE_FILES / "drive.css").read_text("utf-8"))
         with page_frame("drive", str(studio.folder.path)) as self._column:
             ui.label("Drive").classes("text-2xl").props("role=heading aria-level=1")
             self._form()
@@ -139,6 +139,12 @@ class DrivePage:
             self._run.classes("w-56 grow")
             for field in (self._direction, self._laps, self._seed):
                 field.classes("w-28")
+            self._key_speed = ui.number(
+                "key's speed [m/s]", value=2.5, min=0.5, max=4, step=0.5, format="%.1f"
+            )
+            self._key_speed.props("dense").classes("w-32").tooltip(
+                "the speed that the throttle key asks for; a gamepad's trigger reaches the highest"
+            )
             self._walls = ui.checkbox("walls")
         with ui.row().classes("w-full gap-x-4 gap-y-2 items-end"):
             self._ghosts = ui.select({}, label="ghosts", multiple=True, value=[])
@@ -193,6 +199,7 @@ class DrivePage:
                 season,
                 tuple(self._ghosts.value or ()),
                 tuple(self._rivals.value or ()),
+                self._key_speed.value,
             )
             self._view.start(self._lobby.add(options))
 

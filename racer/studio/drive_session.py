@@ -46,12 +46,14 @@ class DriveOptions:
         season: Track, direction, seed, car and rules, as a season of one run.
         ghosts: Words of the opponents that are seen as ghosts; see `Opponents`.
         rivals: Words of the opponents that race in the same world, in the order of the grid.
+        key_speed: See `PersonController`.
     """
 
     driver: str
     season: Season
     ghosts: tuple[str, ...] = ()
     rivals: tuple[str, ...] = ()
+    key_speed: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be driven.
@@ -97,7 +99,7 @@ class DriveSession:
         self._names = [one if isinstance(one, str) else one.manifest.name for one in racers]
         self._spaces = [None if isinstance(one, str) else one.manifest.actions for one in racers]
         self._me, self._limit = len(racers), committed_limit(self._road, self._spec)
-        self.person = PersonController(self._spec)
+        self.person = PersonController(self._spec, options.key_speed)
         self.created = now_in_utc()
         try:
             drivers = [self._driver(one) for one in racers]

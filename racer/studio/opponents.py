@@ -22,8 +22,8 @@ from racer.leaderboard.drives import DRIVE_SUFFIX, DriveRecord, drives_in, read_
 from racer.leaderboard.season import Season
 from racer.leaderboard.store import BoardStore, board_folder
 from racer.leaderboard.submission_evaluation import road_sha256
+from racer.studio.run_folder import RunFolder
 from racer.training.racers import racer_named
-from racer.training.run_history import runs_in
 
 MAX_KEPT_GHOSTS = 32
 """Number of the latest ghosts that are kept."""
@@ -89,14 +89,14 @@ class Opponents:
     (its best checkpoint), `board:ID` for a submission's entry, or `drive:FILE`.
 
     Args:
-        runs: The folder of the runs.
+        runs: The runs.
         drives: The folder of the drives.
         policy_of: Opens an entry's policy; see `evaluate_entries`.
     """
 
     def __init__(
         self,
-        runs: Path,
+        runs: RunFolder,
         drives: Path,
         policy_of: Callable[[Entry], AbstractContextManager[Policy]] = SandboxedPolicy,
     ) -> None:
@@ -107,10 +107,9 @@ class Opponents:
     def rivals(self) -> dict[str, str]:
         """Return what can race in the same world: labels for people, by the opponents' words."""
         found = {name: name for name in CONTROLLERS}
-        for summary in runs_in(self._runs):
-            if summary.get("steps"):
-                name = Path(summary["run"]).name
-                found[f"run:{name}"] = f"{name} (run)"
+        for one in self._runs.runs():
+            if one.summary.get("steps"):
+                found[f"run:{one.name}"] = f"{one.name} (run)"
         for row in self._board_rows():
             found[f"board:{row.id}"] = f"{row.name} (board, id {row.id})"
         return found
@@ -139,8 +138,8 @@ class Opponents:
         kind, colon, name = word.partition(":")
         if word in CONTROLLERS:
             return word
-        if kind == "run" and colon and Path(name).name == name:
-            return racer_named(str(self._runs / name))
+        if kind == "run" and colon:
+            return racer_named(str(self._runs.open(name).folder))
         if kind == "board" and name.isdigit():
             store = BoardStore()
             return read_entry(store.entry_path(store.row(int(name)).entry_sha256))

@@ -29,16 +29,23 @@ class PersonInput(NamedTuple):
     Attributes:
         left: Whether the key to the left is held.
         right: Whether the key to the right is held.
-        throttle: Throttle, 0-1.
+        gas: Whether the throttle key is held.
+        throttle: Analog throttle, 0-1.
         brake: Brake, 0-1.
         wheel: Steering of an analog stick, -1 for right to 1 for left; None without one.
     """
 
     left: bool = False
     right: bool = False
+    gas: bool = False
     throttle: float = 0.0
     brake: float = 0.0
     wheel: float | None = None
+
+    @property
+    def is_driving(self) -> bool:
+        """Whether the person asks the car to drive."""
+        return self.gas or self.throttle > 0.0
 
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> PersonInput:
@@ -46,12 +53,13 @@ class PersonInput(NamedTuple):
 
         Example:
             >>> PersonInput.from_json({"left": True, "throttle": 7, "wheel": "x"})
-            PersonInput(left=True, right=False, throttle=1.0, brake=0.0, wheel=None)
+            PersonInput(left=True, right=False, gas=False, throttle=1.0, brake=0.0, wheel=None)
         """
         wheel = _number(tree.get("wheel"), -1.0)
         return cls(
             tree.get("left") is True,
             tree.get("right") is True,
+            tree.get("gas") is True,
             _number(tree.get("throttle"), 0.0) or 0.0,
             _number(tree.get("brake"), 0.0) or 0.0,
             wheel,
@@ -63,14 +71,16 @@ class PersonController:
 
     A key turns the wheel at a limited rate. A full wheel asks for as much as the tyres hold at the
     car's speed, so that a person without an analog stick can steer a fast car. An analog throttle
-    asks for a speed, a key for the highest one.
+    asks for a speed up to the car's highest, a key for one that the person chose.
 
     Args:
         spec: The car.
+        key_speed: Speed that the throttle key asks for [m/s]; the car's highest by default.
     """
 
-    def __init__(self, spec: CarSpec) -> None:
+    def __init__(self, spec: CarSpec, key_speed: float | None = None) -> None:
         self._spec = spec
+        self._key_speed = min(key_speed or spec.speed_limit, spec.speed_limit)
         self._held = self._tapped = PersonInput()
         self._wheel = 0.0
 
@@ -86,6 +96,7 @@ class PersonController:
         self._tapped = PersonInput(
             before.left or held.left,
             before.right or held.right,
+            before.gas or held.gas,
             max(before.throttle, held.throttle),
             max(before.brake, held.brake),
             held.wheel,
@@ -119,6 +130,8 @@ class PersonController:
         spec = self._spec
         if given.brake:
             return max(speed - given.brake * spec.brake_acceleration / spec.speed_gain, 0.0)
+        if given.gas:
+            return self._key_speed
         if given.throttle:
             return given.throttle * spec.speed_limit
         return max(speed - COASTING_DECELERATION / spec.speed_gain, 0.0)

@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import zipfile
 
@@ -16,19 +15,16 @@ from racer.training.run_dir import Run
 from racer.training.run_history import summarize_run
 from racer.training.train import run_training
 from tests.helpers.runs import QUIET, SMALL, config, no_figures
+from tests.helpers.studio import BROWSER, RACER, Server
 
 __all__ = ["no_figures"]
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 pytestmark = [
     pytest.mark.slow(minutes=1),
     pytest.mark.needs("nicegui"),
     pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine"),
     pytest.mark.xdist_group("browser"),
 ]
-RACER = (sys.executable, "-m", "racer.cli")
 BITE = "<img src=x onerror=alert(1)>"
 WIDE = "document.documentElement.scrollWidth"
 WAIT_MS = 120_000.0
@@ -50,30 +46,6 @@ def folder(tmp_path, trained):
     (folder / "broken").mkdir()
     (folder / "broken" / "config.yaml").write_text("track: [")
     return folder
-
-
-class Server:
-    """The command `racer studio` as a process."""
-
-    def __init__(self, folder, *words):
-        self.process = subprocess.Popen(
-            [*RACER, "studio", "--no-browser", "--folder", str(folder), *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=folder.parent,
-        )
-        self.said = ""
-        assert self.process.stdout
-        while "Ctrl-C" not in self.said:
-            self.said += self.process.stdout.readline()
-            assert self.process.poll() is None, self.said
-        self.urls = re.findall(r"http://\S+", self.said)
-
-    def end(self, how=signal.SIGINT):
-        self.process.send_signal(how)
-        said, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, said
 
 
 @pytest.fixture

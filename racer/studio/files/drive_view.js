@@ -271,7 +271,8 @@ export default {
       const { stick } = this, [left, right] = [has("left"), has("right")];
       const held = {
         left, right,
-        throttle: has("throttle") ? 1 : stick?.throttle || 0,
+        gas: has("throttle"),
+        throttle: stick?.throttle || 0,
         brake: has("brake") ? 1 : stick?.brake || 0,
         wheel: stick && !left && !right ? Number(stick.wheel.toFixed(3)) : null,
       };

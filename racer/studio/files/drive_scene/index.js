@@ -109,12 +109,12 @@ export function makeRoad(road) {
       if (road.walls || side * bendAt(spine, k) < KERB_BEND) return;
       const [next, across, there] = [at(mine, k + 1), other[k], at(other, k + 1)];
       const [a, b] = [-KERB_WIDTH / Math.max(apart(point, across), 1e-9), -KERB_WIDTH / Math.max(apart(next, there), 1e-9)];
-      kerbs.add([up(point, 0.001), up(next, 0.001), up(mix(next, there, b), 0.001), up(mix(point, across, a), 0.001)],
+      kerbs.add([up(point, -0.004), up(next, -0.004), up(mix(next, there, b), -0.004), up(mix(point, across, a), -0.004)],
         k % 2 ? RED : WHITE);
     });
   }
   addStart(lines, left[0], right[0], centre, width);
-  group.add(ground.flat(-3), asphalt.flat(-2), kerbs.flat(-1), lines.flat(-1));
+  group.add(ground.flat(-3), asphalt.flat(-2), kerbs.flat(-2), lines.flat(-1));
   if (road.walls) group.add(makeWalls([left, right]));
   return group;
 }
@@ -219,7 +219,7 @@ export function makeStage() {
   scene.fog = new THREE.Fog(colourOf(SKY), 18, 70);
   const sun = new THREE.DirectionalLight(0xffffff, 1.7);
   sun.position.set(3.5, 4.5, 8.2);
-  scene.add(new THREE.HemisphereLight(0xffffff, 0x8a9a80, 1.9), sun);
+  scene.add(new THREE.HemisphereLight(0xffffff, 0xb8c0b0, 2.3), sun);
   return scene;
 }
 
