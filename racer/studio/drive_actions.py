@@ -15,13 +15,25 @@ from racer.leaderboard.placement import announcement, placement_of
 from racer.leaderboard.season import Season, load_season
 from racer.leaderboard.store import BoardStore
 from racer.studio.commands import run_command
+from racer.studio.opponents import has_board
 from racer.studio.run_actions import Studio, errors_shown
 
 
 def open_seasons() -> dict[str, Season]:
-    """Return the shipped seasons that are not sealed, by their names."""
-    found = (load_season(name) for name in assets.shipped_names("configs/seasons"))
-    return {one.name: one for one in found if one.sealed is None}
+    """Return the seasons that ship with racer and those of the board, by their names.
+
+    Sealed seasons are left out, as their races are not known to a driver.
+    """
+    found = [load_season(name) for name in assets.shipped_names("configs/seasons")]
+    if has_board():
+        store = BoardStore()
+        digests = dict.fromkeys(row.season_digest for row in store.every_row())
+        found += [store.season(digest) for digest in digests]
+    named: dict[str, Season] = {}
+    for one in found:
+        if one.sealed is None and one not in named.values():
+            named[one.folder if one.name in named else one.name] = one
+    return named
 
 
 async def submit_drive(studio: Studio, file: Path) -> None:

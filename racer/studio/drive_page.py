@@ -41,6 +41,8 @@ KIND_WORDS = {
 }
 NO_SEASON = "free"
 """The choice of a race that is no season's."""
+BUTTON_INK = "text-slate-800 dark:text-slate-100"
+"""The classes of a button's text that is read on a light and on a dark page."""
 SHOWN_DRIVES = 30
 """The most drives that the page lists."""
 HELP = (
@@ -109,7 +111,8 @@ class DrivePage:
             self._view.on("ended", self._refresh).on("left", self._refresh)
             with ui.row().classes("w-full gap-2 items-center"):
                 for text, what in (("Pause", "pause"), ("Restart", "restart"), ("Stop", "stop")):
-                    ui.button(text, on_click=partial(self._view.ask, what)).props("outline dense")
+                    button = ui.button(text, color=None, on_click=partial(self._view.ask, what))
+                    button.props("outline dense").classes(BUTTON_INK)
                 ui.label(HELP).classes("text-sm opacity-80")
             ui.label("Drives").classes("text-xl").props("role=heading aria-level=2")
             self._list = ui.column().classes("w-full gap-2")
@@ -248,7 +251,7 @@ class DrivePage:
                 self._button("Submit", submit_drive, file)
                 self._button("Clone", clone_drive, file)
                 self._button("Save", download_drive, file)
-            self._button("Delete", delete_drive, file).props("color=red-8")
+            self._button("Delete", delete_drive, file)
 
     def _button(self, text: str, action: Any, file: str) -> ui.button:
         async def act() -> None:
@@ -256,7 +259,7 @@ class DrivePage:
                 await action(self._studio, self._drives / file)
             await self._refresh()
 
-        return ui.button(text, on_click=act).props("flat dense")
+        return ui.button(text, color=None, on_click=act).props("flat dense").classes(BUTTON_INK)
 
 
 class _Told:

@@ -122,7 +122,7 @@ class DriveSocket:
         clock = asyncio.get_running_loop().time
         due = None
         while not session.is_over and not self._asked:
-            if self._is_paused or (due is None and not self._held.is_driving):
+            if self._is_paused or (due is None and not session.person.wants_to_drive):
                 due = None
                 await self._wait_for_news()
                 continue

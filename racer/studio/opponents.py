@@ -191,7 +191,7 @@ class Opponents:
 
     def _board_rows(self) -> list[Any]:
         """Return the submissions with a package, if there is a board at all."""
-        if not (board_folder() / "board.sqlite3").is_file():
+        if not has_board():
             return []
         try:
             store = BoardStore()
@@ -199,6 +199,11 @@ class Opponents:
             return [row for row in rows if store.entry_path(row.entry_sha256).is_file()]
         except RacerError:
             return []
+
+
+def has_board() -> bool:
+    """Return whether there is a board; opening one makes it."""
+    return (board_folder() / "board.sqlite3").is_file()
 
 
 def describe_laps(record: DriveRecord) -> str:

@@ -85,9 +85,9 @@ class PersonController:
         self._wheel = 0.0
 
     @property
-    def held(self) -> PersonInput:
-        """What the person holds now."""
-        return self._held
+    def wants_to_drive(self) -> bool:
+        """Whether the car is asked to drive, now or by a tap since the last step."""
+        return self._tapped.is_driving
 
     def hold(self, held: PersonInput) -> None:
         """Take what is held now; a key that is let go before the next step counts in it."""

@@ -92,7 +92,7 @@ def make_studio_app(folder: Path) -> FastAPI:
         return HTMLResponse(page, headers={"Content-Security-Policy": REPORT_POLICY})
 
     add_drive_page(app, studio)
-    ui.run_with(app, title="racer studio", dark=None, show_welcome_message=False)
+    ui.run_with(app, title="racer studio", dark=None, language="en-US", show_welcome_message=False)
     return app
 
 

@@ -14,6 +14,7 @@ from racer.evaluation import SteppedRace
 from racer.leaderboard.drive_submission import submit_drives
 from racer.leaderboard.drives import (
     DRIVE_MAGIC,
+    DriveRecord,
     drives_in,
     make_drive_season,
     pack_drive,
@@ -142,6 +143,7 @@ def test_what_is_no_drive_is_refused_and_listed_with_its_error(driven, tmp_path,
     (tmp_path / "0.drive").write_bytes(b"x")
     (path, one), (broken, problem) = drives_in(tmp_path)
     assert path.name.startswith("20260102030405000006-Ada-oval")
+    assert isinstance(one, DriveRecord)
     assert one.driver == "Ada"
     assert broken.name in str(problem)
 

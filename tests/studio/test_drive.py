@@ -307,6 +307,16 @@ def test_a_race_waits_for_the_throttle_and_begins_again_when_asked(tmp_path):
     talk(tmp_path, conversation)
 
 
+def test_a_tap_on_the_throttle_begins_a_race(tmp_path):
+    async def conversation(socket):
+        await socket.hear("scene")
+        socket.say(held={"gas": True})
+        socket.say(held={})
+        assert (await socket.hear("state"))["step"] == 1
+
+    talk(tmp_path, conversation)
+
+
 def test_a_paused_race_stands_still_until_it_is_let_go(tmp_path):
     async def conversation(socket):
         await socket.hear("scene")
