@@ -6,16 +6,27 @@ import pytest
 from racer.car.action_space import ActionSpace
 from racer.entries.package import read_entry
 from racer.errors import BoardError, ConfigError
-from racer.imitation.cloning import CloneOptions, run_cloning
+from racer.evaluation import controller_for, evaluate_controller
+from racer.imitation.cloning import CloneOptions, config_of_clone, run_cloning
 from racer.imitation.recordings import (
+    drive_files,
+    drive_files_demonstrations,
     entry_of_submission,
     recorded_demonstrations,
     submission_number,
+)
+from racer.leaderboard.drives import (
+    make_drive_season,
+    now_in_utc,
+    read_drive,
+    record_drive,
+    save_drive,
 )
 from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.submission_evaluation import evaluate_season
 from racer.leaderboard.verification import replay_of
+from racer.race import RaceConfig
 from tests.helpers.boards import package
 from tests.helpers.runs import QUIET, config
 
@@ -91,3 +102,38 @@ def test_a_submission_is_named_by_its_id(store):
     assert entry is not None
     assert entry.manifest.name == "swift"
     assert entry_of_submission(store, 2) is None
+
+
+@pytest.fixture(scope="module")
+def drives(tmp_path_factory):
+    """A folder with a drive of one clean lap."""
+    folder = tmp_path_factory.mktemp("drives")
+    rules = RaceConfig(laps=1, start="line", faults="reset", time_limit=20)
+    season = make_drive_season("oval", rules)
+    driver = controller_for("pure-pursuit", "oval", rules)
+    result = evaluate_controller(driver, "oval", rules)
+    save_drive(folder, record_drive(season, "Ada", now_in_utc(), result))
+    return folder
+
+
+def test_a_persons_drive_shows_what_the_person_did(drives):
+    chosen = config(sensor="state", actions=SLOW)
+    (path,) = drive_files(str(drives))
+    assert drive_files(str(path)) == [path]
+    record, drive = read_drive(path), drive_files_demonstrations([path], chosen)
+    assert (drive.laps, drive.faults) == (1, 0)
+    wanted = chosen.actions.nearest(record.replay.actions)
+    assert np.array_equal(drive.demonstrations.actions, wanted)
+    with pytest.raises(ConfigError, match="set car: deepracer"):
+        drive_files_demonstrations([path], chosen.model_copy(update={"car": "f1tenth"}))
+
+
+def test_a_person_is_cloned_on_the_track_of_the_drive(drives, tmp_path):
+    usual, name = config_of_clone(str(drives))
+    assert (usual.track, usual.car, usual.race.kind) == (("oval",), "deepracer", "time_trial")
+    assert (usual.actions.speed, name) == ((0.1, 4.0), "clone")
+    chosen = config(sensor="state", actions=SLOW)
+    result = run_cloning(str(drives), chosen, tmp_path / "clone", CloneOptions(epochs=1), QUIET)
+    assert (result.run.folder / "config.yaml").is_file()
+    with pytest.raises(ConfigError, match="recording"):
+        run_cloning(str(drives), chosen, tmp_path / "two", CloneOptions(rounds=2), QUIET)
