@@ -257,6 +257,11 @@ class _Lesson:
             ConfigError: There is not enough to learn from.
         """
         number, steps = len(self._parts) + 1, len(drive.demonstrations.actions)
+        if number == 1 and drive.laps and steps < MIN_PAIRS:
+            raise ConfigError(
+                f"{self._driver} has {steps} steps in {drive.laps} laps without a fault; a clone "
+                f"learns from at least {MIN_PAIRS}: drive more laps"
+            )
         if number == 1 and (drive.laps == 0 or steps < MIN_PAIRS):
             raise ConfigError(
                 f"{self._driver} completed {drive.laps} laps in {steps} steps "

@@ -106,9 +106,9 @@ def test_a_submission_is_named_by_its_id(store):
 
 @pytest.fixture(scope="module")
 def drives(tmp_path_factory):
-    """A folder with a drive of one clean lap."""
+    """A folder with a drive of two clean laps."""
     folder = tmp_path_factory.mktemp("drives")
-    rules = RaceConfig(laps=1, start="line", faults="reset", time_limit=20)
+    rules = RaceConfig(laps=2, start="line", faults="reset", time_limit=40)
     season = make_drive_season("oval", rules)
     driver = controller_for("pure-pursuit", "oval", rules)
     result = evaluate_controller(driver, "oval", rules)
@@ -121,7 +121,7 @@ def test_a_persons_drive_shows_what_the_person_did(drives):
     (path,) = drive_files(str(drives))
     assert drive_files(str(path)) == [path]
     record, drive = read_drive(path), drive_files_demonstrations([path], chosen)
-    assert (drive.laps, drive.faults) == (1, 0)
+    assert (drive.laps, drive.faults) == (2, 0)
     wanted = chosen.actions.nearest(record.replay.actions)
     assert np.array_equal(drive.demonstrations.actions, wanted)
     with pytest.raises(ConfigError, match="set car: deepracer"):

@@ -89,7 +89,9 @@ def test_a_drive_among_obstacles_is_simulated_bit_for_bit(kind):
         name="busy",
         tracks=("oval",),
         seeds=(3,),
-        race={"kind": kind, "walls": True, "laps": 1, "time_limit": 60},
+        race=SeasonRaceConfig.model_validate(
+            {"kind": kind, "walls": True, "laps": 1, "time_limit": 60}
+        ),
     )
     found = drive(season, steps=200)
     assert (found.rules.kind, found.rules.walls) == (kind, True)
