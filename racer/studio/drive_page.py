@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import nicegui.elements.scene  # noqa: F401 - it registers the three.js that the page's script imports
 from fastapi import FastAPI, WebSocket
@@ -30,6 +31,7 @@ from racer.studio.drive_socket import DriveLobby, DriveSocket
 from racer.studio.opponents import Opponents, describe_laps
 from racer.studio.page_frame import ERROR_TEXT, page_frame
 from racer.studio.run_actions import Studio, errors_shown
+from racer.studio.traces_page import TracesPage
 from racer.track.generator import GENERATED_PREFIX
 
 DRIVES_REFRESH_S = 3.0
@@ -60,6 +62,10 @@ def add_drive_page(app: FastAPI, studio: Studio) -> None:
     @ui.page("/drive")
     def drive_page() -> None:
         DrivePage(studio, lobby, opponents, drives)
+
+    @ui.page("/traces")
+    def traces_page(race: str = "") -> None:
+        TracesPage(studio, opponents, race)
 
     @app.websocket("/drive/socket/{token}")
     async def drive_socket(socket: WebSocket, token: str) -> None:
@@ -250,6 +256,10 @@ class DrivePage:
                     ui.label(one.result).classes("text-sm opacity-80")
                 self._button("Submit", submit_drive, file)
                 self._button("Clone", clone_drive, file)
+                traces = f"/traces?race={quote(f'drive:{file}')}"
+                ui.button("Traces", color=None, on_click=partial(ui.navigate.to, traces)).props(
+                    "flat dense"
+                ).classes(BUTTON_INK)
                 self._button("Save", download_drive, file)
             self._button("Delete", delete_drive, file)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,11 +19,21 @@ from racer.entries.sandbox import SandboxedPolicy
 from racer.errors import RacerError, StudioError
 from racer.evaluation import LapResult, evaluate_entries
 from racer.evaluation.evaluate import Policy
-from racer.leaderboard.drives import DRIVE_SUFFIX, DriveRecord, drives_in, read_drive, verify_drive
+from racer.leaderboard.drives import (
+    DRIVE_SUFFIX,
+    DriveRecord,
+    drives_in,
+    make_drive_season,
+    read_drive,
+    verify_drive,
+)
 from racer.leaderboard.season import Season
-from racer.leaderboard.store import BoardStore, board_folder
+from racer.leaderboard.store import HOUSE_DIGEST, BoardStore, board_folder
 from racer.leaderboard.submission_evaluation import road_sha256
+from racer.leaderboard.submissions import PERSON_DIGEST
+from racer.leaderboard.verification import resimulate_run
 from racer.studio.run_folder import RunFolder
+from racer.studio.telemetry import laps_driven
 from racer.training.racers import racer_named
 
 MAX_KEPT_GHOSTS = 32
@@ -40,6 +51,7 @@ class Ghost:
         distance: Laps and share of the lap driven, growing, (T + 1,).
         lap_times_s: Time of each completed lap [s].
         car: Name of its car's preset.
+        result: The race.
     """
 
     name: str
@@ -48,6 +60,7 @@ class Ghost:
     distance: np.ndarray
     lap_times_s: list[float]
     car: str
+    result: LapResult
 
     def time_at(self, distance: float) -> float | None:
         """Return the race time at which it had come as far [s]; None if it never did.
@@ -68,17 +81,15 @@ def ghost_of(name: str, result: LapResult, car: str) -> Ghost:
         result: The race.
         car: Name of the car's preset.
     """
-    began = np.concatenate([[0.0], result.time[:-1]])
-    laps = np.searchsorted(np.cumsum(result.lap_times_s), began, side="right")
-    driven = np.maximum.accumulate(laps + result.progress / 100.0)
     body = np.vstack([result.start, result.body])[:, :7]
     return Ghost(
         name,
         np.concatenate([[0.0], result.time]),
         np.column_stack([body, np.concatenate([[0.0], result.steering])]),
-        np.concatenate([[0.0], np.maximum(driven, 0.0)]),
+        np.concatenate([[0.0], laps_driven(result)]),
         list(result.lap_times_s),
         car,
+        result,
     )
 
 
@@ -111,7 +122,8 @@ class Opponents:
             if one.summary.get("steps"):
                 found[f"run:{one.name}"] = f"{one.name} (run)"
         for row in self._board_rows():
-            found[f"board:{row.id}"] = f"{row.name} (board, id {row.id})"
+            if row.entry_sha256 not in (HOUSE_DIGEST, PERSON_DIGEST):
+                found[f"board:{row.id}"] = f"{row.name} (board, id {row.id})"
         return found
 
     def ghosts(self, season: Season) -> dict[str, str]:
@@ -178,6 +190,48 @@ class Opponents:
                 self._ghosts.popitem(last=False)
         return ghost
 
+    def recorded(self) -> dict[str, str]:
+        """Return the recorded races: labels by words, `drive:FILE` or `replay:ID:RUN`."""
+        found = {
+            f"drive:{path.name}": f"{one.driver} on {one.replay.score.track}, {describe_laps(one)}"
+            for path, one in drives_in(self._drives)
+            if isinstance(one, DriveRecord)
+        }
+        for row in self._board_rows():
+            for number, run in enumerate(row.runs):
+                if run.replay:
+                    where = f"{run.track} {run.direction}, seed {run.seed}"
+                    label = f"{row.name} in season {row.season} on {where} (id {row.id})"
+                    found[f"replay:{row.id}:{number}"] = label
+        return found
+
+    def race_of(self, word: str) -> tuple[Season, Ghost]:
+        """Return a recorded race and its season of one run; it is simulated again.
+
+        Args:
+            word: One of `recorded`.
+
+        Raises:
+            RacerError: There is no such race, or it cannot be simulated here.
+        """
+        kind, _, name = word.partition(":")
+        if kind == "drive" and Path(name).name == name and name.endswith(DRIVE_SUFFIX):
+            record = read_drive(self._drives / name)
+            return record.season, ghost_of(
+                record.driver, verify_drive(record)[0], record.season.car
+            )
+        if kind == "replay" and re.fullmatch(r"[0-9]{1,9}:[0-9]{1,9}", name):
+            id, number = map(int, name.split(":"))
+            store = BoardStore()
+            row = store.row(id)
+            secret = store.revealed(row.season_digest)
+            season, run, result = resimulate_run(store, row, number, secret)
+            alone = make_drive_season(
+                run.track, season.race_in(run.direction), run.seed, season.car
+            )
+            return alone, ghost_of(row.name, result, season.car)
+        raise StudioError(f"no race {word!r:.100}; choose one from the list")
+
     def _ghost_of_drive(self, file: str, season: Season) -> Ghost:
         if Path(file).name != file or not file.endswith(DRIVE_SUFFIX):
             raise StudioError(f"no drive {file!r:.100}; choose one from the list")
@@ -190,13 +244,11 @@ class Opponents:
         return ghost_of(record.driver, result, season.car)
 
     def _board_rows(self) -> list[Any]:
-        """Return the submissions with a package, if there is a board at all."""
+        """Return the submissions that were not withdrawn, if there is a board at all."""
         if not has_board():
             return []
         try:
-            store = BoardStore()
-            rows = [row for row in store.every_row() if row.withdrawn is None]
-            return [row for row in rows if store.entry_path(row.entry_sha256).is_file()]
+            return [row for row in BoardStore().every_row() if row.withdrawn is None]
         except RacerError:
             return []
 

@@ -31,7 +31,8 @@ def page_frame(title: str, folder: str) -> Iterator[ui.column]:
     ui.page_title(f"{title} - racer studio")
     with ui.header().classes("items-center py-2 bg-slate-800"):
         ui.link("racer studio", "/").classes("text-white text-lg font-bold no-underline")
-        ui.link("Drive", "/drive").classes("text-white no-underline")
+        for name, target in (("Drive", "/drive"), ("Traces", "/traces")):
+            ui.link(name, target).classes("text-white no-underline")
         ui.space()
         ui.label(folder).classes("text-sm opacity-80 ellipsis max-w-1/2").tooltip(folder)
     with ui.column().classes("w-full max-w-screen-xl mx-auto gap-4 p-1 sm:p-2") as column:
