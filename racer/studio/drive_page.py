@@ -26,7 +26,7 @@ from racer.studio.drive_actions import (
     open_seasons,
     submit_drive,
 )
-from racer.studio.drive_session import DriveOptions
+from racer.studio.drive_session import DriveOptions, DriveSession
 from racer.studio.drive_socket import DriveLobby, DriveSocket
 from racer.studio.opponents import Opponents, describe_laps
 from racer.studio.page_frame import ERROR_TEXT, page_frame
@@ -69,11 +69,11 @@ def add_drive_page(app: FastAPI, studio: Studio) -> None:
 
     @app.websocket("/drive/socket/{token}")
     async def drive_socket(socket: WebSocket, token: str) -> None:
-        options = lobby.take(token)
-        if options is None:
+        make_session = lobby.take(token)
+        if make_session is None:
             await socket.close(1008, "this race was driven already; press Drive")
             return
-        await DriveSocket(socket, options, opponents, drives).run()
+        await DriveSocket(socket, make_session).run()
 
 
 class DriveView(
@@ -210,7 +210,8 @@ class DrivePage:
                 tuple(self._rivals.value or ()),
                 self._key_speed.value,
             )
-            self._view.start(self._lobby.add(options))
+            make = partial(DriveSession, options, self._opponents, self._drives)
+            self._view.start(self._lobby.add(make))
 
     async def _refresh(self) -> None:
         """Show the drives, the seasons and the opponents as they are now."""

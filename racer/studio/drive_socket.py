@@ -9,15 +9,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import WebSocket, WebSocketDisconnect
 
 from racer.errors import RacerError
-from racer.studio.drive_session import DriveOptions, DriveSession
-from racer.studio.opponents import Opponents
 from racer.studio.person_controller import PersonInput
+from racer.studio.race_session import LiveSession
 from racer.world import CONTROL_PERIOD_S
 
 Result = TypeVar("Result")
@@ -30,21 +28,25 @@ MAX_WAITING_DRIVES = 100
 """The most races that were chosen and whose websocket has not come yet."""
 
 
+SessionMaker = Callable[[], LiveSession]
+"""Makes a race when its websocket asks for it, and again for each restart."""
+
+
 class DriveLobby:
-    """The races that persons chose on a page, until the page's websocket asks for them."""
+    """The races that were chosen on a page, until the page's websocket asks for them."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, DriveOptions] = OrderedDict()
+        self._waiting: OrderedDict[str, SessionMaker] = OrderedDict()
 
-    def add(self, options: DriveOptions) -> str:
+    def add(self, make_session: SessionMaker) -> str:
         """Keep a choice, and return the word by which the websocket asks for it."""
         token = secrets.token_urlsafe(16)
-        self._waiting[token] = options
+        self._waiting[token] = make_session
         while len(self._waiting) > MAX_WAITING_DRIVES:
             self._waiting.popitem(last=False)
         return token
 
-    def take(self, token: str) -> DriveOptions | None:
+    def take(self, token: str) -> SessionMaker | None:
         """Return the choice of a word, once; None if there is none."""
         return self._waiting.pop(token, None)
 
@@ -53,22 +55,18 @@ class DriveSocket:
     """A person's races over one websocket: the first, and those after each restart.
 
     A race waits for the first throttle, so that nobody stands at the line on the clock. The browser
-    sends `{"held": {...}}` at each change and `{"ask": "pause" | "restart" | "stop"}`.
+    sends `{"held": {...}}` at each change and `{"ask": "pause" | "restart" | "stop"}`, or
+    `{"ask": "follow", "car": K}`.
 
     Args:
         socket: The websocket.
-        options: What is driven.
-        opponents: Who can be raced.
-        folder: The folder of the drives.
+        make_session: Returns a new race; called again for each restart.
     """
 
-    def __init__(
-        self, socket: WebSocket, options: DriveOptions, opponents: Opponents, folder: Path
-    ) -> None:
-        self._socket, self._options = socket, options
-        self._opponents, self._folder = opponents, folder
+    def __init__(self, socket: WebSocket, make_session: SessionMaker) -> None:
+        self._socket, self._make_session = socket, make_session
         self._held, self._asked, self._is_paused = PersonInput(), "", False
-        self._session: DriveSession | None = None
+        self._session: LiveSession | None = None
         self._news = asyncio.Event()
 
     async def run(self) -> None:
@@ -95,16 +93,14 @@ class DriveSocket:
         """Drive one race to its end, and wait for what is asked then."""
         await self._send({"type": "wait", "text": "getting ready ..."})
         try:
-            session = await self._do(
-                lambda: DriveSession(self._options, self._opponents, self._folder)
-            )
+            session = await self._do(self._make_session)
         except RacerError as problem:
             await self._send({"type": "error", "text": str(problem)})
             self._asked = "stop"
             return
         self._session = session
         try:
-            session.person.hold(self._held)
+            session.hold(self._held)
             await self._send(await self._do(session.scene))
             await self._drive(session)
             if not self._asked:
@@ -117,12 +113,12 @@ class DriveSocket:
             self._session = None
             await self._do(session.close)
 
-    async def _drive(self, session: DriveSession) -> None:
+    async def _drive(self, session: LiveSession) -> None:
         """Step a race in real time until it is over or something is asked."""
         clock = asyncio.get_running_loop().time
         due = None
         while not session.is_over and not self._asked:
-            if self._is_paused or (due is None and not session.person.wants_to_drive):
+            if self._is_paused or (due is None and not session.is_begun):
                 due = None
                 await self._wait_for_news()
                 continue
@@ -147,11 +143,13 @@ class DriveSocket:
                 if isinstance(held := message.get("held"), dict):
                     self._held = PersonInput.from_json(held)
                     if self._session:
-                        self._session.person.hold(self._held)
+                        self._session.hold(self._held)
                 asked = message.get("ask")
                 if asked == "pause":
                     self._is_paused = not self._is_paused
                     await self._send({"type": "paused", "is_paused": self._is_paused})
+                elif asked == "follow" and self._session and isinstance(message.get("car"), int):
+                    self._session.follow(message["car"])
                 elif asked in ("restart", "stop"):
                     self._asked = asked
                 self._news.set()

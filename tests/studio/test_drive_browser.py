@@ -106,7 +106,7 @@ def drive_by_keys(tab, track):
     deadline = time.monotonic() + WAIT_MS / 1000
     while tab.get_by_text("R drives again").count() == 0:
         assert time.monotonic() < deadline
-        me = np.array([*tab.evaluate("driveStats.state.me")[:7], *[0.0] * 6])
+        me = np.array([*tab.evaluate("driveStats.state.cars.at(-1)")[:7], *[0.0] * 6])
         place = road.locate(me[None, :2])
         aim, _ = road.at(float(place.s[0]) + AIM_M)
         away, yaw = aim - me[:2], float(yaw_of(me))

@@ -76,4 +76,4 @@ def test_twenty_colours_are_told_apart():
     colours = np.array([to_rgb(one) for one in TRACE_COLOURS])
     assert len(colours) == 20
     apart = np.linalg.norm(colours[:, None] - colours[None], axis=2) + 9.0 * np.eye(20)
-    assert apart.min() > 0.15
+    assert apart.min() > 0.2

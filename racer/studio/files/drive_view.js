@@ -30,6 +30,13 @@ export default {
             <div>last {{ last }}</div><div>best {{ best }}</div>
             <div v-if="limit">limit {{ limit }}</div>
             <div v-if="resets">put back {{ resets }}</div>
+            <ol v-if="standing.length" class="drive-standing">
+              <li v-for="one in standing" :key="one.number">
+                <button type="button" :class="{ 'is-me': one.isMe }" @click="follow(one.number)">
+                  <i :style="{ background: one.colour }"></i>{{ one.name }} <small>{{ one.laps }}</small>
+                </button>
+              </li>
+            </ol>
           </div>
           <div v-if="delta" class="drive-delta" :class="deltaClass">{{ delta }}</div>
           <div class="drive-speed"><b>{{ speed }}</b> m/s</div>
@@ -43,10 +50,11 @@ export default {
         </div>
       </div>
     </div>`,
+  props: { watches: { type: Boolean, default: false } },
   data() {
     return {
       scene: null, lapText: "", placeText: "", clock: "", last: "-", best: "-", limit: "", resets: 0,
-      delta: "", deltaClass: "", speed: "0.0", notice: "", isTouch: false,
+      standing: [], delta: "", deltaClass: "", speed: "0.0", notice: "", isTouch: false,
       pads: [{ key: "left", sign: "\u25C0" }, { key: "right", sign: "\u25B6" },
         { key: "brake", sign: "\u25BC" }, { key: "throttle", sign: "\u25B2" }],
     };
@@ -104,6 +112,9 @@ export default {
       if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ ask: what }));
       this.$refs.stage.focus({ preventScroll: true });
     },
+    follow(car) {
+      if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ ask: "follow", car }));
+    },
     take(message, socket) {
       if (this.socket !== socket) return;
       const now = performance.now();
@@ -111,7 +122,7 @@ export default {
         this.show(message, now);
       } else if (message.type === "scene") {
         this.build(message);
-        this.notice = "press \u2191 or W to start";
+        this.notice = this.watches ? "" : "press \u2191 or W to start";
         this.tell(true);
       } else if (message.type === "wait") {
         this.notice = message.text;
@@ -123,34 +134,32 @@ export default {
         this.over = true;
       } else if (message.type === "end") {
         this.over = true;
-        this.notice = [message.ending, message.summary, message.file ? "stored" : "not stored: no lap",
-          message.verdict && `simulated again: ${message.verdict}`, "R drives again"].filter(Boolean).join(" \u00B7 ");
+        this.notice = [message.ending, message.summary, this.watches ? "" : message.file ? "stored" : "not stored: no lap",
+          message.verdict && `simulated again: ${message.verdict}`, this.watches ? "R races again" : "R drives again"].filter(Boolean).join(" \u00B7 ");
         this.$emit("ended", message);
       }
     },
     build(scene) {
       const stage = makeStage();
       stage.add(makeRoad(scene.road));
-      const own = scene.liveries[0];
+      const { own } = scene;
       const car = (colours, isGhost) => {
         const made = new CarMesh(scene.car, own, colours, isGhost);
         made.addTo(stage);
         return made;
       };
-      const count = scene.rivals.length;
       const bodies = {
-        me: car(own),
-        rivals: scene.rivals.map((_, k) => car(scene.liveries[k + 1])),
+        cars: scene.cars.map((one) => car(one.livery)),
         ghosts: scene.ghosts.map((_, k) => car(GHOSTS[k % GHOSTS.length], true)),
         boxes: scene.boxes.sizes.map((size, k) => {
-          if (scene.boxes.are_cars) return car(scene.liveries[count + k + 1]);
+          if (scene.boxes.liveries) return car(scene.boxes.liveries[k]);
           const box = new BoxMesh(size);
           box.addTo(stage);
           return box;
         }),
       };
       this.world = Vue.markRaw({ stage, bodies, ghosts: scene.ghosts, road: scene.road });
-      this.scene = { laps: scene.laps, cars: count + 1 };
+      this.scene = { laps: scene.laps, cars: scene.cars };
       this.limit = scene.limit ? seconds(scene.limit) : "";
       this.from = this.to = null;
       this.over = false;
@@ -160,7 +169,7 @@ export default {
       this.show(scene.state, performance.now());
     },
     show(state, now) {
-      const isJump = !this.to || Boolean(state.fault) || state.step < this.to.step;
+      const isJump = !this.to || Boolean(state.fault) || state.step < this.to.step || state.me !== this.to.me;
       this.from = Vue.markRaw(isJump ? state : this.to);
       this.to = Vue.markRaw(state);
       this.arrived = now;
@@ -168,7 +177,10 @@ export default {
       this.stats.state = state;
       if (isJump) this.chase.jump();
       this.lapText = `lap ${Math.min(state.lap + 1, this.scene.laps)}/${this.scene.laps}`;
-      this.placeText = this.scene.cars > 1 ? `P${state.place}/${this.scene.cars}` : "";
+      const { cars } = this.scene, isRace = cars.length > 1;
+      this.placeText = isRace ? `P${state.order.indexOf(state.me) + 1}/${cars.length}` : "";
+      this.standing = isRace ? state.order.map((k) => ({
+        number: k, name: cars[k].name, colour: cars[k].colour, laps: state.laps[k], isMe: k === state.me })) : [];
       this.last = seconds(state.lap_times.at(-1));
       this.best = state.lap_times.length ? seconds(Math.min(...state.lap_times)) : "-";
       this.resets = state.resets;
@@ -194,22 +206,21 @@ export default {
       if (!this.world) return;
       const { stage, bodies, ghosts } = this.world, { from, to } = this;
       const share = Math.min(Math.max((performance.now() - this.arrived) / PERIOD_MS, 0), 1);
-      bodies.me.place(from.me, to.me, share);
-      bodies.rivals.forEach((mesh, k) => {
-        if (to.rivals[k]) mesh.place(from.rivals[k] || to.rivals[k], to.rivals[k], share);
+      const me = bodies.cars[to.me];
+      bodies.cars.forEach((mesh, k) => {
+        if (to.cars[k]) mesh.place(near(from.cars[k], to.cars[k]), to.cars[k], share);
         else mesh.hide();
       });
-      bodies.rivals.forEach((mesh, k) => { if (to.rivals[k]) mesh.shadow.visible = true; });
       bodies.boxes.forEach((mesh, k) => mesh.place(from.boxes[k], to.boxes[k], share));
       const time = from.time + (to.time - from.time) * share;
       ghosts.forEach((ghost, k) => placeGhost(bodies.ghosts[k], ghost, time));
       const lapTime = to.lap === from.lap ? from.lap_time + (to.lap_time - from.lap_time) * share : to.lap_time;
       this.clock = this.over && to.lap >= this.scene.laps ? seconds(to.lap_times.reduce((a, b) => a + b, 0)) : seconds(Math.max(lapTime, 0));
-      this.chase.follow(bodies.me, passed);
+      this.chase.follow(me, passed);
       this.renderer.render(stage, this.chase.camera);
-      this.mapView.draw(bodies, ghosts.length);
+      this.mapView.draw(bodies, to.me, this.scene.cars);
       this.stats.frames += 1;
-      this.stats.drawn = [bodies.me.group.position.x, bodies.me.group.position.y, bodies.me.wheels[0].rotation.z];
+      this.stats.drawn = [me.group.position.x, me.group.position.y, me.wheels[0].rotation.z];
       this.adapt(passed);
     },
     // Draw fewer pixels where the machine cannot keep up, as without a graphics card.
@@ -282,6 +293,11 @@ export default {
   },
 };
 
+// The pose before, unless the car was put elsewhere since.
+function near(from, to) {
+  return from && Math.hypot(from[0] - to[0], from[1] - to[1]) < 0.6 ? from : to;
+}
+
 function placeGhost(mesh, ghost, time) {
   const { time: times, pose } = ghost, last = times.length - 1;
   if (time >= times[last]) {
@@ -320,7 +336,7 @@ function mapOf(road, canvas) {
     brush.fill();
   };
   return {
-    draw(bodies) {
+    draw(bodies, me, cars) {
       brush.clearRect(0, 0, canvas.width, canvas.height);
       brush.lineJoin = "round";
       brush.strokeStyle = "rgba(15, 20, 28, 0.75)";
@@ -331,8 +347,8 @@ function mapOf(road, canvas) {
       brush.stroke(path);
       bodies.boxes.forEach((mesh) => dot(mesh, "#c89a6a", 5));
       bodies.ghosts.forEach((mesh) => dot(mesh, "#8fd0ff", 6));
-      bodies.rivals.forEach((mesh) => dot(mesh, "#f6c626", 6));
-      dot(bodies.me, "#ff5a3c", 8);
+      bodies.cars.forEach((mesh, k) => { if (k !== me) dot(mesh, cars[k].colour, 6); });
+      dot(bodies.cars[me], cars[me].colour, 8);
     },
   };
 }

@@ -169,7 +169,7 @@ export class CarMesh {
       new THREE.PlaneGeometry(model.length * 1.05, model.length * 0.66),
       new THREE.MeshBasicMaterial({ color: 0, transparent: true, opacity: 0.35, depthWrite: false }),
     );
-    this.shadow.visible = !isGhost;
+    this.hasShadow = !isGhost;
   }
 
   addTo(scene) {
@@ -179,6 +179,7 @@ export class CarMesh {
   // Put the car between two poses: x y z, quaternion x y z w, angle of the front wheels.
   place(from, to, share) {
     this.group.visible = true;
+    this.shadow.visible = this.hasShadow;
     const values = mix(from, to, share);
     this.group.position.set(...values.slice(0, 3));
     this.group.quaternion.fromArray(from, 3).slerp(new THREE.Quaternion().fromArray(to, 3), share);
