@@ -75,8 +75,8 @@ class TrainingCommands:
         return "" if self.is_alive(folder) else self._failures.get(folder, "")
 
 
-def run_command(words: Sequence[str]) -> None:
-    """Run a command of `racer` and wait for its end.
+def run_command(words: Sequence[str]) -> str:
+    """Run a command of `racer`, wait for its end, and return what it said.
 
     Raises:
         StudioError: It failed; the message is the command's own.
@@ -85,3 +85,4 @@ def run_command(words: Sequence[str]) -> None:
     if done.returncode:
         said = done.stderr.decode("utf-8", errors="replace").strip().removeprefix("racer: ")
         raise StudioError(said or f"racer {words[0]} ended with code {done.returncode}")
+    return done.stdout.decode("utf-8", errors="replace").strip()

@@ -8,17 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import nicegui.elements.scene  # noqa: F401 - it registers the three.js that the page's script imports
 from fastapi import FastAPI, WebSocket
 from nicegui import ui
 
-from racer import assets
-from racer.car.spec import CAR_PRESETS
-from racer.errors import RacerError, StudioError
-from racer.evaluation import make_race_rules
-from racer.leaderboard.drives import DriveRecord, drives_folder, drives_in, make_drive_season
+from racer.errors import RacerError
+from racer.leaderboard.drives import DriveRecord, drives_folder, drives_in
 from racer.leaderboard.season import Season
-from racer.race import RACE_KINDS
 from racer.studio.drive_actions import (
     clone_drive,
     delete_drive,
@@ -28,30 +23,22 @@ from racer.studio.drive_actions import (
 )
 from racer.studio.drive_session import DriveOptions, DriveSession
 from racer.studio.drive_socket import DriveLobby, DriveSocket
+from racer.studio.drive_view import BUTTON_INK, DriveView
 from racer.studio.opponents import Opponents, describe_laps
 from racer.studio.page_frame import ERROR_TEXT, page_frame
+from racer.studio.race_form import KIND_WORDS, NARROW, WIDE, RaceForm
+from racer.studio.race_page import RacePage
 from racer.studio.run_actions import Studio, errors_shown
 from racer.studio.traces_page import TracesPage
-from racer.track.generator import GENERATED_PREFIX
 
 DRIVES_REFRESH_S = 3.0
 """Time between two looks at the folder of the drives [s]."""
-KIND_WORDS = {
-    "time_trial": "time trial",
-    "object_avoidance": "among boxes",
-    "head_to_bot": "among bots",
-}
-NO_SEASON = "free"
-"""The choice of a race that is no season's."""
-BUTTON_INK = "text-slate-800 dark:text-slate-100"
-"""The classes of a button's text that is read on a light and on a dark page."""
 SHOWN_DRIVES = 30
 """The most drives that the page lists."""
 HELP = (
     "Arrow keys or WASD drive, Space brakes, P pauses, R restarts. A gamepad: left stick, right "
     "trigger for throttle, left trigger for the brake, Start to pause."
 )
-DRIVE_FILES = Path(__file__).parent / "files"
 
 
 def add_drive_page(app: FastAPI, studio: Studio) -> None:
@@ -62,6 +49,10 @@ def add_drive_page(app: FastAPI, studio: Studio) -> None:
     @ui.page("/drive")
     def drive_page() -> None:
         DrivePage(studio, lobby, opponents, drives)
+
+    @ui.page("/race")
+    def race_page() -> None:
+        RacePage(studio, lobby, opponents)
 
     @ui.page("/traces")
     def traces_page(race: str = "") -> None:
@@ -74,22 +65,6 @@ def add_drive_page(app: FastAPI, studio: Studio) -> None:
             await socket.close(1008, "this race was driven already; press Drive")
             return
         await DriveSocket(socket, make_session).run()
-
-
-class DriveView(
-    ui.element,
-    component=DRIVE_FILES / "drive_view.js",
-    esm={"racer-drive-scene": str(DRIVE_FILES / "drive_scene")},
-):
-    """The picture of a race, with the keys; see `files/drive_view.js`."""
-
-    def start(self, token: str) -> None:
-        """Drive the race that a `DriveLobby` keeps under a word."""
-        self.run_method("start", token)
-
-    def ask(self, what: str) -> None:
-        """Ask for a `pause`, a `restart`, or to `stop`."""
-        self.run_method("ask", what)
 
 
 class DrivePage:
@@ -108,8 +83,6 @@ class DrivePage:
         self._studio, self._lobby = studio, lobby
         self._opponents, self._drives = opponents, drives
         self._shown: Any = None
-        self._seasons: dict[str, Season] = {}
-        ui.add_css((DRIVE_FILES / "drive.css").read_text("utf-8"))
         with page_frame("drive", str(studio.folder.path)) as self._column:
             ui.label("Drive").classes("text-2xl").props("role=heading aria-level=1")
             self._form()
@@ -125,82 +98,28 @@ class DrivePage:
         ui.timer(DRIVES_REFRESH_S, self._refresh)
 
     def _form(self) -> None:
-        """Make the fields of the race; a season's race sets those that its rules fix."""
-        shipped = assets.shipped_names("tracks")
-        narrow, wide = "dense options-dense", "w-40 grow"
+        """Make the fields of the race and its opponents."""
         with ui.row().classes("w-full gap-x-4 gap-y-2 items-end"):
             self._driver = ui.input("your name", value="me").props("dense maxlength=40")
-            self._season = ui.select([NO_SEASON], value=NO_SEASON, label="season").props(narrow)
-            self._run = ui.select({}, label="race of the season").props(narrow)
-            self._track = ui.select(
-                shipped, value="oval", label="track", with_input=True, new_value_mode="add-unique"
-            ).props(narrow)
-            self._track.tooltip(f"a shipped track, a file, or {GENERATED_PREFIX}SEED")
-            self._kind = ui.select(KIND_WORDS, value=RACE_KINDS[0], label="race").props(narrow)
-            self._car = ui.select(list(CAR_PRESETS), value="deepracer", label="car").props(narrow)
-            directions = ["forward", "reverse"]
-            self._direction = ui.select(directions, value="forward", label="direction")
-            self._direction.props(narrow)
-            self._laps = ui.number("laps", value=3, min=1, max=50, precision=0).props("dense")
-            self._seed = ui.number("seed", value=0, min=0, precision=0).props("dense")
-            for field in (self._driver, self._season, self._track, self._kind, self._car):
-                field.classes(wide)
-            self._run.classes("w-56 grow")
-            for field in (self._direction, self._laps, self._seed):
-                field.classes("w-28")
+            self._driver.classes(WIDE)
+            self._race = RaceForm()
             self._key_speed = ui.number(
                 "key's speed [m/s]", value=2.5, min=0.5, max=4, step=0.5, format="%.1f"
             )
             self._key_speed.props("dense").classes("w-32").tooltip(
                 "the speed that the throttle key asks for; a gamepad's trigger reaches the highest"
             )
-            self._walls = ui.checkbox("walls")
         with ui.row().classes("w-full gap-x-4 gap-y-2 items-end"):
             self._ghosts = ui.select({}, label="ghosts", multiple=True, value=[])
             self._rivals = ui.select({}, label="in the same world", multiple=True, value=[])
             for field in (self._ghosts, self._rivals):
-                field.props(f"{narrow} use-chips").classes("w-60 grow")
+                field.props(f"{NARROW} use-chips").classes("w-60 grow")
             ui.button("Drive", on_click=self._start).props("color=deep-orange-9")
-        self._free = (self._track, self._kind, self._car, self._direction)
-        self._free = (*self._free, self._laps, self._seed, self._walls)
-        for one in self._free:
-            one.bind_enabled_from(self._season, "value", lambda value: value == NO_SEASON)
-        self._run.bind_visibility_from(self._season, "value", lambda value: value != NO_SEASON)
-        self._season.on_value_change(self._show_runs)
-
-    def _show_runs(self) -> None:
-        """Offer the races of the chosen season."""
-        season = self._seasons.get(self._season.value)
-        runs = {} if season is None else dict(enumerate(season.runs()))
-        labels = {k: f"{one.label} {one.direction}, seed {one.number}" for k, one in runs.items()}
-        self._run.set_options(labels, value=0 if runs else None)
-
-    def _chosen(self) -> Season:
-        """Return the chosen race.
-
-        Raises:
-            RacerError: A value cannot be used.
-        """
-        if (season := self._seasons.get(self._season.value)) is not None:
-            run = season.runs()[int(self._run.value or 0)]
-            return make_drive_season(run.track, season.race_in(run.direction), run.seed, season.car)
-        if self._laps.value is None or self._seed.value is None or not self._track.value:
-            raise StudioError("choose a track, the laps and a seed")
-        rules = make_race_rules(int(self._laps.value)).model_copy(
-            update={
-                "kind": self._kind.value,
-                "walls": bool(self._walls.value),
-                "direction": self._direction.value,
-            }
-        )
-        return make_drive_season(
-            self._track.value.strip(), rules, int(self._seed.value), self._car.value
-        )
 
     async def _start(self) -> None:
         """Let the tab's websocket drive what is chosen."""
         with errors_shown():
-            season = self._chosen()
+            season = self._race.chosen()
             name = (self._driver.value or "").strip()
             options = await asyncio.to_thread(
                 DriveOptions,
@@ -216,19 +135,19 @@ class DrivePage:
     async def _refresh(self) -> None:
         """Show the drives, the seasons and the opponents as they are now."""
         try:
-            season = self._chosen()
+            season = self._race.chosen()
         except RacerError:
             season = None
         seen = await asyncio.to_thread(self._look, season)
         if seen == self._shown:
             return
         self._shown = seen
-        drives, ghosts, rivals, self._seasons = seen
+        drives, ghosts, rivals, seasons = seen
         # What is chosen stays, so that a refresh does not change it while somebody chooses.
         for field, options in ((self._ghosts, ghosts), (self._rivals, rivals)):
             kept = [one for one in field.value or [] if one in options]
             field.set_options(options, value=kept)
-        self._season.set_options([NO_SEASON, *self._seasons], value=self._season.value)
+        self._race.offer(seasons)
         self._list.clear()
         with self._list:
             if not drives:

@@ -31,7 +31,7 @@ def page_frame(title: str, folder: str) -> Iterator[ui.column]:
     ui.page_title(f"{title} - racer studio")
     with ui.header().classes("items-center py-2 bg-slate-800"):
         ui.link("racer studio", "/").classes("text-white text-lg font-bold no-underline")
-        for name, target in (("Drive", "/drive"), ("Traces", "/traces")):
+        for name, target in (("Drive", "/drive"), ("Race", "/race"), ("Traces", "/traces")):
             ui.link(name, target).classes("text-white no-underline")
         ui.space()
         ui.label(folder).classes("text-sm opacity-80 ellipsis max-w-1/2").tooltip(folder)

@@ -73,7 +73,8 @@ def lap_traces(name: str, result: LapResult, spec: CarSpec, length: float) -> li
     throttle = 100.0 * np.clip(asked / most, -1.0, 1.0)
     traces = []
     for k in range(min(int(lap[-1]) + 1, len(starts)) if len(lap) else 0):
-        rows = np.flatnonzero(lap == k)
+        # A car of a grid starts before the line.
+        rows = np.flatnonzero((lap == k) & (result.progress > 0.0))
         if not len(rows):
             continue
         times = result.sector_times_s[k] if k < len(result.sector_times_s) else []

@@ -12,6 +12,7 @@ import pytest
 from racer.car.spec import GRAVITY, car_named
 from racer.controllers import make_controller
 from racer.errors import RacerError
+from racer.evaluation import evaluate_together
 from racer.leaderboard.drives import DriveRecord, drives_in, make_drive_season, verify_drive
 from racer.race import RaceConfig
 from racer.track import load_track
@@ -30,7 +31,9 @@ from racer.studio.person_controller import (  # noqa: E402
     PersonController,
     PersonInput,
 )
+from racer.studio.race_session import RaceOptions, RaceSession  # noqa: E402
 from racer.studio.run_folder import RunFolder  # noqa: E402
+from racer.studio.telemetry import lap_traces  # noqa: E402
 
 SPEC = car_named("deepracer")
 
@@ -347,3 +350,47 @@ def test_a_tab_that_leaves_ends_its_race(tmp_path, monkeypatch):
 
     talk(tmp_path, conversation)
     assert closed == [None]
+
+
+def race(folder, *racers, **more):
+    season = make_drive_season("oval", rules(**more))
+    return RaceOptions(season, racers), Opponents(RunFolder(folder), folder)
+
+
+def test_entries_race_to_the_last_ones_end_and_their_traces_begin_at_the_line(tmp_path):
+    told = []
+    options, opponents = race(tmp_path, "pure-pursuit", "raceline")
+    one = RaceSession(options, opponents, told.append)
+    try:
+        assert [car["name"] for car in one.scene()["cars"]] == ["pure-pursuit", "raceline"]
+        one.follow(1)
+        one.follow(7)
+        while not one.is_over:
+            state = one.step()
+        assert (state["me"], state["order"], state["laps"]) == (1, [1, 0], [1, 1])
+        assert one.summary()["ending"] == "raceline wins"
+    finally:
+        one.close()
+    ((first, second),) = told
+    track = load_track("oval")
+    results = evaluate_together(
+        [make_controller(name, track, SPEC) for name in options.racers], "oval", rules()
+    )
+    assert first.lap_times_s == results[0].lap_times_s
+    assert second.lap_times_s == results[1].lap_times_s
+    (lap,) = lap_traces("raceline", second.result, SPEC, track.length)
+    assert 0.0 < lap.distance[0] < 0.5
+    assert lap.time[0] > 0.2
+
+
+def test_two_to_eight_entries_race(tmp_path, subtests):
+    for count in (0, 1, 9):
+        with subtests.test(count=count), pytest.raises(RacerError, match="2 to 8 race on oval"):
+            race(tmp_path, *["raceline"] * count)
+    options, opponents = race(tmp_path, "raceline", "raceline")
+    one = RaceSession(options, opponents)
+    try:
+        names = [car["name"] for car in one.scene()["cars"]]
+    finally:
+        one.close()
+    assert names == ["raceline", "raceline 2"]

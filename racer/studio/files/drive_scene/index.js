@@ -37,9 +37,12 @@ class Quads {
     return made;
   }
 
-  // A mesh that light does not change.
-  flat(order = 0) {
-    const paint = new THREE.MeshBasicMaterial({ vertexColors: true, side: THREE.DoubleSide });
+  // A mesh on the ground that light does not change. Layers are painted in their order, the first
+  // below all: they lie in one plane, where depths would not tell them apart.
+  flat(order) {
+    const paint = new THREE.MeshBasicMaterial({
+      vertexColors: true, side: THREE.DoubleSide, depthTest: false, depthWrite: false,
+    });
     const mesh = new THREE.Mesh(this.geometry(), paint);
     mesh.renderOrder = order;
     return mesh;
@@ -79,19 +82,19 @@ export function makeRoad(road) {
   const { left, right, centre, width } = road;
   const ground = new Quads(), reach = 400, step = 1.6;
   const asphalt = new Quads(), lines = new Quads(), kerbs = new Quads();
-  ground.add([[-reach, -reach, -0.02], [reach, -reach, -0.02], [reach, reach, -0.02], [-reach, reach, -0.02]], GRASS);
+  ground.add([[-reach, -reach, 0], [reach, -reach, 0], [reach, reach, 0], [-reach, reach, 0]], GRASS);
   const xs = [...left, ...right].map((one) => one[0]), ys = [...left, ...right].map((one) => one[1]);
   const [x0, x1] = [Math.min(...xs) - 6, Math.max(...xs) + 6], [y0, y1] = [Math.min(...ys) - 6, Math.max(...ys) + 6];
   for (let x = x0; x < x1; x += 2 * step) {
-    ground.add([[x, y0, -0.012], [x + step, y0, -0.012], [x + step, y1, -0.012], [x, y1, -0.012]], GRASS_STRIPE);
+    ground.add([[x, y0, 0], [x + step, y0, 0], [x + step, y1, 0], [x, y1, 0]], GRASS_STRIPE);
   }
   const line = BORDER_SHARE * width;
   left.forEach((point, k) => {
     const [a, b, c, d] = [point, at(left, k + 1), at(right, k + 1), right[k]];
     asphalt.add([up(a, 0), up(b, 0), up(c, 0), up(d, 0)], ASPHALT);
     const [wide, far] = [line / Math.max(apart(a, d), 1e-9), line / Math.max(apart(b, c), 1e-9)];
-    lines.add([up(a, 0.002), up(b, 0.002), up(mix(b, c, far), 0.002), up(mix(a, d, wide), 0.002)], WHITE);
-    lines.add([up(d, 0.002), up(c, 0.002), up(mix(c, b, far), 0.002), up(mix(d, a, wide), 0.002)], WHITE);
+    lines.add([up(a, 0), up(b, 0), up(mix(b, c, far), 0), up(mix(a, d, wide), 0)], WHITE);
+    lines.add([up(d, 0), up(c, 0), up(mix(c, b, far), 0), up(mix(d, a, wide), 0)], WHITE);
   });
   const dash = DASH_SHARE * width;
   const [middle, beside] = resampled([centre, left], dash / 3);
@@ -100,8 +103,8 @@ export function makeRoad(road) {
     const [next, there] = [at(middle, k + 1), at(beside, k + 1)];
     const half = (CENTRE_SHARE * width) / 2;
     const [a, b] = [half / Math.max(apart(point, beside[k]), 1e-9), half / Math.max(apart(next, there), 1e-9)];
-    lines.add([up(mix(point, beside[k], a), 0.002), up(mix(next, there, b), 0.002),
-      up(mix(next, there, -b), 0.002), up(mix(point, beside[k], -a), 0.002)], AMBER);
+    lines.add([up(mix(point, beside[k], a), 0), up(mix(next, there, b), 0),
+      up(mix(next, there, -b), 0), up(mix(point, beside[k], -a), 0)], AMBER);
   });
   for (const [near, far, side] of [[left, right, 1], [right, left, -1]]) {
     const [mine, other, spine] = resampled([near, far, centre], KERB_STRIPE);
@@ -109,12 +112,12 @@ export function makeRoad(road) {
       if (road.walls || side * bendAt(spine, k) < KERB_BEND) return;
       const [next, across, there] = [at(mine, k + 1), other[k], at(other, k + 1)];
       const [a, b] = [-KERB_WIDTH / Math.max(apart(point, across), 1e-9), -KERB_WIDTH / Math.max(apart(next, there), 1e-9)];
-      kerbs.add([up(point, -0.004), up(next, -0.004), up(mix(next, there, b), -0.004), up(mix(point, across, a), -0.004)],
+      kerbs.add([up(point, 0), up(next, 0), up(mix(next, there, b), 0), up(mix(point, across, a), 0)],
         k % 2 ? RED : WHITE);
     });
   }
   addStart(lines, left[0], right[0], centre, width);
-  group.add(ground.flat(-3), asphalt.flat(-2), kerbs.flat(-2), lines.flat(-1));
+  group.add(ground.flat(-4), kerbs.flat(-3), asphalt.flat(-2), lines.flat(-1));
   if (road.walls) group.add(makeWalls([left, right]));
   return group;
 }
@@ -126,7 +129,7 @@ function addStart(lines, left, right, centre, width) {
   for (let row = -1; row < 1; row += 1) {
     for (let k = 0; k < count; k += 1) {
       const [a, b] = [mix(left, right, k / count), mix(left, right, (k + 1) / count)];
-      const lift = ([x, y], n) => [x + n * way[0], y + n * way[1], 0.004];
+      const lift = ([x, y], n) => [x + n * way[0], y + n * way[1], 0];
       lines.add([lift(a, row), lift(b, row), lift(b, row + 1), lift(a, row + 1)],
         (k + row) % 2 ? [24, 26, 30] : WHITE);
     }
