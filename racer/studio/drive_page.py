@@ -114,7 +114,7 @@ class DrivePage:
             self._rivals = ui.select({}, label="in the same world", multiple=True, value=[])
             for field in (self._ghosts, self._rivals):
                 field.props(f"{NARROW} use-chips").classes("w-60 grow")
-            ui.button("Drive", on_click=self._start).props("color=deep-orange-9")
+            ui.button("Drive", on_click=self._start).props("color=deep-orange-10")
 
     async def _start(self) -> None:
         """Let the tab's websocket drive what is chosen."""

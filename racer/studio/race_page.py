@@ -26,6 +26,7 @@ from racer.studio.race_session import (
 )
 from racer.studio.run_actions import Studio, errors_shown
 from racer.studio.telemetry import TRACE_ROW_PX, lap_traces, trace_chart
+from racer.studio.traces_page import SCROLLED
 from racer.track import load_track
 
 RACERS_REFRESH_S = 3.0
@@ -55,7 +56,7 @@ class RacePage:
                 self._add = ui.select({}, label="add to the grid")
                 self._add.props("dense options-dense").classes("w-72 grow")
                 self._add.on_value_change(self._enter)
-                ui.button("Race", on_click=self._start).props("color=deep-orange-9")
+                ui.button("Race", on_click=self._start).props("color=deep-orange-10")
             self._places = ui.row().classes("w-full gap-2 items-center")
             self._view = DriveView(watches=True).classes("w-full")
             self._view.on("ended", self._show_results)
@@ -74,7 +75,7 @@ class RacePage:
                 self._name = ui.input("name on the board").props("dense maxlength=40")
                 for field in (self._entry, self._board, self._name):
                     field.classes("w-48 grow")
-                ui.button("Submit", on_click=self._submit).props("color=deep-orange-9")
+                ui.button("Submit", on_click=self._submit).props("color=deep-orange-10")
         self._show_grid()
         ui.timer(RACERS_REFRESH_S, self._refresh)
 
@@ -181,7 +182,7 @@ def _result_table(order: list[Ghost]) -> None:
     heads = ("", "driver", "laps", "time [s]", "best lap [s]", "put back", "")
     grid = f"grid-template-columns: repeat({len(heads)}, max-content)"
     with (
-        ui.element("div").classes("w-full overflow-x-auto"),
+        ui.element("div").classes("w-full overflow-x-auto").props(SCROLLED),
         ui.element("div").classes("grid gap-x-6 gap-y-1 text-sm").style(grid),
     ):
         for head in heads:

@@ -21,6 +21,8 @@ from racer.studio.telemetry import (
 )
 from racer.track import load_track
 
+SCROLLED = "tabindex=0 role=region aria-label=times"
+"""The properties of a part that scrolls, for keys and screen readers."""
 BEST_LAP = "the best of each"
 EVERY_LAP = "all"
 """Choices of laps beside their numbers."""
@@ -51,7 +53,7 @@ class TracesPage:
                 for field in (self._race, self._others, self._lap, self._to):
                     field.props("dense options-dense")
             self._error = ui.label().classes(f"{ERROR_TEXT} whitespace-pre-wrap")
-            self._table = ui.column().classes("w-full overflow-x-auto")
+            self._table = ui.column().classes("w-full overflow-x-auto").props(SCROLLED)
             self._chart = ui.echart({}, renderer="canvas").classes("w-full")
             self._chart.style(f"height: {70 + 4 * TRACE_ROW_PX}px")
         self._chart.set_visibility(False)

@@ -46,7 +46,7 @@ def url(folder):
         store = BoardStore(folder.parent / "board")
         store.add(SPRINT, "raceline", None, evaluate_season(store, SPRINT, "raceline", None))
         server = Server(folder, "--port", "0")
-        yield server.urls[0] + "drive"
+        yield server.urls[0]
         server.end(signal.SIGKILL)
 
 
@@ -63,12 +63,12 @@ def look(browser, url):
     """Return a function that opens the page; fail if it has an error."""
     said, tabs = [], []
 
-    def open_(width=800, scheme="light"):
+    def open_(page="drive", width=800, scheme="light"):
         tab = browser.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme)
         tab.set_default_timeout(WAIT_MS)
         tab.on("pageerror", lambda problem: said.append(str(problem)))
-        tab.goto(url)
-        tab.get_by_role("button", name="Drive", exact=True).wait_for()
+        tab.goto(url + page)
+        tab.get_by_role("heading", level=1).wait_for()
         tabs.append(tab)
         return tab
 
@@ -169,11 +169,45 @@ def test_a_race_begins_with_the_throttle_stands_while_paused_and_begins_again(lo
     assert tab.get_by_text("P2/2").count() == 1
 
 
+def test_entries_race_live_with_traces_and_one_is_submitted(look, folder):
+    tab = look("race")
+    tab.get_by_label("laps", exact=True).fill("1")
+    for name in ("pure-pursuit", "raceline"):
+        choose(tab, "add to the grid", name)
+        tab.get_by_text(re.compile(rf"\. {name}")).wait_for()
+    tab.get_by_role("button", name="Race", exact=True).click()
+    tab.wait_for_function("window.driveStats && driveStats.states > 3")
+    tab.locator(".drive-standing button", has_text="pure-pursuit").click()
+    tab.get_by_text(re.compile("^raceline wins")).wait_for()
+    tab.get_by_text("Result", exact=True).wait_for()
+    assert tab.evaluate("driveStats.state.order") == [1, 0]
+    choose(tab, "entry", "pure-pursuit")
+    choose(tab, "to the season", "sprint")
+    tab.get_by_role("button", name="Submit", exact=True).click()
+    tab.get_by_text(re.compile("season sprint: pure-pursuit is number")).wait_for()
+    store = BoardStore(folder.parent / "board")
+    assert "pure-pursuit" in [row.name for row in store.rows(SPRINT)]
+
+
+def test_a_boards_race_is_shown_beside_a_ghost(look):
+    tab = look("traces?race=replay:1:0")
+    tab.get_by_text("sector 3 [s]").wait_for()
+    choose(tab, "beside", "pure-pursuit")
+    table = tab.locator(".grid", has_text="sector 3 [s]")
+    table.get_by_text("pure-pursuit").wait_for()
+    assert tab.locator("canvas").count() == 1
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light")])
-def test_the_page_is_accessible_and_scrolls_one_way_only(look, width, scheme):
-    tab = look(width, scheme)
-    begin(tab)
-    assert tab.evaluate(WIDE) == width
-    found = axe.Axe().run(tab).response["violations"]
-    bad = [one for one in found if one["impact"] in ("serious", "critical")]
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in bad] == []
+def test_the_pages_are_accessible_and_scroll_one_way_only(look, width, scheme, subtests):
+    for page in ("drive", "race", "traces?race=replay:1:0"):
+        with subtests.test(page=page):
+            tab = look(page, width, scheme)
+            if page == "drive":
+                begin(tab)
+            elif page != "race":
+                tab.get_by_text("sector 3 [s]").wait_for()
+            assert tab.evaluate(WIDE) == width
+            found = axe.Axe().run(tab).response["violations"]
+            bad = [one for one in found if one["impact"] in ("serious", "critical")]
+            assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in bad] == []
