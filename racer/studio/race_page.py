@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from nicegui import ui
 
@@ -167,15 +170,28 @@ class RacePage:
             source = word.partition(":")[2] if word.startswith("run:") else word
             if source != word:
                 source = str(self._studio.folder.open(source).folder)
-            words = ["board", "submit", source, "--season", self._board.value]
-            if name := (self._name.value or "").strip():
-                words += ["--name", name]
+            name = (self._name.value or "").strip()
             told = ui.notification("judging ...", spinner=True, timeout=None)
             try:
-                said = await asyncio.to_thread(run_command, words)
+                said = await asyncio.to_thread(_submit_entry, source, season, name)
             finally:
                 told.dismiss()
             ui.notify(said, type="positive", multi_line=True, timeout=0, close_button="close")
+
+
+def _submit_entry(source: str, season: Season, name: str) -> str:
+    """Submit an entry, and return what the command said.
+
+    Args:
+        source: The entry as `racer board submit` takes it.
+        season: The season, which may be one that only the board has.
+        name: Name on the board; "" for the entry's own.
+    """
+    with TemporaryDirectory(prefix="racer-studio-") as folder:
+        file = Path(folder) / "season.yaml"
+        file.write_text(json.dumps(season.flat_fields()), "utf-8")
+        words = ["board", "submit", source, "--season", str(file)]
+        return run_command([*words, *(["--name", name] if name else [])])
 
 
 def _result_table(order: list[Ghost]) -> None:

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine"),
     pytest.mark.xdist_group("browser"),
 ]
-WAIT_MS = 40_000.0
+WAIT_MS = 120_000.0
 WIDE = "document.documentElement.scrollWidth"
 SPRINT = Season(name="sprint", tracks=("oval",), race=SeasonRaceConfig(laps=1, time_limit=60))
 AIM_M = 0.8
