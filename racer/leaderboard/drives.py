@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -318,10 +319,19 @@ def drives_in(folder: Path) -> list[tuple[Path, DriveRecord | RacerError]]:
     found: list[tuple[Path, DriveRecord | RacerError]] = []
     for path in sorted(folder.glob(f"*{DRIVE_SUFFIX}"), reverse=True):
         try:
-            found.append((path, read_drive(path)))
+            stamp = path.stat()
+            found.append((path, _kept_drive(path, stamp.st_mtime_ns, stamp.st_size)))
         except RacerError as problem:
             found.append((path, problem))
+        except FileNotFoundError:  # It was deleted just now.
+            continue
     return found
+
+
+@lru_cache(maxsize=1024)
+def _kept_drive(path: Path, _changed: int, _size: int) -> DriveRecord:
+    """Return the drive in a file; the other arguments make the cache read a changed one again."""
+    return read_drive(path)
 
 
 def drives_table(found: Sequence[tuple[Path, DriveRecord | RacerError]]) -> FittedTable:

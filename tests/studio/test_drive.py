@@ -11,12 +11,17 @@ import pytest
 
 from racer.car.spec import GRAVITY, car_named
 from racer.controllers import make_controller
+from racer.entries.package import read_entry
 from racer.errors import RacerError
 from racer.evaluation import evaluate_together
 from racer.leaderboard.drives import DriveRecord, drives_in, make_drive_season, verify_drive
+from racer.leaderboard.season import Season, SeasonRaceConfig
+from racer.leaderboard.store import BoardStore
+from racer.leaderboard.submission_evaluation import evaluate_season
 from racer.race import RaceConfig
 from racer.track import load_track
 from racer.world import CONTROL_RATE_HZ
+from tests.helpers.boards import package
 
 pytestmark = pytest.mark.needs("nicegui")
 pytest.importorskip("nicegui")
@@ -36,6 +41,7 @@ from racer.studio.run_folder import RunFolder  # noqa: E402
 from racer.studio.telemetry import lap_traces  # noqa: E402
 
 SPEC = car_named("deepracer")
+SPRINT = Season(name="sprint", tracks=("oval",), race=SeasonRaceConfig(laps=1, time_limit=60))
 
 
 class Still:
@@ -394,3 +400,45 @@ def test_two_to_eight_entries_race(tmp_path, subtests):
     finally:
         one.close()
     assert names == ["raceline", "raceline 2"]
+
+
+def test_a_boards_entry_is_a_rival_and_a_ghost_in_its_sandbox(tmp_path, monkeypatch):
+    monkeypatch.setenv("RACER_BOARD", str(tmp_path / "board"))
+    store = BoardStore()
+    entry = read_entry(package(tmp_path / "swift.entry.zip"))
+    runs = evaluate_season(store, SPRINT, entry, None)
+    row = store.add(SPRINT, "swift", entry, runs)
+    store.add(SPRINT, "raceline", None, runs)
+    opponents = Opponents(RunFolder(tmp_path / "runs"), tmp_path / "drives")
+    word = f"board:{row.id}"
+    assert [one for one in opponents.rivals() if one.startswith("board:")] == [word]
+    season = make_drive_season("oval", rules())
+    one = let_drive(session(tmp_path, season, ghosts=(word,), rivals=(word,)))
+    try:
+        assert [car["name"] for car in one.scene()["cars"]] == ["swift", "Ada"]
+        while not one.is_over:
+            one.step()
+    finally:
+        one.close()
+    _, record = stored(tmp_path)
+    assert record.rivals[0].replay.space == entry.manifest.actions
+    assert verify_drive(record)[1].text == "bit-exact"
+    again, ghost = opponents.race_of(f"replay:{row.id}:0")
+    assert ghost.lap_times_s == row.runs[0].lap_times_s
+    assert again == season
+    assert f"replay:{row.id}:0" in opponents.recorded()
+    for wrong in ("replay:1", "replay:99:0", "replay:1:99", "drive:../x.drive", "x"):
+        with pytest.raises(RacerError):
+            opponents.race_of(wrong)
+
+
+def test_a_rival_of_another_car_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("RACER_BOARD", str(tmp_path / "board"))
+    store, season = BoardStore(), SPRINT.model_copy(update={"car": "f1tenth"})
+    entry = read_entry(package(tmp_path / "swift.entry.zip", car="f1tenth"))
+    row = store.add(season, "swift", entry, evaluate_season(store, season, entry, None))
+    with pytest.raises(RacerError, match="cars of one race must be alike"):
+        session(tmp_path, rivals=(f"board:{row.id}",))
+    one = session(tmp_path, ghosts=(f"board:{row.id}",))
+    one.close()
+    assert one.ghosts[0].car == "f1tenth"
