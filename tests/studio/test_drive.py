@@ -368,7 +368,9 @@ def test_entries_race_to_the_last_ones_end_and_their_traces_begin_at_the_line(tm
     options, opponents = race(tmp_path, "pure-pursuit", "raceline")
     one = RaceSession(options, opponents, told.append)
     try:
-        assert [car["name"] for car in one.scene()["cars"]] == ["pure-pursuit", "raceline"]
+        scene = one.scene()
+        assert [car["name"] for car in scene["cars"]] == ["pure-pursuit", "raceline"]
+        state = scene["state"]
         one.follow(1)
         one.follow(7)
         while not one.is_over:
