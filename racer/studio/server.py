@@ -17,6 +17,7 @@ from racer.errors import RacerError, StudioError
 from racer.leaderboard.network_addresses import machine_names, network_addresses, url_of
 from racer.studio.access import AccessCheck
 from racer.studio.garage_page import GaragePage
+from racer.studio.new_model_page import new_model_page
 from racer.studio.run_actions import Studio
 from racer.studio.run_page import RunPage
 from racer.training.training_report import write_report
@@ -80,6 +81,8 @@ def make_studio_app(folder: Path) -> FastAPI:
     @ui.page("/run/{name}")
     def run_page(name: str) -> None:
         RunPage(studio, name)
+
+    new_model_page(studio)
 
     @app.get("/run/{name}/report")
     def report(name: str) -> Response:
