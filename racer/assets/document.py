@@ -243,9 +243,7 @@ def describe_errors(
     return "\n".join(start + ", or ".join(ones) + end for (start, end), ones in wanted.items())
 
 
-def errors_by_place(
-    problem: ValidationError, model: type[BaseModel], tree: Any
-) -> dict[str, str]:
+def errors_by_place(problem: ValidationError, model: type[BaseModel], tree: Any) -> dict[str, str]:
     """Return the message of each validation error by the dotted place of its value; "" is the root.
 
     Args:

@@ -21,7 +21,7 @@ def action_fan(actions: ActionSpace) -> Markup:
     x, y = _point(0.0, 0.0)
     car = f'<rect x="{x - 6:.1f}" y="{y:.1f}" width="12" height="16" rx="2" fill="currentColor"/>'
     title = f"{len(actions.choices)} actions" if actions.kind == "discrete" else "range of actions"
-    return Markup(  # noqa: S704 - numbers only
+    return Markup(
         f'<svg viewBox="0 0 {WIDTH_PX:.0f} {HEIGHT_PX:.0f}" role="img" aria-label="{title}" '
         f'style="width:100%;height:100%">{rings}{fan}{car}</svg>'
     )

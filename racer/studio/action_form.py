@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from racer.car.action_space import SPEED_LIMITS, STEERING_LIMIT_DEG, ActionSpace
 from racer.studio.action_fan import action_fan
-from racer.studio.config_fields import ConfigField, fields_of
+from racer.studio.config_fields import FormField, fields_of
 from racer.studio.config_form import ConfigForm
 
 
@@ -34,7 +34,7 @@ class ActionForm:
         self._fields = {
             one.place: one
             for one in fields_of(ActionSpace, "actions")
-            if isinstance(one, ConfigField)
+            if isinstance(one, FormField)
         }
         form.field(self._fields["actions.kind"])
         form.note("actions")

@@ -16,7 +16,7 @@ FieldKind = Literal["truth", "number", "choice", "pair", "text"]
 
 
 @dataclass(frozen=True)
-class ConfigField:
+class FormField:
     """A field of a config.
 
     Attributes:
@@ -47,7 +47,7 @@ class ConfigField:
 
 
 @dataclass(frozen=True)
-class ConfigSection:
+class FormSection:
     """A section of a config.
 
     Attributes:
@@ -66,7 +66,7 @@ class ConfigSection:
         return self.place.rpartition(".")[2].replace("_", " ")
 
 
-def fields_of(model: type[BaseModel], at: str = "") -> Iterator[ConfigField | ConfigSection]:
+def fields_of(model: type[BaseModel], at: str = "") -> Iterator[FormField | FormSection]:
     """Yield the fields and sections of a model, in its order.
 
     Args:
@@ -77,7 +77,7 @@ def fields_of(model: type[BaseModel], at: str = "") -> Iterator[ConfigField | Co
         place = f"{at}.{name}" if at else name
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield ConfigSection(place, field.description or "", kind)
+            yield FormSection(place, field.description or "", kind)
         else:
             yield _field(place, field)
 
@@ -99,12 +99,12 @@ def text_as_value(text: str | None) -> Any:
         return text
 
 
-def _field(place: str, field: FieldInfo) -> ConfigField:
+def _field(place: str, field: FieldInfo) -> FormField:
     kind, is_optional = _without_none(field.annotation)
     low, high = _limits([*field.metadata, *_extras(kind)])
     default = None if field.default is PydanticUndefined else field.default
     shown, choices = _kind_of(kind)
-    return ConfigField(
+    return FormField(
         place=place,
         kind=shown,
         help=field.description or "",

@@ -8,8 +8,8 @@ from typing import Any
 from nicegui import ui
 
 from racer.studio.config_fields import (
-    ConfigField,
-    ConfigSection,
+    FormField,
+    FormSection,
     fields_of,
     text_as_value,
     value_as_text,
@@ -28,22 +28,20 @@ class ConfigForm:
         on_change: Called with the dotted name and the new value of a field that was changed.
     """
 
-    def __init__(
-        self, value: Callable[[str], Any], on_change: Callable[[str, Any], None]
-    ) -> None:
+    def __init__(self, value: Callable[[str], Any], on_change: Callable[[str, Any], None]) -> None:
         self._value, self._on_change = value, on_change
         self._marks: dict[str, Callable[[str], None]] = {}
         self._problems: dict[str, str] = {}
 
-    def fields(self, fields: Iterable[ConfigField | ConfigSection]) -> None:
+    def fields(self, fields: Iterable[FormField | FormSection]) -> None:
         """Add fields, and sections as groups that can be opened."""
         for one in fields:
-            if isinstance(one, ConfigSection):
+            if isinstance(one, FormSection):
                 self.section(one)
             else:
                 self.field(one)
 
-    def section(self, section: ConfigSection, name: str = "") -> ui.expansion:
+    def section(self, section: FormSection, name: str = "") -> ui.expansion:
         """Add a section as a group that can be opened.
 
         Args:
@@ -58,7 +56,7 @@ class ConfigForm:
                 self.fields(fields_of(section.model, section.place))
         return group
 
-    def field(self, one: ConfigField) -> None:
+    def field(self, one: FormField) -> None:
         """Add a field."""
         if one.kind == "truth" and not one.is_optional:
             with ui.column().classes("gap-0"):
@@ -124,7 +122,7 @@ class ConfigForm:
             place = place.rpartition(".")[0]
         return place if place in self._marks else None
 
-    def _select(self, one: ConfigField) -> ui.select:
+    def _select(self, one: FormField) -> ui.select:
         options = {name: name.replace("_", " ") for name in one.choices}
         if one.kind == "truth":
             options = {True: "yes", False: "no"}
@@ -135,7 +133,7 @@ class ConfigForm:
         shown.on_value_change(lambda event: self._on_change(one.place, event.value))
         return shown
 
-    def _input(self, one: ConfigField) -> ui.input:
+    def _input(self, one: FormField) -> ui.input:
         shown = ui.input(one.name, value=value_as_text(self._value(one.place)))
         if one.kind == "number":
             shown.props("inputmode=decimal")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 from nicegui import ui
 
+from racer.studio.new_model_page import clone_url
 from racer.studio.page_frame import ERROR_TEXT, figures, page_frame, result_figures, state_badge
 from racer.studio.run_actions import RunAction, Studio, delete_run, do_on_page, export_entry
 from racer.studio.run_folder import ListedRun, track_svg
@@ -35,13 +36,14 @@ class GaragePage:
         with page_frame("garage", str(studio.folder.path)) as self._column:
             with ui.row().classes("w-full items-center gap-4"):
                 ui.label("Garage").classes("text-2xl")
+                ui.button("New model", on_click=lambda: ui.navigate.to("/new")).props("no-caps")
                 ui.space()
                 self._search = ui.input("search").props("dense clearable").classes("w-36")
                 self._order = ui.select(list(ORDERS), value=ORDERS[0], label="order")
                 self._order.props("dense").classes("w-28")
             self._empty = ui.column().classes("w-full items-center p-8")
             with self._empty:
-                ui.label("There are no runs yet. Train one in a terminal:")
+                ui.label("There are no runs yet. Make a new model, or train one in a terminal:")
                 ui.label("racer train quick").classes("font-mono text-lg")
             self._none_found = ui.label("No run's name, config, track or note has that.")
             grid = "w-full grid-cols-1 sm:grid-cols-2 lg:grid-cols-3 gap-4"
@@ -102,6 +104,9 @@ class GaragePage:
                 ui.label(summary["note"]).classes("italic break-words w-full")
             with ui.row().classes("w-full gap-1"):
                 ui.button("Open", on_click=lambda: ui.navigate.to(page)).props("flat dense")
+                if "error" not in summary or "steps" in summary:
+                    clone = clone_url(one.name)
+                    ui.button("Clone", on_click=lambda: ui.navigate.to(clone)).props("flat dense")
                 if summary.get("steps"):
                     report = f"{page}/report"
                     ui.button(

@@ -165,7 +165,10 @@ class ModelDraft:
             for place, message in errors_by_place(problem, RunConfig, tree).items():
                 found[self._named_place(place, message)] = message
         else:
-            for place, tracks in (("track", config.track), ("evaluation.track", config.evaluation.track)):
+            for place, tracks in (
+                ("track", config.track),
+                ("evaluation.track", config.evaluation.track),
+            ):
                 if problem := _track_problem(tracks or ()):
                     found[place] = problem
         if problem := self._name_problem():
@@ -242,7 +245,12 @@ def free_name(folder: Path, name: str) -> str:
 
 def _is_file_name(name: str) -> bool:
     """Return whether a name is that of a file or folder, and of an entry."""
-    return is_label(name) and not re.search(r"[/\\\0]", name) and not name.startswith(".") and bool(name)
+    return (
+        is_label(name)
+        and not re.search(r"[/\\\0]", name)
+        and not name.startswith(".")
+        and bool(name)
+    )
 
 
 def _age(path: Path) -> float:

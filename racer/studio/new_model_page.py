@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from nicegui import ui
@@ -16,7 +15,7 @@ from racer.assets.document import validate_document
 from racer.car.spec import CAR_PRESETS
 from racer.errors import RacerError
 from racer.studio.action_form import ActionForm
-from racer.studio.config_fields import ConfigField, ConfigSection, fields_of
+from racer.studio.config_fields import FormSection, fields_of
 from racer.studio.config_form import FIELD_GRID, ConfigForm
 from racer.studio.deepracer_import import ask_for_deepracer_files
 from racer.studio.model_draft import NAME_PLACE, ModelDraft, kept_models
@@ -105,9 +104,15 @@ class NewModelPage:
             name = ui.input("name of the model and its run", value=self._draft.name)
             name.props("dense hide-bottom-space maxlength=60").classes("w-full sm:w-96")
             name.on_value_change(lambda event: self._rename(event.value or ""))
-            self._form.mark_with(NAME_PLACE, lambda problem: setattr(name, "error", problem or None))
+            self._form.mark_with(
+                NAME_PLACE, lambda problem: setattr(name, "error", problem or None)
+            )
             if self._parent:
-                self._inherits = ui.switch(f"begin with the weights of {self._parent}", value=True)
+                has_weights = _has_weights(self._studio, self._parent)
+                self._inherits = ui.switch(
+                    f"begin with the weights of {self._parent}", value=has_weights
+                )
+                self._inherits.set_enabled(has_weights)
 
     def _track_card(self) -> None:
         with _card("Track"):
@@ -137,7 +142,7 @@ class NewModelPage:
             self._race_groups: dict[str, ui.expansion] = {}
             with ui.element("div").classes(FIELD_GRID):
                 for one in fields_of(self._model_of("race"), "race"):
-                    if isinstance(one, ConfigSection):
+                    if isinstance(one, FormSection):
                         self._race_groups[one.place] = self._form.section(one)
                     else:
                         self._form.field(one)
@@ -189,9 +194,9 @@ class NewModelPage:
         with ui.element("div").classes(FIELD_GRID):
             self._form.fields(self._sections[place] for place in places)
 
-    def _section(self, place: str) -> ConfigSection:
+    def _section(self, place: str) -> FormSection:
         found = self._sections[place]
-        assert isinstance(found, ConfigSection)
+        assert isinstance(found, FormSection)
         return found
 
     def _model_of(self, place: str) -> Any:
@@ -258,10 +263,14 @@ class NewModelPage:
         self._keep()
         problems = await asyncio.to_thread(self._draft.problems)
         rest = self._form.show(problems)
-        self._wrong.set_text("\n".join(f"{place}: {one}" if place else one for place, one in rest.items()))
+        self._wrong.set_text(
+            "\n".join(f"{place}: {one}" if place else one for place, one in rest.items())
+        )
         count = len(problems)
         kept = f"kept as {self._draft.config_path}" if self._draft.kept_as else ""
-        said = f"{count} fields to correct" if count > 1 else "a field to correct" if count else kept
+        said = (
+            f"{count} fields to correct" if count > 1 else "a field to correct" if count else kept
+        )
         self._kept.set_text(said)
         self._start_button.set_enabled(not problems)
         if self._draft.kept_as != was_kept:
@@ -271,7 +280,10 @@ class NewModelPage:
     def _draw(self, problems: dict[str, str]) -> None:
         """Draw the tracks, and let the sensors see, where nothing is wrong with them."""
         kind = self._value("race.kind")
-        for place, of_kind in (("race.obstacles", "object_avoidance"), ("race.bots", "head_to_bot")):
+        for place, of_kind in (
+            ("race.obstacles", "object_avoidance"),
+            ("race.bots", "head_to_bot"),
+        ):
             self._race_groups[place].set_visibility(kind == of_kind)
         tracks = tuple(_strings(self._value("track")))[:DRAWN_TRACKS]
         if tracks != self._drawn_tracks:
@@ -340,6 +352,14 @@ def _card(title: str) -> Iterator[ui.card]:
     with ui.card().classes("w-full min-w-0 gap-2") as card:
         ui.label(title).classes("text-xl").props('role="heading" aria-level="2"')
         yield card
+
+
+def _has_weights(studio: Studio, run: str) -> bool:
+    """Return whether a run has a checkpoint to begin with."""
+    try:
+        return bool(studio.folder.open(run).saved.known())
+    except RacerError:
+        return False
 
 
 def _strings(value: Any) -> list[str]:

@@ -17,7 +17,7 @@ from racer.studio.reward_trial import RewardRemark, RewardTrial, RewardVerdict
 TYPING_PAUSE_S = 0.6
 """Time without a key after which the reward is tried [s]."""
 ERROR_LINE, WARNING_LINE = "racer-error-line", "racer-warning-line"
-LINE_STYLES = f"""
+CODE_LINE_STYLES = f"""
 .{ERROR_LINE} {{ background: rgb(220 38 38 / 0.25) }}
 .{WARNING_LINE} {{ background: rgb(217 119 6 / 0.22) }}
 """
@@ -53,16 +53,14 @@ class RewardEditor:
     ) -> None:
         self._on_change, self._place, self._trial = on_change, place, RewardTrial()
         self.verdict: RewardVerdict | None = None
-        ui.add_css(LINE_STYLES)
+        ui.add_css(CODE_LINE_STYLES)
         with ui.element("div").classes("grid w-full grid-cols-1 lg:grid-cols-2 gap-4"):
             with ui.column().classes("w-full min-w-0 gap-2"):
                 examples = ui.select(
                     shipped_rewards(), label="begin with an example", on_change=self._take_example
                 )
                 examples.props("dense clearable").classes("w-56")
-                self._code = ui.codemirror(
-                    text, language="Python", on_change=self._typed, line_wrapping=True
-                )
+                self._code = ui.codemirror(text, language="Python", on_change=self._typed)
                 self._code.classes("w-full h-96 border rounded")
             with ui.column().classes("w-full min-w-0 gap-2"):
                 with ui.row().classes("items-center gap-2"):

@@ -118,15 +118,16 @@ class RewardTrial:
         )
         said = asyncio.to_thread(process.communicate)
         try:
-            out, errors = await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(said)), TRIAL_DEADLINE_S)
+            out, errors = await asyncio.wait_for(
+                asyncio.shield(asyncio.ensure_future(said)), TRIAL_DEADLINE_S
+            )
         except asyncio.TimeoutError:
             if self._process is process:
                 self.end()
             return 2, "", f"still running after {TRIAL_DEADLINE_S:g} s; a loop that does not end?"
         if self._process is not process:
             return None
-        texts = (one.decode("utf-8", errors="replace").strip() for one in (out, errors))
-        return process.returncode, *texts
+        return process.returncode, _text_of(out), _text_of(errors)
 
 
 def verdict_of(path: Path, code: int, printed: str, errors: str) -> RewardVerdict:
@@ -146,6 +147,10 @@ def verdict_of(path: Path, code: int, printed: str, errors: str) -> RewardVerdic
     return RewardVerdict(
         tuple(_remark(one["message"], path, one["kind"] == "error") for one in found), report
     )
+
+
+def _text_of(output: bytes) -> str:
+    return output.decode("utf-8", errors="replace").strip()
 
 
 def _remark(message: str, path: Path, is_error: bool) -> RewardRemark:

@@ -12,6 +12,7 @@ from nicegui import ui
 from racer.assets.chart_style import PAGE_CURVE_COLOURS
 from racer.errors import RacerError
 from racer.studio.live_run import LiveView, Points
+from racer.studio.new_model_page import clone_url
 from racer.studio.page_frame import ERROR_TEXT, figures, page_frame, result_figures, state_badge
 from racer.studio.run_actions import (
     RunAction,
@@ -72,7 +73,7 @@ class RunPage:
             live = self._studio.live_run(self._name)
             view = await asyncio.to_thread(live.look)
         except RacerError as problem:
-            self._show_error(str(problem))
+            self._show_missing(str(problem))
             return
         failure = self._studio.trainings.failure(self._studio.folder.path / self._name)
         self._show_error("\n".join(filter(None, (view.summary.get("error"), failure))))
@@ -88,6 +89,18 @@ class RunPage:
         ends = [view.laps[0][0], view.laps[-1][0]] if view.laps and view.limit else []
         _draw(self._laps, view.laps, [(step, view.limit or 0.0) for step in ends])
         self._log.set_text(view.log or "Nothing yet: a line follows each evaluation.")
+
+    def _show_missing(self, problem: str) -> None:
+        """Show a run that has no files yet, or none any more."""
+        self._shown = None
+        is_starting = self._studio.state(self._name, "") == "starting"
+        failure = self._studio.trainings.failure(self._studio.folder.path / self._name)
+        self._show_error("" if is_starting else failure or problem)
+        self._head.clear()
+        if is_starting:
+            with self._head, ui.row().classes("w-full items-center"):
+                ui.label(self._name).classes("text-2xl break-all")
+                state_badge("starting")
 
     def _show_error(self, text: str) -> None:
         self._error.set_text(text)
@@ -143,6 +156,7 @@ class RunPage:
                 ui.button("Report", on_click=lambda: ui.navigate.to(page, new_tab=True)).props(
                     "outline"
                 )
+            ui.button("Clone", on_click=lambda: ui.navigate.to(clone_url(name))).props("outline")
             if has_steps:
                 self._button("Export", export_entry).props("outline")
             if is_idle:

@@ -110,7 +110,8 @@ def png_url(picture: Image.Image) -> str:
 def _picture(sensor: SensorConfig, values: np.ndarray) -> Markup:
     if values.ndim == 3:
         return Markup(
-            '<img src="{}" alt="what the {} sees" style="width:100%;image-rendering:pixelated">'
+            '<img src="{}" alt="what the {} sees" style="width:100%;max-height:16rem;'
+            'object-fit:contain;image-rendering:pixelated">'
         ).format(png_url(camera_frame(sensor, values)), sensor.name.replace("_", " "))
     newest = values[-len(values) // sensor.stack :]
     if isinstance(sensor, LidarConfig):
@@ -125,7 +126,7 @@ def _scan(sensor: LidarConfig, ranges: np.ndarray) -> Markup:
     away = 95.0 * ranges / sensor.clip
     ends = np.stack([100.0 - away * np.sin(angles), 100.0 - away * np.cos(angles)], axis=1)
     rays = "".join(f"M100 100L{x:.1f} {y:.1f}" for x, y in ends)
-    return Markup(  # noqa: S704 - numbers only
+    return Markup(
         '<svg viewBox="0 0 200 200" role="img" aria-label="what the lidar sees" '
         f'style="width:100%;max-height:14rem"><path d="{rays}" stroke="{PAGE_CURVE_COLOURS[1]}"/>'
         '<rect x="97" y="94" width="6" height="12" fill="currentColor"/></svg>'
@@ -142,7 +143,7 @@ def _bars(name: str, values: np.ndarray) -> Markup:
         f'width="{step * 0.8:.1f}" height="{abs(one):.1f}"/>'
         for k, one in enumerate(tall)
     )
-    return Markup(  # noqa: S704 - numbers and an escaped name
+    return Markup(
         f'<svg viewBox="0 0 {width} {height}" role="img" '
         f'aria-label="what {escape(name.replace("_", " "))} sees" style="width:100%">'
         f'<g fill="{PAGE_CURVE_COLOURS[1]}">{bars}</g>'

@@ -289,6 +289,7 @@ def test_a_phone_scrolls_one_way_only(start, look, scheme, subtests):
         ("run/first", "Train further"),
         ("run/broken", "not valid YAML"),
         ("run/nowhere", "holds no run"),
+        ("new", "nothing wrong was found"),
     ):
         with subtests.test(page=page):
             tab = look(url + page, 360, scheme)
@@ -296,3 +297,47 @@ def test_a_phone_scrolls_one_way_only(start, look, scheme, subtests):
             assert tab.evaluate(WIDE) == 360
             is_dark = tab.evaluate("document.body.classList.contains('body--dark')")
             assert is_dark == (scheme == "dark")
+
+
+def test_a_model_is_made_checked_and_trained(start, look, folder):
+    server = start()
+    tab = look(server.urls[0])
+    press(tab, "New model")
+    tab.get_by_text("nothing wrong was found").wait_for()
+    tab.locator("img[src^='data:image/png']").first.wait_for()
+    assert tab.locator("svg polygon").count() == 1
+    rate = tab.get_by_label("learning rate", exact=True)
+    rate.fill("7")
+    tab.get_by_text("Input should be less than or equal to 1").wait_for()
+    assert tab.get_by_role("button", name="Train", exact=True).is_disabled()
+    rate.fill("1e-3")
+    tab.get_by_label("total timesteps").fill("4096")
+    tab.get_by_label("num envs").fill("8")
+    tab.locator(".cm-content").click()
+    tab.keyboard.press("Control+A")
+    tab.keyboard.insert_text("def reward_function(params):\n    return params['sped']\n")
+    tab.get_by_text("line 2: ").first.wait_for()
+    assert "sped" in tab.locator(".racer-error-line").inner_text()
+    tab.get_by_label("begin with an example").click()
+    tab.get_by_role("option", name="exploitable").click()
+    tab.get_by_text("warning: crawling earns").wait_for()
+    until(lambda: (folder / "quick-1.py").read_text().startswith("# A BAD EXAMPLE"))
+    server.end(signal.SIGKILL)
+    start("--port", re.findall(r":(\d+)/", server.urls[0])[0])
+    tab.reload()
+    tab.get_by_text("kept as").wait_for()
+    assert tab.get_by_label("total timesteps").input_value() == "4096"
+    press(tab, "Train")
+    tab.get_by_text("of 4,096 steps", exact=True).wait_for()
+    tab.get_by_text("finished", exact=True).wait_for()
+    assert state(folder / "quick-1") == "finished"
+
+
+def test_a_run_is_cloned_with_its_weights(start, look, folder):
+    tab = look(start().urls[0] + "run/first")
+    press(tab, "Clone")
+    tab.get_by_label("begin with the weights of first").wait_for()
+    assert tab.get_by_label("total timesteps").input_value() == "2048"
+    press(tab, "Train")
+    tab.get_by_text("finished", exact=True).wait_for()
+    assert Run.open(folder / "first-1").lineage()[0].name == "first"
