@@ -312,7 +312,6 @@ def test_a_model_is_made_checked_and_trained(start, look, folder):
     assert tab.get_by_role("button", name="Train", exact=True).is_disabled()
     rate.fill("1e-3")
     tab.get_by_label("total timesteps").fill("4096")
-    tab.get_by_label("num envs").fill("8")
     tab.locator(".cm-content").click()
     tab.keyboard.press("Control+A")
     tab.keyboard.insert_text("def reward_function(params):\n    return params['sped']\n")
@@ -336,7 +335,7 @@ def test_a_model_is_made_checked_and_trained(start, look, folder):
 def test_a_run_is_cloned_with_its_weights(start, look, folder):
     tab = look(start().urls[0] + "run/first")
     press(tab, "Clone")
-    tab.get_by_label("begin with the weights of first").wait_for()
+    tab.get_by_role("switch", name="begin with the weights of first").wait_for()
     assert tab.get_by_label("total timesteps").input_value() == "2048"
     press(tab, "Train")
     tab.get_by_text("finished", exact=True).wait_for()
