@@ -49,6 +49,9 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "runs compare": runs.runs_compare,
         "runs note": runs.runs_note,
         "runs stop": runs.runs_stop,
+        "runs pause": runs.runs_pause,
+        "runs resume": runs.runs_resume,
+        "runs evaluate": runs.runs_evaluate,
         "runs rm": runs.runs_rm,
         "runs prune": runs.runs_prune,
         "studio": studio.cli_studio,
@@ -110,7 +113,7 @@ CONFIG_COMMANDS = {"train": train.train_command, "sweep": sweep.sweep_command}
 """The commands whose options are the fields of a config, by name."""
 
 GROUP_HELP = {
-    "runs": "List, show, compare, annotate, stop or delete runs.",
+    "runs": "List, show, compare, annotate, pause, stop or delete runs.",
     "board": "Run a leaderboard: evaluate entries, show and publish the ranking, verify it.",
     "board season": "Make, seal, reveal or show a season.",
     "tracks": "List, show, generate, convert and solve tracks.",
