@@ -15,6 +15,7 @@ from racer.studio.new_model_page import clone_url
 from racer.studio.page_frame import ERROR_TEXT, figures, page_frame, result_figures, state_badge
 from racer.studio.run_actions import RunAction, Studio, delete_run, do_on_page, export_entry
 from racer.studio.run_folder import ListedRun, track_svg
+from racer.training.run_history import TRAINED_STATES
 from racer.training.run_removal import record_key
 
 GARAGE_REFRESH_S = 2.0
@@ -114,7 +115,7 @@ class GaragePage:
                     ).props("flat dense")
                     self._button("Export", export_entry, one.name)
                 ui.space()
-                if state not in ("running", "starting"):
+                if state not in (*TRAINED_STATES, "starting"):
                     self._button("Delete", delete_run, one.name).props("color=red-7")
 
     def _button(self, text: str, action: RunAction, name: str) -> ui.button:

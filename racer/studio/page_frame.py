@@ -11,6 +11,7 @@ from nicegui import ui
 STATE_COLOURS = {
     "running": "green-8",
     "starting": "green-8",
+    "paused": "amber-9",
     "finished": "blue-8",
     "failed": "red-8",
     "unreadable": "red-8",

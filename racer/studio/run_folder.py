@@ -66,7 +66,11 @@ class RunFolder:
         return Run.open(self.path / name)
 
     def _read(self, folder: Path) -> tuple[tuple[Any, ...], ListedRun]:
-        stamp = (_is_running(folder), *(_stamp(folder / name) for name in SUMMARY_FILES))
+        stamp = (
+            _is_running(folder),
+            Run(folder).is_requested("pause"),
+            *(_stamp(folder / name) for name in SUMMARY_FILES),
+        )
         if (known := self._known.get(folder.name)) and known[0] == stamp:
             return known
         try:

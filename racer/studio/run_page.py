@@ -11,6 +11,7 @@ from nicegui import ui
 
 from racer.assets.chart_style import PAGE_CURVE_COLOURS
 from racer.errors import RacerError
+from racer.studio.live_drive import LiveDrive
 from racer.studio.live_run import LiveView, Points
 from racer.studio.new_model_page import clone_url
 from racer.studio.page_frame import ERROR_TEXT, figures, page_frame, result_figures, state_badge
@@ -19,12 +20,16 @@ from racer.studio.run_actions import (
     Studio,
     delete_run,
     do_on_page,
+    evaluate_run,
     export_entry,
+    pause_run,
     resume_run,
     set_note,
     stop_run,
     train_further,
+    unpause_run,
 )
+from racer.training.run_history import TRAINED_STATES
 from racer.training.training_log import format_duration
 
 RUN_REFRESH_S = 1.0
@@ -55,6 +60,7 @@ class RunPage:
             self._buttons = ui.row().classes("w-full gap-2")
             self._note = ui.input("note").props("dense maxlength=200").classes("w-full max-w-xl")
             self._note.on("keydown.enter", self._keep_note).on("blur", self._keep_note)
+            self._live = LiveDrive(studio, name)
             with ui.element("div").classes("grid w-full grid-cols-1 lg:grid-cols-3 gap-4"):
                 self._reward = _chart("mean reward in training", ["reward"])
                 self._progress = _chart("progress [percent]", ["in training", "in evaluation"])
@@ -82,6 +88,7 @@ class RunPage:
         if (view, state) == self._shown:
             return
         self._shown = view, state
+        self._live.follow(state in TRAINED_STATES)
         self._show_head(view, state)
         self._show_note(view.summary.get("note") or "")
         _draw(self._reward, view.reward)
@@ -125,7 +132,7 @@ class RunPage:
             figures(
                 {
                     f"of {summary['wanted']:,} steps": f"{view.steps:,}",
-                    **(live if summary["state"] == "running" else {}),
+                    **(live if summary["state"] in TRAINED_STATES else {}),
                     **result_figures(summary),
                     "config": summary["config"] or "-",
                     "seed": str(summary["seed"]),
@@ -142,10 +149,15 @@ class RunPage:
         if wanted == self._buttons_for:
             return
         self._buttons_for = wanted
-        is_idle = state not in ("running", "starting")
+        is_idle = state not in (*TRAINED_STATES, "starting")
         self._buttons.clear()
         with self._buttons:
-            if state == "running" and not view.is_stopping:
+            if state in TRAINED_STATES and not view.is_stopping:
+                if state == "paused":
+                    self._button("Go on", unpause_run)
+                else:
+                    self._button("Pause", pause_run).props("outline")
+                    self._button("Evaluate now", evaluate_run).props("outline")
                 self._button("Stop", stop_run).props("color=deep-orange-9")
             if is_idle and is_resumable:
                 self._button("Resume", resume_run)

@@ -124,7 +124,7 @@ class FrameWriter:
     @property
     def _sensor(self) -> str:
         """The name of the only sensor."""
-        return (self._layout.names or ())[-2]
+        return list(self._layout.names or ())[-2]
 
     def close(self) -> None:
         """Delete the file."""
