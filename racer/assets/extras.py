@@ -11,7 +11,7 @@ PACKAGES_OF_EXTRA = {
     ),
     "sweep": ("optuna",),
     "limit": ("casadi",),
-    "studio": ("fastapi", "nicegui", "uvicorn"),
+    "studio": ("fastapi", "nicegui", "segno", "uvicorn"),
     "pettingzoo": ("pettingzoo",),
     "dev": ("commonroad-vehicle-models", "playwright"),
 }

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 from nicegui import ui
 
+from racer.studio.compare_page import compare_url
 from racer.studio.new_model_page import clone_url
 from racer.studio.page_frame import ERROR_TEXT, figures, page_frame, result_figures, state_badge
 from racer.studio.run_actions import RunAction, Studio, delete_run, do_on_page, export_entry
@@ -33,11 +34,16 @@ class GaragePage:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
+        self._compared: list[str] = []
         self._cards: dict[str, tuple[ui.card, tuple[ListedRun, str]]] = {}
         with page_frame("garage", str(studio.folder.path)) as self._column:
             with ui.row().classes("w-full items-center gap-4"):
                 ui.label("Garage").classes("text-2xl")
                 ui.button("New model", on_click=lambda: ui.navigate.to("/new")).props("no-caps")
+                self._compare = ui.button("Compare", on_click=self._open_comparison)
+                self._compare.props("outline no-caps")
+                self._compare.set_enabled(False)
+                self._compare.tooltip("select two runs or more on their cards")
                 ui.space()
                 self._search = ui.input("search").props("dense clearable").classes("w-36")
                 self._order = ui.select(list(ORDERS), value=ORDERS[0], label="order")
@@ -66,6 +72,7 @@ class GaragePage:
         self._none_found.set_visibility(bool(found) and not shown)
         for name in set(self._cards) - {one.name for one, _ in shown}:
             self._cards.pop(name)[0].delete()
+            self._select(name, False)
         for place, (one, picture) in enumerate(shown):
             content = one, self._studio.state(one.name, one.summary["state"])
             card, before = self._cards.get(one.name, (None, None))
@@ -91,6 +98,9 @@ class GaragePage:
             with ui.row().classes("w-full items-center no-wrap"):
                 ui.link(one.name, page).classes("text-lg font-bold break-all grow")
                 state_badge(state)
+                chosen = ui.checkbox(value=one.name in self._compared)
+                chosen.props('dense aria-label="compare"').tooltip("compare")
+                chosen.on_value_change(lambda event: self._select(one.name, bool(event.value)))
             if picture:
                 with ui.link(target=page).classes("w-full text-inherit no-underline"):
                     ui.html(picture, sanitize=False).classes("w-full h-36 [&>svg]:h-full")
@@ -117,6 +127,15 @@ class GaragePage:
                 ui.space()
                 if state not in (*TRAINED_STATES, "starting"):
                     self._button("Delete", delete_run, one.name).props("color=red-7")
+
+    def _select(self, name: str, is_chosen: bool) -> None:
+        """Add a run to those that are compared, or take it away."""
+        self._compared = [one for one in self._compared if one != name]
+        self._compared += [name] if is_chosen else []
+        self._compare.set_enabled(len(self._compared) > 1)
+
+    def _open_comparison(self) -> None:
+        ui.navigate.to(compare_url(self._compared))
 
     def _button(self, text: str, action: RunAction, name: str) -> ui.button:
         """Add a button that does something with a run."""

@@ -383,7 +383,7 @@ def clone_url(run: str) -> str:
     return _url(parent=run)
 
 
-def new_model_page(studio: Studio) -> None:
+def add_new_model_page(studio: Studio) -> None:
     """Add the page to the studio."""
 
     @ui.page("/new")

@@ -11,6 +11,7 @@ from nicegui import ui
 
 from racer.assets.chart_style import PAGE_CURVE_COLOURS
 from racer.errors import RacerError
+from racer.studio.compare_page import choose_to_compare
 from racer.studio.live_drive import LiveDrive
 from racer.studio.live_run import LiveView, Points
 from racer.studio.new_model_page import clone_url
@@ -168,6 +169,7 @@ class RunPage:
                 ui.button("Report", on_click=lambda: ui.navigate.to(page, new_tab=True)).props(
                     "outline"
                 )
+            self._button("Compare", choose_to_compare).props("outline")
             ui.button("Clone", on_click=lambda: ui.navigate.to(clone_url(name))).props("outline")
             if has_steps:
                 self._button("Export", export_entry).props("outline")

@@ -57,7 +57,7 @@ class Server:
 
     def __init__(self, folder, *words):
         self.process = subprocess.Popen(
-            [*RACER, "studio", "--no-browser", "--folder", str(folder), *words],
+            [*RACER, "studio", *words, "--no-browser", "--folder", str(folder)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -340,3 +340,58 @@ def test_a_run_is_cloned_with_its_weights(start, look, folder):
     press(tab, "Train")
     tab.get_by_text("finished", exact=True).wait_for()
     assert Run.open(folder / "first-1").lineage()[0].name == "first"
+
+
+def test_runs_are_compared(start, look, folder):
+    shutil.copytree(folder / "first", folder / "second")
+    tab = look(start().urls[0])
+    for name in ("first", "second"):
+        card(tab, name).get_by_role("checkbox").click()
+    press(tab, "Compare")
+    tab.get_by_text("The configs are the same.").wait_for()
+    tab.locator("img[src^='data:image/png']").wait_for()
+    assert tab.get_by_role("row").count() == 3
+
+
+def test_a_training_is_watched_paused_and_evaluated(start, look, folder, live):
+    until(lambda: (folder / "live" / "config.yaml").exists())
+    server = start(str(folder / "live"), "--port", "0")
+    assert server.urls[0].endswith("/run/live")
+    tab = look(server.urls[0])
+    dots = tab.locator("svg[aria-label='8 cars on the track'] circle")
+    dots.first.wait_for()
+    assert dots.count() == 8
+    places = [tab.locator("svg[aria-label='8 cars on the track']").inner_html()]
+    until(lambda: tab.locator("svg[aria-label='8 cars on the track']").inner_html() != places[0])
+    press(tab, "Pause")
+    tab.get_by_text("paused", exact=True).wait_for()
+    server.end(signal.SIGKILL)
+    assert state(folder / "live") == "paused"
+    tab = look(start("--port", "0").urls[0] + "run/live")
+    press(tab, "Go on")
+    tab.get_by_text("running", exact=True).wait_for()
+    before = len(Run.open(folder / "live").records("evaluations"))
+    press(tab, "Evaluate now")
+    until(lambda: len(Run.open(folder / "live").records("evaluations")) > before)
+    press(tab, "Stop")
+    assert live.wait(timeout=120) == 3
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_violation(start, look, scheme, subtests, folder):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    shutil.copytree(folder / "first", folder / "second")
+    url = start().urls[0]
+    for page, text in (
+        ("", "not valid YAML"),
+        ("run/first", "Train further"),
+        ("new", "nothing wrong was found"),
+        ("compare?run=first&run=second", "The configs are the same."),
+    ):
+        with subtests.test(page=page):
+            tab = look(url + page, 1440, scheme)
+            tab.get_by_text(text).first.wait_for()
+            found = axe.run(tab).response["violations"]
+            serious = [one for one in found if one["impact"] in ("serious", "critical")]
+            told = {one["id"]: [each["html"][:200] for each in one["nodes"]] for one in serious}
+            assert told == {}
