@@ -73,19 +73,19 @@ class ActionForm:
             add.set_enabled(len(choices) < 30)
 
     def _range(self, place: str, name: str, low: float, high: float, step: float) -> None:
-        """Add a slider with two handles."""
-        first, last = self._value(place)
-        said = ui.label(f"{name}: {first:g} to {last:g}")
-        chosen = ui.range(min=low, max=high, step=step, value={"min": first, "max": last})
-        chosen.props(f'aria-label="{name}" snap')
+        """Add a slider for either end of a range."""
+        said = ui.label(_range_words(name, *self._value(place)))
+        for part, which in enumerate(("lowest", "highest")):
+            slider = ui.slider(min=low, max=high, step=step, value=self._value(place)[part])
+            slider.props(f'aria-label="{which} {name}"')
+            slider.on_value_change(partial(self._change_end, place, name, part, said))
         ui.label(self._fields[place].help).classes("text-xs opacity-70")
 
-        def changed(event: Any) -> None:
-            ends = [round(event.value[end], 3) for end in ("min", "max")]
-            said.set_text(f"{name}: {ends[0]:g} to {ends[1]:g}")
-            self._on_change(place, ends)
-
-        chosen.on_value_change(changed)
+    def _change_end(self, place: str, name: str, part: int, said: ui.label, event: Any) -> None:
+        ends = list(self._value(place))
+        ends[part] = round(event.value, 3)
+        said.set_text(_range_words(name, *ends))
+        self._on_change(place, ends)
 
     def _choice(self, index: int) -> None:
         """Add two sliders and a button for one choice of a discrete space."""
@@ -125,3 +125,7 @@ class ActionForm:
 
 def _choice_words(steering: float, speed: float) -> str:
     return f"{steering:+g}°, {speed:g} m/s"
+
+
+def _range_words(name: str, low: float, high: float) -> str:
+    return f"{name}: {low:g} to {high:g}"

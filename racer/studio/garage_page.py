@@ -13,7 +13,14 @@ from nicegui import ui
 
 from racer.studio.compare_page import compare_url
 from racer.studio.new_model_page import clone_url
-from racer.studio.page_frame import ERROR_TEXT, figures, page_frame, result_figures, state_badge
+from racer.studio.page_frame import (
+    ERROR_TEXT,
+    figures,
+    page_frame,
+    result_figures,
+    state_badge,
+    steps_bar,
+)
 from racer.studio.run_actions import RunAction, Studio, delete_run, do_on_page, export_entry
 from racer.studio.run_folder import ListedRun, track_svg
 from racer.training.run_history import TRAINED_STATES
@@ -102,14 +109,16 @@ class GaragePage:
                 chosen.props('dense aria-label="compare"').tooltip("compare")
                 chosen.on_value_change(lambda event: self._select(one.name, bool(event.value)))
             if picture:
-                with ui.link(target=page).classes("w-full text-inherit no-underline"):
+                link = ui.link(target=page).classes("w-full text-inherit no-underline")
+                link.props["aria-label"] = f"open {one.name}"
+                with link:
                     ui.html(picture, sanitize=False).classes("w-full h-36 [&>svg]:h-full")
             if error := summary.get("error"):
                 ui.label(error).classes(f"{ERROR_TEXT} line-clamp-4")
             if "steps" in summary:
                 figures(result_figures(summary))
                 share = min(summary["steps"] / summary["wanted"], 1.0)
-                ui.linear_progress(share, show_value=False).props("rounded").classes("w-full")
+                steps_bar(share)
                 ui.label(_description(one)).classes("text-sm opacity-80 break-words w-full")
             if summary.get("note"):
                 ui.label(summary["note"]).classes("italic break-words w-full")
@@ -126,7 +135,7 @@ class GaragePage:
                     self._button("Export", export_entry, one.name)
                 ui.space()
                 if state not in (*TRAINED_STATES, "starting"):
-                    self._button("Delete", delete_run, one.name).props("color=red-7")
+                    self._button("Delete", delete_run, one.name).props("color=red-9")
 
     def _select(self, name: str, is_chosen: bool) -> None:
         """Add a run to those that are compared, or take it away."""

@@ -28,6 +28,12 @@ from racer.training.config import ALGORITHMS, RunConfig
 
 KEEP_PAUSE_S = 0.4
 """Time after a change until it is checked and written to the disk [s]."""
+CODE_SCRIPT = """
+document.querySelector(".cm-content")?.setAttribute("aria-label", "reward file");
+document.querySelector(".cm-scroller")?.setAttribute("tabindex", "0");
+return document.body.classList.contains("body--dark");
+"""
+"""Name the editor for screen readers, let keys scroll it, and tell whether the page is dark."""
 DRAWN_TRACKS = 3
 """How many tracks are drawn."""
 FIRST_PLACES = ("track", "car", "sensor", "actions", "race", "reward")
@@ -323,7 +329,7 @@ class NewModelPage:
     async def _match_colours(self) -> None:
         """Colour the code as the browser colours the page."""
         with suppress(TimeoutError):
-            dark = await ui.run_javascript("document.body.classList.contains('body--dark')")
+            dark = await ui.run_javascript(CODE_SCRIPT)
             self._editor.set_dark(bool(dark))
 
     async def _start(self) -> None:

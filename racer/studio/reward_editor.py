@@ -19,6 +19,7 @@ TYPING_PAUSE_S = 0.6
 ERROR_LINE, WARNING_LINE = "racer-error-line", "racer-warning-line"
 CODE_LINE_STYLES = f"""
 .{ERROR_LINE} {{ background: rgb(220 38 38 / 0.25) }}
+.body--dark .cm-gutters {{ color: #b0b0b0 !important }}
 .{WARNING_LINE} {{ background: rgb(217 119 6 / 0.22) }}
 """
 

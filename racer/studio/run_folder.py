@@ -89,7 +89,8 @@ def track_svg(track: str) -> Markup | None:
 @lru_cache(maxsize=256)
 def _drawn(track: str, stamp: tuple[int, int] | None) -> Markup | None:
     try:
-        return road_svg(load_track(track))
+        named = Markup('role="img" aria-label="the track {}"').format(Path(track).stem)
+        return Markup(road_svg(load_track(track)).replace('role="img"', named, 1))
     except RacerError:
         return None
 

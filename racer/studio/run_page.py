@@ -15,7 +15,14 @@ from racer.studio.compare_page import choose_to_compare
 from racer.studio.live_drive import LiveDrive
 from racer.studio.live_run import LiveView, Points
 from racer.studio.new_model_page import clone_url
-from racer.studio.page_frame import ERROR_TEXT, figures, page_frame, result_figures, state_badge
+from racer.studio.page_frame import (
+    ERROR_TEXT,
+    figures,
+    page_frame,
+    result_figures,
+    state_badge,
+    steps_bar,
+)
 from racer.studio.run_actions import (
     RunAction,
     Studio,
@@ -122,7 +129,7 @@ class RunPage:
                 ui.label(self._name).classes("text-2xl break-all")
                 state_badge(state)
                 if view.is_stopping:
-                    ui.badge("stopping", color="deep-orange-9").classes("text-sm px-2 py-1")
+                    ui.badge("stopping", color="deep-orange-10").classes("text-sm px-2 py-1")
             if "wanted" not in summary:
                 return
             rate, left = view.steps_per_s, view.seconds_left
@@ -140,7 +147,7 @@ class RunPage:
                 }
             )
             share = min(view.steps / summary["wanted"], 1.0)
-            ui.linear_progress(share, show_value=False).props("rounded").classes("w-full")
+            steps_bar(share)
 
     def _show_buttons(self, view: LiveView, state: str) -> None:
         """Show the buttons that the run's state allows; they are kept while it stays the same."""
@@ -159,7 +166,7 @@ class RunPage:
                 else:
                     self._button("Pause", pause_run).props("outline")
                     self._button("Evaluate now", evaluate_run).props("outline")
-                self._button("Stop", stop_run).props("color=deep-orange-9")
+                self._button("Stop", stop_run).props("color=deep-orange-10")
             if is_idle and is_resumable:
                 self._button("Resume", resume_run)
             if is_idle and has_steps:
@@ -174,7 +181,7 @@ class RunPage:
             if has_steps:
                 self._button("Export", export_entry).props("outline")
             if is_idle:
-                self._button("Delete", delete_run).props("outline color=red-7")
+                self._button("Delete", delete_run).props("outline color=red-9")
 
     def _button(self, text: str, action: RunAction) -> ui.button:
         """Add a button that does something with the run."""
