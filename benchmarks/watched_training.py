@@ -13,13 +13,13 @@ from racer.assets import find_file
 from racer.assets.document import read_document
 from racer.assets.overrides import with_overrides
 from racer.training.config import RunConfig
-from racer.training.live_frames import FrameWriter
+from racer.training.live_frames import LiveFrameWriter
 from racer.training.train import run_training
 
 
 def processor_time(config: RunConfig, is_watched: bool) -> float:
     """Return the processor time [s] of a training in this process."""
-    FrameWriter.is_watched = lambda self: is_watched
+    LiveFrameWriter.is_watched = lambda self: is_watched
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()
         run_training(config, Path(folder) / "run", Console(file=io.StringIO()))

@@ -19,13 +19,13 @@ from racer.studio.sensor_view import sensor_pictures
 from racer.track import load_track
 from racer.track.picture import RoadPlacement, place_road
 from racer.training.config import RunConfig
-from racer.training.live_frames import FRAME_RATE_HZ, FrameReader
+from racer.training.live_frames import FRAME_RATE_HZ, LiveFrameReader
 
 READ_PERIOD_S = 0.25
 """Time between two looks at the frames of the training [s]."""
-WATCH_PERIOD_S = 1.0
+WATCH_SIGN_PERIOD_S = 1.0
 """Time between two signs to the training that somebody watches [s]."""
-MAX_WAITING = 60
+MAX_WAITING_FRAMES = 60
 """Largest number of frames that wait to be shown; the oldest are left out."""
 
 
@@ -42,7 +42,7 @@ class LiveDrive:
         self._is_followed, self._reader = False, None
         self._config: RunConfig | None = None
         self._placement: RoadPlacement | None = None
-        self._waiting: deque[np.ndarray] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[np.ndarray] = deque(maxlen=MAX_WAITING_FRAMES)
         self._shown: dict[str, ui.html] = {}
         self.frames = 0
         with ui.element("div").classes("grid w-full grid-cols-1 lg:grid-cols-2 gap-4") as grid:
@@ -57,7 +57,7 @@ class LiveDrive:
                     self._cars = ui.html("", sanitize=False).classes("absolute inset-0")
         grid.set_visibility(False)
         self._read_timer = ui.timer(READ_PERIOD_S, self._read, active=False)
-        self._watch_timer = ui.timer(WATCH_PERIOD_S, self._watch, active=False)
+        self._watch_timer = ui.timer(WATCH_SIGN_PERIOD_S, self._watch, active=False)
         self._show_timer = ui.timer(1.0 / FRAME_RATE_HZ, self._show, active=False)
 
     def follow(self, is_trained: bool) -> None:
@@ -78,7 +78,7 @@ class LiveDrive:
         try:
             run = self._studio.folder.open(self._name)
             self._config = config = run.config()
-            self._reader = FrameReader(run.folder, config)
+            self._reader = LiveFrameReader(run.folder, config)
             self._placement = place_road(load_track(config.track[0]))
         except RacerError:
             return False  # The page says what is wrong.

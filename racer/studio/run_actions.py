@@ -114,7 +114,7 @@ async def unpause_run(studio: Studio, name: str) -> None:
         studio.folder.open(name).clear_request("pause")
 
 
-async def evaluate_run(studio: Studio, name: str) -> None:
+async def evaluate_now(studio: Studio, name: str) -> None:
     """Let the process that trains a run evaluate its policy before its next rollout."""
     with errors_shown():
         studio.folder.open(name).request("evaluate")

@@ -28,7 +28,7 @@ from racer.studio.run_actions import (
     Studio,
     delete_run,
     do_on_page,
-    evaluate_run,
+    evaluate_now,
     export_entry,
     pause_run,
     resume_run,
@@ -165,7 +165,7 @@ class RunPage:
                     self._button("Go on", unpause_run)
                 else:
                     self._button("Pause", pause_run).props("outline")
-                    self._button("Evaluate now", evaluate_run).props("outline")
+                    self._button("Evaluate now", evaluate_now).props("outline")
                 self._button("Stop", stop_run).props("color=deep-orange-10")
             if is_idle and is_resumable:
                 self._button("Resume", resume_run)

@@ -16,7 +16,7 @@ from racer.sensors import Observations
 from racer.training.config import RunConfig
 
 WATCH_FILE = "watching"
-"""File in the run's folder that whoever watches touches again and again."""
+"""File in the run's folder that a page touches every second while it shows the cars."""
 RING_FILE = "live.ring"
 """File in the run's folder with the newest frames."""
 WATCH_S = 4.0
@@ -67,7 +67,7 @@ def ring_length(layout: np.dtype) -> int:
     return int(np.clip(MAX_RING_BYTES // layout.itemsize, 2, RING_FRAMES))
 
 
-class FrameWriter:
+class LiveFrameWriter:
     """Writes frames while somebody watches; the file is made when somebody first does.
 
     Args:
@@ -133,7 +133,7 @@ class FrameWriter:
             self._path.unlink(missing_ok=True)
 
 
-class FrameReader:
+class LiveFrameReader:
     """Reads the frames that a training writes, each once.
 
     Args:

@@ -10,7 +10,7 @@ from racer.cli import main
 from racer.errors import RunError
 from racer.training import live_frames
 from racer.training.callbacks.live import LiveCallback
-from racer.training.live_frames import FrameReader, FrameWriter, frame_dtype, ring_length
+from racer.training.live_frames import LiveFrameReader, LiveFrameWriter, frame_dtype, ring_length
 from racer.training.run_history import summarize_run
 from racer.training.train import run_training
 from tests.helpers.runs import QUIET, chunked_config, no_figures, weights_after
@@ -33,15 +33,15 @@ def plain(tmp_path_factory, no_figures):
 def test_a_watched_training_learns_the_same_to_the_bit(plain, tmp_path, monkeypatch, workers):
     config, frames = chunked_config(workers=workers), []
     monkeypatch.setattr(live_frames, "BURST_FRAMES", 10_000)
-    monkeypatch.setattr(FrameWriter, "is_watched", lambda self: True)
-    reader = FrameReader(tmp_path / "run", config)
-    writes = FrameWriter.write
+    monkeypatch.setattr(LiveFrameWriter, "is_watched", lambda self: True)
+    reader = LiveFrameReader(tmp_path / "run", config)
+    writes = LiveFrameWriter.write
 
     def write(self, *given):
         writes(self, *given)
         frames.extend(reader.read())
 
-    monkeypatch.setattr(FrameWriter, "write", write)
+    monkeypatch.setattr(LiveFrameWriter, "write", write)
     watched = run_training(config, tmp_path / "run", QUIET).run
     assert same_weights(plain.folder, watched.folder)
     assert [int(one["number"]) for one in frames] == list(range(1, len(frames) + 1))
@@ -59,7 +59,7 @@ def test_a_training_that_nobody_watches_writes_no_frame(plain):
 
 def test_a_touch_counts_for_some_seconds(tmp_path, monkeypatch):
     config = chunked_config()
-    writer, reader = FrameWriter(tmp_path, config), FrameReader(tmp_path, config)
+    writer, reader = LiveFrameWriter(tmp_path, config), LiveFrameReader(tmp_path, config)
     assert not writer.is_watched()
     reader.watch()
     assert writer.is_watched()
@@ -71,7 +71,7 @@ def test_a_touch_counts_for_some_seconds(tmp_path, monkeypatch):
 def test_frames_are_limited_to_their_rate_after_a_burst(tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(live_frames.time, "monotonic", lambda: clock[0])
-    writer, due = FrameWriter(tmp_path, chunked_config()), []
+    writer, due = LiveFrameWriter(tmp_path, chunked_config()), []
     for _ in range(1000):
         clock[0] += 0.01
         due.append(writer.is_due())
@@ -81,7 +81,7 @@ def test_frames_are_limited_to_their_rate_after_a_burst(tmp_path, monkeypatch):
 
 def test_each_frame_is_read_once_and_a_torn_one_never(tmp_path):
     config = chunked_config(sensor=["camera", "state"])
-    writer, reader = FrameWriter(tmp_path, config), FrameReader(tmp_path, config)
+    writer, reader = LiveFrameWriter(tmp_path, config), LiveFrameReader(tmp_path, config)
     seen = {
         "camera": np.full((8, 120, 160, 1), 7, np.uint8),
         "state": np.full((8, 26), 0.5, np.float32),

@@ -1,4 +1,4 @@
-"""Shows whoever watches what the cars do now."""
+"""Shows what the cars do now while somebody watches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from stable_baselines3.common.callbacks import BaseCallback
 
 from racer.training.config import RunConfig
-from racer.training.live_frames import FrameWriter
+from racer.training.live_frames import LiveFrameWriter
 from racer.training.run_dir import Run
 
 WATCH_CHECK_S = 0.5
@@ -27,7 +27,7 @@ class LiveCallback(BaseCallback):
 
     def __init__(self, config: RunConfig, run: Run) -> None:
         super().__init__()
-        self._frames = FrameWriter(run.folder, config)
+        self._frames = LiveFrameWriter(run.folder, config)
         self._is_watched, self._next_look = False, 0.0
 
     def _on_step(self) -> bool:
