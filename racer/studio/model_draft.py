@@ -28,6 +28,10 @@ NAME_PLACE = "name"
 """The place of the model's name among the problems."""
 
 
+class ModelChanged(StudioError):
+    """The files of a model were changed by somebody else."""
+
+
 class ModelDraft:
     """A model that is being made, kept as `NAME.yaml` and `NAME.py` in the folder of the runs.
 
@@ -50,6 +54,7 @@ class ModelDraft:
         self.folder, self.name, self.reward, self.kept_as = folder, name, reward, ""
         self.origin: Path | None = None
         self._beside: dict[str, Path] = {}
+        self._known: tuple[bytes | None, ...] = ()
         self.values = dict(_differences(config, default_values(config.get("algorithm"))))
         self.values.pop("reward", None)
 
@@ -100,6 +105,7 @@ class ModelDraft:
         draft.kept_as = name
         if reward.is_file():
             draft.take_reward(reward)
+        draft._known = draft._content()
         return draft
 
     def take_reward(self, path: Path) -> None:
@@ -179,6 +185,7 @@ class ModelDraft:
         """Write the model's files; if it has another name now, the old ones are deleted.
 
         Raises:
+            ModelChanged: Somebody else changed the files.
             StudioError: The name cannot be used, or a file cannot be written.
         """
         if problem := self._name_problem():
@@ -186,6 +193,11 @@ class ModelDraft:
         tree = self.tree() | {"reward": self.reward_path.name}
         text = yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)
         try:
+            if self.kept_as == self.name and self._content() != self._known:
+                raise ModelChanged(
+                    f"{self.config_path} or its reward was changed elsewhere, perhaps in another "
+                    "tab; load the page again to see it, or choose another name to keep both"
+                )
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.reward_path, self.reward.encode())
             write_atomically(self.config_path, text.encode())
@@ -193,12 +205,19 @@ class ModelDraft:
                 if not (copy := self.folder / name).exists():
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     write_atomically(copy, path.read_bytes())
-            if self.kept_as not in ("", self.name) and not (self.folder / self.kept_as).exists():
-                for suffix in (".yaml", ".py"):
-                    (self.folder / f"{self.kept_as}{suffix}").unlink(missing_ok=True)
+            old = [self.folder / f"{self.kept_as}{suffix}" for suffix in (".yaml", ".py")]
+            is_trained = (self.folder / self.kept_as).exists()  # Also while it has no name yet.
+            is_mine = tuple(map(_bytes, old)) == self._known
+            if self.kept_as != self.name and is_mine and not is_trained:
+                for path in old:
+                    path.unlink(missing_ok=True)
         except OSError as problem:
             raise StudioError(f"{self.config_path}: cannot be written: {problem}") from problem
-        self.kept_as = self.name
+        self.kept_as, self._known = self.name, self._content()
+
+    def _content(self) -> tuple[bytes | None, ...]:
+        """Return the content of the model's files on the disk; None for one that is missing."""
+        return tuple(_bytes(path) for path in (self.config_path, self.reward_path))
 
     def _name_problem(self) -> str:
         """Return why the model cannot have its name; "" if it can."""
@@ -251,6 +270,13 @@ def _is_file_name(name: str) -> bool:
         and not name.startswith(".")
         and bool(name)
     )
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _age(path: Path) -> float:

@@ -18,7 +18,7 @@ from racer.studio.action_form import ActionForm
 from racer.studio.config_fields import FormSection, fields_of
 from racer.studio.config_form import FIELD_GRID, ConfigForm
 from racer.studio.deepracer_import import ask_for_deepracer_files
-from racer.studio.model_draft import NAME_PLACE, ModelDraft, kept_models
+from racer.studio.model_draft import NAME_PLACE, ModelChanged, ModelDraft, kept_models
 from racer.studio.page_frame import ERROR_TEXT, page_frame
 from racer.studio.reward_editor import RewardEditor, RewardPlace
 from racer.studio.run_actions import Studio, errors_shown
@@ -71,7 +71,7 @@ class NewModelPage:
                 return
             self._form = ConfigForm(self._draft.value, self._change)
             self._sections = {one.place: one for one in fields_of(RunConfig)}
-            self._is_changed = False
+            self._is_changed, self._elsewhere = False, ""
             self._head(start)
             with ui.element("div").classes("grid w-full grid-cols-1 lg:grid-cols-2 gap-4"):
                 self._track_card()
@@ -259,15 +259,22 @@ class NewModelPage:
         """Write the model's files if something was changed and its name can be used."""
         if not self._is_changed:
             return
-        with suppress(RacerError):  # What is wrong is said at the name.
+        try:
             self._draft.keep()
-            self._is_changed = False
+        except ModelChanged as problem:
+            self._elsewhere = str(problem)
+        except RacerError:
+            self._elsewhere = ""  # What is wrong is said at the name.
+        else:
+            self._is_changed, self._elsewhere = False, ""
 
     async def _check(self) -> None:
         """Say what is wrong, keep the model, and draw what the config describes."""
         was_kept = self._draft.kept_as
         self._keep()
         problems = await asyncio.to_thread(self._draft.problems)
+        if self._elsewhere:
+            problems.setdefault(NAME_PLACE, self._elsewhere)
         rest = self._form.show(problems)
         self._wrong.set_text(
             "\n".join(f"{place}: {one}" if place else one for place, one in rest.items())

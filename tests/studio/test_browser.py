@@ -57,7 +57,7 @@ class Server:
 
     def __init__(self, folder, *words):
         self.process = subprocess.Popen(
-            [*RACER, "studio", *words, "--no-browser", "--folder", str(folder)],
+            [*RACER, "studio", "--no-browser", "--folder", str(folder), *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -16,7 +16,7 @@ from racer.studio.config_fields import (
     text_as_value,
     value_as_text,
 )
-from racer.studio.model_draft import ModelDraft, free_name, kept_models
+from racer.studio.model_draft import ModelChanged, ModelDraft, free_name, kept_models
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 from tests.helpers.runs import config, written_run
@@ -132,6 +132,21 @@ def test_a_model_that_gets_another_name_leaves_no_files_behind(tmp_path):
     draft.keep()
     assert sorted(one.name for one in tmp_path.iterdir()) == ["mine.py", "mine.yaml"]
     assert kept_models(tmp_path) == ["mine"]
+
+
+def test_what_another_tab_wrote_is_not_written_over(tmp_path):
+    ModelDraft.begin(tmp_path, "quick").keep()
+    first, second = (ModelDraft.open(tmp_path, "quick-1") for _ in range(2))
+    first.set("race.laps", 2)
+    first.keep()
+    second.set("race.laps", 3)
+    with pytest.raises(ModelChanged, match="changed elsewhere"):
+        second.keep()
+    assert ModelDraft.open(tmp_path, "quick-1").value("race.laps") == 2
+    second.name = "other"
+    second.keep()
+    assert ModelDraft.open(tmp_path, "quick-1").value("race.laps") == 2
+    assert ModelDraft.open(tmp_path, "other").value("race.laps") == 3
 
 
 def test_a_name_that_is_taken_or_leads_elsewhere_is_refused(tmp_path, subtests):
