@@ -40,22 +40,35 @@ def add_compare_page(studio: Studio) -> None:
     """Add the page to the studio."""
 
     @ui.page("/compare")
-    async def compare(run: list[str] = Query(default=[])) -> None:  # noqa: B008
-        with page_frame("compare", str(studio.folder.path)):
+    def compare(run: list[str] = Query(default=[])) -> None:  # noqa: B008
+        with page_frame("compare", str(studio.folder.path)) as column:
             ui.label("Compare").classes("text-2xl").props('role="heading" aria-level="1"')
-            try:
-                compared = compare_runs([studio.folder.open(name) for name in run])
-                _show_results(compared)
-                _show_differences(compared)
-                picture = await asyncio.to_thread(_curves, compared)
-            except RacerError as problem:
-                ui.label(str(problem)).classes(ERROR_TEXT)
-                return
-            shown = ui.image(picture).classes("w-full rounded")
-            shown.props('alt="reward, progress and lap times of the runs"')
-            for name, diff in compared.reward_diffs.items():
-                ui.label(f"reward of {name}").classes("text-xl")
-                ui.code(diff, language="diff").classes("w-full overflow-x-auto")
+            spinner = ui.spinner(size="2em")
+
+        async def fill() -> None:
+            """Compare once the page is there, as a browser does not wait long for it."""
+            with column:
+                try:
+                    compared = await asyncio.to_thread(_compare, studio, run)
+                    _show_results(compared)
+                    _show_differences(compared)
+                    picture = await asyncio.to_thread(_curves, compared)
+                except RacerError as problem:
+                    ui.label(str(problem)).classes(ERROR_TEXT)
+                    return
+                finally:
+                    spinner.delete()
+                shown = ui.image(picture).classes("w-full rounded")
+                shown.props('alt="reward, progress and lap times of the runs"')
+                for name, diff in compared.reward_diffs.items():
+                    ui.label(f"reward of {name}").classes("text-xl")
+                    ui.code(diff, language="diff").classes("w-full overflow-x-auto")
+
+        ui.timer(0.05, fill, once=True)
+
+
+def _compare(studio: Studio, names: Sequence[str]) -> RunComparison:
+    return compare_runs([studio.folder.open(name) for name in names])
 
 
 def _show_results(compared: RunComparison) -> None:
