@@ -57,6 +57,7 @@ ONLY_IN = {
     "optuna": ("racer.sweeps",),
     "pettingzoo": ("racer.pettingzoo",),
     "pybullet": ("racer.world.pybullet_client",),
+    "segno": ("racer.cli.studio",),
     "sqlite3": ("racer.leaderboard.store",),
     "sb3_contrib": ("racer.training",),
     "stable_baselines3": ("racer.training", "racer.sb3"),

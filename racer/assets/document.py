@@ -243,6 +243,29 @@ def describe_errors(
     return "\n".join(start + ", or ".join(ones) + end for (start, end), ones in wanted.items())
 
 
+def errors_by_place(problem: ValidationError, model: type[BaseModel], tree: Any) -> dict[str, str]:
+    """Return the message of each validation error by the dotted place of its value; "" is the root.
+
+    Args:
+        problem: The validation errors.
+        model: The class of the model.
+        tree: The mapping that was validated, in which the places are.
+    """
+    found: dict[str, list[str]] = {}
+    for one in problem.errors():
+        place = _dotted(_written(tuple(one["loc"]), tree, model))
+        message = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "extra_forbidden":
+            message = f"unknown key {one['loc'][-1]!r}"
+        found.setdefault(place, []).append(message)
+    # A value that may be of several types has an error for each of them.
+    start = "Input should be "
+    return {
+        place: messages[0] + "".join(f", or {one.removeprefix(start)}" for one in messages[1:])
+        for place, messages in found.items()
+    }
+
+
 def _mark_lines(node: Any, at: tuple[str | int, ...], lines: dict) -> Iterator[str]:
     """Fill in the line of each key and item; yield a message for each key that is not allowed."""
     if isinstance(node, yaml.MappingNode):

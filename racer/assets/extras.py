@@ -11,9 +11,9 @@ PACKAGES_OF_EXTRA = {
     ),
     "sweep": ("optuna",),
     "limit": ("casadi",),
-    "studio": ("fastapi", "nicegui", "uvicorn"),
+    "studio": ("fastapi", "nicegui", "segno", "uvicorn"),
     "pettingzoo": ("pettingzoo",),
-    "dev": ("commonroad-vehicle-models", "playwright"),
+    "dev": ("axe-playwright-python", "commonroad-vehicle-models", "playwright"),
 }
 """The packages of each extra in pyproject.toml, by the names that pip uses."""
 

@@ -20,6 +20,11 @@ DEFAULT_CHOICES = tuple(
 )
 """The default choices of a discrete action space: five angles [deg] at each of two speeds [m/s]."""
 
+STEERING_LIMIT_DEG = 30.0
+"""Largest steering to either side that an action may command [deg]."""
+SPEED_LIMITS = (0.1, 4.0)
+"""Lowest and highest speed that an action may command [m/s]."""
+
 STEERING_WEIGHT = 5.0
 """How much a radian of steering counts beside 1 m/s of speed. A car at 2 m/s that steers 1 deg too
 far, or drives 0.09 m/s too fast, is about as far from where it should be half a second later."""
@@ -65,9 +70,10 @@ class ActionSpace(Document):
         if low >= high or self.speed[0] > self.speed[1]:
             raise ValueError("each range must be given as lowest, highest")
         pairs = self._pairs
-        if any(abs(steering) > 30.0 for steering, _ in pairs):
+        if any(abs(steering) > STEERING_LIMIT_DEG for steering, _ in pairs):
             raise ValueError("steering must lie in -30 to 30 degrees")
-        if any(not 0.1 <= speed <= 4.0 for _, speed in pairs):
+        low, high = SPEED_LIMITS
+        if any(not low <= speed <= high for _, speed in pairs):
             raise ValueError("speed must lie in 0.1 to 4 m/s")
         return self
 

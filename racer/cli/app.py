@@ -50,6 +50,9 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "runs compare": runs.runs_compare,
         "runs note": runs.runs_note,
         "runs stop": runs.runs_stop,
+        "runs pause": runs.runs_pause,
+        "runs resume": runs.runs_resume,
+        "runs evaluate": runs.runs_evaluate,
         "runs rm": runs.runs_rm,
         "runs prune": runs.runs_prune,
         "studio": studio.cli_studio,
@@ -113,8 +116,8 @@ CONFIG_COMMANDS = {"train": train.train_command, "sweep": sweep.sweep_command}
 """The commands whose options are the fields of a config, by name."""
 
 GROUP_HELP = {
-    "runs": "List, show, compare, annotate, stop or delete runs.",
     "drives": "List and verify the races that you drove in the studio.",
+    "runs": "List, show, compare, annotate, pause, stop or delete runs.",
     "board": "Run a leaderboard: evaluate entries, show and publish the ranking, verify it.",
     "board season": "Make, seal, reveal or show a season.",
     "tracks": "List, show, generate, convert and solve tracks.",

@@ -139,6 +139,52 @@ def runs_stop(run: Path) -> None:
     print(f"{run} stops at its next step; go on with {shell_command('train', '--resume', run)}")
 
 
+def runs_pause(run: Path) -> None:
+    """Let a training wait at its next step; `racer runs resume` lets it go on.
+
+    Its minutes do not count meanwhile, and it can be stopped.
+
+    Args:
+        run: The run's folder.
+    """
+    from racer.training.run_dir import Run
+
+    Run.open(run).request("pause")
+    print(f"{run} waits at its next step; go on with {shell_command('runs', 'resume', run)}")
+
+
+def runs_resume(run: Path) -> None:
+    """Let a paused training go on; `racer train --resume` goes on with one that has ended.
+
+    Args:
+        run: The run's folder.
+    """
+    from racer.training.run_dir import Run
+
+    one = Run.open(run)
+    if not one.is_running() or not one.is_requested("pause"):
+        raise RunError(
+            f"{run} is not paused; a run that has ended goes on with "
+            f"{shell_command('train', '--resume', run)}"
+        )
+    one.clear_request("pause")
+    print(f"{run} goes on")
+
+
+def runs_evaluate(run: Path) -> None:
+    """Let a training evaluate its policy before its next rollout, beside its own evaluations.
+
+    The weights are the same as without it.
+
+    Args:
+        run: The run's folder.
+    """
+    from racer.training.run_dir import Run
+
+    Run.open(run).request("evaluate")
+    print(f"{run} is evaluated before its next rollout; {shell_command('runs', 'show', run)}")
+
+
 def runs_rm(*runs: Path, yes: bool = False) -> None:
     """Delete runs with everything in their folders, after asking.
 

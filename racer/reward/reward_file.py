@@ -96,14 +96,7 @@ class RewardSource:
         Raises:
             RewardError: If there is no such file, or as `read`.
         """
-        folder = assets.assets_root() / SHIPPED_REWARDS
-        for path in (Path(name), assets.assets_root() / name, folder / name, folder / f"{name}.py"):
-            if path.is_file():
-                return cls.read(path)
-        shipped = ", ".join(sorted(path.stem for path in folder.glob("*.py"))) or "none"
-        raise RewardError(
-            f"no file {name!r}, and {SHIPPED_REWARDS}/ has no such name; shipped there: {shipped}"
-        )
+        return cls.read(find_reward(name))
 
     @classmethod
     def read(cls, path: Path | str) -> RewardSource:
@@ -270,6 +263,27 @@ class RewardSource:
             yield
         finally:
             os.chdir(before)
+
+
+def find_reward(name: str) -> Path:
+    """Return the path of a reward file that is given by its path or by a shipped one's name.
+
+    Raises:
+        RewardError: There is no such file.
+    """
+    folder = assets.assets_root() / SHIPPED_REWARDS
+    for path in (Path(name), assets.assets_root() / name, folder / name, folder / f"{name}.py"):
+        if path.is_file():
+            return path
+    shipped = ", ".join(shipped_rewards()) or "none"
+    raise RewardError(
+        f"no file {name!r}, and {SHIPPED_REWARDS}/ has no such name; shipped there: {shipped}"
+    )
+
+
+def shipped_rewards() -> list[str]:
+    """Return the sorted names of the reward files that ship with racer."""
+    return sorted(path.stem for path in (assets.assets_root() / SHIPPED_REWARDS).glob("*.py"))
 
 
 def _home(path: Path) -> Path | None:

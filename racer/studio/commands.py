@@ -26,6 +26,20 @@ class TrainingCommands:
         self._started: dict[Path, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
         self._failures: dict[Path, str] = {}
 
+    def train(self, config: Path, folder: Path, parent: Path | None = None) -> None:
+        """Start `racer train` for a new run.
+
+        Args:
+            config: The config's file.
+            folder: The new run's folder.
+            parent: The run with whose weights it begins; None for new weights.
+
+        Raises:
+            StudioError: The studio has just started one for this folder.
+        """
+        words = ["train", str(config), "--run", str(folder), "--quiet"]
+        self._start(folder, [*words, *(["--from", str(parent)] if parent else [])])
+
     def resume(self, folder: Path, total_timesteps: int | None = None) -> None:
         """Start `racer train --resume` for a run.
 
@@ -39,6 +53,10 @@ class TrainingCommands:
         words = ["train", "--resume", str(folder), "--quiet"]
         if total_timesteps is not None:
             words += ["--total-timesteps", str(total_timesteps)]
+        self._start(folder, words)
+
+    def _start(self, folder: Path, words: Sequence[str]) -> None:
+        """Start a command that trains the run in a folder."""
         with self._starting:
             if self.is_alive(folder):
                 raise StudioError(f"{folder}: a training of this run has been started already")

@@ -18,7 +18,12 @@ from racer.errors import RacerError, RunError
 from racer.laptime import committed_limit
 from racer.track import load_track
 from racer.training.run_dir import Run
-from racer.training.run_history import evaluation_progress, read_summary, training_curve
+from racer.training.run_history import (
+    TRAINED_STATES,
+    evaluation_progress,
+    read_summary,
+    training_curve,
+)
 
 LOG_TAIL_BYTES = 16_000
 """Size of the end of `log.txt` that is shown."""
@@ -139,10 +144,10 @@ class LiveRun:
     def _view(self, run: Run) -> LiveView:
         episodes, evaluations = self._episodes.records, list(self._evaluations.records)
         summary, curve = read_summary(run.folder), self._curve
-        is_running = summary["state"] == "running"
+        is_running = summary["state"] in TRAINED_STATES
         last = [one[-1]["steps"] for one in (episodes, evaluations) if one]
         steps = max([*last, summary.get("steps", 0)])
-        rate = self._rate(steps, is_running)
+        rate = self._rate(steps, summary["state"] == "running")
         left = max(summary["wanted"] - steps, 0) / rate if rate else None
         if (length := self._track_length) is None:
             length, self._limit = _length_and_limit(run)

@@ -9,15 +9,30 @@ from typing import Any
 from nicegui import ui
 
 STATE_COLOURS = {
-    "running": "green-8",
-    "starting": "green-8",
+    "running": "green-9",
+    "starting": "green-9",
+    "paused": "brown-6",
     "finished": "blue-8",
     "failed": "red-8",
     "unreadable": "red-8",
 }
 """Colour of a state's badge; the others are grey."""
-ERROR_TEXT = "text-red-700 dark:text-red-400 break-words w-full"
+ERROR_TEXT = "text-red-900 dark:text-red-400 break-words w-full"
 """The classes of an error's text."""
+
+
+PAGE_STYLES = """
+body { --q-primary: #1f6fb8 !important }
+body.body--dark { --q-primary: #6aa9e0 !important }
+@layer overrides {
+  .body--dark .q-btn.bg-primary { color: #10141a !important }
+  .body--dark .text-red-9 { color: #ef9a9a !important }
+}
+.nicegui-link:not(.text-white):not(.text-inherit) { color: var(--q-primary) }
+"""
+"""Colours with enough contrast on a light and on a dark page (WCAG 2.1 AA, 4.5)."""
+LANGUAGE = '<script>document.documentElement.lang = "en"</script>'
+"""NiceGUI does not say which language a page has."""
 
 
 @contextmanager
@@ -28,6 +43,8 @@ def page_frame(title: str, folder: str) -> Iterator[ui.column]:
         title: The page's title.
         folder: The folder of the runs.
     """
+    ui.add_css(PAGE_STYLES)
+    ui.add_head_html(LANGUAGE)
     ui.page_title(f"{title} - racer studio")
     with ui.header().classes("items-center py-2 bg-slate-800"):
         ui.link("racer studio", "/").classes("text-white text-lg font-bold no-underline")
@@ -42,6 +59,12 @@ def page_frame(title: str, folder: str) -> Iterator[ui.column]:
 def state_badge(state: str) -> None:
     """Show a run's state."""
     ui.badge(state, color=STATE_COLOURS.get(state, "grey-7")).classes("text-sm px-2 py-1")
+
+
+def steps_bar(share: float) -> None:
+    """Show the share of the steps that are trained, 0-1."""
+    bar = ui.linear_progress(share, show_value=False).classes("w-full")
+    bar.props('rounded aria-label="share of the steps that are trained"')
 
 
 def figures(values: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from racer.errors import RacerError
 from racer.studio.commands import TrainingCommands, run_command
 from racer.studio.live_run import LiveRun
 from racer.studio.run_folder import RunFolder
-from racer.training.run_history import summarize_run
+from racer.training.run_history import TRAINED_STATES, summarize_run
 from racer.training.run_removal import disk_size, format_size, open_removable, remove_run
 
 
@@ -42,7 +42,7 @@ class Studio:
     def state(self, name: str, state: str) -> str:
         """Return a run's state as the pages show it: also `starting`, before it is running."""
         is_alive = self.trainings.is_alive(self.folder.path / name)
-        return "starting" if is_alive and state != "running" else state
+        return "starting" if is_alive and state not in TRAINED_STATES else state
 
 
 RunAction = Callable[[Studio, str], Awaitable[None]]
@@ -100,6 +100,25 @@ async def stop_run(studio: Studio, name: str) -> None:
     """Ask the process that trains a run to stop."""
     with errors_shown():
         studio.folder.open(name).request_stop()
+
+
+async def pause_run(studio: Studio, name: str) -> None:
+    """Let the process that trains a run wait at its next step."""
+    with errors_shown():
+        studio.folder.open(name).request("pause")
+
+
+async def unpause_run(studio: Studio, name: str) -> None:
+    """Let a paused training go on."""
+    with errors_shown():
+        studio.folder.open(name).clear_request("pause")
+
+
+async def evaluate_now(studio: Studio, name: str) -> None:
+    """Let the process that trains a run evaluate its policy before its next rollout."""
+    with errors_shown():
+        studio.folder.open(name).request("evaluate")
+        ui.notify("The policy is evaluated before the next rollout.")
 
 
 async def resume_run(studio: Studio, name: str, total_timesteps: int | None = None) -> None:

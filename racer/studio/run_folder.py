@@ -66,7 +66,11 @@ class RunFolder:
         return Run.open(self.path / name)
 
     def _read(self, folder: Path) -> tuple[tuple[Any, ...], ListedRun]:
-        stamp = (_is_running(folder), *(_stamp(folder / name) for name in SUMMARY_FILES))
+        stamp = (
+            _is_running(folder),
+            Run(folder).is_requested("pause"),
+            *(_stamp(folder / name) for name in SUMMARY_FILES),
+        )
         if (known := self._known.get(folder.name)) and known[0] == stamp:
             return known
         try:
@@ -85,7 +89,8 @@ def track_svg(track: str) -> Markup | None:
 @lru_cache(maxsize=256)
 def _drawn(track: str, stamp: tuple[int, int] | None) -> Markup | None:
     try:
-        return road_svg(load_track(track))
+        named = Markup('role="img" aria-label="the track {}"').format(Path(track).stem)
+        return Markup(road_svg(load_track(track)).replace('role="img"', named, 1))
     except RacerError:
         return None
 

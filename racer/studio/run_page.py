@@ -11,19 +11,33 @@ from nicegui import ui
 
 from racer.assets.chart_style import PAGE_CURVE_COLOURS
 from racer.errors import RacerError
+from racer.studio.compare_page import choose_to_compare
+from racer.studio.live_drive import LiveDrive
 from racer.studio.live_run import LiveView, Points
-from racer.studio.page_frame import ERROR_TEXT, figures, page_frame, result_figures, state_badge
+from racer.studio.new_model_page import clone_url
+from racer.studio.page_frame import (
+    ERROR_TEXT,
+    figures,
+    page_frame,
+    result_figures,
+    state_badge,
+    steps_bar,
+)
 from racer.studio.run_actions import (
     RunAction,
     Studio,
     delete_run,
     do_on_page,
+    evaluate_now,
     export_entry,
+    pause_run,
     resume_run,
     set_note,
     stop_run,
     train_further,
+    unpause_run,
 )
+from racer.training.run_history import TRAINED_STATES
 from racer.training.training_log import format_duration
 
 RUN_REFRESH_S = 1.0
@@ -54,6 +68,7 @@ class RunPage:
             self._buttons = ui.row().classes("w-full gap-2")
             self._note = ui.input("note").props("dense maxlength=200").classes("w-full max-w-xl")
             self._note.on("keydown.enter", self._keep_note).on("blur", self._keep_note)
+            self._live = LiveDrive(studio, name)
             with ui.element("div").classes("grid w-full grid-cols-1 lg:grid-cols-3 gap-4"):
                 self._reward = _chart("mean reward in training", ["reward"])
                 self._progress = _chart("progress [percent]", ["in training", "in evaluation"])
@@ -72,7 +87,7 @@ class RunPage:
             live = self._studio.live_run(self._name)
             view = await asyncio.to_thread(live.look)
         except RacerError as problem:
-            self._show_error(str(problem))
+            self._show_missing(str(problem))
             return
         failure = self._studio.trainings.failure(self._studio.folder.path / self._name)
         self._show_error("\n".join(filter(None, (view.summary.get("error"), failure))))
@@ -81,6 +96,7 @@ class RunPage:
         if (view, state) == self._shown:
             return
         self._shown = view, state
+        self._live.follow(state in TRAINED_STATES)
         self._show_head(view, state)
         self._show_note(view.summary.get("note") or "")
         _draw(self._reward, view.reward)
@@ -88,6 +104,18 @@ class RunPage:
         ends = [view.laps[0][0], view.laps[-1][0]] if view.laps and view.limit else []
         _draw(self._laps, view.laps, [(step, view.limit or 0.0) for step in ends])
         self._log.set_text(view.log or "Nothing yet: a line follows each evaluation.")
+
+    def _show_missing(self, problem: str) -> None:
+        """Show a run that has no files yet, or none any more."""
+        self._shown = None
+        is_starting = self._studio.state(self._name, "") == "starting"
+        failure = self._studio.trainings.failure(self._studio.folder.path / self._name)
+        self._show_error("" if is_starting else failure or problem)
+        self._head.clear()
+        if is_starting:
+            with self._head, ui.row().classes("w-full items-center"):
+                ui.label(self._name).classes("text-2xl break-all")
+                state_badge("starting")
 
     def _show_error(self, text: str) -> None:
         self._error.set_text(text)
@@ -101,7 +129,7 @@ class RunPage:
                 ui.label(self._name).classes("text-2xl break-all")
                 state_badge(state)
                 if view.is_stopping:
-                    ui.badge("stopping", color="deep-orange-9").classes("text-sm px-2 py-1")
+                    ui.badge("stopping", color="deep-orange-10").classes("text-sm px-2 py-1")
             if "wanted" not in summary:
                 return
             rate, left = view.steps_per_s, view.seconds_left
@@ -112,14 +140,14 @@ class RunPage:
             figures(
                 {
                     f"of {summary['wanted']:,} steps": f"{view.steps:,}",
-                    **(live if summary["state"] == "running" else {}),
+                    **(live if summary["state"] in TRAINED_STATES else {}),
                     **result_figures(summary),
                     "config": summary["config"] or "-",
                     "seed": str(summary["seed"]),
                 }
             )
             share = min(view.steps / summary["wanted"], 1.0)
-            ui.linear_progress(share, show_value=False).props("rounded").classes("w-full")
+            steps_bar(share)
 
     def _show_buttons(self, view: LiveView, state: str) -> None:
         """Show the buttons that the run's state allows; they are kept while it stays the same."""
@@ -129,11 +157,16 @@ class RunPage:
         if wanted == self._buttons_for:
             return
         self._buttons_for = wanted
-        is_idle = state not in ("running", "starting")
+        is_idle = state not in (*TRAINED_STATES, "starting")
         self._buttons.clear()
         with self._buttons:
-            if state == "running" and not view.is_stopping:
-                self._button("Stop", stop_run).props("color=deep-orange-9")
+            if state in TRAINED_STATES and not view.is_stopping:
+                if state == "paused":
+                    self._button("Go on", unpause_run)
+                else:
+                    self._button("Pause", pause_run).props("outline")
+                    self._button("Evaluate now", evaluate_now).props("outline")
+                self._button("Stop", stop_run).props("color=deep-orange-10")
             if is_idle and is_resumable:
                 self._button("Resume", resume_run)
             if is_idle and has_steps:
@@ -143,10 +176,12 @@ class RunPage:
                 ui.button("Report", on_click=lambda: ui.navigate.to(page, new_tab=True)).props(
                     "outline"
                 )
+            self._button("Compare", choose_to_compare).props("outline")
+            ui.button("Clone", on_click=lambda: ui.navigate.to(clone_url(name))).props("outline")
             if has_steps:
                 self._button("Export", export_entry).props("outline")
             if is_idle:
-                self._button("Delete", delete_run).props("outline color=red-7")
+                self._button("Delete", delete_run).props("outline color=red-9")
 
     def _button(self, text: str, action: RunAction) -> ui.button:
         """Add a button that does something with the run."""

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,8 +17,10 @@ from nicegui import ui
 from racer.errors import RacerError, StudioError
 from racer.leaderboard.network_addresses import machine_names, network_addresses, url_of
 from racer.studio.access import AccessCheck
+from racer.studio.compare_page import add_compare_page
 from racer.studio.drive_page import add_drive_page
 from racer.studio.garage_page import GaragePage
+from racer.studio.new_model_page import add_new_model_page
 from racer.studio.run_actions import Studio
 from racer.studio.run_page import RunPage
 from racer.training.training_report import write_report
@@ -33,7 +36,8 @@ def serve_studio(
     folder: Path,
     host: str = "127.0.0.1",
     port: int = 8080,
-    on_start: Callable[[list[str]], None] = lambda urls: None,
+    on_start: Callable[[str, list[str]], None] = lambda here, others: None,
+    run: str = "",
 ) -> None:
     """Serve the studio's pages until Ctrl-C; trainings that it started go on.
 
@@ -42,7 +46,9 @@ def serve_studio(
         host: Host name or address to listen on. Other hosts than `LOOPBACK` need a token, which is
             part of the addresses.
         port: The port; 0 for a free one.
-        on_start: Called with the addresses, first that for this machine, once it listens.
+        on_start: Called with the address for this machine, and with those for others, once it
+            listens.
+        run: The run whose page the addresses open; "" for the garage.
 
     Raises:
         StudioError: The server cannot listen on host and port.
@@ -51,7 +57,8 @@ def serve_studio(
     listening = _listen(host, port)
     port = listening.getsockname()[1]
     hosts = ["127.0.0.1", *network_addresses()] if host in EVERY_INTERFACE else [host]
-    query = f"?token={token}" if token else ""
+    rest = f"run/{quote(run)}" if run else ""
+    rest += f"?token={token}" if token else ""
     names = {"localhost", host.lower(), *machine_names()}
     app = make_studio_app(folder.resolve())
     config = uvicorn.Config(
@@ -62,7 +69,8 @@ def serve_studio(
         server_header=False,
     )
     with listening:
-        on_start([url_of(one, port) + query for one in hosts])
+        others = hosts[1:] if host in EVERY_INTERFACE else hosts if token else []
+        on_start(url_of(hosts[0], port) + rest, [url_of(one, port) + rest for one in others])
         uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -81,6 +89,9 @@ def make_studio_app(folder: Path) -> FastAPI:
     @ui.page("/run/{name}")
     def run_page(name: str) -> None:
         RunPage(studio, name)
+
+    add_new_model_page(studio)
+    add_compare_page(studio)
 
     @app.get("/run/{name}/report")
     def report(name: str) -> Response:

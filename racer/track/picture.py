@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -58,6 +58,38 @@ def road_figure(track: Track) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+class RoadPlacement(NamedTuple):
+    """Where a road lies in the picture of `road_svg`, whose width is `SVG_WIDTH_PX`.
+
+    Attributes:
+        middle: What is in the middle of the picture, x and y [m].
+        scale: Length of 1 m [px].
+        height: The picture's height [px].
+    """
+
+    middle: np.ndarray
+    scale: float
+    height: float
+
+    def pixels(self, xy: np.ndarray) -> np.ndarray:
+        """Return the places of points (n, 2) [m] in the picture, to the right and down [px]."""
+        centre = np.array([SVG_WIDTH_PX, self.height]) / 2
+        return centre + (xy - self.middle) * self.scale * [1.0, -1.0]
+
+
+def place_road(track: Track, margin: float = 8.0) -> RoadPlacement:
+    """Return where a road lies in its picture.
+
+    Args:
+        track: The track.
+        margin: What is left free around the road [px].
+    """
+    borders = np.vstack([track.left, track.right])
+    middle, span = (borders.min(axis=0) + borders.max(axis=0)) / 2, np.ptp(borders, axis=0)
+    scale = float((SVG_WIDTH_PX - 2 * margin) / span.max())
+    return RoadPlacement(middle, scale, float(scale * span[1] + 2 * margin))
+
+
 def road_svg(
     track: Track, margin: float = 8.0, draw: Callable[[Axes], None] = lambda axes: None
 ) -> Markup:
@@ -68,10 +100,7 @@ def road_svg(
         margin: What is left free around the road [px].
         draw: Draws more on axes in metres.
     """
-    borders = np.vstack([track.left, track.right])
-    middle, span = (borders.min(axis=0) + borders.max(axis=0)) / 2, np.ptp(borders, axis=0)
-    scale = (SVG_WIDTH_PX - 2 * margin) / span.max()
-    height = scale * span[1] + 2 * margin
+    middle, scale, height = place_road(track, margin)
 
     def draw_all(figure: Figure) -> None:
         from matplotlib.colors import to_rgba

@@ -170,7 +170,9 @@ def differences_table(compared: RunComparison) -> FittedTable:
     It has a row for each field; if there are more runs than fields, one for each run.
     """
     names, fields = list(compared.runs), list(compared.differences)
-    cells = [[_cell(value) for value in values] for values in compared.differences.values()]
+    cells = [
+        [difference_cell(value) for value in values] for values in compared.differences.values()
+    ]
     if len(names) > len(fields):
         heading, columns, rows = "run", fields, names
         cells = [list(row) for row in zip(*cells)]
@@ -188,7 +190,8 @@ def differences_table(compared: RunComparison) -> FittedTable:
     return drawn
 
 
-def _cell(value: Any) -> str:
+def difference_cell(value: Any) -> str:
+    """Return a value of a config as a table shows it."""
     if value is None:
         return "-"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import yaml
@@ -36,6 +36,11 @@ Ended = Literal["finished", "out of time", "stopped", "stopped by callback", "fa
 """How a training ended: all steps were trained, the config's `minutes` passed, a signal stopped it,
 a callback stopped it, or an exception was raised; or it has not begun, and its policy has learnt
 from demonstrations only."""
+
+RunRequest = Literal["stop", "pause", "evaluate"]
+"""What the process that trains a run can be asked for: to save a checkpoint and stop at its next
+step; to wait at its next step until the request is cleared; or to evaluate the policy before its
+next rollout."""
 
 MAX_NOTE_LENGTH = 200
 """Largest number of characters of a run's note."""
@@ -86,7 +91,9 @@ class Run:
     - `log.txt`: the lines of the training log.
     - `note.txt`: the user's note, if there is one.
     - `lock`: locked by the process that trains the run.
-    - `stop`: while it is there, that process stops at its next step; see `request_stop`.
+    - `stop`, `pause`, `evaluate`: while one is there, that process is asked for it; see
+      `RunRequest`.
+    - `watching`, `live.ring`: see `racer.training.live_frames`.
     - `evaluations.jsonl`, `episodes.jsonl`: a line for each evaluation, and for each training
       episode.
     - `lines/step-N.npz`: the line driven in an evaluation; see `racer.training.trajectories`.
@@ -324,7 +331,7 @@ class Run:
         begun = {key: one for key, one in self.story().items() if key not in ("ended", "error")}
         self._write_story(begun | ending)
         if how:
-            self.clear_stop_request()
+            self.clear_requests()
 
     def lineage(self) -> tuple[Ancestor, ...]:
         """Return the policy whose weights the run began with, then that one's ancestors.
@@ -409,16 +416,11 @@ class Run:
         Raises:
             RunError: No process trains the run, or its folder cannot be written.
         """
-        if not self.is_running():
-            raise RunError(f"{self.folder}: no process trains this run, so there is none to stop")
-        try:
-            self._stop_file.touch()
-        except OSError as problem:
-            raise RunError(f"{self._stop_file}: cannot be written: {problem.strerror}") from problem
+        self.request("stop")
 
     def is_stop_requested(self) -> bool:
         """Return whether the training was asked to stop; see `request_stop`."""
-        return self._stop_file.exists()
+        return self.is_requested("stop")
 
     def clear_stop_request(self) -> None:
         """Forget an earlier `request_stop`; the process that trains the run does, at once.
@@ -426,11 +428,42 @@ class Run:
         Raises:
             OSError: The request cannot be deleted.
         """
-        self._stop_file.unlink(missing_ok=True)
+        self.clear_request("stop")
 
-    @property
-    def _stop_file(self) -> Path:
-        return self.folder / "stop"
+    def clear_requests(self) -> None:
+        """Forget all earlier requests.
+
+        Raises:
+            OSError: A request cannot be deleted.
+        """
+        for what in get_args(RunRequest):
+            self.clear_request(what)
+
+    def request(self, what: RunRequest) -> None:
+        """Ask the process that trains the run for something; see `RunRequest`.
+
+        Raises:
+            RunError: No process trains the run, or its folder cannot be written.
+        """
+        path = self.folder / what
+        if not self.is_running():
+            raise RunError(f"{self.folder}: no process trains this run, so there is none to {what}")
+        try:
+            path.touch()
+        except OSError as problem:
+            raise RunError(f"{path}: cannot be written: {problem.strerror}") from problem
+
+    def is_requested(self, what: RunRequest) -> bool:
+        """Return whether the training was asked for something and has not answered."""
+        return (self.folder / what).exists()
+
+    def clear_request(self, what: RunRequest) -> None:
+        """Forget an earlier request. A pause ends so; the process clears the others itself.
+
+        Raises:
+            OSError: The request cannot be deleted.
+        """
+        (self.folder / what).unlink(missing_ok=True)
 
     def rewind(self, steps: int, evaluations: list[dict[str, Any]], best: Any) -> None:
         """Restore the folder as it was after `steps` control steps: delete what came later.

@@ -12,6 +12,8 @@ from racer.tables import FittedTable, TableColumn
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 
+TRAINED_STATES = ("running", "paused")
+"""The states of a run that a process trains now."""
 CURVE_POINTS = 60
 """Largest number of points of a curve over training."""
 
@@ -48,8 +50,8 @@ def summarize_run(run: Run) -> dict[str, Any]:
         user's note; `steps`, the control steps before the newest checkpoint; `wanted`, those of
         the whole training; `seed`; and of the best evaluation's first race `laps_completed`,
         `laps`, `best_lap_s` and `x_limit`. A value that is not known is None. The state is
-        "running", "interrupted" if the process ended without a record, or how the training ended;
-        see `Ended`.
+        "running", "paused", "interrupted" if the process ended without a record, or how the
+        training ended; see `Ended`.
 
     Raises:
         RacerError: One of the run's files cannot be read.
@@ -58,7 +60,8 @@ def summarize_run(run: Run) -> dict[str, Any]:
     steps = max((one.steps for one in known), default=0)
     is_done = any(one.is_whole and one.steps >= config.total_timesteps for one in known)
     state = "finished" if is_done else story.get("ended") or "interrupted"
-    state = "running" if run.is_running() else state
+    if run.is_running():
+        state = "paused" if run.is_requested("pause") else "running"
     best = run.best_record() or {"result": {}}
     figures = ("laps_completed", "laps", "best_lap_s", "x_limit")
     return {
@@ -66,7 +69,7 @@ def summarize_run(run: Run) -> dict[str, Any]:
         "config": story.get("config") or None,
         "began": story.get("began"),
         "state": state,
-        "is_resumable": state not in ("running", "finished"),
+        "is_resumable": state not in (*TRAINED_STATES, "finished"),
         "error": story.get("error") or None,
         "note": run.note() or None,
         "steps": steps,

@@ -15,7 +15,7 @@ from typing import Any
 from racer.errors import RunError
 from racer.tables import FittedTable, TableColumn
 from racer.training.run_dir import Run
-from racer.training.run_history import runs_in
+from racer.training.run_history import TRAINED_STATES, runs_in
 
 AGE_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 """The units of an age such as 7d."""
@@ -120,7 +120,7 @@ def prunable_runs(
         is_old = min_age is None or _age(run, one["began"]) >= min_age
         if one["run"] in kept or not is_old or (kinds and not any(kinds)):
             continue
-        if one["state"] != "running" and not run.folder.is_symlink():
+        if one["state"] not in TRAINED_STATES and not run.folder.is_symlink():
             found.append(RunFiles(run, one, [run.folder], disk_size([run.folder])))
     return found
 

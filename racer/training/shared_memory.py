@@ -35,8 +35,8 @@ class MemoryLayout(NamedTuple):
     """The places of all arrays in a block of memory.
 
     Attributes:
-        fields: The place of each array by its name: `actions`, `rewards`, `done`, `truncated`, and
-            `seen/<sensor>` and `last/<sensor>` for each sensor.
+        fields: The place of each array by its name: `actions`, `rewards`, `done`, `truncated`,
+            `poses`, and `seen/<sensor>` and `last/<sensor>` for each sensor.
         size: The size of the block [bytes].
     """
 
@@ -55,6 +55,7 @@ class SharedArrays(NamedTuple):
         rewards: Rewards, (n,) float32.
         done: Whether the episode ended in the last step, (n,) bool.
         truncated: Whether a time limit ended it, (n,) bool.
+        poses: Where each car is after the step, (n, 4); see `racer.training.live_frames.car_poses`.
     """
 
     seen: Observations
@@ -63,6 +64,7 @@ class SharedArrays(NamedTuple):
     rewards: np.ndarray
     done: np.ndarray
     truncated: np.ndarray
+    poses: np.ndarray
 
 
 def memory_layout(space: spaces.Space, action_space: spaces.Space, n: int) -> MemoryLayout:
@@ -81,6 +83,7 @@ def memory_layout(space: spaces.Space, action_space: spaces.Space, n: int) -> Me
         "rewards": ((n,), np.dtype(np.float32)),
         "done": ((n,), np.dtype(bool)),
         "truncated": ((n,), np.dtype(bool)),
+        "poses": ((n, 4), np.dtype(np.float32)),
     }
     for name, box in boxes.items():
         for when in ("seen", "last"):

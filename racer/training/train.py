@@ -174,7 +174,7 @@ def resume_training(
     given = {name: limit for name, limit in limits.items() if limit is not None}
     config = with_overrides(run.config(), given, "resume")
     with run.locked():
-        run.clear_stop_request()  # One that a killed process left.
+        run.clear_requests()  # Those that a killed process left.
         newest = run.saved.newest_whole(lambda warning: shown.print(f"{warning}", style="yellow"))
         source = str(run.checkpoints / newest[0].file) if newest else ""
         reward = RewardSource.find(config.reward or "")

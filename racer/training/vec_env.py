@@ -15,6 +15,7 @@ from racer.envs import RacerVectorEnv, info_of
 from racer.envs.arguments import refuse_options
 from racer.sensors import Observations, observation_of_car
 from racer.training.episodes import EpisodeRunner
+from racer.training.live_frames import car_poses
 from racer.training.workers import WorkerPool
 
 
@@ -53,6 +54,11 @@ class CarsVecEnv(VecEnv):
     def observations(self) -> Observations:
         """Current observations of all cars, images as (n, H, W, C)."""
         return self.cars.observations
+
+    @property
+    def poses(self) -> np.ndarray:
+        """Where each car is, (n, 4); see `racer.training.live_frames.car_poses`."""
+        return self.cars.poses if isinstance(self.cars, WorkerPool) else car_poses(self.cars)
 
     def log_to(self, trace: Callable[[np.ndarray, np.ndarray], None]) -> None:
         """Call a function after each control step, before cars are reset; not possible in workers.

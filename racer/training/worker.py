@@ -17,6 +17,7 @@ from racer.assets.processes import end_with_parent
 from racer.envs import RacerVectorEnv
 from racer.errors import RacerError
 from racer.training.episodes import EpisodeRunner
+from racer.training.live_frames import car_poses
 from racer.training.shared_memory import MemoryLayout, SharedArrays, copy_into, shared_arrays
 from racer.training.shared_output import shared_output
 
@@ -104,12 +105,14 @@ def _obey(
         if seeds[0] is not None:
             _seed_everything(seeds[0])
         copy_into(cars.reset(seeds), mine.seen)
+        mine.poses[:] = car_poses(cars.env)
         return {}
     driven = cars.step(mine.actions.copy())
     mine.rewards[:], mine.done[:], mine.truncated[:] = driven[:3]
     if driven.last is not None:
         copy_into(driven.last, mine.last)
     copy_into(cars.env.observations, mine.seen)
+    mine.poses[:] = car_poses(cars.env)
     return {first + car: episode for car, episode in driven.episodes.items()}
 
 

@@ -147,6 +147,11 @@ class WorkerPool:
             self._kill()
             raise
 
+    @property
+    def poses(self) -> np.ndarray:
+        """Where each car is; see `racer.training.live_frames.car_poses`."""
+        return self._arrays.poses
+
     def _start(self, name: str, plan: WorkerPlan, context: Any) -> _Worker:
         """Start one worker.
 

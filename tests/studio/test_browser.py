@@ -261,6 +261,7 @@ def test_a_phone_scrolls_one_way_only(start, look, scheme, subtests):
         ("run/first", "Train further"),
         ("run/broken", "not valid YAML"),
         ("run/nowhere", "holds no run"),
+        ("new", "nothing wrong was found"),
     ):
         with subtests.test(page=page):
             tab = look(url + page, 360, scheme)
@@ -268,3 +269,101 @@ def test_a_phone_scrolls_one_way_only(start, look, scheme, subtests):
             assert tab.evaluate(WIDE) == 360
             is_dark = tab.evaluate("document.body.classList.contains('body--dark')")
             assert is_dark == (scheme == "dark")
+
+
+def test_a_model_is_made_checked_and_trained(start, look, folder):
+    server = start()
+    tab = look(server.urls[0])
+    press(tab, "New model")
+    tab.get_by_text("nothing wrong was found").wait_for()
+    tab.locator("img[src^='data:image/png']").first.wait_for()
+    assert tab.locator("svg polygon").count() == 1
+    rate = tab.get_by_label("learning rate", exact=True)
+    rate.fill("7")
+    tab.get_by_text("Input should be less than or equal to 1").wait_for()
+    assert tab.get_by_role("button", name="Train", exact=True).is_disabled()
+    rate.fill("1e-3")
+    tab.get_by_label("total timesteps").fill("4096")
+    tab.locator(".cm-content").click()
+    tab.keyboard.press("Control+A")
+    tab.keyboard.insert_text("def reward_function(params):\n    return params['sped']\n")
+    tab.get_by_text("line 2: ").first.wait_for()
+    assert "sped" in tab.locator(".racer-error-line").inner_text()
+    tab.get_by_label("begin with an example").click()
+    tab.get_by_role("option", name="exploitable").click()
+    tab.get_by_text("warning: crawling earns").wait_for()
+    until(lambda: (folder / "quick-1.py").read_text().startswith("# A BAD EXAMPLE"))
+    server.end(signal.SIGKILL)
+    start("--port", re.findall(r":(\d+)/", server.urls[0])[0])
+    tab.reload()
+    tab.get_by_text("kept as").wait_for()
+    assert tab.get_by_label("total timesteps").input_value() == "4096"
+    press(tab, "Train")
+    tab.get_by_text("of 4,096 steps", exact=True).wait_for()
+    tab.get_by_text("finished", exact=True).wait_for()
+    assert state(folder / "quick-1") == "finished"
+
+
+def test_a_run_is_cloned_with_its_weights(start, look, folder):
+    tab = look(start().urls[0] + "run/first")
+    press(tab, "Clone")
+    tab.get_by_role("switch", name="begin with the weights of first").wait_for()
+    assert tab.get_by_label("total timesteps").input_value() == "2048"
+    press(tab, "Train")
+    tab.get_by_text("finished", exact=True).wait_for()
+    assert Run.open(folder / "first-1").lineage()[0].name == "first"
+
+
+def test_runs_are_compared(start, look, folder):
+    shutil.copytree(folder / "first", folder / "second")
+    tab = look(start().urls[0])
+    for name in ("first", "second"):
+        card(tab, name).get_by_role("checkbox").click()
+    press(tab, "Compare")
+    tab.get_by_text("The configs are the same.").wait_for()
+    tab.locator("img[src^='data:image/png']").wait_for()
+    assert tab.get_by_role("row").count() == 3
+
+
+def test_a_training_is_watched_paused_and_evaluated(start, look, folder, live):
+    until(lambda: (folder / "live" / "config.yaml").exists())
+    server = start(str(folder / "live"), "--port", "0")
+    assert server.urls[0].endswith("/run/live")
+    tab = look(server.urls[0])
+    dots = tab.locator("svg[aria-label='8 cars on the track'] circle")
+    dots.first.wait_for()
+    assert dots.count() == 8
+    places = [tab.locator("svg[aria-label='8 cars on the track']").inner_html()]
+    until(lambda: tab.locator("svg[aria-label='8 cars on the track']").inner_html() != places[0])
+    press(tab, "Pause")
+    tab.get_by_text("paused", exact=True).wait_for()
+    server.end(signal.SIGKILL)
+    assert state(folder / "live") == "paused"
+    tab = look(start("--port", "0").urls[0] + "run/live")
+    press(tab, "Go on")
+    tab.get_by_text("running", exact=True).wait_for()
+    before = len(Run.open(folder / "live").records("evaluations"))
+    press(tab, "Evaluate now")
+    until(lambda: len(Run.open(folder / "live").records("evaluations")) > before)
+    press(tab, "Stop")
+    assert live.wait(timeout=120) == 3
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_violation(start, look, scheme, subtests, folder):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    shutil.copytree(folder / "first", folder / "second")
+    url = start().urls[0]
+    for page, text in (
+        ("", "not valid YAML"),
+        ("run/first", "Train further"),
+        ("new", "nothing wrong was found"),
+        ("compare?run=first&run=second", "The configs are the same."),
+    ):
+        with subtests.test(page=page):
+            tab = look(url + page, 1440, scheme)
+            tab.get_by_text(text).first.wait_for()
+            found = axe.run(tab).response["violations"]
+            serious = [one for one in found if one["impact"] in ("serious", "critical")]
+            told = {one["id"]: [each["html"][:200] for each in one["nodes"]] for one in serious}
+            assert told == {}

@@ -53,6 +53,15 @@ class TrainingClock:
         self._mark = now
 
     @contextmanager
+    def standing(self) -> Iterator[None]:
+        """Count the time inside the `with` block as nothing at all."""
+        began = time.perf_counter()
+        yield
+        waited = time.perf_counter() - began
+        self._began += waited
+        self._mark += waited
+
+    @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Count the time inside the `with` block as evaluation."""
         began = time.perf_counter()

@@ -24,6 +24,9 @@ from racer.training.workers import stop_signal_handlers
 STOP_CHECK_S = 0.5
 """Wall-clock time between two looks whether `Run.request_stop` was called [s]."""
 
+PAUSE_CHECK_S = 0.2
+"""Wall-clock time between two looks whether a paused training may go on [s]."""
+
 
 class SaveCallback(BaseCallback):
     """Saves checkpoints, restores the state of a resumed training, and ends a training early.
@@ -135,8 +138,21 @@ class SaveCallback(BaseCallback):
     def _on_step(self) -> bool:
         if (now := time.monotonic()) >= self._next_stop_check:
             self._next_stop_check = now + STOP_CHECK_S
+            if self._run.is_requested("pause"):
+                self._pause()
             self.is_stopping = self.is_stopping or self._run.is_stop_requested()
         return not self.is_stopping
+
+    def _pause(self) -> None:
+        """Wait until the training may go on or is to stop."""
+        self._log.lines.say(f"paused after {self.num_timesteps:,} steps")
+        with self._clock.standing():
+            while self._run.is_requested("pause") and not self.is_stopping:
+                if self._run.is_stop_requested():
+                    break
+                time.sleep(PAUSE_CHECK_S)
+        if not self.is_stopping and not self._run.is_stop_requested():
+            self._log.lines.say("going on")
 
     def _on_rollout_end(self) -> None:
         self.is_in_rollout = False

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from rich.console import Console
 from stable_baselines3.common.callbacks import CallbackList
 
@@ -14,6 +17,7 @@ from racer.deepracer.training_log import DeepRacerTrainingLog
 from racer.reward.reward_file import RewardSource
 from racer.training.callbacks.clock import TrainingClock
 from racer.training.callbacks.evaluate import EvaluateCallback
+from racer.training.callbacks.live import LiveCallback
 from racer.training.callbacks.log import LogCallback
 from racer.training.callbacks.normalize import NormalizeCallback
 from racer.training.callbacks.progress import ProgressBarCallback
@@ -22,6 +26,21 @@ from racer.training.callbacks.user import EvaluationCallback, UserCallbacks
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 from racer.training.training_log import TrainingLog
+
+
+@contextlib.contextmanager
+def generators_kept() -> Iterator[None]:
+    """Restore the state of all global random generators after the `with` block."""
+    kept = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    on_gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])  # noqa: NPY002
+        torch.set_rng_state(kept[2])
+        if on_gpu:
+            torch.cuda.set_rng_state_all(on_gpu)
 
 
 class TrainingCallbacks(CallbackList):
@@ -64,7 +83,10 @@ class TrainingCallbacks(CallbackList):
         self.evaluate = EvaluateCallback(config, run, reward, deepracer_log)
         self.save = SaveCallback(config, run, self.clock, self.log, self.evaluate, deepracer_log)
         progress = ProgressBarCallback(config, console, self.clock, self.log, self.evaluate)
-        super().__init__([NormalizeCallback(), self.log, self.evaluate, self.save, progress])
+        watched = LiveCallback(config, run)
+        super().__init__(
+            [NormalizeCallback(), self.log, self.evaluate, watched, self.save, progress]
+        )
 
     def resume(self, progress: dict[str, Any]) -> None:
         """Continue from the progress that a checkpoint holds."""
@@ -118,9 +140,15 @@ class TrainingCallbacks(CallbackList):
         if self.num_timesteps:
             self.clock.end_learning()
         if self.evaluate.is_due():
+            self._run.clear_request("evaluate")
             if not self._evaluate_and_save(is_whole=True):
                 self.save.stop_by_callback()
             self.save.start_chunk()
+        elif self._run.is_requested("evaluate"):
+            self._run.clear_request("evaluate")
+            with generators_kept():
+                if not self._evaluate_and_save(is_whole=False):
+                    self.save.stop_by_callback()
         super()._on_rollout_start()
         self.clock.start_rollout()
 
