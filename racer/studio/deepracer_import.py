@@ -41,7 +41,7 @@ def import_files(folder: Path, files: dict[str, bytes], name: str = "deepracer")
         only = [one for one in files if re.search(r"\.(zip|tar\.gz|tgz)$", one)]
         source = model / Path(only[0]).name if only and len(files) == 1 else model
         new = free_name(folder, re.sub(r"[^\w-]+", "-", name).strip("-") or "deepracer")
-        words = ["import-deepracer", str(source), "--name", new, "--out", str(folder)]
+        words = ["import-deepracer", str(source), "--name", new, "--out", str(folder), "--no-rate"]
         try:
             run_command(words)
         except StudioError as problem:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from racer.training.config import RunConfig
+from racer.training.config import OffPolicyConfig, OnPolicyConfig, RunConfig
 from racer.training.learner import build_learner
 from racer.training.training_env import make_training_env
 
@@ -69,11 +69,11 @@ def _with_short_rollouts(config: RunConfig) -> RunConfig:
     """Return a config whose learner updates as often as another's for a step, but sooner."""
     chosen, cars = config.hyperparameters, config.num_envs
     changes: dict[str, Any] = {}
-    if hasattr(chosen, "n_steps"):
+    if isinstance(chosen, OnPolicyConfig):
         multiple = chosen.batch_size // math.gcd(chosen.batch_size, cars)
         wanted = math.ceil(BATCHES_OF_A_ROLLOUT * chosen.batch_size / cars / multiple) * multiple
         changes["n_steps"] = min(chosen.n_steps, wanted)
-    else:
+    elif isinstance(chosen, OffPolicyConfig):
         changes["learning_starts"] = min(chosen.learning_starts, chosen.batch_size)
     section = chosen.model_copy(update=changes)
     return config.model_copy(update={config.algorithm: section})

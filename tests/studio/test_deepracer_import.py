@@ -44,7 +44,8 @@ def in_this_process(monkeypatch):
 
 def test_the_files_of_a_model_become_a_config_and_a_reward(tmp_path, in_this_process):
     name = import_files(tmp_path / "runs", FILES)
-    assert kept_models(tmp_path / "runs") == [name] == ["deepracer-1"]
+    assert name == "deepracer-1"
+    assert set(kept_models(tmp_path / "runs")) == {name, "deepracer-1-faster"}
     draft = ModelDraft.open(tmp_path / "runs", name)
     assert draft.problems() == {}
     assert draft.value("ppo.batch_size") == 64
@@ -59,3 +60,11 @@ def test_what_is_missing_is_an_error_and_leaves_nothing(tmp_path, in_this_proces
     with pytest.raises(StudioError):
         import_files(tmp_path / "runs", {**FILES, "model_metadata.json": b"{"})
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_the_faster_config_of_a_model_opens_with_its_reward(tmp_path, in_this_process):
+    name = import_files(tmp_path / "runs", FILES)
+    draft = ModelDraft.open(tmp_path / "runs", f"{name}-faster")
+    assert draft.problems() == {}
+    assert draft.value("ppo.batch_size") == 256
+    assert draft.reward == FILES["reward_function.py"].decode()
