@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, get_args
 
+from markupsafe import Markup
 from nicegui import ui
 
 from racer.errors import RacerError
@@ -100,7 +101,7 @@ class LiveSensorView:
     def __init__(self) -> None:
         self._view: SensorView | None = None
         self._wanted: RunConfig | None = None
-        self._is_busy = False
+        self._is_busy = self._is_over = False
         self._said = ui.label("the sensors begin to see ...").classes("text-sm opacity-70")
         self._frames = ui.column().classes("w-full gap-2")
         self._shown: dict[str, ui.html] = {}
@@ -112,18 +113,12 @@ class LiveSensorView:
         self._wanted = config
 
     async def _show(self) -> None:
-        if self._is_busy:
+        if self._is_busy or self._is_over:
             return
         self._is_busy = True
         try:
-            wanted, self._wanted = self._wanted, None
-            if wanted is not None:
-                self._end()
-                self._view = await asyncio.to_thread(SensorView, wanted)
-            if self._view is None:
-                return
-            self._view.drive(VIEW_STEPS)
-            pictures = self._view.pictures()
+            # In a thread, as numba compiles for seconds where its cache is empty.
+            pictures = await asyncio.to_thread(self._see)
         except RacerError as problem:
             self._said.set_text(str(problem))
             self._said.classes(ERROR_TEXT)
@@ -131,6 +126,10 @@ class LiveSensorView:
             return
         finally:
             self._is_busy = False
+            if self._is_over:
+                self._close()
+        if not pictures or self._is_over:
+            return
         self._said.set_visibility(False)
         if list(self._shown) != list(pictures):
             self._frames.clear()
@@ -142,7 +141,24 @@ class LiveSensorView:
         for name, picture in pictures.items():
             self._shown[name].set_content(picture)
 
+    def _see(self) -> dict[str, Markup]:
+        """Return what the sensors see after the next steps; nothing before there is a config."""
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            self._close()
+            self._view = SensorView(wanted)
+        if self._view is None:
+            return {}
+        self._view.drive(VIEW_STEPS)
+        return self._view.pictures()
+
     def _end(self) -> None:
+        """Stop seeing, once the frame that is being drawn is done."""
+        self._is_over = True
+        if not self._is_busy:
+            self._close()
+
+    def _close(self) -> None:
         view, self._view = self._view, None
         if view is not None:
             with contextlib.suppress(RacerError):

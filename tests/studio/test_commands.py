@@ -63,3 +63,15 @@ def test_a_command_that_fails_is_an_error_with_its_words(end_with):
     end_with(2)
     with pytest.raises(StudioError, match=r"^no export$"):
         run_command(["export"])
+
+
+def test_a_new_run_is_trained_from_its_files_and_with_its_parent_s_weights(end_with, tmp_path):
+    end_with(2)
+    trainings, folder = TrainingCommands(), tmp_path / "new"
+    trainings.train(tmp_path / "new.yaml", folder)
+    wait(trainings, folder)
+    said = f"no train {tmp_path / 'new.yaml'} --run {folder} --quiet"
+    assert trainings.failure(folder) == said
+    trainings.train(tmp_path / "new.yaml", folder, tmp_path / "first")
+    wait(trainings, folder)
+    assert trainings.failure(folder) == f"{said} --from {tmp_path / 'first'}"

@@ -6,11 +6,15 @@ import time
 import numpy as np
 import pytest
 
+from racer.assets.document import validate_document
 from racer.cli import main
 from racer.errors import RunError
 from racer.training import live_frames
+from racer.training.callbacks import save
 from racer.training.callbacks.live import LiveCallback
+from racer.training.config import RunConfig
 from racer.training.live_frames import LiveFrameReader, LiveFrameWriter, frame_dtype, ring_length
+from racer.training.run_dir import Run
 from racer.training.run_history import summarize_run
 from racer.training.train import run_training
 from tests.helpers.runs import QUIET, chunked_config, no_figures, weights_after
@@ -131,9 +135,6 @@ def test_a_training_that_is_paused_and_evaluated_learns_the_same_to_the_bit(
         states.append(summarize_run(self_run))
         main(["runs", "resume", str(self_run.folder)])
 
-    from racer.training.callbacks import save
-    from racer.training.run_dir import Run
-
     self_run = Run(tmp_path / "run")
     monkeypatch.setattr(save, "STOP_CHECK_S", 0.0)
     monkeypatch.setattr(LiveCallback, "_on_step", step)
@@ -150,10 +151,42 @@ def test_a_training_that_is_paused_and_evaluated_learns_the_same_to_the_bit(
         assert not (self_run.folder / name).exists()
 
 
-def test_a_paused_training_can_be_stopped(tmp_path, monkeypatch):
-    from racer.training.callbacks import save
-    from racer.training.run_dir import Run
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "learner",
+    [
+        {
+            "algorithm": "recurrent_ppo",
+            "recurrent_ppo": {"n_steps": 16, "batch_size": 64, "n_epochs": 1},
+        },
+        {"algorithm": "sac", "sac": {"learning_starts": 128, "gradient_steps": 2}},
+        {"sensor": {"kind": "camera", "width": 32, "height": 24}, "network": {"dropout": 0.2}},
+    ],
+    ids=["recurrent_ppo", "sac", "dropout"],
+)
+def test_an_evaluation_on_request_changes_no_learner(tmp_path, monkeypatch, learner):
+    if "network" in learner:
+        layers = {"filters": [[8, 4, 4]], "features": [16], "hidden": [16]}
+        learner = learner | {"network": learner["network"] | layers}
+        config = chunked_config(**learner)
+    else:
+        tree = chunked_config().model_dump(exclude={"ppo"}) | learner
+        config = validate_document(tree, RunConfig, "test")
+    first = run_training(config, tmp_path / "first", QUIET).run
+    run = Run(tmp_path / "second")
 
+    def step(self):
+        if self.num_timesteps in (128, 384, 640):
+            run.request("evaluate")
+        return True
+
+    monkeypatch.setattr(LiveCallback, "_on_step", step)
+    run_training(config, run.folder, QUIET)
+    assert len(run.records("evaluations")) == len(first.records("evaluations")) + 3
+    assert same_weights(first.folder, run.folder)
+
+
+def test_a_paused_training_can_be_stopped(tmp_path, monkeypatch):
     run = Run(tmp_path / "run")
 
     def step(self):
