@@ -31,8 +31,6 @@ body.body--dark { --q-primary: #6aa9e0 !important }
 .nicegui-link:not(.text-white):not(.text-inherit) { color: var(--q-primary) }
 """
 """Colours with enough contrast on a light and on a dark page (WCAG 2.1 AA, 4.5)."""
-LANGUAGE = '<script>document.documentElement.lang = "en"</script>'
-"""NiceGUI does not say which language a page has."""
 
 
 @contextmanager
@@ -44,7 +42,6 @@ def page_frame(title: str, folder: str) -> Iterator[ui.column]:
         folder: The folder of the runs.
     """
     ui.add_css(PAGE_STYLES)
-    ui.add_head_html(LANGUAGE)
     ui.page_title(f"{title} - racer studio")
     with ui.header().classes("items-center py-2 bg-slate-800"):
         ui.link("racer studio", "/").classes("text-white text-lg font-bold no-underline")
