@@ -16,6 +16,8 @@ def reward_function(params):
     global last_progress
     if params["steps"] <= 1:
         last_progress = 0.0
+    elif params["progress"] < last_progress - 50:  # the next lap counts from 0
+        last_progress -= 100.0
     gained = (params["progress"] - last_progress) / 100 * params["track_length"]
     last_progress = params["progress"]
 

@@ -15,6 +15,8 @@ def reward_function(params):
     global last_progress, last_steering
     if params["steps"] <= 1:
         last_progress, last_steering = 0.0, params["steering_angle"]
+    elif params["progress"] < last_progress - 50:  # the next lap counts from 0
+        last_progress -= 100.0
     gained = (params["progress"] - last_progress) / 100 * params["track_length"]
     jump = abs(params["steering_angle"] - last_steering) / FULL_JUMP
     last_progress, last_steering = params["progress"], params["steering_angle"]

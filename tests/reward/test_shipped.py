@@ -52,12 +52,15 @@ def pay(
     segment = TRACK.locate(centre).segment
     half = TRACK.width[segment] / 2
     steps = np.arange(1, t + 1)
+    # As `Race.progress`: a new lap counts from 0 in the step after the one that completes a lap.
+    laps_before = np.floor(np.maximum(np.append(0.0, way[:-1]), 0.0) / TRACK.length)
+    progress = np.minimum(100 * (way / TRACK.length - laps_before), 100.0)
     facts = StepFacts(
         xy=front - FRONT_OFFSET_M * np.stack([np.cos(yaw), np.sin(yaw)], axis=1),
         yaw=yaw,
         command=np.stack([steering, np.full(t, speed)], axis=1),
         segment=segment,
-        progress=100 * way / TRACK.length,
+        progress=progress,
         steps=steps,
         all_wheels_on_track=np.abs(aside) < half - 0.1,
         is_offtrack=np.abs(aside) > half + 0.1,
@@ -101,6 +104,13 @@ def test_a_faster_clean_lap_earns_more(subtests):
         with subtests.test(name=name):
             totals = [pay(name, lap(speed)) for speed in (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)]
             assert totals == sorted(set(totals))
+
+
+def test_a_second_lap_earns_as_much_as_the_first(subtests):
+    for name in NAMES:
+        with subtests.test(name=name):
+            two = pay(name, lap(2.0, 2 * TRACK.length))
+            assert two == pytest.approx(2 * pay(name, lap(2.0)), rel=0.02)
 
 
 def test_a_faster_clean_lap_earns_no_less_on_the_centre_line():
