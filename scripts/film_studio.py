@@ -29,13 +29,13 @@ from racer.car.spec import deepracer
 from racer.track import load_track
 from racer.world import yaw_of
 
-WIDTH, HEIGHT = 1100, 720
+WIDTH, HEIGHT = 900, 640
 FILM_WIDTH = 640
 COLOURS = 96
 TRAINING_S, LEAST_TRAINED_S = 6.0, 25.0
 """How long the training is filmed [s], and how long it has been trained before, for its curves."""
-DRIVE_S = 14.0
-AIM_M = 0.9
+MOST_DRIVE_S = 40.0
+AIM_M = 0.7
 """How far ahead on the centre line the keys steer to [m]."""
 RACER = (sys.executable, "-m", "racer.cli")
 
@@ -105,7 +105,7 @@ def film_drive(film: Film, page: Page, url: str) -> None:
     """Film a race against the ghost of the raceline's driver."""
     page.goto(f"{url}/drive")
     page.get_by_label("your name").fill("Ada")
-    page.get_by_label("key's speed [m/s]").fill("2")
+    page.get_by_label("key's speed [m/s]").fill("1.1")
     page.get_by_label("laps", exact=True).fill("1")
     page.get_by_label("ghosts", exact=True).click()
     page.get_by_role("option", name="raceline", exact=True).click()
@@ -117,7 +117,8 @@ def film_drive(film: Film, page: Page, url: str) -> None:
     stage.scroll_into_view_if_needed()
     road, spec, held = load_track("oval"), deepracer(), set[str]()
     since = began = time.monotonic()
-    while time.monotonic() - began < DRIVE_S:
+    is_over = page.get_by_text("R drives again")
+    while not is_over.count() and time.monotonic() - began < MOST_DRIVE_S:
         me: Any = np.array([*page.evaluate("driveStats.state.cars.at(-1)")[:7], *[0.0] * 6])
         aim, _ = road.at(float(road.locate(me[None, :2]).s[0]) + AIM_M)
         away, yaw = aim - me[:2], float(yaw_of(me))
@@ -130,8 +131,9 @@ def film_drive(film: Film, page: Page, url: str) -> None:
         for key in wanted - held:
             page.keyboard.down(key)
         held = wanted
-        if time.monotonic() - since > 0.1:
-            since = film.shoot(since)
+        if time.monotonic() - since > 0.7:
+            since = film.shoot(since, pace=2.0)
+    film.shoot(since)
 
 
 def main() -> None:
