@@ -63,8 +63,9 @@ def look(browser, url):
     """Return a function that opens the page; fail if it has an error."""
     said, tabs = [], []
 
-    def open_(page="drive", width=800, scheme="light"):
-        tab = browser.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme)
+    def open_(page="drive", width=800, scheme="light", **context):
+        size = {"width": width, "height": 700}
+        tab = browser.new_page(viewport=size, color_scheme=scheme, **context)
         tab.set_default_timeout(WAIT_MS)
         tab.on("pageerror", lambda problem: said.append(str(problem)))
         tab.goto(url + page)
@@ -167,6 +168,36 @@ def test_a_race_begins_with_the_throttle_stands_while_paused_and_begins_again(lo
     tab.get_by_text(re.compile("^press .* to start")).wait_for()
     assert tab.evaluate(step) == 0
     assert tab.get_by_text("P2/2").count() == 1
+
+
+def test_a_gamepad_drives_and_pauses(look):
+    tab = look()
+    begin(tab)
+    tab.evaluate(
+        "const none = () => ({pressed: false, value: 0});"
+        "window.pad = {connected: true, axes: [0, 0], buttons: Array.from({length: 17}, none)};"
+        "navigator.getGamepads = () => [null, window.pad]"
+    )
+    tab.evaluate("pad.buttons[7].value = 0.4")
+    tab.wait_for_function("driveStats.state.step > 3")
+    tab.evaluate("pad.axes[0] = -1")
+    tab.wait_for_function("driveStats.drawn[2] > 0.1")
+    tab.evaluate("pad.axes[0] = 1")
+    tab.wait_for_function("driveStats.drawn[2] < -0.1")
+    tab.evaluate("pad.buttons[9].pressed = true")
+    tab.get_by_text("paused: P goes on").wait_for()
+
+
+def test_a_finger_drives_by_the_buttons_in_the_picture(look):
+    tab = look(width=360, has_touch=True)
+    tab.get_by_role("button", name="Drive", exact=True).click()
+    tab.get_by_text(re.compile("^press .* to start")).wait_for()
+    throttle = tab.get_by_role("button", name=re.compile("throttle", re.I))
+    throttle.dispatch_event("pointerdown")
+    tab.wait_for_function("driveStats.state.step > 3")
+    tab.get_by_role("button", name=re.compile("left", re.I)).dispatch_event("pointerdown")
+    tab.wait_for_function("driveStats.drawn[2] > 0.1")
+    throttle.dispatch_event("pointerup")
 
 
 def test_entries_race_live_with_traces_and_one_is_submitted(look, folder):
