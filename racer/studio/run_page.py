@@ -74,7 +74,8 @@ class RunPage:
                 self._progress = _chart("progress [percent]", ["in training", "in evaluation"])
                 self._laps = _chart("best lap of an evaluation [s]", ["best lap", "limit"])
             ui.label("Log").classes("text-xl")
-            with ui.element("div").classes(
+            scrolled = ui.element("div").props('tabindex=0 role=log aria-label="training log"')
+            with scrolled.classes(
                 "w-full max-h-72 overflow-auto flex flex-col-reverse border rounded p-2"
             ):
                 self._log = ui.label().classes("font-mono text-xs whitespace-pre-wrap break-words")

@@ -338,7 +338,7 @@ def test_a_quantized_graph_whose_parts_do_not_fit_is_refused(operator, weights, 
 def test_a_small_graph_that_computes_for_minutes_is_ended(start, doing):
     before = spent()
     error = refusal(expanding(2500, MULTIPLY, start))
-    # While it loads, the results of constants pile up: which limit they meet first depends on speed.
+    # While it loads, the results of constants pile up; which limit they meet first is a race.
     assert error.code == "hang" or (doing, error.code) == ("loading", "memory")
     assert doing in str(error)
     assert spent() - before < 6
