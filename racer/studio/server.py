@@ -74,6 +74,24 @@ def serve_studio(
         uvicorn.Server(config).run(sockets=[listening])
 
 
+class _StudioServer(uvicorn.Server):
+    """A server that says when it listens, and Ctrl-C ends it: before, Python may overhear one.
+
+    Args:
+        config: The server's config.
+        on_start: Called once it listens.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen; called by uvicorn."""
+        await super().startup(sockets)
+        self._on_start()
+
+
 def make_studio_app(folder: Path) -> FastAPI:
     """Return the studio as an ASGI application, without the check of who asks.
 
