@@ -217,9 +217,12 @@ def _check_memory(field: str, steps: int, observation_space: spaces.Space) -> No
 
 
 def _schedule(chosen: AlgorithmConfig) -> Any:
-    """Return the learning rate, or a function of the share of training that is left."""
+    """Return the learning rate, or a function of the share of training that is left.
+
+    The share is negative in a last rollout that goes on beyond the total of steps.
+    """
     first, last = chosen.learning_rate, chosen.final_learning_rate
-    return first if last is None else lambda left: last + (first - last) * left
+    return first if last is None else lambda left: last + (first - last) * max(left, 0.0)
 
 
 def _with_policy(model: Any) -> BaseAlgorithm:

@@ -21,8 +21,15 @@ from racer.networks.onnx_export import actor_to_onnx, input_shapes
 from racer.networks.policy_network import TorchPolicy
 from racer.training.callbacks.save import SaveCallback
 from racer.training.checkpoint_policy import load_checkpoint_policy
-from racer.training.config import ALGORITHMS, ALGORITHMS_OF_ACTIONS, Algorithm, RunConfig, SACConfig
-from racer.training.learner import build_learner, deterministic_actor
+from racer.training.config import (
+    ALGORITHMS,
+    ALGORITHMS_OF_ACTIONS,
+    Algorithm,
+    PPOConfig,
+    RunConfig,
+    SACConfig,
+)
+from racer.training.learner import _schedule, build_learner, deterministic_actor
 from racer.training.run_dir import Run
 from racer.training.run_history import config_differences
 from racer.training.train import resume_training, run_training
@@ -327,3 +334,10 @@ def test_every_network_of_the_learner_scales_what_it_sees_the_same(tmp_path, alg
         assert all(torch.equal(one, copies[0]) for one in copies)
     count = next(value for key, value in held.items() if key.endswith(".count"))
     assert count == CHUNK
+
+
+def test_the_learning_rate_does_not_pass_its_final_value_in_a_rollout_beyond_the_total():
+    rate = _schedule(PPOConfig(learning_rate=1e-3, final_learning_rate=1e-4))
+    assert rate(1.0) == pytest.approx(1e-3)
+    assert rate(0.5) == pytest.approx(5.5e-4)
+    assert rate(-2047.0) == rate(0.0) == 1e-4
