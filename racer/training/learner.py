@@ -219,10 +219,14 @@ def _check_memory(field: str, steps: int, observation_space: spaces.Space) -> No
 def _schedule(chosen: AlgorithmConfig) -> Any:
     """Return the learning rate, or a function of the share of training that is left.
 
-    The share is negative in a last rollout that goes on beyond the total of steps.
+    The share is negative in a last rollout that goes on beyond the total of steps. There the rate
+    changes on, down to half of its final value or up to twice that.
     """
     first, last = chosen.learning_rate, chosen.final_learning_rate
-    return first if last is None else lambda left: last + (first - last) * max(left, 0.0)
+    if last is None:
+        return first
+    least, most = min(first, last / 2), max(first, 2 * last)
+    return lambda left: min(max(last + (first - last) * left, least), most)
 
 
 def _with_policy(model: Any) -> BaseAlgorithm:

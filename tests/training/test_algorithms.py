@@ -336,8 +336,10 @@ def test_every_network_of_the_learner_scales_what_it_sees_the_same(tmp_path, alg
     assert count == CHUNK
 
 
-def test_the_learning_rate_does_not_pass_its_final_value_in_a_rollout_beyond_the_total():
-    rate = _schedule(PPOConfig(learning_rate=1e-3, final_learning_rate=1e-4))
-    assert rate(1.0) == pytest.approx(1e-3)
+@pytest.mark.parametrize(("first", "last", "beyond"), [(1e-3, 1e-4, 5e-5), (1e-4, 1e-3, 2e-3)])
+def test_the_learning_rate_stays_near_its_final_value_beyond_the_total(first, last, beyond):
+    rate = _schedule(PPOConfig(learning_rate=first, final_learning_rate=last))
+    assert rate(1.0) == pytest.approx(first)
     assert rate(0.5) == pytest.approx(5.5e-4)
-    assert rate(-2047.0) == rate(0.0) == 1e-4
+    assert rate(0.0) == last
+    assert rate(-2047.0) == beyond
