@@ -9,6 +9,7 @@ page that gets few frames makes a film of few pictures.
 
 from __future__ import annotations
 
+import argparse
 import io
 import re
 import shutil
@@ -26,6 +27,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from racer.car.spec import deepracer
+from racer.controllers.path_following import pursuit_angle
 from racer.track import load_track
 from racer.world import yaw_of
 
@@ -121,9 +123,7 @@ def film_drive(film: Film, page: Page, url: str) -> None:
     while not is_over.count() and time.monotonic() - began < MOST_DRIVE_S:
         me: Any = np.array([*page.evaluate("driveStats.state.cars.at(-1)")[:7], *[0.0] * 6])
         aim, _ = road.at(float(road.locate(me[None, :2]).s[0]) + AIM_M)
-        away, yaw = aim - me[:2], float(yaw_of(me))
-        left = away[1] * np.cos(yaw) - away[0] * np.sin(yaw)
-        angle = np.arctan2(2.0 * spec.wheelbase * left, away @ away)
+        angle = pursuit_angle(aim - me[:2], float(yaw_of(me)), spec.wheelbase)
         turn = {"ArrowLeft"} if angle > 0.03 else {"ArrowRight"} if angle < -0.03 else set()
         wanted = {"ArrowUp"} | turn
         for key in held - wanted:
@@ -138,7 +138,9 @@ def film_drive(film: Film, page: Page, url: str) -> None:
 
 def main() -> None:
     """Write the film that the command line names."""
-    out = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description="Film the studio for the README.")
+    parser.add_argument("out", type=Path, help="the GIF to write")
+    out = parser.parse_args().out
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     webgl = ["--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:

@@ -78,9 +78,20 @@ class PurePursuit:
         speed = self._speed[int(share * len(self._speed)) % len(self._speed)]
         moving = float(np.hypot(*state.velocity[car, :2]))
         aim, _ = self._track.at(place.s[car] + max(MIN_LOOKAHEAD_M, 0.25 * moving))
-        away, yaw = aim - state.xy[car], state.yaw[car]
-        left = away[1] * np.cos(yaw) - away[0] * np.sin(yaw)
-        return np.array([np.arctan2(2.0 * self._wheelbase * left, away @ away), speed])
+        angle = pursuit_angle(aim - state.xy[car], state.yaw[car], self._wheelbase)
+        return np.array([angle, speed])
+
+
+def pursuit_angle(away: np.ndarray, yaw: float, wheelbase: float) -> float:
+    """Return the steering angle of the arc to a point [rad, positive to the left].
+
+    Args:
+        away: x and y from the car to the point [m], (2,).
+        yaw: The car's heading [rad].
+        wheelbase: Its wheelbase [m].
+    """
+    left = away[1] * np.cos(yaw) - away[0] * np.sin(yaw)
+    return float(np.arctan2(2.0 * wheelbase * left, away @ away))
 
 
 class LineFollower:

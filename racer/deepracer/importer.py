@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from racer.errors import ConfigError, RacerError
 from racer.reward.neighbour_files import files_beside
 from racer.reward.reward_file import RewardSource
 from racer.track import load_track
-from racer.training.config import RunConfig, SACConfig
+from racer.training.config import RunConfig, SACConfig, steps_of_full_batches
 
 STEPS_PER_EPISODE = 150
 """Control steps that stand for one DeepRacer episode: ten seconds at 15 Hz, about a lap."""
@@ -152,7 +151,7 @@ def _import_folder(folder: Path, name: str, out: Path, model_name: str) -> Impor
     tree = _tree(metadata, hyper, f"{name}.py", f"{name}.npy" if track else None)
     config, faster = out / f"{name}.yaml", None
     trees = {config: tree}
-    if any("lidar" not in sensor["kind"] for sensor in tree["sensor"]):
+    if any(map(_is_camera, tree["sensor"])):
         faster = out / f"{name}-faster.yaml"
         trees[faster] = _faster(tree, hyper)
     for fields in trees.values():
@@ -191,7 +190,7 @@ def _tree(metadata: Metadata, hyper: Hyperparameters, reward: str, track: str | 
     sensors = metadata.sensors()
     if hyper.stack_size > 1:
         for sensor in sensors:
-            if "lidar" not in sensor["kind"]:
+            if _is_camera(sensor):
                 sensor["stack"] = hyper.stack_size
     cars = hyper.num_episodes_between_training
     is_sac = metadata.training_algorithm == "sac"
@@ -209,9 +208,7 @@ def _tree(metadata: Metadata, hyper: Hyperparameters, reward: str, track: str | 
 
 def _faster(tree: dict[str, Any], hyper: Hyperparameters) -> dict[str, Any]:
     """Return the fields of a config that learns faster with the same network."""
-    sensors = [
-        sensor if "lidar" in sensor["kind"] else sensor | FASTER_FRAME for sensor in tree["sensor"]
-    ]
+    sensors = [sensor | FASTER_FRAME if _is_camera(sensor) else sensor for sensor in tree["sensor"]]
     larger = hyper.model_copy(update={"batch_size": max(hyper.batch_size, FASTER_BATCH_SIZE)})
     learner = {} if "sac" in tree else {"ppo": _ppo(larger)}
     return tree | {"sensor": sensors} | learner
@@ -221,7 +218,7 @@ def _ppo(hyper: Hyperparameters) -> dict[str, Any]:
     """Return the fields of the config's section `ppo`."""
     return {
         "learning_rate": hyper.lr,
-        "n_steps": _rollout(hyper.num_episodes_between_training, hyper.batch_size),
+        "n_steps": _rollout(hyper),
         "batch_size": hyper.batch_size,
         "n_epochs": hyper.num_epochs,
         "gamma": hyper.discount_factor,
@@ -235,7 +232,7 @@ def _ppo(hyper: Hyperparameters) -> dict[str, Any]:
 def _sac(metadata: Metadata, hyper: Hyperparameters) -> dict[str, Any]:
     """Return the fields of the config's section `sac`."""
     usual = SACConfig()
-    sees = any("lidar" not in sensor["kind"] for sensor in metadata.sensors())
+    sees = any(map(_is_camera, metadata.sensors()))
     size = max(IMAGE_BUFFER_SIZE if sees else usual.buffer_size, hyper.batch_size)
     return {
         "learning_rate": hyper.lr,
@@ -247,14 +244,14 @@ def _sac(metadata: Metadata, hyper: Hyperparameters) -> dict[str, Any]:
     }
 
 
-def _rollout(cars: int, batch: int) -> int:
-    """Return each car's steps between updates: from `STEPS_PER_EPISODE` on, the first full batch.
+def _rollout(hyper: Hyperparameters) -> int:
+    """Return each car's steps between updates: about an episode, and as many as batches need."""
+    cars = hyper.num_episodes_between_training
+    return steps_of_full_batches(STEPS_PER_EPISODE, cars, hyper.batch_size)
 
-    cars * steps must be a multiple of the batch size, so steps is a multiple of
-    batch / gcd(batch, cars).
-    """
-    multiple = batch // math.gcd(batch, cars)
-    return multiple * math.ceil(STEPS_PER_EPISODE / multiple)
+
+def _is_camera(sensor: dict[str, Any]) -> bool:
+    return "lidar" not in sensor["kind"]
 
 
 def _steps(hyper: Hyperparameters) -> int:
@@ -284,7 +281,7 @@ def _notes(metadata: Metadata, hyper: Hyperparameters, track: Path | None) -> li
         notes.append("model_metadata.json: lidar_config is for DISCRETIZED_SECTOR_LIDAR only")
     cars, usual = hyper.num_episodes_between_training, SACConfig()
     is_sac = metadata.training_algorithm == "sac"
-    steps = usual.train_freq if is_sac else _rollout(cars, hyper.batch_size)
+    steps = usual.train_freq if is_sac else _rollout(hyper)
     notes.append(
         f"num_episodes_between_training {cars}: that many cars drive at once, {steps} steps each "
         "between updates"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -75,6 +76,18 @@ class OnPolicyConfig(AlgorithmConfig):
         le=2,
         description="continuous actions: initial log standard deviation, -5 to 2",
     )
+
+
+def steps_of_full_batches(least: int, cars: int, batch_size: int) -> int:
+    """Return the fewest steps of each car in a rollout, from `least` on, that fill minibatches.
+
+    Args:
+        least: The fewest steps.
+        cars: Number of cars.
+        batch_size: Samples in a minibatch.
+    """
+    multiple = batch_size // math.gcd(batch_size, cars)
+    return multiple * math.ceil(least / multiple)
 
 
 class PPOConfig(OnPolicyConfig):

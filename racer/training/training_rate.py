@@ -9,7 +9,12 @@ from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from racer.training.config import OffPolicyConfig, OnPolicyConfig, RunConfig
+from racer.training.config import (
+    OffPolicyConfig,
+    OnPolicyConfig,
+    RunConfig,
+    steps_of_full_batches,
+)
 from racer.training.learner import build_learner
 from racer.training.training_env import make_training_env
 
@@ -70,8 +75,8 @@ def _with_short_rollouts(config: RunConfig) -> RunConfig:
     chosen, cars = config.hyperparameters, config.num_envs
     changes: dict[str, Any] = {}
     if isinstance(chosen, OnPolicyConfig):
-        multiple = chosen.batch_size // math.gcd(chosen.batch_size, cars)
-        wanted = math.ceil(BATCHES_OF_A_ROLLOUT * chosen.batch_size / cars / multiple) * multiple
+        least = math.ceil(BATCHES_OF_A_ROLLOUT * chosen.batch_size / cars)
+        wanted = steps_of_full_batches(least, cars, chosen.batch_size)
         changes["n_steps"] = min(chosen.n_steps, wanted)
     elif isinstance(chosen, OffPolicyConfig):
         changes["learning_starts"] = min(chosen.learning_starts, chosen.batch_size)

@@ -1,15 +1,11 @@
 """The studio as a process, and the system's browser."""
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
 
 RACER = (sys.executable, "-m", "racer.cli")
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 WEBGL = ("--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader")
 """Options by which a headless Chromium draws WebGL without a graphics card."""
 

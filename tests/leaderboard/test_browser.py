@@ -1,6 +1,5 @@
 """The pages in a headless browser: they draw, play, fit a phone and run no foreign script."""
 
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -11,11 +10,9 @@ import pytest
 from racer.leaderboard.pages.site import seasons_of, write_site
 from racer.leaderboard.server import BoardServer
 from tests.helpers.boards import BITE, FAIR, fill, package
+from tests.helpers.browser import BROWSER, launched, opened_tabs
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine"),
@@ -44,30 +41,21 @@ def folder(board):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+    yield from launched(playwright)
 
 
 @pytest.fixture
 def look(browser):
     """Return a function that opens a page; fail if a page writes to its console."""
-    said, tabs = [], []
+    with opened_tabs(browser) as (new_tab, said):
 
-    def open_(to, width=1280, scheme="light"):
-        tab = browser.new_page(viewport={"width": width, "height": 780}, color_scheme=scheme)
-        tab.on("console", lambda told: said.append(told.text))
-        tab.on("pageerror", lambda problem: said.append(str(problem)))
-        tab.on("dialog", lambda dialog: said.append("a dialog"))
-        tab.goto(to.as_uri() if isinstance(to, Path) else to)
-        tabs.append(tab)
-        return tab
+        def open_(to, width=1280, scheme="light"):
+            tab = new_tab(width, 780, scheme)
+            tab.on("console", lambda told: said.append(told.text))
+            tab.goto(to.as_uri() if isinstance(to, Path) else to)
+            return tab
 
-    yield open_
-    for tab in tabs:
-        tab.close()
-    assert said == []
+        yield open_
 
 
 def wait(tab, for_):

@@ -14,8 +14,9 @@ import pytest
 from racer.training.run_dir import Run
 from racer.training.run_history import summarize_run
 from racer.training.train import run_training
+from tests.helpers.browser import BROWSER, launched, opened_tabs
 from tests.helpers.runs import QUIET, SMALL, config, no_figures
-from tests.helpers.studio import BROWSER, RACER, Server
+from tests.helpers.studio import RACER, Server
 
 __all__ = ["no_figures"]
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -64,30 +65,21 @@ def start(folder):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+    yield from launched(playwright)
 
 
 @pytest.fixture
 def look(browser):
     """Return a function that opens a page; fail if a page has an error or a dialog."""
-    said, tabs = [], []
+    with opened_tabs(browser) as (new_tab, _):
 
-    def open_(url, width=1440, scheme="light"):
-        tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        tab.set_default_timeout(WAIT_MS)
-        tab.on("pageerror", lambda problem: said.append(str(problem)))
-        tab.on("dialog", lambda dialog: said.append("a dialog"))
-        tab.goto(url)
-        tabs.append(tab)
-        return tab
+        def open_(url, width=1440, scheme="light"):
+            tab = new_tab(width, 900, scheme)
+            tab.set_default_timeout(WAIT_MS)
+            tab.goto(url)
+            return tab
 
-    yield open_
-    for tab in tabs:
-        tab.close()
-    assert said == []
+        yield open_
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from racer.car.spec import car_named
+from racer.controllers.path_following import pursuit_angle
 from racer.leaderboard.drives import DriveRecord, drives_in
 from racer.leaderboard.ranking import rank
 from racer.leaderboard.season import Season, SeasonRaceConfig
@@ -16,7 +17,8 @@ from racer.leaderboard.submission_evaluation import evaluate_season
 from racer.leaderboard.verification import verify_submission
 from racer.track import load_track
 from racer.world import yaw_of
-from tests.helpers.studio import BROWSER, WEBGL, Server
+from tests.helpers.browser import BROWSER, launched, opened_tabs
+from tests.helpers.studio import WEBGL, Server
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -52,31 +54,22 @@ def url(folder):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", *WEBGL])
-        yield opened
-        opened.close()
+    yield from launched(playwright, *WEBGL)
 
 
 @pytest.fixture
 def look(browser, url):
     """Return a function that opens the page; fail if it has an error."""
-    said, tabs = [], []
+    with opened_tabs(browser) as (new_tab, _):
 
-    def open_(page="drive", width=800, scheme="light", **context):
-        size = {"width": width, "height": 700}
-        tab = browser.new_page(viewport=size, color_scheme=scheme, **context)
-        tab.set_default_timeout(WAIT_MS)
-        tab.on("pageerror", lambda problem: said.append(str(problem)))
-        tab.goto(url + page)
-        tab.get_by_role("heading", level=1).wait_for()
-        tabs.append(tab)
-        return tab
+        def open_(page="drive", width=800, scheme="light", **context):
+            tab = new_tab(width, 700, scheme, **context)
+            tab.set_default_timeout(WAIT_MS)
+            tab.goto(url + page)
+            tab.get_by_role("heading", level=1).wait_for()
+            return tab
 
-    yield open_
-    for tab in tabs:
-        tab.close()
-    assert said == []
+        yield open_
 
 
 def choose(tab, label, option):
@@ -110,9 +103,7 @@ def drive_by_keys(tab, track):
         me = np.array([*tab.evaluate("driveStats.state.cars.at(-1)")[:7], *[0.0] * 6])
         place = road.locate(me[None, :2])
         aim, _ = road.at(float(place.s[0]) + AIM_M)
-        away, yaw = aim - me[:2], float(yaw_of(me))
-        left = away[1] * np.cos(yaw) - away[0] * np.sin(yaw)
-        angle = np.arctan2(2.0 * spec.wheelbase * left, away @ away)
+        angle = pursuit_angle(aim - me[:2], float(yaw_of(me)), spec.wheelbase)
         turn = {"ArrowLeft"} if angle > 0.03 else {"ArrowRight"} if angle < -0.03 else set()
         hold({"ArrowUp"} | turn)
     hold(set())
