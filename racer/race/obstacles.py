@@ -80,9 +80,10 @@ class Obstacles:
             start: Where the episode starts, along the road [m].
             road: The road of the group.
         """
-        k, length = self.count, self._roads.length[road.line]
+        k = self.count
         if not k:
             return
+        length = self._roads.length[road.line]
         self._road.assign(group, road)
         fixed = self.fixed(road)
         if len(fixed):

@@ -32,6 +32,8 @@ GRID_SPACING_M = 0.75
 """Distance along the line between two cars of a starting grid [m]."""
 RESET_GAP_BEHIND_M, RESET_GAP_AHEAD_M = 1.0, 0.5
 """Least distance of a reset car behind the next object, and ahead of the one that follows [m]."""
+OWN_FAULT = int(Contact.WALL | Contact.BOX)
+"""Contacts that are always the fault of the car itself."""
 RACE_STATE = (
     *("resets", "lap_times", "sector_times", "last_lap_time"),
     *("_lap_began", "_episode", "_grid", "is_reversed", "records"),
@@ -349,8 +351,10 @@ class Race:
         """Return whether a contact is the car's own fault, (n,); of two cars, the rear one's."""
         if not np.count_nonzero(contact):
             return self._is_blameless
-        blame = (contact & int(Contact.WALL | Contact.BOX)) != 0
-        for car in np.flatnonzero(~blame & (contact & Contact.CAR != 0)):
+        blame = (contact & OWN_FAULT) != 0
+        if not self.is_together:
+            return blame
+        for car in np.flatnonzero(~blame & (contact & int(Contact.CAR) != 0)):
             away = state.xy - state.xy[car]
             apart = np.hypot(*away.T)
             apart[self._is_lifted | (np.arange(self.n) == car)] = np.inf

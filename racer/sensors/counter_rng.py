@@ -87,6 +87,8 @@ def add_noise(cars, seeds, frames, sigma, far, ranges):
             continue
         # One pair of uniform numbers makes the noise of two neighbouring beams.
         for j in range(0, beams, 2):
+            if ranges[k, j] >= far and (j + 1 == beams or ranges[k, j + 1] >= far):
+                continue
             length = sigma[k] * np.sqrt(-2.0 * np.log(_uniform(seeds[k] + BEAM, frames[k], j)))
             angle = 2.0 * np.pi * _uniform(seeds[k] + BEAM, frames[k], j + 1)
             if ranges[k, j] < far:

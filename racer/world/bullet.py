@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -299,7 +299,7 @@ class BulletClient:
         place, facing = (x, y, self._half[2]), (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2))
         bullet.resetBasePositionAndOrientation(box, place, facing, physicsClientId=self.id)
 
-    def step(self, cars: list[int], force: np.ndarray, torque: np.ndarray) -> np.ndarray:
+    def step(self, cars: Collection[int], force: np.ndarray, torque: np.ndarray) -> np.ndarray:
         """Advance the world by one physics step.
 
         Args:

@@ -19,6 +19,7 @@ from racer.world.car_state import (
     SUBSTEPS_PER_CONTROL,
     WALL_HEIGHT_M,
     CarState,
+    Contact,
     moved_point,
     publish_state,
     yaw_of,
@@ -56,7 +57,7 @@ CARS_PER_CLIENT = 8
 SPARE_BODIES = 0.25
 """Where Bullet drives all cars: bodies beyond one for each car, as a share, for those that touched
 something and were reset."""
-MAX_CLIENTS = 4
+MAX_CLIENTS = 6
 """Most Bullet clients of cars that drive alone, except for rare needs; one takes 28 MB."""
 WORLD_STATE = (
     *("contact", "boxes", "_body", "_inverse", "_is_lifted", "_box_pose"),
@@ -157,6 +158,9 @@ class World:
         self.boxes[..., 6] = 1.0
         self.boxes[:, :boxes, 7:] = np.array(self._box_size) / 2
         self._solids = self._make_solids()
+        self._kinds_of_solids = (
+            Contact.WALL * bool(walls) | Contact.BOX * bool(boxes) | Contact.CAR * is_together
+        )
         self._clients: list[BulletClient] = []
         self._seats: dict[int, tuple[BulletClient, int]] = {}
         """The client and the body in it that stand for each car that is Bullet's."""
@@ -312,7 +316,8 @@ class World:
             if self.is_together and len(cars) == self.n:
                 self._clients[0].drop_contacts(np.flatnonzero(self._has_touched).tolist())
             self._take_back(cars[has_other & self._is_bullets[cars]].tolist())
-            self._hand_over(cars[stays].tolist())
+            if stays.any():
+                self._hand_over(cars[stays].tolist())
             self._has_touched[cars] = False
 
     def hold(self, cars: np.ndarray) -> None:
@@ -418,9 +423,12 @@ class World:
         active = np.flatnonzero(self._is_bullets)
         groups = self._by_client(active)
         moves = self._place_bodies_of_boxes(active.tolist(), change, is_box_near)
-        for substep in range(0 if len(active) else int(driven.min()), self.substeps):
-            arriving = np.flatnonzero(driven == substep).tolist()
-            if arriving:
+        touched: dict[int, int] = {}
+        arrivals: dict[int, list[int]] = {}
+        for car in np.flatnonzero(driven < self.substeps).tolist():
+            arrivals.setdefault(int(driven[car]), []).append(car)
+        for substep in range(0 if len(active) else min(arrivals), self.substeps):
+            if arriving := arrivals.get(substep):
                 self._hand_over(arriving)
                 if not (self.is_together and len(active)):
                     moves += self._place_bodies_of_boxes(arriving, change, is_box_near)
@@ -428,33 +436,36 @@ class World:
                 groups = self._by_client(active)
             for client, box, way in moves:
                 client.move(box, way[substep])
-            for client, mine, seats, (force, torque) in groups:
+            for client, mine, car_in, (force, torque) in groups:
                 tyre_wrench(cars, body, steering, acting, dt, force, torque, mine)
-                take_rows(client.step(seats, force, torque), mine, dt, body, self._inverse)
+                take_rows(client.step(car_in, force, torque), mine, dt, body, self._inverse)
+                if all(touched.get(car) == self._kinds_of_solids for car in car_in.values()):
+                    continue  # There is nothing more to be found.
                 for seat, kinds in client.contacts():
                     # A body that was put away may have touched something before.
-                    if seat in seats:
-                        car = mine[seats.index(seat)]
-                        self.contact[car] |= kinds
-                        self._has_touched[car] = True
+                    if seat in car_in:
+                        touched[car_in[seat]] = touched.get(car_in[seat], 0) | kinds
+        for car, kinds in touched.items():
+            self.contact[car] = kinds
+            self._has_touched[car] = True
 
     def _by_client(
         self, cars: np.ndarray
-    ) -> list[tuple[BulletClient, np.ndarray, list[int], np.ndarray]]:
+    ) -> list[tuple[BulletClient, np.ndarray, dict[int, int], np.ndarray]]:
         """Return each client that drives some of `cars` (k,).
 
         Returns:
-            The client, its cars, the bodies that stand for them, and room for a force and a torque
-            on each of them, (2, its cars, 3).
+            The client; its cars; the bodies that stand for them, each with its car; and room for a
+            force and a torque on each of them, (2, its cars, 3).
         """
-        seats = [self._seats[car] for car in cars.tolist()]
-        groups = []
-        for client in self._clients:
-            members = [row for row, (home, _) in enumerate(seats) if home is client]
-            if members:
-                bodies, room = [seats[row][1] for row in members], np.empty((2, len(members), 3))
-                groups.append((client, cars[members], bodies, room))
-        return groups
+        homes: dict[BulletClient, dict[int, int]] = {}
+        for car in cars.tolist():
+            client, seat = self._seats[car]
+            homes.setdefault(client, {})[seat] = car
+        return [
+            (client, np.array(list(car_in.values())), car_in, np.empty((2, len(car_in), 3)))
+            for client, car_in in homes.items()
+        ]
 
     def _place_bodies_of_boxes(
         self, cars: list[int], change: np.ndarray, is_near: np.ndarray

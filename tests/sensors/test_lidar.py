@@ -144,6 +144,29 @@ def test_ranges_are_those_of_every_ray_with_every_wall_and_every_side_of_a_box(b
     assert np.abs(ours - met(start, ray, rows))[is_outside].max() < 2e-6
 
 
+@pytest.mark.parametrize(
+    ("beams", "span", "yaw"),
+    [(1, 10, 0), (2, 360, 0), (4, 360, 90), (91, 360, 180), (541, 270, -60)],
+)
+def test_every_fan_finds_the_nearest_wall(beams, span, yaw):
+    """Cars near a wall, on a corner of it and far away; some look along the axes."""
+    rng = np.random.default_rng(6)
+    xy = TRACK.left[rng.integers(len(TRACK.left), size=60)]
+    xy += rng.normal(0, np.repeat([0.0, 1e-3, 1.0], 20)[:, None], xy.shape)
+    heading = rng.uniform(-np.pi, np.pi, 60)
+    heading[::3] = np.pi / 2 * rng.integers(-2, 3, 20)
+    config = LidarConfig(**PLAIN, beams=beams, span_deg=span, yaw_deg=yaw, forward=0.0)
+    got = scans(config, scene(xy, heading))[0]
+    fan = yaw + (np.linspace(-span / 2, span / 2, beams) if beams > 1 else np.array([-span / 2]))
+    angles = heading[:, None] + np.deg2rad(fan)
+    rays = np.stack([np.cos(angles), np.sin(angles)], axis=2).reshape(-1, 2)
+    wanted = met(np.repeat(xy, beams, axis=0), rays, []).reshape(60, beams)
+    # On the wall itself both are 0 or what is behind it, as the last bit of the place has it.
+    is_clear = np.abs(got - wanted) < 1e-5
+    assert is_clear[20:].mean() > 0.999
+    assert (is_clear | (got < 1e-5) | (wanted < 1e-5)).all()
+
+
 def test_ranges_are_those_of_pybullets_rays(bullet):
     """All within 0.1 mm but for 0.2 %: those that graze an edge, which PyBullet's boxes round off.
 
@@ -280,10 +303,19 @@ def test_what_hits_nothing_has_no_noise():
 
 
 def test_cutting_the_rays_at_the_clip_changes_no_reading():
-    """A scan that looks only as far as the clip reads what one that looks further reads."""
+    """A scan that looks only as far as the clip reads what one that looks further reads.
+
+    Drawn noise lets a sensor look further than before, as far as its beams may be shortened.
+    """
     around = scene(TRACK.at(np.linspace(0, 19, 40))[0], 0.5)
-    near, far = (scans(LidarConfig(clip=clip), around, frames=5) for clip in (1.0, 12.0))
-    np.testing.assert_allclose(near, np.minimum(far, 1.0), atol=1e-6)
+    for factor in (1.0, 8.0):
+        draws = Draws(Randomisation(lidar_noise=(factor, factor)), 40)
+        draws.draw(np.arange(40), [np.random.default_rng(k) for k in range(40)])
+        near, far = (
+            scans(LidarConfig(clip=clip), around, draws=draws.rows, frames=5)
+            for clip in (1.0, 12.0)
+        )
+        np.testing.assert_allclose(near, np.minimum(far, 1.0), atol=1e-6)
 
 
 def test_between_two_scans_the_last_one_is_held():
