@@ -12,11 +12,16 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from types import FrameType
 
+try:
+    # Python's own wrapper of it makes enums of its arguments, which takes longer than all the rest.
+    from _signal import signal as _set_handler  # pyright: ignore[reportMissingImports]
+except ImportError:
+    from signal import signal as _set_handler
+
 REPEAT_S = 1.0
 """Time after which `TimeoutExceeded` is raised again, in case a bare `except:` swallows it [s]."""
 WATCH_PERIOD_S = 0.05
 """How often a thread looks at the clock where the system has no timer [s]."""
-
 
 class TimeoutExceeded(BaseException):
     """Raised inside code that takes too long; a BaseException, so `except Exception` passes it."""
@@ -49,17 +54,17 @@ class _Alarm(AbstractContextManager[None]):
         self._seconds, self._handler, self._is_set = seconds, None, False
 
     def __enter__(self) -> None:
-        self._handler = signal.signal(signal.SIGALRM, _ring)
+        self._handler = _set_handler(signal.SIGALRM, _ring)
         others = signal.setitimer(signal.ITIMER_REAL, self._seconds, REPEAT_S)
         self._is_set = others[0] <= 0.0
         if not self._is_set:
             signal.setitimer(signal.ITIMER_REAL, *others)
-            signal.signal(signal.SIGALRM, self._handler)
+            _set_handler(signal.SIGALRM, self._handler)
 
     def __exit__(self, *raised: object) -> None:
         if self._is_set:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, self._handler)
+            _set_handler(signal.SIGALRM, self._handler)
 
 
 def _ring(number: int, frame: FrameType | None) -> None:

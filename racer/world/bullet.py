@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ MAX_SETS_OF_WALLS = 28
 """The groups that 31 bits leave for sets of walls."""
 BODY_FRICTION = 0.3
 """Friction of a car's body against what it hits; our own choice, between plastic and wood."""
-UNUSED_BODY_POSITION = np.array([10.0 * WORLD_RADIUS_M, 0.0, 0.0])
+UNUSED_BODY_POSITION = (10.0 * WORLD_RADIUS_M, 0.0, 0.0)
 """Where a body is kept that stands for no box at the moment [m]."""
 UNUSED_CAR_SPACING_M = 5.0
 """Distance between the bodies that stand for no car at the moment [m]; they must not meet."""
@@ -232,10 +233,13 @@ class BulletClient:
                 rounded; see `racer.world.free_body`.
         """
         row, (x, y, z, w) = body_row.tolist(), inverse.tolist()
-        place, body, client = tuple(row[:3]), self.bodies[car], self.id
-        turn = -x, -y, -z, w
+        self._put(car, tuple(row[:3]), (-x, -y, -z, w), row[7:10], row[10:13])
+
+    def _put(self, car: int, place: tuple, turn: tuple, velocity: Any, spin: Any) -> None:
+        """Put a body at a place, turned, with its velocity and angular velocity."""
+        body, client = self.bodies[car], self.id
         bullet.resetBasePositionAndOrientation(body, place, turn, physicsClientId=client)
-        bullet.resetBaseVelocity(body, row[7:10], row[10:13], physicsClientId=client)
+        bullet.resetBaseVelocity(body, velocity, spin, physicsClientId=client)
         self._places[car] = place
 
     def put_away(self, car: int, has_touched: bool = False) -> None:
@@ -252,10 +256,9 @@ class BulletClient:
 
     def _move_away(self, car: int) -> None:
         """Put a car's body where it meets nothing, at rest."""
-        row = np.zeros(13)
-        row[:3] = UNUSED_BODY_POSITION
-        row[1] = UNUSED_CAR_SPACING_M * (car + 1)
-        self.put(car, row, np.array([0.0, 0.0, 0.0, 1.0]))
+        x, y, z = UNUSED_BODY_POSITION
+        place, still = (x, y + UNUSED_CAR_SPACING_M * (car + 1), z), (0.0, 0.0, 0.0)
+        self._put(car, place, (-0.0, -0.0, -0.0, 1.0), still, still)
 
     def place_boxes(
         self, car: int, count: int, before: np.ndarray, change: np.ndarray, substeps: int
@@ -290,7 +293,7 @@ class BulletClient:
             if way.any():
                 moves.append((body, pose + share * way))
         for body in bodies[len(before) :]:
-            self.move(body, UNUSED_BODY_POSITION)
+            self.move(body, np.array(UNUSED_BODY_POSITION))
         return moves
 
     def move(self, box: int, pose: np.ndarray) -> None:
