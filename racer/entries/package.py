@@ -228,7 +228,7 @@ def save_entry(
         raise EntryError(text, "manifest") from problem
     content = _pack(policy, manifest, key)
     if check:
-        check(_opened(content, Path(path)))
+        check(parse_entry(content, Path(path)))
     _write(Path(path), content)
     return hashlib.sha256(content).hexdigest()
 
@@ -241,11 +241,22 @@ def read_entry(path: Path | str) -> Entry:
             which (docs/leaderboard.md lists the codes).
     """
     path = Path(path)
-    return _opened(_read(path), path)
+    return parse_entry(_read(path), path)
 
 
-def _opened(content: bytes, path: Path) -> Entry:
-    """Return the entry in a package's bytes."""
+def parse_entry(content: bytes, path: Path) -> Entry:
+    """Return the entry in a package's bytes; see `read_entry`.
+
+    Args:
+        content: The package.
+        path: Its file, for messages.
+    """
+    if len(content) > MAX_PACKAGE_BYTES:
+        raise EntryError(
+            f"{path}: over {MAX_PACKAGE_BYTES:,} bytes, the largest size of an entry; "
+            "train a smaller network",
+            "too_big",
+        )
     members = read_members(content, str(path))
     manifest = _manifest(members[MANIFEST_FILE], f"{path}: {MANIFEST_FILE}")
     known = sorted(name for name in registry if name.startswith("racer/"))
@@ -341,12 +352,6 @@ def _read(path: Path) -> bytes:
         ) from None
     except (OSError, ValueError) as problem:
         raise EntryError(f"{path}: cannot be read: {problem}", "unreadable") from problem
-    if len(content) > MAX_PACKAGE_BYTES:
-        raise EntryError(
-            f"{path}: over {MAX_PACKAGE_BYTES:,} bytes, the largest size of an entry; "
-            "train a smaller network",
-            "too_big",
-        )
     return content
 
 

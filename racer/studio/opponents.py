@@ -32,6 +32,7 @@ from racer.leaderboard.store import HOUSE_DIGEST, BoardStore, board_folder
 from racer.leaderboard.submission_evaluation import road_sha256
 from racer.leaderboard.submissions import PERSON_DIGEST
 from racer.leaderboard.verification import resimulate_run
+from racer.studio.entry_files import entry_file, entry_files
 from racer.studio.run_folder import RunFolder
 from racer.studio.telemetry import laps_driven
 from racer.training.racers import racer_named
@@ -97,7 +98,8 @@ class Opponents:
     """The entries, controllers and drives that a person can race.
 
     An opponent is named by a word: a controller's name, `run:NAME` for a run of the studio's folder
-    (its best checkpoint), `board:ID` for a submission's entry, or `drive:FILE`.
+    (its best checkpoint), `entry:FILE` for an entry in it, `board:ID` for a submission's entry, or
+    `drive:FILE`.
 
     Args:
         runs: The runs.
@@ -121,6 +123,7 @@ class Opponents:
         for one in self._runs.runs():
             if one.summary.get("steps"):
                 found[f"run:{one.name}"] = f"{one.name} (run)"
+        found |= {f"entry:{name}": f"{name} (file)" for name in entry_files(self._runs.path)}
         for row in self._board_rows():
             if row.entry_sha256 not in (HOUSE_DIGEST, PERSON_DIGEST):
                 found[f"board:{row.id}"] = f"{row.name} (board, id {row.id})"
@@ -152,6 +155,8 @@ class Opponents:
             return word
         if kind == "run" and colon:
             return racer_named(str(self._runs.open(name).folder))
+        if kind == "entry" and colon:
+            return read_entry(entry_file(self._runs.path, name))
         if kind == "board" and name.isdigit():
             store = BoardStore()
             return read_entry(store.entry_path(store.row(int(name)).entry_sha256))

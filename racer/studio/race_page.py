@@ -7,16 +7,19 @@ import json
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from nicegui import ui
 
 from racer.car.spec import car_named
+from racer.entries.package import MAX_PACKAGE_BYTES
 from racer.errors import StudioError
 from racer.leaderboard.season import Season
 from racer.studio.commands import run_command
 from racer.studio.drive_actions import open_seasons
 from racer.studio.drive_socket import DriveLobby
 from racer.studio.drive_view import BUTTON_INK, DriveView
+from racer.studio.entry_files import ENTRY_SUFFIX, entry_file, keep_entry
 from racer.studio.opponents import Ghost, Opponents
 from racer.studio.page_frame import page_frame
 from racer.studio.race_form import RaceForm
@@ -34,6 +37,8 @@ from racer.track import load_track
 
 RACERS_REFRESH_S = 3.0
 """Time between two looks at who can race [s]."""
+REJECTED = f"no entry: one file that ends in {ENTRY_SUFFIX}, up to {MAX_PACKAGE_BYTES:,} bytes"
+"""What is said of an upload that the browser did not send."""
 
 
 class RacePage:
@@ -59,7 +64,15 @@ class RacePage:
                 self._add = ui.select({}, label="add to the grid")
                 self._add.props("dense options-dense").classes("w-72 grow")
                 self._add.on_value_change(self._enter)
+                pick = ui.button("Upload an entry", color=None).props("outline dense")
+                pick.classes(BUTTON_INK).tooltip("a file that ends in .entry.zip")
                 ui.button("Race", on_click=self._start).props("color=deep-orange-10")
+            # The uploader's own buttons have no names for a screen reader.
+            self._upload = ui.upload(auto_upload=True, on_upload=self._keep_upload)
+            self._upload.props(f"max-file-size={MAX_PACKAGE_BYTES} accept=.zip")
+            self._upload.on("rejected", lambda: ui.notify(REJECTED, type="negative"))
+            self._upload.classes("hidden")
+            pick.on("click", js_handler=f"() => runMethod({self._upload.id}, 'pickFiles', [])")
             self._places = ui.row().classes("w-full gap-2 items-center")
             self._view = DriveView(watches=True).classes("w-full")
             self._view.on("ended", self._show_results)
@@ -125,6 +138,15 @@ class RacePage:
                     BUTTON_INK
                 ).tooltip("take it from the grid")
 
+    async def _keep_upload(self, event: Any) -> None:
+        """Put an uploaded entry into the folder of runs, and on the grid."""
+        self._upload.reset()
+        with errors_shown():
+            name, content = event.file.name, await event.file.read()
+            await asyncio.to_thread(keep_entry, self._studio.folder.path, name, content)
+            await self._refresh()
+            self._add.set_value(f"entry:{name}")
+
     async def _start(self) -> None:
         """Let the tab's websocket race what is chosen."""
         with errors_shown():
@@ -167,9 +189,13 @@ class RacePage:
             word, season = self._entry.value, open_seasons().get(self._board.value or "")
             if not word or season is None:
                 raise StudioError("choose an entry and a season")
-            source = word.partition(":")[2] if word.startswith("run:") else word
-            if source != word:
+            kind, _, source = word.partition(":")
+            if kind == "run":
                 source = str(self._studio.folder.open(source).folder)
+            elif kind == "entry":
+                source = str(entry_file(self._studio.folder.path, source))
+            else:
+                source = word
             name = (self._name.value or "").strip()
             told = ui.notification("judging ...", spinner=True, timeout=None)
             try:

@@ -11,7 +11,7 @@ import pytest
 
 from racer.car.spec import GRAVITY, car_named
 from racer.controllers import make_controller
-from racer.entries.package import read_entry
+from racer.entries.package import Entry, read_entry
 from racer.errors import RacerError
 from racer.evaluation import evaluate_together
 from racer.leaderboard.drives import DriveRecord, drives_in, make_drive_season, verify_drive
@@ -30,6 +30,7 @@ from fastapi import WebSocketDisconnect  # noqa: E402
 
 from racer.studio.drive_session import DriveOptions, DriveSession  # noqa: E402
 from racer.studio.drive_socket import DriveLobby, DriveSocket  # noqa: E402
+from racer.studio.entry_files import keep_entry  # noqa: E402
 from racer.studio.opponents import Opponents  # noqa: E402
 from racer.studio.person_controller import (  # noqa: E402
     KEY_STEERING_S,
@@ -402,6 +403,31 @@ def test_two_to_eight_entries_race(tmp_path, subtests):
     finally:
         one.close()
     assert names == ["raceline", "raceline 2"]
+
+
+def test_an_entrys_file_in_the_folder_of_runs_can_race(tmp_path, subtests):
+    content = package(tmp_path / "swift.entry.zip").read_bytes()
+    runs = tmp_path / "runs"
+    opponents = Opponents(RunFolder(runs), tmp_path)
+    assert not [word for word in opponents.rivals() if word.startswith("entry:")]
+    entry = keep_entry(runs, "swift.entry.zip", content)
+    assert keep_entry(runs, "swift.entry.zip", content).sha256 == entry.sha256
+    assert opponents.rivals()["entry:swift.entry.zip"] == "swift.entry.zip (file)"
+    racer = opponents.racer("entry:swift.entry.zip")
+    assert isinstance(racer, Entry) and racer.sha256 == entry.sha256
+    other = package(tmp_path / "slow.entry.zip", car="f1tenth").read_bytes()
+    wrong = {
+        ("swift.entry.zip", other): "another file is there",
+        ("../swift.entry.zip", content): "no entry's file",
+        ("swift.zip", content): "ends in .entry.zip",
+        ("new.entry.zip", content[:-40]): "zip",
+    }
+    for (name, data), told in wrong.items():
+        with subtests.test(name=name), pytest.raises(RacerError, match=told):
+            keep_entry(runs, name, data)
+    assert [path.name for path in runs.iterdir()] == ["swift.entry.zip"]
+    with pytest.raises(RacerError, match="choose one from the list"):
+        opponents.racer("entry:../swift.entry.zip")
 
 
 def test_a_boards_entry_is_a_rival_and_a_ghost_in_its_sandbox(tmp_path, monkeypatch):

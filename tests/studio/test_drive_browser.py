@@ -17,6 +17,7 @@ from racer.leaderboard.submission_evaluation import evaluate_season
 from racer.leaderboard.verification import verify_submission
 from racer.track import load_track
 from racer.world import yaw_of
+from tests.helpers.boards import package
 from tests.helpers.browser import BROWSER, launched, opened_tabs
 from tests.helpers.studio import WEBGL, Server
 
@@ -209,6 +210,25 @@ def test_entries_race_live_with_traces_and_one_is_submitted(look, folder):
     tab.get_by_text(re.compile("season sprint: pure-pursuit is number")).wait_for()
     store = BoardStore(folder.parent / "board")
     assert "pure-pursuit" in [row.name for row in store.rows(SPRINT)]
+
+
+def test_an_uploaded_entry_is_on_the_grid_and_can_be_submitted(look, folder, tmp_path):
+    tab = look("race")
+    file = package(tmp_path / "guest.entry.zip", "guest")
+    with tab.expect_file_chooser() as chooser:
+        tab.get_by_role("button", name="Upload an entry").click()
+    chooser.value.set_files(file)
+    tab.get_by_text(re.compile(r"^1\. guest\.entry\.zip")).wait_for()
+    assert (folder / "guest.entry.zip").read_bytes() == file.read_bytes()
+    choose(tab, "entry", "guest.entry.zip (file)")
+    choose(tab, "to the season", "sprint")
+    tab.get_by_role("button", name="Submit", exact=True).click()
+    tab.get_by_text(re.compile("season sprint: guest is number")).wait_for()
+    broken = tmp_path / "broken.entry.zip"
+    broken.write_bytes(file.read_bytes()[:-40])
+    tab.locator("input[type=file]").set_input_files(broken)
+    tab.get_by_text(re.compile("broken.entry.zip: ")).wait_for()
+    assert not (folder / "broken.entry.zip").exists()
 
 
 def test_a_boards_race_is_shown_beside_a_ghost(look):
