@@ -72,6 +72,8 @@ class Ancestor(Document):
         return f"the {self.kind} {self.name}{steps} (SHA-256 {self.sha256[:12]})"
 
 
+ENTRY_SUFFIX = ".entry.zip"
+"""How the name of an entry's file ends, by convention."""
 MAX_LINEAGE = 100
 """The number of ancestors that a manifest may list."""
 

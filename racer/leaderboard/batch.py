@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from racer.assets.processes import usable_cores
-from racer.entries.package import read_entry
+from racer.entries.package import ENTRY_SUFFIX, read_entry
 from racer.errors import BoardError, EntryError, RacerError
 from racer.leaderboard import batch_worker
 from racer.leaderboard.batch_worker import JobOutcome, RaceJob, ResultCache
@@ -25,7 +25,6 @@ from racer.leaderboard.submissions import Submission, board_name
 
 Key = TypeVar("Key", bound=Hashable)
 ProgressCallback = Callable[[int, int], None]
-ENTRY_SUFFIX = ".entry.zip"
 
 
 @dataclass

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from racer.assets.atomic import FILE_EXISTS_REMEDY, write_new
-from racer.entries.package import Entry, parse_entry
+from racer.entries.package import ENTRY_SUFFIX, Entry, parse_entry
 from racer.errors import StudioError
-
-ENTRY_SUFFIX = ".entry.zip"
-"""How the name of an entry's file ends."""
 
 
 def entry_files(folder: Path) -> list[str]:

@@ -12,14 +12,14 @@ from typing import Any
 from nicegui import ui
 
 from racer.car.spec import car_named
-from racer.entries.package import MAX_PACKAGE_BYTES
+from racer.entries.package import ENTRY_SUFFIX, MAX_PACKAGE_BYTES
 from racer.errors import StudioError
 from racer.leaderboard.season import Season
 from racer.studio.commands import run_command
 from racer.studio.drive_actions import open_seasons
 from racer.studio.drive_socket import DriveLobby
 from racer.studio.drive_view import BUTTON_INK, DriveView
-from racer.studio.entry_files import ENTRY_SUFFIX, entry_file, keep_entry
+from racer.studio.entry_files import entry_file, keep_entry
 from racer.studio.opponents import Ghost, Opponents
 from racer.studio.page_frame import page_frame
 from racer.studio.race_form import RaceForm
