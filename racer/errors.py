@@ -28,6 +28,10 @@ class EngineError(RacerError):
     """A race needs PyBullet, and it is not installed on this machine."""
 
 
+class LogError(RacerError):
+    """A log of a real car's driving cannot be read, or does not tell enough."""
+
+
 class TrackError(RacerError):
     """A track does not exist, or its geometry cannot be driven."""
 

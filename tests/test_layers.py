@@ -26,6 +26,7 @@ STEP = {
     "sensors": 3,
     "race": 3,
     "controllers": 3,
+    "identification": 3,
     "deepracer": 4,
     "reward": 4,
     "rendering": 4,

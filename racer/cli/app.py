@@ -104,6 +104,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "bench train": measure.cli_bench_train,
         "speedrun": measure.cli_speedrun,
         "car report": measure.car_report,
+        "fit": measure.cli_fit,
     },
     "Set up": {
         "doctor": doctor.doctor,

@@ -129,3 +129,42 @@ def car_report(car: str = "deepracer", out: Path | None = None, json: bool = Fal
 
         for path in plot_all_manoeuvres(spec, out):
             print(f"plot: {path}", file=sys.stderr if json else sys.stdout)
+
+
+def cli_fit(
+    log: Path,
+    car: str = "deepracer",
+    out: Path | None = None,
+    example: bool = False,
+    json: bool = False,
+) -> None:
+    """Estimate a real car's latency, gains and grip from a log of its driving.
+
+    Simulated cars drive the log's commands, and the quantities are those with which they turn and
+    drive as the log says, with 95 % intervals. docs/system-identification.md lists the columns.
+
+    Args:
+        log: The log, a CSV file.
+        car: The car: deepracer or f1tenth.
+        out: Also write the intervals as ranges into this YAML file, for `--randomisation`.
+        example: First write the log of a simulated car, with noise, to LOG.
+        json: Print the estimates as JSON.
+    """
+    from racer.car.spec import car_named
+    from racer.identification.car_log import read_car_log, write_car_log
+    from racer.identification.example_log import EXAMPLE_VALUES, example_log
+    from racer.identification.fit import fit_car, write_randomisation
+
+    spec, status = car_named(car), sys.stderr if json else sys.stdout
+    if example:
+        write_car_log(log, example_log(spec))
+        told = ", ".join(f"{name} {value:g}" for name, value in EXAMPLE_VALUES.items())
+        print(f"example: {log}, of a car with {told}", file=status)
+    found = fit_car(read_car_log(log), spec)
+    if json:
+        print_json(found.as_dict())
+    else:
+        make_console().print(found.table())
+    if out:
+        write_randomisation(found, log, out)
+        print(f"randomisation: {out}", file=status)
