@@ -283,11 +283,10 @@ def test_a_season_that_is_not_here_takes_no_entry(subtests, ask):
 def test_a_name_of_two_seasons_is_told_with_both(tmp_path):
     other = FAIR.model_copy(update={"race": SeasonRaceConfig(laps=1, time_limit=40)})
     submission_queue = SubmissionQueue(
-        BoardStore(tmp_path), {one.digest: one for one in (FAIR, other)}, lambda season: None
+        BoardStore(tmp_path), {one.digest: one for one in (FAIR, other)}
     )
     with pytest.raises(BoardError, match=rf"several seasons.*{FAIR.folder}, {other.folder}"):
         submission_queue.hand_in(tmp_path / "x", "fair")
-    submission_queue.close()
 
 
 @pytest.mark.slow
@@ -298,7 +297,7 @@ def test_an_entry_stands_under_the_name_that_was_asked_for(server, ask, tmp_path
         for name in ("Zo\u00eb & <b>", "", "Zo\u00eb & <b>")
     ]
     assert [one["name"] for one in tickets] == ["Zo\u00eb & <b>", "first", "Zo\u00eb & <b>"]
-    rows = {line.id: line for line in rank(server.desk._store.rows(FAIR), FAIR)}
+    rows = {line.id: line for line in rank(server.desk.store.rows(FAIR), FAIR)}
     assert (tickets[1]["place"], tickets[1]["of"]) == (rows[tickets[1]["row"]].rank, len(rows))
     assert "submitted before" in tickets[2]["said"]
     assert tickets[2]["place"] == tickets[0]["place"]
@@ -315,12 +314,12 @@ def test_a_name_that_does_not_fit_is_refused_with_its_code(subtests, server, ask
 
 @pytest.mark.slow
 def test_a_queue_that_is_full_says_so(tmp_path, monkeypatch):
-    from racer.leaderboard import submission_queue
+    from racer.leaderboard import submission_judge, submission_queue
 
     store = fill(tmp_path)
     go = threading.Event()
     monkeypatch.setattr(submission_queue, "MAX_WAITING", 2)
-    monkeypatch.setattr(submission_queue, "read_entry", lambda path: go.wait(20) and 1 / 0)
+    monkeypatch.setattr(submission_judge, "read_entry", lambda path: go.wait(20) and 1 / 0)
     with running(store) as server:
         paths = [server.uploads / str(k) for k in range(4)]
         for path in paths:
@@ -341,7 +340,7 @@ def test_a_queue_that_is_full_says_so(tmp_path, monkeypatch):
 
 
 def test_what_another_process_adds_is_on_the_pages(server, ask):
-    store = server.desk._store
+    store = server.desk.store
     runs = evaluate_season(store, FAIR, "pure-pursuit", None)
     row = store.add(FAIR, "late", None, runs)
     assert b"late" in ask("GET", f"/fair-{FAIR.digest[:8]}/index.html")[1]
@@ -369,5 +368,5 @@ def test_the_verb_warns_where_others_can_reach_it(tmp_path, monkeypatch, capsys,
 def test_a_port_that_is_taken_is_named(server):
     with pytest.raises(BoardError, match=r"127\.0\.0\.1:.*--port"):
         BoardServer(
-            server.desk._store, [], lambda one: None, lambda one: None, port=server.server_port
+            server.desk.store, [], lambda one: None, lambda one: None, port=server.server_port
         )

@@ -10,8 +10,7 @@ import pytest
 from racer import __version__
 from racer.entries.package import read_entry
 from racer.errors import BoardError
-from racer.leaderboard import database_schema
-from racer.leaderboard import store as room
+from racer.leaderboard import board_database, board_files, database_schema
 from racer.leaderboard.season import SeasonRaceConfig
 from racer.leaderboard.store import BoardStore, Submission
 from tests.helpers.boards import RESULT, SPRING, make_entry, sql
@@ -93,10 +92,9 @@ def test_what_is_added_cannot_be_changed_or_taken_away(store, entry, statement):
 
 
 def test_a_row_without_its_season_is_refused_by_the_database(store):
-    with pytest.raises(BoardError, match="FOREIGN KEY"), store._connect() as database:
-        database.execute(
-            "INSERT INTO record VALUES (1, '', 'submission', 'none', '', NULL, '{}', 'hash')"
-        )
+    row = "INSERT INTO record VALUES (1, '', 'submission', 'none', '', NULL, '{}', 'hash')"
+    with pytest.raises(BoardError, match="FOREIGN KEY"), store.database.writing() as connection:
+        connection.exec_driver_sql(row)
 
 
 def test_a_name_that_could_forge_a_line_is_refused(subtests, store, entry):
@@ -115,7 +113,7 @@ def test_a_result_that_is_not_plain_json_leaves_nothing(store, entry):
 
 
 def test_a_row_that_fails_halfway_leaves_nothing_and_a_second_try_works(store, entry, monkeypatch):
-    monkeypatch.setattr(room, "chain_hash", lambda *_: None)
+    monkeypatch.setattr(board_database, "chain_hash", lambda *_: None)
     with pytest.raises(BoardError, match="NOT NULL"):
         store.add(SPRING, "swift", entry, [RESULT])
     assert sql(store, "SELECT count(*) FROM season") == [(0,)]
@@ -127,7 +125,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(store, entry, monkeypatch)
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(room, "write_atomically", full)
+    monkeypatch.setattr(board_files, "write_atomically", full)
     with pytest.raises(BoardError, match="No space left on device"):
         store.add(SPRING, "swift", entry, [RESULT])
     assert store.rows(SPRING) == []
@@ -167,9 +165,9 @@ def test_a_board_of_a_newer_racer_is_refused(store):
 def test_the_board_is_ready_for_several_readers_and_a_crash(store):
     assert sql(store, "PRAGMA journal_mode") == [("wal",)]
     assert sql(store, "PRAGMA user_version") == [(database_schema.SCHEMA_VERSION,)]
-    with store._connect() as database:
+    with store.database.reading() as connection:
         pragmas = {
-            name: database.execute(f"PRAGMA {name}").fetchone()[0]
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("foreign_keys", "synchronous", "busy_timeout")
         }
     assert pragmas == {"foreign_keys": 1, "synchronous": 2, "busy_timeout": 30_000}

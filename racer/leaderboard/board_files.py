@@ -1,0 +1,161 @@
+"""The files of a board: packages, replays and uploads, in a folder or at an fsspec URL."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from racer.assets.atomic import write_atomically
+from racer.assets.extras import how_to_install
+from racer.errors import BoardError
+
+FILE_KINDS = ("entries", "replays", "uploads")
+_BY_CONTENT = re.compile(r"(?:entries|replays)/([0-9a-f]{64})\.")
+
+
+def is_files_url(place: str) -> bool:
+    """Return whether the place of a board's files is a URL and not a folder."""
+    return "://" in place
+
+
+class BoardFiles:
+    """The files of a board, each by its name in the board: `entries/SHA256.entry.zip`.
+
+    At a URL, such as `s3://BUCKET/PREFIX`, a file is kept in a local folder when it is written or
+    first read, and is read from there afterwards. Packages and replays are named by their content
+    and never change; an upload is a file until its entry was evaluated.
+
+    Args:
+        folder: The local folder, created if it is missing; the files themselves, or their cache.
+        url: Where the files are; None if they are in the folder.
+
+    Raises:
+        BoardError: The folder cannot be written, or the packages for the URL are not installed.
+    """
+
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        self.folder, self.url = folder, url
+        try:
+            for kind in FILE_KINDS:
+                (folder / kind).mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise self._unwritable(problem) from problem
+        self._remote: Any = None
+        self._root = ""
+        if url is not None:
+            self._remote, self._root = _file_system(url)
+
+    def path(self, name: str) -> Path:
+        """Return the local path of a file, fetched now if it is not there; it may be missing.
+
+        Raises:
+            BoardError: The file cannot be fetched, or is not the one that its name says.
+        """
+        path = self.folder / name
+        if self._remote is None or path.is_file():
+            return path
+        try:
+            content = self._remote.cat_file(self._at(name))
+        except FileNotFoundError:
+            return path
+        except Exception as problem:  # each file system has errors of its own
+            raise self._unreachable(name, problem) from problem
+        self._refuse_other_content(name, content)
+        self._write(path, content)
+        return path
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Write a file.
+
+        Raises:
+            BoardError: The file cannot be written; then no part of it is there.
+        """
+        if self._remote is not None:
+            try:
+                self._remote.pipe_file(self._at(name), content)
+            except Exception as problem:
+                raise self._unreachable(name, problem) from problem
+        self._write(self.folder / name, content)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        (self.folder / name).unlink(missing_ok=True)
+        if self._remote is not None:
+            try:
+                self._remote.rm_file(self._at(name))
+            except FileNotFoundError:
+                return
+            except Exception as problem:
+                raise self._unreachable(name, problem) from problem
+
+    def verify(self, name: str) -> None:
+        """Read a package or replay where it is kept, and compare it with its name.
+
+        Raises:
+            BoardError: The file is missing, cannot be read, or was changed.
+        """
+        try:
+            if self._remote is None:
+                content = (self.folder / name).read_bytes()
+            else:
+                content = self._remote.cat_file(self._at(name))
+        except FileNotFoundError as problem:
+            raise BoardError(f"{self.url or self.folder}: {name} is missing") from problem
+        except Exception as problem:
+            raise self._unreachable(name, problem) from problem
+        self._refuse_other_content(name, content)
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            write_atomically(path, content)
+        except OSError as problem:
+            raise self._unwritable(problem) from problem
+
+    def _refuse_other_content(self, name: str, content: bytes) -> None:
+        named = _BY_CONTENT.match(name)
+        if named and hashlib.sha256(content).hexdigest() != named[1]:
+            raise BoardError(
+                f"{self.url or self.folder}: {name} was changed: its SHA-256 is another; restore "
+                "it from a backup"
+            )
+
+    def _unwritable(self, problem: OSError) -> BoardError:
+        return BoardError(
+            f"{self.folder}: the board's folder cannot be written: {problem.strerror}; name "
+            "another with RACER_BOARD"
+        )
+
+    def _unreachable(self, name: str, problem: Exception) -> BoardError:
+        return BoardError(
+            f"{self.url}: {name} cannot be read or written there: "
+            f"{' '.join(str(problem).split()) or type(problem).__name__}; check the URL, the "
+            "credentials and the network",
+            "unreachable",
+        )
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    """Return the file system of an fsspec URL, and the path on it."""
+    try:
+        from fsspec import filesystem
+        from fsspec.utils import get_protocol
+
+        kind = get_protocol(url)
+        # A listing that is kept would hide what other machines write.
+        system = filesystem(kind, use_listings_cache=False, skip_instance_cache=True)
+        return system, str(system._strip_protocol(url)).rstrip("/")
+    except ImportError as problem:
+        raise BoardError(
+            f"files at {url} want a package that is not installed ({problem}); "
+            f"{how_to_install('board')}"
+        ) from problem
+    except ValueError as problem:
+        raise BoardError(
+            f"files at {url}: {problem}; wanted is a folder, or a URL that fsspec knows, such as "
+            "s3://BUCKET/PREFIX"
+        ) from problem
