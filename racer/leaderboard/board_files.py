@@ -15,6 +15,14 @@ FILE_KINDS = ("entries", "replays", "uploads")
 _BY_CONTENT = re.compile(r"(?:entries|replays)/([0-9a-f]{64})\.")
 
 
+def folder_unwritable(folder: Path, problem: OSError) -> BoardError:
+    """Return the error of a board's folder that cannot be created or written."""
+    return BoardError(
+        f"{folder}: the board's folder cannot be written: {problem.strerror}; name another with "
+        "RACER_BOARD"
+    )
+
+
 def is_files_url(place: str) -> bool:
     """Return whether the place of a board's files is a URL and not a folder."""
     return "://" in place
@@ -41,7 +49,7 @@ class BoardFiles:
             for kind in FILE_KINDS:
                 (folder / kind).mkdir(parents=True, exist_ok=True)
         except OSError as problem:
-            raise self._unwritable(problem) from problem
+            raise folder_unwritable(self.folder, problem) from problem
         self._remote: Any = None
         self._root = ""
         if url is not None:
@@ -114,7 +122,7 @@ class BoardFiles:
         try:
             write_atomically(path, content)
         except OSError as problem:
-            raise self._unwritable(problem) from problem
+            raise folder_unwritable(self.folder, problem) from problem
 
     def _refuse_other_content(self, name: str, content: bytes) -> None:
         named = _BY_CONTENT.match(name)
@@ -123,12 +131,6 @@ class BoardFiles:
                 f"{self.url or self.folder}: {name} was changed: its SHA-256 is another; restore "
                 "it from a backup"
             )
-
-    def _unwritable(self, problem: OSError) -> BoardError:
-        return BoardError(
-            f"{self.folder}: the board's folder cannot be written: {problem.strerror}; name "
-            "another with RACER_BOARD"
-        )
 
     def _unreachable(self, name: str, problem: Exception) -> BoardError:
         return BoardError(

@@ -23,7 +23,7 @@ from racer.leaderboard.board_database import (
     insert_record,
     is_database_url,
 )
-from racer.leaderboard.board_files import BoardFiles, is_files_url
+from racer.leaderboard.board_files import BoardFiles, folder_unwritable, is_files_url
 from racer.leaderboard.database_schema import RECORD_TABLE, SEASON_TABLE
 from racer.leaderboard.hash_chain import (
     GENESIS_HASH,
@@ -97,17 +97,16 @@ class BoardStore:
             wanted = str(Path(wanted).resolve())
         if is_database_url(place):
             self.database = BoardDatabase(str(place))
-            kept = self.database.prepare(wanted) or ""
-            folder = _cache_folder(kept) if is_files_url(kept) else Path(kept)
         else:
-            folder = Path(place)
-            # The folder is made first, because SQLite does not make it.
-            BoardFiles(folder)
-            self.database = BoardDatabase(folder / DATABASE_FILE)
-            kept = self.database.prepare(wanted)
-            if kept and not is_files_url(kept):
-                folder = Path(kept)
-        self.files = BoardFiles(folder, kept if kept and is_files_url(kept) else None)
+            try:
+                Path(place).mkdir(parents=True, exist_ok=True)
+            except OSError as problem:
+                raise folder_unwritable(Path(place), problem) from problem
+            self.database = BoardDatabase(Path(place) / DATABASE_FILE)
+        kept = self.database.prepare(wanted) or str(place)
+        is_remote = is_files_url(kept)
+        folder = _cache_folder(kept) if is_remote else Path(kept)
+        self.files = BoardFiles(folder, kept if is_remote else None)
 
     @property
     def place(self) -> str:
@@ -300,7 +299,7 @@ class BoardStore:
             columns = [RECORD_TABLE.c[column] for column in (*RECORD_COLUMNS, "hash")]
             found = connection.execute(select(*columns).order_by(_RECORD.id)).fetchall()
             known = connection.execute(select(_SEASON.digest, _SEASON.fields))
-            seasons: dict[str, str] = {digest: fields for digest, fields in known}
+            seasons = {row.digest: row.fields for row in known}
         records = [(dict(zip(RECORD_COLUMNS, values)), kept) for *values, kept in found]
         return check_chain(records, seasons)
 

@@ -176,7 +176,8 @@ class SubmissionQueue:
             .limit(OUTCOMES_KEPT)
         )
         with self.store.database.reading() as connection:
-            return [asdict(_job(row)) for row in connection.execute(latest)]
+            now_s = self._now_s(connection)
+            return [asdict(_job(row, now_s)) for row in connection.execute(latest)]
 
     def count_open(self, can_judge: Callable[[Season], bool] = lambda season: True) -> int:
         """Return the number of entries that wait or are being evaluated.
@@ -317,11 +318,13 @@ def _refuse_full(connection: Connection) -> None:
         raise BoardError(f"{MAX_WAITING} entries wait already; try again later", "full")
 
 
-def _job(row: Row[Any]) -> SubmissionJob:
+def _job(row: Row[Any], now_s: float) -> SubmissionJob:
+    # It is on the board, and its judge still finds out at which place.
+    is_unplaced = row.state == "done" and not row.said and row.leased_until_s > now_s
     return SubmissionJob(
         number=row.number,
         season=row.season,
-        state=row.state,
+        state="judging" if is_unplaced else row.state,
         name=row.name,
         handed_in=row.handed_in,
         ahead=row.ahead,

@@ -51,6 +51,7 @@ def test_packages_and_replays_are_in_the_bucket_under_their_digests(bucket, entr
     assert again.entry_path(entry.sha256).read_bytes() == entry.content
 
 
+@pytest.mark.slow
 def test_a_file_is_fetched_once_and_then_read_locally(bucket, entry, tmp_path):
     BoardStore(tmp_path / "board", bucket).add(SPRING, "swift", entry, [RESULT])
     cache = BoardFiles(tmp_path / "elsewhere", bucket)
@@ -64,6 +65,7 @@ def test_a_file_is_fetched_once_and_then_read_locally(bucket, entry, tmp_path):
     assert not BoardFiles(tmp_path / "third", bucket).path(name).exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_was_changed_in_the_bucket_is_not_taken(bucket, tmp_path):
     store = BoardStore(tmp_path / "board", bucket)
     digest = store.keep_replay(b"a replay")
@@ -81,6 +83,7 @@ def test_a_file_that_was_changed_in_the_bucket_is_not_taken(bucket, tmp_path):
         replay_of(store, row, 0)
 
 
+@pytest.mark.slow
 def test_an_upload_leaves_the_bucket_and_the_cache(bucket, tmp_path):
     files = BoardFiles(tmp_path / "cache-a", bucket)
     files.keep("uploads/x.entry.zip", b"an upload")
@@ -92,6 +95,7 @@ def test_an_upload_leaves_the_bucket_and_the_cache(bucket, tmp_path):
     other.remove("uploads/x.entry.zip")
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_not_there_is_a_sentence_and_leaves_no_row(bucket, entry, tmp_path):
     store = BoardStore(tmp_path / "board", "s3://nowhere-at-all/x")
     with pytest.raises(BoardError, match=r"s3://nowhere-at-all/x: entries/.*check the URL"):
@@ -99,6 +103,7 @@ def test_a_bucket_that_is_not_there_is_a_sentence_and_leaves_no_row(bucket, entr
     assert store.rows(SPRING) == []
 
 
+@pytest.mark.slow
 def test_the_verb_copies_a_board_to_a_bucket_and_verifies_it(
     bucket, store, entry, tmp_path, capsys
 ):

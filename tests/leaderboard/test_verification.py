@@ -153,7 +153,7 @@ def test_a_hash_changed_in_the_replay_is_found_though_the_row_was_made_anew(stor
 
 def test_another_policy_behind_a_true_replay_is_found_by_the_second_check(store, row, tmp_path):
     other = made(tmp_path, steady(LOOK * np.float32(1.01)), "other")
-    store._keep(store.entry_path(other.sha256), other.content)
+    store.files.keep(f"entries/{other.sha256}.entry.zip", other.content)
     row = rewrite(store, lambda body: body.update(entry_sha256=other.sha256))
     finding = next(verify_submission(store, row))
     assert finding.simulated.text == "bit-exact"
