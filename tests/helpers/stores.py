@@ -40,12 +40,15 @@ class Postgres:
         options = ("listen_addresses=", "shared_buffers=16MB", "max_connections=60")
         for option in options:
             words += ["-c", option]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(words, cwd=self.folder, stdout=log, stderr=log)
-        until = time.monotonic() + 60
-        while not self._answers():
-            assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
-            assert time.monotonic() < until
+        until, self.process = time.monotonic() + 60, None
+        while True:
+            # After a crash it does not start before the old server's children have ended.
+            if self.process is None or self.process.poll() is not None:
+                with (self.folder / "log").open("ab") as log:
+                    self.process = subprocess.Popen(words, cwd=self.folder, stdout=log, stderr=log)
+            if self._answers():
+                return
+            assert time.monotonic() < until, (self.folder / "log").read_text()[-2000:]
             time.sleep(0.05)
 
     def kill(self) -> None:
@@ -53,12 +56,6 @@ class Postgres:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
-
-    def stop(self) -> None:
-        """End the server in order."""
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            self.process.wait(60)
 
     def url(self, schema: str = "public") -> str:
         """Return the URL of a new place for a board."""

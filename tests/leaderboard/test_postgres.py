@@ -1,7 +1,13 @@
 """A board on a real PostgreSQL server: the same records, triggers and chain as in a file."""
 
+import itertools
+import os
+import random
+import signal
 import threading
+import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -12,7 +18,7 @@ from racer.leaderboard.board_copy import copy_board, restore_board
 from racer.leaderboard.board_database import BoardDatabase
 from racer.leaderboard.database_schema import SCHEMA_VERSION
 from racer.leaderboard.store import BoardStore
-from tests.helpers.boards import RESULT, SPRING
+from tests.helpers.boards import RESULT, SPRING, forked
 from tests.helpers.stores import running_postgres
 
 
@@ -176,3 +182,49 @@ def test_a_board_on_a_server_is_backed_up_and_restored_there(shared, postgres, e
     restored = restore_board(tmp_path / "board.backup", other, str(tmp_path / "other"))
     assert restored.chain() == shared.chain()
     assert restored.entry_path(entry.sha256).read_bytes() == entry.content
+
+
+@pytest.mark.slow
+def test_eight_submitters_lose_nothing_when_they_and_the_server_are_killed(
+    postgres, url, tmp_path, entry
+):
+    """Each adds rows without end and tries again if the server is away, until it is killed."""
+    board, random_, acknowledged = BoardStore(url, tmp_path / "files"), random.Random(0), []
+
+    def work(tell):
+        for k in itertools.count():
+            while True:
+                try:
+                    added = BoardStore(url).add(SPRING, f"car {os.getpid()} {k}", entry, [RESULT])
+                    break
+                except BoardError as problem:
+                    if problem.code != "unreachable":
+                        raise
+                    time.sleep(0.05)
+            tell(f"{added.id} car {os.getpid()} {k}\n")
+
+    def take_answers(child, answers):
+        os.kill(child, signal.SIGKILL)
+        acknowledged.extend(line.split(" ", 1) for line in answers.read().split("\n")[:-1])
+
+    with ExitStack() as running:
+        submitters = [running.enter_context(forked(work)) for _ in range(8)]
+        for _ in range(5):
+            before, until = board.head()[0], time.monotonic() + 60
+            while board.head()[0] < before + 20:
+                assert time.monotonic() < until
+                time.sleep(random_.uniform(0.0, 0.05))
+            postgres.kill()
+            take_answers(*submitters.pop(0))
+            submitters.append(running.enter_context(forked(work)))
+            postgres.start()
+        for submitter in submitters:
+            take_answers(*submitter)
+    rows = {row.id: row for row in board.every_row()}
+    assert board.chain().fault is None
+    assert len(board.chain().hashes) == len(rows)
+    assert len(acknowledged) > 40, "each kill of the server can lose eight answers"
+    for id, name in acknowledged:
+        assert rows[int(id)].name == name
+    assert all(row.runs == [RESULT] for row in rows.values())
+    assert board.add(SPRING, "after", entry, [RESULT]).id == len(rows) + 1

@@ -228,7 +228,7 @@ def test_the_verb_judges_what_waits(tmp_path, path, monkeypatch, capsys):
     assert [row.name for row in BoardStore().rows(FAIR)] == ["ann"]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=1)
 def test_judges_that_are_killed_lose_no_entry_and_judge_none_twice(board, tmp_path):
     """Four judges as processes, each killed in the middle and started again."""
     queue = SubmissionQueue(board, {QUICK.digest: QUICK})
