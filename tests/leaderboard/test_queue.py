@@ -27,13 +27,20 @@ SEASONS = {FAIR.digest: FAIR}
 QUICK = FAIR.model_copy(update={"name": "quick", "seeds": (0,)})
 
 
+@pytest.fixture
+def servers():
+    """The server of the board's database, if it has one."""
+    return []
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def board(request, tmp_path, monkeypatch):
+def board(request, tmp_path, monkeypatch, servers):
     """A board of each kind."""
     if request.param == "sqlite":
         yield board_at(monkeypatch, tmp_path / "board")
         return
     with running_postgres() as server:
+        servers.append(server)
         monkeypatch.setenv("RACER_BOARD_FILES", str(tmp_path / "files"))
         yield board_at(monkeypatch, server.url())
 
@@ -229,8 +236,8 @@ def test_the_verb_judges_what_waits(tmp_path, path, monkeypatch, capsys):
 
 
 @pytest.mark.slow(minutes=1)
-def test_judges_that_are_killed_lose_no_entry_and_judge_none_twice(board, tmp_path):
-    """Four judges as processes, each killed in the middle and started again."""
+def test_judges_that_are_killed_lose_no_entry_and_judge_none_twice(board, servers, tmp_path):
+    """Two judges as processes, killed in the middle and started again, and so is PostgreSQL."""
     queue = SubmissionQueue(board, {QUICK.digest: QUICK})
     count = 12
     for k in range(count):
@@ -239,6 +246,7 @@ def test_judges_that_are_killed_lose_no_entry_and_judge_none_twice(board, tmp_pa
     code = (
         "import racer.leaderboard.submission_queue as queue, sys; queue.LEASE_S = 4.0\n"
         "import racer.leaderboard.submission_judge as judge; judge.LEASE_S = 4.0\n"
+        "judge.RETRY_S = 0.5\n"
         "from racer.cli import main; main(['board', 'work', '--drain'])"
     )
 
@@ -255,6 +263,9 @@ def test_judges_that_are_killed_lose_no_entry_and_judge_none_twice(board, tmp_pa
             judge = judges.pop(0)
             judge.send_signal(signal.SIGKILL)
             judge.wait()
+            for server in servers:
+                server.kill()
+                server.start()
             judges.append(start())
             kills += 1
             time.sleep(4.0)
