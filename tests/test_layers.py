@@ -53,7 +53,7 @@ STEP = {
 
 ONLY_IN = {
     "fastapi": ("racer.studio",),
-    "fsspec": ("racer.leaderboard.board_files",),
+    "fsspec": ("racer.assets.remote_files",),
     "nicegui": ("racer.studio",),
     "optuna": ("racer.sweeps",),
     "pettingzoo": ("racer.pettingzoo",),

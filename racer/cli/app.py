@@ -55,6 +55,8 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "runs evaluate": runs.runs_evaluate,
         "runs rm": runs.runs_rm,
         "runs prune": runs.runs_prune,
+        "runs push": runs.runs_push,
+        "runs pull": runs.runs_pull,
         "studio": studio.cli_studio,
         "watch": runs.cli_watch,
         "analyze": deepracer.analyze,
@@ -119,7 +121,7 @@ CONFIG_COMMANDS = {"train": train.train_command, "sweep": sweep.sweep_command}
 
 GROUP_HELP = {
     "drives": "List and verify the races that you drove in the studio.",
-    "runs": "List, show, compare, annotate, pause, stop or delete runs.",
+    "runs": "List, show, compare, annotate, pause, stop, copy or delete runs.",
     "board": "Run a leaderboard: evaluate entries, show and publish the ranking, verify it.",
     "board season": "Make, seal, reveal or show a season.",
     "tracks": "List, show, generate, convert and solve tracks.",

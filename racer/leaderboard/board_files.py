@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
 
 from racer.assets.atomic import write_atomically
-from racer.assets.extras import how_to_install
-from racer.errors import BoardError
+from racer.assets.remote_files import RemoteFolder
+from racer.errors import BoardError, RemoteError
 
 FILE_KINDS = ("entries", "replays", "uploads")
 _BY_CONTENT = re.compile(r"(?:entries|replays)/([0-9a-f]{64})\.")
@@ -21,11 +20,6 @@ def folder_unwritable(folder: Path, problem: OSError) -> BoardError:
         f"{folder}: the board's folder cannot be written: {problem.strerror}; name another with "
         "RACER_BOARD"
     )
-
-
-def is_files_url(place: str) -> bool:
-    """Return whether the place of a board's files is a URL and not a folder."""
-    return "://" in place
 
 
 class BoardFiles:
@@ -50,10 +44,10 @@ class BoardFiles:
                 (folder / kind).mkdir(parents=True, exist_ok=True)
         except OSError as problem:
             raise folder_unwritable(self.folder, problem) from problem
-        self._remote: Any = None
-        self._root = ""
-        if url is not None:
-            self._remote, self._root = _file_system(url)
+        try:
+            self._remote = None if url is None else RemoteFolder(url)
+        except RemoteError as problem:
+            raise BoardError(str(problem)) from problem
 
     def path(self, name: str) -> Path:
         """Return the local path of a file, fetched now if it is not there; it may be missing.
@@ -65,11 +59,11 @@ class BoardFiles:
         if self._remote is None or path.is_file():
             return path
         try:
-            content = self._remote.cat_file(self._at(name))
+            content = self._remote.read(name)
         except FileNotFoundError:
             return path
-        except Exception as problem:  # each file system has errors of its own
-            raise self._unreachable(name, problem) from problem
+        except RemoteError as problem:
+            raise _unreachable(problem) from problem
         self._refuse_other_content(name, content)
         self._write(path, content)
         return path
@@ -82,9 +76,9 @@ class BoardFiles:
         """
         if self._remote is not None:
             try:
-                self._remote.pipe_file(self._at(name), content)
-            except Exception as problem:
-                raise self._unreachable(name, problem) from problem
+                self._remote.write(name, content)
+            except RemoteError as problem:
+                raise _unreachable(problem) from problem
         self._write(self.folder / name, content)
 
     def remove(self, name: str) -> None:
@@ -92,11 +86,9 @@ class BoardFiles:
         (self.folder / name).unlink(missing_ok=True)
         if self._remote is not None:
             try:
-                self._remote.rm_file(self._at(name))
-            except FileNotFoundError:
-                return
-            except Exception as problem:
-                raise self._unreachable(name, problem) from problem
+                self._remote.remove(name)
+            except RemoteError as problem:
+                raise _unreachable(problem) from problem
 
     def verify(self, name: str) -> None:
         """Read a package or replay where it is kept, and compare it with its name.
@@ -108,15 +100,14 @@ class BoardFiles:
             if self._remote is None:
                 content = (self.folder / name).read_bytes()
             else:
-                content = self._remote.cat_file(self._at(name))
+                content = self._remote.read(name)
         except FileNotFoundError as problem:
             raise BoardError(f"{self.url or self.folder}: {name} is missing") from problem
-        except Exception as problem:
-            raise self._unreachable(name, problem) from problem
+        except RemoteError as problem:
+            raise _unreachable(problem) from problem
+        except OSError as problem:
+            raise BoardError(f"{self.folder}: {name}: {problem.strerror}") from problem
         self._refuse_other_content(name, content)
-
-    def _at(self, name: str) -> str:
-        return f"{self._root}/{name}"
 
     def _write(self, path: Path, content: bytes) -> None:
         try:
@@ -132,32 +123,6 @@ class BoardFiles:
                 "it from a backup"
             )
 
-    def _unreachable(self, name: str, problem: Exception) -> BoardError:
-        return BoardError(
-            f"{self.url}: {name} cannot be read or written there: "
-            f"{' '.join(str(problem).split()) or type(problem).__name__}; check the URL, the "
-            "credentials and the network",
-            "unreachable",
-        )
 
-
-def _file_system(url: str) -> tuple[Any, str]:
-    """Return the file system of an fsspec URL, and the path on it."""
-    try:
-        from fsspec import filesystem
-        from fsspec.utils import get_protocol
-
-        kind = get_protocol(url)
-        # A listing that is kept would hide what other machines write.
-        system = filesystem(kind, use_listings_cache=False, skip_instance_cache=True)
-        return system, str(system._strip_protocol(url)).rstrip("/")
-    except ImportError as problem:
-        raise BoardError(
-            f"files at {url} want a package that is not installed ({problem}); "
-            f"{how_to_install('board')}"
-        ) from problem
-    except ValueError as problem:
-        raise BoardError(
-            f"files at {url}: {problem}; wanted is a folder, or a URL that fsspec knows, such as "
-            "s3://BUCKET/PREFIX"
-        ) from problem
+def _unreachable(problem: RemoteError) -> BoardError:
+    return BoardError(str(problem), "unreachable")

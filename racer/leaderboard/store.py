@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, insert, select
 
 from racer import __version__
 from racer.assets.caches import user_cache
+from racer.assets.remote_files import is_remote
 from racer.entries.package import Entry
 from racer.errors import BoardError
 from racer.leaderboard.board_database import (
@@ -23,7 +24,7 @@ from racer.leaderboard.board_database import (
     insert_record,
     is_database_url,
 )
-from racer.leaderboard.board_files import BoardFiles, folder_unwritable, is_files_url
+from racer.leaderboard.board_files import BoardFiles, folder_unwritable
 from racer.leaderboard.database_schema import RECORD_TABLE, SEASON_TABLE
 from racer.leaderboard.hash_chain import (
     GENESIS_HASH,
@@ -93,7 +94,7 @@ class BoardStore:
         if place is None:
             place, files = board_place(), files or files_place()
         wanted = None if files is None else str(files)
-        if wanted is not None and not is_files_url(wanted):
+        if wanted is not None and not is_remote(wanted):
             wanted = str(Path(wanted).resolve())
         if is_database_url(place):
             self.database = BoardDatabase(str(place))
@@ -104,9 +105,9 @@ class BoardStore:
                 raise folder_unwritable(Path(place), problem) from problem
             self.database = BoardDatabase(Path(place) / DATABASE_FILE)
         kept = self.database.prepare(wanted) or str(place)
-        is_remote = is_files_url(kept)
-        folder = _cache_folder(kept) if is_remote else Path(kept)
-        self.files = BoardFiles(folder, kept if is_remote else None)
+        has_url = is_remote(kept)
+        folder = _cache_folder(kept) if has_url else Path(kept)
+        self.files = BoardFiles(folder, kept if has_url else None)
 
     @property
     def place(self) -> str:

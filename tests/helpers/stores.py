@@ -66,10 +66,12 @@ class Postgres:
         """Run statements behind the board's back, and return the rows of the last one."""
         import psycopg
 
+        rows = []
         with psycopg.connect(self._base(), autocommit=True) as connection:
             for statement in statements:
                 done = connection.execute(statement.encode())
-            return done.fetchall() if done.description else []
+                rows = done.fetchall() if done.description else []
+        return rows
 
     def _base(self) -> str:
         return f"postgresql://racer@/postgres?host={self.folder}"

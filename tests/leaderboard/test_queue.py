@@ -77,6 +77,13 @@ def uploads(store):
     return list((store.folder / "uploads").iterdir())
 
 
+def taken(queue):
+    """The entry that a judge takes now."""
+    lease = queue.claim()
+    assert lease is not None
+    return lease
+
+
 def judge_of(queue, **more):
     return SubmissionJudge(queue, lambda season: None, **more)
 
@@ -91,10 +98,10 @@ def test_what_was_handed_in_is_there_for_another_process(board, queue, path):
         (2, "waiting", ""),
         (1, "waiting", "ann"),
     ]
-    lease = again.claim()
+    lease = taken(again)
     assert (lease.number, lease.season, lease.name) == (1, FAIR, "ann")
     assert board.files.path(lease.upload).read_bytes()
-    assert again.claim().number == 2
+    assert taken(again).number == 2
     assert again.claim() is None
 
 
@@ -116,14 +123,14 @@ def test_an_entry_is_judged_and_its_upload_removed(board, queue, path, capsys):
 def test_a_judge_that_gives_no_sign_of_life_loses_the_entry(tmp_path, path, pass_time):
     queue = SubmissionQueue(BoardStore(tmp_path / "board"), SEASONS)
     queue.hand_in(path, "fair")
-    slow = queue.claim()
+    slow = taken(queue)
     pass_time(LEASE_S - 1)
     assert queue.claim() is None
     queue.renew(slow, done=1)
     pass_time(LEASE_S - 1)
     assert queue.claim() is None, "it gave a sign of life"
     pass_time(2)
-    other = queue.claim()
+    other = taken(queue)
     assert other.number == slow.number
     for late in (
         lambda: queue.renew(slow),
@@ -140,9 +147,9 @@ def test_of_two_judges_of_one_entry_only_the_last_adds_a_row(tmp_path, path, pas
     store = BoardStore(tmp_path / "board")
     queue = SubmissionQueue(store, SEASONS)
     queue.hand_in(path, "fair")
-    slow = queue.claim()
+    slow = taken(queue)
     pass_time(LEASE_S + 1)
-    other = queue.claim()
+    other = taken(queue)
 
     def add(lease):
         finish = lambda connection, added: queue.finish(connection, lease, added)  # noqa: E731

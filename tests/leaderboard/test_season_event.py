@@ -225,9 +225,8 @@ def test_the_verbs_make_hold_and_show_an_event(tmp_path, at, monkeypatch, capsys
 
 def test_a_time_is_an_instant_and_its_zone_does_not_change_the_season(tmp_path):
     texts = ["2026-12-01T12:00:00Z", "2026-12-01 13:00:00+01:00", "'2026-12-01T12:00:00+00:00'"]
-    digests = set()
+    digests, path = set(), tmp_path / "cup.yaml"
     for text in texts:
-        path = tmp_path / "cup.yaml"
         path.write_text(f"name: cup\ntrack: oval\ntime_limit: 9\nevent:\n  opens: {text}\n")
         digests.add(load_season(str(path)).digest)
     assert len(digests) == 1
