@@ -13,6 +13,7 @@ from filelock import FileLock
 from sqlalchemy import (
     Connection,
     Engine,
+    Table,
     create_engine,
     delete,
     event,
@@ -126,7 +127,8 @@ class BoardDatabase:
         """Create the tables if there are none, migrate older ones, and return `files` as recorded.
 
         Args:
-            files: Where the files of a new board are; None if they are beside its database.
+            files: Where the files are to be, of a board without records; None if they are where
+                they were, and for a new board beside its database.
 
         Raises:
             BoardError: The database is not a board, is of a newer racer, or has its files at
@@ -139,13 +141,19 @@ class BoardDatabase:
             self._prepare_server(files)
         with self.reading() as connection:
             kept = _setting(connection, "files")
-        if files is not None and files != kept:
+            is_empty = not any(_has_rows(connection, one) for one in (RECORD_TABLE, JOB_TABLE))
+        if files is None or files == kept:
+            return kept
+        if not is_empty:
             raise BoardError(
                 f"{self.place}: the board's files are {f'at {kept}' if kept else 'beside it'}, not "
                 f"at {files}: unset RACER_BOARD_FILES, or copy the board there with "
                 "`racer board migrate`"
             )
-        return kept
+        with self.writing() as connection:
+            connection.execute(delete(SETTING_TABLE).where(SETTING_TABLE.c.name == "files"))
+            _set(connection, "files", files)
+        return files
 
     def snapshot(self, path: Path) -> None:
         """Copy seasons and records to a new SQLite file; others may write meanwhile."""
@@ -300,6 +308,10 @@ def _driver(connection: Connection) -> Any:
 def _setting(connection: Connection, name: str) -> str | None:
     column = SETTING_TABLE.c
     return connection.execute(select(column.value).where(column.name == name)).scalar()
+
+
+def _has_rows(connection: Connection, table: Table) -> bool:
+    return connection.execute(select(table).limit(1)).first() is not None
 
 
 def _set(connection: Connection, name: str, value: str | None) -> None:

@@ -40,14 +40,14 @@ class BoardFiles:
     def __init__(self, folder: Path, url: str | None = None) -> None:
         self.folder, self.url = folder, url
         try:
+            self._remote = None if url is None else RemoteFolder(url)
+        except RemoteError as problem:
+            raise BoardError(str(problem)) from problem
+        try:
             for kind in FILE_KINDS:
                 (folder / kind).mkdir(parents=True, exist_ok=True)
         except OSError as problem:
             raise folder_unwritable(self.folder, problem) from problem
-        try:
-            self._remote = None if url is None else RemoteFolder(url)
-        except RemoteError as problem:
-            raise BoardError(str(problem)) from problem
 
     def path(self, name: str) -> Path:
         """Return the local path of a file, fetched now if it is not there; it may be missing.

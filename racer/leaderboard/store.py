@@ -82,8 +82,9 @@ class BoardStore:
     Args:
         place: The board's folder, created if it is missing, or the URL of a PostgreSQL database;
             `board_place()` if not given.
-        files: Where the files of a new board are: a folder, or a URL that fsspec knows. If `place`
-            is not given, RACER_BOARD_FILES. A board in a folder has them there by default.
+        files: Where the files of a board without records are to be: a folder, or a URL that fsspec
+            knows. If `place` is not given, RACER_BOARD_FILES. A board in a folder has them there by
+            default.
 
     Raises:
         BoardError: The folder cannot be written, the database cannot be reached, is not a board or
@@ -96,6 +97,8 @@ class BoardStore:
         wanted = None if files is None else str(files)
         if wanted is not None and not is_remote(wanted):
             wanted = str(Path(wanted).resolve())
+        if wanted is not None and is_remote(wanted):
+            BoardFiles(_cache_folder(wanted), wanted)  # refuses what cannot be used
         if is_database_url(place):
             self.database = BoardDatabase(str(place))
         else:

@@ -88,6 +88,7 @@ class SubmissionJudge:
                     self._judge_or_give_back(lease)
                     count += 1
                     continue
+                self._queue.sweep()
                 if is_drained and not self._queue.count_open(self.can_judge):
                     break
                 self._wake.wait(IDLE_POLL_S)

@@ -270,8 +270,8 @@ class SubmissionQueue:
         """
         done = update(JOB_TABLE).where(_JOB.number == lease.number, _JOB.worker == lease.worker)
         with self.store.database.writing() as connection:
-            connection.execute(done.values(said=said, place=place, ranked=count))
-        self.store.files.remove(lease.upload)
+            connection.execute(done.values(said=said, place=place, ranked=count, leased_until_s=0))
+        self.sweep()
 
     def refuse(self, lease: JobLease, code: str, said: str) -> None:
         """Mark an entry as refused.
@@ -285,8 +285,23 @@ class SubmissionQueue:
             LeaseLostError: Another judge has taken the entry.
         """
         with self.store.database.writing() as connection:
-            _change(connection, lease, state="refused", code=code, said=said)
-        self.store.files.remove(lease.upload)
+            _change(connection, lease, state="refused", code=code, said=said, leased_until_s=0)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove the uploads of entries that are done or refused, also those of killed judges."""
+        with self.store.database.reading() as connection:
+            is_over = and_(
+                _JOB.state.in_(("done", "refused")),
+                _JOB.upload != "",
+                _JOB.leased_until_s < self._now_s(connection),
+            )
+            left = connection.execute(select(_JOB.number, _JOB.upload).where(is_over)).fetchall()
+        for number, upload in left:
+            self.store.files.remove(upload)
+            with self.store.database.writing() as connection:
+                swept = update(JOB_TABLE).where(_JOB.number == number)
+                connection.execute(swept.values(upload=""))
 
     def give_back(self, lease: JobLease) -> None:
         """Let an entry wait again, as if it had not been taken; for a judge that ends early.

@@ -124,12 +124,17 @@ def test_the_verb_copies_a_board_to_a_bucket_and_verifies_it(
         copy_board(store, BoardStore(tmp_path / "third"))
 
 
-def test_another_place_for_the_files_of_a_board_is_refused(store, tmp_path):
-    with pytest.raises(BoardError, match="board's files are beside it, not at"):
-        BoardStore(store.folder, tmp_path / "elsewhere")
+def test_another_place_for_the_files_of_a_board_is_refused_once_it_has_records(store, tmp_path):
+    moved = BoardStore(store.folder, tmp_path / "elsewhere")
+    assert moved.folder == tmp_path / "elsewhere"
+    moved.add(SPRING, "swift", None, [RESULT])
+    with pytest.raises(BoardError, match=r"board's files are at .*elsewhere, not at .*third"):
+        BoardStore(store.folder, tmp_path / "third")
+    assert BoardStore(store.folder).folder == tmp_path / "elsewhere"
 
 
 def test_a_url_that_nothing_knows_is_a_sentence(tmp_path):
     pytest.importorskip("fsspec")
     with pytest.raises(BoardError, match="a URL that fsspec knows"):
-        BoardFiles(tmp_path, "floppy://a/b")
+        BoardStore(tmp_path / "board", "floppy://a/b")
+    assert not (tmp_path / "board").exists()

@@ -21,6 +21,8 @@ from racer.leaderboard.store import BoardStore
 from tests.helpers.boards import RESULT, SPRING, forked
 from tests.helpers.stores import running_postgres
 
+pytest.importorskip("psycopg", reason="needs racer's extra board: psycopg")
+
 
 @pytest.fixture(scope="module")
 def postgres():
@@ -134,7 +136,7 @@ def test_a_database_that_is_no_board_or_a_newer_one_is_refused(postgres, schema,
     with pytest.raises(BoardError, match="not a board"):
         BoardStore(url, tmp_path)
     postgres.execute(f"DROP TABLE {schema}.record")
-    BoardStore(url, tmp_path)
+    BoardStore(url, tmp_path).open(SPRING)
     with pytest.raises(BoardError, match="board's files are at"):
         BoardStore(url, tmp_path / "elsewhere")
     postgres.execute(

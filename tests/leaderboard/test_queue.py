@@ -174,6 +174,28 @@ def test_an_entry_that_ends_every_judge_is_refused_in_the_end(tmp_path, path, pa
     (told,) = queue.told()
     assert (told["state"], told["code"]) == ("refused", "judge")
     assert "broken off 3 times" in told["said"]
+    assert judge_of(queue).work(is_drained=True) == 0
+    assert uploads(queue.store) == []
+
+
+def test_the_upload_of_a_judge_that_was_killed_at_the_end_is_removed(tmp_path, path, pass_time):
+    """It was killed when the row was there, and its place not told yet."""
+    store = BoardStore(tmp_path / "board")
+    queue = SubmissionQueue(store, SEASONS)
+    queue.hand_in(path, "fair")
+    lease = taken(queue)
+    store.add(
+        FAIR,
+        "ann",
+        None,
+        [RESULT],
+        within=lambda connection, added: queue.finish(connection, lease, added),
+    )
+    queue.sweep()
+    assert (queue.told()[0]["state"], len(uploads(store))) == ("judging", 1)
+    pass_time(LEASE_S + 1)
+    queue.sweep()
+    assert (queue.told()[0]["state"], uploads(store)) == ("done", [])
 
 
 def test_an_interrupted_judge_gives_the_entry_back_at_once(board, queue, path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,6 +130,18 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(store, entry, monkeypatch)
     with pytest.raises(BoardError, match="No space left on device"):
         store.add(SPRING, "swift", entry, [RESULT])
     assert store.rows(SPRING) == []
+
+
+def test_a_board_on_a_server_without_the_extra_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(BoardError, match=r"not installed; pip install .*psycopg"):
+        BoardStore("postgresql://racer@localhost/racer")
+
+
+def test_files_at_a_url_without_the_extra_say_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(BoardError, match=r"not installed .*pip install .*fsspec"):
+        BoardStore(tmp_path, "s3://bucket/board")
 
 
 def test_a_file_in_the_folders_place_is_a_sentence(tmp_path):
