@@ -25,8 +25,8 @@ def folder_unwritable(folder: Path, problem: OSError) -> BoardError:
 class BoardFiles:
     """The files of a board, each by its name in the board: `entries/SHA256.entry.zip`.
 
-    At a URL, such as `s3://BUCKET/PREFIX`, a file is kept in a local folder when it is written or
-    first read, and is read from there afterwards. Packages and replays are named by their content
+    At a URL, such as `s3://BUCKET/PREFIX`, a package or replay is kept in a local folder when it is
+    written or first read, and is read from there afterwards. Packages and replays are named by their content
     and never change; an upload is a file until its entry was evaluated.
 
     Args:
@@ -79,6 +79,8 @@ class BoardFiles:
                 self._remote.write(name, content)
             except RemoteError as problem:
                 raise _unreachable(problem) from problem
+            if not _BY_CONTENT.match(name):
+                return  # an upload: it is removed by another machine, which cannot empty this cache
         self._write(self.folder / name, content)
 
     def remove(self, name: str) -> None:

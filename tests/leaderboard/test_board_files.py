@@ -87,6 +87,7 @@ def test_a_file_that_was_changed_in_the_bucket_is_not_taken(bucket, tmp_path):
 def test_an_upload_leaves_the_bucket_and_the_cache(bucket, tmp_path):
     files = BoardFiles(tmp_path / "cache-a", bucket)
     files.keep("uploads/x.entry.zip", b"an upload")
+    assert list((tmp_path / "cache-a" / "uploads").iterdir()) == []
     other = BoardFiles(tmp_path / "cache-b", bucket)
     assert other.path("uploads/x.entry.zip").read_bytes() == b"an upload"
     other.remove("uploads/x.entry.zip")
