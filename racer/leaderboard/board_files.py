@@ -26,8 +26,8 @@ class BoardFiles:
     """The files of a board, each by its name in the board: `entries/SHA256.entry.zip`.
 
     At a URL, such as `s3://BUCKET/PREFIX`, a package or replay is kept in a local folder when it is
-    written or first read, and is read from there afterwards. Packages and replays are named by their content
-    and never change; an upload is a file until its entry was evaluated.
+    written or first read, and is read from there afterwards. Both are named by their content and
+    never change; an upload is a file until its entry was evaluated.
 
     Args:
         folder: The local folder, created if it is missing; the files themselves, or their cache.
