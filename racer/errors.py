@@ -56,6 +56,10 @@ class RunError(RacerError):
     """A training run cannot be read, or its folder cannot be written."""
 
 
+class RemoteError(RacerError):
+    """Files at a URL cannot be read or written."""
+
+
 class StudioError(RacerError):
     """The studio's server cannot be started, or a command that it started failed."""
 

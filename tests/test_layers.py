@@ -54,12 +54,15 @@ STEP = {
 
 ONLY_IN = {
     "fastapi": ("racer.studio",),
+    "fsspec": ("racer.assets.remote_files",),
     "nicegui": ("racer.studio",),
     "optuna": ("racer.sweeps",),
     "pettingzoo": ("racer.pettingzoo",),
     "pybullet": ("racer.world.pybullet_client",),
     "segno": ("racer.cli.studio",),
-    "sqlite3": ("racer.leaderboard.store",),
+    "psycopg": (),
+    "sqlalchemy": ("racer.leaderboard",),
+    "sqlite3": (),
     "sb3_contrib": ("racer.training",),
     "stable_baselines3": ("racer.training", "racer.sb3"),
     "uvicorn": ("racer.studio",),
@@ -223,7 +226,7 @@ def test_a_climb_is_noticed(subtests):
         ("racer.cli", "import racer.common", "in no room"),
         ("racer.envs", "import pybullet as bullet", "only racer.world.pybullet_client"),
         ("racer.world", "import pybullet", "only racer.world.pybullet_client"),
-        ("racer.evaluation", "def f():\n    import sqlite3", "only racer.leaderboard.store"),
+        ("racer.evaluation", "def f():\n    import sqlalchemy", "only racer.leaderboard"),
         ("racer.entries.net", "from stable_baselines3 import PPO", "only racer.training"),
     ]:
         with subtests.test(module=module, source=source, word=word):
@@ -241,7 +244,7 @@ def test_a_walk_down_is_allowed(subtests):
             "racer.training.ppo",
             "from stable_baselines3 import PPO\nfrom racer.training import config",
         ),
-        ("racer.leaderboard.store", "import sqlite3\nfrom . import season"),
+        ("racer.leaderboard.store", "import sqlalchemy\nfrom . import season"),
         ("racer", "register('x', entry_point='racer.envs:RacerEnv')"),
         ("racer", "def train():\n    from racer.training import run"),
     ]:

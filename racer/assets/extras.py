@@ -13,6 +13,7 @@ PACKAGES_OF_EXTRA = {
     "limit": ("casadi",),
     "studio": ("fastapi", "nicegui", "segno", "uvicorn"),
     "pettingzoo": ("pettingzoo",),
+    "board": ("fsspec", "psycopg", "s3fs"),
     "dev": ("axe-playwright-python", "commonroad-vehicle-models", "playwright"),
 }
 """The packages of each extra in pyproject.toml, by the names that pip uses."""

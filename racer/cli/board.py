@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from racer.cli.output import confirm, make_console, print_json
 from racer.errors import BoardError, ConfigError
@@ -51,15 +51,15 @@ def board_submit(
         return
     racer = racer_named(entry)
     package = None if isinstance(racer, str) else racer
-    about = {}
-    if package:
-        about = {"box": check_entry(package).box, "signer": package.signer or ""}
+    box = check_entry(package).box if package else "none"
+    signer = (package.signer or "") if package else ""
     store = BoardStore()
-    store.refuse_closed(rules)
     usual = package.manifest.name if package else entry
     label = board_name(usual if name is None else name)
+    handed_in = store.admit(rules, label, signer)
     runs = evaluate_season(store, rules, racer, secret_of(rules, season))
-    _tell_submitted(store, rules, store.add(rules, label, package, runs, **about), json)
+    added = store.add(rules, label, package, runs, box, signer, handed_in=handed_in)
+    _tell_submitted(store, rules, added, json)
 
 
 def _tell_submitted(store: BoardStore, rules: Season, added: Submission, json: bool) -> None:
@@ -75,12 +75,18 @@ def _tell_submitted(store: BoardStore, rules: Season, added: Submission, json: b
         print("\n".join([place, submission_line(rules, added), *notes]))
 
 
-def board_show(season: str = "open", all: bool = False, json: bool = False) -> None:
+def board_show(
+    season: str = "open",
+    all: bool = False,
+    phase: Literal["practice", "final"] | None = None,
+    json: bool = False,
+) -> None:
     """Show the leaderboard of a season, each name with its best entry.
 
     Args:
         season: A shipped season's name or a YAML file.
         all: Show every entry of each name, the others behind the best, without a rank.
+        phase: Of a season with a practice phase; by default the final as soon as it has an entry.
         json: Print the rows as JSON.
     """
     from racer.leaderboard.ranking import rank, rank_with_others, ranking_table
@@ -88,7 +94,7 @@ def board_show(season: str = "open", all: bool = False, json: bool = False) -> N
     from racer.leaderboard.store import BoardStore
 
     rules = load_season(season)
-    rows = (rank_with_others if all else rank)(BoardStore().rows(rules), rules)
+    rows = (rank_with_others if all else rank)(BoardStore().rows(rules), rules, phase)
     if json:
         print_json([line.as_json() for line in rows])
     elif rows:
@@ -287,16 +293,45 @@ def board_backup(file: Path) -> None:
 
 
 def board_restore(file: Path) -> None:
-    """Make the board again from a backup, in an empty folder: RACER_BOARD, or `board`.
+    """Make the board again from a backup, where RACER_BOARD says, or in the folder `board`.
+
+    The folder, or the database on a server, must be empty.
 
     Args:
         file: What `racer board backup` wrote.
     """
-    from racer.leaderboard.backup import restore_backup
-    from racer.leaderboard.store import board_folder
+    from racer.leaderboard.board_copy import restore_board
+    from racer.leaderboard.store import board_place, files_place
 
-    store = restore_backup(file, board_folder())
-    print(f"board: {store.folder}, {len(store.every_row())} submissions")
+    store = restore_board(file, board_place(), files_place())
+    print(f"board: {store.place}, {len(store.every_row())} submissions")
+
+
+def board_migrate(source: str, target: str, files: str | None = None) -> None:
+    """Copy a board to a new place, such as a PostgreSQL server, and verify the copy.
+
+    The board at the old place stays as it is. Entries that wait in its queue are judged before.
+
+    Args:
+        source: The board's folder, or postgresql://USER@HOST/DATABASE.
+        target: The new place, a folder or such a URL, without a board.
+        files: Where packages and replays go: a folder, or a URL such as s3://BUCKET/PREFIX; in the
+            target's folder by default.
+    """
+    from racer.cli.output import progress
+    from racer.leaderboard.board_copy import copy_board
+    from racer.leaderboard.board_database import is_database_url
+    from racer.leaderboard.store import DATABASE_FILE, BoardStore
+
+    if not is_database_url(source) and not (Path(source) / DATABASE_FILE).is_file():
+        raise BoardError(f"{source}: there is no board; name its folder, or its URL")
+    old, new = BoardStore(source), BoardStore(target, files)
+    with progress("copying files") as tell:
+        copied = copy_board(old, new, tell)
+    print(
+        f"copied: {copied.records} records and {copied.files} files to {new.place}; every file and "
+        f"the chain were verified there, head {copied.head}"
+    )
 
 
 def secret_on(store: BoardStore, season: Season) -> str | None:

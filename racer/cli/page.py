@@ -26,13 +26,18 @@ def board_page(out: Path = Path("pages"), season: str = "") -> None:
     print(f"pages: {pages}; open {out / 'index.html'}")
 
 
-def board_serve(port: int = 8000, host: str = "127.0.0.1", season: str = "") -> None:
+def board_serve(
+    port: int = 8000, host: str = "127.0.0.1", season: str = "", judge: bool = True
+) -> None:
     """Serve the board's pages on this machine, and judge the entries that are handed in there.
+
+    Entries that wait when it ends are judged when it starts again, or by `racer board work`.
 
     Args:
         port: The port; 0 for a free one.
         host: Where to listen; other than on this machine, anybody who reaches it can hand in.
         season: The season that takes entries; `open` and every season of the board by default.
+        judge: Judge the entries here too; otherwise they wait for `racer board work`.
     """
     from racer.cli.board import public_secret, secret_on
     from racer.leaderboard.pages.site import seasons_of
@@ -51,6 +56,7 @@ def board_serve(port: int = 8000, host: str = "127.0.0.1", season: str = "") -> 
         lambda one: public_secret(store, one),
         host,
         port,
+        is_judging=judge,
     )
     try:
         server.write()
@@ -67,8 +73,34 @@ def board_serve(port: int = 8000, host: str = "127.0.0.1", season: str = "") -> 
         print("Ctrl-C ends it", flush=True)
         server.serve_forever()
     finally:
-        print("finishing the entry that is judged ...")
+        if judge:
+            print("finishing the entry that is judged ...")
         server.close()
+
+
+def board_work(drain: bool = False) -> None:
+    """Judge the entries that wait in the board's queue, one after the other, until Ctrl-C.
+
+    Several may work at once; with a board on PostgreSQL and its files at a URL, on several
+    machines. An entry whose judge was killed goes to another one.
+
+    Args:
+        drain: End as soon as no entry is left.
+    """
+    from racer.cli.board import secret_on
+    from racer.leaderboard.store import BoardStore
+    from racer.leaderboard.submission_judge import SubmissionJudge
+    from racer.leaderboard.submission_queue import SubmissionQueue
+
+    store = BoardStore()
+    judge = SubmissionJudge(
+        SubmissionQueue(store, {}),
+        lambda one: secret_on(store, one),
+        tell=lambda said: print(said, flush=True),
+    )
+    if not drain:
+        print(f"judging the entries of {store.place}; Ctrl-C ends it", flush=True)
+    print(f"{judge.work(is_drained=drain)} entries judged")
 
 
 def board_run_season(

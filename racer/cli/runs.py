@@ -294,6 +294,42 @@ def runs_prune(
         print(f"deleted: {what}")
 
 
+def runs_push(run: Path, url: str, name: str | None = None) -> None:
+    """Copy a run's folder to a URL, such as a bucket; what is there already is not sent again.
+
+    A run that is being trained may be copied again and again.
+
+    Args:
+        run: The run's folder.
+        url: Where runs are kept, such as s3://BUCKET/runs.
+        name: What the run is called there; as its folder by default.
+    """
+    from racer.cli.output import progress
+    from racer.training.run_dir import Run
+    from racer.training.run_storage import push_run
+
+    with progress("copying files") as tell:
+        done = push_run(Run.open(run), url, name, tell)
+    print(f"pushed: {done.url}, {done.files} files, {done.sent} sent, {done.sent_bytes:,} bytes")
+    print(f"next: racer runs pull {done.url}")
+
+
+def runs_pull(url: str, out: Path | None = None) -> None:
+    """Copy a run from a URL to a folder, as `racer runs push` left it; every file is verified.
+
+    Args:
+        url: The run's URL, such as s3://BUCKET/runs/first.
+        out: The folder to write; runs/NAME by default.
+    """
+    from racer.cli.output import progress
+    from racer.training.run_storage import pull_run
+
+    folder = out or Path("runs") / url.rstrip("/").rpartition("/")[2]
+    with progress("copying files") as tell:
+        pull_run(url, folder, tell)
+    print(f"pulled: {folder}; next: racer runs show {folder}")
+
+
 def _printable(text: str) -> str:
     """Return a text without characters that control the terminal, except for tabs and newlines."""
     return "".join(one if one.isprintable() or one in "\t\n" else "?" for one in text)

@@ -26,6 +26,10 @@ def season_new(
     faults: Literal["reset", "end"] = "reset",
     car: Literal["deepracer", "f1tenth"] = "deepracer",
     ranking: Literal["total", "best", "average", "iqm"] = "total",
+    opens: str | None = None,
+    closes: str | None = None,
+    final_from: str | None = None,
+    entries_per_person: int | None = None,
     description: str = "",
 ) -> None:
     """Write the rules of a new season to NAME.yaml, where one works.
@@ -43,6 +47,10 @@ def season_new(
         faults: A fault puts the car back, or ends the run.
         car: The car that everybody drives.
         ranking: What ranks; several seeds or tracks want iqm.
+        opens: When entries are taken from, in UTC, as 2026-12-01T09:00:00Z; always by default.
+        closes: From when on no more entries are taken, in UTC; never by default.
+        final_from: When practice ends and the final begins, in UTC; no practice by default.
+        entries_per_person: The most entries of a person in each phase; any number by default.
         description: One line of prose.
     """
     from racer.assets.document import validate_document
@@ -68,6 +76,14 @@ def season_new(
         "physics": int(ENV_IDS[kind].rpartition("-v")[2]),
         "ranking": ranking,
     }
+    event = {
+        "opens": opens,
+        "closes": closes,
+        "final_from": final_from,
+        "entries_per_person": entries_per_person,
+    }
+    if given := {key: value for key, value in event.items() if value is not None}:
+        rules["event"] = given
     season = validate_document(rules, Season, "season")
     for track in season.tracks:
         load_track(track)

@@ -11,10 +11,8 @@ import zipfile
 from pathlib import Path
 
 from racer.errors import BoardError
-from racer.leaderboard.store import HOUSE_DIGEST, BoardStore
-from racer.leaderboard.submissions import PERSON_DIGEST, Submission
+from racer.leaderboard.store import DATABASE_FILE, BoardStore, packages_and_replays
 
-DATABASE_FILE = "board.sqlite3"
 MAX_BACKUP_BYTES = 64_000_000_000
 """The most bytes of a board that is restored from a backup."""
 _MEMBER = re.compile(r"entries/([0-9a-f]{64})\.entry\.zip|replays/([0-9a-f]{64})\.replay")
@@ -40,8 +38,8 @@ def write_backup(store: BoardStore, path: Path) -> int:
             rows = BoardStore(folder).every_row()
             with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
                 archive.write(copy, DATABASE_FILE)
-                for kept in sorted(_kept(store, rows)):
-                    archive.write(kept, f"{kept.parent.name}/{kept.name}")
+                for name in packages_and_replays(rows):
+                    archive.write(store.files.path(name), name)
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(beside, path)
@@ -79,13 +77,6 @@ def restore_backup(path: Path, folder: Path) -> BoardStore:
     return BoardStore(folder)
 
 
-def _kept(store: BoardStore, rows: list[Submission]) -> set[Path]:
-    """Return the paths of the packages and replays of submissions."""
-    entries = {row.entry_sha256 for row in rows} - {HOUSE_DIGEST, PERSON_DIGEST}
-    replays = {run.replay for row in rows for run in row.runs if run.replay}
-    return {store.entry_path(one) for one in entries} | {store.replay_path(one) for one in replays}
-
-
 def _unpack(path: Path, folder: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
@@ -119,6 +110,7 @@ def _check_digest(place: Path, digest: str, path: Path) -> None:
 def _check(store: BoardStore, path: Path) -> None:
     if fault := store.chain().fault:
         raise BoardError(f"{path}: {fault}; take another backup")
-    missing = [one for one in _kept(store, store.every_row()) if not one.is_file()]
+    names = packages_and_replays(store.every_row())
+    missing = [name for name in names if not store.files.path(name).is_file()]
     if missing:
         raise BoardError(f"{path}: {len(missing)} packages or replays are missing, as {missing[0]}")

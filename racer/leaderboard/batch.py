@@ -102,7 +102,7 @@ def run_season(
             killed, or the board cannot be written.
     """
     season.refuse_other_physics()
-    store.refuse_closed(season)
+    handed_in = store.admit(season)
     runs = season.runs(secret)
     if workers is not None and workers < 1:
         raise BoardError(f"workers: {workers}; it must be 1 or more")
@@ -117,7 +117,7 @@ def run_season(
         pool.close()
     for racer in racers:
         if racer in raced:
-            _add(store, season, racer, raced[racer], boxes[racer], summary)
+            _add(store, season, racer, raced[racer], boxes[racer], handed_in, summary)
     return summary
 
 
@@ -282,6 +282,7 @@ def _add(
     racer: _Racer,
     runs: list[RunResult],
     box: str,
+    handed_in: str,
     summary: BatchSummary,
 ) -> None:
     same = (racer.name, racer.sha256)
@@ -295,6 +296,12 @@ def _add(
             raise EntryError(
                 f"{racer.path}: the file changed meanwhile; run the command again", "hash"
             )
-        summary.added.append(store.add(season, racer.name, entry, runs, box, racer.signer))
+        summary.added.append(
+            store.add(season, racer.name, entry, runs, box, racer.signer, handed_in=handed_in)
+        )
     except EntryError as problem:
+        summary.refused[racer.path.name] = (problem.code, str(problem))
+    except BoardError as problem:
+        if problem.code != "limit":
+            raise
         summary.refused[racer.path.name] = (problem.code, str(problem))

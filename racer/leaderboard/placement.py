@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from racer.leaderboard.ranking import (
     TABLE_TIME_COLUMNS,
     RankedSubmission,
+    phase_of,
     rank_with_others,
     unranked_line,
 )
 from racer.leaderboard.season import Season
-from racer.leaderboard.submissions import Submission, utc_minute
+from racer.leaderboard.submissions import Submission, person_of, utc_minute
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,17 @@ class Placement:
 
 
 def placement_of(rows: Sequence[Submission], season: Season, row: Submission) -> Placement:
-    """Return the place of a submission in its season's ranking.
+    """Return the place of a submission in the ranking of its phase of the season.
 
     Args:
         rows: All submissions of the season.
         season: The season.
         row: The submission.
     """
-    lines = rank_with_others(rows, season)
+    lines = rank_with_others(rows, season, phase_of(season, row))
     entries = {one.id: one.entry for one in rows}
-    mine = [line for line in lines if line.competitor == row.competitor]
+    person = person_of(season, *row.competitor)
+    mine = [line for line in lines if person_of(season, *line.competitor) == person]
     standing = [line for line in lines if line.rank is not None]
     place = mine[0] if mine else None
     return Placement(
@@ -66,7 +68,8 @@ def announcement(season: Season, one: Placement) -> list[str]:
     if place is None or one.line is None:  # it was withdrawn since it was added
         return [f"season {season.name}: {row.name} does not stand there; id {row.id}"]
     shared = f", shared with {one.shared}" if one.shared else ""
-    said = f"season {season.name}: {row.name} is number {place.rank} of {one.count}{shared}"
+    phase = ", practice phase" if place.phase == "practice" else ""
+    said = f"season {season.name}{phase}: {row.name} is number {place.rank} of {one.count}{shared}"
     return [f"{said}, id {place.id}", *submitter_notes(one)]
 
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.scoring import SeasonScore, paired_interval, season_score, strata_of
 from racer.leaderboard.season import Season
-from racer.leaderboard.submissions import Submission, utc_minute
+from racer.leaderboard.season_event import PhaseName
+from racer.leaderboard.submissions import Submission, person_of, utc_minute
 from racer.tables import FittedTable, TableColumn
 
 
@@ -46,6 +47,8 @@ class RankedSubmission:
         track: Names of the tracks, each once, with commas between them.
         runs: The result of each run, in the season's order.
         created: When the submission was added, ISO 8601 in UTC.
+        handed_in: When it was handed in, as `Submission.submitted`.
+        phase: The season's phase in which it was handed in: `final`, or `practice`.
         racer_version: Version of racer that evaluated it.
         box: The sandbox that held the policy during the evaluation; `none` if none did.
         signer: Key that signed the entry; empty if it is not signed.
@@ -79,6 +82,8 @@ class RankedSubmission:
     track: str
     runs: list[RunResult]
     created: str
+    handed_in: str
+    phase: PhaseName
     racer_version: str
     box: str
     signer: str
@@ -106,11 +111,32 @@ class _Scored(NamedTuple):
     merit: tuple[float, float]
 
 
-def rank(rows: Iterable[Submission], season: Season) -> list[RankedSubmission]:
+def phase_of(season: Season, row: Submission) -> PhaseName:
+    """Return the phase of a season in which a submission was handed in."""
+    return season.phase_at(row.submitted) or "final"
+
+
+def ranked_phase(rows: Iterable[Submission], season: Season) -> PhaseName:
+    """Return the phase that a season's ranking shows: the final, as soon as it has a submission.
+
+    Args:
+        rows: Submissions of the season.
+        season: The season.
+    """
+    has_practice = season.event is not None and season.event.final_from is not None
+    if has_practice and not any(phase_of(season, row) == "final" for row in rows):
+        return "practice"
+    return "final"
+
+
+def rank(
+    rows: Sequence[Submission], season: Season, phase: PhaseName | None = None
+) -> list[RankedSubmission]:
     """Return a season's ranking, the best first.
 
     A participant is a name together with the key that signed the entry; the same name with another
-    key, or with none, is another participant. Each participant is ranked once, with the best
+    key, or with none, is another participant. In a season with an `event`, a key is one participant
+    whatever its names; see `person_of`. Each participant is ranked once, with the best
     entry. Of entries with equal scores, the earlier one counts; an entry that was submitted again
     keeps its first id unless its new score is better. Withdrawn submissions are left out.
 
@@ -122,19 +148,28 @@ def rank(rows: Iterable[Submission], season: Season) -> list[RankedSubmission]:
     Args:
         rows: Submissions of the season.
         season: The season.
+        phase: Only submissions of this phase are ranked; `ranked_phase` by default.
 
     Returns:
         One line for each participant.
     """
-    return [line for line in rank_with_others(rows, season) if line.rank is not None]
+    return [line for line in rank_with_others(rows, season, phase) if line.rank is not None]
 
 
-def rank_with_others(rows: Iterable[Submission], season: Season) -> list[RankedSubmission]:
+def rank_with_others(
+    rows: Sequence[Submission], season: Season, phase: PhaseName | None = None
+) -> list[RankedSubmission]:
     """Return the ranking of `rank`, with the participant's other entries after each line.
 
     The other entries have the rank None. The best of them comes first, and each is there once.
+
+    Args:
+        rows: Submissions of the season.
+        season: The season.
+        phase: Only submissions of this phase are ranked; `ranked_phase` by default.
     """
-    named = _by_name(rows, season)
+    phase = phase or ranked_phase(rows, season)
+    named = _by_name([row for row in rows if phase_of(season, row) == phase], season)
     order = sorted((some[0] for some in named.values()), key=_precedence)
     lines: list[RankedSubmission] = []
     place = 1
@@ -143,7 +178,7 @@ def rank_with_others(rows: Iterable[Submission], season: Season) -> list[RankedS
         level = {one.row.id for one in group}
         order = [one for one in order if one.row.id not in level]
         for one in sorted(group, key=lambda one: one.row.id):
-            others = named[one.row.competitor][1:]
+            others = named[_person(season, one)][1:]
             lines.append(_line(place, season, one, len(others)))
             lines += [_line(None, season, other, 0) for other in others]
         place += len(group)
@@ -161,13 +196,17 @@ def _by_name(rows: Iterable[Submission], season: Season) -> dict[tuple[str, str]
             continue
         scored = season_score(season, row.runs)
         one = _Scored(row, scored, _merit(season, scored))
-        same = (*row.competitor, *row.entry)
+        same = (*person_of(season, *row.competitor), *row.entry)
         if same not in best or one.merit < best[same].merit:
             best[same] = one
     named: dict[tuple[str, str], list[_Scored]] = {}
     for one in sorted(best.values(), key=_precedence):
-        named.setdefault(one.row.competitor, []).append(one)
+        named.setdefault(_person(season, one), []).append(one)
     return named
+
+
+def _person(season: Season, one: _Scored) -> tuple[str, str]:
+    return person_of(season, *one.row.competitor)
 
 
 def _precedence(one: _Scored) -> tuple[tuple[float, float], int]:
@@ -231,6 +270,8 @@ def _line(rank: int | None, season: Season, one: _Scored, others: int) -> Ranked
         track=", ".join(dict.fromkeys(run.track for run in row.runs)),
         runs=row.runs,
         created=row.created,
+        handed_in=row.submitted,
+        phase=phase_of(season, row),
         racer_version=row.racer_version,
         box=row.box,
         signer=row.signer,
@@ -275,7 +316,7 @@ def ranking_table(standing: Sequence[RankedSubmission]) -> FittedTable:
         TableColumn("date (UTC)", "left", drop=3),
         TableColumn("entry", "left", drop=6),
         TableColumn("id"),
-        caption=_caption(standing, has_all),
+        caption=_caption(standing, has_all) + _phase_note(standing),
     )
     for line in standing:
         beside = f" +{line.others}" if line.others and not has_all else ""
@@ -302,6 +343,11 @@ def _caption(standing: Sequence[RankedSubmission], has_all: bool) -> str:
         told = f"+{others}: as many other entries have that name; `racer board show --all` shows"
         return f"times in seconds; {told} them"
     return "times in seconds"
+
+
+def _phase_note(standing: Sequence[RankedSubmission]) -> str:
+    is_practice = any(line.phase == "practice" for line in standing)
+    return "; the practice phase: the final has no entry yet" if is_practice else ""
 
 
 def short_keys(standing: Sequence[RankedSubmission]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from racer.assets.document import Document, Sha256Hex, read_document
 from racer.car.spec import CarName
 from racer.errors import BoardError
 from racer.leaderboard.hash_chain import canonical_json
+from racer.leaderboard.season_event import PhaseName, SeasonEvent
 from racer.leaderboard.season_race import (
     SeasonRaceConfig,
     flatten_race_fields,
@@ -107,6 +108,9 @@ class Season(Document):
         "average: laps, then the mean lap; iqm: share of laps, then the interquartile mean",
     )
     sealed: SealedDraws | None = Field(default=None, description="what a secret draws")
+    event: SeasonEvent | None = Field(
+        default=None, description="when it takes entries, how many of a person, and its phases"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -159,9 +163,16 @@ class Season(Document):
         """Return all fields as JSON values in the flat layout, from which the digest is made.
 
         The fields of `race` are beside those of the season, as in the seasons that boards hold, so
-        the digest does not depend on the layout of the file.
+        the digest does not depend on the layout of the file. `event` is there if it is given.
         """
         return flatten_race_fields(self.model_dump(mode="json"))
+
+    def phase_at(self, time: str) -> PhaseName | None:
+        """Return the season's phase at a time; None if it takes no entries then.
+
+        A season without `event` is always in its final phase.
+        """
+        return self.event.phase_at(time) if self.event else "final"
 
     def race_in(self, direction: Literal["forward", "reverse"]) -> RaceConfig:
         """Return the rules of each run in a direction, from a standstill on the start line."""

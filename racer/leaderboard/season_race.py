@@ -44,6 +44,8 @@ FLAT_SEASON_FIELDS = (
     "sealed",
 )
 """Fields of a season in the flat layout, version 1. Digests are of it, so it never changes."""
+FLAT_OPTIONAL_FIELDS = ("event",)
+"""Fields that are in the flat layout where they are given, so older digests stay what they are."""
 
 
 class SeasonRaceConfig(RaceConfig):
@@ -98,6 +100,10 @@ def nest_race_fields(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def flatten_race_fields(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return a season's dumped tree in the flat layout, with exactly `FLAT_SEASON_FIELDS`."""
+    """Return a season's dumped tree in the flat layout.
+
+    It has exactly `FLAT_SEASON_FIELDS`, and those of `FLAT_OPTIONAL_FIELDS` that are not None.
+    """
     flat = tree | tree["race"]
-    return {key: flat[key] for key in FLAT_SEASON_FIELDS}
+    optional = [key for key in FLAT_OPTIONAL_FIELDS if flat[key] is not None]
+    return {key: flat[key] for key in (*FLAT_SEASON_FIELDS, *optional)}

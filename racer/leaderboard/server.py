@@ -28,7 +28,8 @@ from racer.leaderboard.pages import markup
 from racer.leaderboard.pages.site import write_site
 from racer.leaderboard.season import Season
 from racer.leaderboard.store import BoardStore
-from racer.leaderboard.submission_queue import SubmissionQueue
+from racer.leaderboard.submission_judge import SubmissionJudge
+from racer.leaderboard.submission_queue import SubmissionJob, SubmissionQueue
 
 HAND_IN, QUEUE = "/entries", "/queue.json"
 REQUEST_TIMEOUT_S = 60.0
@@ -42,8 +43,8 @@ CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-UPLOAD_STATUS = {"season": 404, "name": 400, "full": 503}
-"""Status of the answer to a refused upload, by the code of the error."""
+UPLOAD_STATUS = {"season": 404, "name": 400, "full": 503, "early": 403, "closed": 403}
+"""Status of the answer to a refused upload, by the code of the error; 503 for any other."""
 SECURITY_HEADERS = {
     "Content-Security-Policy": f"{markup.POLICY}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -69,6 +70,13 @@ class Refusal(Exception):
         self.status, self.code, self.said = status, code, said
 
 
+def _refusal_of(problem: BoardError) -> Refusal:
+    """Return the answer to a request that the board refuses; it tells nothing of the store."""
+    if problem.code in UPLOAD_STATUS:
+        return Refusal(UPLOAD_STATUS[problem.code], problem.code, str(problem))
+    return Refusal(503, problem.code, "the board cannot be reached now; try again later")
+
+
 class BoardServer(ThreadingHTTPServer):
     """A server of a board's pages that takes entries; call `serve_forever`, then `close`.
 
@@ -82,6 +90,7 @@ class BoardServer(ThreadingHTTPServer):
         host: Host name or address to listen on.
         port: The port; 0 for a free one.
         slowest: How long a request may take to arrive [s].
+        is_judging: Whether entries are evaluated here; else they wait for `racer board work`.
 
     Raises:
         BoardError: The server cannot listen on host and port.
@@ -98,13 +107,14 @@ class BoardServer(ThreadingHTTPServer):
         host: str = "127.0.0.1",
         port: int = 8000,
         slowest: float = REQUEST_TIMEOUT_S,
+        is_judging: bool = True,
     ) -> None:
         self.host, self.slowest = host, slowest
         self._store, self._seasons, self._public_of = store, list(seasons), public_of
         self.names = {"localhost", host.lower(), *machine_names()}
         self._room = threading.Semaphore(MAX_CONNECTIONS)
         self._writing = threading.Lock()
-        self._written: list[tuple[int, int]] = []
+        self._written: tuple[int, str] | None = None
         if ":" in host:
             self.address_family = socket.AF_INET6
         try:
@@ -116,19 +126,46 @@ class BoardServer(ThreadingHTTPServer):
         self.site, self.uploads = self.folder / "site", self.folder / "uploads"
         self.uploads.mkdir()
         by_digest = {season.digest: season for season in seasons}
-        self.desk = SubmissionQueue(store, by_digest, secret_of, self.write)
+        self.desk = SubmissionQueue(store, by_digest)
+        self.judge = SubmissionJudge(self.desk, secret_of, self.write)
+        self.is_judging = is_judging
+        if is_judging:
+            self.judge.start()
 
     def write(self) -> None:
         """Write the pages of the board as it is now."""
         with self._writing:
-            stamp = self._stamp()
+            stamp = self._store.head()
             write_site(self._store, self.site, self._seasons, self._public_of, is_served=True)
             self._written = stamp
+
+    def hand_in(self, path: Path, season: str, name: str) -> SubmissionJob:
+        """Take an uploaded entry into the queue.
+
+        Args:
+            path: The package.
+            season: What the request calls the season.
+            name: Name of the entry on the board; empty for the one in its manifest.
+
+        Raises:
+            BoardError: See `SubmissionQueue.hand_in`; or the season is sealed, and this server,
+                which evaluates its entries, does not have the secret.
+        """
+        rules = self.desk.season_named(season)
+        if self.is_judging and not self.judge.can_judge(rules):
+            raise BoardError(
+                f"season {rules.name} is sealed, and its secret is not here: hand in where its "
+                "owner judges",
+                "season",
+            )
+        ticket = self.desk.hand_in(path, season, name)
+        self.judge.wake()
+        return ticket
 
     def close(self) -> None:
         """Stop listening, wait for the evaluation that is running, and remove temporary files."""
         self.server_close()
-        self.desk.close()
+        self.judge.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -148,7 +185,7 @@ class BoardServer(ThreadingHTTPServer):
     def page(self, path: str) -> Path | None:
         """Return the page or file that a request's path names; None if there is no such file."""
         named = path.lstrip("/") or "index.html"
-        if named.endswith(".html") and self._stamp() != self._written:
+        if named.endswith(".html") and self._store.head() != self._written:
             self.write()  # another process changed the board
         known = {
             one.relative_to(self.site).as_posix(): one
@@ -156,13 +193,6 @@ class BoardServer(ThreadingHTTPServer):
             if one.is_file() and one.suffix in CONTENT_TYPES
         }
         return known.get(named)
-
-    def _stamp(self) -> list[tuple[int, int]]:
-        """Return times and sizes of the database's files, which differ after each added record."""
-        database = self._store.path
-        beside = database.with_name(f"{database.name}-wal")
-        found = [one.stat() for one in (database, beside) if one.is_file()]
-        return [(one.st_mtime_ns, one.st_size) for one in found if one.st_size]
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """See `ThreadingHTTPServer`; connections beyond `MAX_CONNECTIONS` are closed at once."""
@@ -224,7 +254,10 @@ class BoardRequestHandler(BaseHTTPRequestHandler):
     def _answer(self, work: Callable[[], None]) -> None:
         try:
             self._refuse_other_hosts()
-            work()
+            try:
+                work()
+            except BoardError as problem:
+                raise _refusal_of(problem) from problem
         except Refusal as problem:
             self._send_refusal(problem)
             self._drain()
@@ -280,10 +313,11 @@ class BoardRequestHandler(BaseHTTPRequestHandler):
                 path.unlink(missing_ok=True)
                 raise
         try:
-            ticket = self.server.desk.hand_in(path, season, name.strip())
+            ticket = self.server.hand_in(path, season, name.strip())
         except BoardError as problem:
+            raise _refusal_of(problem) from None
+        finally:
             path.unlink(missing_ok=True)
-            raise Refusal(UPLOAD_STATUS[problem.code], problem.code, str(problem)) from None
         said = f"received as upload {ticket.number}, {ticket.ahead} before it; its place follows"
         told = {"number": ticket.number, "ahead": ticket.ahead, "said": f"{said} in {QUEUE}"}
         self._send_json(202, told)

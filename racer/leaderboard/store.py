@@ -1,43 +1,46 @@
-"""The board on disk: records that are added and never changed. Only this module uses SQLite."""
+"""The board: records that are added and never changed, and the files that they refer to."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime, timezone
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from pydantic import ValidationError
+from sqlalchemy import ColumnElement, Connection, insert, select
 
 from racer import __version__
-from racer.assets.atomic import write_atomically
+from racer.assets.caches import user_cache
+from racer.assets.remote_files import is_remote
 from racer.entries.package import Entry
 from racer.errors import BoardError
-from racer.leaderboard.database_schema import (
-    CREATE_ALL,
-    CREATE_RECORDS,
-    SCHEMA_VERSION,
-    migrate_body_to_version_2,
+from racer.leaderboard.board_database import (
+    RECORD_COLUMNS,
+    BoardDatabase,
+    copy_tables,
+    insert_record,
+    is_database_url,
 )
+from racer.leaderboard.board_files import BoardFiles, folder_unwritable
+from racer.leaderboard.database_schema import RECORD_TABLE, SEASON_TABLE
 from racer.leaderboard.hash_chain import (
     GENESIS_HASH,
     ChainReport,
     canonical_json,
-    chain_hash,
     check_chain,
 )
 from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season
+from racer.leaderboard.season_event import utc_text
 from racer.leaderboard.submissions import (
+    PERSON_DIGEST,
     ChainRecord,
     Submission,
     board_name,
+    person_of,
     submission_body,
     submission_in,
     submissions_in,
@@ -45,41 +48,87 @@ from racer.leaderboard.submissions import (
 
 HOUSE_DIGEST = "house"
 """Used as the digest of a pilot, a controller that is built into racer and has no package."""
-WRITE_LOCK_TIMEOUT_S = 30.0
-"""How long a process waits for another one to finish writing [s]."""
-_COLUMNS: tuple[str, ...] = "id", "created", "kind", "season_digest", "name", "about", "body"
+DATABASE_FILE = "board.sqlite3"
+_RECORD, _SEASON = RECORD_TABLE.c, SEASON_TABLE.c
 
 
-def board_folder() -> Path:
-    """Return the board's folder: RACER_BOARD, or `board` in the working directory."""
-    return Path(os.environ.get("RACER_BOARD") or "board")
+def board_place() -> Path | str:
+    """Return where the board is: RACER_BOARD, a folder or a URL, or `board` where one works."""
+    place = os.environ.get("RACER_BOARD") or "board"
+    return place if is_database_url(place) else Path(place)
+
+
+def files_place() -> str | None:
+    """Return where the files of a new board are to be: RACER_BOARD_FILES; None if not given."""
+    return os.environ.get("RACER_BOARD_FILES") or None
+
+
+def has_board() -> bool:
+    """Return whether there is a board at `board_place`; opening one in a folder makes it."""
+    place = board_place()
+    return isinstance(place, str) or (place / DATABASE_FILE).is_file()
 
 
 class BoardStore:
-    """A board: records in `board.sqlite3`, packages in `entries/`, replays in `replays/`.
+    """A board: records in a database, packages in `entries/`, replays in `replays/`.
 
-    Its file `lock` is locked while the database is created.
+    In a folder, the database is `board.sqlite3`, and its file `lock` is locked while the database
+    is created. On PostgreSQL, the files are where RACER_BOARD_FILES said when the board was
+    created.
 
-    Several processes may use it at once. Each method opens the database and closes it again.
+    Several processes, on PostgreSQL on several machines, may use it at once. Each method opens the
+    database and closes it again.
 
     Args:
-        folder: The board's folder, created if it is missing; `board_folder()` if not given.
+        place: The board's folder, created if it is missing, or the URL of a PostgreSQL database;
+            `board_place()` if not given.
+        files: Where the files of a board without records are to be: a folder, or a URL that fsspec
+            knows. If `place` is not given, RACER_BOARD_FILES. A board in a folder has them there by
+            default.
 
     Raises:
-        BoardError: The folder cannot be written, or holds a database that is not a board or is of
-            a newer racer.
+        BoardError: The folder cannot be written, the database cannot be reached, is not a board or
+            is of a newer racer, or the board's files are at another place.
     """
 
-    def __init__(self, folder: Path | str | None = None) -> None:
-        self.folder = board_folder() if folder is None else Path(folder)
-        self.path = self.folder / "board.sqlite3"
-        try:
-            for kept in ("entries", "replays"):
-                (self.folder / kept).mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            raise self._unwritable(problem) from problem
-        with _alone_in(self.folder), self._connect() as database:
-            self._prepare(database)
+    def __init__(self, place: Path | str | None = None, files: Path | str | None = None) -> None:
+        if place is None:
+            place, files = board_place(), files or files_place()
+        wanted = None if files is None else str(files)
+        if wanted is not None and not is_remote(wanted):
+            wanted = str(Path(wanted).resolve())
+        if wanted is not None and is_remote(wanted):
+            BoardFiles(_cache_folder(wanted), wanted)  # refuses what cannot be used
+        if is_database_url(place):
+            self.database = BoardDatabase(str(place))
+        else:
+            try:
+                Path(place).mkdir(parents=True, exist_ok=True)
+            except OSError as problem:
+                raise folder_unwritable(Path(place), problem) from problem
+            self.database = BoardDatabase(Path(place) / DATABASE_FILE)
+        kept = self.database.prepare(wanted) or str(place)
+        has_url = is_remote(kept)
+        folder = _cache_folder(kept) if has_url else Path(kept)
+        self.files = BoardFiles(folder, kept if has_url else None)
+
+    @property
+    def place(self) -> str:
+        """The board's folder or URL, without a password, for messages."""
+        path = self.database.path
+        return str(path.parent) if path else self.database.place
+
+    @property
+    def folder(self) -> Path:
+        """The local folder of the board's files, or of their cache."""
+        return self.files.folder
+
+    @property
+    def path(self) -> Path:
+        """The database's file; raise BoardError if it is on a server."""
+        if self.database.path is None:
+            raise BoardError(f"{self.place}: the board has no file; it is on a server")
+        return self.database.path
 
     def add(
         self,
@@ -90,6 +139,8 @@ class BoardStore:
         box: str = "none",
         signer: str = "",
         digest: str = HOUSE_DIGEST,
+        handed_in: str = "",
+        within: Callable[[Connection, Submission], None] = lambda connection, added: None,
     ) -> Submission:
         """Store an entry's package, then add a submission, and return it.
 
@@ -102,20 +153,53 @@ class BoardStore:
             signer: Key that signed the entry; empty if it is not signed.
             digest: Used in place of a package's digest if there is no entry: `HOUSE_DIGEST` or
                 `PERSON_DIGEST`.
+            handed_in: What `admit` returned before the evaluation; now by default. It is stored if
+                the season has an `event`.
+            within: Called in the same transaction with the added submission; if it raises an
+                error, nothing is added.
 
         Raises:
-            BoardError: The season is closed, the name is not allowed, or the board cannot be
-                written; then no part of the submission is added.
+            BoardError: The season takes no entries or no more of that person, the name is not
+                allowed, or the board cannot be written; then no part of the submission is added.
         """
         name = board_name(name)
         digest = entry.sha256 if entry else digest
         body = submission_body(digest, runs, box, signer, __version__)
         canonical_json(body)  # raises ValueError for NaN before anything is written
         if entry:
-            self._keep(self.entry_path(entry.sha256), entry.content)
-        with self._adding() as database:
-            _refuse_closed(database, season)
-            return submission_in(self._append(database, "submission", season, name, None, body))
+            self.files.keep(_entry_file(entry.sha256), entry.content)
+        with self.database.writing() as connection:
+            now = utc_text(self.database.now(connection))
+            _refuse_closed(connection, season)
+            if season.event:
+                handed_in = min(handed_in or now, now)
+                _refuse_more(connection, season, (name, signer), handed_in)
+                body["handed_in"] = handed_in
+            added = submission_in(self._append(connection, "submission", season, name, None, body))
+            within(connection, added)
+            return added
+
+    def admit(self, season: Season, name: str = "", signer: str = "", handed_in: str = "") -> str:
+        """Return the time at which an entry is handed in, now by the store's clock.
+
+        Args:
+            season: The season.
+            name: Name of the entry on the board; empty if it is not known yet.
+            signer: Key that signed the entry; empty if it is not signed.
+            handed_in: The time at which the entry was handed in, if that was before.
+
+        Raises:
+            BoardError: The season takes no entries at that time (code `early` or `closed`), or no
+                more of that person (`limit`).
+        """
+        with self.database.reading() as connection:
+            handed_in = handed_in or utc_text(self.database.now(connection))
+            _refuse_closed(connection, season)
+            if season.event:
+                season.event.refuse_closed_at(handed_in, season.name)
+                if name:
+                    _refuse_more(connection, season, (name, signer), handed_in)
+        return handed_in
 
     def withdraw(self, id: int, why: str) -> ChainRecord:
         """Add and return a withdrawal, which takes a submission out of the ranking.
@@ -150,242 +234,204 @@ class BoardStore:
 
     def open(self, season: Season) -> ChainRecord:
         """Add and return the opening of a sealed season, with the SHA-256 of its secret."""
-        with self._adding() as database:
+        with self.database.writing() as connection:
             body = {"sha256": season.sealed.sha256 if season.sealed else None}
-            return self._append(database, "opening", season, "", None, body)
+            return self._append(connection, "opening", season, "", None, body)
 
     def reveal(self, season: Season, secret: str) -> ChainRecord:
         """Add and return the reveal of a sealed season's secret, which closes the season."""
-        with self._adding() as database:
-            if found := _in_season(database, season.digest, "reveal"):
+        with self.database.writing() as connection:
+            if found := _in_season(connection, season.digest, "reveal"):
                 return found[0]
-            return self._append(database, "reveal", season, "", None, {"secret": secret})
+            return self._append(connection, "reveal", season, "", None, {"secret": secret})
 
     def revealed(self, digest: str) -> str | None:
         """Return the revealed secret of the season with a digest; None if it is not revealed."""
-        with self._connect() as database:
-            found = _in_season(database, digest, "reveal")
+        with self.database.reading() as connection:
+            found = _in_season(connection, digest, "reveal")
         return found[0].body["secret"] if found else None
-
-    def refuse_closed(self, season: Season) -> None:
-        """Raise BoardError if a season is closed: its secret was revealed on this board."""
-        with self._connect() as database:
-            _refuse_closed(database, season)
 
     def rows(self, season: Season) -> list[Submission]:
         """Return all submissions of a season, in the order in which they were added.
 
         Seasons of older boards have fewer fields; those with the same rules are the same season.
         """
-        with self._connect() as database:
-            known = database.execute(
-                "SELECT digest, fields FROM season WHERE name = ?", (season.name,)
+        with self.database.reading() as connection:
+            known = connection.execute(
+                select(_SEASON.digest, _SEASON.fields).where(_SEASON.name == season.name)
             )
-            same = [digest for digest, fields in known.fetchall() if _is_same(fields, season)]
-            marks = ", ".join("?" for _ in same)
-            return submissions_in(_records(database, f"season_digest IN ({marks})", *same))
+            same = [digest for digest, fields in known if _is_same(fields, season)]
+            return submissions_in(_records(connection, _RECORD.season_digest.in_(same)))
 
     def every_row(self) -> list[Submission]:
         """Return all submissions of the board, in the order in which they were added."""
-        with self._connect() as database:
-            return submissions_in(_records(database, "1"))
+        with self.database.reading() as connection:
+            return submissions_in(_records(connection))
 
     def row(self, id: int) -> Submission:
         """Return one submission; raise BoardError if no submission has that id."""
         for row in self.every_row():
             if row.id == id:
                 return row
-        with self._connect() as database:
-            found = _records(database, "id = ?", id) if 0 < id < 2**63 else []
+        with self.database.reading() as connection:
+            found = _records(connection, _RECORD.id == id) if 0 < id < 2**31 else []
         what = f"; record {id} is a {found[0].kind}" if found else ""
         about = f" of submission {found[0].about}" if found and found[0].about else ""
         raise BoardError(
-            f"no submission {id} on the board {self.folder}{what}{about}; `racer board show` and "
+            f"no submission {id} on the board {self.place}{what}{about}; `racer board show` and "
             "`racer board history NAME` show the ids"
         )
 
     def history(self, name: str) -> list[ChainRecord]:
         """Return all records of a name in all seasons, in the order in which they were added."""
-        with self._connect() as database:
-            return _records(database, "record.name = ?", name)
+        with self.database.reading() as connection:
+            return _records(connection, _RECORD.name == name)
 
     def season(self, digest: str) -> Season:
         """Return the season with a digest; raise BoardError if the board has no such season."""
-        with self._connect() as database:
-            found = database.execute(
-                "SELECT fields FROM season WHERE digest = ?", (digest,)
-            ).fetchone()
-        if not found:
-            raise BoardError(f"{self.path}: no season {digest[:12]}...")
-        return Season.model_validate_json(found[0])
+        with self.database.reading() as connection:
+            fields = connection.execute(
+                select(_SEASON.fields).where(_SEASON.digest == digest)
+            ).scalar()
+        if fields is None:
+            raise BoardError(f"{self.place}: no season {digest[:12]}...")
+        return Season.model_validate_json(fields)
 
     def chain(self) -> ChainReport:
         """Return the result of checking the chain of all records; see `check_chain`."""
-        with self._connect() as database:
-            columns = ", ".join(_COLUMNS)
-            found = database.execute(f"SELECT {columns}, hash FROM record ORDER BY id").fetchall()
-            seasons = dict(database.execute("SELECT digest, fields FROM season").fetchall())
-        records = [(dict(zip(_COLUMNS, values)), kept) for *values, kept in found]
+        with self.database.reading() as connection:
+            columns = [RECORD_TABLE.c[column] for column in (*RECORD_COLUMNS, "hash")]
+            found = connection.execute(select(*columns).order_by(_RECORD.id)).fetchall()
+            known = connection.execute(select(_SEASON.digest, _SEASON.fields))
+            seasons = {row.digest: row.fields for row in known}
+        records = [(dict(zip(RECORD_COLUMNS, values)), kept) for *values, kept in found]
         return check_chain(records, seasons)
 
+    def head(self) -> tuple[int, str]:
+        """Return number and hash of the last record, which differ after each added one."""
+        with self.database.reading() as connection:
+            return _last(connection)
+
     def entry_path(self, sha256: str) -> Path:
-        """Return the path of the package with a SHA-256."""
-        return self.folder / "entries" / f"{sha256}.entry.zip"
+        """Return the local path of the package with a SHA-256; it is fetched if it is elsewhere."""
+        return self.files.path(_entry_file(sha256))
 
     def replay_path(self, sha256: str) -> Path:
-        """Return the path of the replay with a SHA-256."""
-        return self.folder / "replays" / f"{sha256}.replay"
+        """Return the local path of the replay with a SHA-256; it is fetched if it is elsewhere."""
+        return self.files.path(_replay_file(sha256))
 
     def keep_replay(self, content: bytes) -> str:
         """Write a replay's file, and return its SHA-256; call it before `add`."""
         digest = hashlib.sha256(content).hexdigest()
-        self._keep(self.replay_path(digest), content)
+        self.files.keep(_replay_file(digest), content)
         return digest
 
     def snapshot(self, path: Path) -> None:
-        """Copy the database to a new file; other processes may add records meanwhile."""
-        with self._connect() as database:
-            copy = sqlite3.connect(path)
-            try:
-                database.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
-            finally:
-                copy.close()
+        """Copy the records to a new SQLite file; other processes may add records meanwhile."""
+        self.database.snapshot(path)
+
+    def copy_records(self, other: BoardStore) -> None:
+        """Copy all seasons and records to another board, in one transaction.
+
+        Raises:
+            BoardError: The other board has records already.
+        """
+        with (
+            self.database.reading() as source,
+            other.database.writing() as target,
+        ):
+            if _last(target)[0]:
+                raise BoardError(
+                    f"{other.place} has records already; name an empty board as the target"
+                )
+            copy_tables(source, target)
 
     def _remark(self, kind: str, id: int, why: str) -> ChainRecord:
         row = self.refuse_remark(id, why)
-        with self._adding() as database:
-            if gone := _about(database, id, "withdrawal"):
+        with self.database.writing() as connection:
+            if gone := _about(connection, id, "withdrawal"):
                 raise _withdrawn_before(id, gone[0].body["why"])
             season = (row.season_digest, row.season)
-            return self._append(database, kind, season, row.name, id, {"why": why.strip()})
+            return self._append(connection, kind, season, row.name, id, {"why": why.strip()})
 
     def _append(
         self,
-        database: sqlite3.Connection,
+        connection: Connection,
         kind: str,
         season: Season | tuple[str, str],
         name: str,
         about: int | None,
         body: dict[str, Any],
     ) -> ChainRecord:
-        """Add a record to the chain; called within a transaction."""
+        """Add a record to the chain; called within a writing transaction."""
         if isinstance(season, Season):
-            database.execute(
-                "INSERT INTO season SELECT ?1, ?2, ?3 "
-                "WHERE NOT EXISTS (SELECT 1 FROM season WHERE digest = ?1)",
-                (season.digest, season.name, season.canonical),
-            )
+            keep_season(connection, season)
             season = season.digest, season.name
         digest, called = season
         # Within the transaction, so that the times have the same order as the records.
-        created = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        last = database.execute("SELECT id, hash FROM record ORDER BY id DESC LIMIT 1").fetchone()
-        id, previous = (last[0] + 1, last[1]) if last else (1, GENESIS_HASH)
+        created = utc_text(self.database.now(connection))
+        id, previous = _last(connection)
         text = canonical_json(body)
-        hash = _insert(database, previous, (id, created, kind, digest, name, about, text))
-        return ChainRecord(id, created, kind, called, digest, name, about, json.loads(text), hash)
-
-    def _keep(self, path: Path, content: bytes) -> None:
-        try:
-            write_atomically(path, content)
-        except OSError as problem:
-            raise self._unwritable(problem) from problem
-
-    @contextmanager
-    def _adding(self) -> Iterator[sqlite3.Connection]:
-        """Open the only writing transaction; if an error is raised in it, nothing is written."""
-        with self._connect() as database:
-            database.execute("BEGIN IMMEDIATE")  # waits here, and only here, for other writers
-            yield database
-            database.execute("COMMIT")
-
-    @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
-        """Open the database for one call; changes that are not committed are rolled back."""
-        try:
-            database = sqlite3.connect(
-                self.path, timeout=WRITE_LOCK_TIMEOUT_S, isolation_level=None
-            )
-            try:
-                database.execute("PRAGMA foreign_keys = ON")
-                database.execute("PRAGMA synchronous = FULL")
-                yield database
-            finally:
-                database.close()
-        except sqlite3.Error as problem:
-            raise BoardError(
-                f"{self.path}: the board cannot be used: {problem}; check that the file is a "
-                "board and may be written, or name another folder with RACER_BOARD"
-            ) from problem
-
-    def _prepare(self, database: sqlite3.Connection) -> None:
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise BoardError(
-                f"{self.path}: schema {version} is newer than this racer's {SCHEMA_VERSION}; "
-                "update racer, or name another folder with RACER_BOARD"
-            )
-        if version:
-            if database.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                database.execute(
-                    "PRAGMA journal_mode = WAL"
-                )  # the board was restored from a backup
-            if version == 1:
-                _migrate(database)
-            return
-        if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise BoardError(
-                f"{self.path}: a database, but not a board; name another folder with RACER_BOARD"
-            )
-        database.execute("PRAGMA journal_mode = WAL")
-        database.executescript(
-            f"BEGIN IMMEDIATE; {CREATE_ALL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-        )
-
-    def _unwritable(self, problem: OSError) -> BoardError:
-        return BoardError(
-            f"{self.folder}: the board's folder cannot be written: {problem.strerror}; name "
-            "another with RACER_BOARD"
+        values = (id + 1, created, kind, digest, name, about, text)
+        hash = insert_record(connection, previous, values)
+        return ChainRecord(
+            id + 1, created, kind, called, digest, name, about, json.loads(text), hash
         )
 
 
-def _insert(database: sqlite3.Connection, previous: str, values: tuple[Any, ...]) -> str:
-    hash = chain_hash(previous, dict(zip(_COLUMNS, values)))
-    marks = ", ".join("?" for _ in (*_COLUMNS, "hash"))
-    columns = ", ".join(_COLUMNS)
-    database.execute(f"INSERT INTO record ({columns}, hash) VALUES ({marks})", (*values, hash))
-    return hash
+def keep_season(connection: Connection, season: Season) -> None:
+    """Store a season's rules if they are not there; called within a writing transaction."""
+    there = select(_SEASON.digest).where(_SEASON.digest == season.digest)
+    if connection.execute(there).first() is None:
+        values = {"digest": season.digest, "name": season.name, "fields": season.canonical}
+        connection.execute(insert(SEASON_TABLE).values(**values))
 
 
-def _migrate(database: sqlite3.Connection) -> None:
-    """Migrate a board of version 1 in one transaction: its submissions become chained records."""
-    database.executescript(f"BEGIN IMMEDIATE; {CREATE_RECORDS}")
-    old = database.execute(
-        "SELECT created, season_digest, name, result, entry_sha256, racer_version "
-        "FROM submission ORDER BY id"
-    ).fetchall()
-    previous = GENESIS_HASH
-    for id, (created, digest, name, result, *rest) in enumerate(old, start=1):
-        body = migrate_body_to_version_2(json.loads(result), *rest)
-        values = (id, created, "submission", digest, name, None, body)
-        previous = _insert(database, previous, values)
-    database.execute("DROP TABLE submission")
-    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    database.execute("COMMIT")
+def packages_and_replays(rows: Sequence[Submission]) -> list[str]:
+    """Return the names of the files that submissions refer to, each once, in order."""
+    entries = {row.entry_sha256 for row in rows} - {HOUSE_DIGEST, PERSON_DIGEST}
+    replays = {run.replay for row in rows for run in row.runs if run.replay}
+    return sorted([_entry_file(one) for one in entries] + [_replay_file(one) for one in replays])
 
 
-def _records(database: sqlite3.Connection, where: str, *values: Any) -> list[ChainRecord]:
-    found = database.execute(
-        "SELECT id, created, kind, season.name, season_digest, record.name, about, body, hash "
-        f"FROM record JOIN season ON digest = season_digest WHERE {where} ORDER BY id",
-        values,
-    ).fetchall()
-    return [ChainRecord(*head, body=json.loads(body), hash=hash) for *head, body, hash in found]
+def _entry_file(sha256: str) -> str:
+    return f"entries/{sha256}.entry.zip"
 
 
-def _in_season(database: sqlite3.Connection, digest: str, kind: str) -> list[ChainRecord]:
-    return _records(database, "season_digest = ? AND kind = ?", digest, kind)
+def _replay_file(sha256: str) -> str:
+    return f"replays/{sha256}.replay"
+
+
+def _cache_folder(url: str) -> Path:
+    """Return the local folder in which the files at a URL are kept."""
+    cache = user_cache()
+    if cache is None:
+        raise BoardError(f"files at {url} want a local folder: name one with XDG_CACHE_HOME")
+    return cache / "racer" / "boards" / hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+def _last(connection: Connection) -> tuple[int, str]:
+    """Return number and hash of the last record; 0 and `GENESIS_HASH` without any."""
+    newest = select(_RECORD.id, _RECORD.hash).order_by(_RECORD.id.desc()).limit(1)
+    found = connection.execute(newest).first()
+    return (found[0], found[1]) if found else (0, GENESIS_HASH)
+
+
+def _records(connection: Connection, *conditions: ColumnElement[bool]) -> list[ChainRecord]:
+    columns = (
+        *(_RECORD.id, _RECORD.created, _RECORD.kind, _SEASON.name, _RECORD.season_digest),
+        *(_RECORD.name, _RECORD.about, _RECORD.body, _RECORD.hash),
+    )
+    joined = RECORD_TABLE.join(SEASON_TABLE, _SEASON.digest == _RECORD.season_digest)
+    asked = select(*columns).select_from(joined).where(*conditions).order_by(_RECORD.id)
+    return [
+        ChainRecord(*head, body=json.loads(body), hash=hash)
+        for *head, body, hash in connection.execute(asked).fetchall()
+    ]
+
+
+def _in_season(connection: Connection, digest: str, kind: str) -> list[ChainRecord]:
+    return _records(connection, _RECORD.season_digest == digest, _RECORD.kind == kind)
 
 
 def _is_same(fields: str, season: Season) -> bool:
@@ -395,11 +441,37 @@ def _is_same(fields: str, season: Season) -> bool:
         return False
 
 
-def _refuse_closed(database: sqlite3.Connection, season: Season) -> None:
-    if _in_season(database, season.digest, "reveal"):
+def _refuse_closed(connection: Connection, season: Season) -> None:
+    if _in_season(connection, season.digest, "reveal"):
         raise BoardError(
             f"season {season.name} is closed: its secret was revealed; submit to one that is open",
             "closed",
+        )
+
+
+def _refuse_more(
+    connection: Connection, season: Season, competitor: tuple[str, str], handed_in: str
+) -> None:
+    """Raise BoardError if a season's event takes no entry of a person at a time."""
+    rules = season.event
+    if rules is None:
+        return
+    phase = rules.refuse_closed_at(handed_in, season.name)
+    if rules.entries_per_person is None:
+        return
+    person = person_of(season, *competitor)
+    rows = _in_season(connection, season.digest, "submission")
+    count = sum(
+        person_of(season, row.name, row.signer) == person
+        and season.phase_at(row.submitted) == phase
+        for row in map(submission_in, rows)
+    )
+    if count >= rules.entries_per_person:
+        who = f"the key {competitor[1][:8]}" if competitor[1] else competitor[0]
+        raise BoardError(
+            f"season {season.name} takes {rules.entries_per_person} entries of a person in its "
+            f"{phase} phase, and {who} has handed in {count}",
+            "limit",
         )
 
 
@@ -407,14 +479,5 @@ def _withdrawn_before(id: int, why: str) -> BoardError:
     return BoardError(f"submission {id} was withdrawn before ({why}); nothing is left to do")
 
 
-def _about(database: sqlite3.Connection, id: int, kind: str) -> list[ChainRecord]:
-    return _records(database, "about = ? AND kind = ?", id, kind)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Lock the folder while a board is created: SQLite does not wait for a change to WAL."""
-    with ExitStack() as locked:
-        with suppress(OSError):  # a folder that cannot be written: no board is created there
-            locked.enter_context(FileLock(folder / "lock"))
-        yield
+def _about(connection: Connection, id: int, kind: str) -> list[ChainRecord]:
+    return _records(connection, _RECORD.about == id, _RECORD.kind == kind)

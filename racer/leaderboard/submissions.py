@@ -10,6 +10,7 @@ from typing import Any
 from racer.entries.package import LABEL_RULE, is_label
 from racer.errors import BoardError
 from racer.leaderboard.run_result import RunResult
+from racer.leaderboard.season import Season
 
 PERSON_DIGEST = "person"
 """Used as the digest of a person, who drove by hand and has no package."""
@@ -60,6 +61,8 @@ class Submission:
         box: The sandbox that held the policy during the evaluation; `none` if none did.
         signer: Key that signed the entry; empty if it is not signed.
         hash: Hash of its record.
+        handed_in: When it was handed in, before its evaluation, ISO 8601 in UTC; empty in a season
+            without `event`.
         withdrawn: The reason of its withdrawal; None if it was not withdrawn.
         disputes: The reasons for which it is disputed.
     """
@@ -75,6 +78,7 @@ class Submission:
     box: str
     signer: str
     hash: str
+    handed_in: str = ""
     withdrawn: str | None = None
     disputes: tuple[str, ...] = ()
 
@@ -94,11 +98,17 @@ class Submission:
         return self.entry_sha256, self.runs[0].pilot
 
     @property
+    def submitted(self) -> str:
+        """When it was handed in; when it was added, in a season without `event`."""
+        return self.handed_in or self.created
+
+    @property
     def body(self) -> dict[str, Any]:
         """The body of the submission's record, as JSON values."""
-        return submission_body(
+        body = submission_body(
             self.entry_sha256, self.runs, self.box, self.signer, self.racer_version
         )
+        return body | ({"handed_in": self.handed_in} if self.handed_in else {})
 
 
 def board_name(name: str) -> str:
@@ -113,6 +123,20 @@ def board_name(name: str) -> str:
             f"the name {name!r:.200} does not fit a board; wanted are {LABEL_RULE}", "name"
         )
     return name
+
+
+def person_of(season: Season, name: str, signer: str) -> tuple[str, str]:
+    """Return who handed in an entry: what distinguishes the participants of a season.
+
+    It is the name together with the key. In a season with an `event`, it is the key under any
+    name, so that a key's names have one row and share its entries; without a key it is the name.
+
+    Args:
+        season: The season.
+        name: Name of the entry on the board.
+        signer: Key that signed the entry; empty if it is not signed.
+    """
+    return ("", signer) if season.event and signer else (name, signer)
 
 
 def utc_minute(created: str) -> str:
@@ -178,6 +202,7 @@ def submission_in(
         box=body["box"],
         signer=body["signer"],
         hash=record.hash,
+        handed_in=body.get("handed_in", ""),
         withdrawn=withdrawn,
         disputes=disputes,
     )

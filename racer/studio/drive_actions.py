@@ -13,9 +13,8 @@ from racer.leaderboard.drive_submission import drives_of_runs, is_of_run, submit
 from racer.leaderboard.drives import DriveRecord, drives_in, read_drive
 from racer.leaderboard.placement import announcement, placement_of
 from racer.leaderboard.season import Season, load_season
-from racer.leaderboard.store import BoardStore
+from racer.leaderboard.store import BoardStore, has_board
 from racer.studio.commands import run_command
-from racer.studio.opponents import has_board
 from racer.studio.run_actions import Studio, errors_shown
 
 

@@ -28,7 +28,7 @@ from racer.leaderboard.drives import (
     verify_drive,
 )
 from racer.leaderboard.season import Season
-from racer.leaderboard.store import HOUSE_DIGEST, BoardStore, board_folder
+from racer.leaderboard.store import HOUSE_DIGEST, BoardStore, has_board
 from racer.leaderboard.submission_evaluation import road_sha256
 from racer.leaderboard.submissions import PERSON_DIGEST
 from racer.leaderboard.verification import resimulate_run
@@ -256,11 +256,6 @@ class Opponents:
             return [row for row in BoardStore().every_row() if row.withdrawn is None]
         except RacerError:
             return []
-
-
-def has_board() -> bool:
-    """Return whether there is a board; opening one makes it."""
-    return (board_folder() / "board.sqlite3").is_file()
 
 
 def describe_laps(record: DriveRecord) -> str:

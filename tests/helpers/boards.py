@@ -1,6 +1,9 @@
 """Small boards: their seasons, entries and rows, and what their owner can do to them."""
 
+import os
+import signal
 import sqlite3
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -142,3 +145,25 @@ def forge(store, *statements):
             database.execute(text)
     finally:
         database.close()
+
+
+@contextmanager
+def forked(work):
+    """A child process that does some work, and what reads its answers; killed at the end."""
+    answers, answer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(answers)
+            work(lambda text: os.write(answer, text.encode()))
+        except BaseException as problem:
+            os.write(2, f"{problem!r}\n".encode())
+            os._exit(1)
+        os._exit(0)
+    os.close(answer)
+    with os.fdopen(answers) as reader:
+        try:
+            yield child, reader
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)

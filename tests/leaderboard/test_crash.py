@@ -5,34 +5,11 @@ import random
 import resource
 import signal
 import time
-from contextlib import contextmanager
 
 import pytest
 
 from racer.leaderboard.store import BoardStore
-from tests.helpers.boards import RESULT, SPRING, sql
-
-
-@contextmanager
-def forked(work):
-    """A child process that does some work, and what reads its answers; killed at the end."""
-    answers, answer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(answers)
-            work(lambda text: os.write(answer, text.encode()))
-        except BaseException as problem:
-            os.write(2, f"{problem!r}\n".encode())
-            os._exit(1)
-        os._exit(0)
-    os.close(answer)
-    with os.fdopen(answers) as reader:
-        try:
-            yield child, reader
-        finally:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+from tests.helpers.boards import RESULT, SPRING, forked, sql
 
 
 def is_whole(store):

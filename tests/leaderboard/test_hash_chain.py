@@ -161,7 +161,9 @@ def test_a_board_of_version_1_is_taken_over_with_its_rows_chained(tmp_path):
 def test_a_migration_that_fails_halfway_leaves_the_old_board(tmp_path, monkeypatch):
     old_board(tmp_path / "board")
     with monkeypatch.context() as broken:
-        broken.setattr("racer.leaderboard.store.migrate_body_to_version_2", lambda *_: 1 / 0)
+        broken.setattr(
+            "racer.leaderboard.board_database.migrate_body_to_version_2", lambda *_: 1 / 0
+        )
         with pytest.raises(ZeroDivisionError):
             BoardStore(tmp_path / "board")
     assert len(BoardStore(tmp_path / "board").every_row()) == 3

@@ -137,6 +137,8 @@ def test_a_line_has_the_documented_keys_and_the_judges_values():
         "track": "bowtie",
         "runs": [run.as_json() for run in row(1, off_tracks=2).runs],
         "created": "2026-01-01T12:00:00Z",
+        "handed_in": "2026-01-01T12:00:00Z",
+        "phase": "final",
         "racer_version": "0.1.0",
         "box": "none",
         "signer": "",

@@ -14,7 +14,11 @@ from racer.leaderboard.season import (
     load_season,
     season_path,
 )
-from racer.leaderboard.season_race import FLAT_RACE_FIELDS, FLAT_SEASON_FIELDS
+from racer.leaderboard.season_race import (
+    FLAT_OPTIONAL_FIELDS,
+    FLAT_RACE_FIELDS,
+    FLAT_SEASON_FIELDS,
+)
 from racer.leaderboard.season_secret import revealed_path
 from racer.race import RaceConfig
 
@@ -170,11 +174,12 @@ CHANGES = {
     "physics": 1,
     "ranking": "best",
     "sealed": {"sha256": "0" * 64},
+    "event": {"opens": "2026-12-01T09:00:00Z"},
 }
 
 
 def test_a_change_of_any_field_is_another_digest(subtests):
-    for field in sorted(set(FLAT_SEASON_FIELDS) - {"scoring"}):
+    for field in sorted({*FLAT_SEASON_FIELDS, *FLAT_OPTIONAL_FIELDS} - {"scoring"}):
         with subtests.test(field=field):
             changed = Season.model_validate(FLAT | {field: CHANGES[field]})
             assert changed.digest != Season.model_validate(FLAT).digest
@@ -184,7 +189,8 @@ def test_every_field_counts_in_the_digest():
     fixed = {"start", "start_offset", "direction"}
     of_race = set(SeasonRaceConfig.model_fields) - fixed
     assert of_race == set(FLAT_RACE_FIELDS)
-    assert set(FLAT_SEASON_FIELDS) == set(Season.model_fields) - {"race"} | of_race
+    flat = {*FLAT_SEASON_FIELDS, *FLAT_OPTIONAL_FIELDS}
+    assert flat == set(Season.model_fields) - {"race"} | of_race
     assert set(json.loads(Season.model_validate(GIVEN).canonical)) == set(FLAT_SEASON_FIELDS)
 
 

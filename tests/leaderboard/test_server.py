@@ -15,7 +15,8 @@ from racer.errors import BoardError
 from racer.leaderboard.network_addresses import is_address, machine_names, network_addresses, url_of
 from racer.leaderboard.pages.site import seasons_of
 from racer.leaderboard.ranking import rank
-from racer.leaderboard.season import SeasonRaceConfig
+from racer.leaderboard.season import SealedDraws, SeasonRaceConfig
+from racer.leaderboard.season_event import SeasonEvent
 from racer.leaderboard.server import HAND_IN, MAX_PACKAGE_BYTES, QUEUE, BoardServer
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.submission_evaluation import evaluate_season
@@ -283,11 +284,10 @@ def test_a_season_that_is_not_here_takes_no_entry(subtests, ask):
 def test_a_name_of_two_seasons_is_told_with_both(tmp_path):
     other = FAIR.model_copy(update={"race": SeasonRaceConfig(laps=1, time_limit=40)})
     submission_queue = SubmissionQueue(
-        BoardStore(tmp_path), {one.digest: one for one in (FAIR, other)}, lambda season: None
+        BoardStore(tmp_path), {one.digest: one for one in (FAIR, other)}
     )
     with pytest.raises(BoardError, match=rf"several seasons.*{FAIR.folder}, {other.folder}"):
         submission_queue.hand_in(tmp_path / "x", "fair")
-    submission_queue.close()
 
 
 @pytest.mark.slow
@@ -298,7 +298,7 @@ def test_an_entry_stands_under_the_name_that_was_asked_for(server, ask, tmp_path
         for name in ("Zo\u00eb & <b>", "", "Zo\u00eb & <b>")
     ]
     assert [one["name"] for one in tickets] == ["Zo\u00eb & <b>", "first", "Zo\u00eb & <b>"]
-    rows = {line.id: line for line in rank(server.desk._store.rows(FAIR), FAIR)}
+    rows = {line.id: line for line in rank(server.desk.store.rows(FAIR), FAIR)}
     assert (tickets[1]["place"], tickets[1]["of"]) == (rows[tickets[1]["row"]].rank, len(rows))
     assert "submitted before" in tickets[2]["said"]
     assert tickets[2]["place"] == tickets[0]["place"]
@@ -315,12 +315,12 @@ def test_a_name_that_does_not_fit_is_refused_with_its_code(subtests, server, ask
 
 @pytest.mark.slow
 def test_a_queue_that_is_full_says_so(tmp_path, monkeypatch):
-    from racer.leaderboard import submission_queue
+    from racer.leaderboard import submission_judge, submission_queue
 
     store = fill(tmp_path)
     go = threading.Event()
     monkeypatch.setattr(submission_queue, "MAX_WAITING", 2)
-    monkeypatch.setattr(submission_queue, "read_entry", lambda path: go.wait(20) and 1 / 0)
+    monkeypatch.setattr(submission_judge, "read_entry", lambda path: go.wait(20) and 1 / 0)
     with running(store) as server:
         paths = [server.uploads / str(k) for k in range(4)]
         for path in paths:
@@ -340,8 +340,77 @@ def test_a_queue_that_is_full_says_so(tmp_path, monkeypatch):
         assert {one["code"] for one in server.desk.told()} == {"bug"}, "and the next is judged"
 
 
+def post(server, body=b"x", season="fair"):
+    to = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    to.request("POST", f"{HAND_IN}?season={season}", body, {"Content-Type": "application/zip"})
+    reply = to.getresponse()
+    return reply.status, told(reply.read())
+
+
+def served(folder, *seasons, **more):
+    store = BoardStore(folder)
+    return BoardServer(store, seasons, lambda one: None, lambda one: None, port=0, **more)
+
+
+@contextmanager
+def listening(server):
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.close()
+
+
+def test_what_waits_when_a_server_ends_is_judged_by_the_next(tmp_path):
+    body = package(tmp_path / "new.entry.zip", name="ann").read_bytes()
+    with listening(served(tmp_path / "board", FAIR, is_judging=False)) as server:
+        assert post(server, body)[0] == 202
+        assert server.desk.told()[0]["state"] == "waiting"
+    with listening(served(tmp_path / "board", FAIR)) as server:
+        until = time.monotonic() + 60
+        while server.desk.told()[0]["state"] != "done":
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    assert [row.name for row in BoardStore(tmp_path / "board").rows(FAIR)] == ["ann"]
+
+
+def test_an_upload_outside_a_seasons_time_is_refused_with_its_code(tmp_path):
+    times = {
+        "early": {"opens": "2100-01-01T00:00:00Z"},
+        "closed": {"closes": "2001-01-01T00:00:00Z"},
+    }
+    for code, event in times.items():
+        season = FAIR.model_copy(update={"event": SeasonEvent.model_validate(event)})
+        with listening(served(tmp_path / code, season)) as server:
+            status, answer = post(server)
+            assert (status, answer["code"]) == (403, code)
+            assert list(server.uploads.iterdir()) == []
+            assert server.desk.told() == []
+
+
+def test_a_sealed_season_takes_entries_where_its_secret_is_or_nothing_is_judged(tmp_path):
+    sealed = FAIR.model_copy(update={"seeds": (), "sealed": SealedDraws(sha256="0" * 64)})
+    for is_judging, status in ((True, 404), (False, 202)):
+        with listening(served(tmp_path / "board", sealed, is_judging=is_judging)) as server:
+            assert post(server)[0] == status
+
+
+def test_a_store_that_is_away_is_told_without_its_place(tmp_path, monkeypatch):
+    def fail(*_):
+        raise BoardError("postgresql://ann@db.school.example:5432/board: no answer", "unreachable")
+
+    with listening(served(tmp_path / "board", FAIR, is_judging=False)) as server:
+        monkeypatch.setattr(server.desk.store.database, "reading", fail)
+        status, answer = post(server)
+        assert (status, answer["code"]) == (503, "unreachable")
+        assert answer["said"] == "the board cannot be reached now; try again later"
+
+
 def test_what_another_process_adds_is_on_the_pages(server, ask):
-    store = server.desk._store
+    store = server.desk.store
     runs = evaluate_season(store, FAIR, "pure-pursuit", None)
     row = store.add(FAIR, "late", None, runs)
     assert b"late" in ask("GET", f"/fair-{FAIR.digest[:8]}/index.html")[1]
@@ -369,5 +438,5 @@ def test_the_verb_warns_where_others_can_reach_it(tmp_path, monkeypatch, capsys,
 def test_a_port_that_is_taken_is_named(server):
     with pytest.raises(BoardError, match=r"127\.0\.0\.1:.*--port"):
         BoardServer(
-            server.desk._store, [], lambda one: None, lambda one: None, port=server.server_port
+            server.desk.store, [], lambda one: None, lambda one: None, port=server.server_port
         )

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,7 @@ import pytest
 from racer import __version__
 from racer.entries.package import read_entry
 from racer.errors import BoardError
-from racer.leaderboard import database_schema
-from racer.leaderboard import store as room
+from racer.leaderboard import board_database, board_files, database_schema
 from racer.leaderboard.season import SeasonRaceConfig
 from racer.leaderboard.store import BoardStore, Submission
 from tests.helpers.boards import RESULT, SPRING, make_entry, sql
@@ -93,10 +93,9 @@ def test_what_is_added_cannot_be_changed_or_taken_away(store, entry, statement):
 
 
 def test_a_row_without_its_season_is_refused_by_the_database(store):
-    with pytest.raises(BoardError, match="FOREIGN KEY"), store._connect() as database:
-        database.execute(
-            "INSERT INTO record VALUES (1, '', 'submission', 'none', '', NULL, '{}', 'hash')"
-        )
+    row = "INSERT INTO record VALUES (1, '', 'submission', 'none', '', NULL, '{}', 'hash')"
+    with pytest.raises(BoardError, match="FOREIGN KEY"), store.database.writing() as connection:
+        connection.exec_driver_sql(row)
 
 
 def test_a_name_that_could_forge_a_line_is_refused(subtests, store, entry):
@@ -115,7 +114,7 @@ def test_a_result_that_is_not_plain_json_leaves_nothing(store, entry):
 
 
 def test_a_row_that_fails_halfway_leaves_nothing_and_a_second_try_works(store, entry, monkeypatch):
-    monkeypatch.setattr(room, "chain_hash", lambda *_: None)
+    monkeypatch.setattr(board_database, "chain_hash", lambda *_: None)
     with pytest.raises(BoardError, match="NOT NULL"):
         store.add(SPRING, "swift", entry, [RESULT])
     assert sql(store, "SELECT count(*) FROM season") == [(0,)]
@@ -127,10 +126,22 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(store, entry, monkeypatch)
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(room, "write_atomically", full)
+    monkeypatch.setattr(board_files, "write_atomically", full)
     with pytest.raises(BoardError, match="No space left on device"):
         store.add(SPRING, "swift", entry, [RESULT])
     assert store.rows(SPRING) == []
+
+
+def test_a_board_on_a_server_without_the_extra_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(BoardError, match=r"not installed; pip install .*psycopg"):
+        BoardStore("postgresql://racer@localhost/racer")
+
+
+def test_files_at_a_url_without_the_extra_say_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(BoardError, match=r"not installed .*pip install .*fsspec"):
+        BoardStore(tmp_path, "s3://bucket/board")
 
 
 def test_a_file_in_the_folders_place_is_a_sentence(tmp_path):
@@ -167,9 +178,9 @@ def test_a_board_of_a_newer_racer_is_refused(store):
 def test_the_board_is_ready_for_several_readers_and_a_crash(store):
     assert sql(store, "PRAGMA journal_mode") == [("wal",)]
     assert sql(store, "PRAGMA user_version") == [(database_schema.SCHEMA_VERSION,)]
-    with store._connect() as database:
+    with store.database.reading() as connection:
         pragmas = {
-            name: database.execute(f"PRAGMA {name}").fetchone()[0]
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("foreign_keys", "synchronous", "busy_timeout")
         }
     assert pragmas == {"foreign_keys": 1, "synchronous": 2, "busy_timeout": 30_000}

@@ -11,13 +11,14 @@ from racer.car.action_space import ActionSpace
 from racer.entries.package import read_entry, save_entry
 from racer.errors import BoardError
 from racer.leaderboard import verification
+from racer.leaderboard.board_database import RECORD_COLUMNS
 from racer.leaderboard.hash_chain import GENESIS_HASH, canonical_json, chain_hash
 from racer.leaderboard.ranking import rank
 from racer.leaderboard.replay import pack_replay
 from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRaceConfig
 from racer.leaderboard.season_secret import commitment
-from racer.leaderboard.store import _COLUMNS, BoardStore
+from racer.leaderboard.store import BoardStore
 from racer.leaderboard.submission_evaluation import evaluate_season
 from racer.leaderboard.verification import (
     replay_of,
@@ -83,7 +84,7 @@ def texts(store, row, **more):
 def rewrite(store, change):
     """Forge the body of record 1 as the machine's owner can, and chain all anew."""
     ((*values, _),) = sql(store, "SELECT * FROM record WHERE id = 1")
-    record = dict(zip(_COLUMNS, values))
+    record = dict(zip(RECORD_COLUMNS, values))
     body = json.loads(record["body"])
     change(body)
     record["body"] = canonical_json(body)
@@ -152,7 +153,7 @@ def test_a_hash_changed_in_the_replay_is_found_though_the_row_was_made_anew(stor
 
 def test_another_policy_behind_a_true_replay_is_found_by_the_second_check(store, row, tmp_path):
     other = made(tmp_path, steady(LOOK * np.float32(1.01)), "other")
-    store._keep(store.entry_path(other.sha256), other.content)
+    store.files.keep(f"entries/{other.sha256}.entry.zip", other.content)
     row = rewrite(store, lambda body: body.update(entry_sha256=other.sha256))
     finding = next(verify_submission(store, row))
     assert finding.simulated.text == "bit-exact"

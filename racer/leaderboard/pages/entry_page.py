@@ -13,7 +13,13 @@ from racer.leaderboard.pages.season_page import entry_badges
 from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.scoring import RUN_OUTCOMES, season_score
 from racer.leaderboard.store import HOUSE_DIGEST
-from racer.leaderboard.submissions import PERSON_DIGEST, ChainRecord, Submission, utc_minute
+from racer.leaderboard.submissions import (
+    PERSON_DIGEST,
+    ChainRecord,
+    Submission,
+    person_of,
+    utc_minute,
+)
 
 EVENT_WORDS = {"submission": "handed in", "withdrawal": "withdrawn", "dispute": "disputed"}
 
@@ -113,9 +119,10 @@ def _facts(view: SeasonContext, row: Submission) -> dict[str, str]:
 
 
 def _better_entry(view: SeasonContext, row: Submission) -> int | None:
-    """Return the id of the ranked entry of the same name, if it is another one."""
+    """Return the id of the ranked entry of the same participant, if it is another one."""
+    person = person_of(view.season, *row.competitor)
     for line in view.standing:
-        if line.competitor == row.competitor and line.id != row.id:
+        if person_of(view.season, *line.competitor) == person and line.id != row.id:
             return line.id
     return None
 

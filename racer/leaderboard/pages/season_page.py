@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from racer.leaderboard.pages.context import SeasonContext
 from racer.leaderboard.pages.markup import render_page
 from racer.leaderboard.pages.player import player_races
-from racer.leaderboard.ranking import RankedSubmission
+from racer.leaderboard.ranking import RankedSubmission, ranked_phase
+from racer.leaderboard.season import Season
 from racer.leaderboard.store import HOUSE_DIGEST
 from racer.leaderboard.submissions import PERSON_DIGEST, Submission, utc_minute
 
@@ -104,6 +105,8 @@ def entry_badges(row: Submission | RankedSubmission) -> list[Badge]:
 def _facts(view: SeasonContext) -> dict[str, str]:
     season, names = view.season, view.run_names()
     facts = {"in the standing": str(len(view.standing)), "kind": view.kind}
+    if season.event and season.event.final_from:
+        facts["phase"] = ranked_phase(view.rows, season)
     if names:
         facts["races per entry"] = str(len(names))
     facts["laps per race"] = str(season.race.laps)
@@ -145,4 +148,17 @@ def _rules(view: SeasonContext) -> dict[str, str]:
         "fault": f"{fault}; {race.off_track_penalty:g} s off the road, "
         f"{race.collision_penalty:g} s for a crash",
         "time_limit": f"{race.time_limit:g} s a race, penalties included",
+        "event": _event(season),
     }
+
+
+def _event(season: Season) -> str:
+    """Return when a season takes entries and how many, in a line; empty if it has no event."""
+    if (event := season.event) is None:
+        return ""
+    times = {"from": event.opens, "final from": event.final_from, "until": event.closes}
+    told = [f"{what} {utc_minute(time)} UTC" for what, time in times.items() if time]
+    if event.entries_per_person:
+        each = " in each phase" if event.final_from else ""
+        told.append(f"up to {event.entries_per_person} of a person{each}")
+    return ", ".join(told)
