@@ -13,9 +13,12 @@ PACKAGES_OF_EXTRA = {
     "limit": ("casadi",),
     "studio": ("fastapi", "nicegui", "segno", "uvicorn"),
     "pettingzoo": ("pettingzoo",),
+    "cluster": ("ray",),
     "dev": ("axe-playwright-python", "commonroad-vehicle-models", "playwright"),
 }
 """The packages of each extra in pyproject.toml, by the names that pip uses."""
+PACKAGES_WITH_EXTRA = {"ray": "'ray[default]'"}
+"""Packages that are installed with an extra of their own, as a shell reads it."""
 
 
 def extra_of(module: str) -> str | None:
@@ -29,7 +32,8 @@ def how_to_install(extra: str) -> str:
 
     It does not name racer itself, because the `racer` on PyPI is another project.
     """
-    packages = f"pip install {' '.join(PACKAGES_OF_EXTRA[extra])}"
+    names = [PACKAGES_WITH_EXTRA.get(name, name) for name in PACKAGES_OF_EXTRA[extra]]
+    packages = f"pip install {' '.join(names)}"
     if not (assets.assets_root() / "pyproject.toml").is_file():
         return packages
     return f"pip install -e '.[{extra}]' in {assets.assets_root()}, or {packages}"
