@@ -17,7 +17,7 @@ PACKAGES_OF_EXTRA = {
     "dev": ("axe-playwright-python", "commonroad-vehicle-models", "playwright"),
 }
 """The packages of each extra in pyproject.toml, by the names that pip uses."""
-PACKAGES_WITH_EXTRA = {"ray": "'ray[default]'"}
+PACKAGES_WITH_EXTRA: dict[str, str] = {"ray": "'ray[default]'"}
 """Packages that are installed with an extra of their own, as a shell reads it."""
 
 

@@ -6,17 +6,18 @@ import logging
 import os
 import time
 import warnings
-from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from racer.assets.extras import how_to_install
 from racer.assets.processes import usable_cores
 from racer.cluster.address import ClusterAddress
 from racer.cluster.carried_files import CarriedFiles
 from racer.cluster.jobs import Finished, JobPool, Key, Outcome
+from racer.cluster.mailbox import Letters, Mailbox
 from racer.cluster.node_facts import NodeFacts, node_facts
 from racer.cluster.ray_worker import ActorHost, NodeAnswer, run_job
 from racer.errors import ClusterError
@@ -189,6 +190,14 @@ class RayCluster:
             raise ClusterError(f"no node of the cluster at {self._address} offers a core")
         return RayPool(self, min(cores))
 
+    def mailbox(self) -> Mailbox:
+        """Return a mailbox, through which jobs that run talk with this process."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(self.driver_node, soft=False)
+        remote = self._ray.remote(num_cpus=0, max_concurrency=1, scheduling_strategy=here)(Letters)
+        return Mailbox(remote.remote())
+
     def start(self, kind: Callable[..., Any], *arguments: Any) -> RemoteObject:
         """Start making an object in a process of its own that holds a core of some node.
 
@@ -273,6 +282,22 @@ class RemoteObject:
             self._ray.kill(self._actor)
 
 
+class _Job(NamedTuple):
+    """A job that was submitted.
+
+    Attributes:
+        key: Its key.
+        work: Its function.
+        arguments: The function's arguments.
+        losses: How often its worker was lost.
+    """
+
+    key: Hashable
+    work: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    losses: int = 0
+
+
 class RayPool(JobPool):
     """Runs jobs on a cluster's nodes.
 
@@ -288,6 +313,8 @@ class RayPool(JobPool):
         super().__init__()
         self.cluster, self._cores, self._ray = cluster, cores, cluster._ray
         self._sent: OrderedDict[Path, Any] = OrderedDict()
+        self._flying: dict[Any, _Job] = {}
+        self._again: list[_Job] = []
         self._looked, self._coreless = 0.0, 0.0
         self._workers = 1
 
@@ -305,39 +332,84 @@ class RayPool(JobPool):
     def _run(
         self, work: Callable[..., Outcome], given: Mapping[Key, tuple[Any, ...]]
     ) -> Iterator[Finished[Key, Outcome]]:
-        waiting: deque[Key] = deque(given)
-        flying: dict[Any, Key] = {}
-        losses: Counter[Key] = Counter()
-        remote = self._ray.remote(num_cpus=self._cores, max_retries=0)(run_job)
+        waiting = deque(given)
         try:
-            while waiting or flying:
+            while waiting or self.running:
                 self._look()
-                while waiting and len(flying) < JOBS_PER_CORE * self._workers:
+                while waiting and self.running < JOBS_PER_CORE * self._workers:
                     key = waiting.popleft()
-                    sent = [self._send(one) for one in given[key]]
-                    flying[remote.remote(self.cluster._facts, work, *sent)] = key
-                for ref in self._done(flying):
-                    key = flying.pop(ref)
-                    try:
-                        answer: NodeAnswer = self._ray.get(ref)
-                    except self._ray.exceptions.RayTaskError as problem:
-                        raise problem.as_instanceof_cause() from problem
-                    except self._ray.exceptions.RayError as problem:
-                        losses[key] += 1
-                        self._lost(problem, losses[key])
-                        waiting.append(key)
-                        continue
-                    node = self.cluster.welcome(answer.node_id, answer.facts)
-                    yield Finished(key, answer.outcome, node, answer.took_s)
+                    self.submit(key, work, *given[key])
+                yield from self.poll()
         finally:
-            for ref in flying:
+            self.cancel()
+
+    @property
+    def running(self) -> int:
+        """Number of jobs that were submitted and have not ended."""
+        return len(self._flying) + len(self._again)
+
+    def submit(self, key: Hashable, work: Callable[..., Any], *arguments: Any) -> None:
+        """Start a job as soon as a core is free; `poll` tells when it has ended.
+
+        Args:
+            key: The job's key.
+            work: The function.
+            arguments: Its arguments.
+        """
+        self._submit(_Job(key, work, arguments))
+
+    def _submit(self, job: _Job) -> None:
+        remote = self._ray.remote(num_cpus=self._cores, max_retries=0)(run_job)
+        sent = [self._send(one) for one in job.arguments]
+        self._flying[remote.remote(self.cluster._facts, job.work, *sent)] = job
+
+    def poll(self, seconds: float = CLUSTER_POLL_S) -> list[Finished[Any, Any]]:
+        """Return the jobs that have ended; if there is none, wait a moment for one.
+
+        Args:
+            seconds: Longest time to wait [s].
+
+        Raises:
+            ClusterError: A job's worker was lost too often, a node has other software, or the
+                cluster has had no core for too long.
+        """
+        self._look()
+        for job in self._again:
+            self._submit(job)
+        self._again = []
+        finished = []
+        for ref in self._done(seconds):
+            job = self._flying.pop(ref)
+            try:
+                answer: NodeAnswer = self._ray.get(ref)
+            except self._ray.exceptions.RayTaskError as problem:
+                raise problem.as_instanceof_cause() from problem
+            except self._ray.exceptions.RayError as problem:
+                self._again.append(job._replace(losses=job.losses + 1))
+                self._lost(problem, job.losses + 1)
+                continue
+            node = self.cluster.welcome(answer.node_id, answer.facts)
+            finished.append(Finished(job.key, answer.outcome, node, answer.took_s))
+        return finished
+
+    def cancel(self, key: Hashable = None) -> None:
+        """End a job that has not ended.
+
+        Args:
+            key: Its key; None for all jobs.
+        """
+        for ref, job in list(self._flying.items()):
+            if key is None or job.key == key:
+                del self._flying[ref]
                 with suppress(Exception):  # The cluster may be gone.
                     self._ray.cancel(ref, force=True)
+        self._again = [job for job in self._again if key is not None and job.key != key]
 
-    def _done(self, flying: Mapping[Any, Any]) -> list[Any]:
+    def _done(self, seconds: float) -> list[Any]:
         """Wait a moment for jobs to end, and return all that have."""
-        refs = list(flying)
-        ready, others = self._ray.wait(refs, num_returns=1, timeout=CLUSTER_POLL_S)
+        if not self._flying:
+            return []
+        ready, others = self._ray.wait(list(self._flying), num_returns=1, timeout=seconds)
         if ready and others:
             ready += self._ray.wait(others, num_returns=len(others), timeout=0)[0]
         return ready
@@ -348,8 +420,8 @@ class RayPool(JobPool):
         if count >= MAX_LOSSES:
             raise ClusterError(
                 f"the worker of one job was lost {count} times, the last time because: {why}; "
-                "perhaps memory ran out: give each job more cores' share of it, or look into Ray's "
-                "logs on that node, in /tmp/ray/session_latest/logs"
+                "perhaps memory ran out: look into Ray's logs on the nodes, in "
+                "/tmp/ray/session_latest/logs, and start nodes with fewer --num-cpus"
             )
         self.cluster.tell_lost_nodes()
         self.cluster.say(f"a worker is lost, and its job is run again: {why}")

@@ -113,7 +113,7 @@ def test_a_reward_that_hangs_on_one_node_is_named_and_the_run_can_be_resumed(clu
 
 
 def test_a_worker_that_stands_still_ends_the_run_by_name(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr("racer.training.cluster_workers.STEP_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("racer.training.cluster_workers.LOADING_TIMEOUT_S", 1.0)
     import signal
 
     def stop(evaluation):
