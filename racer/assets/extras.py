@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from racer import assets
 
-PACKAGES_OF_EXTRA = {
+PACKAGES_OF_EXTRA: dict[str, tuple[str, ...]] = {
     "train": (
         *("torch", "stable-baselines3", "sb3-contrib", "tensorboard", "onnx", "onnxscript"),
         *("array-api-compat", "moviepy", "opencv-python-headless"),

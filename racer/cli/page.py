@@ -96,12 +96,14 @@ def board_run_season(
     from racer.cli.output import print_json, progress, say_aside
     from racer.cli.season import secret_of
     from racer.cluster import Cost, open_pool
+    from racer.cluster.cost import refuse_price
     from racer.leaderboard.batch import run_season
     from racer.leaderboard.costs import keep_cost
     from racer.leaderboard.ranking import rank
     from racer.leaderboard.season import load_season
     from racer.leaderboard.store import BoardStore
 
+    refuse_price(price_per_core_hour)
     store, rules = BoardStore(), load_season(season)
     count = None if workers == "auto" else workers
     secret = secret_of(rules, season)

@@ -170,7 +170,9 @@ def _options(
     """
     from racer.cli.output import say_aside
     from racer.cluster.address import open_cluster
+    from racer.cluster.cost import refuse_price
 
+    refuse_price(price_per_core_hour)
     options: dict[str, Any] = {"deepracer_logs": deepracer_logs, "log": log}
     options["price_per_core_hour"] = price_per_core_hour
     with open_cluster(cluster, _say_nothing if quiet else say_aside) as nodes:

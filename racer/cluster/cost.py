@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from racer.errors import ConfigError
+
 
 class Cost(NamedTuple):
     """What a computation cost.
@@ -57,3 +59,9 @@ class Cost(NamedTuple):
         if self.price is not None:
             parts.append(f"price {self.price:.4g}")
         return ", ".join(parts)
+
+
+def refuse_price(price_per_core_hour: float | None) -> None:
+    """Raise ConfigError if a price is negative or no number."""
+    if price_per_core_hour is not None and not 0.0 <= price_per_core_hour < float("inf"):
+        raise ConfigError(f"--price-per-core-hour {price_per_core_hour}: must be 0 or more")

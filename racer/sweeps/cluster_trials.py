@@ -6,7 +6,6 @@ import signal
 import tempfile
 import threading
 import traceback
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing import Pipe

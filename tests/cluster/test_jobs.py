@@ -7,9 +7,10 @@ import pytest
 
 from racer.cluster import Cost, LocalPool
 from racer.cluster.carried_files import CarriedFiles, write_files
+from racer.cluster.cost import refuse_price
 from racer.cluster.node_facts import NodeFacts, node_facts
 from racer.cluster.ray_worker import local_arguments
-from racer.errors import ClusterError
+from racer.errors import ClusterError, ConfigError
 
 
 def double(number, path):
@@ -78,3 +79,11 @@ def test_a_core_hour_costs_its_price():
     assert Cost.from_dict(cost.as_dict()) == cost
     assert Cost(1.0, 2.0).price is None
     assert cost.plus(Cost(1.0, 3600.0, 5.0)) == Cost(1801.0, 10800.0, 5.0, 0.05)
+
+
+def test_a_negative_price_is_refused(subtests):
+    for price in (-0.1, float("nan"), float("inf")):
+        with subtests.test(price=price), pytest.raises(ConfigError, match="must be 0 or more"):
+            refuse_price(price)
+    refuse_price(None)
+    refuse_price(0.0)

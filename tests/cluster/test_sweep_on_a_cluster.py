@@ -92,10 +92,10 @@ def test_a_reward_that_fails_fails_its_trial_and_a_search_goes_on_where_it_stopp
 
 def test_the_command_takes_the_switch(tmp_path, monkeypatch, cluster, capsys):
     monkeypatch.chdir(tmp_path)
-    words = ["--sensor.0.kind", "state", "--num-envs", "4", "--total-timesteps", "256"]
+    words = ["--num-envs", "4", "--total-timesteps", "256"]
     words += ["--ppo.n-steps", "32", "--ppo.batch-size", "64", "--evaluation.time-limit", "1"]
     words += ["--param", "ppo.gamma=0.9,0.99", "--folder", "s", "--cluster", cluster.address]
-    main(["sweep", "quick", *words])
+    main(["sweep", "state", *words])
     told = capsys.readouterr()
     assert "2 of 2" in told.out
     assert told.err.count("node ") >= 3
