@@ -141,7 +141,7 @@ class RayCluster:
             self.welcome(node, told[0])
 
     def welcome(self, node: str, facts: NodeFacts) -> str:
-        """Return the name of a node in messages, after a check when it is seen first.
+        """Return the name of a node in messages, after a check; a line tells a new one.
 
         Args:
             node: Ray's id of it.
@@ -150,11 +150,11 @@ class RayCluster:
         Raises:
             ClusterError: Its software is not that of this machine.
         """
-        if node in self._nodes:
-            return self._nodes[node]
         name = f"{facts.node} {node[:8]}"
         if other := self._facts.differences(facts):
             raise ClusterError(f"node {name} has {other}; {_INSTALL}")
+        if node in self._nodes:
+            return name
         self._nodes[node] = name
         digits = ""
         if facts.processor != self._facts.processor:

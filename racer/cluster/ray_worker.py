@@ -17,15 +17,13 @@ class NodeAnswer(NamedTuple):
     Attributes:
         node_id: Ray's id of the node.
         facts: The node's software and processor.
-        is_alike: Whether the node's software is that of the machine which asked; if not, nothing
-            was run.
-        outcome: What the function returned.
+        outcome: What the function returned; None if it was not called, because the node's software
+            is not that of the machine which asked.
         took_s: How long it ran [s].
     """
 
     node_id: str
     facts: NodeFacts
-    is_alike: bool
     outcome: Any
     took_s: float
 
@@ -40,10 +38,10 @@ def run_job(wanted: NodeFacts, work: Callable[..., Any], *arguments: Any) -> Nod
     """
     facts = node_facts()
     if wanted.differences(facts):
-        return NodeAnswer(_node_id(), facts, False, None, 0.0)
+        return NodeAnswer(_node_id(), facts, None, 0.0)
     began = time.perf_counter()
     outcome = work(*local_arguments(arguments))
-    return NodeAnswer(_node_id(), facts, True, outcome, time.perf_counter() - began)
+    return NodeAnswer(_node_id(), facts, outcome, time.perf_counter() - began)
 
 
 def local_arguments(arguments: tuple[Any, ...]) -> list[Any]:
