@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import traceback
 import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -38,6 +39,12 @@ _SETTINGS = {
 }
 
 
+def has_token() -> bool:
+    """Return whether this user has a token for clusters, which a cluster may ask for."""
+    given = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
+    return bool(given) or Path("~/.ray/auth_token").expanduser().is_file()
+
+
 class WorkerLost(ClusterError):
     """The process of a job or an object has ended, or its node has."""
 
@@ -60,6 +67,8 @@ class RayCluster:
         self._nodes: dict[str, str] = {}
         for name, value in _SETTINGS.items():
             os.environ.setdefault(name, value)
+        if address.host and has_token():
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # as `ray start` does
         try:
             import ray
         except ModuleNotFoundError as problem:
@@ -87,6 +96,11 @@ class RayCluster:
         said = " ".join(str(problem).split())[:300]
         host, port = self._address.host, self._address.port
         remedy = "check that Ray and Python have the same version here and there"
+        if "AuthToken" in "".join(traceback.format_exception(problem)):
+            return (
+                f"the cluster at {self._address} wants its token: copy ~/.ray/auth_token from its "
+                "head to this machine, or set RAY_AUTH_TOKEN; `ray get-auth-token` prints it there"
+            )
         if host and not self._address.is_client:
             remedy = (
                 f"this machine must be a node of it, which `ray start --address={host}:{port}` "
@@ -312,6 +326,8 @@ class RayPool(JobPool):
     def __init__(self, cluster: RayCluster, cores: float = 1.0) -> None:
         super().__init__()
         self.cluster, self._cores, self._ray = cluster, cores, cluster._ray
+        # One for all jobs, as Ray sends each function's code to all nodes.
+        self._remote = self._ray.remote(num_cpus=cores, max_retries=0)(run_job)
         self._sent: OrderedDict[Path, Any] = OrderedDict()
         self._flying: dict[Any, _Job] = {}
         self._again: list[_Job] = []
@@ -359,9 +375,8 @@ class RayPool(JobPool):
         self._submit(_Job(key, work, arguments))
 
     def _submit(self, job: _Job) -> None:
-        remote = self._ray.remote(num_cpus=self._cores, max_retries=0)(run_job)
         sent = [self._send(one) for one in job.arguments]
-        self._flying[remote.remote(self.cluster._facts, job.work, *sent)] = job
+        self._flying[self._remote.remote(self.cluster._facts, job.work, *sent)] = job
 
     def poll(self, seconds: float = CLUSTER_POLL_S) -> list[Finished[Any, Any]]:
         """Return the jobs that have ended; if there is none, wait a moment for one.

@@ -15,6 +15,9 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+os.environ["RAY_AUTH_MODE"] = "disabled"  # or Ray writes a token into the user's home
 
 
 class Machines:
@@ -24,8 +27,6 @@ class Machines:
     """
 
     def __init__(self, nodes: int, **head: Any) -> None:
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
         from ray.cluster_utils import Cluster
 
         self._head = {"num_cpus": 0, "include_dashboard": False, **head}
