@@ -79,6 +79,7 @@ def measure(entry: Path, races: int, out: Path) -> None:
     for workers in (1, 2):
         told = judge(season, entry, copies, lambda count=workers: count)
         measured["forms"].append({"form": f"{workers} processes", **told})
+        print(brief(told), flush=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for nodes in (1, 2):
@@ -92,12 +93,13 @@ def measure(entry: Path, races: int, out: Path) -> None:
                 told = judge(season, entry, copies, lambda made=cluster: str(made.address))
                 about = {"form": f"{nodes} nodes", "cluster_up_s": round(up_s, 1)}
                 measured["forms"].append(about | told)
+                print(brief(told), flush=True)
                 if nodes == 2:
                     measured |= empty_jobs(str(cluster.address))
                     measured["loss_s"] = loss(str(cluster.address), cluster, added[0])
             finally:
                 cluster.shutdown()
-    out.write_text(json.dumps(measured, indent=1))
+    out.write_text(json.dumps(measured))
     print(json.dumps({**measured, "forms": [brief(one) for one in measured["forms"]]}, indent=1))
 
 

@@ -169,18 +169,14 @@ def _options(
         price_per_core_hour: Price of a core for an hour.
     """
     from racer.cli.output import say_aside
-    from racer.cluster.address import open_cluster
+    from racer.cluster.address import open_cluster, say_nothing
     from racer.cluster.cost import refuse_price
 
     refuse_price(price_per_core_hour)
     options: dict[str, Any] = {"deepracer_logs": deepracer_logs, "log": log}
     options["price_per_core_hour"] = price_per_core_hour
-    with open_cluster(cluster, _say_nothing if quiet else say_aside) as nodes:
+    with open_cluster(cluster, say_nothing if quiet else say_aside) as nodes:
         yield options | {"cluster": nodes}
-
-
-def _say_nothing(line: str) -> None:
-    """Take a line that a quiet command does not print."""
 
 
 def _train(

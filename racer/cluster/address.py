@@ -72,13 +72,13 @@ class ClusterAddress(NamedTuple):
         return f"{CLIENT_SCHEME * self.is_client}{host}:{self.port}" if host else LOCAL_CLUSTER
 
 
-def _print_nothing(line: str) -> None:
-    """Take a line that nobody wants to see."""
+def say_nothing(line: str) -> None:
+    """Take a line that nobody wants to see; in place of a function that prints it."""
 
 
 @contextmanager
 def open_cluster(
-    address: str | None, say: Callable[[str], None] = _print_nothing
+    address: str | None, say: Callable[[str], None] = say_nothing
 ) -> Iterator[RayCluster | None]:
     """Connect to a cluster for a `with` block; without an address do nothing.
 
@@ -112,7 +112,7 @@ def open_cluster(
 def open_pool(
     address: str | None,
     workers: int | None = None,
-    say: Callable[[str], None] = _print_nothing,
+    say: Callable[[str], None] = say_nothing,
 ) -> Iterator[JobPool]:
     """Open a pool of workers for a `with` block: of this machine, or of a cluster.
 

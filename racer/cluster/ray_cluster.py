@@ -285,9 +285,9 @@ class RemoteObject:
             return self._ray.get(self._asked, timeout=seconds)
         except errors.GetTimeoutError as problem:
             raise TimeoutError(f"no answer after {seconds:g} s") from problem
-        except errors.RayTaskError as problem:
-            raise problem.as_instanceof_cause() from problem
         except errors.RayError as problem:
+            if (raised := raised_in_job(problem)) is not None:
+                raise raised from problem
             raise WorkerLost(first_sentence(problem)) from problem
 
     def end(self) -> None:
@@ -397,10 +397,11 @@ class RayPool(JobPool):
             job = self._flying.pop(ref)
             try:
                 answer: NodeAnswer = self._ray.get(ref)
-            except self._ray.exceptions.RayTaskError as problem:
-                raise problem.as_instanceof_cause() from problem
             except self._ray.exceptions.RayError as problem:
+                if (raised := raised_in_job(problem)) is not None:
+                    raise raised from problem
                 self._again.append(job._replace(losses=job.losses + 1))
+                self._sent.clear()  # Perhaps a file could not be fetched.
                 self._lost(problem, job.losses + 1)
                 continue
             node = self.cluster.welcome(answer.node_id, answer.facts)
@@ -476,6 +477,19 @@ class RayPool(JobPool):
 
 def _carried(arguments: tuple[Any, ...]) -> list[Any]:
     return [CarriedFiles.read(one) if isinstance(one, Path) else one for one in arguments]
+
+
+def raised_in_job(problem: Exception) -> Exception | None:
+    """Return the exception that a job's own code raised; None if Ray lost the job or its arguments.
+
+    Args:
+        problem: What Ray raised.
+    """
+    from ray.exceptions import RayError, RayTaskError
+
+    if not isinstance(problem, RayTaskError) or isinstance(problem.cause, RayError):
+        return None
+    return problem.as_instanceof_cause()
 
 
 def first_sentence(problem: Exception) -> str:

@@ -44,7 +44,7 @@ class _ClusterWorker:
         remote: Its cars, in a process on a node.
         snapshot: A state of them; None before the first reset, or if it cannot be saved.
         actions: The actions of each control step since that state.
-        order: The method that was called last, with its arguments.
+        order: The method that was called last, with its arguments; empty before the first.
         seconds: Time limit of the next answer [s].
     """
 
@@ -121,7 +121,7 @@ class ClusterWorkers:
                 for worker in self._workers:
                     self._start(worker, folder)
                 for worker in self._workers:
-                    self._begin(worker)
+                    self._begin_or_replace(worker)
         except BaseException:
             self.close()
             raise
@@ -148,6 +148,14 @@ class ClusterWorkers:
             ) from problem
         worker.remote.call("begin")
         self._result(worker, START_TIMEOUT_S)
+
+    def _begin_or_replace(self, worker: _ClusterWorker) -> None:
+        from racer.cluster.ray_cluster import WorkerLost
+
+        try:
+            self._begin(worker)
+        except WorkerLost as problem:
+            self._replace(worker, problem)
 
     def reset(self, seeds: Sequence[int | None] | None) -> Observations:
         """Reset every car; see `EpisodeRunner.reset`.
@@ -251,7 +259,7 @@ class ClusterWorkers:
             self._replaced += 1
             where, lost = worker.label, f"{worker.label} is lost: {why}"
             worker.remote.end()
-            if worker.snapshot is None and worker.order[0] == "step":
+            if worker.snapshot is None and worker.order[:1] == ("step",):
                 self._end(
                     f"{lost}; its cars cannot go on elsewhere, because a variable of the reward "
                     "cannot be saved; the run can be resumed"
@@ -271,7 +279,8 @@ class ClusterWorkers:
                 if worker.snapshot is not None:
                     worker.remote.call("restore", worker.snapshot, worker.actions)
                     self._result(worker, START_TIMEOUT_S)
-                self._order(worker, *worker.order)
+                if worker.order:
+                    self._order(worker, *worker.order)
             except WorkerLost as problem:
                 why = problem
                 continue
