@@ -54,19 +54,19 @@ class Assumptions(NamedTuple):
     longer: float
 
 
-def measure(entry: Path, races: int, out: Path) -> None:
+def measure(entry: Path, races: int, local_races: int, out: Path) -> None:
     """Judge races in four ways, and write what was measured as JSON.
 
     Args:
         entry: The entry's package.
-        races: Number of races; of more than 100, a multiple of 100.
+        races: Number of races on nodes; of more than 100, a multiple of 100.
+        local_races: Number of races in processes.
         out: The file to write.
     """
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
     from ray.cluster_utils import Cluster
 
     seeds = min(races, 100)
-    copies = races // seeds
     season = Season(
         name="scale",
         tracks=("oval",),
@@ -77,7 +77,7 @@ def measure(entry: Path, races: int, out: Path) -> None:
     )
     measured: dict[str, Any] = {"forms": [], "cores": os.cpu_count()}
     for workers in (1, 2):
-        told = judge(season, entry, copies, lambda count=workers: count)
+        told = judge(season, entry, local_races // seeds, lambda count=workers: count)
         measured["forms"].append({"form": f"{workers} processes", **told})
         print(brief(told), flush=True)
     with warnings.catch_warnings():
@@ -90,7 +90,7 @@ def measure(entry: Path, races: int, out: Path) -> None:
             added = [cluster.add_node(num_cpus=1) for _ in range(nodes)]
             up_s = time.perf_counter() - began
             try:
-                told = judge(season, entry, copies, lambda made=cluster: str(made.address))
+                told = judge(season, entry, races // seeds, lambda made=cluster: str(made.address))
                 about = {"form": f"{nodes} nodes", "cluster_up_s": round(up_s, 1)}
                 measured["forms"].append(about | told)
                 print(brief(told), flush=True)
@@ -309,6 +309,7 @@ def main() -> None:
     one = verbs.add_parser("measure")
     one.add_argument("entry", type=Path)
     one.add_argument("--races", type=int, default=1000)
+    one.add_argument("--local-races", type=int, default=1000)
     one.add_argument("--out", type=Path, required=True)
     two = verbs.add_parser("simulate")
     two.add_argument("measured", type=Path)
@@ -320,7 +321,7 @@ def main() -> None:
     two.add_argument("--longer", type=float, default=1.0)
     asked = parser.parse_args()
     if asked.verb == "measure":
-        measure(asked.entry, asked.races, asked.out)
+        measure(asked.entry, asked.races, asked.local_races, asked.out)
         return
     given = Assumptions(*(getattr(asked, name) for name in Assumptions._fields))
     measured = json.loads(asked.measured.read_text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 import traceback
 import warnings
@@ -493,6 +494,6 @@ def raised_in_job(problem: Exception) -> Exception | None:
 
 
 def first_sentence(problem: Exception) -> str:
-    """Return the beginning of an error's message, which in Ray's may be a page."""
-    text = " ".join(str(problem).split())
+    """Return the beginning of an error's message, which in Ray's may be a page in colours."""
+    text = " ".join(re.sub(r"\x1b\[\d*m", "", str(problem)).split())
     return f"{type(problem).__name__}: {text.partition('. ')[0][:200]}"

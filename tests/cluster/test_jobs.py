@@ -87,3 +87,19 @@ def test_a_negative_price_is_refused(subtests):
             refuse_price(price)
     refuse_price(None)
     refuse_price(0.0)
+
+
+@pytest.mark.needs("ray")
+def test_a_lost_argument_is_a_loss_and_a_job_s_own_error_is_not():
+    from ray.exceptions import RayTaskError, WorkerCrashedError
+
+    from racer.cluster.ray_cluster import first_sentence, raised_in_job
+
+    own = RayTaskError("job", "traceback", ValueError("mine"))
+    assert isinstance(raised_in_job(own), ValueError)
+    for lost in (RayTaskError("job", "traceback", WorkerCrashedError()), WorkerCrashedError()):
+        assert raised_in_job(lost) is None
+    assert (
+        first_sentence(ValueError("\x1b[36mone\x1b[39m\n thing. Another."))
+        == "ValueError: one thing"
+    )
