@@ -483,6 +483,8 @@ def _carried(arguments: tuple[Any, ...]) -> list[Any]:
 def raised_in_job(problem: Exception) -> Exception | None:
     """Return the exception that a job's own code raised; None if Ray lost the job or its arguments.
 
+    A node that cannot import racer, or a package of it, raises ClusterError.
+
     Args:
         problem: What Ray raised.
     """
@@ -490,6 +492,8 @@ def raised_in_job(problem: Exception) -> Exception | None:
 
     if not isinstance(problem, RayTaskError) or isinstance(problem.cause, RayError):
         return None
+    if "No module named" in f"{problem} {problem.cause}":
+        return ClusterError(f"a node cannot run a job: {problem.cause}; {_INSTALL}")
     return problem.as_instanceof_cause()
 
 

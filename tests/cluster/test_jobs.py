@@ -97,6 +97,8 @@ def test_a_lost_argument_is_a_loss_and_a_job_s_own_error_is_not():
 
     own = RayTaskError("job", "traceback", ValueError("mine"))
     assert isinstance(raised_in_job(own), ValueError)
+    lacking = RayTaskError("job", "traceback", ImportError("No module named 'racer'"))
+    assert "No module named 'racer'; install the same" in str(raised_in_job(lacking))
     for lost in (RayTaskError("job", "traceback", WorkerCrashedError()), WorkerCrashedError()):
         assert raised_in_job(lost) is None
     assert (
