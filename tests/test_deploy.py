@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +17,10 @@ STEPS = (ROOT / "scripts" / "dockerfile_steps.py").read_text()
 
 
 def steps():
-    space = {"__file__": str(ROOT / "scripts" / "dockerfile_steps.py"), "__name__": "steps"}
+    space: dict[str, Any] = {
+        "__file__": str(ROOT / "scripts" / "dockerfile_steps.py"),
+        "__name__": "steps",
+    }
     exec(STEPS, space)
     return space["instructions"](DEPLOY / "Dockerfile")
 
