@@ -74,3 +74,7 @@ class BoardError(RacerError):
     def __init__(self, message: str, code: str = "board") -> None:
         super().__init__(message)
         self.code = code
+
+
+class ClusterError(RacerError):
+    """A cluster cannot be reached or used, or a job's workers were lost."""

@@ -19,7 +19,16 @@ NEEDS = {
         "needs racer's extra train",
     ),
     **dict.fromkeys(
-        ("casadi", "nbclient", "nbformat", "nicegui", "pettingzoo", "playwright", "vehiclemodels"),
+        (
+            "casadi",
+            "nbclient",
+            "nbformat",
+            "nicegui",
+            "pettingzoo",
+            "playwright",
+            "ray",
+            "vehiclemodels",
+        ),
         "needs racer's extra dev",
     ),
 }

@@ -17,6 +17,7 @@ STEP = {
     "tables": 0,
     "snapshot": 0,
     "registration": 0,
+    "cluster": 1,
     "doctor": 1,
     "randomisation": 1,
     "track": 1,
@@ -58,6 +59,7 @@ ONLY_IN = {
     "nicegui": ("racer.studio",),
     "optuna": ("racer.sweeps",),
     "pettingzoo": ("racer.pettingzoo",),
+    "ray": ("racer.cluster",),
     "pybullet": ("racer.world.pybullet_client",),
     "segno": ("racer.cli.studio",),
     "psycopg": (),
@@ -86,6 +88,7 @@ HEAVY = {
     "casadi",
     "nicegui",
     "optuna",
+    "ray",
 }
 
 DOORS = ("racer", "racer.cli", "racer.envs")

@@ -55,6 +55,28 @@ def forget_stale_kernels() -> None:
         return
 
 
+def private_folder(name: str) -> Path | None:
+    """Return a folder that only this user can write to, for copies that can be made again.
+
+    It is in the user's cache, or in the temporary directory where that cannot be written.
+
+    Args:
+        name: The folder's name.
+
+    Returns:
+        The folder, which exists; None if none can be made.
+    """
+    cache = user_cache()
+    own = cache / "racer" if cache is not None and is_writable(cache) else _own_folder()
+    if own is None:
+        return None
+    try:
+        (own / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return own / name
+
+
 def _places() -> dict[str, bool]:
     """Return whether the default folder of each cache is writable, by environment variable."""
     home, cache = _home(), user_cache()

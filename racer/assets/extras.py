@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from racer import assets
 
-PACKAGES_OF_EXTRA = {
+PACKAGES_OF_EXTRA: dict[str, tuple[str, ...]] = {
     "train": (
         *("torch", "stable-baselines3", "sb3-contrib", "tensorboard", "onnx", "onnxscript"),
         *("array-api-compat", "moviepy", "opencv-python-headless"),
@@ -14,9 +14,12 @@ PACKAGES_OF_EXTRA = {
     "studio": ("fastapi", "nicegui", "segno", "uvicorn"),
     "pettingzoo": ("pettingzoo",),
     "board": ("fsspec", "psycopg", "s3fs"),
+    "cluster": ("ray",),
     "dev": ("axe-playwright-python", "commonroad-vehicle-models", "playwright"),
 }
 """The packages of each extra in pyproject.toml, by the names that pip uses."""
+PACKAGES_WITH_EXTRA: dict[str, str] = {"ray": "'ray[default]'"}
+"""Packages that are installed with an extra of their own, as a shell reads it."""
 
 
 def extra_of(module: str) -> str | None:
@@ -30,7 +33,8 @@ def how_to_install(extra: str) -> str:
 
     It does not name racer itself, because the `racer` on PyPI is another project.
     """
-    packages = f"pip install {' '.join(PACKAGES_OF_EXTRA[extra])}"
+    names = [PACKAGES_WITH_EXTRA.get(name, name) for name in PACKAGES_OF_EXTRA[extra]]
+    packages = f"pip install {' '.join(names)}"
     if not (assets.assets_root() / "pyproject.toml").is_file():
         return packages
     return f"pip install -e '.[{extra}]' in {assets.assets_root()}, or {packages}"

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from racer.cli.output import make_console, print_json
+
+if TYPE_CHECKING:
+    from racer.cluster.jobs import JobPool
 
 
 def cli_bench(json: bool = False) -> None:
@@ -25,13 +31,18 @@ def cli_bench(json: bool = False) -> None:
 
 
 def cli_bench_train(
-    config: str, seeds: tuple[int, ...] = (0, 1, 2, 3, 4), json: bool = False
+    config: str,
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
+    cluster: str | None = None,
+    json: bool = False,
 ) -> None:
     """Train a config with several seeds until it drives clean laps, and print how long it took.
 
     Args:
         config: A shipped config's name, or a YAML file.
         seeds: The seeds; each is one run.
+        cluster: Train on the nodes of a Ray cluster, each run with a node for itself: HOST:PORT,
+            ray://HOST:PORT, or local for a Ray of this machine's own.
         json: Print the results as JSON.
     """
     from racer import assets
@@ -40,7 +51,8 @@ def cli_bench_train(
     from racer.training.time_to_clean_laps import time_all_seeds, time_to_clean_laps_table
 
     chosen = read_document(assets.find_file(config, "configs"), RunConfig)
-    figures = time_all_seeds(chosen, seeds)
+    with _machines(cluster) as pool:
+        figures = time_all_seeds(chosen, seeds, pool)
     if json:
         print_json(figures)
     else:
@@ -58,6 +70,7 @@ def cli_speedrun(
     records: Path | None = None,
     save: bool = False,
     markdown: bool = False,
+    cluster: str | None = None,
     json: bool = False,
 ) -> None:
     """Time how soon a config trains to fast clean laps, and compare it with the standing record.
@@ -76,6 +89,9 @@ def cli_speedrun(
         records: The file of the records; by default docs/speedrun.json.
         save: Add the challenger to the records if it is one.
         markdown: Show the records as the table in docs/speedrun.md.
+        cluster: Time pairs of runs, one of each config, on the nodes of a Ray cluster, each pair
+            with a node for itself: HOST:PORT, ray://HOST:PORT, or local for a Ray of this
+            machine's own.
         json: Print the result as JSON.
     """
     from racer.training.speedrun_challenge import challenge_record
@@ -97,13 +113,32 @@ def cli_speedrun(
             make_console().print(speedrun_table(known))
         return
     console = make_console(stderr=json)
-    result = challenge_record(
-        config, track or "bowtie", sensor, seeds, minutes, path, save, console
-    )
+    with _machines(cluster) as pool:
+        result = challenge_record(
+            config, track or "bowtie", sensor, seeds, minutes, path, save, console, pool
+        )
     if json:
         print_json(result.as_dict())
     else:
         print(result.summary)
+
+
+@contextmanager
+def _machines(address: str | None) -> Iterator[JobPool | None]:
+    """Open a pool whose jobs have a machine of a cluster for themselves; None without an address.
+
+    Args:
+        address: The cluster's address.
+    """
+    from racer.cli.output import say_aside
+    from racer.cluster.address import open_cluster
+
+    with open_cluster(address, say_aside) as cluster:
+        if cluster is None:
+            yield None
+            return
+        with cluster.whole_nodes() as pool:
+            yield pool
 
 
 def car_report(car: str = "deepracer", out: Path | None = None, json: bool = False) -> None:

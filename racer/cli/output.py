@@ -20,6 +20,11 @@ def result_line(result: LapResult) -> str:
     return result.summary
 
 
+def say_aside(line: str) -> None:
+    """Print a line beside the output of a command, on stderr."""
+    make_console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def confirm(what: str, is_agreed: bool) -> None:
     """Ask on the terminal whether to do something, and return if the answer is yes.
 

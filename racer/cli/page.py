@@ -107,6 +107,8 @@ def board_run_season(
     folder: Path,
     season: str = "open",
     workers: Literal["auto"] | int = "auto",
+    cluster: str | None = None,
+    price_per_core_hour: float | None = None,
     json: bool = False,
 ) -> None:
     """Evaluate every entry of a folder on a season, on all processors, and add them to the board.
@@ -118,19 +120,30 @@ def board_run_season(
         folder: The folder with the files NAME.entry.zip.
         season: A shipped season's name or a YAML file.
         workers: Number of processes that evaluate; auto: one for each processor.
+        cluster: Evaluate on the nodes of a Ray cluster: HOST:PORT, ray://HOST:PORT, or local for a
+            Ray of this machine's own.
+        price_per_core_hour: What a core costs for an hour, in your currency, to tell the price.
         json: Print the summary as JSON.
     """
-    from racer.cli.output import print_json, progress
+    from racer.cli.output import print_json, progress, say_aside
     from racer.cli.season import secret_of
+    from racer.cluster import Cost, open_pool
+    from racer.cluster.cost import refuse_price
     from racer.leaderboard.batch import run_season
+    from racer.leaderboard.costs import keep_cost
     from racer.leaderboard.ranking import rank
     from racer.leaderboard.season import load_season
     from racer.leaderboard.store import BoardStore
 
+    refuse_price(price_per_core_hour)
     store, rules = BoardStore(), load_season(season)
     count = None if workers == "auto" else workers
-    with progress("judging races") as tell:
-        found = run_season(store, rules, folder, secret_of(rules, season), count, tell)
+    secret = secret_of(rules, season)
+    with open_pool(cluster, count, say_aside) as pool, progress("judging races") as tell:
+        found = run_season(store, rules, folder, secret, count, tell, pool)
+    cost = Cost(found.wall_s, found.core_s, price_per_core_hour=price_per_core_hour)
+    if found.core_s:
+        keep_cost(store, rules, cost, found)
     if json:
         refused = {
             name: {"code": code, "said": said} for name, (code, said) in found.refused.items()
@@ -147,6 +160,8 @@ def board_run_season(
                 "wall_s": found.wall_s,
                 "race_s": found.race_s,
                 "ratio": found.ratio,
+                "cost": cost.as_dict(),
+                "sandboxes": found.boxes,
             }
         )
         return
@@ -166,3 +181,7 @@ def board_run_season(
     if found.ratio:
         took = f"{found.wall_s:.1f} s with {found.workers} workers"
         print(f"{took}, {found.ratio:.2f} x the time of the races alone")
+    if found.core_s:
+        print(f"cost: {cost.words}")
+    for node, box in sorted(found.boxes.items() if cluster else ()):
+        print(f"node {node} holds policies by: {box}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -202,6 +203,7 @@ def generalisation(
     checkpoint: Literal["best", "last"] | int | None = None,
     laps: int = 3,
     seed: int = 0,
+    cluster: str | None = None,
     json: bool = False,
 ) -> None:
     """Race an entry or a run alone on every shipped track: training, validation and held-out.
@@ -213,10 +215,14 @@ def generalisation(
             `racer runs show` lists them; best by default.
         laps: Laps to drive on each track.
         seed: Seed of the environment.
+        cluster: Drive the races on the nodes of a Ray cluster: HOST:PORT, ray://HOST:PORT, or local
+            for a Ray of this machine's own.
         json: Print the results as JSON.
     """
     from rich.progress import track as show_progress
 
+    from racer.cli.output import say_aside
+    from racer.cluster import open_pool
     from racer.evaluation.generalisation import (
         evaluate_all_tracks,
         generalisation_table,
@@ -227,11 +233,11 @@ def generalisation(
     from racer.training.racers import racer_named
 
     count = sum(len(tracks_in_set(name)) for name in TRACK_SETS)
-    races = evaluate_all_tracks(racer_named(entry, checkpoint), laps, seed)
-    console = make_console()
-    results = list(
-        show_progress(races, "racing", total=count, transient=True, disable=json, console=console)
-    )
+    racer, console = racer_named(entry, checkpoint), make_console()
+    with open_pool(cluster, say=say_aside) if cluster else nullcontext() as pool:
+        races = evaluate_all_tracks(racer, laps, seed, pool)
+        shown = {"total": count, "transient": True, "disable": json, "console": console}
+        results = list(show_progress(races, "racing", **shown))
     if json:
         tracks = [{"set": track_set, **result.as_dict()} for track_set, result in results]
         print_json({"sets": summarize_by_set(results), "tracks": tracks})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from racer.cli.output import make_console, print_json, shell_command
+from racer.cli.output import make_console, print_json, say_aside, shell_command
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,11 +21,12 @@ def cli_sweep(
     *,
     param: tuple[str, ...] = (),
     trials: int | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     seeds: tuple[int, ...] = (),
     no_pruning: bool = False,
     folder: Path | None = None,
     resume: Path | None = None,
+    cluster: str | None = None,
     changes: dict[str, Any] | None = None,
 ) -> None:
     """Search the values of a config's fields that drive most laps, then the fastest.
@@ -40,13 +41,17 @@ def cli_sweep(
         param: A field and its values, such as ppo.learning-rate=log:1e-5:1e-3; repeat the option
             for more fields.
         trials: Number of trials; 20 by default.
-        jobs: Number of trials that train at the same time.
+        jobs: Number of trials that train at the same time; 1 by default, on a cluster as many as
+            its cores allow.
         seeds: Seeds that every trial trains with; by default that of the config.
         no_pruning: Train every trial to its end, even if it is worse than the median.
         folder: The new sweep's folder; by default sweeps/<config>-<time>.
         resume: Continue the sweep in this folder; --trials may give a new number.
+        cluster: Train the trials on the nodes of a Ray cluster: HOST:PORT, ray://HOST:PORT, or
+            local for a Ray of this machine's own.
         changes: New values of the config's fields, by dotted names.
     """
+    from racer.cluster.address import open_cluster
     from racer.sweeps import resume_sweep, run_sweep
 
     shown = make_console()
@@ -57,9 +62,11 @@ def cli_sweep(
         if any(given):
             raise ConfigError(
                 f"racer sweep --resume goes on with the sweep's own config; leave out "
-                f"{', '.join(filter(None, given))} (--trials and --jobs can be given)"
+                f"{', '.join(filter(None, given))} (--trials, --jobs and --cluster can be given)"
             )
-        _finish(resume_sweep(resume, trials=trials, jobs=jobs, console=shown))
+        with open_cluster(cluster, say_aside) as nodes:
+            sweep = resume_sweep(resume, trials=trials, jobs=jobs, console=shown, cluster=nodes)
+        _finish(sweep)
         return
     if config is None:
         raise ConfigError(
@@ -76,17 +83,19 @@ def cli_sweep(
     params = dict(split_parameter(text) for text in param)
     if len(params) < len(param):
         raise ConfigError("--param names a field twice; give all its values in one")
-    sweep = run_sweep(
-        base,
-        params,
-        folder,
-        trials=20 if trials is None else trials,
-        jobs=jobs,
-        seeds=seeds,
-        is_pruning=not no_pruning,
-        name=path.stem,
-        console=shown,
-    )
+    with open_cluster(cluster, say_aside) as nodes:
+        sweep = run_sweep(
+            base,
+            params,
+            folder,
+            trials=20 if trials is None else trials,
+            jobs=jobs,
+            seeds=seeds,
+            is_pruning=not no_pruning,
+            name=path.stem,
+            console=shown,
+            cluster=nodes,
+        )
     _finish(sweep)
 
 

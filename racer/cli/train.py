@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -32,6 +33,8 @@ def cli_train(
     deepracer_logs: bool = False,
     quiet: bool = False,
     log: Path | None = None,
+    cluster: str | None = None,
+    price_per_core_hour: float | None = None,
     changes: dict[str, Any] | None = None,
 ) -> None:
     """Train a policy, clone another one and train it, or resume a run.
@@ -58,6 +61,10 @@ def cli_train(
         deepracer_logs: Also write the logs that DeepRacer's analysis tools read.
         quiet: Print nothing but errors.
         log: Append a line for each evaluation to this file, as in the run's log.txt.
+        cluster: Drive the cars on the nodes of a Ray cluster, and learn here: HOST:PORT,
+            ray://HOST:PORT, or local for a Ray of this machine's own.
+        price_per_core_hour: What a core costs for an hour, in your currency; `racer runs list` then
+            shows what the run cost.
         changes: New values of the config's fields, by dotted names.
     """
     from racer.assets.overrides import with_overrides
@@ -72,11 +79,13 @@ def cli_train(
         _check_resumed(config, run, from_, names)
         limited = with_overrides(RunConfig(), changes, "command line")
         limits = {name: getattr(limited, name) for name in names}
-        _resume(resume, limits, deepracer_logs, quiet, log)
+        with _options(deepracer_logs, quiet, log, cluster, price_per_core_hour) as options:
+            _resume(resume, limits, options, quiet)
         return
     base, name = start_config(config, from_)
     chosen = with_overrides(base, changes, "command line")
-    _train(chosen, run, deepracer_logs, quiet, log, from_, name)
+    with _options(deepracer_logs, quiet, log, cluster, price_per_core_hour) as options:
+        _train(chosen, run, options, quiet, from_, name)
 
 
 def train_command(words: Sequence[str]) -> tuple[Callable[..., None], list[str]]:
@@ -137,17 +146,44 @@ def _check_resumed(
         what = ", ".join(filter(None, given)).replace("_", "-")
         raise ConfigError(
             f"racer train --resume goes on with the run's own config; without {what}, please "
-            "(--total-timesteps, --minutes, --deepracer-logs, --quiet and --log can be given); to "
-            "change more, clone it: racer train --from RUN"
+            "(--total-timesteps, --minutes, --deepracer-logs, --quiet, --log, --cluster and "
+            "--price-per-core-hour can be given); to change more, clone it: racer train --from RUN"
         )
+
+
+@contextmanager
+def _options(
+    deepracer_logs: bool,
+    quiet: bool,
+    log: Path | None,
+    cluster: str | None,
+    price_per_core_hour: float | None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the options that a new and a resumed training share, connected to the cluster.
+
+    Args:
+        deepracer_logs: As in `cli_train`, and so are the others.
+        quiet: Whether nothing is said of nodes.
+        log: A second log file.
+        cluster: The cluster's address.
+        price_per_core_hour: Price of a core for an hour.
+    """
+    from racer.cli.output import say_aside
+    from racer.cluster.address import open_cluster, say_nothing
+    from racer.cluster.cost import refuse_price
+
+    refuse_price(price_per_core_hour)
+    options: dict[str, Any] = {"deepracer_logs": deepracer_logs, "log": log}
+    options["price_per_core_hour"] = price_per_core_hour
+    with open_cluster(cluster, say_nothing if quiet else say_aside) as nodes:
+        yield options | {"cluster": nodes}
 
 
 def _train(
     config: RunConfig,
     folder: Path | None,
-    deepracer_logs: bool,
+    options: dict[str, Any],
     quiet: bool,
-    log: Path | None,
     from_: str | None,
     name: str,
 ) -> None:
@@ -157,22 +193,18 @@ def _train(
 
     with shared_output():
         shown = make_console(quiet=quiet)
-        options: Any = {"deepracer_logs": deepracer_logs, "name": name, "log": log}
         parent = load_parent(from_) if from_ else None
-        result = run(config, folder, shown, parent=parent, **options)
+        result = run(config, folder, shown, name=name, parent=parent, **options)
         _print_result(result, quiet)
 
 
-def _resume(
-    run: Path, limits: dict[str, Any], deepracer_logs: bool, quiet: bool, log: Path | None
-) -> None:
+def _resume(run: Path, limits: dict[str, Any], options: dict[str, Any], quiet: bool) -> None:
     from racer.training.shared_output import shared_output
     from racer.training.train import resume_training
 
     with shared_output():
         shown = make_console(quiet=quiet)
-        result = resume_training(run, shown, **limits, deepracer_logs=deepracer_logs, log=log)
-        _print_result(result, quiet)
+        _print_result(resume_training(run, shown, **limits, **options), quiet)
 
 
 def _print_result(result: TrainingResult, is_quiet: bool) -> None:
@@ -188,6 +220,8 @@ def _result_lines(result: TrainingResult) -> Iterator[str]:
 
     folder = result.run.folder
     yield f"run: {folder}"
+    if cost := result.run.cost():
+        yield f"cost: {cost.words}"
     if result.best is not None:
         yield f"best: {result_line(result.best)}"
     if not result.is_finished:

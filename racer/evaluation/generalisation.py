@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from racer import assets
 from racer.assets.document import read_document
+from racer.cluster.jobs import JobPool
+from racer.entries.sandbox import SandboxedPolicy
 from racer.errors import TrackError
 from racer.evaluation import LapResult, evaluate_entries, make_race_rules, race_of_training
 from racer.tables import FittedTable, TableColumn
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from racer.entries.package import Entry
+    from racer.race import RaceConfig
 
 
 def tracks_in_set(chosen: str) -> list[str]:
@@ -30,9 +34,9 @@ def tracks_in_set(chosen: str) -> list[str]:
 
 
 def evaluate_all_tracks(
-    entry: Entry | str, laps: int = 3, seed: int = 0
+    entry: Entry | str, laps: int = 3, seed: int = 0, pool: JobPool | None = None
 ) -> Iterator[tuple[str, LapResult]]:
-    """Yield the set and the result of each shipped track.
+    """Yield the set and the result of each shipped track, in the order of the sets.
 
     An entry drives the kind of race it was trained in, a baseline controller a time trial.
 
@@ -40,11 +44,38 @@ def evaluate_all_tracks(
         entry: The entry, or a baseline controller's name.
         laps: Laps to drive on each track.
         seed: Seed of the environment.
+        pool: Where the races are driven, several at a time, an entry in its sandbox. None: in this
+            process, one after another. The results have the same bytes, but those of a pool have
+            no `scene`.
+
+    Raises:
+        ClusterError: The pool's workers were lost.
     """
     rules = make_race_rules(laps, like=race_of_training(entry))
-    for chosen in TRACK_SETS:
-        for track in tracks_in_set(chosen):
+    tracks = [(chosen, track) for chosen in TRACK_SETS for track in tracks_in_set(chosen)]
+    if pool is None:
+        for chosen, track in tracks:
             yield chosen, evaluate_entries([entry], track, rules, seed)[0]
+        return
+    ended: dict[tuple[str, str], LapResult] = {}
+    given = {one: (entry, one[1], rules, seed) for one in tracks}
+    for finished in pool.run(race_in_sandbox, given):
+        ended[finished.key] = finished.outcome
+        while tracks and tracks[0] in ended:
+            yield tracks[0][0], ended.pop(tracks.pop(0))
+
+
+def race_in_sandbox(entry: Entry | str, track: str, rules: RaceConfig, seed: int) -> LapResult:
+    """Return the result of a race, with the policy in its sandbox, and without its `scene`.
+
+    Args:
+        entry: The entry, or a baseline controller's name.
+        track: The track.
+        rules: The race.
+        seed: Seed of the environment.
+    """
+    result = evaluate_entries([entry], track, rules, seed, policy_of=SandboxedPolicy)[0]
+    return dataclasses.replace(result, scene=None)
 
 
 def summarize_by_set(seen: list[tuple[str, LapResult]]) -> list[dict[str, Any]]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import time
 import unicodedata
-from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from racer.assets.processes import usable_cores
+from racer.assets import assets_root, find_file
+from racer.cluster.jobs import Finished, JobPool, Key, LocalPool
 from racer.entries.package import ENTRY_SUFFIX, read_entry
-from racer.errors import BoardError, EntryError, RacerError
+from racer.errors import BoardError, ClusterError, EntryError, RacerError, TrackError
 from racer.leaderboard import batch_worker
 from racer.leaderboard.batch_worker import JobOutcome, RaceJob, ResultCache
 from racer.leaderboard.run_result import RunResult
@@ -22,8 +19,8 @@ from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import BoardStore
 from racer.leaderboard.submission_evaluation import refuse_misfit, refuse_other_roads
 from racer.leaderboard.submissions import Submission, board_name
+from racer.track.generator import GENERATED_PREFIX
 
-Key = TypeVar("Key", bound=Hashable)
 ProgressCallback = Callable[[int, int], None]
 
 
@@ -32,7 +29,7 @@ class BatchSummary:
     """The outcome of evaluating a folder of entries.
 
     Attributes:
-        workers: Number of processes that evaluated.
+        workers: Number of processes that evaluated; on a cluster, that could at the end.
         added: The submissions that were added, in the order of the files' names.
         there: Names of the files whose submission was on the board already.
         named: Name on the board of each entry that is called as its file, by the file's name.
@@ -40,8 +37,11 @@ class BatchSummary:
         races: Number of races that were evaluated now.
         kept: Number of races whose results were kept from before.
         race_s: Time that the evaluated races took, summed over the processes [s].
-        wall_s: Time from the start of the first process to the end of the evaluation, with the
-            checks of the entries [s].
+        wall_s: Time from the first job to the end of the evaluation, with the checks of the entries
+            [s].
+        core_s: Time that checks and races held a core, summed over the cores [core seconds].
+        boxes: The sandbox that held policies in what was judged now, by the node's name; "" for
+            this machine.
     """
 
     workers: int
@@ -53,6 +53,8 @@ class BatchSummary:
     kept: int = 0
     race_s: float = 0.0
     wall_s: float = 0.0
+    core_s: float = 0.0
+    boxes: dict[str, str] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float | None:
@@ -79,6 +81,7 @@ def run_season(
     secret: str | None = None,
     workers: int | None = None,
     tell: ProgressCallback = lambda done, all: None,
+    pool: JobPool | None = None,
 ) -> BatchSummary:
     """Evaluate every entry of a folder on every run of a season, and add it to the board.
 
@@ -96,77 +99,50 @@ def run_season(
         secret: The season's secret, 64 hexadecimal digits; None if the season is not sealed.
         workers: Number of processes; as many as there are processors by default.
         tell: Called after each race with the number of finished races and of all races.
+        pool: Where races are evaluated, in place of `workers` on this machine. Only this process
+            writes to the board. The pool is closed.
 
     Raises:
-        BoardError: The folder has no entries, the season cannot be evaluated here, a process was
-            killed, or the board cannot be written.
+        BoardError: The folder has no entries, the season cannot be evaluated here, workers were
+            lost, a node has another sandbox than the others, or the board cannot be written.
     """
     season.refuse_other_physics()
     handed_in = store.admit(season)
     runs = season.runs(secret)
     if workers is not None and workers < 1:
         raise BoardError(f"workers: {workers}; it must be 1 or more")
-    summary, results = BatchSummary(workers or usable_cores()), ResultCache(store)
+    pool, results = pool or LocalPool(workers), ResultCache(store)
+    summary = BatchSummary(pool.workers)
     known = {row.name for row in store.rows(season)}
     racers = _racers(folder, season, known, summary)
-    pool = _Pool(summary)
-    try:
+    with pool:
         boxes = _check(pool, results, racers, summary)
-        raced = _race(pool, results, [one for one in racers if one in boxes], season, runs, tell)
-    finally:
-        pool.close()
+        raced = _race(pool, results, boxes, season, runs, tell, summary)
+        summary.workers = pool.workers
+    summary.wall_s, summary.core_s = pool.wall_s, pool.core_s
     for racer in racers:
         if racer in raced:
             _add(store, season, racer, raced[racer], boxes[racer], handed_in, summary)
     return summary
 
 
-class _Pool:
-    """Worker processes, started when there is something to do."""
+def _each(
+    pool: JobPool, work: Callable[..., JobOutcome], given: Mapping[Key, tuple[Any, ...]]
+) -> Iterator[Finished[Key, JobOutcome]]:
+    """Run jobs, and say what to do if their workers are lost; see `JobPool.run`.
 
-    def __init__(self, summary: BatchSummary) -> None:
-        self.summary, self._began = summary, 0.0
-        self._pool: ProcessPoolExecutor | None = None
-
-    def each(
-        self,
-        work: Callable[..., JobOutcome],
-        given: dict[Key, tuple],
-        done: Callable[[Key, JobOutcome], Any],
-    ) -> None:
-        """Call a function in the workers once for each key, and pass on each outcome.
-
-        Args:
-            work: The function.
-            given: The arguments of each call, by its key.
-            done: Called in this process with the key and the outcome of each finished call.
-        """
-        if not given:
-            return
-        if self._pool is None:
-            self._began = time.perf_counter()
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(
-                self.summary.workers, mp_context=context, initializer=batch_worker.begin_worker
-            )
-        try:
-            futures: dict[Future[JobOutcome], Key] = {
-                self._pool.submit(work, *arguments): key for key, arguments in given.items()
-            }
-            for future in as_completed(futures):
-                outcome = future.result()
-                done(futures[future], outcome)
-        except BrokenProcessPool as problem:
-            raise BoardError(
-                "a worker process was killed, perhaps because memory ran out; finished races are "
-                "kept: run the command again, with fewer --workers if it fails again"
-            ) from problem
-
-    def close(self) -> None:
-        """End the processes, and set `wall_s` of the summary."""
-        if self._pool is not None:
-            self.summary.wall_s = time.perf_counter() - self._began
-            self._pool.shutdown(cancel_futures=True)
+    Args:
+        pool: Where they run.
+        work: The function.
+        given: Its arguments by the job's key.
+    """
+    try:
+        yield from pool.run(work, given)
+    except ClusterError as problem:
+        raise BoardError(
+            f"{problem}; finished races are kept: run the command again, with fewer --workers if "
+            "it fails again"
+        ) from problem
 
 
 def _racers(folder: Path, season: Season, known: set[str], summary: BatchSummary) -> list[_Racer]:
@@ -218,62 +194,94 @@ def _composed(name: str) -> str:
 
 
 def _check(
-    pool: _Pool, results: ResultCache, racers: list[_Racer], summary: BatchSummary
+    pool: JobPool, results: ResultCache, racers: list[_Racer], summary: BatchSummary
 ) -> dict[_Racer, str]:
-    """Return the sandbox of each entry that passes the check."""
+    """Return the sandbox of each entry that passes the check, in the order of the entries."""
     boxes = {}
     for racer in racers:
         if (box := results.find_box(batch_worker.check_key(racer.sha256))) is not None:
             boxes[racer] = box
-
-    def done(racer: _Racer, outcome: JobOutcome) -> None:
+    todo = {one: (one.path, one.sha256) for one in racers if one not in boxes}
+    for one in _each(pool, batch_worker.run_check_job, todo):
+        racer, outcome = one.key, one.outcome
         if outcome.code:
             summary.refused[racer.path.name] = (outcome.code, outcome.said)
-            return
-        boxes[racer] = results.keep_box(batch_worker.check_key(racer.sha256), outcome.box)
-
-    todo = {one: (str(one.path), one.sha256) for one in racers if one not in boxes}
-    pool.each(batch_worker.run_check_job, todo, done)
-    return boxes
+        else:
+            _note_box(summary, one.node, outcome.box)
+            key = batch_worker.check_key(racer.sha256)
+            boxes[racer] = results.keep_box(key, outcome.box)
+    return {racer: boxes[racer] for racer in racers if racer in boxes}
 
 
 def _race(
-    pool: _Pool,
+    pool: JobPool,
     results: ResultCache,
-    racers: list[_Racer],
+    boxes: dict[_Racer, str],
     season: Season,
     runs: list[SeasonRun],
     tell: ProgressCallback,
+    summary: BatchSummary,
 ) -> dict[_Racer, list[RunResult]]:
     """Return the results of each entry in the season's order; entries that fail are left out."""
     found: dict[tuple[_Racer, int], RunResult] = {}
-    todo: dict[tuple[_Racer, int], tuple[RaceJob]] = {}
-    for racer in racers:
+    todo: dict[tuple[_Racer, int], tuple[Path, RaceJob, Path | None]] = {}
+    for racer in boxes:
         for number, run in enumerate(runs):
-            heat = RaceJob(str(racer.path), racer.sha256, season, run, number)
+            heat = RaceJob(racer.sha256, season, run, number)
             if kept := results.find_run(heat.key):
                 found[racer, number] = kept
             else:
-                todo[racer, number] = (heat,)
-    summary, all_ = pool.summary, len(racers) * len(runs)
+                todo[racer, number] = (racer.path, heat, _track_file(run.track))
+    all_ = len(boxes) * len(runs)
     summary.kept = len(found)
     tell(len(found), all_)
-
-    def done(of: tuple[_Racer, int], outcome: JobOutcome) -> None:
+    for one in _each(pool, batch_worker.run_race_job, todo):
+        (racer, _), outcome = one.key, one.outcome
         summary.races += 1
         summary.race_s += outcome.took
         if outcome.result is None:
-            summary.refused[of[0].path.name] = (outcome.code, outcome.said)
+            summary.refused[racer.path.name] = (outcome.code, outcome.said)
         else:
-            found[of] = results.keep_run(todo[of][0].key, outcome.result, outcome.content)
+            _note_box(summary, one.node, outcome.box)
+            key = todo[one.key][1].key
+            found[one.key] = results.keep_run(key, outcome.result, outcome.content)
         tell(summary.kept + summary.races, all_)
-
-    pool.each(batch_worker.run_race_job, todo, done)
     return {
         racer: [found[racer, number] for number in range(len(runs))]
-        for racer in racers
+        for racer in boxes
         if racer.path.name not in summary.refused
     }
+
+
+def _note_box(summary: BatchSummary, node: str, box: str) -> None:
+    """Note the sandbox of a node, or raise BoardError if other nodes have another one.
+
+    Args:
+        summary: The summary, whose `boxes` it is added to.
+        node: The node's name; "" for this machine.
+        box: The sandbox that held a policy there.
+    """
+    for other, known in summary.boxes.items():
+        if known != box:
+            raise BoardError(
+                f"node {node or 'here'} holds policies by {box}, and {other or 'this machine'} by "
+                f"{known}; a season wants the same sandbox for all: allow user namespaces on each "
+                "node, or leave that one out; finished races are kept"
+            )
+    summary.boxes[node] = box
+
+
+def _track_file(track: str) -> Path | None:
+    """Return the file of a track that does not ship with racer; None for one that every racer has.
+
+    Args:
+        track: The track as the season names it.
+    """
+    if track.startswith(GENERATED_PREFIX):
+        return None
+    path = find_file(track, "tracks", TrackError).absolute()
+    is_shipped = path.resolve().is_relative_to((assets_root() / "tracks").resolve())
+    return None if is_shipped else path
 
 
 def _add(

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
 import time
 from dataclasses import replace
 from functools import lru_cache
-from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from racer.assets.atomic import write_atomically
-from racer.assets.processes import end_with_parent
 from racer.entries.entry_check import check_entry
 from racer.entries.package import Entry, read_entry
+from racer.entries.sandbox import SandboxedPolicy
 from racer.errors import BoardError, EntryError, RacerError
 from racer.leaderboard.fingerprint import platform_fingerprint
 from racer.leaderboard.hash_chain import canonical_json
@@ -26,17 +24,15 @@ from racer.leaderboard.submission_evaluation import evaluate_run, road_sha256
 
 
 class RaceJob(NamedTuple):
-    """One race of one entry, with everything that a worker process needs.
+    """One race of one entry, with everything that a worker process needs beside its package.
 
     Attributes:
-        path: Path of the entry's package.
-        sha256: SHA-256 of the package.
+        sha256: SHA-256 of the entry's package.
         season: The season.
         run: The run of the season.
         number: Index of the run, from 0.
     """
 
-    path: str
     sha256: str
     season: Season
     run: SeasonRun
@@ -59,7 +55,7 @@ class JobOutcome(NamedTuple):
         said: Why the entry was refused, in a sentence; empty if it was not.
         result: Result of a race, without `replay`.
         content: Content of the race's replay file.
-        box: The sandbox that held the policy of a checked entry.
+        box: The sandbox that held the policy.
     """
 
     took: float
@@ -140,29 +136,40 @@ def check_key(sha256: str) -> str:
     ).hexdigest()
 
 
-def begin_worker() -> None:
-    """Prepare a worker process: it ignores Ctrl-C, and ends when its parent ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    assert parent is not None and parent.pid is not None
-    end_with_parent(parent.pid)
+def run_race_job(package: Path, heat: RaceJob, track: Path | None) -> JobOutcome:
+    """Evaluate one race, in a worker process.
 
+    Args:
+        package: The entry's package.
+        heat: The race.
+        track: The file of its track; None if the track ships with racer or is generated.
+    """
+    began, boxes = time.perf_counter(), [""]
 
-def run_race_job(heat: RaceJob) -> JobOutcome:
-    """Evaluate one race, in a worker process."""
-    began = time.perf_counter()
+    def policy_of(entry: Entry) -> SandboxedPolicy:
+        policy = SandboxedPolicy(entry)
+        boxes.append(policy.strength)
+        return policy
+
+    run = heat.run if track is None else heat.run._replace(track=str(track))
     try:
-        result, content = evaluate_run(heat.season, heat.run, _entry(heat.path, heat.sha256))
+        entry = _entry(package, heat.sha256)
+        result, content = evaluate_run(heat.season, run, entry, policy_of)
     except RacerError as problem:
         return _refusal(problem, began)
-    return JobOutcome(time.perf_counter() - began, result=result, content=content)
+    return JobOutcome(time.perf_counter() - began, result=result, content=content, box=boxes[-1])
 
 
-def run_check_job(path: str, sha256: str) -> JobOutcome:
-    """Check an entry as `racer board check` does, in a worker process."""
+def run_check_job(package: Path, sha256: str) -> JobOutcome:
+    """Check an entry as `racer board check` does, in a worker process.
+
+    Args:
+        package: The entry's package.
+        sha256: Its SHA-256.
+    """
     began = time.perf_counter()
     try:
-        box = check_entry(_entry(path, sha256)).box
+        box = check_entry(_entry(package, sha256)).box
     except RacerError as problem:
         return _refusal(problem, began)
     return JobOutcome(time.perf_counter() - began, box=box)
@@ -174,8 +181,8 @@ def _refusal(problem: RacerError, began: float) -> JobOutcome:
 
 
 @lru_cache(maxsize=2)
-def _entry(path: str, sha256: str) -> Entry:
-    entry = read_entry(Path(path))
+def _entry(path: Path, sha256: str) -> Entry:
+    entry = read_entry(path)
     if entry.sha256 != sha256:
         raise EntryError(
             f"{path}: the file changed during the evaluation; run the command again", "hash"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -55,13 +56,19 @@ def refuse_misfit(season: Season, racer: Entry | str) -> None:
         )
 
 
-def evaluate_run(season: Season, run: SeasonRun, racer: Entry | str) -> tuple[RunResult, bytes]:
+def evaluate_run(
+    season: Season,
+    run: SeasonRun,
+    racer: Entry | str,
+    policy_of: Callable[[Entry], SandboxedPolicy] = SandboxedPolicy,
+) -> tuple[RunResult, bytes]:
     """Evaluate an entry or a pilot on one run of a season.
 
     Args:
         season: The season.
         run: One of its runs.
         racer: The entry, or the name of a pilot.
+        policy_of: Opens the sandbox of an entry's policy.
 
     Returns:
         The result, without `replay`, and the content of the replay's file.
@@ -69,24 +76,30 @@ def evaluate_run(season: Season, run: SeasonRun, racer: Entry | str) -> tuple[Ru
     Raises:
         RacerError: The run cannot be evaluated here.
     """
-    result = drive_run(season, run, racer)
+    result = drive_run(season, run, racer, policy_of)
     score = score_of_run(run, result)
     pilot, space = (racer, None) if isinstance(racer, str) else ("", racer.manifest.actions)
     content = pack_replay(record_replay(result, space, score))
     return replace(score, pilot=pilot, failure=result.failure), content
 
 
-def drive_run(season: Season, run: SeasonRun, racer: Entry | str) -> LapResult:
+def drive_run(
+    season: Season,
+    run: SeasonRun,
+    racer: Entry | str,
+    policy_of: Callable[[Entry], SandboxedPolicy] = SandboxedPolicy,
+) -> LapResult:
     """Return the race of an entry, in its sandbox, or of a pilot on one run of a season.
 
     Args:
         season: The season.
         run: One of its runs.
         racer: The entry, or the name of a pilot.
+        policy_of: Opens the sandbox of an entry's policy.
     """
     rules = season.race_in(run.direction)
     return evaluation.evaluate_entries(
-        [racer], run.track, rules, run.seed, season.car, policy_of=SandboxedPolicy
+        [racer], run.track, rules, run.seed, season.car, policy_of=policy_of
     )[0]
 
 

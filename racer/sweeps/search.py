@@ -20,6 +20,7 @@ from racer.assets.document import validate_document
 from racer.assets.processes import usable_cores
 from racer.assets.terminal import make_console
 from racer.errors import RacerError, RunError
+from racer.sweeps.cluster_trials import ClusterTrialProcess, ClusterTrials, cluster_problem
 from racer.sweeps.parameters import grid, whole_path, with_whole_path
 from racer.sweeps.sweep import (
     REPLACES,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import Trial as OptunaTrial
 
+    from racer.cluster.ray_cluster import RayCluster
+
 SIGNAL_POLL_S = 1.0
 """Longest time that the search waits for the trials before it looks for a signal [s]."""
 
@@ -55,7 +58,7 @@ class _Process(NamedTuple):
     """
 
     trial: OptunaTrial
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ClusterTrialProcess
     search: Connection
 
 
@@ -65,11 +68,12 @@ def run_sweep(
     folder: Path | None = None,
     *,
     trials: int = 20,
-    jobs: int = 1,
+    jobs: int | None = None,
     seeds: Sequence[int] = (),
     is_pruning: bool = True,
     name: str = "run",
     console: Console | None = None,
+    cluster: RayCluster | None = None,
 ) -> Sweep:
     """Search the values of a config's fields with which a training drives most laps, then fastest.
 
@@ -80,12 +84,14 @@ def run_sweep(
             `lo:hi:step` a range, and `log:lo:hi` one on a logarithmic scale.
         folder: The sweep's folder; a new one in `sweeps/` if not given.
         trials: Number of trials.
-        jobs: Number of trials that train at the same time, each in a process of its own.
+        jobs: Number of trials that train at the same time, each in a process of its own; 1 by
+            default, on a cluster as many as it has cores.
         seeds: Seeds that every trial trains with; its value is their mean. None: the config's.
         is_pruning: Whether to end a trial after an evaluation if its best value so far is below
             the median of the other trials at that evaluation.
         name: The config's name.
         console: Where a line for each trial is printed.
+        cluster: The cluster on whose nodes trials are trained; None: on this machine.
 
     Returns:
         The sweep. SIGINT, SIGTERM or SIGHUP ends it early; `resume_sweep` continues it.
@@ -117,20 +123,26 @@ def run_sweep(
             with sweep.study() as study:
                 for values in combinations:
                     study.enqueue_trial(values)
-        _search(sweep, jobs, console)
+        _search(sweep, jobs, console, cluster)
     return sweep
 
 
 def resume_sweep(
-    folder: Path, *, trials: int | None = None, jobs: int = 1, console: Console | None = None
+    folder: Path,
+    *,
+    trials: int | None = None,
+    jobs: int | None = None,
+    console: Console | None = None,
+    cluster: RayCluster | None = None,
 ) -> Sweep:
     """Continue a sweep; trials that were under way when it ended are run again.
 
     Args:
         folder: The sweep's folder.
         trials: A new total number of trials.
-        jobs: Number of trials that train at the same time.
+        jobs: As in `run_sweep`.
         console: Where a line for each trial is printed.
+        cluster: As in `run_sweep`.
 
     Raises:
         RunError: The folder holds no sweep, another process runs it, nothing is left to do, or
@@ -148,14 +160,14 @@ def resume_sweep(
             raise RunError(
                 f"all {sweep.config.trials} trials of {folder} are done; give a larger --trials"
             )
-        _search(sweep, jobs, console or make_console())
+        _search(sweep, jobs, console or make_console(), cluster)
     return sweep
 
 
-def _refuse_jobs(jobs: int) -> None:
+def _refuse_jobs(jobs: int | None) -> None:
     if os.name == "nt":
         raise RunError("a sweep needs pipes that Windows lacks: run it on Linux or macOS")
-    if not 1 <= jobs <= 1024:
+    if jobs is not None and not 1 <= jobs <= 1024:
         raise RunError(f"--jobs {jobs}: must be 1-1024")
 
 
@@ -176,16 +188,47 @@ def _queue_interrupted(sweep: Sweep, study: Study) -> None:
                 remove_run(Run.open(folder))
 
 
-def _search(sweep: Sweep, jobs: int, console: Console) -> None:
-    """Run trials until their number is reached, or a signal stops the search."""
+def _search(
+    sweep: Sweep, jobs: int | None, console: Console, cluster: RayCluster | None = None
+) -> None:
+    """Run trials until their number is reached, or a signal stops the search.
+
+    Args:
+        sweep: The sweep.
+        jobs: Number of trials at the same time.
+        console: Where a line for each trial is printed.
+        cluster: Where they are trained; None: here.
+    """
+    far = ClusterTrials(sweep, cluster) if cluster else None
+    try:
+        _search_by(sweep, jobs or (far.jobs if far else 1), console, far)
+    finally:
+        if far:
+            far.close()
+
+
+def _search_by(sweep: Sweep, jobs: int, console: Console, far: ClusterTrials | None) -> None:
+    """See `_search`.
+
+    Args:
+        sweep: The sweep.
+        jobs: Number of trials at the same time.
+        console: Where a line for each trial is printed.
+        far: What starts trials on a cluster; None: they are processes here.
+    """
     distributions = {one.key: one.distribution() for one in sweep.parameters}
     running: dict[Connection, _Process] = {}
+
+    def is_ending() -> bool:
+        return is_stopping() or (far is not None and far.problem is not None)
+
     with sweep.study() as study, _stopping(running) as is_stopping:
         begun = len(counted_trials(study))
-        while running or (begun < sweep.config.trials and not is_stopping()):
-            while len(running) < jobs and begun < sweep.config.trials and not is_stopping():
+        while running or (begun < sweep.config.trials and not is_ending()):
+            while len(running) < jobs and begun < sweep.config.trials and not is_ending():
                 begun += 1
-                started = _start(sweep, study.ask(distributions), jobs)
+                trial = study.ask(distributions)
+                started = _start_far(sweep, trial, far) if far else _start(sweep, trial, jobs)
                 if isinstance(started, _Process):
                     running[started.search] = started
                 else:
@@ -203,9 +246,11 @@ def _search(sweep: Sweep, jobs: int, console: Console) -> None:
                 one.process.wait()
                 search.close()
                 # A trial that the search stopped stays under way: it is run again on resuming.
-                if told.kind != "stopped" or not is_stopping():
+                if told.kind != "stopped" or not is_ending():
                     _end(sweep, study, one.trial, told, console)
         trials = sweep.trials_of(study)
+    if problem := cluster_problem(far):
+        raise problem
     if not is_stopping() and trials and all(one.state == "failed" for one in trials):
         raise RunError(f"every trial failed; the first one: {trials[0].error}")
 
@@ -242,6 +287,22 @@ def _start(
         )
     send(search, plan)
     return _Process(trial, process, search)
+
+
+def _start_far(
+    sweep: Sweep, trial: OptunaTrial, far: ClusterTrials
+) -> _Process | tuple[OptunaTrial, TrialMessage]:
+    """Start a trial on a cluster; if its config is invalid, return how the trial ended.
+
+    Args:
+        sweep: The sweep.
+        trial: The trial.
+        far: What starts it.
+    """
+    try:
+        return _Process(trial, *far.start(trial.number, sweep.run_configs(trial.params)))
+    except RacerError as problem:
+        return trial, TrialMessage("failed", error=str(problem))
 
 
 def _told(sweep: Sweep, one: _Process) -> TrialMessage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -59,19 +60,23 @@ class Trial:
     """Trains a config with each seed of a trial.
 
     Args:
-        plan: What it trains.
-        search: The connection to the search.
+        name: The name of the config.
+        runs: The folder of each run and its config. The configs differ in the seed.
+        ask: Tells the search of an evaluation, and returns whether to go on.
 
     Raises:
-        RacerError: The config or a track cannot be used.
+        RacerError: A track cannot be used.
     """
 
-    def __init__(self, plan: TrialPlan, search: Connection) -> None:
-        self._name, self._search = plan["name"], search
-        self._folders = [Path(folder) for folder, _ in plan["runs"]]
-        self._configs = [
-            validate_document(tree, RunConfig, folder) for folder, tree in plan["runs"]
-        ]
+    def __init__(
+        self,
+        name: str,
+        runs: Sequence[tuple[Path, RunConfig]],
+        ask: Callable[[TrialMessage], bool],
+    ) -> None:
+        self._name, self._ask = name, ask
+        self._folders = [folder for folder, _ in runs]
+        self._configs = [config for _, config in runs]
         self._values: list[float] = []
         self._step = 0
         self._is_pruned = False
@@ -104,9 +109,9 @@ class Trial:
         found = evaluation_value(races, self._lengths, limit)
         self._values[-1] = max(self._values[-1], found)
         value = sum(self._values) / len(self._values)
-        send(self._search, asdict(TrialMessage("evaluation", value, self._step)))
+        message = TrialMessage("evaluation", value, self._step)
         self._step += 1
-        self._is_pruned = not receive(self._search)
+        self._is_pruned = not self._ask(message)
         return not self._is_pruned
 
     def _record_best(self, result: TrainingResult, config: RunConfig) -> dict[str, Any]:
@@ -143,8 +148,17 @@ def run_trial() -> None:
     keep_libraries_quiet()
     search = Connection(descriptor)
     plan: TrialPlan = receive(search)
+
+    def ask(message: TrialMessage) -> bool:
+        send(search, asdict(message))
+        return receive(search)
+
     try:
-        told = Trial(plan, search).run()
+        runs = [
+            (Path(folder), validate_document(tree, RunConfig, folder))
+            for folder, tree in plan["runs"]
+        ]
+        told = Trial(plan["name"], runs, ask).run()
     except KeyboardInterrupt:  # before the training handles signals
         told = TrialMessage("stopped")
     except RacerError as problem:

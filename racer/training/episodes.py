@@ -103,6 +103,22 @@ class EpisodeRunner:
             self._check(self.env.observations)
         return ControlStep(rewards.astype(np.float32), done, truncated, last, episodes)
 
+    def get_state(self) -> dict[str, Any]:
+        """Return the complete state of the cars and their episodes, for `set_state`.
+
+        Raises:
+            RewardError: A variable of the reward cannot be saved, such as an open file.
+        """
+        seconds = time.perf_counter() - self._began
+        own = {"returns": self._returns.copy(), "steps": self._steps, "seconds": seconds}
+        return own | {"env": self.env.get_state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore a state of `get_state`, also from another process."""
+        self.env.set_state(state["env"])
+        self._returns, self._steps = state["returns"].copy(), state["steps"]
+        self._began = time.perf_counter() - state["seconds"]
+
     def _check(self, seen: Observations) -> None:
         """Refuse observations with NaN or infinity, which would silently turn all weights to NaN.
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+import yaml
 
 from racer import assets
 from racer.assets.atomic import write_atomically
 from racer.assets.document import read_document
 from racer.deepracer.metadata import metadata_as_json
 from racer.errors import TrackError
+from racer.reward.neighbour_files import files_beside
+from racer.reward.param_cases import ParamCase, case_params
 from racer.reward.reward_file import FILES_RECORD, RewardSource
+from racer.track import load_track
 from racer.track.generator import GENERATED_PREFIX
 from racer.track.track_file import TrackFile
 from racer.training.config import RunConfig
@@ -20,6 +27,53 @@ from racer.training.config import RunConfig
 REWARD_COPY = "reward.py"
 """Copy of a reward file, in a run's folder. One that needs other files is copied with them into the
 folder `reward` instead."""
+TRIED_STATES = 8
+"""Number of states in which a reward is called to find out which files it opens."""
+
+
+def needed_files(reward: RewardSource, config: RunConfig) -> dict[str, Path]:
+    """Return the files that a reward needs beside it; see `files_beside`.
+
+    Args:
+        reward: The reward file.
+        config: The run's config; the reward is called in a few states of its first track.
+    """
+
+    def try_reward() -> None:
+        case = ParamCase(load_track(config.track[0]), False, config.race.kind)
+        with reward.watched():
+            function = reward.functions(1)[0]
+            for params in case_params(case)[:TRIED_STATES]:
+                reward.call(function, params)
+
+    return files_beside(reward, try_reward)
+
+
+@contextmanager
+def carried_config(config: RunConfig) -> Iterator[Path]:
+    """Write a config and copies of all files that it names into a folder, for a `with` block.
+
+    `read_carried` reads the config in a copy of the folder, on another machine too.
+
+    Args:
+        config: The config.
+
+    Raises:
+        RacerError: A file that it names cannot be read.
+    """
+    reward = RewardSource.find(config.reward or "")
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made) / "config"
+        folder.mkdir()
+        kept = copy_named_files(folder, config, reward, needed_files(reward, config))
+        text = yaml.safe_dump(kept.model_dump(mode="json"), sort_keys=False)
+        (folder / "config.yaml").write_text(text, encoding="utf-8")
+        yield folder
+
+
+def read_carried(folder: Path) -> RunConfig:
+    """Return the config in a folder that `carried_config` wrote; its paths lead to the copies."""
+    return read_document(folder / "config.yaml", RunConfig)
 
 
 def copy_named_files(

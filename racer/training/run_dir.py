@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from racer.assets.atomic import write_atomically
 from racer.assets.document import parse_yaml, read_document, validate_document
 from racer.assets.notebook import Video, html_card
+from racer.cluster.cost import Cost
 from racer.entries.package import LABEL_RULE, Ancestor, is_label
 from racer.errors import RacerError, RunError
 from racer.reward.reward_file import RewardSource
@@ -269,8 +270,8 @@ class Run:
             `config`, the config's name; `reward`, the reward as the user named it; `began`, the
             date and time in ISO 8601; of a clone `lineage`, see `lineage`; of a run that was
             trained further than first planned `extensions`, see `extend`; `pretrained`, see
-            `mark_pretrained`; and once the training has ended `ended` (see `Ended`) and `error`,
-            the message of the exception or "".
+            `mark_pretrained`; `cost`, see `record_cost`; and once the training has ended `ended`
+            (see `Ended`) and `error`, the message of the exception or "".
 
         Raises:
             RunError: The file cannot be read.
@@ -383,6 +384,23 @@ class Run:
             OSError: `run.json` cannot be written.
         """
         self._write_story(self.story() | {"pretrained": record})
+
+    def cost(self) -> Cost | None:
+        """Return what the training cost so far; None if that is not recorded.
+
+        Raises:
+            RunError: `run.json` cannot be read.
+        """
+        told = self.story().get("cost")
+        return Cost.from_dict(told) if told else None
+
+    def record_cost(self, cost: Cost) -> None:
+        """Record what the training cost so far, as `Cost.as_dict` returns it.
+
+        Raises:
+            OSError: `run.json` cannot be written.
+        """
+        self._write_story(self.story() | {"cost": cost.as_dict()})
 
     def _write_story(self, story: dict[str, Any]) -> None:
         write_atomically(self.folder / "run.json", json.dumps(story, indent=2).encode())

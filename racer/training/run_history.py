@@ -48,10 +48,10 @@ def summarize_run(run: Run) -> dict[str, Any]:
         `run`, the folder; `config`, the config's name; `began`, the date and time in ISO 8601;
         `state`; `is_resumable`; `error`, the message of the exception that ended it; `note`, the
         user's note; `steps`, the control steps before the newest checkpoint; `wanted`, those of
-        the whole training; `seed`; and of the best evaluation's first race `laps_completed`,
-        `laps`, `best_lap_s` and `x_limit`. A value that is not known is None. The state is
-        "running", "paused", "interrupted" if the process ended without a record, or how the
-        training ended; see `Ended`.
+        the whole training; `seed`; of the best evaluation's first race `laps_completed`, `laps`,
+        `best_lap_s` and `x_limit`; and `cost`, see `Run.record_cost`. A value that is not known is
+        None. The state is "running", "paused", "interrupted" if the process ended without a record,
+        or how the training ended; see `Ended`.
 
     Raises:
         RacerError: One of the run's files cannot be read.
@@ -76,6 +76,7 @@ def summarize_run(run: Run) -> dict[str, Any]:
         "wanted": config.total_timesteps,
         "seed": config.seed,
         **{name: best["result"].get(name) for name in figures},
+        "cost": story.get("cost"),
     }
 
 
@@ -233,6 +234,7 @@ def flatten_tree(tree: Any, at: str = "") -> dict[str, Any]:
 def runs_table(runs: list[dict[str, Any]]) -> FittedTable:
     """Return the summaries of runs as a table to print, with a row for each run."""
     notes = [one["note"] for one in runs if one.get("note")]
+    is_priced = any((one.get("cost") or {}).get("price") is not None for one in runs)
     drawn = FittedTable(
         TableColumn("run", "left", least=20, wraps=True),
         TableColumn("config", "left", least=10, drop=3),
@@ -241,6 +243,8 @@ def runs_table(runs: list[dict[str, Any]]) -> FittedTable:
         TableColumn("laps", drop=2),
         TableColumn("best lap [s]"),
         TableColumn("x limit", drop=5),
+        TableColumn("core hours", drop=6),
+        *([TableColumn("price", drop=2)] if is_priced else []),
         *([TableColumn("note", "left", least=12, drop=2)] if notes else []),
     )
     for one in runs:
@@ -254,9 +258,22 @@ def runs_table(runs: list[dict[str, Any]]) -> FittedTable:
             laps,
             _number(one.get("best_lap_s")),
             _number(one.get("x_limit")),
+            *_cost_cells(one.get("cost") or {}, is_priced),
             *([one.get("note") or ""] if notes else []),
         )
     return drawn
+
+
+def _cost_cells(cost: dict[str, Any], is_priced: bool) -> list[str]:
+    """Return the cells of a run's cost: core hours, and the price if the table has that column.
+
+    Args:
+        cost: What `Cost.as_dict` returned; empty if it is not known.
+        is_priced: Whether the table has prices.
+    """
+    hours = f"{cost['core_s'] / 3600.0:.2f}" if cost else "-"
+    price = cost.get("price")
+    return [hours, *(["-" if price is None else f"{price:.4g}"] if is_priced else [])]
 
 
 def evaluations_table(one: dict[str, Any]) -> FittedTable:

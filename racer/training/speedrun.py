@@ -6,19 +6,24 @@ The rules are in docs/speedrun.md.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 from racer.assets import assets_root
 from racer.assets.overrides import with_overrides
 from racer.car.spec import car_named
+from racer.cluster.jobs import JobPool
 from racer.errors import ConfigError
 from racer.laptime import committed_limit
 from racer.reward.reward_file import SHIPPED_REWARDS
 from racer.track import load_track
 from racer.training.config import RunConfig
-from racer.training.time_to_clean_laps import time_to_clean_laps
+from racer.training.file_copies import carried_config, read_carried
+from racer.training.machine_description import describe_machine
+from racer.training.time_to_clean_laps import one_rollout, time_to_clean_laps
 
 TARGET_LAPS = 3
 """Laps of the evaluation that ends a run; all must be clean."""
@@ -73,11 +78,13 @@ class SpeedrunComparison(NamedTuple):
         challenger: The challenger's times.
         record: The record's times; None if no record stands.
         p: The p-value of `one_sided_p`; None if no record stands.
+        machine: The machines of a cluster that were timed; "" for this one.
     """
 
     challenger: SpeedrunTimes
     record: SpeedrunTimes | None
     p: float | None
+    machine: str = ""
 
     @property
     def is_record(self) -> bool:
@@ -138,6 +145,7 @@ def compare_configs(
     count: int,
     say: Callable[[str], None],
     time_run: Callable[[RunConfig, int], float | None] | None = None,
+    pool: JobPool | None = None,
 ) -> SpeedrunComparison:
     """Time a challenger and the standing record in turn, and test whether the challenger is faster.
 
@@ -151,6 +159,8 @@ def compare_configs(
         say: Called with a line for each run.
         time_run: Returns the seconds of a run of a config with a seed, None if it does not reach
             the target; a training by default.
+        pool: Where pairs of runs are trained, several at a time; each needs a machine for itself.
+            Both runs of a pair are on the same machine, one after the other. None: here.
 
     Raises:
         ConfigError: There are too few runs for the test.
@@ -160,24 +170,79 @@ def compare_configs(
             f"seeds: {count}; with fewer than {MIN_SEEDS} runs of each config no difference gives "
             f"p < {SIGNIFICANCE}"
         )
-    run = time_run or _time_training
     given = {"challenger": configs.challenger, "record": configs.record}
     timed = {name: config for name, config in given.items() if config is not None}
-    for config in timed.values():
-        run(_one_rollout(config), 0)
     seeds = {name: _fresh_seeds(count) for name in timed}
-    seconds: dict[str, list[float | None]] = {name: [] for name in timed}
-    for k in range(count):
-        for name in sorted(timed, reverse=k % 2 == 1):
-            took = run(timed[name], seeds[name][k])
-            seconds[name].append(took)
-            shown = "did not reach the target" if took is None else f"{took:.1f} s"
-            say(f"{name}, run {k + 1} of {count}, seed {seeds[name][k]}: {shown}")
+    pairs = [[(name, seeds[name][k]) for name in _turns(timed, k)] for k in range(count)]
+    seconds: dict[str, list[float | None]] = {name: [None] * count for name in timed}
+    machines: set[str] = set()
+    for k, name, took, machine in _timed_pairs(timed, pairs, time_run, pool):
+        seconds[name][k] = took
+        machines.add(machine)
+        shown = "did not reach the target" if took is None else f"{took:.1f} s"
+        say(f"{name}, run {k + 1} of {count}, seed {seeds[name][k]}: {shown}")
     limit_s = 60.0 * configs.challenger.minutes
     times = {name: _times(seeds[name], seconds[name], limit_s) for name in timed}
     record = times.get("record")
     p = one_sided_p(times["challenger"].seconds, record.seconds) if record else None
-    return SpeedrunComparison(times["challenger"], record, p)
+    where = " and ".join(sorted(filter(None, machines)))
+    return SpeedrunComparison(times["challenger"], record, p, where)
+
+
+def _turns(timed: Mapping[str, RunConfig], k: int) -> list[str]:
+    """Return the names of the configs in the order of pair k."""
+    return sorted(timed, reverse=k % 2 == 1)
+
+
+def _timed_pairs(
+    timed: dict[str, RunConfig],
+    pairs: list[list[tuple[str, int]]],
+    time_run: Callable[[RunConfig, int], float | None] | None,
+    pool: JobPool | None,
+) -> Iterator[tuple[int, str, float | None, str]]:
+    """Yield for each run its pair's index, its config's name, its seconds, and where it was.
+
+    Args:
+        timed: The configs by their names.
+        pairs: Name and seed of each run of each pair.
+        time_run: As in `compare_configs`.
+        pool: As in `compare_configs`.
+    """
+    if pool is None:
+        run = time_run or _time_training
+        for config in timed.values():
+            run(one_rollout(config), 0)
+        for k, pair in enumerate(pairs):
+            for name, seed in pair:
+                yield k, name, run(timed[name], seed), ""
+        return
+    with ExitStack() as opened:
+        folders = {name: opened.enter_context(carried_config(one)) for name, one in timed.items()}
+        names = list(folders)
+        given = {
+            k: ([(names.index(name), seed) for name, seed in pair], *folders.values())
+            for k, pair in enumerate(pairs)
+        }
+        for one in pool.run(time_pair, given):
+            seconds, machine = one.outcome
+            for (name, _), took in zip(pairs[one.key], seconds):
+                yield one.key, name, took, machine
+
+
+def time_pair(runs: list[tuple[int, int]], *folders: Path) -> tuple[list[float | None], str]:
+    """Return the seconds of a pair of runs on the machine of this process, and what it is.
+
+    Each config first drives one rollout that is not timed.
+
+    Args:
+        runs: For each run the index of its config's folder, and its seed.
+        folders: The folder of each config; see `carried_config`.
+    """
+    configs = [read_carried(folder) for folder in folders]
+    for config in configs:
+        _time_training(one_rollout(config), 0)
+    machine = describe_machine(configs[0].device)
+    return [_time_training(configs[k], seed) for k, seed in runs], machine
 
 
 def one_sided_p(challenger: Sequence[float], record: Sequence[float]) -> float:
@@ -205,11 +270,6 @@ def one_sided_p(challenger: Sequence[float], record: Sequence[float]) -> float:
 
 def _time_training(config: RunConfig, seed: int) -> float | None:
     return time_to_clean_laps(config, seed, TARGET_X_LIMIT)["laps_s"]
-
-
-def _one_rollout(config: RunConfig) -> RunConfig:
-    """Return a config whose training ends after its first rollout."""
-    return config.model_copy(update={"total_timesteps": 1})
 
 
 def _fresh_seeds(count: int) -> tuple[int, ...]:

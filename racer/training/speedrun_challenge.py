@@ -9,6 +9,7 @@ from rich.console import Console
 
 from racer import assets
 from racer.assets.document import read_document
+from racer.cluster.jobs import JobPool
 from racer.training.config import RunConfig
 from racer.training.speedrun import (
     SIGNIFICANCE,
@@ -93,6 +94,7 @@ def challenge_record(
     records: Path,
     save: bool,
     console: Console,
+    pool: JobPool | None = None,
 ) -> Challenge:
     """Time a config and the standing record of its category, and tell which is faster.
 
@@ -105,6 +107,7 @@ def challenge_record(
         records: The file of the records.
         save: Whether the challenger is added to the file if it is a record.
         console: Where each run is shown.
+        pool: The machines of a cluster, on which pairs of runs are timed; None: this machine.
 
     Raises:
         ConfigError: The config breaks a rule of the speedrun, or the file cannot be used.
@@ -122,7 +125,9 @@ def challenge_record(
 
     # Before the runs, so that no edit meanwhile is taken for the code that was timed.
     made_on = MadeOn.here(challenger.device)
-    comparison = compare_configs(SpeedrunConfigs(challenger, before), seeds, say)
+    comparison = compare_configs(SpeedrunConfigs(challenger, before), seeds, say, pool=pool)
+    if comparison.machine:
+        made_on = made_on._replace(machine=comparison.machine)
     outcome = Challenge(path.stem, track, sensor, standing, comparison, made_on)
     if save and comparison.is_record:
         add_record(records, make_record(comparison, challenger, path.stem, standing, made_on))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import subprocess
 from datetime import date
 from pathlib import Path
@@ -14,10 +12,10 @@ from pydantic import Field
 from racer.assets.atomic import write_atomically
 from racer.assets.document import Document, read_document
 from racer.assets.overrides import with_overrides
-from racer.assets.processes import usable_cores
 from racer.errors import ConfigError
 from racer.tables import FittedTable, TableColumn
 from racer.training.config import RunConfig
+from racer.training.machine_description import describe_machine
 from racer.training.run_history import config_differences
 from racer.training.speedrun import SpeedrunComparison
 
@@ -243,27 +241,3 @@ def _git(*words: str) -> str:
     folder = Path(__file__).parents[2]
     found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return found.stdout.strip()
-
-
-def describe_machine(device: str) -> str:
-    """Return this machine in words: processor, cores that may be used, memory and GPU.
-
-    Args:
-        device: The config's device; a GPU is named only if the training uses it.
-    """
-    import torch
-
-    cores = usable_cores()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    uses_gpu = device != "cpu" and torch.cuda.is_available()
-    gpu = torch.cuda.get_device_name() if uses_gpu else "no GPU"
-    return f"{_processor()}, {cores} cores, {memory:.0f} GiB, {gpu}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())

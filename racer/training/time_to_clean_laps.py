@@ -12,9 +12,11 @@ from typing import Any
 
 from rich.console import Console
 
+from racer.cluster.jobs import JobPool
 from racer.tables import FittedTable, TableColumn
 from racer.training.callbacks import Evaluation
 from racer.training.config import RunConfig
+from racer.training.file_copies import carried_config, read_carried
 from racer.training.train import run_training
 
 TIME_SHARES = ("physics", "sensors", "reward", "policy", "learning", "evaluation", "other")
@@ -85,14 +87,28 @@ def _shares(spent: dict[str, float], seconds: float) -> dict[str, Any]:
     return {"seconds": seconds, "shares": shares}
 
 
-def time_all_seeds(config: RunConfig, seeds: Sequence[int]) -> dict[str, Any]:
+def time_all_seeds(
+    config: RunConfig, seeds: Sequence[int], pool: JobPool | None = None
+) -> dict[str, Any]:
     """Return `time_to_clean_laps` of each seed as `runs`, and the `median` and `worst` times.
 
     A time that a run never reached counts as infinite, and is returned as None.
+
+    Args:
+        config: The run.
+        seeds: The seeds.
+        pool: Where the runs are trained, several at a time, after a rollout that is not timed;
+            each needs a machine for itself. None: here, one after another.
     """
     # The time of cars in other processes cannot be measured.
     alone = config.model_copy(update={"workers": 1})
-    runs = [time_to_clean_laps(alone, seed) for seed in seeds]
+    if pool is None:
+        runs = [time_to_clean_laps(alone, seed) for seed in seeds]
+    else:
+        with carried_config(alone) as folder:
+            given = {seed: (folder, seed) for seed in seeds}
+            ended = {one.key: one.outcome for one in pool.run(time_carried_config, given)}
+        runs = [ended[seed] for seed in seeds]
     never = float("inf")
     together: dict[str, Any] = {"runs": runs}
     for name, pick in (("median", median), ("worst", max)):
@@ -101,6 +117,23 @@ def time_all_seeds(config: RunConfig, seeds: Sequence[int]) -> dict[str, Any]:
             value = pick([never if run[key] is None else run[key] for run in runs])
             together[name][key] = None if value == never else value
     return together
+
+
+def time_carried_config(folder: Path, seed: int) -> dict[str, Any]:
+    """Return `time_to_clean_laps` of a config in a folder, on the machine of this process.
+
+    Args:
+        folder: The folder; see `carried_config`.
+        seed: The seed.
+    """
+    config = read_carried(folder)
+    time_to_clean_laps(one_rollout(config), seed)  # so that what is compiled is there
+    return time_to_clean_laps(config, seed)
+
+
+def one_rollout(config: RunConfig) -> RunConfig:
+    """Return a config whose training ends after its first rollout."""
+    return config.model_copy(update={"total_timesteps": 1})
 
 
 def time_to_clean_laps_table(figures: dict[str, Any], laps: int) -> FittedTable:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -19,11 +19,9 @@ from racer.assets.overrides import with_overrides
 from racer.envs import RacerVectorEnv
 from racer.errors import RunError
 from racer.evaluation import LapResult
-from racer.reward.neighbour_files import files_beside
-from racer.reward.param_cases import ParamCase, case_params
 from racer.reward.reward_file import RewardSource
-from racer.track import load_track
 from racer.training.callbacks import Callback, sorted_callbacks
+from racer.training.callbacks.cost import CostCallback
 from racer.training.callbacks.save import stop_on_signals
 from racer.training.callbacks.training_callbacks import TrainingCallbacks
 from racer.training.checkpoint_content import (
@@ -34,6 +32,7 @@ from racer.training.checkpoint_content import (
     unpack_checkpoint,
 )
 from racer.training.config import RunConfig
+from racer.training.file_copies import needed_files
 from racer.training.learner import build_learner, log_interval
 from racer.training.parent import ParentPolicy, inherit_weights
 from racer.training.run_dir import Ended, Run, refuse_taken
@@ -41,11 +40,11 @@ from racer.training.training_env import make_training_env, start_deepracer_log
 from racer.training.training_log import refuse_unwritable
 from racer.training.vec_env import CarsVecEnv
 
+if TYPE_CHECKING:
+    from racer.cluster.ray_cluster import RayCluster
+
 State = dict[str, Any]
 """The state in a checkpoint; see `racer.training.checkpoint_content.unpack_checkpoint`."""
-
-TRIED_STATES = 8
-"""Number of states in which a reward is called to find out which files it opens."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,8 @@ def run_training(
     log: Path | None = None,
     callback: Callback | Sequence[Callback] | None = None,
     parent: ParentPolicy | None = None,
+    cluster: RayCluster | None = None,
+    price_per_core_hour: float | None = None,
 ) -> TrainingResult:
     """Train a policy, and write everything into a run folder.
 
@@ -104,6 +105,9 @@ def run_training(
         callback: As in `racer.train`.
         parent: The policy whose weights the training begins with; new weights if not given. The
             optimizer and the count of steps begin anew.
+        cluster: The cluster on whose nodes the cars are driven, while the policy learns in this
+            process; the weights are the same. Not given: this machine.
+        price_per_core_hour: What a core costs for an hour, for the run's record.
 
     Raises:
         RacerError: The config, a track, the reward or the folder cannot be used, or the parent's
@@ -115,9 +119,9 @@ def run_training(
     if log is not None:
         refuse_unwritable(log)
     reward = RewardSource.find(config.reward or "")
-    env = make_training_env(config, deepracer_logs)
+    env = make_training_env(config, deepracer_logs, cluster)
     try:
-        beside = files_beside(reward, lambda: _try_reward(reward, config))
+        beside = needed_files(reward, config)
         env.seed(config.seed)
         model = build_learner(config, env)
         inherited = inherit_weights(model.policy, parent, config) if parent else []
@@ -125,11 +129,14 @@ def run_training(
         trace = start_deepracer_log(run.folder, config, env, 0) if deepracer_logs else None
         shown = console or terminal.make_console()
         callbacks = TrainingCallbacks(config, run, reward, shown, functions, trace, log)
+        if cluster is not None:
+            cluster.say = callbacks.log.lines.say
         for line in inherited:
             shown.print(line, markup=False, highlight=False, soft_wrap=True)
             callbacks.log.lines.keep(line)
+        costs = CostCallback(run, env, price_per_core_hour)
         with run.locked():
-            _learn(run, config, callbacks, model, None, sb3_callbacks)
+            _learn(run, config, callbacks, model, None, costs, sb3_callbacks)
         return _make_result(run, callbacks, env)
     finally:
         env.close()
@@ -144,6 +151,8 @@ def resume_training(
     deepracer_logs: bool = False,
     log: Path | None = None,
     callback: Callback | Sequence[Callback] | None = None,
+    cluster: RayCluster | None = None,
+    price_per_core_hour: float | None = None,
 ) -> TrainingResult:
     """Continue a run from its newest whole checkpoint, as if it had never been interrupted.
 
@@ -161,6 +170,8 @@ def resume_training(
         deepracer_logs: As in `run_training`; the folder is `deepracer-<steps>`.
         log: As in `run_training`.
         callback: As in `racer.train`.
+        cluster: As in `run_training`; it need not be that of the run's first part.
+        price_per_core_hour: As in `run_training`.
 
     Raises:
         RunError: The folder holds no run, or the run is finished, is being trained by another
@@ -178,7 +189,7 @@ def resume_training(
         newest = run.saved.newest_whole(lambda warning: shown.print(f"{warning}", style="yellow"))
         source = str(run.checkpoints / newest[0].file) if newest else ""
         reward = RewardSource.find(config.reward or "")
-        env = make_training_env(config, deepracer_logs)
+        env = make_training_env(config, deepracer_logs, cluster)
         try:
             model = build_learner(config, env)
             env.seed(chunk_seed(config.seed, newest[0].steps if newest else 0))
@@ -195,7 +206,10 @@ def resume_training(
             run.extend(config, steps)
             trace = start_deepracer_log(folder, config, env, steps) if deepracer_logs else None
             callbacks = TrainingCallbacks(config, run, reward, shown, functions, trace, log)
-            _learn(run, config, callbacks, model, state, sb3_callbacks)
+            if cluster is not None:
+                cluster.say = callbacks.log.lines.say
+            costs = CostCallback(run, env, price_per_core_hour)
+            _learn(run, config, callbacks, model, state, costs, sb3_callbacks)
             return _make_result(run, callbacks, env)
         finally:
             env.close()
@@ -240,7 +254,7 @@ def run_pretraining(
     small = config.model_copy(update={"num_envs": num_envs, "workers": 1, "ppo": ppo})
     env = make_training_env(small, is_logged=False)
     try:
-        beside = files_beside(reward, lambda: _try_reward(reward, config))
+        beside = needed_files(reward, config)
         env.seed(config.seed)
         model = build_learner(small, env)
         record = learn(model, env, say)
@@ -281,20 +295,6 @@ def _save_pretrained(
         raise RunError(f"{run.folder}: cannot be written: {problem}; free some disk space") from (
             problem
         )
-
-
-def _try_reward(reward: RewardSource, config: RunConfig) -> None:
-    """Call a reward function in a few states of its first track, to record which files it opens.
-
-    Args:
-        reward: The reward file.
-        config: The run's config.
-    """
-    case = ParamCase(load_track(config.track[0]), False, config.race.kind)
-    with reward.watched():
-        function = reward.functions(1)[0]
-        for params in case_params(case)[:TRIED_STATES]:
-            reward.call(function, params)
 
 
 def _announce_resume(
@@ -347,6 +347,7 @@ def _learn(
     callbacks: TrainingCallbacks,
     model: BaseAlgorithm,
     state: State | None,
+    costs: CostCallback,
     sb3_callbacks: Sequence[BaseCallback] = (),
 ) -> None:
     """Train from the beginning, or from a checkpoint, until the training ends.
@@ -357,6 +358,7 @@ def _learn(
         callbacks: The training's own callbacks.
         model: The learner, with the weights of `state` already loaded.
         state: The state in the checkpoint; None to train from the beginning.
+        costs: Records what the training costs.
         sb3_callbacks: The caller's callbacks of Stable-Baselines3's kind.
 
     Raises:
@@ -381,7 +383,7 @@ def _learn(
                     # Only the remaining steps, because Stable-Baselines3 adds those already done.
                     model.learn(
                         config.total_timesteps - steps,
-                        [callbacks, *sb3_callbacks],
+                        [callbacks, costs, *sb3_callbacks],
                         log_interval=log_interval(model),
                         reset_num_timesteps=False,
                     )
@@ -389,6 +391,8 @@ def _learn(
                 except BaseException as problem:
                     callbacks.fail(problem)
                     raise
+                finally:
+                    costs.finish()
             ended, steps = callbacks.save.ended, callbacks.evaluate.steps
             run.mark_ended(ended)
             callbacks.log.lines.say(f"{ended} after {steps:,} steps")

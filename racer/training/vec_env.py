@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 from racer.envs import RacerVectorEnv, info_of
 from racer.envs.arguments import refuse_options
 from racer.sensors import Observations, observation_of_car
+from racer.training.cluster_workers import ClusterWorkers
 from racer.training.episodes import EpisodeRunner
 from racer.training.live_frames import car_poses
 from racer.training.workers import WorkerPool
@@ -41,7 +42,9 @@ class CarsVecEnv(VecEnv):
         scale: Running mean and variance of the discounted return; saved in checkpoints.
     """
 
-    def __init__(self, env: RacerVectorEnv | WorkerPool, gamma: float | None = None) -> None:
+    def __init__(
+        self, env: RacerVectorEnv | WorkerPool | ClusterWorkers, gamma: float | None = None
+    ) -> None:
         self.cars, self._gamma = env, gamma
         self.scale = RunningMeanStd(shape=())
         self._returns = np.zeros(env.num_envs)
@@ -58,7 +61,7 @@ class CarsVecEnv(VecEnv):
     @property
     def poses(self) -> np.ndarray:
         """Where each car is, (n, 4); see `racer.training.live_frames.car_poses`."""
-        return self.cars.poses if isinstance(self.cars, WorkerPool) else car_poses(self.cars)
+        return car_poses(self.cars) if isinstance(self.cars, RacerVectorEnv) else self.cars.poses
 
     def log_to(self, trace: Callable[[np.ndarray, np.ndarray], None]) -> None:
         """Call a function after each control step, before cars are reset; not possible in workers.

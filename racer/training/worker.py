@@ -103,7 +103,7 @@ def _obey(
 ) -> dict[int, dict[str, Any]]:
     if seeds is not None:
         if seeds[0] is not None:
-            _seed_everything(seeds[0])
+            seed_everything(seeds[0])
         copy_into(cars.reset(seeds), mine.seen)
         mine.poses[:] = car_poses(cars.env)
         return {}
@@ -116,7 +116,7 @@ def _obey(
     return {first + car: episode for car, episode in driven.episodes.items()}
 
 
-def _seed_everything(seed: int) -> None:
+def seed_everything(seed: int) -> None:
     """Seed the global generators of Python and NumPy, which only a reward may use."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002

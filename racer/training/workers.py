@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from multiprocessing import resource_tracker
@@ -79,19 +79,22 @@ class _Worker(NamedTuple):
     where: Connection
 
 
-def worker_count(wanted: int | Literal["auto"], cars: int) -> int:
+def worker_count(
+    wanted: int | Literal["auto"], cars: int, cores: Callable[[], int] = usable_cores
+) -> int:
     """Return the number of worker processes for a number of cars; 1 means the main process.
 
-    `auto` is one worker for each core that this process may use, but at least
+    `auto` is one worker for each core, but at least
     `MIN_CARS_PER_WORKER` cars each. No core is reserved for the learner, because the learner and
     the workers wait for each other.
 
     Args:
         wanted: The config's `workers`.
         cars: Number of cars.
+        cores: Returns the number of cores; those that this process may use by default.
     """
     if wanted == "auto":
-        wanted = min(usable_cores(), cars // MIN_CARS_PER_WORKER)
+        wanted = min(cores(), cars // MIN_CARS_PER_WORKER)
     return max(1, min(wanted, cars))
 
 
@@ -110,6 +113,7 @@ class WorkerPool:
 
     Attributes:
         num_envs: Number of cars.
+        count: Number of workers.
         single_observation_space: Observation space of one car.
         single_action_space: Action space of one car.
         observations: Current observations, each array (n, ...); later steps do not write to them.
@@ -126,7 +130,8 @@ class WorkerPool:
         checked = validate_document(config, EnvConfig, "racer environment")
         track, car = load_track(checked.track[0]), car_named(checked.car)
         suite = make_sensors(checked.sensor, car, track, 1, checked.race.walls)
-        self.num_envs, self.render_mode, self._deadline = cars, None, deadline
+        self.num_envs, self.count = cars, count
+        self.render_mode, self._deadline = None, deadline
         self.single_observation_space = suite.space
         self.single_action_space = checked.actions.space()
         self._next_deadline = START_TIMEOUT_S  # In the first step, too, numba may have to compile.
