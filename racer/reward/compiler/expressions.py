@@ -40,6 +40,7 @@ from racer.reward.compiler.types import (
     Table,
     Tup,
     Type,
+    Words,
     from_leaves,
     item_of,
     join,
@@ -290,8 +291,10 @@ class ExpressionWriter(OperatorWriter):
             except ValueError:
                 pass
         items = [self.visit(one) for one in node.elts]
-        for item in items:
-            if isinstance(item.type, Static):
+        for i, item in enumerate(items):
+            if isinstance(item.type, Static) and isinstance(item.type.value, str):
+                items[i] = CompiledValue(Words((item.type.value,)), "0")
+            elif isinstance(item.type, Static):
                 raise NotCompiled(f"a {form} with {named(item.type)} in it", node.lineno)
         kinds = tuple(item.type for item in items)
         return CompiledValue(Tup(kinds, form), f"({''.join(item.code + ', ' for item in items)})")

@@ -61,7 +61,7 @@ class FunctionWriter(ExpressionWriter):
         for name, kind in own.args:
             self._widen(name, kind)
         for name, kind in own.args:
-            if not isinstance(kind, Static):
+            if not isinstance(own.types[name], Static):
                 self.emit(
                     f"v_{name} = {coerced(CompiledValue(kind, f'a_{name}'), own.types[name])}"
                 )

@@ -38,9 +38,11 @@ from racer.reward.compiler.types import (
     Table,
     Tup,
     Type,
+    Words,
     item_of,
     join,
     named,
+    texts_of,
 )
 
 OPERATORS = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Mod: "mod"}
@@ -365,6 +367,8 @@ class OperatorWriter(KnownFunctions):
             return f"({code} != {'0' if kind in INTS else '0.0'})"
         if isinstance(kind, Static) and isinstance(kind.value, str):
             return str(bool(kind.value))
+        if isinstance(kind, Words):  # The empty text is the first of the sorted ones.
+            return str(True) if kind.texts[0] else f"({code} != 0)"
         if isinstance(kind, Optional_):
             value = self.atom(value)
             inner = self.truth(CompiledValue(kind.of, f"{value.code}[1]"))
@@ -466,9 +470,11 @@ class OperatorWriter(KnownFunctions):
             if isinstance(other.type, Optional_):
                 return f"{self.atom(other).code}[0]"
             return str(other.type == NONE)
-        texts = [isinstance(k, Static) and isinstance(k.value, str) for k in kinds]
+        texts = [texts_of(k) is not None for k in kinds]
         if all(texts):
-            return str(kinds[0] == kinds[1])
+            both = join(*kinds)
+            codes = [coerced(self.atom(one), both) for one in (left, right)]
+            return str(True) if isinstance(both, Static) else f"({codes[0]} == {codes[1]})"
         if any(texts) and any(isinstance(k, Scalar) for k in kinds):
             return "False"
         if any(isinstance(k, Optional_) for k in kinds):

@@ -42,10 +42,12 @@ from racer.reward.compiler.types import (
     Table,
     Tup,
     Type,
+    Words,
     from_leaves,
     join,
     leaves,
     named,
+    texts_of,
     zero,
 )
 from racer.reward.params import (
@@ -684,6 +686,9 @@ def coerced(value: CompiledValue, kind: Type, is_fresh: bool = False) -> str:
     have, code = value.type, value.code
     if have == kind:
         return code
+    if isinstance(kind, Words) and (texts := texts_of(have)) is not None:
+        places = [str(kind.texts.index(text)) for text in texts]
+        return places[0] if len(places) == 1 else f"({', '.join(places)})[{code}]"
     if isinstance(kind, Optional_):
         if have == NONE:
             return f"(True, {zero(kind.of)})"

@@ -7,6 +7,7 @@
 | Scalar npbool, npint, npfloat | a number of numpy's | bool, int64, float64 |
 | Scalar anyfloat | float or numpy's | float64 |
 | Optional_ | None or a value | (whether it is None, value) |
+| Words | one of some texts that stand in the file | int64, its index |
 | Tup | tuple, list or short array of fixed length | tuple |
 | Table | list of numbers or rows that nothing changes | tuple of arrays, one a column |
 | Rows | list that the code fills | list |
@@ -71,6 +72,13 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Words:
+    """One of some texts that stand in the file; `texts` are sorted."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Static:
     """Something that the compiler knows, compared by identity."""
 
@@ -86,7 +94,7 @@ class Static:
         return hash(self.value) if isinstance(self.value, str) else id(self.value)
 
 
-Type = Scalar | Optional_ | Tup | Table | Rows | Static
+Type = Scalar | Optional_ | Tup | Table | Rows | Words | Static
 
 NONE, BOOL, INT, FLOAT, NUM = (Scalar(kind) for kind in ("none", "bool", "int", "float", "num"))
 NPBOOL, NPINT, NPFLOAT = (Scalar(kind) for kind in ("npbool", "npint", "npfloat"))
@@ -108,6 +116,8 @@ def join(a: Type | None, b: Type | None) -> Type:
         return found
     if a == b:
         return a
+    if (texts := (texts_of(a) or ()) + (texts_of(b) or ())) and None not in map(texts_of, (a, b)):
+        return Words(tuple(sorted(set(texts))))
     if a == NONE:
         return b if isinstance(b, Optional_) else Optional_(_held(b))
     if b == NONE:
@@ -164,6 +174,14 @@ def _held(kind: Type) -> Type:
     return kind
 
 
+def texts_of(kind: Type) -> tuple[str, ...] | None:
+    """Return the texts of which a value is one; None if it is no text."""
+    if isinstance(kind, Words):
+        return kind.texts
+    is_text = isinstance(kind, Static) and isinstance(kind.value, str)
+    return (kind.value,) if is_text else None
+
+
 def item_of(kind: Type) -> Type | None:
     """Return the type of every item of a sequence; None of an empty one.
 
@@ -193,7 +211,7 @@ def named(kind: Type) -> str:
         return f"the text {value!r:.40}" if isinstance(value, str) else f"a {_title(value)}"
     if isinstance(kind, Tup):
         return f"a {kind.form} of {len(kind.items)}"
-    return "a list"
+    return "a text" if isinstance(kind, Words) else "a list"
 
 
 def _title(value: Any) -> str:
@@ -202,7 +220,7 @@ def _title(value: Any) -> str:
 
 def zero(kind: Type | None) -> str:
     """Return the code of some value of a type."""
-    if kind is None or isinstance(kind, Static):
+    if kind is None or isinstance(kind, Static | Words):
         return "0"
     if isinstance(kind, Optional_):
         return f"(True, {zero(kind.of)})"
