@@ -28,6 +28,7 @@ from racer.reward.compiler.translation import (
     coerced,
 )
 from racer.reward.compiler.types import (
+    BOOL,
     BOOLS,
     INT,
     INTS,
@@ -46,6 +47,7 @@ from racer.reward.compiler.types import (
     join,
     leaves,
     named,
+    texts_of,
     zero,
 )
 
@@ -143,9 +145,16 @@ class ExpressionWriter(OperatorWriter):
     def _see_Attribute(self, node: ast.Attribute) -> CompiledValue:
         return self._attribute(self.visit(node.value), node.attr, node.lineno)
 
-    def _attribute(self, owner: CompiledValue, name: str, line: int) -> CompiledValue:
+    def _holder(self, owner: CompiledValue) -> PythonThing | None:
+        """Return the object of the module that may have attributes; None of anything else."""
         thing = owner.type.value if isinstance(owner.type, Static) else None
-        if not isinstance(thing, PythonThing):
+        if isinstance(thing, CompiledClosure):
+            thing = thing.thing
+        return thing if isinstance(thing, PythonThing) else None
+
+    def _attribute(self, owner: CompiledValue, name: str, line: int) -> CompiledValue:
+        thing = self._holder(owner)
+        if thing is None:
             raise NotCompiled(f"the attribute {name!r} of {named(owner.type)}", line)
         slot = self.program.attribute_slot(thing.value, name, line)
         if slot is not None:
@@ -175,6 +184,44 @@ class ExpressionWriter(OperatorWriter):
             raise NotCompiled(f"the attribute {name!r}", line)
         path = None if thing.path is None else (*thing.path, ("attr", name))
         return self.program.constant(found, path, line)
+
+    def _builtin_hasattr(self, args: list[ast.expr]) -> CompiledValue:
+        thing, name = self._named_attribute(args[:2], len(args) == 2)
+        slot = self.program.attribute_slot(thing.value, name, self.line)
+        if slot is not None:
+            return CompiledValue(BOOL, f"(s[{slot.offset}] != 0.0)" if slot.may_lack else "True")
+        refuse_unusual(thing.value, name, self.line)
+        found = inspect.getattr_static(thing.value, name, MISSING)
+        return CompiledValue(BOOL, str(found is not MISSING))
+
+    def _builtin_getattr(self, args: list[ast.expr]) -> CompiledValue:
+        thing, name = self._named_attribute(args[:2], len(args) in (2, 3))
+        owner = self.visit(args[0])
+        if len(args) == 2:
+            return self._attribute(owner, name, args[0].lineno)
+        default = self.atom(self.visit(args[2]))
+        slot = self.program.attribute_slot(thing.value, name, self.line)
+        if slot is None or not slot.may_lack:
+            has_it = slot or inspect.getattr_static(thing.value, name, MISSING) is not MISSING
+            return self._attribute(owner, name, args[0].lineno) if has_it else default
+        kind = join(slot.type, default.type)
+        result = self.temp(coerced(default, kind))
+        with self.indented(f"if s[{slot.offset}] != 0.0:"):
+            code, _ = _from_floats(slot.type, slot.offset + 1)
+            held = self.atom(CompiledValue(slot.type, code))
+            self.emit(f"{result} = {coerced(held, kind)}")
+        return CompiledValue(kind, result)
+
+    def _named_attribute(
+        self, args: list[ast.expr], is_understood: bool
+    ) -> tuple[PythonThing, str]:
+        """Return the object and the name that `hasattr` or `getattr` is called with."""
+        values = [self.visit(one) for one in args]
+        thing = self._holder(values[0])
+        names = texts_of(values[1].type) if len(values) == 2 else None
+        if not is_understood or thing is None or names is None or len(names) != 1:
+            raise NotCompiled("hasattr or getattr of what is no object of the module", self.line)
+        return thing, names[0]
 
     def _see_Subscript(self, node: ast.Subscript) -> CompiledValue:
         owner = self.visit(node.value)
@@ -630,5 +677,6 @@ def refuse_unusual(owner: Any, name: str, line: int | None) -> None:
         and type(kind) is type
     )
     held = inspect.getattr_static(owner, name, None)
-    if not is_plain or isinstance(held, property):
+    is_own = kind is FunctionType and name.startswith("__")
+    if not is_plain or is_own or isinstance(held, property):
         raise NotCompiled(f"the attribute {name!r} of a class with rules of its own", line)

@@ -262,10 +262,8 @@ class FunctionWriter(ExpressionWriter):
 
     def _assign_held(self, owner: CompiledValue, way: str, name: str, value: CompiledValue) -> None:
         """Assign an attribute or an item of an object that the module has."""
-        thing = owner.type.value if isinstance(owner.type, Static) else None
-        if isinstance(thing, CompiledClosure):
-            raise NotCompiled(f"an attribute of a function, {name!r}", self.line)
-        if not isinstance(thing, PythonThing) or thing.path is None:
+        thing = self._holder(owner)
+        if thing is None or thing.path is None:
             raise NotCompiled(f"{named(owner.type)} that is changed", self.line)
         if way == "item":
             if type(thing.value) is not dict:

@@ -201,13 +201,17 @@ class PythonThing:
 
 @dataclass(eq=False)
 class CompiledClosure:
-    """A function of the file, with the function that encloses it and its `self`."""
+    """A function of the file, with the function that encloses it and its `self`.
+
+    Its `thing` holds its attributes, where it is a function of the module.
+    """
 
     node: ast.FunctionDef | ast.Lambda
     frame: CompiledFunction | None = None
     bound: Static | None = None
     defaults: tuple[Any, ...] = ()
     keyword_defaults: dict[str, Any] = field(default_factory=dict)
+    thing: PythonThing | None = None
     title: str = "function"
 
 
@@ -402,7 +406,12 @@ class RewardTranslation:
                 if value.__closure__:
                     raise NotCompiled("a function that encloses variables", node.lineno)
                 defaults, keywords = value.__defaults__ or (), value.__kwdefaults__ or {}
-                make = lambda: CompiledClosure(node, None, None, defaults, keywords)  # noqa: E731
+                name = value.__name__
+                is_global = vars(self.module).get(name) is value
+                thing = PythonThing(value, (("name", name),)) if is_global else None
+                make = lambda: CompiledClosure(  # noqa: E731
+                    node, None, None, defaults, keywords, thing
+                )
                 return CompiledValue(self.static(("function", id(value)), make))
         return CompiledValue(
             self.static(("thing", id(value), path), lambda: PythonThing(value, path))

@@ -169,6 +169,8 @@ def _join_scalars(a: Scalar, b: Scalar) -> Scalar:
 
 
 def _held(kind: Type) -> Type:
+    if (texts := texts_of(kind)) is not None:
+        return Words(texts)
     if isinstance(kind, Static | Rows | Table):
         raise NotCompiled(f"a value that is None here and {named(kind)} there")
     return kind
