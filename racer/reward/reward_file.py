@@ -146,6 +146,14 @@ class RewardSource:
             self.converted.append(f"{reward!r:.60} ({type(reward).__name__})")
         return number
 
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Raise RewardError, with the line, if code of the file raises inside."""
+        try:
+            yield
+        except (Exception, SystemExit) as problem:
+            raise self._raised(problem, {}) from problem
+
     def module_of(self, function: RewardFunction) -> ModuleType:
         """Return the module of a run, given its function, one of `functions`."""
         return sys.modules[self._runs[id(function)][1][0]]

@@ -32,8 +32,10 @@ from racer.reward.compiler.types import (
     BOOLS,
     INT,
     INTS,
+    MADE_TEXT,
     NONE,
     NUM,
+    MadeText,
     NotCompiled,
     Optional_,
     Rows,
@@ -456,7 +458,7 @@ class ExpressionWriter(OperatorWriter):
                 self.indent += 1
                 depth += 1
         value = self.atom(self.visit(node.elt))
-        if isinstance(value.type, Static | Rows | Table):
+        if isinstance(value.type, Static | Rows | Table | MadeText):
             raise NotCompiled(f"a list of {named(value.type)}", node.lineno)
         wider = join(have, value.type)
         if wider != have:
@@ -526,6 +528,8 @@ class ExpressionWriter(OperatorWriter):
     def _method(self, node: ast.Call, owner: CompiledValue, name: str) -> CompiledValue | None:
         """Return the value of a method of a dict or list; None if it is no such method."""
         kind, args = owner.type, node.args
+        if name == "format" and (texts_of(kind) is not None or kind == MADE_TEXT):
+            return self.formatted(owner, node)
         if isinstance(kind, Static):
             thing = kind.value
             is_dict = isinstance(thing, PythonThing) and type(thing.value) is dict

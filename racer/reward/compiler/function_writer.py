@@ -20,6 +20,7 @@ from racer.reward.compiler.translation import (
     PythonThing,
     RewardTranslation,
     coerced,
+    to_floats,
 )
 from racer.reward.compiler.types import (
     BOOLS,
@@ -284,7 +285,7 @@ class FunctionWriter(ExpressionWriter):
         if slot.may_lack:
             self.emit(f"s[{at}] = 1.0")
             at += 1
-        for code in _to_floats(CompiledValue(slot.type, coerced(value, slot.type))):
+        for code in to_floats(CompiledValue(slot.type, coerced(value, slot.type))):
             self.emit(f"s[{at}] = {code}")
             at += 1
 
@@ -461,24 +462,6 @@ def _codes_of(node: ast.expr | None) -> tuple[int, ...]:
             raise NotCompiled(f"except {ast.unparse(one)}", node.lineno)
         found |= set(EXCEPTIONS[one.id])
     return tuple(sorted(found))
-
-
-def _to_floats(value: CompiledValue) -> Iterator[str]:
-    """Yield the codes of the floats that hold a value in a car's memory."""
-    kind, code = value.type, value.code
-    if isinstance(kind, Optional_):
-        yield f"(1.0 if {code}[0] else 0.0)"
-        yield from _to_floats(CompiledValue(kind.of, f"{code}[1]"))
-    elif isinstance(kind, Tup):
-        for i, one in enumerate(kind.items):
-            yield from _to_floats(CompiledValue(one, f"{code}[{i}]"))
-    elif kind == NUM:
-        yield f"{code}[0]"
-        yield f"(1.0 if {code}[1] else 0.0)"
-    elif kind in BOOLS:
-        yield f"(1.0 if {code} else 0.0)"
-    elif kind != NONE:
-        yield f"float({code})" if kind in INTS else code
 
 
 def _names_not_fresh(node: ast.FunctionDef | ast.Lambda) -> set[str]:

@@ -161,6 +161,9 @@ class OperatorWriter(KnownFunctions):
         if operator in (ast.BitAnd, ast.BitOr, ast.BitXor) and left.type == right.type == BOOL:
             sign = {ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^"}[operator]
             return CompiledValue(BOOL, f"({left.code} {sign} {right.code})")
+        text = self.text_operator(operator, left, right)
+        if text is not None:
+            return text
         if operator not in OPERATORS:
             raise NotCompiled(f"the operator {operator.__name__}", self.line)
         name = OPERATORS[operator]
@@ -560,7 +563,6 @@ class OperatorWriter(KnownFunctions):
 
 def _described(node: ast.AST) -> str:
     names = {
-        "JoinedStr": "a formatted text",
         "Dict": "a dict that is made in the function",
         "Set": "a set",
         "Raise": "raise",

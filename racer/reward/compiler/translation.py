@@ -34,6 +34,7 @@ from racer.reward.compiler.types import (
     NPFLOAT,
     NPINT,
     NUM,
+    MadeText,
     NotCompiled,
     Optional_,
     Rows,
@@ -169,6 +170,20 @@ class Reason:
     line: int | None
 
 
+@dataclass(frozen=True)
+class TextSite:
+    """A place of the file that makes or prints a text.
+
+    Attributes:
+        make: Makes or prints it, from a list of floats in which its record is, the record's index,
+            and the texts that were made before, by the place where each was kept.
+        size: The number of floats of its record, of which the first is the site's number.
+    """
+
+    make: Callable[[list[float], int, dict[float, str]], Any]
+    size: int
+
+
 @dataclass
 class GeneratedReward:
     """The translation of a reward file.
@@ -178,12 +193,14 @@ class GeneratedReward:
         slots: The variables that the file remembers.
         keys: The params that it reads.
         reasons: What each failure from `FIRST_REASON` on means.
+        sites: The places that make or print texts, by their numbers.
     """
 
     source: str
     slots: list[Slot]
     keys: list[str]
     reasons: list[Reason]
+    sites: list[TextSite]
 
 
 @dataclass(eq=False)
@@ -261,6 +278,8 @@ class RewardTranslation:
     """
 
     def __init__(self, module: ModuleType, content: bytes, function_name: str) -> None:
+        code = getattr(getattr(module, function_name), "__code__", None)
+        self.filename = code.co_filename if code else ""
         self.module, self.params = module, Static(ParamsDict())
         self._name = function_name
         self.tree = ast.parse(content)
@@ -274,6 +293,7 @@ class RewardTranslation:
         self.slots: dict[tuple[int, str], Slot] = {}
         self.keys: list[str] = []
         self.reasons: dict[Reason, int] = {}
+        self.sites: list[TextSite] = []
         self.tables: dict[int, tuple[Any, list[str]]] = {}
         self._functions: dict[Any, CompiledFunction] = {}
         self._statics: dict[Any, Static] = {}
@@ -294,6 +314,7 @@ class RewardTranslation:
         for _ in range(MAX_PASSES):
             self.turn, self.is_changed = self.turn + 1, False
             self.reasons.clear()
+            self.sites.clear()
             offset = 0
             for slot in self.slots.values():
                 slot.offset, offset = offset, offset + slot.size
@@ -303,7 +324,11 @@ class RewardTranslation:
         else:
             raise NotCompiled("the types of its variables do not settle")
         return GeneratedReward(
-            self._source(main, offset), list(self.slots.values()), self.keys, list(self.reasons)
+            self._source(main, offset),
+            list(self.slots.values()),
+            self.keys,
+            list(self.reasons),
+            self.sites,
         )
 
     def _source(self, main: CompiledFunction, floats: int) -> str:
@@ -342,15 +367,17 @@ class RewardTranslation:
         number = f"{number}[0]" if value.type == NUM else number
         return [
             "@njit(cache=True, error_model='numpy', nogil=True)",
-            "def pay(first, cars, memory, h, rewards, points, floats, ints, bools, count, objects, "
-            "is_left):",
-            "    e = np.zeros(2, dtype=np.int64)",
+            "def pay(first, cars, memory, h, rewards, kept, points, floats, ints, bools, count, "
+            "objects, is_left):",
+            "    e = np.zeros(3, dtype=np.int64)",
             "    status = np.zeros(len(cars), dtype=np.int64)",
-            "    s = np.zeros(memory.shape[1])",
+            "    size = memory.shape[1]",
+            "    s = np.zeros(size + kept.shape[1])",
             "    for i in range(len(cars)):",
             "        k, car = first + i, cars[i]",
-            "        s[:] = memory[car]",
-            "        e[:] = 0",
+            "        s[:size] = memory[car]",
+            "        e[:2] = 0",
+            "        e[2] = size",
             f"        r = {main.name}(e, s, h, {told})",
             f"        if e[0] == 0 and {is_lacking}:",
             "            e[0] = 100",
@@ -358,9 +385,11 @@ class RewardTranslation:
             f"            number = {number}",
             "            if -100000.0 <= number <= 100000.0:",
             "                rewards[car] = number",
-            "                memory[car] = s",
+            "                memory[car] = s[:size]",
+            *(["                kept[i, : e[2] - size] = s[size : e[2]]"] if self.sites else []),
             "            else:",
             "                e[0] = 100",
+            *(["        kept[i, e[2] - size :] = -1.0"] if self.sites else []),
             "        status[i] = e[0]",
             "    return status",
         ]
@@ -741,3 +770,25 @@ def coerced(value: CompiledValue, kind: Type, is_fresh: bool = False) -> str:
             parts = [f"{code}[{i}][i_]" for i in range(len(leaves(have.item)))]
             return f"[{from_leaves(have.item, parts)} for i_ in range(len({code}[0]))]"
     raise NotCompiled(f"{named(have)} where {named(kind)} is wanted")
+
+
+def to_floats(value: CompiledValue) -> Iterator[str]:
+    """Yield the codes of the floats that hold a value in a car's memory."""
+    kind, code = value.type, value.code
+    if isinstance(kind, Static):
+        return
+    if isinstance(kind, Optional_):
+        yield f"(1.0 if {code}[0] else 0.0)"
+        yield from to_floats(CompiledValue(kind.of, f"{code}[1]"))
+    elif isinstance(kind, Tup):
+        for i, one in enumerate(kind.items):
+            yield from to_floats(CompiledValue(one, f"{code}[{i}]"))
+    elif kind == NUM:
+        yield f"{code}[0]"
+        yield f"(1.0 if {code}[1] else 0.0)"
+    elif isinstance(kind, Words | MadeText):
+        yield f"float({code})"
+    elif kind in BOOLS:
+        yield f"(1.0 if {code} else 0.0)"
+    elif kind != NONE:
+        yield f"float({code})" if kind in INTS else code

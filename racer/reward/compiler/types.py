@@ -8,6 +8,7 @@
 | Scalar anyfloat | float or numpy's | float64 |
 | Optional_ | None or a value | (whether it is None, value) |
 | Words | one of some texts that stand in the file | int64, its index |
+| MadeText | a text that is made when it runs, to be printed | int64, where its values are kept |
 | Tup | tuple, list or short array of fixed length | tuple |
 | Table | list of numbers or rows that nothing changes | tuple of arrays, one a column |
 | Rows | list that the code fills | list |
@@ -79,6 +80,11 @@ class Words:
 
 
 @dataclass(frozen=True)
+class MadeText:
+    """A text that is made of values; nothing but another text can be made of it."""
+
+
+@dataclass(frozen=True)
 class Static:
     """Something that the compiler knows, compared by identity."""
 
@@ -94,7 +100,9 @@ class Static:
         return hash(self.value) if isinstance(self.value, str) else id(self.value)
 
 
-Type = Scalar | Optional_ | Tup | Table | Rows | Words | Static
+Type = Scalar | Optional_ | Tup | Table | Rows | Words | MadeText | Static
+
+MADE_TEXT = MadeText()
 
 NONE, BOOL, INT, FLOAT, NUM = (Scalar(kind) for kind in ("none", "bool", "int", "float", "num"))
 NPBOOL, NPINT, NPFLOAT = (Scalar(kind) for kind in ("npbool", "npint", "npfloat"))
@@ -171,7 +179,7 @@ def _join_scalars(a: Scalar, b: Scalar) -> Scalar:
 def _held(kind: Type) -> Type:
     if (texts := texts_of(kind)) is not None:
         return Words(texts)
-    if isinstance(kind, Static | Rows | Table):
+    if isinstance(kind, Static | Rows | Table | MadeText):
         raise NotCompiled(f"a value that is None here and {named(kind)} there")
     return kind
 
@@ -213,7 +221,7 @@ def named(kind: Type) -> str:
         return f"the text {value!r:.40}" if isinstance(value, str) else f"a {_title(value)}"
     if isinstance(kind, Tup):
         return f"a {kind.form} of {len(kind.items)}"
-    return "a text" if isinstance(kind, Words) else "a list"
+    return "a text" if isinstance(kind, Words | MadeText) else "a list"
 
 
 def _title(value: Any) -> str:
@@ -222,7 +230,7 @@ def _title(value: Any) -> str:
 
 def zero(kind: Type | None) -> str:
     """Return the code of some value of a type."""
-    if kind is None or isinstance(kind, Static | Words):
+    if kind is None or isinstance(kind, Static | Words | MadeText):
         return "0"
     if isinstance(kind, Optional_):
         return f"(True, {zero(kind.of)})"
