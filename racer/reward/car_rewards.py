@@ -107,6 +107,8 @@ class CarRewards:
         params = builder.arrays(facts)
         failures = self._compiled.pay(self._memory, cars, rewards, params, builder.centre)
         left = np.flatnonzero(failures)
+        if not len(left) and not self._compiled.prints:
+            return left, facts
         told = dict(zip(left.tolist(), builder.build_all(facts_of_cars(facts, left))))
         to_see = range(len(cars)) if self._compiled.prints else told
         remaining = left[:0]

@@ -583,6 +583,8 @@ class ExpressionWriter(OperatorWriter):
                 args.append(self._read_local(name).code)
             else:
                 args.append(self._read_captured(frame, name).code)
+        if callee.ret is None and callee.problem is not None:
+            raise NotCompiled(callee.problem.what, callee.problem.line)
         if callee.ret is None:
             raise NotCompiled(f"{ast.unparse(node.func)} returns nothing known", node.lineno)
         result = self.temp(f"{callee.name}({', '.join(['e', 's', 'h', 'p', *args])})")

@@ -57,6 +57,7 @@ class FunctionWriter(ExpressionWriter):
     def write(self) -> None:
         """Translate the function's body, and set its lines and return type."""
         own, node = self.own, self.own.closure.node
+        own.problem = None
         self._assigned = {name for name, _ in own.args}
         self._not_fresh = _names_not_fresh(node)
         for name, kind in own.args:
@@ -107,6 +108,9 @@ class FunctionWriter(ExpressionWriter):
             del self.lines[lines:], self.blocks[blocks:], self._scopes[scopes:]
             self.indent = indent
             number = self.program.reason(problem, self.line)
+            self.own.problem = self.own.problem or NotCompiled(
+                problem.what, problem.line or self.line
+            )
             self.emit(f"fail(e, {number})")
             self.emit(f"return {self.nothing()}")
             # What follows is not reached, but what it assigns has to be found.
@@ -353,6 +357,10 @@ class FunctionWriter(ExpressionWriter):
         if self.can_fail:
             test = self.temp(test)
             self.check()
+        if test in ("True", "False"):
+            self.check()
+            self._block(node.body if test == "True" else node.orelse)
+            return
         before = self._assigned
         ends: list[set[str] | None] = []
         for head, body in ((f"if {test}:", node.body), ("else:", node.orelse)):

@@ -12,6 +12,7 @@ from racer.reward.compiler.python_numbers import (
 )
 from racer.reward.compiler.translation import (
     PARAM_TYPES,
+    CompiledClosure,
     CompiledValue,
     ParamsDict,
     PythonThing,
@@ -370,6 +371,8 @@ class OperatorWriter(KnownFunctions):
             return f"({code} != {'0' if kind in INTS else '0.0'})"
         if isinstance(kind, Static) and isinstance(kind.value, str):
             return str(bool(kind.value))
+        if isinstance(kind, Static) and isinstance(kind.value, CompiledClosure):
+            return str(True)
         if isinstance(kind, Words):  # The empty text is the first of the sorted ones.
             return str(True) if kind.texts[0] else f"({code} != 0)"
         if isinstance(kind, Optional_):

@@ -21,6 +21,7 @@ import numpy as np
 
 from racer.reward.compiler import python_numbers
 from racer.reward.compiler.python_numbers import FIRST_REASON
+from racer.reward.compiler.renaming import part_variables_from_functions
 from racer.reward.compiler.types import (
     ANYFLOAT,
     BOOL,
@@ -260,6 +261,7 @@ class CompiledFunction:
     local: set[str] = field(default_factory=set)
     declared: set[str] = field(default_factory=set)
     lines: list[str] = field(default_factory=list)
+    problem: NotCompiled | None = None
     done: int = 0
 
     @property
@@ -283,10 +285,12 @@ class RewardTranslation:
         self.module, self.params = module, Static(ParamsDict())
         self._name = function_name
         self.tree = ast.parse(content)
+        part_variables_from_functions(self.tree)
         self.nodes: dict[tuple[str, int], ast.FunctionDef | ast.Lambda | None] = {}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef):
-                self.nodes[node.name, node.lineno] = node
+                first = min(one.lineno for one in (node, *node.decorator_list))
+                self.nodes[node.name, first] = node
             elif isinstance(node, ast.Lambda):
                 place = "<lambda>", node.lineno
                 self.nodes[place] = None if place in self.nodes else node
