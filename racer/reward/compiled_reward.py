@@ -104,7 +104,7 @@ class CompiledReward:
         made = RewardTranslation(module, source.content, FUNCTION_NAME).generate()
         self._slots, self.reasons, self._sites = made.slots, made.reasons, made.sites
         self.code, self.prints = made.source, bool(made.sites)
-        self._kept = np.zeros((0, 0))
+        self._kept, self._counts = np.zeros((0, 0)), np.zeros(0, dtype=np.int64)
         self._size = sum(slot.size for slot in made.slots)
         if sys.version_info[:2] not in python_numbers.FOLLOWED_PYTHONS:
             version = ".".join(map(str, sys.version_info[:2]))
@@ -180,8 +180,11 @@ class CompiledReward:
             centre: The waypoints: x and y [m], (2, N).
             first: Row of the params that belongs to the first of these cars.
         """
-        self._kept = np.zeros((len(cars), MAX_KEPT if self.prints else 0))
-        return self._pay(first, cars, memory, self._addresses, rewards, self._kept, centre, *params)
+        if self.prints and len(self._kept) < len(cars):
+            self._kept = np.zeros((len(cars), MAX_KEPT))
+            self._counts = np.zeros(len(cars), dtype=np.int64)
+        told = first, cars, memory, self._addresses, rewards
+        return self._pay(*told, self._kept, self._counts, centre, *params)
 
     def print_of(self, number: int) -> None:
         """Print what the file prints of a car.
@@ -192,12 +195,14 @@ class CompiledReward:
         Raises:
             RewardError: It cannot be printed.
         """
-        row, at, texts = self._kept[number].tolist(), 0, {}
-        with self._source.located():
-            while at < len(row) and row[at] >= 0.0:
-                site = self._sites[int(row[at])]
-                texts[self._size + at] = site.make(row, at, texts)
-                at += site.size
+        row, at, texts = self._kept[number, : self._counts[number]].tolist(), 0, {}
+        try:
+            while at < len(row):
+                make, size = self._sites[int(row[at])]
+                texts[self._size + at] = make(row, at, texts)
+                at += size
+        except Exception as problem:
+            raise self._source.raised(problem, {}) from problem
 
     def reason(self, failure: int) -> Reason:
         """Return what a failure means."""
@@ -307,9 +312,8 @@ def _proof(
     try:
         _compare(source, compiled, tracks, proof)
     except NotCompiled as problem:
-        if not problem.line and proof.reasons:
-            raise proof.foremost() from None
-        raise
+        foremost = proof.foremost() if proof.reasons else problem
+        raise foremost if foremost.line and not problem.line else problem from None
     if proof.left > MAX_LEFT_TO_PYTHON * proof.states:
         raise proof.foremost()
     return proof
@@ -364,7 +368,7 @@ def _drive(
                     proof.left += 1
                     proof.reasons[compiled.reason(failure)] += 1
                     paid[0] = steps.call(memory[0], _copied(params))
-                else:
+                elif compiled.prints:
                     compiled.print_of(0)
             with redirect_stdout(pythons):
                 wanted = source.call(function, params)

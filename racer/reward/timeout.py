@@ -23,6 +23,7 @@ REPEAT_S = 1.0
 WATCH_PERIOD_S = 0.05
 """How often a thread looks at the clock where the system has no timer [s]."""
 
+
 class TimeoutExceeded(BaseException):
     """Raised inside code that takes too long; a BaseException, so `except Exception` passes it."""
 

@@ -17,18 +17,13 @@ from racer.reward.compiler.translation import (
     CompiledClosure,
     CompiledFunction,
     CompiledValue,
-    PythonThing,
     RewardTranslation,
     coerced,
     to_floats,
 )
 from racer.reward.compiler.types import (
-    BOOLS,
-    INTS,
     NONE,
-    NUM,
     NotCompiled,
-    Optional_,
     Rows,
     Static,
     Table,

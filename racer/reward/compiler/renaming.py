@@ -102,7 +102,8 @@ def _locals(node: ast.AST) -> set[str]:
     if not isinstance(node, ast.FunctionDef):
         return set()
     nodes = [one for statement in node.body for one in _own_nodes(statement)]
-    found = {one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    names = (one for one in nodes if isinstance(one, ast.Name))
+    found = {one.id for one in names if isinstance(one.ctx, ast.Store)}
     found |= {one.arg for one in (*node.args.args, *node.args.kwonlyargs)}
     declared = (one.names for one in nodes if isinstance(one, ast.Global | ast.Nonlocal))
     return found - {name for names in declared for name in names}

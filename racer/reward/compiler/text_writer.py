@@ -11,7 +11,6 @@ import ast
 import io
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -90,11 +89,13 @@ class TextWriter(StatementLines):
             operator: Class of the operator's node.
             left, right: The operands.
         """
-        are_texts = [texts_of(one.type) is not None or one.type == MADE_TEXT for one in (left, right)]
-        known = [one.type.value for one in (left, right) if isinstance(one.type, Static)]
+        kinds = left.type, right.type
+        are_texts = [texts_of(kind) is not None or kind == MADE_TEXT for kind in kinds]
+        known = [kind.value for kind in kinds if isinstance(kind, Static)]
         if operator is ast.Mult and any(are_texts):
             times = right.code if are_texts[0] else left.code
-            if len(known) == 1 and times.isdigit() and len(known[0]) * int(times) < LONGEST_CONSTANT:
+            is_known = len(known) == 1 and times.isdigit()
+            if is_known and len(known[0]) * int(times) <= LONGEST_CONSTANT:
                 return CompiledValue(Static(known[0] * int(times)))
         if operator is ast.Add and all(are_texts):
             if len(known) == 2:

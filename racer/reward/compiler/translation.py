@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -171,8 +171,7 @@ class Reason:
     line: int | None
 
 
-@dataclass(frozen=True)
-class TextSite:
+class TextSite(NamedTuple):
     """A place of the file that makes or prints a text.
 
     Attributes:
@@ -369,10 +368,15 @@ class RewardTranslation:
             raise NotCompiled(what, main.closure.node.lineno)
         number = coerced(value, FLOAT if value.type != NUM else NUM)
         number = f"{number}[0]" if value.type == NUM else number
+        kept = [
+            "                counts[i] = e[2] - size",
+            "                kept[i, : counts[i]] = s[size : e[2]]",
+        ]
+        kept = kept if self.sites else []
         return [
             "@njit(cache=True, error_model='numpy', nogil=True)",
-            "def pay(first, cars, memory, h, rewards, kept, points, floats, ints, bools, count, "
-            "objects, is_left):",
+            "def pay(first, cars, memory, h, rewards, kept, counts, points, floats, ints, bools, "
+            "count, objects, is_left):",
             "    e = np.zeros(3, dtype=np.int64)",
             "    status = np.zeros(len(cars), dtype=np.int64)",
             "    size = memory.shape[1]",
@@ -390,10 +394,9 @@ class RewardTranslation:
             "            if -100000.0 <= number <= 100000.0:",
             "                rewards[car] = number",
             "                memory[car] = s[:size]",
-            *(["                kept[i, : e[2] - size] = s[size : e[2]]"] if self.sites else []),
+            *kept,
             "            else:",
             "                e[0] = 100",
-            *(["        kept[i, e[2] - size :] = -1.0"] if self.sites else []),
             "        status[i] = e[0]",
             "    return status",
         ]
