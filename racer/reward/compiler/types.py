@@ -124,8 +124,8 @@ def join(a: Type | None, b: Type | None) -> Type:
         return found
     if a == b:
         return a
-    if (texts := (texts_of(a) or ()) + (texts_of(b) or ())) and None not in map(texts_of, (a, b)):
-        return Words(tuple(sorted(set(texts))))
+    if (one := texts_of(a)) is not None and (other := texts_of(b)) is not None:
+        return Words(tuple(sorted({*one, *other})))
     if a == NONE:
         return b if isinstance(b, Optional_) else Optional_(_held(b))
     if b == NONE:
@@ -188,8 +188,9 @@ def texts_of(kind: Type) -> tuple[str, ...] | None:
     """Return the texts of which a value is one; None if it is no text."""
     if isinstance(kind, Words):
         return kind.texts
-    is_text = isinstance(kind, Static) and isinstance(kind.value, str)
-    return (kind.value,) if is_text else None
+    if isinstance(kind, Static) and isinstance(kind.value, str):
+        return (kind.value,)
+    return None
 
 
 def item_of(kind: Type) -> Type | None:
