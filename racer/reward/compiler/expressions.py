@@ -349,7 +349,10 @@ class ExpressionWriter(OperatorWriter):
         return CompiledValue(Tup(kinds, form), f"({''.join(item.code + ', ' for item in items)})")
 
     def _see_IfExp(self, node: ast.IfExp) -> CompiledValue:
-        test = self.temp(self._condition(node.test))
+        test = self._condition(node.test)
+        if test in ("True", "False"):
+            return self.visit(node.body if test == "True" else node.orelse)
+        test = self.temp(test)
         parts = [self._lazily(node.body), self._lazily(node.orelse)]
         kind = join(parts[0][1].type, parts[1][1].type)
         if isinstance(kind, Static):

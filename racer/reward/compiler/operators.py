@@ -81,7 +81,14 @@ class OperatorWriter(KnownFunctions):
         if not isinstance(node, ast.BoolOp):
             return self.truth(self.visit(node))
         is_and = isinstance(node.op, ast.And)
-        parts = [self._lazy_condition(one) for one in node.values]
+        parts: list[tuple[list[str], str]] = []
+        for one in node.values:
+            parts.append(self._lazy_condition(one))
+            if parts[-1][1] == str(not is_and):  # What follows is never evaluated.
+                break
+        if len(parts) == 1:
+            self.lines += [line.removeprefix("    ") for line in parts[0][0]]
+            return parts[0][1]
         if not any(lines for lines, _ in parts[1:]):
             self.lines += [line.removeprefix("    ") for line in parts[0][0]]
             word = " and " if is_and else " or "

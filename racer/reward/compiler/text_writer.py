@@ -153,19 +153,23 @@ class TextWriter(StatementLines):
             expression: How Python makes it, of the names v0, v1, ...
             values: What these names stand for.
         """
-        size, parts = 1, {}
+        size, parts, kept = 1, {}, []
         for i, value in enumerate(values):
+            if value.type == INT and value.code.isdigit():  # A constant.
+                parts[f"v{i}"] = _expression(value.code)
+                continue
             code, size = _decoded(value.type, size)
             parts[f"v{i}"] = _expression(code)
+            kept.append(value)
         body = _Filled(parts).visit(expression)
-        _refuse_what_may_fail(_function(body, "", 1), [value.type for value in values])
+        _refuse_what_may_fail(_function(body, "", 1), [value.type for value in kept])
         make = _function(body, self.program.filename, self.line or 1)
         self.program.sites.append(TextSite(make, size))
-        values = [self.atom(value) for value in values]
+        kept = [self.atom(value) for value in kept]
         self.check()
         place = self.temp("e[2]")
         self.emit(f"keep(e, s, {len(self.program.sites) - 1}.0)")
-        for value in values:
+        for value in kept:
             for code in to_floats(value):
                 self.emit(f"keep(e, s, {code})")
         self.note_failure()
