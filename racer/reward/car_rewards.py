@@ -107,19 +107,24 @@ class CarRewards:
         params = builder.arrays(facts)
         failures = self._compiled.pay(self._memory, cars, rewards, params, builder.centre)
         left = np.flatnonzero(failures)
-        if not len(left):
+        if not len(left) and not self._compiled.prints:
             return left, facts
-        told = builder.build_all(facts_of_cars(facts, left))
-        for done, (car, params) in enumerate(zip(cars[left].tolist(), told), start=1):
-            try:
-                with self._source.watched():
-                    rewards[car] = self._steps.call(self._memory[car], params)
-            except NotCompiled as problem:
-                rewards[car] = self._steps.reward
-                self._leave_compiled(problem, car)
-                remaining = left[done:]
-                return cars[remaining], facts_of_cars(facts, remaining)
-        return left[:0], facts
+        told = dict(zip(left.tolist(), builder.build_all(facts_of_cars(facts, left))))
+        to_see = range(len(cars)) if self._compiled.prints else told
+        remaining = left[:0]
+        for number in to_see:
+            if number not in told:
+                self._compiled.print_of(number)
+            elif self.not_compiled is None:
+                car = cars[number]
+                try:
+                    with self._source.watched():
+                        rewards[car] = self._steps.call(self._memory[car], told[number])
+                except NotCompiled as problem:
+                    rewards[car] = self._steps.reward
+                    self._leave_compiled(problem, car)
+                    remaining = left[left > number]
+        return cars[remaining], facts_of_cars(facts, remaining)
 
     def _leave_compiled(self, problem: NotCompiled, changed: int) -> None:
         """Go on with an instance of the file for each car.

@@ -51,6 +51,9 @@ from racer.track import Track
 MAX_LEFT_TO_PYTHON = 0.2
 """A file of which a larger share of the proof's steps is left to Python is not compiled."""
 
+MAX_KEPT = 256
+"""A step that has more values in its texts is left to Python."""
+
 ROUNDS_OF_A_TRACK = 4
 """How often the states of a single track are drawn for the proof; of several tracks less often."""
 
@@ -87,6 +90,7 @@ class CompiledReward:
 
     Attributes:
         reasons: What is left to Python.
+        prints: Whether it may print in a step that it pays.
 
     Raises:
         NotCompiled: It cannot be translated; with the line, where one is to blame.
@@ -98,8 +102,9 @@ class CompiledReward:
         self._function = source.functions(1)[0]
         module = source.module_of(self._function)
         made = RewardTranslation(module, source.content, FUNCTION_NAME).generate()
-        self._slots, self.reasons = made.slots, made.reasons
-        self.code = made.source
+        self._slots, self.reasons, self._sites = made.slots, made.reasons, made.sites
+        self.code, self.prints = made.source, bool(made.sites)
+        self._kept, self._counts = np.zeros((0, 0)), np.zeros(0, dtype=np.int64)
         self._size = sum(slot.size for slot in made.slots)
         if sys.version_info[:2] not in python_numbers.FOLLOWED_PYTHONS:
             version = ".".join(map(str, sys.version_info[:2]))
@@ -175,7 +180,29 @@ class CompiledReward:
             centre: The waypoints: x and y [m], (2, N).
             first: Row of the params that belongs to the first of these cars.
         """
-        return self._pay(first, cars, memory, self._addresses, rewards, centre, *params)
+        if self.prints and len(self._kept) < len(cars):
+            self._kept = np.zeros((len(cars), MAX_KEPT))
+            self._counts = np.zeros(len(cars), dtype=np.int64)
+        told = first, cars, memory, self._addresses, rewards
+        return self._pay(*told, self._kept, self._counts, centre, *params)
+
+    def print_of(self, number: int) -> None:
+        """Print what the file prints of a car.
+
+        Args:
+            number: Which of the cars that the last `pay` has paid.
+
+        Raises:
+            RewardError: It cannot be printed.
+        """
+        row, at, texts = self._kept[number, : self._counts[number]].tolist(), 0, {}
+        try:
+            while at < len(row):
+                make, size = self._sites[int(row[at])]
+                texts[self._size + at] = make(row, at, texts)
+                at += size
+        except Exception as problem:
+            raise self._source.raised(problem, {}) from problem
 
     def reason(self, failure: int) -> Reason:
         """Return what a failure means."""
@@ -283,12 +310,10 @@ def _proof(
     """Compare the compiled reward with its file in all states, step by step, and its memory."""
     proof = CompilationProof()
     try:
-        with redirect_stdout(io.StringIO()):  # What it prints now is no part of a race.
-            _compare(source, compiled, tracks, proof)
+        _compare(source, compiled, tracks, proof)
     except NotCompiled as problem:
-        if not problem.line and proof.reasons:
-            raise proof.foremost() from None
-        raise
+        foremost = proof.foremost() if proof.reasons else problem
+        raise foremost if foremost.line and not problem.line else problem from None
     if proof.left > MAX_LEFT_TO_PYTHON * proof.states:
         raise proof.foremost()
     return proof
@@ -336,12 +361,17 @@ def _drive(
     for number, params in enumerate(builder.build_all(facts)):
         proof.states += 1
         (failure,) = compiled.pay(memory, car, paid, arrays, builder.centre, number).tolist()
+        own, pythons = io.StringIO(), io.StringIO()  # What it prints now is no part of a race.
         try:
-            if failure:
-                proof.left += 1
-                proof.reasons[compiled.reason(failure)] += 1
-                paid[0] = steps.call(memory[0], _copied(params))
-            wanted = source.call(function, params)
+            with redirect_stdout(own):
+                if failure:
+                    proof.left += 1
+                    proof.reasons[compiled.reason(failure)] += 1
+                    paid[0] = steps.call(memory[0], _copied(params))
+                elif compiled.prints:
+                    compiled.print_of(0)
+            with redirect_stdout(pythons):
+                wanted = source.call(function, params)
         except RewardError:
             if failure:
                 return
@@ -349,6 +379,8 @@ def _drive(
         if np.array([wanted]).tobytes() != paid.tobytes():
             said = f"it pays {paid[0]!r} and Python {wanted!r} in step {number} on {place}"
             raise NotCompiled(said)
+        if own.getvalue() != pythons.getvalue():
+            raise NotCompiled(f"it prints another text in step {number} on {place}")
         if compiled.read(module).tobytes() != memory.tobytes():
             raise NotCompiled(f"it remembers another value in step {number} on {place}")
 

@@ -136,7 +136,7 @@ class RewardSource:
         try:
             reward = function(params)
         except (Exception, SystemExit) as problem:
-            raise self._raised(problem, params) from problem
+            raise self.raised(problem, params) from problem
         if type(reward) is float and -MAX_ABS_REWARD <= reward <= MAX_ABS_REWARD:
             return reward
         number = _number(reward)
@@ -145,6 +145,19 @@ class RewardSource:
         if not isinstance(reward, NUMBER_TYPES) and not self.converted:
             self.converted.append(f"{reward!r:.60} ({type(reward).__name__})")
         return number
+
+    def raised(self, problem: BaseException, params: dict[str, Any]) -> RewardError:
+        """Return the error, with its line, for an exception that the file raised.
+
+        Args:
+            problem: The exception.
+            params: The params of the call.
+        """
+        what = f"{type(problem).__name__}: {problem}{_hint(problem, params)}"
+        if isinstance(problem, SyntaxError) and problem.filename in self._siblings.paths:
+            what = f"{type(problem).__name__}: {problem.msg}"
+            return self._error(problem.filename, problem.lineno, what)
+        return self._error(*self._place(problem), what)
 
     def module_of(self, function: RewardFunction) -> ModuleType:
         """Return the module of a run, given its function, one of `functions`."""
@@ -207,7 +220,7 @@ class RewardSource:
         try:
             exec(self._code, module.__dict__)
         except (Exception, SystemExit) as problem:
-            raise self._raised(problem, {}) from problem
+            raise self.raised(problem, {}) from problem
         function = getattr(module, FUNCTION_NAME, None)
         if not callable(function):
             got = (
@@ -218,14 +231,6 @@ class RewardSource:
             raise RewardError(f"{self.path}: must define `def {FUNCTION_NAME}(params):`; {got}")
         self._runs[id(function)] = function, names
         return function
-
-    def _raised(self, problem: BaseException, params: dict[str, Any]) -> RewardError:
-        """Return the error for an exception that the file raised."""
-        what = f"{type(problem).__name__}: {problem}{_hint(problem, params)}"
-        if isinstance(problem, SyntaxError) and problem.filename in self._siblings.paths:
-            what = f"{type(problem).__name__}: {problem.msg}"
-            return self._error(problem.filename, problem.lineno, what)
-        return self._error(*self._place(problem), what)
 
     def _place(self, problem: BaseException) -> tuple[str, int | None]:
         """Return file and line of the innermost frame of an exception in the user's files."""

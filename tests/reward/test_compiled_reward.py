@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import functools
+import io
 import math
 import random
 import re
 import sys
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from racer.reward import RewardSource
 from racer.reward.compiled_reward import CompiledReward, compile_reward
 from racer.reward.compiler import python_numbers
 from racer.reward.compiler.python_numbers import ADDRESS, UNCERTAIN, library_addresses
+from racer.reward.compiler.renaming import part_variables_from_functions
 from racer.reward.compiler.types import NotCompiled
 from racer.reward.params import FLOAT_PARAMS
 from racer.track import load_track
@@ -32,12 +36,14 @@ REFUSED = {
     "grows_history": (5, "a list that is changed where it is not made"),
     "local_dict": (2, "a dict that is made in the function"),
     "numpy_table": (5, "an array of a list"),
-    "prints_always": (2, "print"),
     "uses_random": (5, "it uses random.random"),
     "uses_time": (5, "it uses time"),
 }
 """The files that are not compiled: the line, and what is there."""
 QUICK = ("class_params", "avoid_objects", "modulo_negative", "powers", "numpy_vectors")
+QUICK += ("corner_names", "function_attributes", "renamed_function")
+PRINTING = {"verbose_print": "step 50", "prints_formatted": "| None | [", "prints_always": "100"}
+"""Files that print, and some of what they print."""
 CARS, STEPS = 8, 150
 
 
@@ -89,7 +95,7 @@ def test_a_file_in_a_common_style_compiles_or_says_what_stops_it(subtests):
 @pytest.mark.slow(minutes=2)
 def test_every_style_compiles_or_says_what_stops_it(subtests):
     names = sorted(path.stem for path in STYLES.glob("*.py"))
-    assert len(names) == 50
+    assert len(names) == 54
     for name in names:
         with subtests.test(name=name):
             check_style(name)
@@ -128,18 +134,92 @@ def test_a_drive_with_objects_pays_the_same_bits_compiled():
     assert compiled.tobytes() == python.tobytes()
 
 
-def test_what_is_printed_now_and_again_is_printed_by_the_compiled_reward_too(tmp_path, capsys):
-    code = (STYLES / "verbose_print.py").read_text()
-    source_of(tmp_path, code)
-    capsys.readouterr()
-    texts = []
-    for compile in (True, False):
-        _, env = drive(tmp_path / "mine.py", compile)
-        assert (env.reward_in_python is None) is compile
-        env.close()
-        texts.append(capsys.readouterr().out)
-    assert texts[0] == texts[1]
-    assert "step 50" in texts[0]
+def test_what_is_printed_is_printed_by_the_compiled_reward_too(subtests, capsys):
+    for name, part in PRINTING.items():
+        with subtests.test(name=name):
+            capsys.readouterr()
+            texts = []
+            for compile in (True, False):
+                _, env = drive(STYLES / f"{name}.py", compile)
+                assert (env.reward_in_python is None) is compile
+                env.close()
+                texts.append(capsys.readouterr().out)
+            assert texts[0] == texts[1]
+            assert part in texts[0]
+
+
+def test_a_print_that_fails_is_an_error_with_file_and_line(tmp_path):
+    source_of(tmp_path, "def reward_function(params):\n    print('now')\n    return 1.0\n")
+    env = RacerVectorEnv(CARS, sensor="state", track="oval", reward=str(tmp_path / "mine.py"))
+    env.reset(seed=3)
+    assert env.reward_in_python is None
+    closed = io.StringIO()
+    closed.close()
+    with redirect_stdout(closed), pytest.raises(RewardError, match=r"mine.py:2: ValueError"):
+        env.step(np.zeros((CARS, 2), dtype=np.float32))
+    env.close()
+
+
+def test_a_step_that_prints_more_than_can_be_kept_is_left_to_python(tmp_path):
+    code = "def reward_function(params):\n    for i in range(params['steps'] % 8 * 20):\n"
+    source = source_of(tmp_path, code + "        print(i)\n    return 1.0\n")
+    _, proof = compile_reward(source, [OVAL])
+    assert proof.left == proof.states // 8
+
+
+def test_a_text_that_python_may_make_otherwise_is_refused(subtests, tmp_path):
+    bodies = {
+        "may fail": ("print('%d' % params['speed'])", 2, "a text that may fail, OverflowError"),
+        "a list": ("print(params['waypoints'])", 2, "a text with a list in it"),
+        "a file": ("print(1, file=None)", 2, "print to a file"),
+        "a bool that is kept as an int": (
+            "near = params['objects_distance'][0]\n    seen = True\n"
+            "    if params['steps'] % 2: seen = 2\n    print(seen)",
+            None,
+            "it prints another text",
+        ),
+    }
+    for name, (body, line, what) in bodies.items():
+        source = source_of(tmp_path, f"def reward_function(params):\n    {body}\n    return 1.0\n")
+        with subtests.test(name=name), pytest.raises(NotCompiled) as problem:
+            compile_reward(source, [OVAL])
+        with subtests.test(name=name):
+            assert problem.value.what.startswith(what)
+            assert problem.value.line == line
+
+
+def test_what_stops_a_helper_is_told_with_its_line(tmp_path):
+    code = "def helper(x):\n    seen = {x: 1}\n    return seen[x]\n\n\n"
+    code += "def reward_function(params):\n    return helper(params['steps'])\n"
+    with pytest.raises(NotCompiled) as problem:
+        compile_reward(source_of(tmp_path, code), [OVAL])
+    assert (problem.value.line, problem.value.what) == (2, "a dict that is made in the function")
+
+
+PARTED = {
+    "def f():\n def g(): return 1\n g = g()\n return g": "g_ = g()\n    return g_",
+    "def f():\n def g(): return 1\n g, x = g(), 2\n g += x": "g_, x = (g(), 2)\n    g_ += x",
+    "def f(a):\n def g(): return 1\n if a: g = 2\n return g": None,
+    "def f():\n def g(): return 1\n g = g()\n return [g for g in (1,)]": None,
+    "def f():\n def g(): return 1\n h = lambda: g()\n g = 2\n return h": None,
+    "def f():\n def g(): return g\n g = g()\n return g": None,
+    "def f():\n global g\n def g(): return 1\n g = g()": None,
+    "def f():\n def g(): return 1\n g = g()\n def g(): return 2\n return g": None,
+    "def f(g_):\n def g(): return 1\n g = g()\n return g_ + g": "g__ = g()\n    return g_ + g__",
+}
+"""Code, and the end of what it becomes; None: nothing changes."""
+
+
+def test_a_variable_gets_a_name_of_its_own_only_where_each_read_is_clear(subtests):
+    for code, end in PARTED.items():
+        with subtests.test(code=code):
+            tree = ast.parse(code)
+            before = ast.unparse(tree)
+            part_variables_from_functions(tree)
+            if end is None:
+                assert ast.unparse(tree) == before
+            else:
+                assert ast.unparse(tree).endswith(end)
 
 
 FAILURES = {

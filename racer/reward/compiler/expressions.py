@@ -28,11 +28,14 @@ from racer.reward.compiler.translation import (
     coerced,
 )
 from racer.reward.compiler.types import (
+    BOOL,
     BOOLS,
     INT,
     INTS,
+    MADE_TEXT,
     NONE,
     NUM,
+    MadeText,
     NotCompiled,
     Optional_,
     Rows,
@@ -40,11 +43,13 @@ from racer.reward.compiler.types import (
     Table,
     Tup,
     Type,
+    Words,
     from_leaves,
     item_of,
     join,
     leaves,
     named,
+    texts_of,
     zero,
 )
 
@@ -142,9 +147,16 @@ class ExpressionWriter(OperatorWriter):
     def _see_Attribute(self, node: ast.Attribute) -> CompiledValue:
         return self._attribute(self.visit(node.value), node.attr, node.lineno)
 
-    def _attribute(self, owner: CompiledValue, name: str, line: int) -> CompiledValue:
+    def _holder(self, owner: CompiledValue) -> PythonThing | None:
+        """Return the object of the module that may have attributes; None of anything else."""
         thing = owner.type.value if isinstance(owner.type, Static) else None
-        if not isinstance(thing, PythonThing):
+        if isinstance(thing, CompiledClosure):
+            thing = thing.thing
+        return thing if isinstance(thing, PythonThing) else None
+
+    def _attribute(self, owner: CompiledValue, name: str, line: int) -> CompiledValue:
+        thing = self._holder(owner)
+        if thing is None:
             raise NotCompiled(f"the attribute {name!r} of {named(owner.type)}", line)
         slot = self.program.attribute_slot(thing.value, name, line)
         if slot is not None:
@@ -174,6 +186,44 @@ class ExpressionWriter(OperatorWriter):
             raise NotCompiled(f"the attribute {name!r}", line)
         path = None if thing.path is None else (*thing.path, ("attr", name))
         return self.program.constant(found, path, line)
+
+    def _builtin_hasattr(self, args: list[ast.expr]) -> CompiledValue:
+        thing, name = self._named_attribute(args[:2], len(args) == 2)
+        slot = self.program.attribute_slot(thing.value, name, self.line)
+        if slot is not None:
+            return CompiledValue(BOOL, f"(s[{slot.offset}] != 0.0)" if slot.may_lack else "True")
+        refuse_unusual(thing.value, name, self.line)
+        found = inspect.getattr_static(thing.value, name, MISSING)
+        return CompiledValue(BOOL, str(found is not MISSING))
+
+    def _builtin_getattr(self, args: list[ast.expr]) -> CompiledValue:
+        thing, name = self._named_attribute(args[:2], len(args) in (2, 3))
+        owner = self.visit(args[0])
+        if len(args) == 2:
+            return self._attribute(owner, name, args[0].lineno)
+        default = self.atom(self.visit(args[2]))
+        slot = self.program.attribute_slot(thing.value, name, self.line)
+        if slot is None or not slot.may_lack:
+            has_it = slot or inspect.getattr_static(thing.value, name, MISSING) is not MISSING
+            return self._attribute(owner, name, args[0].lineno) if has_it else default
+        kind = join(slot.type, default.type)
+        result = self.temp(coerced(default, kind))
+        with self.indented(f"if s[{slot.offset}] != 0.0:"):
+            code, _ = _from_floats(slot.type, slot.offset + 1)
+            held = self.atom(CompiledValue(slot.type, code))
+            self.emit(f"{result} = {coerced(held, kind)}")
+        return CompiledValue(kind, result)
+
+    def _named_attribute(
+        self, args: list[ast.expr], is_understood: bool
+    ) -> tuple[PythonThing, str]:
+        """Return the object and the name that `hasattr` or `getattr` is called with."""
+        values = [self.visit(one) for one in args]
+        thing = self._holder(values[0])
+        names = texts_of(values[1].type) if len(values) == 2 else None
+        if not is_understood or thing is None or names is None or len(names) != 1:
+            raise NotCompiled("hasattr or getattr of what is no object of the module", self.line)
+        return thing, names[0]
 
     def _see_Subscript(self, node: ast.Subscript) -> CompiledValue:
         owner = self.visit(node.value)
@@ -290,14 +340,19 @@ class ExpressionWriter(OperatorWriter):
             except ValueError:
                 pass
         items = [self.visit(one) for one in node.elts]
-        for item in items:
-            if isinstance(item.type, Static):
+        for i, item in enumerate(items):
+            if isinstance(item.type, Static) and isinstance(item.type.value, str):
+                items[i] = CompiledValue(Words((item.type.value,)), "0")
+            elif isinstance(item.type, Static):
                 raise NotCompiled(f"a {form} with {named(item.type)} in it", node.lineno)
         kinds = tuple(item.type for item in items)
         return CompiledValue(Tup(kinds, form), f"({''.join(item.code + ', ' for item in items)})")
 
     def _see_IfExp(self, node: ast.IfExp) -> CompiledValue:
-        test = self.temp(self._condition(node.test))
+        test = self._condition(node.test)
+        if test in ("True", "False"):
+            return self.visit(node.body if test == "True" else node.orelse)
+        test = self.temp(test)
         parts = [self._lazily(node.body), self._lazily(node.orelse)]
         kind = join(parts[0][1].type, parts[1][1].type)
         if isinstance(kind, Static):
@@ -406,7 +461,7 @@ class ExpressionWriter(OperatorWriter):
                 self.indent += 1
                 depth += 1
         value = self.atom(self.visit(node.elt))
-        if isinstance(value.type, Static | Rows | Table):
+        if isinstance(value.type, Static | Rows | Table | MadeText):
             raise NotCompiled(f"a list of {named(value.type)}", node.lineno)
         wider = join(have, value.type)
         if wider != have:
@@ -476,6 +531,8 @@ class ExpressionWriter(OperatorWriter):
     def _method(self, node: ast.Call, owner: CompiledValue, name: str) -> CompiledValue | None:
         """Return the value of a method of a dict or list; None if it is no such method."""
         kind, args = owner.type, node.args
+        if name == "format" and (texts_of(kind) is not None or kind == MADE_TEXT):
+            return self.formatted(owner, node)
         if isinstance(kind, Static):
             thing = kind.value
             is_dict = isinstance(thing, PythonThing) and type(thing.value) is dict
@@ -529,6 +586,8 @@ class ExpressionWriter(OperatorWriter):
                 args.append(self._read_local(name).code)
             else:
                 args.append(self._read_captured(frame, name).code)
+        if callee.ret is None and callee.problem is not None:
+            raise NotCompiled(callee.problem.what, callee.problem.line)
         if callee.ret is None:
             raise NotCompiled(f"{ast.unparse(node.func)} returns nothing known", node.lineno)
         result = self.temp(f"{callee.name}({', '.join(['e', 's', 'h', 'p', *args])})")
@@ -627,5 +686,6 @@ def refuse_unusual(owner: Any, name: str, line: int | None) -> None:
         and type(kind) is type
     )
     held = inspect.getattr_static(owner, name, None)
-    if not is_plain or isinstance(held, property):
+    is_own = kind is FunctionType and name.startswith("__")
+    if not is_plain or is_own or isinstance(held, property):
         raise NotCompiled(f"the attribute {name!r} of a class with rules of its own", line)

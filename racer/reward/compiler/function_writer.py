@@ -17,17 +17,13 @@ from racer.reward.compiler.translation import (
     CompiledClosure,
     CompiledFunction,
     CompiledValue,
-    PythonThing,
     RewardTranslation,
     coerced,
+    to_floats,
 )
 from racer.reward.compiler.types import (
-    BOOLS,
-    INTS,
     NONE,
-    NUM,
     NotCompiled,
-    Optional_,
     Rows,
     Static,
     Table,
@@ -56,12 +52,13 @@ class FunctionWriter(ExpressionWriter):
     def write(self) -> None:
         """Translate the function's body, and set its lines and return type."""
         own, node = self.own, self.own.closure.node
+        own.problem = None
         self._assigned = {name for name, _ in own.args}
         self._not_fresh = _names_not_fresh(node)
         for name, kind in own.args:
             self._widen(name, kind)
         for name, kind in own.args:
-            if not isinstance(kind, Static):
+            if not isinstance(own.types[name], Static):
                 self.emit(
                     f"v_{name} = {coerced(CompiledValue(kind, f'a_{name}'), own.types[name])}"
                 )
@@ -106,6 +103,9 @@ class FunctionWriter(ExpressionWriter):
             del self.lines[lines:], self.blocks[blocks:], self._scopes[scopes:]
             self.indent = indent
             number = self.program.reason(problem, self.line)
+            self.own.problem = self.own.problem or NotCompiled(
+                problem.what, problem.line or self.line
+            )
             self.emit(f"fail(e, {number})")
             self.emit(f"return {self.nothing()}")
             # What follows is not reached, but what it assigns has to be found.
@@ -262,10 +262,8 @@ class FunctionWriter(ExpressionWriter):
 
     def _assign_held(self, owner: CompiledValue, way: str, name: str, value: CompiledValue) -> None:
         """Assign an attribute or an item of an object that the module has."""
-        thing = owner.type.value if isinstance(owner.type, Static) else None
-        if isinstance(thing, CompiledClosure):
-            raise NotCompiled(f"an attribute of a function, {name!r}", self.line)
-        if not isinstance(thing, PythonThing) or thing.path is None:
+        thing = self._holder(owner)
+        if thing is None or thing.path is None:
             raise NotCompiled(f"{named(owner.type)} that is changed", self.line)
         if way == "item":
             if type(thing.value) is not dict:
@@ -286,7 +284,7 @@ class FunctionWriter(ExpressionWriter):
         if slot.may_lack:
             self.emit(f"s[{at}] = 1.0")
             at += 1
-        for code in _to_floats(CompiledValue(slot.type, coerced(value, slot.type))):
+        for code in to_floats(CompiledValue(slot.type, coerced(value, slot.type))):
             self.emit(f"s[{at}] = {code}")
             at += 1
 
@@ -354,6 +352,10 @@ class FunctionWriter(ExpressionWriter):
         if self.can_fail:
             test = self.temp(test)
             self.check()
+        if test in ("True", "False"):
+            self.check()
+            self._block(node.body if test == "True" else node.orelse)
+            return
         before = self._assigned
         ends: list[set[str] | None] = []
         for head, body in ((f"if {test}:", node.body), ("else:", node.orelse)):
@@ -463,24 +465,6 @@ def _codes_of(node: ast.expr | None) -> tuple[int, ...]:
             raise NotCompiled(f"except {ast.unparse(one)}", node.lineno)
         found |= set(EXCEPTIONS[one.id])
     return tuple(sorted(found))
-
-
-def _to_floats(value: CompiledValue) -> Iterator[str]:
-    """Yield the codes of the floats that hold a value in a car's memory."""
-    kind, code = value.type, value.code
-    if isinstance(kind, Optional_):
-        yield f"(1.0 if {code}[0] else 0.0)"
-        yield from _to_floats(CompiledValue(kind.of, f"{code}[1]"))
-    elif isinstance(kind, Tup):
-        for i, one in enumerate(kind.items):
-            yield from _to_floats(CompiledValue(one, f"{code}[{i}]"))
-    elif kind == NUM:
-        yield f"{code}[0]"
-        yield f"(1.0 if {code}[1] else 0.0)"
-    elif kind in BOOLS:
-        yield f"(1.0 if {code} else 0.0)"
-    elif kind != NONE:
-        yield f"float({code})" if kind in INTS else code
 
 
 def _names_not_fresh(node: ast.FunctionDef | ast.Lambda) -> set[str]:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from racer.reward.compiler.python_numbers import ADDRESS, BAD_VALUE, IS_SUM_COMPENSATED, UNCERTAIN
-from racer.reward.compiler.statement_lines import StatementLines, ValueSeries
+from racer.reward.compiler.statement_lines import ValueSeries
+from racer.reward.compiler.text_writer import TextWriter
 from racer.reward.compiler.translation import CompiledValue, coerced
 from racer.reward.compiler.types import (
     BOOL,
@@ -52,7 +53,7 @@ OF_NUMPY = {
 }
 
 
-class KnownFunctions(StatementLines):
+class KnownFunctions(TextWriter):
     """Writes calls of functions that are not of the file."""
 
     def call_known(self, function: Any, node: ast.Call) -> CompiledValue:
@@ -66,7 +67,7 @@ class KnownFunctions(StatementLines):
             NotCompiled: The call cannot be translated.
         """
         if function is print:
-            raise NotCompiled("print", node.lineno)
+            return self.printed(node)
         named_args = {one.arg: one.value for one in node.keywords}
         args = node.args
         name = getattr(function, "__name__", "")

@@ -12,6 +12,7 @@ from racer.reward.compiler.python_numbers import (
 )
 from racer.reward.compiler.translation import (
     PARAM_TYPES,
+    CompiledClosure,
     CompiledValue,
     ParamsDict,
     PythonThing,
@@ -38,9 +39,11 @@ from racer.reward.compiler.types import (
     Table,
     Tup,
     Type,
+    Words,
     item_of,
     join,
     named,
+    texts_of,
 )
 
 OPERATORS = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Mod: "mod"}
@@ -78,7 +81,14 @@ class OperatorWriter(KnownFunctions):
         if not isinstance(node, ast.BoolOp):
             return self.truth(self.visit(node))
         is_and = isinstance(node.op, ast.And)
-        parts = [self._lazy_condition(one) for one in node.values]
+        parts: list[tuple[list[str], str]] = []
+        for one in node.values:
+            parts.append(self._lazy_condition(one))
+            if parts[-1][1] == str(not is_and):  # What follows is never evaluated.
+                break
+        if len(parts) == 1:
+            self.lines += [line.removeprefix("    ") for line in parts[0][0]]
+            return parts[0][1]
         if not any(lines for lines, _ in parts[1:]):
             self.lines += [line.removeprefix("    ") for line in parts[0][0]]
             word = " and " if is_and else " or "
@@ -159,6 +169,9 @@ class OperatorWriter(KnownFunctions):
         if operator in (ast.BitAnd, ast.BitOr, ast.BitXor) and left.type == right.type == BOOL:
             sign = {ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^"}[operator]
             return CompiledValue(BOOL, f"({left.code} {sign} {right.code})")
+        text = self.text_operator(operator, left, right)
+        if text is not None:
+            return text
         if operator not in OPERATORS:
             raise NotCompiled(f"the operator {operator.__name__}", self.line)
         name = OPERATORS[operator]
@@ -365,6 +378,10 @@ class OperatorWriter(KnownFunctions):
             return f"({code} != {'0' if kind in INTS else '0.0'})"
         if isinstance(kind, Static) and isinstance(kind.value, str):
             return str(bool(kind.value))
+        if isinstance(kind, Static) and isinstance(kind.value, CompiledClosure):
+            return str(True)
+        if isinstance(kind, Words):  # The empty text is the first of the sorted ones.
+            return str(True) if kind.texts[0] else f"({code} != 0)"
         if isinstance(kind, Optional_):
             value = self.atom(value)
             inner = self.truth(CompiledValue(kind.of, f"{value.code}[1]"))
@@ -466,9 +483,11 @@ class OperatorWriter(KnownFunctions):
             if isinstance(other.type, Optional_):
                 return f"{self.atom(other).code}[0]"
             return str(other.type == NONE)
-        texts = [isinstance(k, Static) and isinstance(k.value, str) for k in kinds]
+        texts = [texts_of(k) is not None for k in kinds]
         if all(texts):
-            return str(kinds[0] == kinds[1])
+            both = join(*kinds)
+            codes = [coerced(self.atom(one), both) for one in (left, right)]
+            return str(True) if isinstance(both, Static) else f"({codes[0]} == {codes[1]})"
         if any(texts) and any(isinstance(k, Scalar) for k in kinds):
             return "False"
         if any(isinstance(k, Optional_) for k in kinds):
@@ -554,7 +573,6 @@ class OperatorWriter(KnownFunctions):
 
 def _described(node: ast.AST) -> str:
     names = {
-        "JoinedStr": "a formatted text",
         "Dict": "a dict that is made in the function",
         "Set": "a set",
         "Raise": "raise",

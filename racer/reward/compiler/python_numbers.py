@@ -785,6 +785,22 @@ def norm_of_two(e, a, b):
 
 
 @_compiled
+def keep(e, s, x):
+    """Keep a value of a text behind what a car's file remembers.
+
+    Args:
+        e: The place of the next value is the third of these, (3,) int64.
+        s: What the file remembers, and the kept values.
+        x: The value.
+    """
+    if e[2] < len(s):
+        s[e[2]] = x
+        e[2] += 1
+    else:
+        fail(e, UNCERTAIN)
+
+
+@_compiled
 def index_within(e, i, n):
     """Return the index from 0 that Python means in a sequence; 0 and a failure if there is none.
 

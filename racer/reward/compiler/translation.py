@@ -15,12 +15,13 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from racer.reward.compiler import python_numbers
 from racer.reward.compiler.python_numbers import FIRST_REASON
+from racer.reward.compiler.renaming import part_variables_from_functions
 from racer.reward.compiler.types import (
     ANYFLOAT,
     BOOL,
@@ -34,6 +35,7 @@ from racer.reward.compiler.types import (
     NPFLOAT,
     NPINT,
     NUM,
+    MadeText,
     NotCompiled,
     Optional_,
     Rows,
@@ -42,10 +44,12 @@ from racer.reward.compiler.types import (
     Table,
     Tup,
     Type,
+    Words,
     from_leaves,
     join,
     leaves,
     named,
+    texts_of,
     zero,
 )
 from racer.reward.params import (
@@ -167,6 +171,19 @@ class Reason:
     line: int | None
 
 
+class TextSite(NamedTuple):
+    """A place of the file that makes or prints a text.
+
+    Attributes:
+        make: Makes or prints it, from a list of floats in which its record is, the record's index,
+            and the texts that were made before, by the place where each was kept.
+        size: The number of floats of its record, of which the first is the site's number.
+    """
+
+    make: Callable[[list[float], int, dict[float, str]], Any]
+    size: int
+
+
 @dataclass
 class GeneratedReward:
     """The translation of a reward file.
@@ -176,12 +193,14 @@ class GeneratedReward:
         slots: The variables that the file remembers.
         keys: The params that it reads.
         reasons: What each failure from `FIRST_REASON` on means.
+        sites: The places that make or print texts, by their numbers.
     """
 
     source: str
     slots: list[Slot]
     keys: list[str]
     reasons: list[Reason]
+    sites: list[TextSite]
 
 
 @dataclass(eq=False)
@@ -199,13 +218,17 @@ class PythonThing:
 
 @dataclass(eq=False)
 class CompiledClosure:
-    """A function of the file, with the function that encloses it and its `self`."""
+    """A function of the file, with the function that encloses it and its `self`.
+
+    Its `thing` holds its attributes, where it is a function of the module.
+    """
 
     node: ast.FunctionDef | ast.Lambda
     frame: CompiledFunction | None = None
     bound: Static | None = None
     defaults: tuple[Any, ...] = ()
     keyword_defaults: dict[str, Any] = field(default_factory=dict)
+    thing: PythonThing | None = None
     title: str = "function"
 
 
@@ -237,6 +260,7 @@ class CompiledFunction:
     local: set[str] = field(default_factory=set)
     declared: set[str] = field(default_factory=set)
     lines: list[str] = field(default_factory=list)
+    problem: NotCompiled | None = None
     done: int = 0
 
     @property
@@ -255,19 +279,24 @@ class RewardTranslation:
     """
 
     def __init__(self, module: ModuleType, content: bytes, function_name: str) -> None:
+        code = getattr(getattr(module, function_name), "__code__", None)
+        self.filename = code.co_filename if code else ""
         self.module, self.params = module, Static(ParamsDict())
         self._name = function_name
         self.tree = ast.parse(content)
+        part_variables_from_functions(self.tree)
         self.nodes: dict[tuple[str, int], ast.FunctionDef | ast.Lambda | None] = {}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef):
-                self.nodes[node.name, node.lineno] = node
+                first = min(one.lineno for one in (node, *node.decorator_list))
+                self.nodes[node.name, first] = node
             elif isinstance(node, ast.Lambda):
                 place = "<lambda>", node.lineno
                 self.nodes[place] = None if place in self.nodes else node
         self.slots: dict[tuple[int, str], Slot] = {}
         self.keys: list[str] = []
         self.reasons: dict[Reason, int] = {}
+        self.sites: list[TextSite] = []
         self.tables: dict[int, tuple[Any, list[str]]] = {}
         self._functions: dict[Any, CompiledFunction] = {}
         self._statics: dict[Any, Static] = {}
@@ -288,6 +317,7 @@ class RewardTranslation:
         for _ in range(MAX_PASSES):
             self.turn, self.is_changed = self.turn + 1, False
             self.reasons.clear()
+            self.sites.clear()
             offset = 0
             for slot in self.slots.values():
                 slot.offset, offset = offset, offset + slot.size
@@ -297,7 +327,11 @@ class RewardTranslation:
         else:
             raise NotCompiled("the types of its variables do not settle")
         return GeneratedReward(
-            self._source(main, offset), list(self.slots.values()), self.keys, list(self.reasons)
+            self._source(main, offset),
+            list(self.slots.values()),
+            self.keys,
+            list(self.reasons),
+            self.sites,
         )
 
     def _source(self, main: CompiledFunction, floats: int) -> str:
@@ -334,17 +368,24 @@ class RewardTranslation:
             raise NotCompiled(what, main.closure.node.lineno)
         number = coerced(value, FLOAT if value.type != NUM else NUM)
         number = f"{number}[0]" if value.type == NUM else number
+        kept = [
+            "                counts[i] = e[2] - size",
+            "                kept[i, : counts[i]] = s[size : e[2]]",
+        ]
+        kept = kept if self.sites else []
         return [
             "@njit(cache=True, error_model='numpy', nogil=True)",
-            "def pay(first, cars, memory, h, rewards, points, floats, ints, bools, count, objects, "
-            "is_left):",
-            "    e = np.zeros(2, dtype=np.int64)",
+            "def pay(first, cars, memory, h, rewards, kept, counts, points, floats, ints, bools, "
+            "count, objects, is_left):",
+            "    e = np.zeros(3, dtype=np.int64)",
             "    status = np.zeros(len(cars), dtype=np.int64)",
-            "    s = np.zeros(memory.shape[1])",
+            "    size = memory.shape[1]",
+            "    s = np.zeros(size + kept.shape[1])",
             "    for i in range(len(cars)):",
             "        k, car = first + i, cars[i]",
-            "        s[:] = memory[car]",
-            "        e[:] = 0",
+            "        s[:size] = memory[car]",
+            "        e[:2] = 0",
+            "        e[2] = size",
             f"        r = {main.name}(e, s, h, {told})",
             f"        if e[0] == 0 and {is_lacking}:",
             "            e[0] = 100",
@@ -352,7 +393,8 @@ class RewardTranslation:
             f"            number = {number}",
             "            if -100000.0 <= number <= 100000.0:",
             "                rewards[car] = number",
-            "                memory[car] = s",
+            "                memory[car] = s[:size]",
+            *kept,
             "            else:",
             "                e[0] = 100",
             "        status[i] = e[0]",
@@ -400,7 +442,12 @@ class RewardTranslation:
                 if value.__closure__:
                     raise NotCompiled("a function that encloses variables", node.lineno)
                 defaults, keywords = value.__defaults__ or (), value.__kwdefaults__ or {}
-                make = lambda: CompiledClosure(node, None, None, defaults, keywords)  # noqa: E731
+                name = value.__name__
+                is_global = vars(self.module).get(name) is value
+                thing = PythonThing(value, (("name", name),)) if is_global else None
+                make = lambda: CompiledClosure(  # noqa: E731
+                    node, None, None, defaults, keywords, thing
+                )
                 return CompiledValue(self.static(("function", id(value)), make))
         return CompiledValue(
             self.static(("thing", id(value), path), lambda: PythonThing(value, path))
@@ -684,6 +731,9 @@ def coerced(value: CompiledValue, kind: Type, is_fresh: bool = False) -> str:
     have, code = value.type, value.code
     if have == kind:
         return code
+    if isinstance(kind, Words) and (texts := texts_of(have)) is not None:
+        places = [str(kind.texts.index(text)) for text in texts]
+        return places[0] if len(places) == 1 else f"({', '.join(places)})[{code}]"
     if isinstance(kind, Optional_):
         if have == NONE:
             return f"(True, {zero(kind.of)})"
@@ -727,3 +777,25 @@ def coerced(value: CompiledValue, kind: Type, is_fresh: bool = False) -> str:
             parts = [f"{code}[{i}][i_]" for i in range(len(leaves(have.item)))]
             return f"[{from_leaves(have.item, parts)} for i_ in range(len({code}[0]))]"
     raise NotCompiled(f"{named(have)} where {named(kind)} is wanted")
+
+
+def to_floats(value: CompiledValue) -> Iterator[str]:
+    """Yield the codes of the floats that hold a value in a car's memory."""
+    kind, code = value.type, value.code
+    if isinstance(kind, Static):
+        return
+    if isinstance(kind, Optional_):
+        yield f"(1.0 if {code}[0] else 0.0)"
+        yield from to_floats(CompiledValue(kind.of, f"{code}[1]"))
+    elif isinstance(kind, Tup):
+        for i, one in enumerate(kind.items):
+            yield from to_floats(CompiledValue(one, f"{code}[{i}]"))
+    elif kind == NUM:
+        yield f"{code}[0]"
+        yield f"(1.0 if {code}[1] else 0.0)"
+    elif isinstance(kind, Words | MadeText):
+        yield f"float({code})"
+    elif kind in BOOLS:
+        yield f"(1.0 if {code} else 0.0)"
+    elif kind != NONE:
+        yield f"float({code})" if kind in INTS else code

@@ -7,6 +7,8 @@
 | Scalar npbool, npint, npfloat | a number of numpy's | bool, int64, float64 |
 | Scalar anyfloat | float or numpy's | float64 |
 | Optional_ | None or a value | (whether it is None, value) |
+| Words | one of some texts that stand in the file | int64, its index |
+| MadeText | a text that is made when it runs, to be printed | int64, where its values are kept |
 | Tup | tuple, list or short array of fixed length | tuple |
 | Table | list of numbers or rows that nothing changes | tuple of arrays, one a column |
 | Rows | list that the code fills | list |
@@ -71,6 +73,18 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Words:
+    """One of some texts that stand in the file; `texts` are sorted."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MadeText:
+    """A text that is made of values; nothing but another text can be made of it."""
+
+
+@dataclass(frozen=True)
 class Static:
     """Something that the compiler knows, compared by identity."""
 
@@ -86,7 +100,9 @@ class Static:
         return hash(self.value) if isinstance(self.value, str) else id(self.value)
 
 
-Type = Scalar | Optional_ | Tup | Table | Rows | Static
+Type = Scalar | Optional_ | Tup | Table | Rows | Words | MadeText | Static
+
+MADE_TEXT = MadeText()
 
 NONE, BOOL, INT, FLOAT, NUM = (Scalar(kind) for kind in ("none", "bool", "int", "float", "num"))
 NPBOOL, NPINT, NPFLOAT = (Scalar(kind) for kind in ("npbool", "npint", "npfloat"))
@@ -108,6 +124,8 @@ def join(a: Type | None, b: Type | None) -> Type:
         return found
     if a == b:
         return a
+    if (one := texts_of(a)) is not None and (other := texts_of(b)) is not None:
+        return Words(tuple(sorted({*one, *other})))
     if a == NONE:
         return b if isinstance(b, Optional_) else Optional_(_held(b))
     if b == NONE:
@@ -159,9 +177,20 @@ def _join_scalars(a: Scalar, b: Scalar) -> Scalar:
 
 
 def _held(kind: Type) -> Type:
-    if isinstance(kind, Static | Rows | Table):
+    if (texts := texts_of(kind)) is not None:
+        return Words(texts)
+    if isinstance(kind, Static | Rows | Table | MadeText):
         raise NotCompiled(f"a value that is None here and {named(kind)} there")
     return kind
+
+
+def texts_of(kind: Type) -> tuple[str, ...] | None:
+    """Return the texts of which a value is one; None if it is no text."""
+    if isinstance(kind, Words):
+        return kind.texts
+    if isinstance(kind, Static) and isinstance(kind.value, str):
+        return (kind.value,)
+    return None
 
 
 def item_of(kind: Type) -> Type | None:
@@ -193,7 +222,7 @@ def named(kind: Type) -> str:
         return f"the text {value!r:.40}" if isinstance(value, str) else f"a {_title(value)}"
     if isinstance(kind, Tup):
         return f"a {kind.form} of {len(kind.items)}"
-    return "a list"
+    return "a text" if isinstance(kind, Words | MadeText) else "a list"
 
 
 def _title(value: Any) -> str:
@@ -202,7 +231,7 @@ def _title(value: Any) -> str:
 
 def zero(kind: Type | None) -> str:
     """Return the code of some value of a type."""
-    if kind is None or isinstance(kind, Static):
+    if kind is None or isinstance(kind, Static | Words | MadeText):
         return "0"
     if isinstance(kind, Optional_):
         return f"(True, {zero(kind.of)})"
