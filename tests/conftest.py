@@ -19,7 +19,10 @@ NEEDS = {
         "needs racer's extra train",
     ),
     **dict.fromkeys(
-        ("casadi", "nbclient", "nbformat", "nicegui", "pettingzoo", "playwright", "vehiclemodels"),
+        (
+            *("casadi", "nbclient", "nbformat", "nicegui", "openvino"),
+            *("pettingzoo", "playwright", "vehiclemodels"),
+        ),
         "needs racer's extra dev",
     ),
 }

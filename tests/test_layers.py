@@ -54,6 +54,7 @@ STEP = {
 ONLY_IN = {
     "fastapi": ("racer.studio",),
     "nicegui": ("racer.studio",),
+    "openvino": (),
     "optuna": ("racer.sweeps",),
     "pettingzoo": ("racer.pettingzoo",),
     "pybullet": ("racer.world.pybullet_client",),

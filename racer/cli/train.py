@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from racer.assets.terminal import make_console
 from racer.cli.output import result_line, shell_command
-from racer.errors import ConfigError
+from racer.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from racer.training.config import RunConfig
@@ -207,8 +207,11 @@ def cli_export(
     checkpoint: Literal["best", "last"] | int = "best",
     key: Path | None = None,
     int8: bool = False,
+    car: Path | None = None,
 ) -> None:
     """Write a run's best policy, or that of another checkpoint, as an entry.
+
+    With --car it is written as the archive that a DeepRacer car loads, instead of an entry.
 
     Args:
         run: The run's folder.
@@ -220,10 +223,18 @@ def cli_export(
         key: Sign the entry with this private key, which `racer board keygen` makes.
         int8: Quantize the policy to 8 bits, calibrated on the observations of the run's evaluation
             race, and race it against the float32 policy.
+        car: Write NAME.tar.gz for a DeepRacer car; see docs/real-car.md.
     """
     from racer.entries.signing import read_key
     from racer.training.export import entry_name
 
+    if car:
+        from racer.training.car_export import export_car
+
+        _refuse_entry_options("--car", out=out, name=name, key=key, int8=int8)
+        export_car(run, car, checkpoint)
+        print(f"car: {car}")
+        return
     own = entry_name(run, int8, checkpoint)
     path, name = out or Path(f"{own}.entry.zip"), name or own
     private = read_key(key) if key else None
@@ -238,3 +249,10 @@ def cli_export(
 
         digest = export_run(run, path, name, private, checkpoint)
     print(f"entry: {path} (SHA-256 {digest[:12]})")
+
+
+def _refuse_entry_options(option: str, **given: Any) -> None:
+    """Raise UsageError if an option that only an entry has is given with `option`."""
+    wrong = ", ".join(f"--{name}" for name, value in given.items() if value)
+    if wrong:
+        raise UsageError(f"{option} does not write an entry; leave out {wrong}")
