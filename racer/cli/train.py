@@ -208,10 +208,12 @@ def cli_export(
     key: Path | None = None,
     int8: bool = False,
     car: Path | None = None,
+    onnx_float: Path | None = None,
 ) -> None:
     """Write a run's best policy, or that of another checkpoint, as an entry.
 
-    With --car it is written as the archive that a DeepRacer car loads, instead of an entry.
+    With --car it is written as the archive that a DeepRacer car loads, and with --onnx-float as an
+    ONNX graph for a car of your own, instead of an entry.
 
     Args:
         run: The run's folder.
@@ -224,16 +226,25 @@ def cli_export(
         int8: Quantize the policy to 8 bits, calibrated on the observations of the run's evaluation
             race, and race it against the float32 policy.
         car: Write NAME.tar.gz for a DeepRacer car; see docs/real-car.md.
+        onnx_float: Write NAME.onnx, from float frames to steering in rad and speed in m/s; see
+            docs/own-car.md.
     """
     from racer.entries.signing import read_key
     from racer.training.export import entry_name
 
-    if car:
-        from racer.training.car_export import export_car
+    if car or onnx_float:
+        what = "--car" if car else "--onnx-float"
+        _refuse_entry_options(what, out=out, name=name, key=key, int8=int8)
+        if car:
+            from racer.training.car_export import export_car
 
-        _refuse_entry_options("--car", out=out, name=name, key=key, int8=int8)
-        export_car(run, car, checkpoint)
-        print(f"car: {car}")
+            export_car(run, car, checkpoint)
+            print(f"car: {car}")
+        if onnx_float:
+            from racer.training.command_export import export_commands
+
+            export_commands(run, onnx_float, checkpoint)
+            print(f"graph: {onnx_float}")
         return
     own = entry_name(run, int8, checkpoint)
     path, name = out or Path(f"{own}.entry.zip"), name or own
