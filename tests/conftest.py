@@ -20,14 +20,8 @@ NEEDS = {
     ),
     **dict.fromkeys(
         (
-            "casadi",
-            "nbclient",
-            "nbformat",
-            "nicegui",
-            "pettingzoo",
-            "playwright",
-            "ray",
-            "vehiclemodels",
+            *("casadi", "nbclient", "nbformat", "nicegui", "openvino"),
+            *("pettingzoo", "playwright", "ray", "vehiclemodels"),
         ),
         "needs racer's extra dev",
     ),

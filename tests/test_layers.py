@@ -57,6 +57,7 @@ ONLY_IN = {
     "fastapi": ("racer.studio",),
     "fsspec": ("racer.assets.remote_files",),
     "nicegui": ("racer.studio",),
+    "openvino": (),
     "optuna": ("racer.sweeps",),
     "pettingzoo": ("racer.pettingzoo",),
     "ray": ("racer.cluster",),

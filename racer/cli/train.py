@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from racer.assets.terminal import make_console
 from racer.cli.output import result_line, shell_command
-from racer.errors import ConfigError
+from racer.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from racer.training.config import RunConfig
@@ -241,8 +241,13 @@ def cli_export(
     checkpoint: Literal["best", "last"] | int = "best",
     key: Path | None = None,
     int8: bool = False,
+    car: Path | None = None,
+    onnx_float: Path | None = None,
 ) -> None:
     """Write a run's best policy, or that of another checkpoint, as an entry.
+
+    With --car it is written as the archive that a DeepRacer car loads, and with --onnx-float as an
+    ONNX graph for a car of your own, instead of an entry.
 
     Args:
         run: The run's folder.
@@ -254,10 +259,27 @@ def cli_export(
         key: Sign the entry with this private key, which `racer board keygen` makes.
         int8: Quantize the policy to 8 bits, calibrated on the observations of the run's evaluation
             race, and race it against the float32 policy.
+        car: Write NAME.tar.gz for a DeepRacer car; see docs/real-car.md.
+        onnx_float: Write NAME.onnx, from float frames to steering in rad and speed in m/s; see
+            docs/own-car.md.
     """
     from racer.entries.signing import read_key
     from racer.training.export import entry_name
 
+    if car or onnx_float:
+        what = "--car" if car else "--onnx-float"
+        _refuse_entry_options(what, out=out, name=name, key=key, int8=int8)
+        if car:
+            from racer.training.car_export import export_car
+
+            export_car(run, car, checkpoint)
+            print(f"car: {car}")
+        if onnx_float:
+            from racer.training.command_export import export_commands
+
+            export_commands(run, onnx_float, checkpoint)
+            print(f"graph: {onnx_float}")
+        return
     own = entry_name(run, int8, checkpoint)
     path, name = out or Path(f"{own}.entry.zip"), name or own
     private = read_key(key) if key else None
@@ -272,3 +294,10 @@ def cli_export(
 
         digest = export_run(run, path, name, private, checkpoint)
     print(f"entry: {path} (SHA-256 {digest[:12]})")
+
+
+def _refuse_entry_options(option: str, **given: Any) -> None:
+    """Raise UsageError if an option that only an entry has is given with `option`."""
+    wrong = ", ".join(f"--{name}" for name, value in given.items() if value)
+    if wrong:
+        raise UsageError(f"{option} does not write an entry; leave out {wrong}")

@@ -14,6 +14,7 @@ from racer.assets.document import Document
 from racer.car.action_space import ActionSpace
 from racer.networks.network_config import (
     ACTION_OUTPUT,
+    COMMAND_OUTPUT,
     HIDDEN_STATE_INPUT,
     HIDDEN_STATE_OUTPUT,
     OBSERVATION_INPUT,
@@ -75,6 +76,25 @@ def interface_of(
         )
         output[HIDDEN_STATE_OUTPUT] = f"{array} for its next step"
     return Interface(control_rate_hz=CONTROL_RATE_HZ, inputs=inputs, output=output)
+
+
+def interface_of_commands(sensors: Sequence[SensorConfig], hidden_state_size: int = 0) -> Interface:
+    """Return the interface of a graph of `racer.networks.onnx_export.commands_to_onnx`.
+
+    Args:
+        sensors: What the policy observes.
+        hidden_state_size: Numbers that it remembers from step to step; 0 for none.
+    """
+    usual = interface_of(sensors, ActionSpace(), hidden_state_size)
+    inputs = {name: text.replace("uint8 (", "float32 (", 1) for name, text in usual.inputs.items()}
+    output = {name: text for name, text in usual.output.items() if name != ACTION_OUTPUT}
+    command = (
+        "float32 (1, 2): the angle of the front wheels [rad], positive to the left, then the speed "
+        "[m/s]"
+    )
+    return Interface(
+        control_rate_hz=CONTROL_RATE_HZ, inputs=inputs, output={COMMAND_OUTPUT: command, **output}
+    )
 
 
 def _describe_input(sensor: SensorConfig) -> str:

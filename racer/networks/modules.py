@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
+from racer.car.action_space import ActionSpace
 from racer.networks.network_config import NetworkLayers
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
@@ -221,9 +223,41 @@ class DeterministicActor(nn.Module):
 
 def _scaled(observation: torch.Tensor) -> torch.Tensor:
     """Return an image (n, H, W, C) as (n, C, H, W) in [0, 1], and numbers as they are."""
-    if observation.dtype == torch.uint8:
+    if observation.dim() == 4:
         return observation.permute(0, 3, 1, 2).float() / 255.0
     return observation
+
+
+class CommandActor(nn.Module):
+    """A whole policy for a program that knows no actions: it returns the command of the best one.
+
+    Output: steering [rad], positive to the left, and speed [m/s], (1, 2) float32; of a recurrent
+    policy, its next hidden state too.
+
+    Args:
+        actor: The policy; frames may be uint8 or float32, 0 to 255.
+        actions: Its action space.
+    """
+
+    commands: torch.Tensor
+
+    def __init__(self, actor: DeterministicActor, actions: ActionSpace) -> None:
+        super().__init__()
+        self.actor, self.is_discrete = actor, actions.kind == "discrete"
+        each = np.arange(len(actions.choices)) if self.is_discrete else np.array([[-1, -1], [1, 1]])
+        commands = torch.as_tensor(actions.command(each), dtype=torch.float32)
+        self.register_buffer("commands", commands)
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Return the command; of a recurrent policy, its next hidden state too."""
+        out = self.actor(*inputs)
+        return (self._command(out[0]), out[1]) if isinstance(out, tuple) else self._command(out)
+
+    def _command(self, action: torch.Tensor) -> torch.Tensor:
+        if self.is_discrete:
+            return self.commands[action]
+        low, high = self.commands[0], self.commands[1]
+        return low + (action + 1.0) * 0.5 * (high - low)
 
 
 class ExternalActor(nn.Module):

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from racer.car.action_space import ActionSpace
 from racer.networks.network_config import (
     ACTION_OUTPUT,
+    COMMAND_OUTPUT,
     HIDDEN_STATE_INPUT,
     HIDDEN_STATE_OUTPUT,
     OBSERVATION_INPUT,
@@ -19,6 +21,7 @@ from racer.sensors.config import Sensors
 
 if TYPE_CHECKING:
     import numpy as np
+    import onnx
     import torch
     from torch import nn
 
@@ -37,11 +40,48 @@ def actor_to_onnx(actor: DeterministicActor, shapes: Mapping[str, tuple[int, ...
         actor: The policy.
         shapes: Shape of one observation of each sensor, by the name of the graph's input.
     """
-    inputs, outputs = {name: shapes[name] for name in actor.names}, [ACTION_OUTPUT]
+    inputs, outputs = _names_of(actor, shapes, ACTION_OUTPUT)
+    return module_to_onnx(actor, inputs, outputs)
+
+
+def commands_to_onnx(
+    actor: DeterministicActor,
+    shapes: Mapping[str, tuple[int, ...]],
+    actions: ActionSpace,
+    properties: Mapping[str, str],
+) -> bytes:
+    """Return an ONNX graph whose inputs are all float32, and whose output is a command.
+
+    Frames are float32 too, (1, H, W, C), 0 to 255. The output `command` is steering [rad], positive
+    to the left, and speed [m/s], (1, 2) float32.
+
+    Args:
+        actor: The policy.
+        shapes: Shape of one observation of each sensor, by the name of the graph's input.
+        actions: The policy's action space.
+        properties: What the graph tells of itself, its `metadata_props`.
+    """
+    import onnx
+    import torch
+
+    from racer.networks.modules import CommandActor
+
+    inputs, outputs = _names_of(actor, shapes, COMMAND_OUTPUT)
+    zeros = {name: torch.zeros((1, *shape)) for name, shape in inputs.items()}
+    model = _exported(CommandActor(actor, actions), zeros, outputs)
+    onnx.helper.set_model_props(model, dict(properties))
+    return model.SerializeToString(deterministic=True)
+
+
+def _names_of(
+    actor: DeterministicActor, shapes: Mapping[str, tuple[int, ...]], output: str
+) -> tuple[dict[str, tuple[int, ...]], list[str]]:
+    """Return the shapes of a graph's inputs by name, and the names of its outputs."""
+    inputs, outputs = {name: shapes[name] for name in actor.names}, [output]
     if actor.hidden_state_size:
         inputs[HIDDEN_STATE_INPUT] = (actor.hidden_state_size,)
         outputs.append(HIDDEN_STATE_OUTPUT)
-    return module_to_onnx(actor, inputs, outputs)
+    return inputs, outputs
 
 
 def actor_weights(graph: bytes, sensors: Sensors) -> dict[str, np.ndarray]:
@@ -111,14 +151,28 @@ def module_to_onnx(
             order of the module's arguments: (H, W, C) of a uint8 image, (k,) of float32 numbers.
         outputs: Names of the graph's outputs.
     """
+    observation = dict(zip(shapes, zero_observation(shapes)))
+    return _exported(module, observation, outputs).SerializeToString(deterministic=True)
+
+
+def _exported(
+    module: nn.Module, observation: Mapping[str, torch.Tensor], outputs: Sequence[str]
+) -> onnx.ModelProto:
+    """Return the ONNX model of a module; see `module_to_onnx`.
+
+    Args:
+        module: The policy.
+        observation: A batch of one observation by the names of the graph's inputs.
+        outputs: Names of the graph's outputs.
+    """
     import torch
 
     module = module.to("cpu").eval()
     with _EXPORTING, _silence():
         program = torch.onnx.export(
             module,
-            zero_observation(shapes),
-            input_names=list(shapes),
+            tuple(observation.values()),
+            input_names=list(observation),
             output_names=list(outputs),
             opset_version=ONNX_OPSET,
             dynamo=True,
@@ -127,7 +181,7 @@ def module_to_onnx(
     assert program is not None
     model = program.model_proto
     _delete_metadata(model)
-    return model.SerializeToString(deterministic=True)
+    return model
 
 
 @contextmanager
