@@ -4,10 +4,11 @@
     python benchmarks/record.py object_avoidance --tracks speedway --races 30
     python benchmarks/record.py camera-fast --teacher fast --tracks bowtie hairpin speedway
 
-With a teacher, its config is trained, and the other one's policy cloned from it. Each run is trained, and its best checkpoint raced as its export would be: three laps from a
-standing start. Prints a row of Markdown for each run: the processor time of the training, and what
-came of its races, which have seeds that no evaluation in training had; the lap times are those of the first. The last row
-of a track with several seeds has the median and the worst of their medians.
+With a teacher, its config is trained, and the other one's policy is cloned from it. Each run is
+trained, and its best checkpoint raced as its export would be: three laps from a standing start.
+Prints a row of Markdown for each run: the processor time of the training, and what came of its
+races, which have seeds that no evaluation in training had; the lap times are those of the first.
+The last row of a track with several seeds has the median and the worst of their medians.
 """
 
 import argparse

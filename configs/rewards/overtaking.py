@@ -1,6 +1,6 @@
 # Teaches to overtake bots that change lanes: a metre made good pays 1, but close behind an object
-# only where the car would pass clear of it, and else little. For a bot between two lanes is in none,
-# and who is paid for the other lane alone learns to meet it in the middle of the road.
+# only where the car would pass clear of it, and else little. For a bot between two lanes is in
+# none, and who is paid for the other lane alone learns to meet it in the middle of the road.
 #
 # A crash costs five metres of road, and leaving it three. Thirty and fifteen gave more faults: what
 # is learnt from a rare and heavy fine drowns the rest.

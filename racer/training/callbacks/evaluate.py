@@ -169,7 +169,7 @@ class EvaluateCallback(BaseCallback):
         return True
 
     def _race(self) -> list[LapResult]:
-        """Return the results of the policy's races, in the order of `RunConfig.evaluation_races`."""
+        """Return the policy's races, in the order of `RunConfig.evaluation_races`."""
         config, rules, race = self._config, self._config.evaluation, self._config.race
         policy = self.model.policy
         policy.set_training_mode(False)
