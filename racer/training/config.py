@@ -481,7 +481,7 @@ class RunConfig(EnvConfig):
 
     @property
     def evaluation_races(self) -> tuple[tuple[str, int], ...]:
-        """Track and seed of each race of an evaluation: the first on each track, then the second."""
+        """Track and seed of each race of an evaluation: first one on each track, then another."""
         seeds = range(self.seed, self.seed + self.evaluation.races)
         return tuple((track, seed) for seed in seeds for track in self.evaluation_tracks)
 
