@@ -1,17 +1,17 @@
 """Train a config on several tracks and from several seeds, and print a table of the results.
 
-    python benchmarks/record.py fast --tracks bowtie hairpin speedway
-    python benchmarks/record.py quick --seeds 0 1 2 3 4
+    python benchmarks/record.py fast --tracks bowtie hairpin speedway --seeds 0 1 2 3 4
     python benchmarks/record.py object_avoidance --tracks speedway --races 30
+    python benchmarks/record.py camera-fast --teacher fast --tracks bowtie hairpin speedway
 
-Each run is trained, exported, and its entry raced for three laps. Prints a row of Markdown for
-each run: the processor time of the training, and the race's result; of several races, which have
-the seeds from 0, the laps and the put-backs of all of them, the lap times of the first, and the
-median of x limit.
+With a teacher, its config is trained, and the other one's policy is cloned from it. Each run is
+trained, and its best checkpoint raced as its export would be: three laps from a standing start.
+Prints a row of Markdown for each run: the processor time of the training, and what came of its
+races, which have seeds that no evaluation in training had; the lap times are those of the first.
+The last row of a track with several seeds has the median and the worst of their medians.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -19,58 +19,116 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+from racer.entries.onnx_policy import OnnxPolicy
+from racer.evaluation import (
+    Driver,
+    LapResult,
+    evaluate_drivers,
+    make_race_rules,
+    race_of_training,
+)
+from racer.training.export import entry_of_run
 
-def racer(*words: str | Path) -> str:
-    """Run a racer command and return what it prints."""
-    command = [sys.executable, "-m", "racer.cli", *map(str, words)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+LAPS = 3
+FIRST_SEED = 1000
+LESSON = ("--steps", 10_000, "--rounds", 6, "--epochs", 4)
+"""How a clone is taught."""
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config")
+    parser.add_argument("--teacher")
     parser.add_argument("--tracks", nargs="+", default=["bowtie"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--races", type=int, default=1)
     options = parser.parse_args()
-    print("| track | seed | processor time [s] | laps | put back | lap times [s] | x limit |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print(
+        "| track | seed | processor time [s] | laps | put back | crashes | lap times [s] "
+        "| x limit: median | worst |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for track in options.tracks:
+            medians = []
             for seed in options.seeds:
                 run = Path(folder) / f"{track}-{seed}"
-                print(row(options.config, track, seed, run, options.races), flush=True)
+                spent = make_run(options.config, options.teacher, track, seed, run)
+                results = race(run, track, options.races)
+                shares = x_limits(results)
+                print(row(track, seed, f"{spent:.0f}", results, *summary(shares)), flush=True)
+                medians += [median(shares)] if shares else []
+            if len(options.seeds) > 1:
+                cells = (track, "all", "", "", "", "", "", *summary(medians))
+                print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def row(config: str, track: str, seed: int, run: Path, races: int) -> str:
-    """Return the row of one run.
+def make_run(config: str, teacher: str | None, track: str, seed: int, run: Path) -> float:
+    """Train a config into a run's folder, or clone it, and return the processor time [s].
 
     Args:
         config: The config's name or file.
+        teacher: The config of the clone's teacher; None to train without one.
         track: The track.
-        seed: Seed of the training.
+        seed: Seed of the training, and of the teacher's.
         run: The run's folder.
-        races: Number of races.
     """
-    entry = run / "car.entry.zip"
+    wanted = ("--track", track, "--seed", seed)
+    if teacher is None:
+        return racer("train", config, "--run", run, *wanted)
+    driver = run.with_name(f"{run.name}-teacher")
+    spent = racer("train", teacher, "--run", driver, *wanted)
+    return spent + racer("clone-driver", driver, "--config", config, "--out", run, *wanted, *LESSON)
+
+
+def racer(*words: str | int | Path) -> float:
+    """Run a racer command, and return its processor time [s]."""
     before = os.times()
-    racer("train", config, "--run", run, "--seed", str(seed), "--track", track)
+    subprocess.run(
+        [sys.executable, "-m", "racer.cli", *map(str, words)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     after = os.times()
     spent = after.children_user + after.children_system
-    spent -= before.children_user + before.children_system
-    racer("export", run, "--out", entry)
-    results = [
-        json.loads(racer("race", entry, "--track", track, "--seed", str(k), "--json"))
-        for k in range(races)
-    ]
-    done, wanted, put_back = (
-        sum(one[key] for one in results) for key in ("laps_completed", "laps", "resets")
+    return spent - before.children_user - before.children_system
+
+
+def race(run: Path, track: str, races: int) -> list[LapResult]:
+    """Return the results of a run's races with the seeds from `FIRST_SEED`, each alone."""
+    entry = entry_of_run(run)
+    manifest, rules = entry.manifest, make_race_rules(LAPS, like=race_of_training(entry))
+    drivers = [Driver(OnnxPolicy(entry), manifest.sensor, manifest.actions) for _ in range(races)]
+    return evaluate_drivers(drivers, track, rules, FIRST_SEED, manifest.car)
+
+
+def x_limits(results: list[LapResult]) -> list[float]:
+    """Return x limit of each race that was completed."""
+    return [one.x_limit for one in results if one.x_limit]
+
+
+def summary(shares: list[float]) -> tuple[str, str]:
+    """Return the median and the largest of some numbers, as cells."""
+    return (f"{median(shares):.3f}", f"{max(shares):.3f}") if shares else ("-", "-")
+
+
+def row(track: str, seed: int, spent: str, results: list[LapResult], *x_limit: str) -> str:
+    """Return the row of one run.
+
+    Args:
+        track: The track.
+        seed: Seed of the training.
+        spent: Processor time of the training [s].
+        results: The results of its races.
+        x_limit: The cells of x limit.
+    """
+    done, wanted, put_back, crashes = (
+        sum(getattr(one, name) for one in results)
+        for name in ("laps_completed", "laps", "resets", "collisions")
     )
-    times = ", ".join(f"{lap:.2f}" for lap in results[0]["lap_times_s"])
-    shares = [one["x_limit"] for one in results if one["x_limit"]]
-    x_limit = f"{median(shares):.2f}" if shares else "-"
-    cells = (track, seed, f"{spent:.0f}", f"{done} of {wanted}", put_back, times, x_limit)
+    times = ", ".join(f"{lap:.2f}" for lap in results[0].lap_times_s)
+    cells = (track, seed, spent, f"{done} of {wanted}", put_back, crashes, times, *x_limit)
     return "| " + " | ".join(map(str, cells)) + " |"
 
 

@@ -203,8 +203,8 @@ def clone_driver(
     """Clone a driver into a new run by supervised learning, as `racer clone-driver` does.
 
     Args:
-        driver: A baseline controller, pure-pursuit or raceline; an entry's package; or `board:ID`,
-            the recorded races of a submission.
+        driver: A baseline controller, pure-pursuit or raceline; an entry's package; a run; or
+            `board:ID`, the recorded races of a submission.
         config: A shipped config's name, a YAML file, or a config object, with the clone's race,
             sensors, actions and network; by default the entry's own sensors and actions.
         folder: The run's folder; runs/<config>-<time> by default.

@@ -1,12 +1,15 @@
-# Teaches to overtake bots that change lanes: as `avoidance`, but a crash costs ten metres of road
-# and leaving it five, for who is hit from the side learns little from a small fine.
+# Teaches to overtake bots that change lanes: a metre made good pays 1, but close behind an object
+# only where the car would pass clear of it, and else little. For a bot between two lanes is in
+# none, and who is paid for the other lane alone learns to meet it in the middle of the road.
 #
-# A metre pays 1; close behind an object it pays 1 in the other lane and little in its own.
+# A crash costs five metres of road, and leaving it three. Thirty and fifteen gave more faults: what
+# is learnt from a rare and heavy fine drowns the rest.
 
-OFF_TRACK_COST = 5.0
-CRASH_COST = 10.0
+OFF_TRACK_COST = 3.0
+CRASH_COST = 5.0
 TIME_COST = 0.02
 CLOSE = 1.5  # along the line [m]
+CLEAR = 0.3  # between the middles of two cars, across the line [m]
 
 last_progress = 0.0
 
@@ -29,5 +32,8 @@ def reward_function(params):
     ahead = params["closest_objects"][1]
     gap = params["objects_distance"][ahead] - params["projection_distance"]
     gap %= params["track_length"]
-    in_its_lane = params["objects_left_of_center"][ahead] == params["is_left_of_center"]
-    return (0.2 if in_its_lane and gap < CLOSE else 1.0) * gained - TIME_COST
+    own = params["distance_from_center"] * (1.0 if params["is_left_of_center"] else -1.0)
+    other = params["objects_distance_from_center"][ahead]
+    other *= 1.0 if params["objects_left_of_center"][ahead] else -1.0
+    is_behind = gap < CLOSE and abs(own - other) < CLEAR
+    return (0.2 if is_behind else 1.0) * gained - TIME_COST

@@ -11,6 +11,7 @@ from racer.cli.output import result_line, shell_command
 def cli_clone_driver(
     driver: str,
     config: str | None = None,
+    track: str | None = None,
     out: Path | None = None,
     laps: int = 50,
     steps: int | None = None,
@@ -26,12 +27,14 @@ def cli_clone_driver(
     `racer train --resume` take.
 
     Args:
-        driver: A baseline controller, pure-pursuit or raceline; an entry, NAME.entry.zip, whose
-            sensors may be others than the clone's; NAME.drive, a race that you drove in the studio,
-            or a folder of such; or board:ID, the recorded races of a submission.
+        driver: A baseline controller, pure-pursuit or raceline; an entry, NAME.entry.zip, or a run,
+            RUN or RUN@last, whose sensors may be others than the clone's; NAME.drive, a race that
+            you drove in the studio, or a folder of such; or board:ID, the recorded races of a
+            submission.
         config: A YAML file, or the name of a config that ships with racer, with the clone's race,
             sensors, actions and network; by default the entry's own sensors and actions, or
             a camera on the drive's track.
+        track: A shipped track's name or a YAML file; by default that of the config.
         out: The new run's folder; by default runs/<config>-<time>.
         laps: Laps that the driver drives.
         steps: Control steps that the driver drives, over all cars, instead of laps.
@@ -45,7 +48,9 @@ def cli_clone_driver(
     from racer.training.shared_output import shared_output
 
     options = CloneOptions(laps=laps, steps=steps, rounds=rounds, epochs=epochs)
-    chosen, name = config_of_clone(driver, config, {} if seed is None else {"seed": seed})
+    given = {"track": track, "seed": seed}
+    changes = {field: value for field, value in given.items() if value is not None}
+    chosen, name = config_of_clone(driver, config, changes)
     with shared_output():
         shown = make_console(quiet=quiet)
         result = run_cloning(driver, chosen, out, options, shown, name=name)

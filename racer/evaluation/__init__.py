@@ -6,6 +6,7 @@ from racer.evaluation.evaluate import (
     Policy,
     SteppedRace,
     evaluate_alone,
+    evaluate_drivers,
     evaluate_together,
 )
 from racer.evaluation.lap_result import LapResult
@@ -27,6 +28,7 @@ __all__ = [
     "controller_for",
     "evaluate_alone",
     "evaluate_controller",
+    "evaluate_drivers",
     "evaluate_entries",
     "evaluate_together",
     "make_race_rules",

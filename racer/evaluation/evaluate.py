@@ -95,7 +95,7 @@ def evaluate_drivers(
     car: str,
     is_together: bool = False,
 ) -> list[LapResult]:
-    """Return the results of one race of one driver, or of several that race each other.
+    """Return the results of a race of each driver alone, or of all of them against each other.
 
     Args:
         drivers: The drivers; see `evaluate_together`.

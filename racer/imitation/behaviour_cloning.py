@@ -16,7 +16,8 @@ from racer.sensors import Observations
 CRITIC_PARAMETERS = ("mlp_extractor.value_net.", "value_net.")
 """Beginnings of the names of the parameters that the critic alone uses."""
 BATCH_SIZE = 256
-LEARNING_RATE = 1e-3
+LEARNING_RATE, FINAL_LEARNING_RATE = 2e-3, 2e-5
+"""Adam's learning rate for the first and the last minibatch; it falls linearly."""
 EVALUATION_ROWS = 4096
 """Number of rows of which the loss is computed at once without a gradient."""
 
@@ -62,16 +63,21 @@ def clone_behaviour(
         if not name.startswith((*CRITIC_PARAMETERS, "log_std"))
     ]
     optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE)
+    minibatches = max(1, round(len(learnt) / BATCH_SIZE))
+    schedule = torch.optim.lr_scheduler.LinearLR(
+        optimizer, 1.0, FINAL_LEARNING_RATE / LEARNING_RATE, epochs * minibatches
+    )
     best, weights = CloningLoss(float("inf"), float("inf"), 0), policy.state_dict()
     for epoch in range(1, epochs + 1):
         policy.set_training_mode(True)
         order, total = generator.permutation(learnt), 0.0
-        for rows in np.array_split(order, max(1, round(len(order) / BATCH_SIZE))):
+        for rows in np.array_split(order, minibatches):
             loss = _loss(policy, seen, actions, rows)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
+            schedule.step()
             total += loss.item() * len(rows)
         with torch.no_grad():
             policy.set_training_mode(False)

@@ -15,7 +15,7 @@ from racer.assets.document import read_document
 from racer.assets.overrides import with_overrides
 from racer.car.action_space import ActionSpace
 from racer.controllers import CONTROLLERS
-from racer.entries.package import Entry, read_entry
+from racer.entries.package import Entry
 from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError
 from racer.evaluation import race_of_training
@@ -39,7 +39,9 @@ from racer.leaderboard.drives import DriveRecord, read_drive
 from racer.leaderboard.store import BoardStore
 from racer.race import RaceConfig
 from racer.sensors import Observations, observation_of_car
+from racer.training.checkpoint_choice import split_checkpoint
 from racer.training.config import RunConfig
+from racer.training.racers import racer_named
 from racer.training.run_dir import refuse_taken
 from racer.training.sb3_model import BaseAlgorithm
 from racer.training.train import TrainingResult, run_pretraining
@@ -144,8 +146,9 @@ def run_cloning(
     """Clone a driver by supervised learning, and write a run that `resume_training` goes on with.
 
     Args:
-        driver: A baseline controller's name; an entry's file; a person's drive, or a folder of
-            drives; or `board:ID`, the replays of a submission on the board.
+        driver: A baseline controller's name; an entry's file; a run, `RUN` or `RUN@CHECKPOINT`; a
+            person's drive, or a folder of drives; or `board:ID`, the replays of a submission on the
+            board.
         config: Race, sensors, actions and network of the clone, and the training afterwards; see
             `config_of_clone`.
         folder: The run's folder; a new one in `runs/` if not given.
@@ -221,12 +224,13 @@ class _Lesson:
         self._driver, self._config, self._options = driver, config, options
         self._model, self._env, self._say = model, env, say
         self._generator = np.random.default_rng(config.seed)
-        self._parts: list[Demonstrations] = []
+        self._round = 0
+        self._shown: Demonstrations | None = None
 
     @property
     def pairs(self) -> int:
         """Number of pairs so far."""
-        return sum(len(one.actions) for one in self._parts)
+        return 0 if self._shown is None else len(self._shown.actions)
 
     def watch(self, drive: Drive) -> CloningLoss:
         """Learn from a recorded drive."""
@@ -256,7 +260,7 @@ class _Lesson:
         Raises:
             ConfigError: There is not enough to learn from.
         """
-        number, steps = len(self._parts) + 1, len(drive.demonstrations.actions)
+        number, steps = self._round + 1, len(drive.demonstrations.actions)
         if number == 1 and drive.laps and steps < MIN_PAIRS:
             raise ConfigError(
                 f"{self._driver} has {steps} steps in {drive.laps} laps without a fault; a clone "
@@ -269,8 +273,9 @@ class _Lesson:
                 "whose `actions` hold the driver's steering and speeds, and whose `race` and "
                 "`track` it can drive"
             )
-        self._parts.append(drive.demonstrations)
-        everything = join_demonstrations(self._parts)
+        before = [] if self._shown is None else [self._shown]
+        self._round, everything = number, join_demonstrations([*before, drive.demonstrations])
+        self._shown = everything
         loss = clone_behaviour(
             self._model.policy, everything, self._options.epochs, self._generator
         )
@@ -286,7 +291,7 @@ class _Lesson:
 
 
 def _find_driver(driver: str) -> Entry | str | None:
-    """Return the entry, the baseline controller's name, or a recorded submission's entry, if any.
+    """Return an entry, also of a run or of a recorded submission, if any, or a controller's name.
 
     Raises:
         ConfigError: There is no such driver.
@@ -295,14 +300,12 @@ def _find_driver(driver: str) -> Entry | str | None:
     id = submission_number(driver)
     if id is not None:
         return entry_of_submission(BoardStore(), id)
-    if driver in CONTROLLERS:
-        return driver
-    if not Path(driver).exists():
+    if driver not in CONTROLLERS and not split_checkpoint(driver)[0].exists():
         raise ConfigError(
-            f"no driver {driver!r}; known: {', '.join(CONTROLLERS)}, an entry's file, a drive's "
-            "file, or board:ID for a submission on the board"
+            f"no driver {driver!r}; known: {', '.join(CONTROLLERS)}, an entry's file, a run's "
+            "folder, a drive's file, or board:ID for a submission on the board"
         )
-    return read_entry(Path(driver))
+    return racer_named(driver)
 
 
 def _config_of_entry(driver: str, entry: Entry | str | None) -> RunConfig:

@@ -80,7 +80,7 @@ class Trial:
         self._values: list[float] = []
         self._step = 0
         self._is_pruned = False
-        tracks = [load_track(track) for track in self._configs[0].evaluation_tracks]
+        tracks = [load_track(track) for track, _ in self._configs[0].evaluation_races]
         self._lengths = [track.length for track in tracks]
 
     def run(self) -> TrialMessage:

@@ -288,6 +288,13 @@ class EvaluationConfig(Document):
         min_length=1,
         description="tracks that evaluations are driven on; null: the first track of training",
     )
+    races: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="races on each track, 1-1000: the first with the run's seed, each further one "
+        "with the next, which places boxes and bots elsewhere",
+    )
     laps: int = Field(default=3, ge=1, le=100, description="laps of each race, 1-100")
     time_limit: float = Field(
         default=90.0, gt=0, le=3600, description="simulated seconds of each race, up to 3600"
@@ -473,6 +480,12 @@ class RunConfig(EnvConfig):
         return self.evaluation.track or self.track[:1]
 
     @property
+    def evaluation_races(self) -> tuple[tuple[str, int], ...]:
+        """Track and seed of each race of an evaluation: first one on each track, then another."""
+        seeds = range(self.seed, self.seed + self.evaluation.races)
+        return tuple((track, seed) for seed in seeds for track in self.evaluation_tracks)
+
+    @property
     def env(self) -> dict[str, Any]:
         """The fields of the environment, as keyword arguments of its constructor."""
         return {name: getattr(self, name) for name in EnvConfig.model_fields}
@@ -482,9 +495,12 @@ class RunConfig(EnvConfig):
         """The SHA-256 of the config as canonical JSON, in which keys have their first names.
 
         What computes the motion and the reward is left out, since every way gives the same bits;
-        and so is the algorithm if it is PPO, which was the only one at first.
+        and so are the algorithm if it is PPO, and an evaluation's number of races if it is 1, which
+        were the only ones at first.
         """
         named = first_named(self)
+        if self.evaluation.races == 1:
+            del named["evaluation"]["races"]
         del named["engine"], named["compile"]
         if self.algorithm == "ppo":
             del named["algorithm"]

@@ -143,6 +143,7 @@ def model_card_text(
     """
     best = run.best_record() or {}
     results = [best["result"], *best.get("others", ())] if best else []
+    results = results[: len(config.evaluation_tracks)]
     title = ALGORITHM_TITLES[config.algorithm]
     head = front_matter(ENV_IDS[config.race.kind], rewards, results, title)
     name = run.folder.resolve().name

@@ -512,7 +512,8 @@ class Run:
 
         Args:
             best: `checkpoint`, the name of the best checkpoint's file; `result`, the race on the
-                first track (`LapResult.as_dict`); and `others`, those on further tracks, if any.
+                first track (`LapResult.as_dict`); and `others`, the further races of the
+                evaluation, if any.
 
         Raises:
             OSError: The file cannot be written.

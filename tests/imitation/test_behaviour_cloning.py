@@ -5,7 +5,13 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from racer.imitation.behaviour_cloning import CRITIC_PARAMETERS, clone_behaviour
+from racer.imitation.behaviour_cloning import (
+    BATCH_SIZE,
+    CRITIC_PARAMETERS,
+    FINAL_LEARNING_RATE,
+    LEARNING_RATE,
+    clone_behaviour,
+)
 from racer.imitation.demonstrations import Demonstrations, last_rows
 from racer.networks.modules import NormalizeObs
 from racer.training.learner import build_learner_without_env
@@ -76,6 +82,21 @@ def test_the_same_seed_gives_the_same_weights():
         clone_behaviour(model.policy, shown(wanted), 2, np.random.default_rng(3))
     one, other = (model.policy.state_dict() for model in models)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_learning_rate_falls_over_all_minibatches(monkeypatch):
+    model, wanted, rates = learner(), np.clip(SEEN[:, :2], -1, 1), []
+    step = torch.optim.Adam.step
+
+    def noted(optimizer, *args, **kwargs):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return step(optimizer, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", noted)
+    clone_behaviour(model.policy, shown(wanted), 3, np.random.default_rng(0))
+    falls = (LEARNING_RATE - FINAL_LEARNING_RATE) / len(rates)
+    assert rates == pytest.approx(LEARNING_RATE - falls * np.arange(len(rates)))
+    assert len(rates) == 3 * round(0.9 * len(SEEN) / BATCH_SIZE)
 
 
 def test_a_network_that_normalizes_takes_mean_and_variance_from_what_was_shown():

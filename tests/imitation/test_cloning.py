@@ -87,6 +87,14 @@ def test_an_entry_is_cloned_with_its_own_sensors_where_no_config_is_named(tmp_pa
     assert (chosen.actions.speed, chosen.seed, name) == ((1.0, 2.0), 3, "clone")
 
 
+def test_a_run_is_a_driver_too(cloned, tmp_path):
+    driver = f"{cloned.folder}@0"
+    chosen, _ = config_of_clone(driver, changes={"network": CONFIG.network, "reward": "progress"})
+    assert (chosen.track, chosen.sensor) == (CONFIG.track, CONFIG.sensor)
+    run_cloning(driver, chosen, tmp_path / "run", CloneOptions(1, rounds=1, epochs=1), QUIET)
+    assert Run.open(tmp_path / "run").story()["pretrained"]["driver"] == driver
+
+
 def test_what_cannot_be_cloned_is_told_in_a_sentence_and_leaves_no_folder(
     tmp_path, capsys, monkeypatch, subtests
 ):
@@ -119,9 +127,10 @@ def test_the_command_prints_the_rounds_the_race_and_what_comes_next(tmp_path, ca
     text = json.dumps(CONFIG.model_dump(mode="json"))
     (tmp_path / "small.yaml").write_text(text)
     words = "clone-driver pure-pursuit --config small.yaml --out run --laps 2 --rounds 1 --epochs 1"
-    cli.main([*words.split(), "--seed", "5"])
+    cli.main([*words.split(), "--seed", "5", "--track", "hairpin"])
     out = capsys.readouterr().out
     assert "held out" in out
     assert "clone: " in out
     assert out.endswith("next: racer train --resume run\n")
-    assert Run.open(tmp_path / "run").config().seed == 5
+    chosen = Run.open(tmp_path / "run").config()
+    assert (chosen.seed, chosen.track) == (5, ("hairpin",))

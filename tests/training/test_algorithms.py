@@ -25,6 +25,7 @@ from racer.training.config import (
     ALGORITHMS,
     ALGORITHMS_OF_ACTIONS,
     Algorithm,
+    EvaluationConfig,
     PPOConfig,
     RunConfig,
     SACConfig,
@@ -102,6 +103,7 @@ def test_a_config_of_ppo_has_the_digest_that_it_always_had():
     before = "fd05f045c58551e74d75fa0b883b0fde7345428e7e879ae8bd79bcc0028ab2ff"
     assert RunConfig().digest == before
     assert RunConfig(seed=1).digest != before
+    assert RunConfig(evaluation=EvaluationConfig(races=2)).digest != before
     assert len({config(one).digest for one in ALGORITHMS}) == len(ALGORITHMS)
 
 

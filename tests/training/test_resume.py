@@ -238,13 +238,15 @@ def test_a_best_result_is_recalled_as_it_was_recorded(whole):
 @pytest.mark.slow
 def test_an_evaluation_on_other_tracks_than_those_of_training_is_kept_and_goes_on(tmp_path):
     exam = {"eval_freq": CHUNK, "laps": 1, "time_limit": 4.0, "track": ["wedge", "cove"]}
+    exam["races"] = 2
     several = chunked_config(track=["oval", "bowtie"], evaluation=exam, total_timesteps=2 * CHUNK)
     run_training(several, tmp_path / "whole", QUIET)
     cut(several, tmp_path / "cut", CHUNK + 40)
     resume_training(tmp_path / "cut", QUIET)
     assert_same_run(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
     for one in Run.open(tmp_path / "cut").records("evaluations"):
-        assert (one["track"], [other["track"] for other in one["others"]]) == ("wedge", ["cove"])
+        races = [(race["track"], race["seed"]) for race in (one, *one["others"])]
+        assert races == [("wedge", 0), ("cove", 0), ("wedge", 1), ("cove", 1)]
 
 
 def test_the_best_of_several_tracks_is_the_one_with_the_most_laps_over_all(whole):

@@ -14,12 +14,19 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from racer.cli.train import STOPPED_EXIT_CODE
 from racer.entries.entry_check import check_entry
+from racer.entries.onnx_policy import OnnxPolicy
 from racer.entries.package import read_entry
 from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RewardError, RunError
-from racer.evaluation import evaluate_entries, make_race_rules, race_of_training
+from racer.evaluation import (
+    Driver,
+    evaluate_alone,
+    evaluate_entries,
+    make_race_rules,
+    race_of_training,
+)
 from racer.reward.timeout import timeout_after
-from racer.training.export import export_run
+from racer.training.export import entry_of_run, export_run
 from racer.training.int8_export import export_int8
 from racer.training.learner import build_learner
 from racer.training.run_dir import Run
@@ -56,6 +63,21 @@ def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
     } <= scalars
     assert "judge/driven_line" in events.Tags()["images"]
     assert "config/text_summary" in events.Tags()["tensors"]
+
+
+def test_each_race_of_an_evaluation_is_the_one_that_its_seed_gives_alone(tmp_path):
+    race = {"kind": "object_avoidance"}
+    rules = {"eval_freq": 1024, "laps": 1, "time_limit": 3.0, "races": 3, "video_freq": 0}
+    chosen = config(total_timesteps=1024, race=race, evaluation=rules, seed=5)
+    run = run_training(chosen, tmp_path / "run", QUIET).run
+    (record,) = run.records("evaluations")
+    races = [record, *record["others"]]
+    assert [one["seed"] for one in races] == [5, 6, 7]
+    driver = Driver(OnnxPolicy(entry_of_run(run.folder)), chosen.sensor, chosen.actions)
+    like = make_race_rules(1, time_limit=3.0, like=chosen.race)
+    for one in races:
+        alone = evaluate_alone(*driver, "bowtie", like, one["seed"])
+        assert alone.distance == pytest.approx(one["distance_m"], abs=1e-3)
 
 
 @pytest.mark.slow

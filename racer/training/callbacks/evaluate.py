@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from racer.car.spec import car_named
 from racer.deepracer.training_log import DeepRacerTrainingLog
-from racer.evaluation import LapResult, evaluate_alone, make_race_rules
+from racer.evaluation import Driver, LapResult, evaluate_drivers, make_race_rules
 from racer.laptime import committed_limit
 from racer.networks.policy_network import TorchPolicy
 from racer.reward.reward_file import RewardSource
@@ -29,7 +29,7 @@ class EvaluatedRaces(NamedTuple):
     """The races of one evaluation.
 
     Attributes:
-        results: The race on each track of the evaluation.
+        results: The races, in the order of `RunConfig.evaluation_races`.
         rewards: The reward of each control step of the first race, (T,); all NaN if the reward
             function raises in one of them.
         is_best: Whether the evaluation is better than all before it.
@@ -96,7 +96,7 @@ class EvaluateCallback(BaseCallback):
             kept = (record["result"], *record.get("others", ()))
             results = [
                 lap_result_from_dict(one, committed_limit(load_track(track), car))
-                for one, track in zip(kept, self._config.evaluation_tracks)
+                for one, (track, _) in zip(kept, self._config.evaluation_races)
             ]
             self.best, self._best_key = results[0], ranking_key(results)
 
@@ -169,23 +169,22 @@ class EvaluateCallback(BaseCallback):
         return True
 
     def _race(self) -> list[LapResult]:
-        """Return the result of a race of the policy on each track of the evaluation."""
-        rules, race = self._config.evaluation, self._config.race
+        """Return the policy's races, in the order of `RunConfig.evaluation_races`."""
+        config, rules, race = self._config, self._config.evaluation, self._config.race
         policy = self.model.policy
         policy.set_training_mode(False)
-        driver = TorchPolicy(deterministic_actor(self._config, self.model), policy.device)
-        return [
-            evaluate_alone(
-                driver,
-                self._config.sensor,
-                self._config.actions,
-                track,
-                make_race_rules(rules.laps, race.off_track_penalty, rules.time_limit, like=race),
-                self._config.seed,
-                self._config.car,
-            )
-            for track in self._config.evaluation_tracks
+        actor = deterministic_actor(config, self.model)
+        # A recurrent policy remembers what its car saw, so each race has its own.
+        drivers = [
+            Driver(TorchPolicy(actor, policy.device), config.sensor, config.actions)
+            for _ in range(rules.races)
         ]
+        like = make_race_rules(rules.laps, race.off_track_penalty, rules.time_limit, like=race)
+        by_track = [
+            evaluate_drivers(drivers, track, like, config.seed, config.car)
+            for track in config.evaluation_tracks
+        ]
+        return [of_track[k] for k in range(rules.races) for of_track in by_track]
 
 
 def ranking_key(results: Sequence[LapResult]) -> tuple[float, ...]:

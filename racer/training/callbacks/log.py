@@ -87,7 +87,7 @@ class LogCallback(BaseCallback):
         self._record_first_race(result)
         self._record_pictures(result, track)
         self._record_return(result, races.rewards)
-        self._record_other_races(races.results[1:])
+        self._record_other_races(races.results[1 : len(self._config.evaluation_tracks)])
 
     def write_progress(self, result: LapResult) -> None:
         """Add a line to the training log.

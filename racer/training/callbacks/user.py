@@ -22,7 +22,8 @@ class Evaluation:
         run: The run; the evaluation's checkpoint is in its folder already.
         steps: Control steps trained so far, over all cars.
         total_steps: Control steps of the whole training.
-        results: The race of the deterministic policy on each track of `evaluation.track`.
+        results: The races of the deterministic policy, in the order of
+            `RunConfig.evaluation_races`.
         progress: Share of the first race's laps that was driven [percent].
         mean_reward: Return of the first race by the run's reward function, including the steps
             spent in penalties; NaN if the function raises there.
