@@ -268,7 +268,7 @@ def test_the_verb_judges_what_waits(tmp_path, path, monkeypatch, capsys):
 def test_judges_that_are_killed_lose_no_entry_and_judge_none_twice(board, servers, tmp_path):
     """Two judges as processes, killed in the middle and started again, and so is PostgreSQL."""
     queue = SubmissionQueue(board, {QUICK.digest: QUICK})
-    count = 12
+    count = 8
     for k in range(count):
         path = package(tmp_path / f"{k}.entry.zip", name=f"car {k}", look=(1 + k / 20) * LOOK)
         queue.hand_in(path, QUICK.digest)
