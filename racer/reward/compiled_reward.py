@@ -44,7 +44,7 @@ from racer.reward.compiler.types import (
 )
 from racer.reward.param_cases import case_facts, param_cases
 from racer.reward.params import ParamArrays, ParamsBuilder, StepFacts
-from racer.reward.reward_file import FUNCTION_NAME, RewardSource
+from racer.reward.reward_file import CALLS_TIMEOUT_S, FUNCTION_NAME, RewardSource
 from racer.reward.timeout import TimeoutExceeded
 from racer.track import Track
 
@@ -310,7 +310,8 @@ def _proof(
     """Compare the compiled reward with its file in all states, step by step, and its memory."""
     proof = CompilationProof()
     try:
-        _compare(source, compiled, tracks, proof)
+        with redirect_stdout(io.StringIO()):  # What it prints now is no part of a race.
+            _compare(source, compiled, tracks, proof)
     except NotCompiled as problem:
         foremost = proof.foremost() if proof.reasons else problem
         raise foremost if foremost.line and not problem.line else problem from None
@@ -326,21 +327,10 @@ def _compare(
     proof: CompilationProof,
 ) -> None:
     steps = PythonSteps(source, compiled)
-    car, paid = np.zeros(1, dtype=np.int64), np.zeros(1)
     seeds = range(max(1, ROUNDS_OF_A_TRACK // len(tracks)))
     for case, seed in product(param_cases(list(tracks)), seeds):
         builder, facts = case_facts(case, seed)
-        arrays = builder.arrays(facts)
-        compiled.pay(
-            np.zeros((1, 0)), car[:0], paid, arrays, builder.centre
-        )  # Compile before time is limited.
-        try:
-            with source.watched():
-                _drive(source, compiled, steps, builder, facts, str(case), proof)
-        except RewardError as problem:
-            if isinstance(problem.__cause__, TimeoutExceeded):
-                raise NotCompiled("it does not end") from None
-            raise
+        _drive(source, compiled, steps, builder, facts, str(case), proof)
 
 
 def _drive(
@@ -361,18 +351,20 @@ def _drive(
     for number, params in enumerate(builder.build_all(facts)):
         proof.states += 1
         (failure,) = compiled.pay(memory, car, paid, arrays, builder.centre, number).tolist()
-        own, pythons = io.StringIO(), io.StringIO()  # What it prints now is no part of a race.
+        own, pythons = io.StringIO(), io.StringIO()
         try:
-            with redirect_stdout(own):
+            with source.watched(), redirect_stdout(own):
                 if failure:
                     proof.left += 1
                     proof.reasons[compiled.reason(failure)] += 1
                     paid[0] = steps.call(memory[0], _copied(params))
                 elif compiled.prints:
                     compiled.print_of(0)
-            with redirect_stdout(pythons):
+            with source.watched(), redirect_stdout(pythons):
                 wanted = source.call(function, params)
-        except RewardError:
+        except RewardError as problem:
+            if isinstance(problem.__cause__, TimeoutExceeded):
+                raise NotCompiled(f"a call of it takes more than {CALLS_TIMEOUT_S:g} s") from None
             if failure:
                 return
             raise NotCompiled("it raises where its compiled code does not") from None

@@ -222,6 +222,28 @@ def test_a_variable_gets_a_name_of_its_own_only_where_each_read_is_clear(subtest
                 assert ast.unparse(tree).endswith(end)
 
 
+def test_an_attribute_that_a_function_does_not_have_yet_is_no_failure():
+    source = RewardSource.read(STYLES / "function_attributes.py")
+    assert compile_reward(source, [OVAL])[1].left == 0
+
+
+def test_a_file_that_takes_too_long_is_called_as_python(tmp_path, monkeypatch):
+    code = "def reward_function(params):\n    n = 0\n    while n < 200000:\n        n += 1\n"
+    source = source_of(tmp_path, code + "    return n / 200000\n")
+    quick = source.watched
+    monkeypatch.setattr(source, "watched", lambda seconds=0.001: quick(seconds))
+    with pytest.raises(NotCompiled, match="a call of it takes more than 10 s"):
+        compile_reward(source, [OVAL])
+
+
+def test_what_a_file_prints_in_the_proof_is_not_shown(tmp_path, capsys):
+    code = "print('loaded')\n\n\ndef reward_function(params):\n    print('paid')\n    return 1.0\n"
+    source = source_of(tmp_path, code)
+    assert capsys.readouterr().out == "loaded\n"
+    assert compile_reward(source, [OVAL])[1].left == 0
+    assert set(capsys.readouterr().out.split()) <= {"loaded"}
+
+
 FAILURES = {
     "raises": ("return 1 / (params['steps'] - 120)", "mine.py:2: ZeroDivisionError"),
     "is no number": (
