@@ -1,4 +1,4 @@
-"""Makes an entry of the archive that a DeepRacer car loads, whoever trained its model."""
+"""Makes an entry of the archive that a DeepRacer car loads, so that its model can race here."""
 
 from __future__ import annotations
 
