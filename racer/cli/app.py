@@ -102,6 +102,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "reward explain": reward.reward_explain,
         "actions": deepracer.actions,
         "import-deepracer": deepracer.cli_import_deepracer,
+        "import-car": entry.cli_import_car,
     },
     "Measure": {
         "bench": measure.cli_bench,

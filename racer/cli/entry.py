@@ -71,6 +71,26 @@ def entry_write(
     print(f"next: {shell_command('race', path)}{track_option}")
 
 
+def cli_import_car(archive: Path, out: Path | None = None, name: str = "") -> None:
+    """Write an entry from the archive of a DeepRacer car: a model that somebody else trained.
+
+    It must have `agent/model.pb` and `model_metadata.json`. The model is run in the sandbox only.
+    See docs/real-car.md.
+
+    Args:
+        archive: The .tar.gz, or its unpacked folder.
+        out: The entry to write; <archive>.entry.zip by default.
+        name: Name of the entry on a board; the name of the archive by default.
+    """
+    from racer.entries.car_import import import_car
+
+    own = archive.resolve().name.removesuffix(".gz").removesuffix(".tar")
+    path = out or Path(f"{own}.entry.zip")
+    _print_accepted(import_car(archive, path, name or own))
+    print(f"entry: {path}")
+    print(f"next: {shell_command('race', path)} --track bowtie")
+
+
 def _yaml(word: str, option: str) -> Any:
     """Return an option's value parsed as YAML, as in a config."""
     import yaml

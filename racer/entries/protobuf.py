@@ -8,7 +8,7 @@ the bytes instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 MAX_FIELDS = 200_000
@@ -167,3 +167,25 @@ def _text(value: memoryview) -> str:
         return bytes(value).decode()
     except UnicodeDecodeError:
         raise ProtobufError("it has a text that is not UTF-8") from None
+
+
+def packed_numbers(values: Sequence[int | memoryview]) -> list[int]:
+    r"""Return the values of a field of the kind `numbers` as signed numbers.
+
+    Args:
+        values: What `read_message` returned for it: numbers, and slices of packed ones.
+
+    Example:
+        >>> packed_numbers([5, memoryview(b"\x01\xac\x02"), 2**64 - 1])
+        [5, 1, 300, -1]
+    """
+    found: list[int] = []
+    for value in values:
+        if isinstance(value, int):
+            found.append(value)
+            continue
+        at = 0
+        while at < len(value):
+            number, at = _varint(value, at)
+            found.append(number)
+    return [number - (1 << 64) if number >> 63 else number for number in found]

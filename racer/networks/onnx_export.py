@@ -59,7 +59,7 @@ def commands_to_onnx(
         actor: The policy.
         shapes: Shape of one observation of each sensor, by the name of the graph's input.
         actions: The policy's action space.
-        properties: What the graph tells of itself, its `metadata_props`.
+        properties: Texts about the graph by their keys, its `metadata_props`.
     """
     import onnx
     import torch
