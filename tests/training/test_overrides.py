@@ -167,7 +167,7 @@ def test_a_place_that_there_is_not_is_named(subtests):
         ({"ppo.learnig_rate": 1e-4}, "unknown key 'ppo.learnig_rate'; did you mean"),
         ({"poo.gamma": 0.9}, "unknown key 'poo'; did you mean 'ppo'"),
         ({"sensor.3.width": 80}, "'3' is none of the 2 items"),
-        ({"total_timesteps.x": 1}, "total_timesteps is 1200000 and has no fields"),
+        ({"total_timesteps.x": 1}, "total_timesteps is 1500000 and has no fields"),
     ]:
         with (
             subtests.test(change=change, said=said),
