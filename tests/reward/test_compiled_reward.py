@@ -190,7 +190,8 @@ def test_a_text_that_python_may_make_otherwise_is_refused(subtests, tmp_path):
 
 def test_what_stops_a_helper_is_told_with_its_line(tmp_path):
     code = "def helper(x):\n    seen = {x: 1}\n    return seen[x]\n\n\n"
-    code += "def reward_function(params):\n    return helper(params['steps'])\n"
+    code += "def reward_function(params):\n    if params['steps'] < 0:\n        return 1.0\n"
+    code += "    return helper(params['steps'])\n"
     with pytest.raises(NotCompiled) as problem:
         compile_reward(source_of(tmp_path, code), [OVAL])
     assert (problem.value.line, problem.value.what) == (2, "a dict that is made in the function")
@@ -205,6 +206,7 @@ PARTED = {
     "def f():\n def g(): return g\n g = g()\n return g": None,
     "def f():\n global g\n def g(): return 1\n g = g()": None,
     "def f():\n def g(): return 1\n g = g()\n def g(): return 2\n return g": None,
+    "def f():\n def g(): return 1\n g = g()\n import math as g\n return g": None,
     "def f(g_):\n def g(): return 1\n g = g()\n return g_ + g": "g__ = g()\n    return g_ + g__",
 }
 """Code, and the end of what it becomes; None: nothing changes."""
