@@ -102,7 +102,7 @@ def _with_mean_quantiles(modules: list[nn.Module]) -> list[nn.Module]:
     linear, quantiles = modules[-2], modules[-1].n_quantiles
     assert isinstance(linear, nn.Linear)
     actions = linear.out_features // quantiles
-    merged = nn.utils.skip_init(nn.Linear, linear.in_features, actions)  # draws no number
+    merged = nn.Linear(linear.in_features, actions, device="meta").to_empty(device="cpu")
     with torch.no_grad():
         merged.weight.copy_(linear.weight.view(quantiles, actions, -1).mean(dim=0))
         merged.bias.copy_(linear.bias.view(quantiles, actions).mean(dim=0))

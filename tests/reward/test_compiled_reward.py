@@ -40,6 +40,8 @@ REFUSED = {
     "uses_time": (5, "it uses time"),
 }
 """The files that are not compiled: the line, and what is there."""
+LEFT_TO_PYTHON = {"prints_formatted": 2304 // 7}
+"""The most states that a file leaves to Python, of 2304, where it is meant to leave some."""
 QUICK = ("class_params", "avoid_objects", "modulo_negative", "powers", "numpy_vectors")
 QUICK += ("corner_names", "function_attributes", "renamed_function")
 PRINTING = {"verbose_print": "step 50", "prints_formatted": "| None | [", "prints_always": "100"}
@@ -83,7 +85,7 @@ def check_style(name):
         return
     _, proof = compile_reward(source, [OVAL])
     assert proof.states == 2304
-    assert proof.left <= 24
+    assert proof.left <= LEFT_TO_PYTHON.get(name, 24)
 
 
 def test_a_file_in_a_common_style_compiles_or_says_what_stops_it(subtests):

@@ -15,11 +15,11 @@ import torch
 
 from racer.cli import main
 from racer.entries.interface import interface_of_commands
-from racer.entries.onnx_policy import OnnxPolicy
-from racer.entries.package import read_entry
 from racer.networks.network_config import ActorLayout
 from racer.networks.onnx_export import commands_to_onnx, input_shapes
-from racer.networks.policy_network import build_network
+from racer.networks.policy_network import TorchPolicy, build_network
+from racer.training.checkpoint_policy import load_checkpoint_policy
+from racer.training.run_dir import Run
 from racer.training.train import run_training
 from tests.helpers.runs import QUIET, config
 
@@ -54,14 +54,14 @@ def session_of(graph: bytes) -> Any:
     return onnxruntime.InferenceSession(graph)
 
 
-def test_the_graph_commands_what_the_entry_s_action_means(run, graph, tmp_path):
-    main(["export", str(run), "--out", str(tmp_path / "mine.entry.zip")])
-    entry = read_entry(tmp_path / "mine.entry.zip")
-    policy, session = OnnxPolicy(entry), session_of(graph.read_bytes())
-    for frame in np.random.default_rng(0).integers(0, 256, (20, 1, 24, 32, 1), dtype=np.uint8):
-        (command,) = session.run(["command"], {"observation": frame.astype(np.float32)})
-        wanted = entry.manifest.actions.command(policy(frame))
-        np.testing.assert_allclose(command, wanted, rtol=1e-6)
+def test_the_graph_commands_what_the_policy_s_action_means(run, graph):
+    policy, session = load_checkpoint_policy(Run.open(run)), session_of(graph.read_bytes())
+    act = TorchPolicy(policy.network.actor(), torch.device("cpu"))
+    frames = np.random.default_rng(0).integers(0, 256, (20, 24, 32, 1), dtype=np.uint8)
+    wanted = policy.config.actions.command(act(frames))
+    for frame, one in zip(frames, wanted):
+        (command,) = session.run(["command"], {"observation": frame[None].astype(np.float32)})
+        np.testing.assert_allclose(command[0], one, rtol=1e-6)
 
 
 def test_the_metadata_tells_names_layout_scale_rate_and_sign(graph):
@@ -147,8 +147,12 @@ def test_the_page_s_loop_drives_a_car(graph, monkeypatch):
     assert {(round(angle, 5), round(speed, 5)) for angle, speed in driven} <= commands
 
 
-def test_a_person_s_file_is_not_written_over(run, tmp_path):
+def test_a_person_s_file_is_not_written_over(run, graph, tmp_path, monkeypatch):
+    made = graph.read_bytes()
+    monkeypatch.setattr("racer.training.command_export.commands_to_onnx", lambda *given: made)
     (tmp_path / "mine.onnx").write_bytes(b"a person's")
     with pytest.raises(SystemExit):
         main(["export", str(run), "--onnx-float", str(tmp_path / "mine.onnx")])
     assert (tmp_path / "mine.onnx").read_bytes() == b"a person's"
+    (tmp_path / "mine.onnx").write_bytes(made)
+    main(["export", str(run), "--onnx-float", str(tmp_path / "mine.onnx")])
