@@ -96,8 +96,8 @@ def test_every_module_starts_without_what_windows_lacks(of):
     ]
     assert len(wanted) > 30
     # Other packages import such modules where there are some; they are loaded before.
-    extras = "filelock, stable_baselines3, tensorboard, optuna, nicegui"
-    first = extras if is_training else "filelock, numba"
+    extras = "filelock, sqlalchemy, stable_baselines3, tensorboard, optuna, nicegui"
+    first = extras if is_training else "filelock, numba, sqlalchemy"
     code = IMPORT_ALL.format(first=first, unix_only=UNIX_ONLY, modules=wanted)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""
