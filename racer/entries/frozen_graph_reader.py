@@ -15,7 +15,7 @@ import numpy as np
 from racer.entries.protobuf import (
     FieldBudget,
     ProtobufError,
-    ProtobufField,
+    message_fields,
     packed_numbers,
     read_message,
 )
@@ -30,19 +30,14 @@ MAX_FOLDED = 1_000_000
 _IR_VERSION = 10
 
 
-def _known(fields: str) -> dict[int, ProtobufField]:
-    words = [line.split() for line in fields.strip().splitlines()]
-    return {int(number): ProtobufField(name, kind) for number, name, kind in words}
-
-
 # The messages of tensorflow/core/framework/*.proto that a frozen graph consists of.
-_GRAPH = _known("""
+_GRAPH = message_fields("""
     1 node messages
     2 library message
     3 version number
     4 versions message
 """)
-_NODE = _known("""
+_NODE = message_fields("""
     1 name text
     2 op text
     3 input texts
@@ -51,11 +46,11 @@ _NODE = _known("""
     6 debug message
     7 experimental_type message
 """)
-_ATTRIBUTE = _known("""
+_ATTRIBUTE = message_fields("""
     1 key text
     2 value message
 """)
-_VALUE = _known("""
+_VALUE = message_fields("""
     1 list message
     2 s message
     3 i number
@@ -67,7 +62,7 @@ _VALUE = _known("""
     9 placeholder text
     10 func message
 """)
-_LIST = _known("""
+_LIST = message_fields("""
     2 s messages
     3 i numbers
     4 f floats
@@ -77,7 +72,7 @@ _LIST = _known("""
     8 tensor messages
     9 func messages
 """)
-_TENSOR = _known("""
+_TENSOR = message_fields("""
     1 dtype number
     2 shape message
     3 version number
@@ -90,11 +85,11 @@ _TENSOR = _known("""
     11 bool_val numbers
     13 half_val numbers
 """)
-_SHAPE = _known("""
+_SHAPE = message_fields("""
     2 dim messages
     3 unknown_rank number
 """)
-_DIM = _known("""
+_DIM = message_fields("""
     1 size number
     2 name text
 """)

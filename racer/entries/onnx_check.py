@@ -7,7 +7,13 @@ from typing import Any
 
 from racer.entries.io_spec import Arrays, IOSpec
 from racer.entries.package import Entry
-from racer.entries.protobuf import FieldBudget, ProtobufError, ProtobufField, read_message
+from racer.entries.protobuf import (
+    FieldBudget,
+    ProtobufError,
+    ProtobufField,
+    message_fields,
+    read_message,
+)
 from racer.errors import EntryError
 
 _EXPORTED = "ArgMax Cast Clip Concat Conv Div Gemm Relu Reshape Tanh Transpose"
@@ -43,14 +49,8 @@ _TYPES |= {9: "bool", 10: "float16", 11: "float64"}
 """Allowed dtypes of weights, inputs and outputs by their numbers in ONNX's TensorProto.DataType."""
 
 
-def _known(fields: str) -> dict[int, ProtobufField]:
-    """Return a message's fields by their numbers, from lines of `number name kind`."""
-    words = [line.split() for line in fields.strip().splitlines()]
-    return {int(number): ProtobufField(name, kind) for number, name, kind in words}
-
-
 # The messages of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto that a policy may contain.
-_MODEL = _known("""
+_MODEL = message_fields("""
     1 ir_version number
     2 producer_name text
     3 producer_version text
@@ -62,11 +62,11 @@ _MODEL = _known("""
     14 metadata_props messages
     25 functions messages
 """)
-_OPSET = _known("""
+_OPSET = message_fields("""
     1 domain text
     2 version number
 """)
-_GRAPH = _known("""
+_GRAPH = message_fields("""
     1 node messages
     2 name text
     5 initializer messages
@@ -76,7 +76,7 @@ _GRAPH = _known("""
     13 value_info messages
     16 metadata_props messages
 """)
-_NODE = _known("""
+_NODE = message_fields("""
     1 input texts
     2 output texts
     3 name text
@@ -87,7 +87,7 @@ _NODE = _known("""
     8 overload text
     9 metadata_props messages
 """)
-_ATTRIBUTE = _known("""
+_ATTRIBUTE = message_fields("""
     1 name text
     2 f float
     3 i number
@@ -101,7 +101,7 @@ _ATTRIBUTE = _known("""
     13 doc_string text
     20 type number
 """)
-_TENSOR = _known("""
+_TENSOR = message_fields("""
     1 dims numbers
     2 data_type number
     4 float_data floats
@@ -116,27 +116,27 @@ _TENSOR = _known("""
     14 data_location number
     16 metadata_props messages
 """)
-_VALUE = _known("""
+_VALUE = message_fields("""
     1 name text
     2 type message
     3 doc_string text
     4 metadata_props messages
 """)
-_TYPE = _known("""
+_TYPE = message_fields("""
     1 tensor message
     6 denotation text
 """)
-_ARRAY = _known("""
+_ARRAY = message_fields("""
     1 elem_type number
     2 shape message
 """)
-_SHAPE = _known("1 dim messages")
-_DIM = _known("""
+_SHAPE = message_fields("1 dim messages")
+_DIM = message_fields("""
     1 value number
     2 param text
     3 denotation text
 """)
-_PROPERTY = _known("""
+_PROPERTY = message_fields("""
     1 key text
     2 value text
 """)

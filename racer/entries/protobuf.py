@@ -53,6 +53,12 @@ class ProtobufField(NamedTuple):
     kind: str
 
 
+def message_fields(fields: str) -> dict[int, ProtobufField]:
+    """Return a message's fields by their numbers, from lines of `number name kind`."""
+    words = [line.split() for line in fields.strip().splitlines()]
+    return {int(number): ProtobufField(name, kind) for number, name, kind in words}
+
+
 class FieldBudget:
     """Counts the fields of a document, so that a hostile one cannot take unbounded time."""
 
