@@ -25,11 +25,7 @@ from tests.helpers.boards import BITE, FAIR, LOOK, fill, package
 
 
 @contextmanager
-def running(store, **more):
-    server = BoardServer(
-        store, seasons_of(store), lambda season: None, lambda season: None, port=0, **more
-    )
-    server.write()
+def listening(server):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -38,7 +34,17 @@ def running(store, **more):
         server.shutdown()
         thread.join()
         server.close()
-        assert not server.folder.exists()
+
+
+@contextmanager
+def running(store, **more):
+    server = BoardServer(
+        store, seasons_of(store), lambda season: None, lambda season: None, port=0, **more
+    )
+    server.write()
+    with listening(server):
+        yield server
+    assert not server.folder.exists()
 
 
 @pytest.fixture(scope="module")
@@ -350,18 +356,6 @@ def post(server, body=b"x", season="fair"):
 def served(folder, *seasons, **more):
     store = BoardStore(folder)
     return BoardServer(store, seasons, lambda one: None, lambda one: None, port=0, **more)
-
-
-@contextmanager
-def listening(server):
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.close()
 
 
 def test_what_waits_when_a_server_ends_is_judged_by_the_next(tmp_path):
