@@ -83,7 +83,8 @@ class CarFit(NamedTuple):
             if one.is_known and one.name == "latency":
                 # Whole control steps around it, or the one that it nearly is.
                 low, high = one.low * CONTROL_RATE_HZ, one.high * CONTROL_RATE_HZ
-                found[one.name] = [math.floor(low + 0.1), math.ceil(high - 0.1)]
+                ends = math.floor(low + 0.1), math.ceil(high - 0.1)
+                found[one.name] = [min(end, _most_steps()) for end in ends]
             elif one.is_known:
                 found[one.name] = [round(one.low, 4), round(one.high, 4)]
         return found
@@ -96,6 +97,12 @@ class CarFit(NamedTuple):
         """
         lines = [f"{_FIRST_WORDS} {source}: {INTERVAL_PERCENT:.0f} % intervals."]
         lines += [f"{name}: [{low:g}, {high:g}]" for name, (low, high) in self.ranges.items()]
+        latency = self.quantities[FITTED.index("latency")]
+        if latency.high * CONTROL_RATE_HZ - 0.1 > _most_steps():
+            told = f"{latency.low:.3f} to {latency.high:.3f} s"
+            lines.append(
+                f"# The latency is {told}; up to {_most_steps()} control steps are allowed."
+            )
         unknown = [one.name for one in self.quantities if not one.is_known]
         if unknown:
             lines.append(f"# The log does not tell: {', '.join(unknown)}.")
@@ -355,6 +362,12 @@ def _limits(name: str) -> tuple[float, float]:
         return 0.0, LONGEST_LATENCY_S
     told: Any = Randomisation.model_fields[name].json_schema_extra
     return told["low"], told["high"]
+
+
+def _most_steps() -> int:
+    """Return the most control steps of latency that a randomisation allows."""
+    told: Any = Randomisation.model_fields["latency"].json_schema_extra
+    return int(told["high"])
 
 
 def write_randomisation(fit: CarFit, log: Path, out: Path) -> None:

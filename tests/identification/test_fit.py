@@ -10,7 +10,7 @@ from racer.car.spec import deepracer, f1tenth
 from racer.cli import main
 from racer.identification.car_log import CarLog
 from racer.identification.example_log import EXAMPLE_VALUES, example_log
-from racer.identification.fit import fit_car, write_randomisation
+from racer.identification.fit import CarFit, FittedQuantity, fit_car, write_randomisation
 from racer.identification.simulated_drive import FITTED
 from racer.randomisation import Randomisation, neutral_draws
 from racer.world import World
@@ -100,6 +100,16 @@ def test_what_the_log_does_not_tell_is_left_out(tmp_path):
     known = read_document(out, Randomisation)
     assert known.friction == (1, 1)
     assert known.steering_gain == tuple(fit.ranges["steering_gain"])
+
+
+def test_a_latency_that_a_randomisation_does_not_allow_is_told(tmp_path):
+    quantities = [FittedQuantity(name, 1.0, 0.99, 1.01, True) for name in FITTED]
+    quantities[FITTED.index("latency")] = FittedQuantity("latency", 0.2, 0.199, 0.201, True)
+    offset = FittedQuantity("steering_offset", 0.0, -0.01, 0.01, True)
+    quantities[FITTED.index("steering_offset")] = offset
+    write_randomisation(CarFit(tuple(quantities), {}, 60.0), tmp_path / "log.csv", tmp_path / "a")
+    assert "0.199 to 0.201 s; up to 2 control steps" in (tmp_path / "a").read_text()
+    assert read_document(tmp_path / "a", Randomisation).latency == (2, 2)
 
 
 @pytest.mark.slow
