@@ -52,6 +52,8 @@ def test_a_racer_command_is_understood(subtests, monkeypatch, tmp_path):
         "racer.leaderboard.batch.run_season",
         "racer.track.load_track",
         "racer.track.generator.draw_track_file",
+        "racer.project.write_car_project",
+        "racer.project.write_class_project",
     ):
         monkeypatch.setattr(name, stop)
     run = SimpleNamespace(config=RunConfig, story=dict)

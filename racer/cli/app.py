@@ -27,6 +27,7 @@ from racer.cli import (
     imitation,
     measure,
     page,
+    project,
     race,
     reward,
     runs,
@@ -91,6 +92,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "board season show": season.season_show,
     },
     "Prepare": {
+        "new": project.cli_new,
         "entry write": entry.entry_write,
         "tracks list": tracks.tracks_list,
         "tracks show": tracks.tracks_show,
