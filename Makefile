@@ -25,8 +25,8 @@ QUICK := $(addprefix tests/, \
   entries/test_package.py entries/test_signing.py envs/test_env.py evaluation/test_evaluate.py \
   identification/test_car_log.py \
   imitation/test_demonstrations.py laptime leaderboard/test_hash_chain.py leaderboard/test_ranking.py \
-  leaderboard/test_run_result.py leaderboard/test_scoring.py leaderboard/test_season.py \
-  leaderboard/test_store.py networks/test_quantize.py race \
+  leaderboard/test_roster.py leaderboard/test_run_result.py leaderboard/test_scoring.py leaderboard/test_season.py \
+  leaderboard/test_store.py networks/test_quantize.py project/test_new_folder.py race \
   rendering/test_rendering.py reward/test_params.py reward/test_races.py reward/test_shipped.py \
   reward_check/test_exploits.py sensors/test_draws.py sensors/test_lidar.py \
   studio/test_access.py sweeps/test_objective.py sweeps/test_parameters.py track \

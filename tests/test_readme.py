@@ -52,6 +52,8 @@ def test_a_racer_command_is_understood(subtests, monkeypatch, tmp_path):
         "racer.leaderboard.batch.run_season",
         "racer.track.load_track",
         "racer.track.generator.draw_track_file",
+        "racer.project.write_car_project",
+        "racer.project.write_class_project",
     ):
         monkeypatch.setattr(name, stop)
     run = SimpleNamespace(config=RunConfig, story=dict)
@@ -67,6 +69,7 @@ def test_a_racer_command_is_understood(subtests, monkeypatch, tmp_path):
     monkeypatch.setattr("racer.evaluation.evaluate_entries", stop)
     monkeypatch.setattr("racer.leaderboard.ranking.rank", stop)
     monkeypatch.setattr("racer.reward.RewardSource.find", stop)
+    monkeypatch.setattr("racer.reward.reward_file.find_reward", stop)
     for command in [line for line in COMMANDS if line.startswith("racer ")]:
         with subtests.test(command=command):
             done.clear()
