@@ -4,6 +4,7 @@ The files of the repository link each other by relative paths, so that they can 
 checkout too. On the site, some of them stand elsewhere: `on_page_markdown` rewrites those links.
 """
 
+import logging
 import posixpath
 import re
 from pathlib import Path
@@ -19,6 +20,13 @@ ROOT = Path(__file__).parents[1]
 PAGES_OUTSIDE = ("tracks/README.md", "CHANGELOG.md", "CONTRIBUTING.md")
 """Files outside docs/ that are pages of the site, of the same path there."""
 COMMANDS_PAGE = "commands.md"
+LOG = logging.getLogger("mkdocs.hooks.site")  # a warning there ends a strict build
+FETCHED = re.compile(
+    r"<(?:script|img|iframe|video|source)\b[^>]*\ssrc=[\"']?(https?:[^\"'\s>]*)"
+    r"|<link\b(?=[^>]*rel=[\"']?(?:stylesheet|preload|preconnect|icon))"
+    r"[^>]*href=[\"']?(https?:[^\"'\s>]*)"
+)
+"""What a browser would fetch from another server to show a page."""
 LINK = re.compile(r"(?<!`)(\]\()([^)\s#:]+)((?:#[^)\s]*)?\))")
 
 
@@ -42,6 +50,13 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
         return before + posixpath.relpath(found, posixpath.dirname(uri) or ".") + after
 
     return LINK.sub(on_site, markdown)
+
+
+def on_post_page(output: str, *, page: Page, **_: Any) -> str:
+    """Warn of what a page would fetch from another server."""
+    for found in FETCHED.finditer(output):
+        LOG.warning("%s fetches %s", page.file.src_uri, found[1] or found[2])
+    return output
 
 
 def commands_page() -> str:
