@@ -22,7 +22,9 @@ COLOURS = 64
 def main() -> None:
     """Write the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs/rewards", help="folder to write them to")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "docs/rewards", help="folder to write them to"
+    )
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     for name in sorted(path.stem for path in (ROOT / "configs/rewards").glob("*.py")):

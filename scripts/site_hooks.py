@@ -64,8 +64,8 @@ def commands_page() -> str:
     lines = [
         "# Commands",
         "",
-        "What `racer COMMAND --help` says. `racer train CONFIG --help` also lists the fields of the",
-        "config, each of which is an option.",
+        "What `racer COMMAND --help` says. `racer train CONFIG --help` also lists the fields of",
+        "the config, each of which is an option.",
     ]
     app = make_app()
     for heading, commands in COMMANDS.items():
