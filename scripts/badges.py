@@ -29,12 +29,12 @@ def badges() -> dict[str, str]:
 
 def _drawn(left: str, right: str) -> str:
     widths = [round(len(words) * CHARACTER_PX) + 12 for words in (left, right)]
-    whole = sum(widths)
+    whole, straight = sum(widths), widths[1] - 3
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="20" role="img">
 <title>{left}: {right}</title>
 <rect width="{whole}" height="20" rx="3" fill="#444b57"/>
-<path d="M{widths[0]} 0h{widths[1] - 3}a3 3 0 0 1 3 3v14a3 3 0 0 1-3 3h-{widths[1] - 3}z" fill="#1a5fb4"/>
+<path fill="#1a5fb4" d="M{widths[0]} 0h{straight}a3 3 0 0 1 3 3v14a3 3 0 0 1-3 3h-{straight}z"/>
 <g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">
 <text x="{widths[0] / 2:g}" y="14">{left}</text>
 <text x="{widths[0] + widths[1] / 2:g}" y="14">{right}</text>
