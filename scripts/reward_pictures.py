@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 KINDS = {"avoidance": "object_avoidance", "overtaking": "head_to_bot"}
 """The race of the rewards that are made for another than a time trial."""
 WIDTH_PX = 760
-COLOURS = 64
+COLOURS = 160
 
 
 def main() -> None:
