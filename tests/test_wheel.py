@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from racer import __version__
+from racer.cluster.node_facts import code_digest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -107,11 +108,13 @@ def test_the_chief_commands_work_by_name(shell):
     facts = """
 from importlib import metadata
 from racer import doctor
+from racer.cluster.node_facts import code_digest
 from racer.assets.extras import how_to_install
-print(metadata.version("racer-rl"), len(doctor._constraints()) > 100, how_to_install("limit"))
+print(metadata.version("racer-rl"), len(doctor._constraints()) > 100, code_digest())
+print(how_to_install("limit"))
 """
     shown = shell(shlex.join(["python", "-c", facts]))
-    assert shown == f"{__version__} True pip install 'racer-rl[limit]'\n"
+    assert shown == f"{__version__} True {code_digest()}\npip install 'racer-rl[limit]'\n"
     assert "shipped there: bowtie" in shell("racer tracks show ovla", code=2)
 
 
