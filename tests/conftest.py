@@ -20,7 +20,7 @@ NEEDS = {
     ),
     **dict.fromkeys(
         (
-            *("casadi", "nbclient", "nbformat", "nicegui", "openvino"),
+            *("build", "casadi", "check_jsonschema", "nbclient", "nbformat", "nicegui", "openvino"),
             *("pettingzoo", "playwright", "ray", "vehiclemodels"),
         ),
         "needs racer's extra dev",

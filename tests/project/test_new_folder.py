@@ -35,6 +35,7 @@ def test_a_car_is_the_shipped_config_with_a_reward_of_its_own(subtests, tmp_path
             own = read_document(folder / "car.yaml", RunConfig)
             assert own.reward == str(folder / "reward.py")
             assert own.model_copy(update={"reward": shipped.reward}) == shipped
+            assert own.reward and shipped.reward
             assert (
                 RewardSource.find(own.reward).content == RewardSource.find(shipped.reward).content
             )
