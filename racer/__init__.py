@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from racer.training.run_dir import Run
     from racer.training.sb3_model import BaseAlgorithm, VecEnv
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 __all__ = [
     "clone_driver",
     "drive",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from racer import assets
 from racer.assets.caches import is_writable
-from racer.assets.extras import PACKAGES_OF_EXTRA, how_to_install
+from racer.assets.extras import DISTRIBUTION_NAME, PACKAGES_OF_EXTRA, how_to_install
 from racer.assets.processes import machine_memory_bytes, usable_cores
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _packages() -> Iterator[MachineCheck]:
 
 def _required() -> list[str]:
     """Return the packages that racer installs on every machine, from its own metadata."""
-    requirements = metadata.requires("racer") or []
+    requirements = metadata.requires(DISTRIBUTION_NAME) or []
     always = [requirement for requirement in requirements if ";" not in requirement]
     return sorted(re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in always)
 

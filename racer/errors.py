@@ -60,6 +60,10 @@ class RemoteError(RacerError):
     """Files at a URL cannot be read or written."""
 
 
+class ProjectError(RacerError):
+    """A new project's folder cannot be written, or its name cannot be used."""
+
+
 class StudioError(RacerError):
     """The studio's server cannot be started, or a command that it started failed."""
 

@@ -20,7 +20,8 @@ NEEDS = {
     ),
     **dict.fromkeys(
         (
-            *("casadi", "kubernetes_validate", "nbclient", "nbformat", "nicegui", "openvino"),
+            *("build", "casadi", "check_jsonschema", "kubernetes_validate", "nbclient", "nbformat"),
+            *("nicegui", "openvino"),
             *("pettingzoo", "playwright", "ray", "vehiclemodels"),
         ),
         "needs racer's extra dev",

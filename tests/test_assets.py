@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
@@ -52,6 +53,16 @@ def test_a_folder_is_not_taken_for_a_file(tmp_path, monkeypatch):
     (tmp_path / "oval").mkdir()
     monkeypatch.chdir(tmp_path)
     assert assets.find_file("oval", "tracks") == assets.assets_root() / "tracks/oval.yaml"
+
+
+def test_the_example_of_a_deepracer_model_is_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    example = assets.assets_root() / "docs/my-model"
+    for name in ("my-model", "docs/my-model"):
+        assert assets.find_example(Path(name)) == example
+    (tmp_path / "my-model").mkdir()
+    assert assets.find_example(Path("my-model")).resolve() == tmp_path / "my-model"
+    assert assets.find_example(Path("gone")) == Path("gone")
 
 
 def test_a_name_that_is_not_there_is_answered_with_those_that_are():

@@ -37,6 +37,10 @@ def test_the_dockerfile_copies_what_is_there_and_installs_extras_that_exist():
     assert set(extras) <= set(PACKAGES_OF_EXTRA)
     assert "cluster" in extras
     assert "-c constraints.txt" in install
+    project = (ROOT / "pyproject.toml").read_text()
+    shipped = project.partition("wheel.force-include]\n")[2].partition("\n\n")[0]
+    sources = [line.partition(" = ")[0].strip('"') for line in shipped.splitlines()]
+    assert {"configs", "docs/my-model"} <= set(sources) <= set(copied), "the wheel wants them"
 
 
 @pytest.mark.needs("ray")

@@ -2,11 +2,13 @@
 
 import importlib.util
 import json
+import re
 from importlib import metadata
 
 import pytest
 
-from racer import doctor
+from racer import assets, doctor
+from racer.assets.extras import DISTRIBUTION_NAME, how_to_install
 from racer.cli import main
 
 
@@ -69,7 +71,6 @@ def test_an_optional_package_that_is_missing_is_told(monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "pip install casadi" in said
     assert "pip install torch stable-baselines3" in said
-    assert "racer[" not in said
 
 
 def test_a_python_that_is_too_old_is_wrong(monkeypatch):
@@ -107,8 +108,25 @@ def test_little_shared_memory_is_told(monkeypatch):
     assert "--workers 1" in checked("/dev/shm").mend
 
 
-def test_no_hint_of_racer_names_the_project_of_that_name_on_pypi():
-    from racer import assets
+def test_no_hint_names_the_project_that_is_called_racer_on_pypi():
+    root = assets.assets_root()
+    files = [*(root / "racer").rglob("*.py"), *root.glob("docs/**/*.md"), *root.glob("*.md")]
+    assert len(files) > 200
+    for path in files:
+        found = re.findall(
+            r"pip install[^\n`]*\bracer\b(?!-rl)\S*", path.read_text(encoding="utf-8")
+        )
+        assert found == [], path
 
-    for path in (assets.assets_root() / "racer").rglob("*.py"):
-        assert "pip install 'racer" not in path.read_text(encoding="utf-8"), path
+
+def test_a_checkout_is_installed_from_its_folder_and_a_wheel_by_its_name(monkeypatch, tmp_path):
+    root = assets.assets_root()
+    assert how_to_install("limit") == f"pip install -e '.[limit]' in {root}, or pip install casadi"
+    monkeypatch.setattr(assets, "assets_root", lambda: tmp_path)
+    assert how_to_install("limit") == "pip install 'racer-rl[limit]'"
+
+
+def test_pip_knows_racer_by_the_name_that_the_hints_say():
+    text = (assets.assets_root() / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'name = "{DISTRIBUTION_NAME}"' in text
+    assert metadata.requires(DISTRIBUTION_NAME)

@@ -46,6 +46,7 @@ STEP = {
     "leaderboard": 10,
     "benchmark": 10,
     "imitation": 11,
+    "project": 11,
     "sb3": 11,
     "studio": 11,
     "sweeps": 11,

@@ -8,7 +8,7 @@ _HERE = Path(__file__).resolve().parent
 
 
 def assets_root() -> Path:
-    """Return the folder that holds `tracks/` and `configs/`."""
+    """Return the folder that holds `tracks/`, `configs/` and `docs/my-model/`."""
     return _HERE if (_HERE / "tracks").is_dir() else _HERE.parents[1]
 
 
@@ -37,3 +37,12 @@ def find_file(name: str, folder: str, error: type[Exception] = ConfigError) -> P
             return path
     known = ", ".join(shipped_names(folder)) or "none"
     raise error(f"no file {name!r}, and {folder}/ has no such name; shipped there: {known}")
+
+
+def find_example(path: Path) -> Path:
+    """Return a path, or where nothing is there, what racer ships under it, also without `docs/`.
+
+    If nothing ships under it either, return the path unchanged.
+    """
+    root = assets_root()
+    return next((one for one in (path, root / path, root / "docs" / path) if one.exists()), path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from racer import assets
 
+DISTRIBUTION_NAME = "racer-rl"
+"""The name that pip knows racer by; the `racer` on PyPI is another project."""
 PACKAGES_OF_EXTRA: dict[str, tuple[str, ...]] = {
     "train": (
         *("torch", "stable-baselines3", "sb3-contrib", "tensorboard", "onnx", "onnxscript"),
@@ -29,12 +31,10 @@ def extra_of(module: str) -> str | None:
 
 
 def how_to_install(extra: str) -> str:
-    """Return the command that installs the packages of an extra.
-
-    It does not name racer itself, because the `racer` on PyPI is another project.
-    """
+    """Return the command that installs the packages of an extra."""
+    if not (assets.assets_root() / "pyproject.toml").is_file():
+        # Where a wheel is installed already, pip reads its extras and need not find it anywhere.
+        return f"pip install '{DISTRIBUTION_NAME}[{extra}]'"
     names = [PACKAGES_WITH_EXTRA.get(name, name) for name in PACKAGES_OF_EXTRA[extra]]
     packages = f"pip install {' '.join(names)}"
-    if not (assets.assets_root() / "pyproject.toml").is_file():
-        return packages
     return f"pip install -e '.[{extra}]' in {assets.assets_root()}, or {packages}"

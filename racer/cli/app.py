@@ -27,6 +27,7 @@ from racer.cli import (
     imitation,
     measure,
     page,
+    project,
     race,
     reward,
     runs,
@@ -91,6 +92,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "board season show": season.season_show,
     },
     "Prepare": {
+        "new": project.cli_new,
         "entry write": entry.entry_write,
         "tracks list": tracks.tracks_list,
         "tracks show": tracks.tracks_show,
@@ -98,6 +100,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "tracks import": tracks.tracks_import,
         "tracks export": tracks.tracks_export,
         "tracks limit": tracks.tracks_limit,
+        "reward new": reward.reward_new,
         "reward check": reward.reward_check,
         "reward explain": reward.reward_explain,
         "actions": deepracer.actions,
@@ -127,7 +130,7 @@ GROUP_HELP = {
     "board": "Run a leaderboard: evaluate entries, show and publish the ranking, verify it.",
     "board season": "Make, seal, reveal or show a season.",
     "tracks": "List, show, generate, convert and solve tracks.",
-    "reward": "Check and explain a reward function before training.",
+    "reward": "Copy, check and explain a reward function before training.",
     "car": "Measure a car.",
     "entry": "Write an entry for a policy that was trained elsewhere.",
 }

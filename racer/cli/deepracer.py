@@ -29,13 +29,16 @@ def cli_import_deepracer(
 
     Args:
         model: A folder, a .tar.gz or a .zip with reward_function.py, model_metadata.json and
-            hyperparameters.json, and a track as .npy if you have one.
+            hyperparameters.json, and a track as .npy if you have one; my-model is an example
+            that ships with racer.
         name: Name of the config; <model>-racer by default.
         out: Folder to write into; one with the config's name by default.
         rate: Train for some seconds to measure how long each config takes on this machine.
     """
+    from racer.assets import find_example
     from racer.deepracer.importer import import_deepracer
 
+    model = find_example(model)
     name = name or f"{model.resolve().name.partition('.')[0]}-racer"
     imported = import_deepracer(model, name, out or Path(name))
     print(f"config: {imported.config}")

@@ -106,6 +106,7 @@ def board_work(drain: bool = False) -> None:
 def board_run_season(
     folder: Path,
     season: str = "open",
+    names: Path | None = None,
     workers: Literal["auto"] | int = "auto",
     cluster: str | None = None,
     price_per_core_hour: float | None = None,
@@ -119,6 +120,8 @@ def board_run_season(
     Args:
         folder: The folder with the files NAME.entry.zip.
         season: A shipped season's name or a YAML file.
+        names: A class's list of names, one a line: take and name entries by it, and say of whom
+            there is none.
         workers: Number of processes that evaluate; auto: one for each processor.
         cluster: Evaluate on the nodes of a Ray cluster: HOST:PORT, ray://HOST:PORT, or local for a
             Ray of this machine's own.
@@ -132,15 +135,17 @@ def board_run_season(
     from racer.leaderboard.batch import run_season
     from racer.leaderboard.costs import keep_cost
     from racer.leaderboard.ranking import rank
+    from racer.leaderboard.roster import read_roster
     from racer.leaderboard.season import load_season
     from racer.leaderboard.store import BoardStore
 
     refuse_price(price_per_core_hour)
+    roster = read_roster(names) if names else ()
     store, rules = BoardStore(), load_season(season)
     count = None if workers == "auto" else workers
     secret = secret_of(rules, season)
     with open_pool(cluster, count, say_aside) as pool, progress("judging races") as tell:
-        found = run_season(store, rules, folder, secret, count, tell, pool)
+        found = run_season(store, rules, folder, secret, count, tell, pool, roster)
     cost = Cost(found.wall_s, found.core_s, price_per_core_hour=price_per_core_hour)
     if found.core_s:
         keep_cost(store, rules, cost, found)
@@ -154,6 +159,7 @@ def board_run_season(
                 "there": found.there,
                 "named": found.named,
                 "refused": refused,
+                "lacking": found.lacking,
                 "races": found.races,
                 "kept": found.kept,
                 "workers": found.workers,
@@ -167,6 +173,8 @@ def board_run_season(
         return
     for name, (code, said) in sorted(found.refused.items()):
         print(f"refused: {name}: {code}: {said}")
+    if found.lacking:
+        print(f"no file of: {', '.join(found.lacking)}")
     if found.named:
         print(f"named by their files: {', '.join(found.named.values())}")
     standing = rank(store.rows(rules), rules)

@@ -5,7 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from racer.cli.options import RaceKind
-from racer.cli.output import print_json
+from racer.cli.output import print_json, shell_command
+from racer.errors import RewardError
+
+
+def reward_new(like: str = "progress", out: Path = Path("mine.py")) -> None:
+    """Copy a reward that ships with racer, to change it; write over no other file.
+
+    Args:
+        like: A shipped reward's name, or a reward file.
+        out: The file to write.
+    """
+    from racer.assets.atomic import write_new
+    from racer.reward.reward_file import find_reward
+
+    if out.suffix != ".py":
+        raise RewardError(f"{out}: a reward is a Python file; let its name end with .py")
+    content = find_reward(like).read_bytes()
+    try:
+        write_new(out, content)
+    except OSError as problem:
+        raise RewardError(f"{out}: cannot be written: {problem.strerror}") from problem
+    print(f"reward: {out}, a copy of {like}\nnext: {shell_command('reward', 'check', out)}")
 
 
 def reward_check(file: str, track: str | None = None, json: bool = False) -> None:

@@ -18,6 +18,8 @@ EQUAL_PACKAGES = ("numpy", "numba", "scipy", "gymnasium", "onnxruntime", "pybull
 """Packages that must have the same version on every node."""
 DIGEST_SUFFIXES = (".py", ".yaml", ".npy", ".json")
 """Suffixes of the files that are racer's code and data."""
+SHIPPED_IN_WHEEL = {("assets", "configs"), ("assets", "tracks"), ("assets", "docs")}
+"""Folders below the package in a wheel, and beside it in a checkout."""
 
 
 class NodeFacts(NamedTuple):
@@ -62,11 +64,8 @@ def code_digest() -> str:
         for path in sorted(folder.rglob("*")):
             if path.suffix in DIGEST_SUFFIXES and path.is_file():
                 within = path.relative_to(folder)
-                if name == "racer" and within.parts[:2] in {
-                    ("assets", "configs"),
-                    ("assets", "tracks"),
-                }:
-                    continue  # a wheel has the other two folders here
+                if name == "racer" and within.parts[:2] in SHIPPED_IN_WHEEL:
+                    continue  # a checkout has them elsewhere
                 total.update(f"{name}/{within.as_posix()}\0".encode())
                 total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:12]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from racer.entries.package import ENTRY_SUFFIX, read_entry
 from racer.errors import BoardError, ClusterError, EntryError, RacerError, TrackError
 from racer.leaderboard import batch_worker
 from racer.leaderboard.batch_worker import JobOutcome, RaceJob, ResultCache
+from racer.leaderboard.roster import refuse_stranger
 from racer.leaderboard.run_result import RunResult
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import BoardStore
@@ -34,6 +35,7 @@ class BatchSummary:
         there: Names of the files whose submission was on the board already.
         named: Name on the board of each entry that is called as its file, by the file's name.
         refused: Code and reason of each refusal, by the file's name.
+        lacking: The names of a roster of which no file is there.
         races: Number of races that were evaluated now.
         kept: Number of races whose results were kept from before.
         race_s: Time that the evaluated races took, summed over the processes [s].
@@ -49,6 +51,7 @@ class BatchSummary:
     there: list[str] = field(default_factory=list)
     named: dict[str, str] = field(default_factory=dict)
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
     races: int = 0
     kept: int = 0
     race_s: float = 0.0
@@ -82,12 +85,13 @@ def run_season(
     workers: int | None = None,
     tell: ProgressCallback = lambda done, all: None,
     pool: JobPool | None = None,
+    roster: Sequence[str] = (),
 ) -> BatchSummary:
     """Evaluate every entry of a folder on every run of a season, and add it to the board.
 
     An entry is called as in its manifest. If several entries of the folder have the same name, or
     the season has a submission called as the file, it is called as its file: `ann` for
-    ann.entry.zip.
+    ann.entry.zip. With a roster all are called as their files.
 
     The result of each race is kept as soon as the race ends, so a call after an interrupted one
     continues where that stopped. A refused entry is in the summary; the others go on.
@@ -101,6 +105,7 @@ def run_season(
         tell: Called after each race with the number of finished races and of all races.
         pool: Where races are evaluated, in place of `workers` on this machine. Only this process
             writes to the board. The pool is closed.
+        roster: The names that files may have, as `read_roster` returns them; any by default.
 
     Raises:
         BoardError: The folder has no entries, the season cannot be evaluated here, workers were
@@ -114,7 +119,7 @@ def run_season(
     pool, results = pool or LocalPool(workers), ResultCache(store)
     summary = BatchSummary(pool.workers)
     known = {row.name for row in store.rows(season)}
-    racers = _racers(folder, season, known, summary)
+    racers = _racers(folder, season, known, summary, roster)
     with pool:
         boxes = _check(pool, results, racers, summary)
         raced = _race(pool, results, boxes, season, runs, tell, summary)
@@ -145,14 +150,26 @@ def _each(
         ) from problem
 
 
-def _racers(folder: Path, season: Season, known: set[str], summary: BatchSummary) -> list[_Racer]:
-    """Return the files that hold an entry for the season; the others go into `refused`."""
+def _racers(
+    folder: Path, season: Season, known: set[str], summary: BatchSummary, roster: Sequence[str] = ()
+) -> list[_Racer]:
+    """Return the files that hold an entry for the season; the others go into `refused`.
+
+    Args:
+        folder: The folder of the files.
+        season: The season.
+        known: Names of the season's submissions.
+        summary: The summary, whose `refused`, `named` and `lacking` are filled.
+        roster: The names that files may have; any if empty.
+    """
     paths = sorted(folder.glob(f"*{ENTRY_SUFFIX}"))
     if not paths:
         raise BoardError(f"{folder}: no file there ends with .entry.zip; name a folder of entries")
     found: dict[str, _Racer] = {}
     for path in paths:
         try:
+            if roster:
+                refuse_stranger(_stem(path), roster)
             entry = read_entry(path)
             refuse_misfit(season, entry)
             if entry.sha256 in found:
@@ -164,12 +181,20 @@ def _racers(folder: Path, season: Season, known: set[str], summary: BatchSummary
             continue
         signer = entry.signer or ""
         found[entry.sha256] = _Racer(path, entry.manifest.name, entry.sha256, signer)
-    return _named(list(found.values()), known, summary)
+    files = {_stem(path) for path in paths}
+    summary.lacking = [name for name in roster if name not in files]
+    return _named(list(found.values()), files if roster else known, summary)
 
 
 def _named(racers: list[_Racer], known: set[str], summary: BatchSummary) -> list[_Racer]:
-    """Return the racers with their names on the board; names that do not fit are refused."""
-    stems = {one: _composed(one.path.name.removesuffix(ENTRY_SUFFIX)) for one in racers}
+    """Return the racers with their names on the board; names that do not fit are refused.
+
+    Args:
+        racers: The racers, with the names in their manifests.
+        known: Names of files whose entries are called as the file.
+        summary: The summary, whose `refused` and `named` are filled.
+    """
+    stems = {one: _stem(one.path) for one in racers}
     names = {one: stems[one] if stems[one] in known else _composed(one.name) for one in racers}
     while doubled := [
         one
@@ -187,6 +212,11 @@ def _named(racers: list[_Racer], known: set[str], summary: BatchSummary) -> list
         if name != _composed(one.name):
             summary.named[one.path.name] = name
     return named
+
+
+def _stem(path: Path) -> str:
+    """Return the name that an entry's file gives it."""
+    return _composed(path.name.removesuffix(ENTRY_SUFFIX))
 
 
 def _composed(name: str) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from racer import assets
 from racer.car.spec import deepracer
+from racer.cli import main
 from racer.reward import ParamsBuilder, RewardSource, StepFacts
 from racer.reward.params import FRONT_OFFSET_M
+from racer.reward.reward_file import find_reward
 from racer.track import load_track
 
 RATE = 15
@@ -206,3 +209,25 @@ def test_an_episode_is_paid_the_same_after_another_one(subtests):
             first = pay(name, lap(2.0), steering=0.1, function=function)
             pay(name, lap(3.0)[:40], steering=-0.2, function=function)
             assert pay(name, lap(2.0), steering=0.1, function=function) == first
+
+
+def test_a_new_reward_is_a_copy_that_the_check_finds_and_that_writes_over_nothing(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    main(["reward", "new", "--like", "no_zigzag"])
+    assert "next: racer reward check mine.py" in capsys.readouterr().out
+    assert Path("mine.py").read_bytes() == find_reward("no_zigzag").read_bytes()
+    assert RewardSource.find("mine.py").path == Path("mine.py")
+    Path("mine.py").write_text("# of mine\n")
+    for words, said in (
+        ([], "mine.py: cannot be written: another file is there"),
+        (["--out", "mine.txt"], "let its name end with .py"),
+        (["--out", "none/mine.py"], "cannot be written: No such file"),
+        (["--out", "other.py", "--like", "progres"], "shipped there: avoidance"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(["reward", "new", *words])
+        assert stop.value.code == 2
+        assert said in capsys.readouterr().err
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["# of mine\n"]

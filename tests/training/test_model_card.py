@@ -7,6 +7,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+import racer
 from racer import cli
 from racer.assets.document import validate_document
 from racer.errors import RunError
@@ -98,7 +99,7 @@ def test_the_card_says_what_the_car_sees_what_it_did_and_how_to_make_it_again(wr
     assert "| `network.hidden` | `[16]` |" in written
     assert "racer train config.yaml --run again" in written
     assert (run.folder / "reward.py").read_text().rstrip() in written
-    assert "Trained with racer 0.1.0, torch " in written
+    assert f"Trained with racer {racer.__version__}, torch " in written
     assert "## Video" not in written
 
 
