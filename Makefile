@@ -1,7 +1,7 @@
 # Builds .venv once and runs in it what you ask for. `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: race test test-quick test-all check clean help
+.PHONY: race test test-quick test-all check docs clean help
 
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt
@@ -40,8 +40,12 @@ check: .venv/dev.stamp ## lint, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 
+docs: .venv/docs.stamp ## build the docs as a site in site/; every link to a page or heading is checked
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "site/index.html opens from the disk; its search works with: python3 -m http.server -d site"
+
 clean: ## remove .venv and the caches; runs/ and board/ stay
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist site
 	find racer scripts benchmarks tests configs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## list the targets
@@ -58,6 +62,11 @@ help: ## list the targets
 	$(NOTICE)
 	@$(INSTALL) -e '.[train,dev]'
 	@touch .venv/train.stamp $@
+
+.venv/docs.stamp: pyproject.toml constraints.txt | $(BIN)/pip
+	$(NOTICE)
+	@$(INSTALL) -e '.[docs]'
+	@touch $@
 
 # PyBullet has wheels for CPython 3.11 and 3.10 on Linux x86-64 only, so these come first; elsewhere
 # racer works without it. Each candidate is started, because a name on the PATH may be a shim that

@@ -20,7 +20,8 @@ NEEDS = {
     ),
     **dict.fromkeys(
         (
-            *("build", "casadi", "check_jsonschema", "nbclient", "nbformat", "nicegui", "openvino"),
+            *("casadi", "nbclient", "nbformat", "nicegui", "openvino"),
+            *("build", "check_jsonschema"),
             *("pettingzoo", "playwright", "ray", "vehiclemodels"),
         ),
         "needs racer's extra dev",

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 import racer
 from racer import assets, cli
@@ -76,6 +77,34 @@ def test_a_racer_command_is_understood(subtests, monkeypatch, tmp_path):
             with pytest.raises(Parsed):
                 cli.main(shlex.split(command)[1:])
             assert done
+
+
+def test_the_first_thirty_lines_lead_a_stranger_on():
+    """One sentence, a lap, the two commands, pip, and a door for each kind of reader."""
+    screen = "\n".join(README.splitlines()[:30])
+    assert "](docs/lap.gif)" in screen
+    assert "make race\nmake test\n" in screen
+    assert "pip install" in screen and "racer-rl" in screen
+    for reader in ("student", "DeepRacer veteran", "teacher", "researcher"):
+        assert re.search(rf"^\| an? {reader} \| .*\]\(docs/", screen, re.MULTILINE), reader
+
+
+def test_the_film_of_a_lap_is_small_and_moves():
+    lap = ROOT / "docs/lap.gif"
+    assert lap.stat().st_size <= 2_000_000
+    with Image.open(lap) as film:
+        assert getattr(film, "n_frames", 1) > 20
+
+
+def test_a_badge_says_what_the_project_says_of_itself():
+    space = {"__file__": str(ROOT / "scripts/badges.py"), "__name__": "badges"}
+    exec((ROOT / "scripts/badges.py").read_text(encoding="utf-8"), space)
+    wanted = space["badges"]()
+    files = {path.name: path.read_text(encoding="utf-8") for path in ROOT.glob("docs/badges/*")}
+    assert files == wanted, "python scripts/badges.py draws them"
+    for name, drawn in wanted.items():
+        (title,) = re.findall(r"<title>(.*): (.*)</title>", drawn)
+        assert f"![{' '.join(title)}](docs/badges/{name})" in README
 
 
 def test_the_make_targets_are_there():
@@ -178,6 +207,8 @@ def shortened(command, port):
         return command.replace(":8000", f":{port}")
     if re.match(r"racer board (withdraw|dispute)", command):
         return f"{command} --yes"
+    if command.startswith("racer import-deepracer my-model"):
+        return f"{command} --no-rate"
     if command == "racer board verify --all":
         return f"{command} --no-policy"
     smaller = " --size 320x180" if "--video" in command else ""
@@ -221,10 +252,14 @@ def test_every_command_works_in_the_order_in_which_it_is_written(subtests, check
         for server in servers:
             server.send_signal(signal.SIGINT)
             server.communicate(timeout=30)
+        monkeypatch.chdir(checkout)  # a page may go into a folder that it makes
 
 
 def do(command, monkeypatch):
     """Do what a line says: racer commands in this process, since each process starts for long."""
+    if command.startswith("cd "):
+        monkeypatch.chdir(command.removeprefix("cd "))
+        return
     if not command.startswith("racer "):
         subprocess.run(["bash", "-c", command], check=True)
         return
