@@ -20,8 +20,8 @@ NEEDS = {
     ),
     **dict.fromkeys(
         (
-            *("casadi", "nbclient", "nbformat", "nicegui", "openvino"),
-            *("build", "check_jsonschema"),
+            *("build", "casadi", "check_jsonschema", "kubernetes_validate", "nbclient", "nbformat"),
+            *("nicegui", "openvino"),
             *("pettingzoo", "playwright", "ray", "vehiclemodels"),
         ),
         "needs racer's extra dev",

@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +53,56 @@ def test_ray_accepts_the_cluster_s_file():
         validate_config(prepare_config(config | {"wrong": 1}))
 
 
+def checked(program, *words):
+    """Return what a checker of files says, or skip where it is not installed."""
+    found = shutil.which(
+        program, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
+    if found is None:
+        pytest.skip(f"needs {program}, of racer's extra dev")
+    return subprocess.run([found, *words], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_hadolint_has_no_warning_of_the_dockerfile(tmp_path):
+    words = ("--no-color", "--failure-threshold", "warning")
+    told = checked("hadolint", *words, "deploy/Dockerfile")
+    assert told.returncode == 0, told.stdout
+    worse = tmp_path / "Dockerfile"
+    worse.write_text((DEPLOY / "Dockerfile").read_text().replace("python:3.11-slim", "python"))
+    assert "DL3006" in checked("hadolint", *words, str(worse)).stdout
+
+
+def test_shellcheck_has_nothing_to_say_of_the_shell_scripts(tmp_path):
+    told = checked("shellcheck", "deploy/slurm.sh", ".ci/run")
+    assert told.returncode == 0, told.stdout
+    worse = tmp_path / "worse.sh"
+    worse.write_text("#!/bin/sh\nrm -rf $1/*\n")
+    assert "SC2086" in checked("shellcheck", str(worse)).stdout
+
+
+def kuberay():
+    return yaml.safe_load_all((DEPLOY / "kuberay.yaml").read_text())
+
+
+@pytest.mark.needs("kubernetes_validate")
+def test_kubernetes_accepts_the_policy_and_the_pods_of_the_cluster():
+    import kubernetes_validate
+
+    def validate(resource):
+        kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
+
+    cluster, policy = kuberay()
+    validate(policy)
+    for group in [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]:
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "racer"}}
+        pod["spec"] = group["template"]["spec"]
+        validate(pod)
+        with pytest.raises(kubernetes_validate.ValidationError, match="wrong"):
+            validate(pod | {"spec": pod["spec"] | {"wrong": 1}})
+
+
 def test_kubernetes_gets_the_ray_that_is_pinned():
-    cluster, policy = yaml.safe_load_all((DEPLOY / "kuberay.yaml").read_text())
+    cluster, policy = kuberay()
     pinned = re.search(r"^ray==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
     assert pinned
     assert cluster["spec"]["rayVersion"] == pinned[1]

@@ -46,6 +46,18 @@ def has_token() -> bool:
     return bool(given) or Path("~/.ray/auth_token").expanduser().is_file()
 
 
+def _keep_off_stdout() -> None:
+    """Stop Ray from printing a lost node's inner state, by the page, to stdout.
+
+    `log_to_driver=False` does not stop that, and no option does; `RayCluster` tells a loss in one
+    line. Where a version of Ray has no such function, it prints.
+    """
+    from ray._private import worker
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_args, **_options: None
+
+
 class WorkerLost(ClusterError):
     """The process of a job or an object has ended, or its node has."""
 
@@ -86,12 +98,25 @@ class RayCluster:
         options: dict[str, Any] = {"address": str(address)}
         if not address.host:
             options |= {"num_cpus": usable_cores(), "include_dashboard": False}
+        _keep_off_stdout()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                ray.init(**options, logging_level=logging.ERROR, log_to_driver=False)
+            self._join(options)
         except Exception as problem:  # Ray raises ConnectionError, RuntimeError, ValueError ...
             raise ClusterError(self._not_joined(problem)) from problem
+
+    def _join(self, options: dict[str, Any]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for last in (False, True):
+                try:
+                    self._ray.init(**options, logging_level=logging.ERROR, log_to_driver=False)
+                except RuntimeError as problem:
+                    # The process that Ray forks for a client sometimes dies as it starts.
+                    if last or "Starting Ray client server failed" not in str(problem):
+                        raise
+                    self._ray.shutdown()
+                else:
+                    return
 
     def _not_joined(self, problem: Exception) -> str:
         said = " ".join(str(problem).split())[:300]

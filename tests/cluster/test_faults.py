@@ -54,7 +54,7 @@ def judged(store, entries, pool=None, tell=lambda done, all: None):
     return [row.runs for row in store.rows(SEASON)], replays, found
 
 
-def test_a_killed_worker_a_killed_node_and_one_that_joins_late(entries, alone, tmp_path):
+def test_a_killed_worker_a_killed_node_and_one_that_joins_late(entries, alone, tmp_path, capfd):
     said = []
 
     def trouble(done, all):
@@ -71,6 +71,7 @@ def test_a_killed_worker_a_killed_node_and_one_that_joins_late(entries, alone, t
         wait_for(lambda: (pool.cluster.tell_lost_nodes(), said[-1].startswith("node "))[1])
     assert (scores, replays) == alone[:2]
     assert found.races == RACES
+    assert "raylet" not in capfd.readouterr().out  # where --json is printed
     assert any("a worker is lost, and its job is run again" in line for line in said)
     assert sum("is lost; its jobs are run on other nodes" in line for line in said) == 1
     assert [node for node in found.boxes if f"node {node}: " not in " ".join(said[:3])]  # the late

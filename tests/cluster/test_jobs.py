@@ -105,3 +105,28 @@ def test_a_lost_argument_is_a_loss_and_a_job_s_own_error_is_not():
         first_sentence(ValueError("\x1b[36mone\x1b[39m\n thing. Another."))
         == "ValueError: one thing"
     )
+
+
+@pytest.mark.needs("ray")
+def test_a_client_server_of_ray_that_dies_as_it_starts_is_asked_once_more():
+    from racer.cluster.ray_cluster import RayCluster
+
+    class StumblingRay:
+        def __init__(self, stumbles):
+            self.stumbles, self.calls = stumbles, []
+
+        def init(self, **_options):
+            self.calls.append("init")
+            if self.calls.count("init") <= self.stumbles:
+                raise RuntimeError("RuntimeError: Starting Ray client server failed. See x.err")
+
+        def shutdown(self):
+            self.calls.append("shutdown")
+
+    cluster = RayCluster.__new__(RayCluster)
+    cluster._ray = StumblingRay(1)
+    cluster._join({})
+    assert cluster._ray.calls == ["init", "shutdown", "init"]
+    cluster._ray = StumblingRay(2)
+    with pytest.raises(RuntimeError, match="client server failed"):
+        cluster._join({})

@@ -12,7 +12,7 @@ from racer.training.run_dir import Run
 from tests.helpers.clusters import machines, wait_for
 from tests.helpers.runs import QUIET, assert_same_run, config
 
-pytestmark = pytest.mark.slow(minutes=1)
+pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.nightly]
 
 GRID = {"ppo.learning-rate": "1e-4,3e-4"}
 
@@ -67,7 +67,6 @@ def test_a_trial_whose_worker_is_killed_is_trained_again(cluster, tmp_path):
     assert any("its job is run again" in line for line in lost)
 
 
-@pytest.mark.nightly
 def test_a_reward_that_fails_fails_its_trial_and_a_search_goes_on_where_it_stopped(
     cluster, tmp_path
 ):
@@ -91,7 +90,6 @@ def test_a_reward_that_fails_fails_its_trial_and_a_search_goes_on_where_it_stopp
     assert [one.state for one in resumed.trials()] == ["complete"] * 2
 
 
-@pytest.mark.nightly
 def test_the_command_takes_the_switch(tmp_path, monkeypatch, cluster, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["--num-envs", "4", "--total-timesteps", "256"]

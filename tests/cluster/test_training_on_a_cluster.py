@@ -15,7 +15,7 @@ from racer.training.train import resume_training, run_training
 from tests.helpers.clusters import machines, wait_for
 from tests.helpers.runs import QUIET, assert_same_run, chunked_config
 
-pytestmark = pytest.mark.slow(minutes=1)
+pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.nightly]
 
 LUCKY = """
 import random
@@ -90,7 +90,6 @@ def test_killed_workers_and_nodes_change_no_byte(cluster, tmp_path, monkeypatch)
     assert "control steps were driven again" in log
 
 
-@pytest.mark.nightly
 def test_a_reward_that_hangs_on_one_node_is_named_and_the_run_can_be_resumed(cluster, tmp_path):
     text = "import os\nsteps = []\ndef reward_function(params):\n    steps.append(1)\n"
     text += "    while len(steps) > 20 and os.path.exists('{0}'):\n        pass\n    return 1.0\n"
@@ -113,7 +112,6 @@ def test_a_reward_that_hangs_on_one_node_is_named_and_the_run_can_be_resumed(clu
     assert_same_run(tmp_path / "near", tmp_path / "far")
 
 
-@pytest.mark.nightly
 def test_a_worker_that_stands_still_ends_the_run_by_name(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr("racer.training.cluster_workers.LOADING_TIMEOUT_S", 1.0)
     import signal

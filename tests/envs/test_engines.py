@@ -137,6 +137,7 @@ def test_every_sensor_sees_the_same_bits(race, sensor):
     assert_engines_agree(RacerVectorEnv, 3, 150, sensor=sensor, **RACES[race])
 
 
+@pytest.mark.nightly
 @pytest.mark.slow(minutes=4)
 @pytest.mark.parametrize("car", ["deepracer", "f1tenth"])
 def test_ten_million_substeps_have_the_same_bits(car):
