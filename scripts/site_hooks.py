@@ -17,7 +17,10 @@ from mkdocs.structure.pages import Page
 from racer.cli.app import COMMANDS, make_app
 
 ROOT = Path(__file__).parents[1]
-PAGES_OUTSIDE = ("tracks/README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+PAGES_OUTSIDE = (
+    "tracks/README.md",
+    *("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"),
+)
 """Files outside docs/ that are pages of the site, of the same path there."""
 COMMANDS_PAGE = "commands.md"
 LOG = logging.getLogger("mkdocs.hooks.site")  # a warning there ends a strict build

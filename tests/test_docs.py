@@ -16,7 +16,10 @@ from racer.registration import ARGUMENTS, ENV_IDS
 
 ROOT = Path(__file__).parents[1]
 SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
-FROM_ELSEWHERE = {"tracks/README.md", "CHANGELOG.md", "CONTRIBUTING.md", "commands.md"}
+FROM_ELSEWHERE = {
+    *("tracks/README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"),
+    "commands.md",
+}
 """Pages that scripts/site_hooks.py adds."""
 RACE_PAGES = {kind: f"docs/{kind.replace('_', '-')}.md" for kind in ENV_IDS}
 HEADINGS = (
