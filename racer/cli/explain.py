@@ -1,0 +1,134 @@
+"""The command that explains a policy."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from racer.cli.options import RaceKind
+from racer.cli.output import make_console, print_json, progress
+from racer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from racer.explain.policy_output import ExplainedPolicy
+
+
+def cli_explain(
+    entry: str,
+    *,
+    track: str | None = None,
+    video: Path | None = None,
+    method: Literal["integrated-gradients", "grad-cam", "occlusion", "rise"] = "rise",
+    what_if: tuple[Literal["line", "box", "light", "place"], ...] = (),
+    out: Path | None = None,
+    checkpoint: Literal["best", "last"] | int | None = None,
+    kind: RaceKind | None = None,
+    walls: Literal["on", "off"] | None = None,
+    seed: int = 0,
+    size: str | None = None,
+    json: bool = False,
+) -> None:
+    """Show what a policy looks at and what it reacts to, over a lap, and whether to believe it.
+
+    The lap is rendered again in a changed world, and each map is scored: by deletion and insertion,
+    and against the map of random weights. docs/explain.md explains the figures.
+
+    Args:
+        entry: An entry, NAME.entry.zip, which runs in the sandbox; or a run, of which the best
+            checkpoint drives, or RUN@last or RUN@STEPS.
+        track: A shipped track's name or a YAML file; by default the track of its training.
+        video: Film the lap beside what the policy looked at, as this .mp4 or .gif; a .png is a
+            still.
+        method: How the maps are made. integrated-gradients and grad-cam need a run.
+        what_if: Changes of the world: the inner line 5 cm into the road, the next box 20 cm to the
+            left, dimmed light, the car 5 cm to the left; by default all that make sense.
+        out: Write a sheet with the maps, their scores and the changes as this PNG.
+        checkpoint: The checkpoint of the run: best, last, or the steps after which it was saved.
+        kind: An empty road, one with six boxes, or one with three bot cars; by default as in its
+            training.
+        walls: Walls on both borders; by default as in its training.
+        seed: Seed of the race and of all that is random.
+        size: Size of the chase view: 480p, 720p, 1080p or WIDTHxHEIGHT.
+        json: Print all figures as JSON.
+    """
+    from racer.evaluation import make_race_rules, race_of_training
+    from racer.explain.explanation import check_method, explain_lap
+    from racer.explain.explained_film import write_explained_film
+    from racer.explain.recorded_lap import record_lap
+    from racer.rendering.video_format import refuse_suffix, video_size
+    from racer.training.racers import racer_named, training_track
+
+    if video:
+        refuse_suffix(video)
+    if out and out.suffix.lower() != ".png":
+        raise ConfigError(f"--out {out}: the name must end with .png")
+    racer = racer_named(entry, checkpoint)
+    if isinstance(racer, str):
+        raise ConfigError(f"{entry} is a controller, which sees no sensors; give an entry or a run")
+    road = track or training_track(entry, racer)
+    if road is None:
+        raise ConfigError(f"racer explain {entry} needs a track: add --track NAME")
+    options = {"kind": kind, "walls": None if walls is None else walls == "on"}
+    changes = {name: value for name, value in options.items() if value is not None}
+    rules = make_race_rules(1, like=race_of_training(racer).model_copy(update=changes))
+    with ExitStack() as stack:
+        policy = stack.enter_context(closing(_policy(entry, checkpoint)))
+        check_method(policy, method)
+        lap = record_lap(policy, road, rules, seed, racer.manifest.car)
+        explained = explain_lap(policy, lap, method, what_if or None, seed)
+        if video:
+            with progress("filming") as report:
+                pixels = video_size(size, video)
+                write_explained_film(video, explained, policy, pixels, report)
+        if out:
+            from racer.explain.explanation_sheet import explanation_sheet
+            from racer.rendering.line_plots import save_figure
+
+            save_figure(explanation_sheet(explained, policy), out)
+    if json:
+        print_json(explained.as_dict())
+    else:
+        _print_tables(explained)
+    for label, path in (("video", video), ("sheet", out)):
+        if path:
+            print(f"{label}: {path}", file=sys.stderr if json else sys.stdout)
+
+
+def _policy(
+    word: str, checkpoint: Literal["best", "last"] | int | None
+) -> ExplainedPolicy:
+    """Return the network of a run's checkpoint, or an entry's graph in the sandbox."""
+    from racer.explain.entry_policy import EntryPolicy
+    from racer.training.checkpoint_choice import split_checkpoint
+    from racer.training.racers import racer_named
+
+    path, chosen = split_checkpoint(word)
+    if (path / "config.yaml").is_file():
+        import torch
+
+        from racer.training.explained_run import explained_policy_of_run
+        from racer.training.run_dir import Run
+
+        torch.set_num_threads(1)  # For so small networks a second thread waits more than it helps.
+        return explained_policy_of_run(Run.open(path), chosen or checkpoint or "best")
+    racer = racer_named(word, checkpoint)
+    assert not isinstance(racer, str)
+    return EntryPolicy(racer)
+
+
+def _print_tables(explained) -> None:
+    from racer.explain.reaction_table import map_table, proof_words, reaction_table
+
+    lap = explained.lap
+    print(f"{explained.policy} on {lap.track.name}: {lap.result.summary}")
+    for sentence in explained.sentences:
+        print(sentence)
+    for sentence in proof_words(explained):
+        print(sentence)
+    console = make_console()
+    print()
+    console.print(map_table(explained))
+    print()
+    console.print(reaction_table(explained))
