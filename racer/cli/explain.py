@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from racer.cli.options import RaceKind
 from racer.cli.output import make_console, print_json, progress
 from racer.errors import ConfigError
 
 if TYPE_CHECKING:
+    from racer.explain.explanation import LapExplanation
     from racer.explain.policy_output import ExplainedPolicy
+    from racer.race import RaceConfig
 
 
 def cli_explain(
@@ -53,39 +55,34 @@ def cli_explain(
         size: Size of the chase view: 480p, 720p, 1080p or WIDTHxHEIGHT.
         json: Print all figures as JSON.
     """
-    from racer.evaluation import make_race_rules, race_of_training
-    from racer.explain.explanation import check_method, explain_lap
+    from racer.evaluation import make_race_rules
     from racer.explain.explained_film import write_explained_film
+    from racer.explain.explanation import check_method, explain_lap
+    from racer.explain.explanation_sheet import explanation_sheet
     from racer.explain.recorded_lap import record_lap
+    from racer.rendering.line_plots import save_figure
     from racer.rendering.video_format import refuse_suffix, video_size
-    from racer.training.racers import racer_named, training_track
 
     if video:
         refuse_suffix(video)
     if out and out.suffix.lower() != ".png":
         raise ConfigError(f"--out {out}: the name must end with .png")
-    racer = racer_named(entry, checkpoint)
-    if isinstance(racer, str):
-        raise ConfigError(f"{entry} is a controller, which sees no sensors; give an entry or a run")
-    road = track or training_track(entry, racer)
-    if road is None:
-        raise ConfigError(f"racer explain {entry} needs a track: add --track NAME")
     options = {"kind": kind, "walls": None if walls is None else walls == "on"}
     changes = {name: value for name, value in options.items() if value is not None}
-    rules = make_race_rules(1, like=race_of_training(racer).model_copy(update=changes))
     with ExitStack() as stack:
-        policy = stack.enter_context(closing(_policy(entry, checkpoint)))
+        policy, race, car, own_track = _opened_policy(entry, checkpoint, stack)
         check_method(policy, method)
-        lap = record_lap(policy, road, rules, seed, racer.manifest.car)
+        road = track or own_track
+        if road is None:
+            raise ConfigError(f"racer explain {entry} needs a track: add --track NAME")
+        rules = make_race_rules(1, like=race.model_copy(update=changes))
+        lap = record_lap(policy, road, rules, seed, car)
         explained = explain_lap(policy, lap, method, what_if or None, seed)
         if video:
             with progress("filming") as report:
                 pixels = video_size(size, video)
                 write_explained_film(video, explained, policy, pixels, report)
         if out:
-            from racer.explain.explanation_sheet import explanation_sheet
-            from racer.rendering.line_plots import save_figure
-
             save_figure(explanation_sheet(explained, policy), out)
     if json:
         print_json(explained.as_dict())
@@ -96,29 +93,53 @@ def cli_explain(
             print(f"{label}: {path}", file=sys.stderr if json else sys.stdout)
 
 
-def _policy(
-    word: str, checkpoint: Literal["best", "last"] | int | None
-) -> ExplainedPolicy:
-    """Return the network of a run's checkpoint, or an entry's graph in the sandbox."""
+class _Opened(NamedTuple):
+    """A policy to explain, and the race that it was trained for."""
+
+    policy: ExplainedPolicy
+    race: RaceConfig
+    car: str
+    track: str | None
+
+
+def _opened_policy(
+    word: str, checkpoint: Literal["best", "last"] | int | None, stack: ExitStack
+) -> _Opened:
+    """Return the network of a run's checkpoint, or an entry's graph in the sandbox.
+
+    Args:
+        word: What the user wrote.
+        checkpoint: The checkpoint of a run.
+        stack: Closes what is opened for the policy.
+
+    Raises:
+        ConfigError: It is a baseline controller, which has no sensors.
+    """
+    from racer.evaluation import race_of_training
     from racer.explain.entry_policy import EntryPolicy
     from racer.training.checkpoint_choice import split_checkpoint
     from racer.training.racers import racer_named
 
     path, chosen = split_checkpoint(word)
     if (path / "config.yaml").is_file():
-        import torch
-
-        from racer.training.explained_run import explained_policy_of_run
+        from racer.training.explained_run import explained_policy_of_run, one_torch_thread
         from racer.training.run_dir import Run
 
-        torch.set_num_threads(1)  # For so small networks a second thread waits more than it helps.
-        return explained_policy_of_run(Run.open(path), chosen or checkpoint or "best")
-    racer = racer_named(word, checkpoint)
-    assert not isinstance(racer, str)
-    return EntryPolicy(racer)
+        run = Run.open(path)
+        config = run.config()
+        stack.enter_context(one_torch_thread())
+        policy = explained_policy_of_run(run, chosen or checkpoint or "best")
+        return _Opened(policy, config.race, config.car, config.evaluation_tracks[0])
+    entry = racer_named(word, checkpoint)
+    if isinstance(entry, str):
+        raise ConfigError(f"{word} is a controller, which has no sensors; name an entry or a run")
+    sandboxed = stack.enter_context(closing(EntryPolicy(entry)))
+    about = entry.manifest
+    return _Opened(sandboxed, race_of_training(entry), about.car, about.trained_on.track)
 
 
-def _print_tables(explained) -> None:
+def _print_tables(explained: LapExplanation) -> None:
+    """Print the findings, what the policy looked at and what it reacts to."""
     from racer.explain.reaction_table import map_table, proof_words, reaction_table
 
     lap = explained.lap

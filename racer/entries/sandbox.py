@@ -72,9 +72,7 @@ class SandboxedGraph:
             `memory` if loading fails in that way, and `box` if the sandbox cannot be created.
     """
 
-    def __init__(
-        self, graph: bytes, signature: IOSpec, memory: int = SANDBOX_MEMORY_BYTES
-    ) -> None:
+    def __init__(self, graph: bytes, signature: IOSpec, memory: int = SANDBOX_MEMORY_BYTES) -> None:
         self.name, self._signature = signature.name, signature
         self._reply_bytes = sum(
             int(np.prod(shape)) * np.dtype(dtype).itemsize

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
 from racer.explain.policy_output import INPUT_BATCH, ExplainedPolicy, answer_in_batches, distance
 from racer.sensors import SensorConfig
 from racer.sensors.config import (
+    CameraConfig,
     DiscretizedSectorLidarConfig,
+    LeftCameraConfig,
     LidarConfig,
     SectorLidarConfig,
     StateConfig,
+    StereoConfig,
 )
 from racer.sensors.state_sensor import STATE_MEANINGS
 
@@ -38,7 +41,9 @@ class Moment(NamedTuple):
     """What the policy answered: steering and speed in shares of their ranges, (2,)."""
 
 
-def is_picture(sensor: SensorConfig) -> bool:
+def is_picture(
+    sensor: SensorConfig,
+) -> TypeGuard[CameraConfig | LeftCameraConfig | StereoConfig]:
     """Return whether a sensor is a camera, or two."""
     return len(sensor.space.shape) == 3
 

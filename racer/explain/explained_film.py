@@ -246,7 +246,7 @@ class ActionTraces:
 
     def draw_lap(self, pen: ImageDraw.ImageDraw) -> None:
         """Draw what is the same in every picture: the whole lap."""
-        left, top, right, _ = self._box
+        left, top = self._box[:2]
         title = "its action"
         if self._is_discrete:
             title = "probability of each choice" if self._has_scores else "the choice"

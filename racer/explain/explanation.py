@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -108,8 +108,11 @@ class LapExplanation:
                     f"{seen} shows."
                 )
                 continue
-            listed = ", ".join(f"{name} {share:.0%}" for name, share, _ in one.parts[:4])
-            found.append(f"Its {seen}: the map lies on {listed}; it {one.proof.verdict}.")
+            listed = ", ".join(
+                f"{name} {share:.0%} (of what it sees {area:.0%})"
+                for name, share, area in one.parts[:4]
+            )
+            found.append(f"The map of its {seen}: {listed}.")
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -228,7 +231,9 @@ def sensor_maps(
     reference = lap.mean_observation()[name]
     if not is_picture(sensor):
         groups = number_groups(sensor)
-        make = _gradient_bars if method in GRADIENT_METHODS else number_bars
+        make: Callable[..., np.ndarray] = number_bars
+        if method in GRADIENT_METHODS:
+            make = _gradient_bars
         return [
             _spread(make(policy, one, name, reference, groups), groups, reference)
             for one in moments
@@ -261,9 +266,7 @@ def _gradient_bars(
     return np.array([found[group.indices].sum() for group in groups])
 
 
-def _smooth_gradients(
-    policy: Any, moment: Moment, name: str, reference: np.ndarray
-) -> np.ndarray:
+def _smooth_gradients(policy: Any, moment: Moment, name: str, reference: np.ndarray) -> np.ndarray:
     """Return the integrated gradients of a camera, summed over its channels and blurred."""
     from scipy.ndimage import gaussian_filter
 
@@ -273,9 +276,7 @@ def _smooth_gradients(
     return gaussian_filter(found, SMOOTHING_SHARE * len(found))
 
 
-def _spread(
-    bars: np.ndarray, groups: Sequence[NumberGroup], like: np.ndarray
-) -> np.ndarray:
+def _spread(bars: np.ndarray, groups: Sequence[NumberGroup], like: np.ndarray) -> np.ndarray:
     """Return the value of each number's group, (k,)."""
     found = np.zeros(like.shape)
     for group, value in zip(groups, bars):
@@ -341,7 +342,7 @@ def group_shares(
     Returns:
         Name of each group, its share of the maps and its share of the numbers.
     """
-    mean = np.mean([one for one in maps], axis=0)
+    mean = np.mean(np.stack(maps), axis=0)
     weight = np.array([mean[group.indices].sum() for group in groups])
     weight /= max(float(weight.sum()), 1e-12)
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,7 +52,8 @@ def explanation_sheet(explanation: LapExplanation, policy: ExplainedPolicy) -> F
     text = [textwrap.fill(line, 130) for line in explanation.sentences]
     head = 0.5 + 0.22 * sum(line.count("\n") + 1 for line in text)
     figure = chart_figure((12.0, head + sum(height for height, _ in rows)))
-    parts = figure.subfigures(len(rows) + 1, 1, height_ratios=[head, *(h for h, _ in rows)])
+    heights = [head, *(height for height, _ in rows)]
+    parts: Any = figure.subfigures(len(rows) + 1, 1, height_ratios=heights)
     for part in parts:
         part.set_facecolor(figure.get_facecolor())
     _write_head(parts[0], explanation, text)
@@ -65,9 +66,7 @@ def _write_head(part: Figure, explanation: LapExplanation, text: list[str]) -> N
     lap = explanation.lap
     title = f"{explanation.policy} on {lap.track.name}: {lap.result.summary}"
     part.text(0.012, 0.97, title, color=INK_COLOUR, fontsize=13, va="top")
-    body = "\n".join(text)
-    part.text(0.012, 0.97 - 0.3 / part.bbox.height * 100, body, color=TICK_COLOUR, fontsize=10)
-    part.texts[-1].set(va="bottom", y=0.02, color=INK_COLOUR)
+    part.text(0.012, 0.02, "\n".join(text), color=INK_COLOUR, fontsize=10, va="bottom")
 
 
 def _sensor_rows(
@@ -206,6 +205,11 @@ def _draw_commands(
     axes.tick_params(labelsize=9)
     if row == 0:
         axes.legend(
-            frameon=False, labelcolor=INK_COLOUR, fontsize=8, ncols=5, loc="lower left",
-            bbox_to_anchor=(0.28, 0.98), borderaxespad=0.0,
+            frameon=False,
+            labelcolor=INK_COLOUR,
+            fontsize=8,
+            ncols=5,
+            loc="lower left",
+            bbox_to_anchor=(0.28, 0.98),
+            borderaxespad=0.0,
         )

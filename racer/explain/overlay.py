@@ -54,7 +54,7 @@ def overlaid(frame: np.ndarray, importance: np.ndarray, scale: float) -> np.ndar
     """
     share = np.clip(importance / scale, 0.0, 1.0)[..., None]
     paint = MAP_LOW + (MAP_HIGH - MAP_LOW) * share
-    opacity = MAP_OPACITY * np.sqrt(share)
+    opacity = MAP_OPACITY * share
     return np.rint(frame * (1.0 - opacity) + paint * opacity).astype(np.uint8)
 
 
@@ -120,7 +120,9 @@ def draw_fan(
     angles = np.deg2rad(beam_angles_deg(sensor))
     pen.ellipse((x - reach, y - reach, x + reach, y + reach), outline=(43, 49, 59))
     for k in np.argsort(shares).tolist():
-        end = x - reach * ranges[k] * np.sin(angles[k]), y - reach * ranges[k] * np.cos(angles[k])
+        ahead, left_of = float(np.cos(angles[k])), float(np.sin(angles[k]))
+        length = reach * float(ranges[k])
+        end = x - length * left_of, y - length * ahead
         share = min(max(float(shares[k]), 0.0), 1.0)
         paint = np.array(PANEL_SOFT) * 0.6
         paint = paint + (MAP_LOW + (MAP_HIGH - MAP_LOW) * share - paint) * np.sqrt(share)

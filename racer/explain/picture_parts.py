@@ -94,5 +94,6 @@ def part_shares(maps: list[np.ndarray], parts: list[np.ndarray]) -> list[tuple[s
     area /= max(float(area.sum()), 1e-12)
     seen = np.flatnonzero(area)
     return [
-        (PICTURE_PARTS[k], float(weight[k]), float(area[k])) for k in seen[np.argsort(-weight[seen])]
+        (PICTURE_PARTS[k], float(weight[k]), float(area[k]))
+        for k in seen[np.argsort(-weight[seen])]
     ]

@@ -8,11 +8,11 @@ from racer.explain.explanation import LapExplanation, sensor_words
 from racer.tables import FittedTable, TableColumn
 
 REACTION_TITLES = (
-    "what changes",
+    "in a changed world",
     "steering [deg]",
-    "its size",
+    "size",
     "speed [m/s]",
-    "its size",
+    "size",
     "other action",
 )
 MAP_TITLES = ("it looked at", "share of the map", "share of what it sees")

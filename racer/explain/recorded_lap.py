@@ -61,8 +61,7 @@ class RecordedLap:
         return np.concatenate([[0.0], self.result.time])[: self.steps]
 
     def moments(self, count: int) -> np.ndarray:
-        """Return the indices of up to `count` steps, evenly over the lap; the first one is late
-        enough that the car moves."""
+        """Return the indices of up to `count` steps, evenly over the lap from half a second on."""
         first = min(CONTROL_RATE_HZ // 2, self.steps - 1)
         return np.unique(np.linspace(first, self.steps - 1, count).astype(int))
 
@@ -161,10 +160,6 @@ def record_lap(
 
 def _copied(now: SensorInput) -> SensorInput:
     """Return what the sensors perceive now in arrays that no later step changes."""
-    state = CarState.of(
-        now.state.body.copy(), now.state.steering.copy(), now.state.command.copy()
-    )
+    state = CarState.of(now.state.body.copy(), now.state.steering.copy(), now.state.command.copy())
     place = TrackPosition(*(values.copy() for values in now.place))
-    return SensorInput(
-        state, place, now.is_reversed.copy(), now.boxes.copy(), now.colours.copy()
-    )
+    return SensorInput(state, place, now.is_reversed.copy(), now.boxes.copy(), now.colours.copy())

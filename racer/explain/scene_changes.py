@@ -29,10 +29,10 @@ BOX_SHIFT_M = 0.2
 DIMMED_LIGHT = 0.6
 """Factor of every colour in dimmed light."""
 CHANGE_WORDS: dict[SceneChange, str] = {
-    "line": f"the inner line {100 * LINE_SHIFT_M:.0f} cm into the road",
-    "box": f"the next box {100 * BOX_SHIFT_M:.0f} cm to the left",
-    "light": f"the light dimmed to {DIMMED_LIGHT:.0%}",
-    "place": f"the car {100 * PLACE_SHIFT_M:.0f} cm to the left",
+    "line": f"inner line {100 * LINE_SHIFT_M:.0f} cm in",
+    "box": f"next box {100 * BOX_SHIFT_M:.0f} cm left",
+    "light": f"light at {DIMMED_LIGHT:.0%}",
+    "place": f"car {100 * PLACE_SHIFT_M:.0f} cm left",
 }
 """What each change is, in words."""
 CHANGED_ACTION = 0.01
