@@ -27,9 +27,9 @@ PICTURE_PARTS = (
 )
 """The parts of a picture, by their index in `picture_parts`."""
 _PAINTS = np.array(
-    [WHITE_COLOUR, CENTRE_LINE_COLOUR, ASPHALT_COLOUR, GRASS_COLOUR, SKY_COLOUR], dtype=np.float64
+    [WHITE_COLOUR, CENTRE_LINE_COLOUR, ASPHALT_COLOUR, GRASS_COLOUR], dtype=np.float64
 )
-_WALLS, _BOXES = PICTURE_PARTS.index("walls"), PICTURE_PARTS.index("boxes and cars")
+_SKY, _WALLS, _BOXES = (PICTURE_PARTS.index(part) for part in ("sky", "walls", "boxes and cars"))
 
 
 def picture_parts(
@@ -37,8 +37,9 @@ def picture_parts(
 ) -> np.ndarray:
     """Return the index of the part that each pixel of a camera shows at a step, (H, W).
 
-    The view is rendered in colour; each pixel belongs to the nearest paint, and to a wall or a box
-    where it differs from the view without them. Of a stereo pair it is the left camera's view.
+    The view is rendered in colour; each pixel of the ground belongs to the nearest paint, and to a
+    wall or a box where it differs from the view without them. Of a stereo pair it is the left
+    camera's view.
 
     Args:
         lap: The lap.
@@ -55,6 +56,7 @@ def picture_parts(
     ground = _view(lap, camera, empty, False)
     apart = np.linalg.norm(ground[..., None, :] - _PAINTS, axis=-1)
     parts = apart.argmin(axis=-1)
+    parts[(ground == SKY_COLOUR).all(axis=-1)] = _SKY  # No ground has exactly this colour.
     between = ground
     if lap.rules.walls:
         between = _view(lap, camera, empty, True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,6 +14,7 @@ from racer.explain.attribution import is_picture
 from racer.explain.policy_output import ExplainedPolicy, as_inputs
 from racer.explain.recorded_lap import RecordedLap
 from racer.sensors import SensorInput, SensorSuite, make_sensors
+from racer.sensors.camera_ground import with_inner_line_moved
 from racer.track import Track
 from racer.world import CarState
 
@@ -106,7 +107,7 @@ def render_lap(lap: RecordedLap, change: SceneChange | None = None) -> dict[str,
         lap: The lap.
         change: The change; None for none.
     """
-    track = _with_inner_line_moved(lap.track) if change == "line" else lap.track
+    track = with_inner_line_moved(lap.track, LINE_SHIFT_M) if change == "line" else lap.track
     draws = lap.draws.copy()
     if change == "light":
         for colour in ("red", "green", "blue"):
@@ -163,14 +164,6 @@ def _observed(suite: SensorSuite, now: SensorInput):
     out = suite.buffer(1)
     suite.observe(now, np.arange(1), out)
     return out
-
-
-def _with_inner_line_moved(track: Track) -> Track:
-    """Return a track whose inner border, with its line and its wall, is moved into the road."""
-    across = (track.right - track.left) / track.width[:, None]
-    if track.is_clockwise:
-        return replace(track, right=track.right - LINE_SHIFT_M * across)
-    return replace(track, left=track.left + LINE_SHIFT_M * across)
 
 
 def _with_car_aside(now: SensorInput, track: Track) -> SensorInput:
