@@ -6,17 +6,15 @@ import pytest
 from racer.car.action_space import ActionSpace
 from racer.errors import ConfigError
 from racer.evaluation import make_race_rules
-from racer.explain.attribution import number_groups, occlusion_windows, rise_masks
 from racer.explain.entry_graph import graph_with_random_weights, graph_with_scores
 from racer.explain.entry_policy import EntryPolicy
 from racer.explain.explanation import explain_lap
-from racer.explain.map_proof import agreement_curves, map_similarity
+from racer.explain.map_proof import agreement_curves
 from racer.explain.network_policy import NetworkPolicy
 from racer.explain.policy_output import mean_command, probabilities
 from racer.explain.recorded_lap import record_lap
 from racer.networks.modules import DeterministicActor
-from racer.sensors import CameraConfig, StateConfig
-from racer.sensors.config import DiscretizedSectorLidarConfig, LidarConfig
+from racer.sensors import CameraConfig
 from tests.helpers.entries import entry_of
 from tests.helpers.graphs import FLOAT, INT64, UINT8, graph, steady
 
@@ -147,20 +145,6 @@ def test_a_policy_that_ignores_the_picture_is_reported(subtests):
             assert not effect.moved.any()
 
 
-def test_the_map_of_random_weights_fails_the_check_against_itself(patch_lap):
-    network = patch_network(patch_weights()).with_random_weights(3)
-    weights = [one.detach().numpy() for one in network.actor.parameters() if one.dim() > 1]
-    assert all(np.count_nonzero(one) == one.size for one in weights)
-    apart = np.random.default_rng(0).random((24, 32))
-    same = np.random.default_rng(1).random((24, 32))
-    assert map_similarity(same, same, apart) == 1.0
-    assert map_similarity(same, same**3, apart) == pytest.approx(1.0)
-    assert map_similarity(apart, same, np.random.default_rng(2).random((24, 32))) < 0.2
-    # What both follow anyway does not make them alike.
-    first, second = (np.random.default_rng(k).normal(0.0, 0.02, (24, 32)) + apart for k in (4, 5))
-    assert map_similarity(first, second, apart) < 0.2
-
-
 def test_a_discrete_graph_tells_the_values_of_its_choices(patch_lap):
     plain = picture_graph(patch_weights(), is_discrete=True)
     policy = EntryPolicy(entry_of(plain, (CAMERA,), CHOICES))
@@ -230,33 +214,6 @@ def test_bars_name_the_number_that_a_policy_of_the_state_reads():
     assert area == pytest.approx(1 / 26)
     aside = next(effect for effect in found.effects if effect.change == "place")
     assert (aside.moved[:, 0] < 0.0).all()  # further left, it steers to the right
-
-
-def test_groups_hold_every_number_of_a_sensor_once(subtests):
-    for sensor, count in (
-        (StateConfig(stack=2), 26),
-        (LidarConfig(beams=9), 9),
-        (DiscretizedSectorLidarConfig(stack=3), 8),
-    ):
-        with subtests.test(sensor=sensor.kind):
-            groups = number_groups(sensor)
-            assert len(groups) == count
-            indices = np.concatenate([group.indices for group in groups])
-            assert sorted(indices) == list(range(sensor.space.shape[0]))
-    # The lidar looks back: its middle beam is behind, its ends are left and right of ahead.
-    names = [group.name for group in number_groups(LidarConfig(beams=3, span_deg=180.0))]
-    assert names == ["90 deg left", "180 deg right", "90 deg right"]
-
-
-def test_windows_cover_a_frame_and_masks_stay_between_0_and_1():
-    covered = np.zeros((24, 32), int)
-    for window in occlusion_windows(24, 32):
-        covered[window] += 1
-    assert covered.min() >= 1
-    masks = rise_masks(24, 32, 5)
-    assert masks.min() >= 0.0 and masks.max() <= 1.0
-    assert masks.mean() == pytest.approx(0.5, abs=0.05)
-    assert rise_masks(24, 32, 5).tobytes() == masks.tobytes()
 
 
 def test_the_right_order_deletes_faster_than_the_wrong_one(patch_entry, patch_lap):
