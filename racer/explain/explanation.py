@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -231,13 +231,14 @@ def sensor_maps(
     reference = lap.mean_observation()[name]
     if not is_picture(sensor):
         groups = number_groups(sensor)
-        make: Callable[..., np.ndarray] = number_bars
-        if method in GRADIENT_METHODS:
-            make = _gradient_bars
-        return [
-            _spread(make(policy, one, name, reference, groups), groups, reference)
+        has_gradients = method in GRADIENT_METHODS
+        bars = [
+            _gradient_bars(policy, one, name, reference, groups)
+            if has_gradients
+            else number_bars(policy, one, name, reference, groups)
             for one in moments
         ]
+        return [_spread(one, groups, reference) for one in bars]
     if method == "occlusion":
         return [occlusion_map(policy, one, name, reference) for one in moments]
     if method == "rise":

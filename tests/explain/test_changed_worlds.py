@@ -17,10 +17,12 @@ from racer.explain.scene_changes import (
     render_lap,
 )
 from racer.race import RaceConfig
-from racer.sensors import CameraConfig, LidarConfig, StateConfig
+from racer.sensors import CameraConfig, LidarConfig, Sensors, StateConfig
 from racer.sensors.config import SectorLidarConfig, StereoConfig
 from tests.helpers.entries import entry_of
 from tests.helpers.graphs import counting
+
+CAMERA = CameraConfig(width=40, height=30)
 
 
 class Wheel:
@@ -29,7 +31,8 @@ class Wheel:
     name, hidden_state_size, has_scores = "wheel", 0, True
 
     def __init__(self, *sensor):
-        self.sensor, self.actions = sensor, ActionSpace(speed=(1.0, 1.5))
+        self.sensor: Sensors = sensor
+        self.actions = ActionSpace(speed=(1.0, 1.5))
 
     def answer(self, inputs, hidden_state):
         from racer.explain.policy_output import PolicyOutput
@@ -37,6 +40,12 @@ class Wheel:
         n = len(next(iter(inputs.values())))
         action = np.tile(np.array([[0.1, 0.0]], np.float32), (n, 1))
         return PolicyOutput(action, action, np.zeros((n, 2)), hidden_state)
+
+    def with_random_weights(self, seed):
+        return self
+
+    def close(self):
+        pass
 
 
 def lap_of(*sensor, seed=0, seconds=2.0, **race):
@@ -46,7 +55,7 @@ def lap_of(*sensor, seed=0, seconds=2.0, **race):
 
 @pytest.fixture(scope="module")
 def camera_lap():
-    return lap_of(CameraConfig(width=40, height=30))
+    return lap_of(CAMERA)
 
 
 def test_an_unchanged_lap_is_rendered_byte_for_byte(subtests):
@@ -75,9 +84,7 @@ def test_a_moved_line_changes_the_pixels_of_the_line_alone(camera_lap):
     after = render_lap(camera_lap, "line")["observation"]
     moved = (before != after)[..., 0]
     assert 0.0 < moved.mean() < 0.3
-    parts = np.stack(
-        [picture_parts(camera_lap, camera_lap.sensor[0], k) for k in range(camera_lap.steps)]
-    )
+    parts = np.stack([picture_parts(camera_lap, CAMERA, k) for k in range(camera_lap.steps)])
     assert not moved[parts == PICTURE_PARTS.index("sky")].any()
 
 
@@ -111,14 +118,14 @@ def test_a_change_that_makes_no_sense_is_refused(camera_lap):
 
 
 def test_the_parts_of_a_picture_are_those_of_the_scene(camera_lap):
-    parts = [picture_parts(camera_lap, camera_lap.sensor[0], k) for k in (0, 8)]
+    parts = [picture_parts(camera_lap, CAMERA, k) for k in (0, 8)]
     shares = {name: area for name, _, area in part_shares([np.ones((30, 40))] * 2, parts)}
     assert {"road", "grass", "sky", "white lines"} <= set(shares)
     assert "walls" not in shares and "boxes and cars" not in shares
     assert sum(shares.values()) == pytest.approx(1.0)
     assert (parts[0][0] == PICTURE_PARTS.index("sky")).all()
-    lap = lap_of(CameraConfig(width=40, height=30), kind="object_avoidance", walls=True, seed=5)
-    seen = np.unique([picture_parts(lap, lap.sensor[0], k) for k in range(lap.steps)])
+    lap = lap_of(CAMERA, kind="object_avoidance", walls=True, seed=5)
+    seen = np.unique([picture_parts(lap, CAMERA, k) for k in range(lap.steps)])
     assert {"walls", "boxes and cars"} <= {PICTURE_PARTS[k] for k in seen}
 
 

@@ -13,7 +13,7 @@ from racer.errors import ConfigError, EntryError
 from racer.evaluation import make_race_rules
 from racer.explain.entry_policy import EntryPolicy
 from racer.explain.explained_card import kept_card, make_card, read_card
-from racer.sensors import CameraConfig, StateConfig
+from racer.sensors import CameraConfig, Sensors, StateConfig
 from tests.helpers.commands import printed
 from tests.helpers.entries import entry_of
 from tests.helpers.graphs import FLOAT, UINT8, graph, steady
@@ -128,11 +128,17 @@ def test_a_card_holds_what_a_page_shows_and_is_made_once(short, tmp_path):
 
 def test_the_card_of_a_policy_that_fails_says_how():
     class Broken:
-        name, sensor, actions = "broken", (StateConfig(),), ActionSpace()
-        hidden_state_size, has_scores = 0, True
+        name, actions, hidden_state_size, has_scores = "broken", ActionSpace(), 0, True
+        sensor: Sensors = (StateConfig(),)
 
         def answer(self, inputs, hidden_state):
             raise EntryError("the graph failed", "run")
+
+        def with_random_weights(self, seed):
+            return self
+
+        def close(self):
+            pass
 
     card = make_card(Broken(), "bowtie", make_race_rules(1), 0, "deepracer")
     assert card.picture == ""
