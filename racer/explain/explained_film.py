@@ -36,7 +36,7 @@ MAX_FILM_MAPS = 100
 PANEL_SHARE = 0.5
 """Width of the panel as a share of the chase view's."""
 PANEL_BARS = 8
-TRACE_COLOURS = ((240, 160, 32), (76, 195, 255))
+ACTION_COLOURS = ((240, 160, 32), (76, 195, 255))
 """Steering and speed."""
 
 Progress = Callable[[int, int], None]
@@ -287,7 +287,7 @@ class ActionTraces:
             for step in range(self._lap.steps):
                 share = self._shares[step, row]
                 paint = np.array(PANEL_PAPER) + share * (
-                    np.array(TRACE_COLOURS[0]) - np.array(PANEL_PAPER)
+                    np.array(ACTION_COLOURS[0]) - np.array(PANEL_PAPER)
                 )
                 edges = self._x(step - 0.5), y + 1, self._x(step + 0.5), y + high - 1
                 pen.rectangle(edges, fill=tuple(np.rint(paint).astype(int)))
@@ -308,7 +308,7 @@ class ActionTraces:
         pen.rectangle((self._x(0), top, self._box[2], bottom), outline=(43, 49, 59))
         columns = [self._x(step) for step in range(self._lap.steps)]
         middle, off = self._command[:, row], self._deviation[:, row]
-        colour = TRACE_COLOURS[row]
+        colour = ACTION_COLOURS[row]
 
         def rows(shares: np.ndarray) -> list[float]:
             return (bottom - np.clip(shares, 0.0, 1.0) * (bottom - top)).tolist()

@@ -18,7 +18,7 @@ ranges, have no deletion and insertion score: there is nothing to lose."""
 MAX_SIMILARITY = 0.5
 """A map that is more similar to that of random weights says nothing."""
 NOTHING = 1e-6
-"""A change of the answer up to this, in shares of the ranges, is none."""
+"""A smaller change of the answer, in shares of the ranges, counts as no change."""
 
 
 @dataclass(frozen=True)

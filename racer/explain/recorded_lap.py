@@ -16,7 +16,7 @@ from racer.simulation import sensor_input
 from racer.track import Track, TrackPosition, load_track
 from racer.world import CONTROL_RATE_HZ, CarState
 
-MAX_LAP_S = 60.0
+MAX_EXPLAINED_S = 60.0
 """A lap is recorded up to this time [s]."""
 
 
@@ -115,7 +115,7 @@ def record_lap(
     rules: RaceConfig,
     seed: int = 0,
     car: str = "deepracer",
-    longest: float = MAX_LAP_S,
+    longest: float = MAX_EXPLAINED_S,
 ) -> RecordedLap:
     """Drive a race and keep all that the policy saw, up to `longest` seconds of driving.
 

@@ -92,6 +92,8 @@ def unexplained_entries(
 ) -> Iterator[tuple[Submission, Season, SeasonRun]]:
     """Yield each submission that has a policy and no card, with its season and its first race.
 
+    Nothing is yielded on a machine that can keep no card.
+
     Args:
         store: The board.
         seasons: The seasons.
@@ -104,7 +106,8 @@ def unexplained_entries(
             continue
         runs = season.runs(secret)
         for row in store.rows(season):
-            if has_policy(row) and kept_entry_card(row, season) is None:
+            path = card_path(row.entry_sha256, season) if has_policy(row) else None
+            if path and read_card(path) is None:
                 yield row, season, runs[0]
 
 

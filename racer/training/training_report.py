@@ -295,10 +295,11 @@ def _explained(run: Run, best: int | None) -> list[ReportSection]:
         )
     ]
     if card.maps:
-        found.append(ReportSection("Share of the map", table=ReportTable(MAP_TITLES, card.maps)))
+        table = ReportTable(MAP_TITLES, card.maps)
+        found.append(ReportSection("Share of the map", table=table, is_wide=True))
         table = ReportTable(REACTION_TITLES, card.reactions)
         note = "The mean change of its command over the lap, and the mean size of the change."
-        found.append(ReportSection("What it reacts to", note, table=table))
+        found.append(ReportSection("What it reacts to", note, table=table, is_wide=True))
     return found
 
 
