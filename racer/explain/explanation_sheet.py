@@ -21,6 +21,7 @@ from racer.explain.explanation import LapExplanation, SensorExplanation, sensor_
 from racer.explain.map_proof import DELETION_STEPS
 from racer.explain.overlay import map_scale, newest_frame, overlaid
 from racer.explain.policy_output import ExplainedPolicy, probabilities
+from racer.explain.reaction_table import proof_words
 from racer.explain.scene_changes import CHANGE_WORDS
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def explanation_sheet(explanation: LapExplanation, policy: ExplainedPolicy) -> F
         rows.append((1.8, lambda part: _draw_choices(part, explanation, policy)))
     rows.append((2.2, lambda part: _draw_commands(part, explanation, policy, 0)))
     rows.append((2.2, lambda part: _draw_commands(part, explanation, policy, 1)))
-    text = [textwrap.fill(line, 130) for line in explanation.sentences]
+    said = (*explanation.sentences, *proof_words(explanation))
+    text = [textwrap.fill(line, 140) for line in said]
     head = 0.5 + 0.22 * sum(line.count("\n") + 1 for line in text)
     figure = chart_figure((12.0, head + sum(height for height, _ in rows)))
     heights = [head, *(height for height, _ in rows)]
@@ -65,7 +67,7 @@ def explanation_sheet(explanation: LapExplanation, policy: ExplainedPolicy) -> F
 def _write_head(part: Figure, explanation: LapExplanation, text: list[str]) -> None:
     lap = explanation.lap
     title = f"{explanation.policy} on {lap.track.name}: {lap.result.summary}"
-    part.text(0.012, 0.97, title, color=INK_COLOUR, fontsize=13, va="top")
+    part.text(0.012, 0.93, title, color=INK_COLOUR, fontsize=13, va="top")
     part.text(0.012, 0.02, "\n".join(text), color=INK_COLOUR, fontsize=10, va="bottom")
 
 
