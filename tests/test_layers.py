@@ -40,6 +40,7 @@ STEP = {
     "evaluation": 7,
     "reward_check": 8,
     "training.config": 8,
+    "explain": 8,
     "deepracer.importer": 9,
     "deepracer.training_log": 9,
     "training": 10,
@@ -55,6 +56,7 @@ STEP = {
 """The step of each room, and of a module that stands on another step than its room."""
 
 ONLY_IN = {
+    "captum": ("racer.explain",),
     "fastapi": ("racer.studio",),
     "fsspec": ("racer.assets.remote_files",),
     "nicegui": ("racer.studio",),
@@ -82,6 +84,7 @@ OWN = {
 
 HEAVY = {
     "torch",
+    "captum",
     "sb3_contrib",
     "stable_baselines3",
     "tensorboard",

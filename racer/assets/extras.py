@@ -17,6 +17,7 @@ PACKAGES_OF_EXTRA: dict[str, tuple[str, ...]] = {
     "pettingzoo": ("pettingzoo",),
     "board": ("fsspec", "psycopg", "s3fs"),
     "cluster": ("ray",),
+    "explain": ("captum", "onnx"),
     "dev": ("axe-playwright-python", "commonroad-vehicle-models", "playwright"),
 }
 """The packages of each extra in pyproject.toml, by the names that pip uses."""

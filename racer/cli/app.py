@@ -24,6 +24,7 @@ from racer.cli import (
     doctor,
     drives,
     entry,
+    explain,
     imitation,
     measure,
     page,
@@ -67,6 +68,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Race": {
         "race": race.cli_race,
         "generalisation": race.generalisation,
+        "explain": explain.cli_explain,
         "drives list": drives.drives_list,
         "drives verify": drives.drives_verify,
         "board submit": board.board_submit,
