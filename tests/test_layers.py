@@ -68,7 +68,12 @@ ONLY_IN = {
     "sqlalchemy": ("racer.leaderboard",),
     "sqlite3": (),
     "sb3_contrib": ("racer.training",),
-    "stable_baselines3": ("racer.training", "racer.sb3"),
+    "stable_baselines3": (
+        "racer.training",
+        "racer.sb3",
+        "racer.gpu.device_ppo",
+        "racer.gpu.rollout_storage",
+    ),
     "uvicorn": ("racer.studio",),
     "warp": ("racer.gpu",),
 }
