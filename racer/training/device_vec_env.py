@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.gpu.device_ppo import DrivenStep
 from racer.gpu.rollout_storage import DeviceObservations
+from racer.race import Ending
 from racer.sensors import Observations
 from racer.training.vec_env import channels_first_space
 
@@ -149,14 +150,13 @@ class DeviceVecEnv(VecEnv):
 
         Waits for the device. The records are in the order in which the episodes ended.
         """
-        rows = torch.stack(self._counted).cpu().numpy()
+        counted = torch.stack(self._counted).cpu().numpy()
         self._counted = self._counted[-1:]
-        return [
-            {"episode": one} for one in episode_records(rows, time.perf_counter() - self._began)
-        ]
+        seconds = time.perf_counter() - self._began
+        return [{"episode": one} for one in episode_records(counted, seconds)]
 
     def _finished(self) -> torch.Tensor:
-        """Return a copy of what is counted over the recorded cars' finished episodes, (k, columns)."""
+        """Return a copy of what the recorded cars' episodes have summed up to, (k, columns)."""
         return self.cars.finished[:RECORDED_CARS].clone()
 
     @property
@@ -239,7 +239,7 @@ def episode_records(counted: np.ndarray, seconds: float) -> list[dict[str, Any]]
     more = np.diff(counted, axis=0)
     records = []
     for step, car in np.argwhere(more[..., column["episodes"]] > 0.5).tolist():
-        own, after = more[step, car], counted[step + 1, car]
+        own = more[step, car]
         is_timed = own[column["timed"]] > 0.5
         records.append(
             {
