@@ -65,7 +65,7 @@ class DeviceReward:
             self._prove(list(tracks), first)
         except NotCompiled as problem:
             raise RewardError(
-                f"{source.name} cannot be paid on a device: {problem}; train on the processor "
+                f"{source.path.name} cannot be paid on a device: {problem}; train on the processor "
                 "(device: cpu), or choose a reward without it"
             ) from problem
         self._first = np.tile(first if len(first) else np.zeros(1), (n, 1))

@@ -280,14 +280,14 @@ class NativeTranslation(NativeExpressions):
         elif isinstance(node, ast.AugAssign):
             yield f"{self._place(node.target)} += {self.code_of(node.value)};"
         elif isinstance(node, ast.If):
-            yield f"if ({self.code_of(node.test)}) {{"
+            yield f"if ({self._test(node.test)}) {{"
             yield from self._block(node.body)
             if node.orelse:
                 yield "} else {"
                 yield from self._block(node.orelse)
             yield "}"
         elif isinstance(node, ast.While):
-            yield f"while ({self.code_of(node.test)}) {{"
+            yield f"while ({self._test(node.test)}) {{"
             yield from self._block(node.body)
             yield "}"
         elif isinstance(node, ast.For):
@@ -301,6 +301,11 @@ class NativeTranslation(NativeExpressions):
             yield f"{self._called(node.value)};"
         elif not isinstance(node, ast.Pass):
             raise NotCompiled(f"{type(node).__name__} on a device")
+
+    def _test(self, node: ast.expr) -> str:
+        """Return the code of a condition, without brackets that a compiler would warn about."""
+        code = self.code_of(node)
+        return code[1:-1] if isinstance(node, ast.Compare) else code
 
     def _loop(self, node: ast.For) -> Iterator[str]:
         """Yield a loop through a range; its end is found once, as in Python."""
