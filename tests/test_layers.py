@@ -34,6 +34,7 @@ STEP = {
     "networks": 4,
     "simulation": 4,
     "envs": 5,
+    "gpu": 6,
     "validation": 5,
     "entries": 6,
     "pettingzoo": 6,
@@ -69,6 +70,7 @@ ONLY_IN = {
     "sb3_contrib": ("racer.training",),
     "stable_baselines3": ("racer.training", "racer.sb3"),
     "uvicorn": ("racer.studio",),
+    "warp": ("racer.gpu",),
 }
 """Packages that only these modules or rooms know."""
 
@@ -90,6 +92,7 @@ HEAVY = {
     "nicegui",
     "optuna",
     "ray",
+    "warp",
 }
 
 DOORS = ("racer", "racer.cli", "racer.envs")
