@@ -17,13 +17,9 @@ import numpy as np
 
 from racer.car.spec import CarSpec
 from racer.errors import ConfigError
+from racer.gpu.frame_arrays import FrameArrays, varied_quantities
 from racer.gpu.runtime import load_warp
-from racer.randomisation import (
-    DRAWN_QUANTITIES,
-    NO_RANDOMISATION,
-    Randomisation,
-    neutral_draws,
-)
+from racer.randomisation import NO_RANDOMISATION, Randomisation
 from racer.sensors.camera_ground import SKY_COLOUR, TexturePyramid, ground_texture, luma
 from racer.sensors.camera_noise import COLOUR_CHANNELS, NORMAL_NUMBERS, PIXEL_EFFECTS
 from racer.sensors.config import CameraConfig, LeftCameraConfig, StereoConfig
@@ -77,33 +73,27 @@ class GpuCamera:
         self._config, self._n, self._device = config, n, device
         is_rgb = isinstance(config, CameraConfig) and config.colour == "rgb"
         self._is_grey = not is_rgb
-        neutral = neutral_draws(1)[0]
-        ranges = {name: getattr(randomisation, name) for name in randomisation.model_fields}
-        varied = {name for name, ends in ranges.items() if set(ends) != {neutral[name]}}
+        varied = varied_quantities(randomisation)
+        self._arrays = FrameArrays(n, device, config.stack, randomisation)
         self._is_coloured = is_rgb or not varied.isdisjoint(COLOUR_CHANNELS)
         self._has_effects = not varied.isdisjoint(PIXEL_EFFECTS)
         self._mounts = _mounts(config, spec, device)
-        self._allocate(max(config.stack - 1, int("dropped_frames" in varied)))
+        self._allocate()
         self._load_grounds(tracks)
         self.start()
 
-    def _allocate(self, slots: int) -> None:
-        """Make the arrays of all cars; `slots` is how many frames of each are kept."""
+    def _allocate(self) -> None:
+        """Make the arrays of all cars."""
         from racer.gpu.camera_kernels import ROW_PARTS, CameraEpisode, CameraView
-        from racer.gpu.frame_kernels import FrameState
 
         warp, n, config, device = load_warp(), self._n, self._config, self._device
+        slots = self._arrays.slots
         size = (config.height, config.width, config.channels)
-        self._everyone = warp.ones(n, dtype=warp.int32, device=device)
-        self._first_line = warp.zeros(n, dtype=warp.int32, device=device)
-        plain = neutral_draws(n)
-        self._no_seeds = warp.zeros(n, dtype=warp.uint64, device=device)
-        self._no_draws = warp.array(drawn_numbers(plain), dtype=warp.float64, device=device)
         self._episodes = warp.zeros(n, dtype=CameraEpisode, device=device)
-        self._frames = warp.zeros(n, dtype=FrameState, device=device)
         self._views = warp.zeros((n, len(self._mounts)), dtype=CameraView, device=device)
         self._is_finished = config.stack > 1 or slots > 0 or self._has_effects
-        self._drawn = warp.zeros((n if self._is_finished else 0, *size), warp.uint8, device)
+        drawn = (n if self._is_finished else 0, *size)
+        self._drawn = warp.zeros(drawn, dtype=warp.uint8, device=device)
         self._kept = warp.zeros((slots * n, *size), dtype=warp.uint8, device=device)
         normals = NORMAL_NUMBERS if self._has_effects else NORMAL_NUMBERS[:1]
         self._normals = warp.array(normals, dtype=warp.float32, device=device)
@@ -137,11 +127,9 @@ class GpuCamera:
     @property
     def bytes_per_car(self) -> int:
         """Memory that each car takes, without its observation [bytes]."""
-        arrays = (
-            *(self._everyone, self._first_line, self._no_seeds, self._no_draws, self._episodes),
-            *(self._frames, self._views, self._drawn, self._kept),
-        )
-        return sum(array.capacity for array in arrays) // self._n
+        own = self._episodes.strides[0] + self._views.strides[0]
+        frames = self._arrays.slots + int(self._is_finished)
+        return own + frames * self._drawn.strides[0] + self._arrays.bytes_per_car
 
     def start(
         self,
@@ -164,11 +152,9 @@ class GpuCamera:
             start_cameras,
             dim=self._n,
             inputs=[
-                self._everyone if mask is None else mask,
-                self._no_seeds if seeds is None else seeds,
-                self._no_draws if draws is None else draws,
+                *self._arrays.of_start(mask, seeds, draws),
                 *(float(np.deg2rad(config.pitch_deg)), config.fov, float(config.width)),
-                *(self._episodes, self._frames),
+                *(self._episodes, self._arrays.frames),
             ],
             device=self._device,
         )
@@ -192,14 +178,13 @@ class GpuCamera:
         """
         from racer.gpu.camera_kernels import aim_cameras
 
-        mask = self._everyone if mask is None else mask
-        line = self._first_line if line is None else line
+        mask, line = self._arrays.of_observation(mask, line)
         load_warp().launch(
             aim_cameras,
             dim=self._n,
             inputs=[
                 *(mask, poses, line, self._mounts, self._ground, self._episodes, self._place),
-                *(self._frames, self._views),
+                *(self._arrays.frames, self._views),
             ],
             device=self._device,
         )
@@ -220,7 +205,7 @@ class GpuCamera:
             kernel,
             dim=(self._n, len(self._mounts), self._config.height, self._runs),
             inputs=[
-                *(mask, self._frames, self._views, self._ground, *self._texels, self._sky),
+                *(mask, self._arrays.frames, self._views, self._ground, *self._texels, self._sky),
                 *(*own, self._run, out),
             ],
             device=self._device,
@@ -236,16 +221,11 @@ class GpuCamera:
             finish_frames,
             dim=(self._n, config.height, -(-config.width // run)),
             inputs=[
-                *(mask, self._frames, self._episodes, self._normals, self._drawn),
+                *(mask, self._arrays.frames, self._episodes, self._normals, self._drawn),
                 *(int(self._has_effects), config.stack, self._kept, run, out),
             ],
             device=self._device,
         )
-
-
-def drawn_numbers(draws: np.ndarray) -> np.ndarray:
-    """Return rows of `DRAW_DTYPE` (n,) as numbers (n, quantities) in that order, without seeds."""
-    return np.stack([draws[name] for name in DRAWN_QUANTITIES], axis=1)
 
 
 def _mounts(

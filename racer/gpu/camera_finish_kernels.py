@@ -1,3 +1,6 @@
+# pyright: reportInvalidTypeForm=false, reportOperatorIssue=false, reportIndexIssue=false
+# pyright: reportCallIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportAttributeAccessIssue=false, reportAssignmentType=false, reportReturnType=false
 """Warp kernels that finish a camera's frame: blur, contrast, brightness, noise, and the stack.
 
 This module is imported after `runtime.load_warp`.

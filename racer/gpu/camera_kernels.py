@@ -1,3 +1,6 @@
+# pyright: reportInvalidTypeForm=false, reportOperatorIssue=false, reportIndexIssue=false
+# pyright: reportCallIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportAttributeAccessIssue=false, reportAssignmentType=false, reportReturnType=false
 """Warp kernels of the camera: views, the ground, and what an episode's draw does to pixels.
 
 They follow `sensors.camera`, `sensors.camera_ground` and `sensors.camera_noise` in float32. A

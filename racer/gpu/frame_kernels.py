@@ -1,3 +1,6 @@
+# pyright: reportInvalidTypeForm=false, reportOperatorIssue=false, reportIndexIssue=false
+# pyright: reportCallIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportAttributeAccessIssue=false, reportAssignmentType=false, reportReturnType=false
 """Warp functions of a sensor's frames: their count, their drops, and the numbers drawn for them.
 
 They give the bits of `sensors.counter_rng`, so that a sensor on the device gets the same noise as
@@ -91,7 +94,7 @@ def next_frame(state: FrameState, place: wp.uint64) -> FrameState:
     """Return the state of the next frame; `place` keeps the drops of each sensor apart."""
     state.frame += 1
     state.is_dropped = 0
-    if state.frame > 0 and state.chance > wp.float64(0.0):
-        if counter_uniform(state.seed + _DROP, state.frame, place) <= state.chance:
-            state.is_dropped = 1
+    number = counter_uniform(state.seed + _DROP, state.frame, place)
+    if state.frame > 0 and number <= state.chance:
+        state.is_dropped = 1
     return state
