@@ -14,6 +14,7 @@ import warp as wp
 
 from racer.car.action_space import ActionSpace
 from racer.gpu.car_kernels import CarParameters
+from racer.gpu.frame_kernels import counter_hash
 from racer.gpu.rule_kernels import RaceLimits, RaceRecords
 from racer.gpu.runtime import EXACT_OPTIONS
 from racer.gpu.track_kernels import LineTables, lane_pose, place_on_line
@@ -62,6 +63,7 @@ class CarArrays:
     acting: wp.array2d(dtype=F)
     sent: wp.array3d(dtype=F)
     seed: wp.array(dtype=wp.uint64)
+    episode_seed: wp.array(dtype=wp.uint64)
     draws: wp.array2d(dtype=F)
 
 
@@ -79,19 +81,15 @@ class StartRules:
 
 
 @wp.func
-def counter_bits(seed: wp.uint64, frame: int, place: int):
-    """Return 64 pseudo-random bits for a place in a frame; see `counter_rng._hash`."""
-    counter = (wp.uint64(frame) << wp.uint64(32)) + wp.uint64(place)
-    z = seed + (counter + wp.uint64(1)) * wp.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> wp.uint64(30))) * wp.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> wp.uint64(27))) * wp.uint64(0x94D049BB133111EB)
-    return z ^ (z >> wp.uint64(31))
+def drawn_share(seed: wp.uint64, episode: int, place: int):
+    """Return a uniform number from 0 to below 1: one of those that an episode draws.
 
-
-@wp.func
-def counter_uniform(seed: wp.uint64, frame: int, place: int):
-    """Return a uniform number from 0 to below 1 for a place in a frame."""
-    bits = counter_bits(seed, frame, place) >> wp.uint64(11)
+    Args:
+        seed: The car's seed.
+        episode: Number of the episode.
+        place: The number's place among those of the episode.
+    """
+    bits = counter_hash(seed, episode, wp.uint64(place)) >> wp.uint64(11)
     return F(bits) * F(1.1102230246251565e-16)
 
 
@@ -205,10 +203,11 @@ def start_episodes(
     episode = records.episode[i]
     records.episode[i] = episode + 1
     _clear_record(records, i)
+    fleet.episode_seed[i] = counter_hash(seed, episode, wp.uint64(0))
     if rules.is_random == 1:
         for k in range(QUANTITIES):
             low = rules.low[k]
-            share = counter_uniform(seed, episode, _FIRST_DRAW + k)
+            share = drawn_share(seed, episode, _FIRST_DRAW + k)
             drawn = low + share * (rules.high[k] - low)
             if k == _LATENCY:
                 drawn = low + wp.floor(share * (rules.high[k] - low + F(1.0)))
@@ -216,7 +215,7 @@ def start_episodes(
         _apply_draws(fleet, i)
     track = int(0)
     if rules.tracks > 1:
-        share = counter_uniform(seed, episode, _TRACK_DRAW)
+        share = drawn_share(seed, episode, _TRACK_DRAW)
         track = wp.min(int(share * F(rules.tracks)), rules.tracks - 1)
     is_reversed = int(0)
     if rules.direction == _REVERSE or (rules.direction == _ALTERNATE and episode % 2 == 1):
@@ -228,9 +227,9 @@ def start_episodes(
     aside = F(0.0)
     skew = F(0.0)
     if rules.start == _RANDOM_START:
-        s = s + counter_uniform(seed, episode, _START_DRAW) * length
-        aside = F(0.2) * counter_uniform(seed, episode, _START_DRAW + 1) - F(0.1)
-        skew = F(0.2) * counter_uniform(seed, episode, _START_DRAW + 2) - F(0.1)
+        s = s + drawn_share(seed, episode, _START_DRAW) * length
+        aside = F(0.2) * drawn_share(seed, episode, _START_DRAW + 1) - F(0.1)
+        skew = F(0.2) * drawn_share(seed, episode, _START_DRAW + 2) - F(0.1)
     elif rules.start == _ROUND_ROBIN_START:
         s = s + _ROUND_ROBIN * F(episode) * length
     width = lines.mean_width[line]

@@ -4,10 +4,12 @@
 
 import warp as wp
 
+from racer.gpu.frame_kernels import FrameState, first_frame, next_frame
 from racer.gpu.rule_kernels import RaceRecords
 from racer.gpu.runtime import EXACT_OPTIONS
 from racer.gpu.start_kernels import CarArrays
 from racer.gpu.track_kernels import LineTables, python_modulo
+from racer.randomisation import DRAWN_QUANTITIES
 from racer.sensors.state_sensor import CAR_NUMBERS, LOOKAHEAD_DISTANCES_M, STATE_SIZE
 
 wp.set_module_options(EXACT_OPTIONS)
@@ -15,6 +17,7 @@ F = wp.float64
 _CAR_NUMBERS = wp.constant(CAR_NUMBERS)
 _POINTS = wp.constant(len(LOOKAHEAD_DISTANCES_M))
 _SIZE = wp.constant(STATE_SIZE)
+_DROPPED_FRAMES = wp.constant(DRAWN_QUANTITIES.index("dropped_frames"))
 
 
 @wp.kernel
@@ -85,3 +88,62 @@ def observe_state(
         out[k, _CAR_NUMBERS + 2 * j + 1] = wp.float32((-x * sin + y * cos) / four)
     for j in range(_SIZE):
         out[k, j] = wp.min(wp.max(out[k, j], wp.float32(-10.0)), wp.float32(10.0))
+
+
+@wp.kernel
+def begin_states(
+    mask: wp.array(dtype=wp.int32),
+    seeds: wp.array(dtype=wp.uint64),
+    draws: wp.array2d(dtype=F),
+    frames: wp.array(dtype=FrameState),
+):
+    """Set the frames of cars that begin an episode; see `FrameStack.start`.
+
+    Args:
+        mask: The cars, those with another value than 0, (n,).
+        seeds: The seeds of the episodes, (n,).
+        draws: What the cars have drawn, (n, quantities).
+        frames: Set, (n,).
+    """
+    i = wp.tid()
+    if mask[i] != 0:
+        frames[i] = first_frame(seeds[i], draws[i, _DROPPED_FRAMES])
+
+
+@wp.kernel
+def stack_states(
+    mask: wp.array(dtype=wp.int32),
+    frames: wp.array(dtype=FrameState),
+    place: wp.uint64,
+    numbers: wp.array2d(dtype=wp.float32),
+    stack: int,
+    kept: wp.array3d(dtype=wp.float32),
+    out: wp.array2d(dtype=wp.float32),
+):
+    """Fill `out` with the last observations, the oldest first; see `FrameStack`.
+
+    Args:
+        mask: Cars whose rows are filled, those with another value than 0, (n,).
+        frames: The frames of the cars, (n,); advanced.
+        place: Keeps the drops of this sensor apart from those of others.
+        numbers: The observations of now, (n, 26).
+        stack: Observations in a stack.
+        kept: The last observations, the oldest first, (n, stack, 26).
+        out: (n, 26 x stack).
+    """
+    i = wp.tid()
+    if mask[i] == 0:
+        return
+    state = next_frame(frames[i], place)
+    frames[i] = state
+    size = numbers.shape[1]
+    for k in range(size):
+        number = numbers[i, k]
+        if state.is_dropped == 1:
+            number = kept[i, stack - 1, k]
+        for m in range(stack):
+            older = number
+            if m + 1 < stack and state.frame > 0:
+                older = kept[i, m + 1, k]
+            kept[i, m, k] = older
+            out[i, m * size + k] = older
