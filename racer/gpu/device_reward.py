@@ -49,9 +49,7 @@ class DeviceReward:
         RewardError: The file cannot be paid on a device; with the reason, and the line where known.
     """
 
-    def __init__(
-        self, source: RewardSource, tracks: Sequence[Track], n: int, device: Any
-    ) -> None:
+    def __init__(self, source: RewardSource, tracks: Sequence[Track], n: int, device: Any) -> None:
         from racer.gpu.reward_kernels import pay_kernels
 
         self._source, self._device = source, device

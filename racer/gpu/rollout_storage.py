@@ -24,7 +24,7 @@ class DeviceRolloutStorage(RolloutBuffer):
 
     An episode that the clock ends is bootstrapped with the value of its last observation. That
     value is not asked for in the step, which would value all cars' observations for the few that
-    end: the observations are kept, one a car, until `bootstrap`.
+    end: the observations are kept, the last of each car, until `bootstrap`.
 
     Args:
         buffer_size: Steps of each car in a rollout.

@@ -35,10 +35,11 @@ REACH_M = wp.constant(F(LOCATE_WINDOW_M))
 """How far along the line a car is looked for after each step [m]."""
 FINISHED = (
     *("episodes", "steps", "rewards", "progress", "laps", "lap_time", "timed"),
-    *("off_tracks", "collisions", "resets"),
+    *("off_tracks", "collisions", "resets", "x", "y", "track"),
     *(f"ending_{k}" for k in range(TIME_UP + 1)),
 )
-"""What is summed over the finished episodes of each car: its columns in `RaceRecords.finished`."""
+"""What is summed over the finished episodes of each car: its columns in `RaceRecords.finished`. The
+difference of two sums tells of each episode where it ended, too."""
 _FIRST_ENDING = wp.constant(FINISHED.index("ending_0"))
 COLUMNS = len(FINISHED)
 
@@ -99,12 +100,10 @@ def device_records(n: int, device: Any) -> Any:
 
 
 @wp.func
-def _wheels_on_road(
-    lines: LineTables, line: int, wheels: wp.array2d(dtype=F), x: F, y: F, yaw: F
-):
+def _wheels_on_road(lines: LineTables, line: int, wheels: wp.array2d(dtype=F), x: F, y: F, yaw: F):
     cos = wp.cos(yaw)
     sin = wp.sin(yaw)
-    count = int(0)
+    count = 0
     for wheel in range(4):
         ahead = wheels[wheel, 0]
         aside = wheels[wheel, 1]
@@ -203,7 +202,7 @@ def apply_race_rules(
     y = body[i, 1]
     gained = _advance_place(records, lines, limits, i, x, y, is_running)
     line = records.line[i]
-    count = int(4)
+    count = 4
     if not (wp.abs(records.d[i]) + arm < lines.clearance[line]):
         count = _wheels_on_road(lines, line, wheels, x, y, yaw[i])
     records.wheels_on_road[i] = count
@@ -212,11 +211,11 @@ def apply_race_rules(
     dy = y - records.y[i]
     records.x[i] = x
     records.y[i] = y
-    still = int(0)
+    still = 0
     if is_running and wp.sqrt(dx * dx + dy * dy) <= _STANDSTILL:
         still = records.still[i] + 1
     records.still[i] = still
-    falling = int(0)
+    falling = 0
     if gained < F(0.0):
         falling = records.falling[i] + 1
     records.falling[i] = falling
@@ -284,6 +283,9 @@ def settle_step(
     sums[i, 7] = sums[i, 7] + F(records.off_tracks[i])
     sums[i, 8] = sums[i, 8] + F(records.collisions[i])
     sums[i, 9] = sums[i, 9] + F(records.resets[i])
+    sums[i, 10] = sums[i, 10] + records.x[i]
+    sums[i, 11] = sums[i, 11] + records.y[i]
+    sums[i, 12] = sums[i, 12] + F(records.line[i] / 2)
     column = _FIRST_ENDING + ending
     sums[i, column] = sums[i, column] + F(1.0)
 

@@ -113,7 +113,12 @@ class DeviceVecEnv(VecEnv):
         )
 
     def reset(self) -> Any:
-        """Reset every car, with the first of the seeds given to `seed`; return the observations."""
+        """Reset every car, with the first of the seeds given to `seed`; return the observations.
+
+        Rewards forget what they remember of earlier episodes.
+        """
+        if self._counted:
+            self.cars.renew_rewards()
         seen = self.cars.reset(seed=self._seeds[0])
         self._returns.zero_()
         self._counted = [self._finished()]
@@ -149,7 +154,12 @@ class DeviceVecEnv(VecEnv):
         """Return an info with an `episode` for each that ended since the last call.
 
         Waits for the device. The records are in the order in which the episodes ended.
+
+        Raises:
+            RewardError: The reward failed since the last call.
+            ConfigError: An action was not finite, as from an observation that was not.
         """
+        self.cars.read_statistics()
         counted = torch.stack(self._counted).cpu().numpy()
         self._counted = self._counted[-1:]
         seconds = time.perf_counter() - self._began
@@ -249,6 +259,8 @@ def episode_records(counted: np.ndarray, seconds: float) -> list[dict[str, Any]]
                 "progress": float(own[column["progress"]]),
                 "ending": Ending(int(np.argmax(own[first_ending:]))),
                 "lap_time_s": float(own[column["lap_time"]]) if is_timed else float("nan"),
+                "track": round(own[column["track"]]),
+                "xy": [float(own[column["x"]]), float(own[column["y"]])],
             }
         )
     return records
