@@ -130,7 +130,9 @@ def _drive_force(car: CarParameters, speed: F, command: F, drag: F):
 @wp.func
 def _grip_of_tyre(car: CarParameters, load: F, static_load: F):
     """See `tyre_forces._grip`."""
-    return car.friction * load / (F(1.0) + car.load_sensitivity * (load / static_load - F(1.0)))
+    return (
+        car.friction * load / (F(1.0) + car.load_sensitivity * (load / static_load - F(1.0)))
+    )
 
 
 @wp.func

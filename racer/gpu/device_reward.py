@@ -49,15 +49,17 @@ class DeviceReward:
         RewardError: The file cannot be paid on a device; with the reason, and the line where known.
     """
 
-    def __init__(self, source: RewardSource, tracks: Sequence[Track], n: int, device: Any) -> None:
-        from racer.gpu.reward_kernels import pay_kernels
+    def __init__(
+        self, source: RewardSource, tracks: Sequence[Track], n: int, device: Any
+    ) -> None:
+        from racer.gpu.reward_kernels import pay_kernel
 
         self._source, self._device = source, device
         self.largest_difference, self.states = 0.0, 0
         try:
             self._compiled = CompiledReward(source)
             self.native = native_reward(self._compiled.code, tracks)
-            self._pay_cars, self._pay_in_turn = pay_kernels(self.native)
+            self._pay_cars = pay_kernel(self.native)
             self._tables = device_tables(self.native, device)
             first = PythonSteps(source, self._compiled).first
             self._prove(list(tracks), first)
@@ -84,7 +86,7 @@ class DeviceReward:
             params: What the reward is told, a `DeviceParams`.
             problems: Its second number counts failures, its third is one of them.
         """
-        told = [line, self.memory, rewards, status, params, self._tables, problems]
+        told = [1, line, self.memory, rewards, status, params, self._tables, problems]
         load_warp().launch(self._pay_cars, len(self._first), told, device=self._device)
 
     def reason(self, failure: int) -> str:
@@ -124,8 +126,10 @@ class DeviceReward:
         rewards = warp.zeros(count, dtype=warp.float64, device=self._device)
         status = warp.zeros(count, dtype=warp.int32, device=self._device)
         held = warp.array(memory, dtype=warp.float64, device=self._device)
-        given = [STATES_PER_CASE, held, rewards, status, params, self._tables]
-        warp.launch(self._pay_in_turn, cases, given, device=self._device)
+        line = warp.array(np.arange(cases, dtype=np.int32), device=self._device)
+        problems = warp.zeros(3, dtype=warp.int32, device=self._device)
+        given = [STATES_PER_CASE, line, held, rewards, status, params, self._tables, problems]
+        warp.launch(self._pay_cars, cases, given, device=self._device)
         shape = cases, STATES_PER_CASE
         return rewards.numpy().reshape(shape), status.numpy().reshape(shape)
 

@@ -385,9 +385,7 @@ class NativeExpressions:
                 return f"::fabs({codes[0]})"
             return f"([&]{{ i8 x = {codes[0]}; return x < 0 ? -x : x; }}())"
         if name == "math.copysign":
-            return (
-                f"::fabs({codes[0]}) * ({codes[1]} < 0.0 || 1.0 / ({codes[1]}) < 0.0 ? -1.0 : 1.0)"
-            )
+            return f"::fabs({codes[0]}) * ({codes[1]} < 0.0 || 1.0 / ({codes[1]}) < 0.0 ? -1.0 : 1.0)"
         if name in ROUNDINGS:
             return f"{ROUNDINGS[name]}({codes[0]})"
         return f"({'f8' if name == 'float' else 'i8'})({codes[0]})"
@@ -398,9 +396,7 @@ class NativeExpressions:
         index = int(ast.unparse(args[2]))
         if name == "numpy_binary":
             y, x = self.code_of(args[3]), self.code_of(args[4])
-            return (
-                f"([&]{{ f8 y = {y}; f8 x = {x}; return checked(e, x + y, {_binary(index)}); }}())"
-            )
+            return f"([&]{{ f8 y = {y}; f8 x = {x}; return checked(e, x + y, {_binary(index)}); }}())"
         bad = {"libm_log": "if (x <= 0.0) { fail(e, 2); x = 1.0; }"}.get(name, "")
         if name == "libm_arc":
             bad = "if (x < -1.0 || x > 1.0) { fail(e, 2); x = 0.0; }"
@@ -462,3 +458,4 @@ def _place_of(node: ast.expr) -> int | None:
     is_int = isinstance(node, ast.Constant) and type(node.value) is int
     assert not is_int or isinstance(node, ast.Constant)
     return node.value if is_int else None  # type: ignore
+

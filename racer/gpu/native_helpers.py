@@ -6,7 +6,7 @@ on: on a device a reward is held to 1e-6, not to the bit. Where Python raises th
 
 from __future__ import annotations
 
-from racer.gpu.native_types import BOOLEAN, REAL, WHOLE, NativeTuple, NativeType
+from racer.gpu.native_types import REAL, WHOLE, BOOLEAN, NativeTuple, NativeType
 from racer.reward.compiler.python_numbers import ADDRESS
 
 PAIR = NativeTuple((REAL, BOOLEAN))
@@ -143,10 +143,7 @@ HELPERS: dict[str, tuple[NativeType, str]] = {
     "num_mul": (PAIR, "(i8* e, P a, P b) -> P { return P{a.m0 * b.m0, a.m1 && b.m1}; }"),
     "num_neg": (PAIR, "(i8* e, P a) -> P { return P{-a.m0, a.m1}; }"),
     "num_abs": (PAIR, "(P a) -> P { return P{::fabs(a.m0), a.m1}; }"),
-    "num_mod": (
-        PAIR,
-        "(i8* e, P a, P b) -> P { return P{float_mod(e, a.m0, b.m0), a.m1 && b.m1}; }",
-    ),
+    "num_mod": (PAIR, "(i8* e, P a, P b) -> P { return P{float_mod(e, a.m0, b.m0), a.m1 && b.m1}; }"),
     "num_floordiv": (
         PAIR,
         "(i8* e, P a, P b) -> P { return P{float_floordiv(e, a.m0, b.m0), a.m1 && b.m1}; }",

@@ -363,3 +363,4 @@ class NativeTranslation(NativeExpressions):
         if name == "fail":
             return f"fail(e, {self.code_of(node.args[1])})"
         return self.code_of(node)
+

@@ -1,6 +1,6 @@
 # pyright: reportInvalidTypeForm=false, reportOperatorIssue=false, reportIndexIssue=false
 # pyright: reportCallIssue=false, reportArgumentType=false, reportReturnType=false
-"""What a reward is told of each car on a device, and the kernels that pay by a native reward.
+"""What a reward is told of each car on a device, and the kernel that pays by a native reward.
 
 `tell_params` follows `racer.reward.params`; its arrays have the rows of `ParamArrays`.
 """
@@ -99,15 +99,14 @@ def tell_params(
     bools[4, i] = records.fault[i] == CRASHED
 
 
-def pay_kernels(native: NativeReward) -> tuple[Any, Any]:
-    """Return the two kernels of a reward: one that pays each car, and one for the proof.
+def pay_kernel(native: NativeReward) -> Any:
+    """Return the kernel of a reward, `pay_cars`: one thread for each car.
+
+    A thread pays the rows `i x steps` to `i x steps + steps - 1` of the params, one after another:
+    one row for each car in a race, and the steps of a case in the proof.
 
     Args:
         native: The reward.
-
-    Returns:
-        `pay_cars`, one thread for each car, and `pay_in_turn`, one thread for each case of the
-        proof, which pays its steps one after another.
     """
 
     @wp.func_native(native.snippet)
@@ -166,6 +165,7 @@ def pay_kernels(native: NativeReward) -> tuple[Any, Any]:
 
     @wp.kernel(module="unique", module_options=EXACT_OPTIONS)
     def pay_cars(
+        steps: int,
         line: wp.array(dtype=wp.int32),
         memory: wp.array2d(dtype=F),
         rewards: wp.array(dtype=F),
@@ -175,22 +175,11 @@ def pay_kernels(native: NativeReward) -> tuple[Any, Any]:
         problems: wp.array(dtype=wp.int32),
     ):
         i = wp.tid()
-        pay_one(i, i, line[i], memory, rewards, status, params, tables)
-        if status[i] != 0:
-            wp.atomic_add(problems, 1, 1)
-            problems[2] = status[i]
-
-    @wp.kernel(module="unique", module_options=EXACT_OPTIONS)
-    def pay_in_turn(
-        steps: int,
-        memory: wp.array2d(dtype=F),
-        rewards: wp.array(dtype=F),
-        status: wp.array(dtype=wp.int32),
-        params: DeviceParams,
-        tables: ConstantTables,
-    ):
-        case = wp.tid()
         for step in range(steps):
-            pay_one(case * steps + step, case, case, memory, rewards, status, params, tables)
+            k = i * steps + step
+            pay_one(k, i, line[i], memory, rewards, status, params, tables)
+            if status[k] != 0:
+                wp.atomic_add(problems, 1, 1)
+                problems[2] = status[k]
 
-    return pay_cars, pay_in_turn
+    return pay_cars

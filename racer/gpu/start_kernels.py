@@ -213,11 +213,11 @@ def start_episodes(
                 drawn = low + wp.floor(share * (rules.high[k] - low + F(1.0)))
             fleet.draws[i, k] = drawn
         _apply_draws(fleet, i)
-    track = 0
+    track = int(0)
     if rules.tracks > 1:
         share = drawn_share(seed, episode, _TRACK_DRAW)
         track = wp.min(int(share * F(rules.tracks)), rules.tracks - 1)
-    is_reversed = 0
+    is_reversed = int(0)
     if rules.direction == _REVERSE or (rules.direction == _ALTERNATE and episode % 2 == 1):
         is_reversed = 1
     line = 2 * track + is_reversed

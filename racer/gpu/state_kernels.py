@@ -74,10 +74,8 @@ def observe_state(
         target = python_modulo(records.s[k] + ahead[j], length)
         # Walk on from the last segment: the distances ahead only grow. After a whole lap without a
         # find, which a place that is not a number has, the walk ends where it is.
-        walked = 0
-        while walked < n and (
-            lines.along[base + i] > target or lines.along[base + i + 1] <= target
-        ):
+        walked = int(0)
+        while walked < n and (lines.along[base + i] > target or lines.along[base + i + 1] <= target):
             i = (i + 1) % n
             walked = walked + 1
         t = (target - lines.along[base + i]) / (lines.along[base + i + 1] - lines.along[base + i])

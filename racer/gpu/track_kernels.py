@@ -85,7 +85,9 @@ def _wrapped(i: int, n: int):
 
 
 @wp.func
-def _place_at(lines: LineTables, line: int, segment: int, squared: F, share: F, side: F, length: F):
+def _place_at(
+    lines: LineTables, line: int, segment: int, squared: F, share: F, side: F, length: F
+):
     base = lines.first[line] + line
     place = LinePlace()
     s = lines.along[base + segment]
@@ -121,8 +123,8 @@ def place_near(lines: LineTables, line: int, x: F, y: F, near: int, reach: F):
     share = F(0.0)
     aside = F(0.0)
     segment = int(near)
-    found = 0
-    searching = 1
+    found = int(0)
+    searching = int(1)
     while searching == 1:
         low = int(middle)
         high = int(middle)
@@ -175,7 +177,7 @@ def place_on_line(lines: LineTables, line: int, x: F, y: F):
     best = F(_FAR)
     share = F(0.0)
     aside = F(0.0)
-    segment = -1
+    segment = int(-1)
     for i in range(n):
         foot = _foot_of(lines, first, n, i, x, y)
         if foot[0] < best:
@@ -205,7 +207,7 @@ def python_modulo(a: F, b: F):
 def _segment_with(lines: LineTables, line: int, where: F):
     """Return the last segment that does not begin after a distance along the line [m]."""
     base = lines.first[line] + line
-    low = 0
+    low = int(0)
     high = int(lines.first[line + 1] - lines.first[line])
     while low < high:
         half = (low + high + 1) / 2
@@ -247,7 +249,7 @@ def lane_pose(lines: LineTables, line: int, s: F, lane: F):
 @wp.func
 def _is_inside_ring(ring: wp.array2d(dtype=F), first: int, end: int, x: F, y: F):
     """Return whether an odd number of a ring's edges lies to the right of a point."""
-    inside = 0
+    inside = int(0)
     j = int(end - 1)
     for i in range(first, end):
         yi = ring[i, 1]
