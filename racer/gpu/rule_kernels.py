@@ -39,7 +39,7 @@ FINISHED = (
     *(f"ending_{k}" for k in range(TIME_UP + 1)),
 )
 """What is summed over the finished episodes of each car: its columns in `RaceRecords.finished`. The
-difference of two sums tells of each episode where it ended, too."""
+difference of two sums tells where an episode ended, too."""
 _FIRST_ENDING = wp.constant(FINISHED.index("ending_0"))
 COLUMNS = len(FINISHED)
 
@@ -100,10 +100,12 @@ def device_records(n: int, device: Any) -> Any:
 
 
 @wp.func
-def _wheels_on_road(lines: LineTables, line: int, wheels: wp.array2d(dtype=F), x: F, y: F, yaw: F):
+def _wheels_on_road(
+    lines: LineTables, line: int, wheels: wp.array2d(dtype=F), x: F, y: F, yaw: F
+):
     cos = wp.cos(yaw)
     sin = wp.sin(yaw)
-    count = 0
+    count = int(0)
     for wheel in range(4):
         ahead = wheels[wheel, 0]
         aside = wheels[wheel, 1]
@@ -202,7 +204,7 @@ def apply_race_rules(
     y = body[i, 1]
     gained = _advance_place(records, lines, limits, i, x, y, is_running)
     line = records.line[i]
-    count = 4
+    count = int(4)
     if not (wp.abs(records.d[i]) + arm < lines.clearance[line]):
         count = _wheels_on_road(lines, line, wheels, x, y, yaw[i])
     records.wheels_on_road[i] = count
@@ -211,11 +213,11 @@ def apply_race_rules(
     dy = y - records.y[i]
     records.x[i] = x
     records.y[i] = y
-    still = 0
+    still = int(0)
     if is_running and wp.sqrt(dx * dx + dy * dy) <= _STANDSTILL:
         still = records.still[i] + 1
     records.still[i] = still
-    falling = 0
+    falling = int(0)
     if gained < F(0.0):
         falling = records.falling[i] + 1
     records.falling[i] = falling
