@@ -73,9 +73,10 @@ def cli_bench_gpu(
         device: cuda; cpu, which runs the same kernels on the processor; auto: cuda.
         json: Print the results as JSON.
     """
+    from racer.cli.output import say_aside
     from racer.training.device_benchmark import benchmark_device, device_benchmark_tables
 
-    figures = benchmark_device(cars, device)
+    figures = benchmark_device(cars, device, say_aside)
     if json:
         print_json(figures)
     else:

@@ -20,7 +20,7 @@ from racer.training.machine_description import describe_machine
 from racer.training.time_to_clean_laps import one_rollout, time_to_clean_laps
 from racer.training.training_env import TrainingEnv, make_training_env
 from racer.training.training_rate import training_rate
-from racer.training.vec_env import CarsVecEnv
+from racer.training.vec_env import CarsVecEnv, channels_first_space
 from racer.world import SUBSTEPS_PER_CONTROL
 
 DEVICE_CARS = (256, 1024, 4096, 16_384, 65_536)
@@ -41,19 +41,25 @@ MINUTES = 3.0
 """Limit of a training that is timed until its clean laps [min]."""
 
 
-def benchmark_device(cars: Sequence[int] = (), device: str = "auto") -> dict[str, Any]:
+def benchmark_device(
+    cars: Sequence[int] = (),
+    device: str = "auto",
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
     """Return how fast cars are simulated and trained on a device, beside this machine's host.
 
     Args:
         cars: Numbers of cars; those of `DEVICE_CARS`, or of `PROCESSOR_CARS`, by default.
         device: `cuda`; `cpu` for Warp's kernels on the processor; `auto`: cuda.
+        say: Called with a line before each measurement, and with the reason if one fails.
 
     Returns:
         `device` and `machine`, in words. `rows`: `what`, `cars`, and figures per second over all
-            cars, `device_per_s` and `host_per_s` (None beyond `MOST_HOST_CARS` cars). `clean_laps`:
-            `what`, `simulator`, `config`, `cars`, `steps`, and seconds until the judge saw a clean
-            lap and a clean race, `first_lap_s` and `laps_s`, None if it did not. `memory`: `what`,
-            `cars`, and bytes a car takes, `env_bytes` and `rollout_bytes`.
+            cars, `device_per_s` (None if that failed, as for want of memory) and `host_per_s` (None
+            beyond `MOST_HOST_CARS` cars). `clean_laps`: `what`, `simulator`, `config`, `cars`,
+            `steps`, and seconds until the judge saw a clean lap and a clean race, `first_lap_s` and
+            `laps_s`, None if it did not. `memory`: `what`, `cars`, and the bytes that a car takes,
+            `env_bytes` and `rollout_bytes`.
 
     Raises:
         ConfigError: There is no such device, or a number of cars is out of range.
@@ -69,15 +75,17 @@ def benchmark_device(cars: Sequence[int] = (), device: str = "auto") -> dict[str
         "memory": [],
     }
     for count in counts:
-        for what, unit, config in _subjects(count, chosen):
-            figures["rows"].append(_compare(what, unit, config))
-    for count in counts:
-        for what, name in DEVICE_CONFIGS.items():
+        for what, rate, config in _subjects(count, chosen):
+            say(f"{what}, {count:,} cars ...")
+            figures["rows"].append(_compare(what, rate, config, say))
+    for what, name in DEVICE_CONFIGS.items():
+        memory = training_memory(_on_device(_shipped(name), chosen))
+        figures["memory"] += [{"what": what, "cars": count, **memory} for count in counts]
+        for count in counts:
             config = _on_device(_for_cars(name, count), chosen)
-            figures["memory"].append({"what": what, "cars": count, **bytes_per_car(config)})
-            figures["clean_laps"].append(_clean_laps(what, name, config))
+            figures["clean_laps"].append(_clean_laps(what, name, config, say))
     for what, name in HOST_CONFIGS.items():
-        figures["clean_laps"].append(_clean_laps(what, name, _on_host(_shipped(name))))
+        figures["clean_laps"].append(_clean_laps(what, name, _on_host(_shipped(name)), say))
     return figures
 
 
@@ -120,7 +128,7 @@ def device_in_words(device: str) -> str:
     return f"{found.name}, {found.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}"
 
 
-def bytes_per_car(config: RunConfig) -> dict[str, int]:
+def training_memory(config: RunConfig) -> dict[str, int]:
     """Return the bytes of device memory that a car of a training takes, from the arrays' sizes.
 
     Args:
@@ -133,15 +141,18 @@ def bytes_per_car(config: RunConfig) -> dict[str, int]:
     Raises:
         RacerError: The config cannot be used.
     """
-    from racer.training.learner import build_learner
+    from racer.gpu.array_sizes import bytes_per_car
+    from racer.gpu.gpu_env import GpuVectorEnv
+    from racer.gpu.rollout_storage import DeviceRolloutStorage
 
-    few = _with_cars(config, min(config.num_envs, 64))
-    with closing(make_training_env(few, is_logged=False)) as env:
-        model: Any = build_learner(few, env)
-        return {
-            "env_bytes": env.cars.bytes_per_car,  # pyright: ignore
-            "rollout_bytes": model.rollout_buffer.bytes_per_car,
-        }
+    def make(cars: int) -> GpuVectorEnv:
+        return GpuVectorEnv(cars, device=config.device, seed=0, **config.env)
+
+    one = make(1)
+    seen = channels_first_space(one.single_observation_space)
+    action, steps = one.single_action_space, config.ppo.n_steps
+    storage = DeviceRolloutStorage(steps, seen, action, one.device)
+    return {"env_bytes": bytes_per_car(make), "rollout_bytes": storage.bytes_per_car}
 
 
 def _shipped(name: str) -> RunConfig:
@@ -194,17 +205,27 @@ def _subjects(
     yield "trained steps, camera", _trained_rate, camera
 
 
-def _compare(what: str, rate: Callable[[RunConfig], float], config: RunConfig) -> dict[str, Any]:
+def _compare(
+    what: str,
+    rate: Callable[[RunConfig], float],
+    config: RunConfig,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
     """Return a row of the figures.
 
     Args:
         what: Its name.
         rate: Measures a run, per second.
         config: The run on the device.
+        say: Called with the reason if the device fails.
     """
-    cars = config.num_envs
+    cars, on_device = config.num_envs, None
+    try:
+        on_device = rate(config)
+    except RuntimeError as problem:  # as torch and Warp raise where the memory is used up
+        say(f"{what}, {cars:,} cars: {problem}")
     host = rate(_on_host(config)) if cars <= MOST_HOST_CARS else None
-    return {"what": what, "cars": cars, "device_per_s": rate(config), "host_per_s": host}
+    return {"what": what, "cars": cars, "device_per_s": on_device, "host_per_s": host}
 
 
 def _physics_rate(config: RunConfig) -> float:
@@ -257,20 +278,28 @@ def _stepper(env: TrainingEnv) -> tuple[Callable[[], Any], Callable[[], None]]:
     return lambda: cars.step(next(on_device)), wait
 
 
-def _clean_laps(what: str, name: str, config: RunConfig) -> dict[str, Any]:
+def _clean_laps(
+    what: str, name: str, config: RunConfig, say: Callable[[str], None]
+) -> dict[str, Any]:
     """Return how long a config trains until the judge sees a clean lap, and a clean race.
 
     Args:
         what: What the cars see.
         name: The config's name.
         config: The run.
+        say: Called before it begins, and with the reason if it fails.
     """
-    timed = config.model_copy(update={"minutes": MINUTES})
-    time_to_clean_laps(one_rollout(timed), 0)  # so that what is compiled is there
-    found = time_to_clean_laps(timed, 0)
-    kept = {key: found[key] for key in ("first_lap_s", "laps_s", "steps")}
     own = {"what": what, "simulator": config.simulator, "config": name, "cars": config.num_envs}
-    return own | kept
+    found: dict[str, Any] = {"first_lap_s": None, "laps_s": None, "steps": 0}
+    timed = config.model_copy(update={"minutes": MINUTES})
+    told = f"clean laps, {name}, {config.num_envs:,} cars on the {config.simulator}"
+    say(f"{told} ...")
+    try:
+        time_to_clean_laps(one_rollout(timed), 0)  # so that what is compiled is there
+        found = time_to_clean_laps(timed, 0)
+    except RuntimeError as problem:
+        say(f"{told}: {problem}")
+    return own | {key: found[key] for key in ("first_lap_s", "laps_s", "steps")}
 
 
 def device_benchmark_tables(figures: dict[str, Any]) -> list[FittedTable]:
@@ -288,9 +317,10 @@ def device_benchmark_tables(figures: dict[str, Any]) -> list[FittedTable]:
         title=f"device: {figures['device']}; host: {figures['machine']}",
     )
     for row in figures["rows"]:
-        device, host = row["device_per_s"], row["host_per_s"]
-        shown = ("-", "-") if host is None else (f"{host:,.0f}", f"{device / host:.1f}")
-        rates.add_row(row["what"], f"{row['cars']:,}", f"{device:,.0f}", *shown)
+        both = row["device_per_s"], row["host_per_s"]
+        shown = ["-" if one is None else f"{one:,.0f}" for one in both]
+        ratio = "-" if None in both else f"{both[0] / both[1]:.1f}"
+        rates.add_row(row["what"], f"{row['cars']:,}", *shown, ratio)
     laps = FittedTable(
         TableColumn("config", "left"),
         TableColumn("cars"),

@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 import racer
-from racer.training.config import RunConfig
 from racer.errors import ConfigError
 from racer.race import Ending
 from racer.training.callbacks.save import SaveCallback
+from racer.training.config import RunConfig
 from racer.training.training_env import is_for_device, make_training_env
 from tests.helpers.runs import (
     CHUNK,
@@ -26,10 +26,10 @@ from tests.helpers.runs import (
 
 pytest.importorskip("warp", reason="needs racer's extra gpu")
 
-from racer.gpu.gpu_env import GpuVectorEnv  # noqa: E402
-from racer.training.device_vec_env import DeviceVecEnv  # noqa: E402
-from racer.training.train import resume_training, run_training  # noqa: E402
-from racer.training.vec_env import CarsVecEnv  # noqa: E402
+from racer.gpu.gpu_env import GpuVectorEnv
+from racer.training.device_vec_env import DeviceVecEnv
+from racer.training.train import resume_training, run_training
+from racer.training.vec_env import CarsVecEnv
 
 __all__ = ["no_figures"]
 DEVICE: dict[str, Any] = {"simulator": "device", "device": "cpu"}
@@ -179,3 +179,38 @@ def test_what_a_learner_on_the_host_asks_for_is_refused():
         with pytest.raises(NotImplementedError, match="simulator: host"):
             ask()
     assert env.get_attr("num_envs") == [2, 2]
+
+
+QUARTERS = 4
+
+
+def learning_curve(folder, seed, simulator):
+    """Mean progress of the episodes in each quarter of a training [percent]."""
+    learning = config(
+        seed=seed,
+        simulator=simulator,
+        num_envs=128,
+        total_timesteps=98_304,
+        network={"hidden": [64, 64]},
+        ppo={"n_steps": 32, "batch_size": 1024, "n_epochs": 4, "learning_rate": 1e-3},
+        evaluation={"eval_freq": 98_304, "laps": 1, "time_limit": 1.0, "video_freq": 0},
+    )
+    run_training(learning, folder / f"{simulator}-{seed}", QUIET)
+    rows = read_lines(folder / f"{simulator}-{seed}" / "episodes.jsonl")
+    quarter = np.array([(one["steps"] - 1) * QUARTERS // 98_304 for one in rows])
+    progress = np.array([one["progress"] for one in rows])
+    return [float(progress[quarter == k].mean()) for k in range(QUARTERS)]
+
+
+@pytest.mark.nightly
+@pytest.mark.slow(minutes=3)
+def test_a_policy_learns_as_fast_from_cars_on_a_device(tmp_path):
+    seeds = range(4)
+    host, device = (
+        np.array([learning_curve(tmp_path, seed, simulator) for seed in seeds])
+        for simulator in ("host", "device")
+    )
+    noise = np.sqrt((host.var(axis=0, ddof=1) + device.var(axis=0, ddof=1)) / len(seeds))
+    gap = np.abs(host.mean(axis=0) - device.mean(axis=0))
+    assert device.mean(axis=0)[-1] > 2.0 * device.mean(axis=0)[0], "it learns"
+    assert (gap < 4.0 * noise + 2.0).all(), (host, device)
