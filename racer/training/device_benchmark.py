@@ -108,8 +108,8 @@ def refuse_missing_device(device: str) -> str:
         choose_device(chosen)
     except ConfigError as problem:
         raise ConfigError(
-            f"{problem}. This measures a CUDA device; --device cpu runs the same kernels on the "
-            "processor"
+            f"there is nothing to measure here: {problem}; --device cpu runs the same kernels on "
+            "the processor"
         ) from problem
     return chosen
 
