@@ -137,7 +137,9 @@ def dots_learner(kind: type[PPO], seen: Any, actions: Any, huber: bool = False) 
     }
     if huber:
         policy_kwargs["vf_coef"] = 0.5
-    storage = {"rollout_buffer_class": DeviceRolloutStorage} if kind is DevicePPO else {}
+    storage: dict[str, Any] = (
+        {"rollout_buffer_class": DeviceRolloutStorage} if kind is DevicePPO else {}
+    )
     model = kind(
         HuberPolicy if huber else ActorCriticPolicy,
         env,
