@@ -2,16 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RewardError
+from racer.gpu.gpu_env import GpuVectorEnv
 from racer.race.config import LAPS_COMPLETE, OFF_TRACK, TIME_UP, Ending
 from tests.helpers.device_cars import driven_beside
-
-pytest.importorskip("warp", reason="needs racer's extra gpu")
-torch = pytest.importorskip("torch", reason="needs racer's extra train")
-
-from racer.gpu.gpu_env import GpuVectorEnv  # noqa: E402
 
 KNOWN_STARTS = {"start": "round_robin", "direction": "alternate"}
 

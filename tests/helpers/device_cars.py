@@ -68,7 +68,7 @@ def driven_beside(
         seed: Seed of the episodes.
         copies: Whether those on the processor begin with the episodes drawn on the device.
     """
-    import torch
+    import torch  # the other helpers are used where torch is not installed
 
     device.reset(seed=seed)
     seen, _ = host.reset(seed=seed)
