@@ -16,12 +16,12 @@ from zlib import crc32
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.errors import ConfigError
 from racer.gpu.frame_arrays import FrameArrays, varied_quantities
 from racer.gpu.runtime import load_warp
 from racer.randomisation import NO_RANDOMISATION, Randomisation
 from racer.sensors.camera_ground import SKY_COLOUR, TexturePyramid, ground_texture, luma
 from racer.sensors.camera_noise import COLOUR_CHANNELS, NORMAL_NUMBERS, PIXEL_EFFECTS
+from racer.sensors.camera_objects import wall_segments
 from racer.sensors.config import CameraConfig, LeftCameraConfig, StereoConfig
 from racer.track import Track
 
@@ -31,14 +31,16 @@ if TYPE_CHECKING:
 RUN_PIXELS = 4
 """Neighbouring pixels that one thread of a GPU draws: what their row has in common is worked out
 once, and enough threads remain."""
+WALL_BANDS = 8
+"""Bands of rows of a wall's segment on a GPU, so that a near one does not keep one thread busy."""
 
 
 class GpuCamera:
     """Frames of one camera, or of a stereo pair, fixed to each car's chassis, as `Camera` draws.
 
-    It draws the ground. Boxes and other cars are not drawn, so races with them must not use it.
-    Frames differ from those of `Camera` by rounding alone: by at most 1 of 255 levels in 99.9 % of
-    the pixels.
+    It draws the ground and the walls. Boxes and other cars are not drawn, so races with them must
+    not use it. Frames differ from those of `Camera` by rounding alone: by at most 1 of 255 levels
+    in 99.9 % of the pixels.
 
     Args:
         config: Which camera it is and how it is mounted.
@@ -51,9 +53,6 @@ class GpuCamera:
 
     Attributes:
         space: The space of one car's observation.
-
-    Raises:
-        ConfigError: Walls stand on the borders.
     """
 
     def __init__(
@@ -66,8 +65,6 @@ class GpuCamera:
         walls: bool = False,
         randomisation: Randomisation = NO_RANDOMISATION,
     ) -> None:
-        if walls:
-            raise ConfigError("walls: true is not drawn by the camera on a GPU; use walls: false")
         load_warp()
         self.space = config.space
         self._config, self._n, self._device = config, n, device
@@ -80,11 +77,13 @@ class GpuCamera:
         self._mounts = _mounts(config, spec, device)
         self._allocate()
         self._load_grounds(tracks)
+        self._load_walls(tracks if walls else [])
         self.start()
 
     def _allocate(self) -> None:
         """Make the arrays of all cars."""
-        from racer.gpu.camera_kernels import ROW_PARTS, CameraEpisode, CameraView
+        from racer.gpu.camera_ground_kernels import ROW_PARTS
+        from racer.gpu.camera_view_kernels import CameraEpisode, CameraView
 
         warp, n, config, device = load_warp(), self._n, self._config, self._device
         slots = self._arrays.slots
@@ -119,6 +118,25 @@ class GpuCamera:
         sky = luma(np.array(SKY_COLOUR))
         self._sky = warp.vec3i(*SKY_COLOUR) if self._is_coloured else warp.int32(int(sky))
 
+    def _load_walls(self, tracks: Sequence[Track]) -> None:
+        """Copy the walls of tracks to the device, and make z-buffers if there are any."""
+        from racer.gpu.camera_wall_kernels import WallFaces
+
+        warp, device, config = load_warp(), self._device, self._config
+        rings = [wall_segments(track) for track in tracks]
+        counts = [len(walls.ends) for walls in rings]
+        self._most_segments = max(counts, default=0)
+        self._walls = WallFaces()
+        first = np.cumsum([0, *counts])
+        self._walls.first = warp.array(first, dtype=warp.int32, device=device)
+        if rings:
+            ends = np.concatenate([walls.ends for walls in rings])
+            colours = np.concatenate([walls.colours for walls in rings])
+            self._walls.ends = warp.array(ends, dtype=warp.vec4, device=device)
+            self._walls.colours = warp.array(colours, dtype=warp.vec3, device=device)
+        size = (self._n if rings else 0, len(self._mounts), config.height, config.width)
+        self._paint = warp.zeros(size, dtype=warp.uint64, device=device)
+
     @property
     def texture_bytes(self) -> int:
         """Memory of the textures, which all cars share [bytes]."""
@@ -129,6 +147,7 @@ class GpuCamera:
         """Memory that each car takes, without its observation [bytes]."""
         own = self._episodes.strides[0] + self._views.strides[0]
         frames = self._arrays.slots + int(self._is_finished)
+        own += self._paint.strides[0] if self._most_segments else 0
         return own + frames * self._drawn.strides[0] + self._arrays.bytes_per_car
 
     def start(
@@ -145,7 +164,7 @@ class GpuCamera:
             draws: What they drew, columns in the order of `DRAWN_QUANTITIES`, (n, quantities)
                 float64, within the ranges of the randomisation; None for neutral draws.
         """
-        from racer.gpu.camera_kernels import start_cameras
+        from racer.gpu.camera_view_kernels import start_cameras
 
         config = self._config
         load_warp().launch(
@@ -176,7 +195,7 @@ class GpuCamera:
             mask: Cars whose rows are filled, those with another value than 0, (n,) int32; None for
                 all. Other rows stay as they are.
         """
-        from racer.gpu.camera_kernels import aim_cameras
+        from racer.gpu.camera_view_kernels import aim_cameras
 
         mask, line = self._arrays.of_observation(mask, line)
         load_warp().launch(
@@ -195,9 +214,11 @@ class GpuCamera:
         self._finish(mask, out)
 
     def _draw(self, mask: wp.array, out: wp.array) -> None:
-        """Draw the ground in frames (n, H, W, C)."""
-        from racer.gpu.camera_kernels import draw_coloured_ground, draw_grey_ground
+        """Draw the walls, and the ground where none is, in frames (n, H, W, C)."""
+        from racer.gpu.camera_ground_kernels import draw_coloured_ground, draw_grey_ground
 
+        if self._most_segments:
+            self._draw_walls(mask)
         kernel, own = draw_grey_ground, []
         if self._is_coloured:
             kernel, own = draw_coloured_ground, [self._episodes, int(self._is_grey)]
@@ -205,8 +226,23 @@ class GpuCamera:
             kernel,
             dim=(self._n, len(self._mounts), self._config.height, self._runs),
             inputs=[
-                *(mask, self._arrays.frames, self._views, self._ground, *self._texels, self._sky),
-                *(*own, self._run, out),
+                *(mask, self._arrays.frames, self._views, self._ground, self._paint, self._run),
+                *(*self._texels, self._sky, *own, out),
+            ],
+            device=self._device,
+        )
+
+    def _draw_walls(self, mask: wp.array) -> None:
+        """Draw the walls in the z-buffers; where the ground is drawn, these are cleared again."""
+        from racer.gpu.camera_wall_kernels import draw_walls
+
+        bands = WALL_BANDS if self._device.is_cuda else 1
+        load_warp().launch(
+            draw_walls,
+            dim=(self._n, len(self._mounts), self._most_segments, bands),
+            inputs=[
+                *(mask, self._arrays.frames, self._views, self._walls, int(self._is_coloured)),
+                *(bands, self._paint),
             ],
             device=self._device,
         )
@@ -243,7 +279,7 @@ def _mounts(
 
 def _ground_table(pyramids: Sequence[TexturePyramid], device: Any) -> Any:
     """Return where each level of each pyramid is, if their texels follow one another."""
-    from racer.gpu.camera_kernels import GroundTable
+    from racer.gpu.camera_view_kernels import GroundTable
 
     warp, table = load_warp(), GroundTable()
     sizes = [len(pyramid.texels) for pyramid in pyramids]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from racer.gpu.camera_kernels import CameraEpisode
+from racer.gpu.camera_view_kernels import CameraEpisode
 from racer.gpu.frame_kernels import PIXEL_NUMBERS, FrameState, counter_hash
 from racer.gpu.runtime import PICTURE_OPTIONS
 from racer.sensors.camera_noise import MIDDLE_GREY
