@@ -41,16 +41,41 @@ class GroundHit:
     """The same in y."""
 
 
+@wp.struct
+class FrameRun:
+    """The run of pixels that a thread draws, and what they have in common."""
+
+    first: wp.int32
+    """Its first column."""
+    last: wp.int32
+    """The column after its last one."""
+    taps: wp.int32
+    """The number of taps down each pixel."""
+    start: wp.int64
+    """Index of the first texel of the pyramid's level."""
+    rows: wp.int32
+    """Rows of the level."""
+    columns: wp.int32
+    """Columns of it."""
+    x: wp.float32
+    """Place of the eye [1/256 texels] from the centre of the level's first texel."""
+    y: wp.float32
+    above: wp.float32
+    """Height of the eye [1/256 texels]."""
+    least: wp.float32
+    """The ground ends where a ray falls by no more than this over 1 m along the axis [m]."""
+
+
 @wp.func
-def pixel_slope(at: wp.float32, size: wp.int32, focal: wp.float32) -> wp.float32:
+def pixel_slope(at: wp.float32, size: wp.int32, step: wp.float32) -> wp.float32:
     """Return how far a ray goes across over 1 m along the camera's axis [m].
 
     Args:
         at: Place in the frame from its first edge on [pixels].
         size: Size of the frame [pixels].
-        focal: Focal length [pixels].
+        step: Difference of the slopes of neighbouring pixels.
     """
-    return (at - 0.5 * wp.float32(size)) / focal
+    return (at - 0.5 * wp.float32(size)) * step
 
 
 @wp.func
@@ -72,17 +97,17 @@ def row_filter(
         height: Rows of the frame.
         width: Columns of the frame.
     """
-    down = pixel_slope(wp.float32(row) + 0.5, height, view.focal)
-    across = pixel_slope(middle, width, view.focal)
+    down = pixel_slope(wp.float32(row) + 0.5, height, view.step)
+    across = pixel_slope(middle, width, view.step)
     drop = -view.forward[2] - down * view.down[2] - across * view.right[2]
-    drop = wp.max(drop, 0.2 / view.focal)
+    drop = wp.max(drop, 0.2 * view.step)
     length = wp.sqrt(1.0 + down * down + across * across)
     stretch = length / drop
     taps = 1
     if stretch >= 6.0:
         taps = 2
     share = wp.sqrt(stretch / wp.float32(taps))
-    patch = length / (view.focal * resolution) * view.above / drop * share
+    patch = length * view.step / resolution * view.above / drop * share
     level = wp.int32(0)
     while patch > _TEXELS_PER_PIXEL and level < _LAST_LEVEL:
         patch *= 0.5
@@ -91,39 +116,25 @@ def row_filter(
 
 
 @wp.func
-def meet_ground(
-    view: CameraView,
-    ground: GroundTable,
-    scale: wp.float32,
-    level: wp.int32,
-    right: wp.float32,
-    down: wp.float32,
-) -> GroundHit:
+def meet_ground(view: CameraView, run: FrameRun, right: wp.float32, down: wp.float32) -> GroundHit:
     """Return where a pixel's ray meets the ground; no pose gives an index outside the textures.
 
     Args:
         view: The eye.
-        ground: The textures.
-        scale: 1/256 texels of the level per metre.
-        level: The level of the pyramid.
+        run: The pixel's run.
         right: Slope of the ray to the right.
         down: Slope of the ray down.
     """
     hit = GroundHit()
     hit.index = wp.int64(-1)
     drop = -view.forward[2] - down * view.down[2] - right * view.right[2]
-    least = view.above / _HORIZON
-    if drop > least:
-        t = view.above * scale / drop
-        finer = 1.0 / wp.float32(1 << level)
-        x = view.eye[0] * finer - 128.0
-        y = view.eye[1] * finer - 128.0
-        u = wp.int32(x + t * (view.forward[0] + down * view.down[0] + right * view.right[0]))
-        v = wp.int32(y + t * (view.forward[1] + down * view.down[1] + right * view.right[1]))
-        columns = ground.columns[view.ground, level]
-        column = wp.clamp(u >> 8, 0, columns - 1)
-        row = wp.clamp(v >> 8, 0, ground.rows[view.ground, level] - 1)
-        hit.index = ground.start[view.ground, level] + wp.int64(row * columns + column)
+    if drop > run.least:
+        t = run.above / drop
+        u = wp.int32(run.x + t * (view.forward[0] + down * view.down[0] + right * view.right[0]))
+        v = wp.int32(run.y + t * (view.forward[1] + down * view.down[1] + right * view.right[1]))
+        column = wp.clamp(u >> 8, 0, run.columns - 1)
+        row = wp.clamp(v >> 8, 0, run.rows - 1)
+        hit.index = run.start + wp.int64(row * run.columns + column)
         hit.across = wp.uint32(u & 255)
         hit.along = wp.uint32(v & 255)
     return hit
@@ -145,22 +156,6 @@ def blended_texel(quad: wp.uint32, hit: GroundHit) -> wp.int32:
 def tinted_byte(byte: wp.int32, gain: wp.float32) -> wp.float32:
     """Return a byte times a factor, rounded and clipped."""
     return wp.floor(wp.min(gain * wp.float32(byte) + 0.5, 255.0))
-
-
-@wp.struct
-class FrameRun:
-    """The run of pixels that a thread draws, and what they have in common."""
-
-    first: wp.int32
-    """Its first column."""
-    last: wp.int32
-    """The column after its last one."""
-    level: wp.int32
-    """The level of the pyramid."""
-    taps: wp.int32
-    """The number of taps down each pixel."""
-    scale: wp.float32
-    """1/256 texels of the level per metre."""
 
 
 @wp.func
@@ -189,19 +184,25 @@ def run_of_thread(
     runs = ((width + ROW_PARTS - 1) // ROW_PARTS + pixels - 1) // pixels
     part = k // runs
     first, last = part * width // ROW_PARTS, (part + 1) * width // ROW_PARTS
-    down = pixel_slope(wp.float32(row) + 0.5, height, view.focal)
-    tilt = wp.abs(view.right[2]) * 0.5 * wp.float32(width) / view.focal
+    down = pixel_slope(wp.float32(row) + 0.5, height, view.step)
+    tilt = wp.abs(view.right[2]) * 0.5 * wp.float32(width) * view.step
     middle = 0.5 * wp.float32(width)
     if tilt >= 0.5 * (-view.forward[2] - down * view.down[2]):
         middle = wp.float32(first) + 0.5 * wp.float32(last - first)
     resolution = wp.float32(ground.resolution[view.ground])
     level_taps = row_filter(view, resolution, row, middle, height, width)
+    level, finer = level_taps[0], 1.0 / wp.float32(1 << level_taps[0])
     run = FrameRun()
     run.first = first + (k % runs) * pixels
     run.last = wp.min(run.first + pixels, last)
-    run.level = level_taps[0]
     run.taps = level_taps[1]
-    run.scale = 256.0 / (resolution * wp.float32(1 << run.level))
+    run.start = ground.start[view.ground, level]
+    run.rows = ground.rows[view.ground, level]
+    run.columns = ground.columns[view.ground, level]
+    run.x = view.eye[0] * finer - 128.0
+    run.y = view.eye[1] * finer - 128.0
+    run.above = view.above * finer * 256.0 / resolution
+    run.least = view.above / _HORIZON
     return run
 
 
@@ -221,8 +222,8 @@ def ray_of_tap(
     """
     share = (wp.float32(tap) + 0.5) / wp.float32(taps)
     return wp.vec2(
-        pixel_slope(wp.float32(column) + 0.5, size[1], view.focal),
-        pixel_slope(wp.float32(row) + share, size[0], view.focal),
+        pixel_slope(wp.float32(column) + 0.5, size[1], view.step),
+        pixel_slope(wp.float32(row) + share, size[0], view.step),
     )
 
 
@@ -291,7 +292,7 @@ def draw_grey_ground(
         else:
             for tap in range(run.taps):
                 ray = ray_of_tap(view, i, j, tap, run.taps, size)
-                hit = meet_ground(view, ground, run.scale, run.level, ray[0], ray[1])
+                hit = meet_ground(view, run, ray[0], ray[1])
                 if hit.index < wp.int64(0):
                     total += sky
                 else:
@@ -345,7 +346,7 @@ def draw_coloured_ground(
         else:
             for tap in range(run.taps):
                 ray = ray_of_tap(view, i, j, tap, run.taps, size)
-                hit = meet_ground(view, ground, run.scale, run.level, ray[0], ray[1])
+                hit = meet_ground(view, run, ray[0], ray[1])
                 if hit.index < wp.int64(0):
                     total += sky
                 else:

@@ -61,8 +61,8 @@ class CameraView:
     """The same from the texture's corner on [1/256 texels of the first level]."""
     above: wp.float32
     """Its height over the ground [m], never below `MIN_CAMERA_HEIGHT_M`."""
-    focal: wp.float32
-    """Focal length [pixels]."""
+    step: wp.float32
+    """Reciprocal of the focal length: difference of the slopes of neighbouring pixels' rays."""
     ground: wp.int32
     """Index of the track whose ground it sees."""
 
@@ -180,7 +180,7 @@ def aim_cameras(
     view.forward = rounded_vector(in_world(episode.forward, ahead, left, up))
     view.right = rounded_vector(in_world(episode.right, ahead, left, up))
     view.down = rounded_vector(in_world(episode.down, ahead, left, up))
-    view.focal = wp.float32(episode.focal)
+    view.step = wp.float32(one / episode.focal)
     view.ground = track
     for eye in range(mounts.shape[0]):
         place = wp.vec3d(poses[car, 0], poses[car, 1], poses[car, 2])

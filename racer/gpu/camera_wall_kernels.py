@@ -130,12 +130,12 @@ def cut_row(span: wp.vec2, edge: wp.vec3, side: wp.float32, down: wp.float32) ->
 
 
 @wp.func
-def rows_of_face(face: SeenFace, focal: wp.float32, height: wp.int32) -> wp.vec2i:
+def rows_of_face(face: SeenFace, step: wp.float32, height: wp.int32) -> wp.vec2i:
     """Return the first row that a face can cover and the row after the last one.
 
     Args:
         face: The face.
-        focal: Focal length [pixels].
+        step: Difference of the slopes of neighbouring rows.
         height: Rows of the frame.
     """
     least, most = wp.float32(height), wp.float32(0.0)
@@ -150,7 +150,7 @@ def rows_of_face(face: SeenFace, focal: wp.float32, height: wp.int32) -> wp.vec2
             least = 0.0
             most = wp.float32(height)
         else:
-            row = corner[2] / corner[0] * focal + 0.5 * wp.float32(height)
+            row = corner[2] / (corner[0] * step) + 0.5 * wp.float32(height)
             least, most = wp.min(least, row), wp.max(most, row)
     # One row to spare at both ends, for rounding.
     least = wp.clamp(wp.floor(least) - 1.0, 0.0, wp.float32(height))
@@ -189,7 +189,7 @@ def draw_walls(
     if segment >= walls.first[view.ground + 1]:
         return
     height, width = paint.shape[2], paint.shape[3]
-    half = 0.5 * wp.float32(width) / view.focal
+    half = 0.5 * wp.float32(width) * view.step
     ends = walls.ends[segment]
     face = SeenFace()
     face.corner = in_camera(view, ends[0] - view.place[0], ends[1] - view.place[1], -view.place[2])
@@ -208,11 +208,11 @@ def draw_walls(
     end = wp.cross(face.corner + face.along, face.rise)
     top = -wp.cross(face.corner + face.rise, face.along)
     start = -wp.cross(face.corner, face.rise)
-    rows = rows_of_face(face, view.focal, height)
+    rows = rows_of_face(face, view.step, height)
     each = (rows[1] - rows[0] + bands - 1) // bands
     first = rows[0] + band * each
     for i in range(first, wp.min(first + each, rows[1])):
-        down = (wp.float32(i) + 0.5 - 0.5 * wp.float32(height)) / view.focal
+        down = (wp.float32(i) + 0.5 - 0.5 * wp.float32(height)) * view.step
         span = wp.vec2(-half, half)
         span = cut_row(span, foot, side, down)
         span = cut_row(span, end, side, down)
@@ -223,10 +223,10 @@ def draw_walls(
         span = cut_row(span, nearest, 1.0, down)
         if span[0] < span[1]:
             middle = 0.5 * wp.float32(width) - 0.5
-            begin = wp.int32(wp.ceil(span[0] * view.focal + middle))
-            after = wp.int32(wp.ceil(span[1] * view.focal + middle))
+            begin = wp.int32(wp.ceil(span[0] / view.step + middle))
+            after = wp.int32(wp.ceil(span[1] / view.step + middle))
             for j in range(wp.max(begin, 0), wp.min(after, width)):
-                right = (wp.float32(j) - middle) / view.focal
+                right = (wp.float32(j) - middle) * view.step
                 near = wp.dot(face.nearness, wp.vec3(1.0, right, down))
                 if near > 0.0:
                     key = wp.uint64(wp.cast(near, wp.uint32)) << wp.uint64(32)
