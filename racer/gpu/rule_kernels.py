@@ -29,6 +29,7 @@ wp.set_module_options(EXACT_OPTIONS)
 F = wp.float64
 _CRASH_TILT = wp.constant(F(CRASH_TILT))
 _STANDSTILL = wp.constant(F(STANDSTILL_STEP_M))
+_SECTORS_OF_LAP = wp.constant(F(LAP_SECTORS))
 _WORLD_RADIUS = wp.constant(F(WORLD_RADIUS_M))
 REACH_M = wp.constant(F(LOCATE_WINDOW_M))
 """How far along the line a car is looked for after each step [m]."""
@@ -146,7 +147,7 @@ def _advance_place(
     distance = before + gained
     records.distance[i] = distance
     records.laps_before[i] = records.laps[i]
-    line_end = F(records.sectors[i] + 1) * length / F(LAP_SECTORS)
+    line_end = F(records.sectors[i] + 1) * length / _SECTORS_OF_LAP
     if distance >= line_end:
         into = (line_end - before) / gained
         crossed = records.time[i] - limits.period * (F(1.0) - into)
