@@ -1,10 +1,12 @@
 """The camera on a device: frames of n cars that are drawn, changed and stacked by Warp kernels.
 
-A frame is bound by what it reads and writes, not by its arithmetic. For each pixel the ground is
-read with one load of four bytes (three in colour; twice as many where a ray is flat), and one byte
-a channel is written: 160 x 120 grey pixels move at most some 170 kB. The textures (see
-`GpuCamera.texture_bytes`) are shared by all cars, and neighbouring pixels read neighbouring texels,
-so that most loads are met by a cache.
+What a frame moves, counted from the kernels: for each pixel one load of four bytes from a texture
+(three in colour; twice as many where rays are flat) and one byte written for each channel, which is
+96 to 173 kB for 160 x 120 grey pixels, beside some 60 arithmetic operations for each load. A stack
+of k frames reads k bytes more for each pixel and writes k + 1 more; walls read and clear eight bytes
+for each pixel, and write eight where they stand. All cars share the textures, and neighbouring
+threads draw neighbouring pixels, which lie near one another in a texture. Threads of a warp part
+only at the horizon and where walls end.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 RUN_PIXELS = 4
 """Neighbouring pixels that one thread of a GPU draws: what their row has in common is worked out
 once, and enough threads remain."""
-WALL_BANDS = 8
+WALL_BANDS = 4
 """Bands of rows of a wall's segment on a GPU, so that a near one does not keep one thread busy."""
 
 

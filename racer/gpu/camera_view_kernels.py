@@ -94,7 +94,16 @@ def start_cameras(
     episodes: wp.array[CameraEpisode],
     frames: wp.array[FrameState],
 ):
-    """Begin an episode of each car in the mask; one thread a car."""
+    """Begin an episode of each car in the mask; one thread a car.
+
+    Args:
+        mask, seeds, draws: As in `GpuCamera.start`.
+        pitch: Tilt down of the mount [rad].
+        fov: Horizontal field of view [rad].
+        width: Columns of a frame.
+        episodes: What the draws change, filled here.
+        frames: The states of the cars' frames, set to those before the first.
+    """
     car = wp.tid()
     if mask[car] == 0:
         return
@@ -163,7 +172,16 @@ def aim_cameras(
     frames: wp.array[FrameState],
     views: wp.array2d[CameraView],
 ):
-    """Count a frame and find where each eye looks, in float64; one thread a car."""
+    """Count a frame and find where each eye looks, in float64; one thread a car.
+
+    Args:
+        mask, poses, line: As in `GpuCamera.observe`.
+        mounts: Positions of the eyes in the car's frame [m].
+        ground: The textures.
+        episodes, frames: As `start_cameras` leaves them.
+        name: What keeps the drops of this sensor apart from others.
+        views: Filled here, (n, eyes).
+    """
     car = wp.tid()
     if mask[car] == 0:
         return
