@@ -3,8 +3,8 @@
 What a frame moves, counted from the kernels: for each pixel one load of four bytes from a texture
 (three in colour; twice as many where rays are flat) and one byte written for each channel, which is
 96 to 173 kB for 160 x 120 grey pixels, beside some 60 arithmetic operations for each load. A stack
-of k frames reads k bytes more for each pixel and writes k + 1 more; walls read and clear eight bytes
-for each pixel, and write eight where they stand. All cars share the textures, and neighbouring
+of k frames reads k bytes more for each pixel and writes k + 1 more; walls have eight bytes for each
+pixel, which are read, and written where one stands. All cars share the textures, and neighbouring
 threads draw neighbouring pixels, which lie near one another in a texture. Threads of a warp part
 only at the horizon and where walls end.
 """
@@ -112,10 +112,7 @@ class GpuCamera:
             channels = list(zip(*(ground.colours for ground in grounds)))
         else:
             channels = [[ground.grey for ground in grounds]]
-        self._texels = [
-            warp.array(np.concatenate([p.texels for p in pyramids]), warp.uint32, device=device)
-            for pyramids in channels
-        ]
+        self._texels = [_joined_texels(pyramids, device) for pyramids in channels]
         self._ground = _ground_table(channels[0], device)
         sky = luma(np.array(SKY_COLOUR))
         self._sky = warp.vec3i(*SKY_COLOUR) if self._is_coloured else warp.int32(int(sky))
@@ -277,6 +274,14 @@ def _mounts(
         sides = (config.left,)
     mounts = [(config.forward + middle, left, config.up - spec.mass_height) for left in sides]
     return load_warp().array(mounts, dtype=load_warp().vec3d, device=device)
+
+
+def _joined_texels(pyramids: Sequence[TexturePyramid], device: Any) -> wp.array:
+    """Return the texels of pyramids, one after the other, on a device."""
+    warp, texels = load_warp(), [pyramid.texels for pyramid in pyramids]
+    # A processor reads the only track's texels where they are.
+    joined = texels[0] if len(texels) == 1 else np.concatenate(texels)
+    return warp.array(joined, dtype=warp.uint32, device=device, copy=False)
 
 
 def _ground_table(pyramids: Sequence[TexturePyramid], device: Any) -> Any:

@@ -39,7 +39,7 @@ def new_frames(camera, n, device):
 def both(config, track, body, walls=False, randomisation=None, device="cpu"):
     """What the processor's camera and the device's see, (n, H, W, C) each."""
     n, device = len(body), choose_device(device)
-    options = {} if randomisation is None else {"randomisation": randomisation}
+    options: Any = {} if randomisation is None else {"randomisation": randomisation}
     sensor = make_sensor(config, SPEC, track, n, walls)
     camera = GpuCamera(config, SPEC, [track], n, device, walls, **options)
     assert camera.space == sensor.space
@@ -129,7 +129,7 @@ def test_stacks_drops_and_restarts_are_those_of_the_processor():
     for stack, randomisation in ((4, None), (3, drops), (1, drops)):
         config = CameraConfig(stack=stack, **SMALL)
         sensor = make_sensor(config, SPEC, track, n)
-        options = {} if randomisation is None else {"randomisation": randomisation}
+        options: Any = {} if randomisation is None else {"randomisation": randomisation}
         camera = GpuCamera(config, SPEC, [track], n, device, **options)
         rows = drawn(randomisation or Randomisation(), n)
         sensor.start(np.arange(n), rows)

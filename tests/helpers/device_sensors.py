@@ -35,7 +35,8 @@ def drives(track: Track, n: int, seed: int = 0) -> np.ndarray:
     wild = np.arange(n) % 4 == 3
     body[wild, :2] += rng.normal(0.0, 8.0, (wild.sum(), 2))
     body[wild, 2] += rng.uniform(-0.2, 0.6, wild.sum())
-    body[wild, 3:7] = Rotation.random(wild.sum(), random_state=seed).as_quat()
+    turned = rng.normal(size=(wild.sum(), 4))
+    body[wild, 3:7] = turned / np.linalg.norm(turned, axis=1)[:, None]
     body[0, 3:7] = (1.0, 0.0, 0.0, 0.0)
     body[1, :2] += 90.0
     return body
