@@ -22,8 +22,12 @@ QUICK := $(addprefix tests/, \
   test_assets.py test_layers.py test_names.py test_overwriting.py test_tables.py car cluster/test_address.py \
   cluster/test_jobs.py controllers \
   deepracer/test_action_lists.py entries/test_interface.py entries/test_onnx_check.py \
+<<<<<<< HEAD
   entries/test_package.py entries/test_signing.py envs/test_env.py evaluation/test_evaluate.py \
   gpu/test_rollout_storage.py \
+=======
+  entries/test_package.py entries/test_signing.py envs/test_env.py evaluation/test_evaluate.py gpu/test_runtime.py \
+>>>>>>> h-gpusim
   identification/test_car_log.py \
   imitation/test_demonstrations.py laptime leaderboard/test_hash_chain.py leaderboard/test_ranking.py \
   leaderboard/test_run_result.py leaderboard/test_scoring.py leaderboard/test_season.py \

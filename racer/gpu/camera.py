@@ -1,10 +1,12 @@
 """The camera on a device: frames of n cars that are drawn, changed and stacked by Warp kernels.
 
-A frame is bound by what it reads and writes, not by its arithmetic. For each pixel the ground is
-read with one load of four bytes (three in colour; twice as many where a ray is flat), and one byte
-a channel is written: 160 x 120 grey pixels move at most some 170 kB. The textures (see
-`GpuCamera.texture_bytes`) are shared by all cars, and neighbouring pixels read neighbouring texels,
-so that most loads are met by a cache.
+What a frame moves, counted from the kernels: for each pixel one load of four bytes from a texture
+(three in colour; twice as many where rays are flat) and one byte written for each channel, which is
+96 to 173 kB for 160 x 120 grey pixels, beside some 60 arithmetic operations for each load. A stack
+of k frames reads k bytes more for each pixel and writes k + 1 more; walls have eight bytes for each
+pixel, which are read, and written where one stands. All cars share the textures, and neighbouring
+threads draw neighbouring pixels, which lie near one another in a texture. Threads of a warp part
+only at the horizon and where walls end.
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ from zlib import crc32
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.errors import ConfigError
 from racer.gpu.frame_arrays import FrameArrays, varied_quantities
 from racer.gpu.runtime import load_warp
 from racer.randomisation import NO_RANDOMISATION, Randomisation
 from racer.sensors.camera_ground import SKY_COLOUR, TexturePyramid, ground_texture, luma
 from racer.sensors.camera_noise import COLOUR_CHANNELS, NORMAL_NUMBERS, PIXEL_EFFECTS
+from racer.sensors.camera_objects import wall_segments
 from racer.sensors.config import CameraConfig, LeftCameraConfig, StereoConfig
 from racer.track import Track
 
@@ -31,14 +33,16 @@ if TYPE_CHECKING:
 RUN_PIXELS = 4
 """Neighbouring pixels that one thread of a GPU draws: what their row has in common is worked out
 once, and enough threads remain."""
+WALL_BANDS = 4
+"""Bands of rows of a wall's segment on a GPU, so that a near one does not keep one thread busy."""
 
 
 class GpuCamera:
     """Frames of one camera, or of a stereo pair, fixed to each car's chassis, as `Camera` draws.
 
-    It draws the ground. Boxes and other cars are not drawn, so races with them must not use it.
-    Frames differ from those of `Camera` by rounding alone: by at most 1 of 255 levels in 99.9 % of
-    the pixels.
+    It draws the ground and the walls. Boxes and other cars are not drawn, so races with them must
+    not use it. Frames differ from those of `Camera` by rounding alone: by at most 1 of 255 levels
+    in 99.9 % of the pixels.
 
     Args:
         config: Which camera it is and how it is mounted.
@@ -51,9 +55,6 @@ class GpuCamera:
 
     Attributes:
         space: The space of one car's observation.
-
-    Raises:
-        ConfigError: Walls stand on the borders.
     """
 
     def __init__(
@@ -66,8 +67,6 @@ class GpuCamera:
         walls: bool = False,
         randomisation: Randomisation = NO_RANDOMISATION,
     ) -> None:
-        if walls:
-            raise ConfigError("walls: true is not drawn by the camera on a GPU; use walls: false")
         load_warp()
         self.space = config.space
         self._config, self._n, self._device = config, n, device
@@ -80,11 +79,13 @@ class GpuCamera:
         self._mounts = _mounts(config, spec, device)
         self._allocate()
         self._load_grounds(tracks)
+        self._load_walls(tracks if walls else [])
         self.start()
 
     def _allocate(self) -> None:
         """Make the arrays of all cars."""
-        from racer.gpu.camera_kernels import ROW_PARTS, CameraEpisode, CameraView
+        from racer.gpu.camera_ground_kernels import ROW_PARTS
+        from racer.gpu.camera_view_kernels import CameraEpisode, CameraView
 
         warp, n, config, device = load_warp(), self._n, self._config, self._device
         slots = self._arrays.slots
@@ -111,13 +112,29 @@ class GpuCamera:
             channels = list(zip(*(ground.colours for ground in grounds)))
         else:
             channels = [[ground.grey for ground in grounds]]
-        self._texels = [
-            warp.array(np.concatenate([p.texels for p in pyramids]), warp.uint32, device=device)
-            for pyramids in channels
-        ]
+        self._texels = [_joined_texels(pyramids, device) for pyramids in channels]
         self._ground = _ground_table(channels[0], device)
         sky = luma(np.array(SKY_COLOUR))
         self._sky = warp.vec3i(*SKY_COLOUR) if self._is_coloured else warp.int32(int(sky))
+
+    def _load_walls(self, tracks: Sequence[Track]) -> None:
+        """Copy the walls of tracks to the device, and make z-buffers if there are any."""
+        from racer.gpu.camera_wall_kernels import WallFaces
+
+        warp, device, config = load_warp(), self._device, self._config
+        rings = [wall_segments(track) for track in tracks]
+        counts = [len(walls.ends) for walls in rings]
+        self._most_segments = max(counts, default=0)
+        self._walls = WallFaces()
+        first = np.cumsum([0, *counts])
+        self._walls.first = warp.array(first, dtype=warp.int32, device=device)
+        if rings:
+            ends = np.concatenate([walls.ends for walls in rings])
+            colours = np.concatenate([walls.colours for walls in rings])
+            self._walls.ends = warp.array(ends, dtype=warp.vec4, device=device)
+            self._walls.colours = warp.array(colours, dtype=warp.vec3, device=device)
+        size = (self._n if rings else 0, len(self._mounts), config.height, config.width)
+        self._paint = warp.zeros(size, dtype=warp.uint64, device=device)
 
     @property
     def texture_bytes(self) -> int:
@@ -129,6 +146,7 @@ class GpuCamera:
         """Memory that each car takes, without its observation [bytes]."""
         own = self._episodes.strides[0] + self._views.strides[0]
         frames = self._arrays.slots + int(self._is_finished)
+        own += self._paint.strides[0] if self._most_segments else 0
         return own + frames * self._drawn.strides[0] + self._arrays.bytes_per_car
 
     def start(
@@ -145,7 +163,7 @@ class GpuCamera:
             draws: What they drew, columns in the order of `DRAWN_QUANTITIES`, (n, quantities)
                 float64, within the ranges of the randomisation; None for neutral draws.
         """
-        from racer.gpu.camera_kernels import start_cameras
+        from racer.gpu.camera_view_kernels import start_cameras
 
         config = self._config
         load_warp().launch(
@@ -176,7 +194,7 @@ class GpuCamera:
             mask: Cars whose rows are filled, those with another value than 0, (n,) int32; None for
                 all. Other rows stay as they are.
         """
-        from racer.gpu.camera_kernels import aim_cameras
+        from racer.gpu.camera_view_kernels import aim_cameras
 
         mask, line = self._arrays.of_observation(mask, line)
         load_warp().launch(
@@ -195,9 +213,11 @@ class GpuCamera:
         self._finish(mask, out)
 
     def _draw(self, mask: wp.array, out: wp.array) -> None:
-        """Draw the ground in frames (n, H, W, C)."""
-        from racer.gpu.camera_kernels import draw_coloured_ground, draw_grey_ground
+        """Draw the walls, and the ground where none is, in frames (n, H, W, C)."""
+        from racer.gpu.camera_ground_kernels import draw_coloured_ground, draw_grey_ground
 
+        if self._most_segments:
+            self._draw_walls(mask)
         kernel, own = draw_grey_ground, []
         if self._is_coloured:
             kernel, own = draw_coloured_ground, [self._episodes, int(self._is_grey)]
@@ -205,8 +225,23 @@ class GpuCamera:
             kernel,
             dim=(self._n, len(self._mounts), self._config.height, self._runs),
             inputs=[
-                *(mask, self._arrays.frames, self._views, self._ground, *self._texels, self._sky),
-                *(*own, self._run, out),
+                *(mask, self._arrays.frames, self._views, self._ground, self._paint, self._run),
+                *(*self._texels, self._sky, *own, out),
+            ],
+            device=self._device,
+        )
+
+    def _draw_walls(self, mask: wp.array) -> None:
+        """Draw the walls in the z-buffers; where the ground is drawn, these are cleared again."""
+        from racer.gpu.camera_wall_kernels import draw_walls
+
+        bands = WALL_BANDS if self._device.is_cuda else 1
+        load_warp().launch(
+            draw_walls,
+            dim=(self._n, len(self._mounts), self._most_segments, bands),
+            inputs=[
+                *(mask, self._arrays.frames, self._views, self._walls, int(self._is_coloured)),
+                *(bands, self._paint),
             ],
             device=self._device,
         )
@@ -241,9 +276,17 @@ def _mounts(
     return load_warp().array(mounts, dtype=load_warp().vec3d, device=device)
 
 
+def _joined_texels(pyramids: Sequence[TexturePyramid], device: Any) -> wp.array:
+    """Return the texels of pyramids, one after the other, on a device."""
+    warp, texels = load_warp(), [pyramid.texels for pyramid in pyramids]
+    # A processor reads the only track's texels where they are.
+    joined = texels[0] if len(texels) == 1 else np.concatenate(texels)
+    return warp.array(joined, dtype=warp.uint32, device=device, copy=False)
+
+
 def _ground_table(pyramids: Sequence[TexturePyramid], device: Any) -> Any:
     """Return where each level of each pyramid is, if their texels follow one another."""
-    from racer.gpu.camera_kernels import GroundTable
+    from racer.gpu.camera_view_kernels import GroundTable
 
     warp, table = load_warp(), GroundTable()
     sizes = [len(pyramid.texels) for pyramid in pyramids]

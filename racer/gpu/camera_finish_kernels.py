@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from racer.gpu.camera_kernels import CameraEpisode
+from racer.gpu.camera_view_kernels import CameraEpisode
 from racer.gpu.frame_kernels import PIXEL_NUMBERS, FrameState, counter_hash
 from racer.gpu.runtime import PICTURE_OPTIONS
 from racer.sensors.camera_noise import MIDDLE_GREY
@@ -63,43 +63,58 @@ def finish_frames(
     has_effects: wp.int32,
     stack: wp.int32,
     kept: wp.array4d[wp.uint8],
-    run: wp.int32,
+    pixels: wp.int32,
     out: wp.array4d[wp.uint8],
 ):
     """Change the pixels of drawn frames, and stack the last frames, the oldest first.
 
-    The threads are (cars, rows, runs of a row). `kept` (slots x n, H, W, C) has the frames before
-    this one, frame f in slot f modulo slots; there is one slot less than frames in a stack, but one
-    at least where frames are dropped. Without a slot nothing is kept.
+    The threads are (cars, rows, runs of a row). Frame f is kept in slot f modulo slots; there is
+    one slot less than frames in a stack, but one at least where frames are dropped.
+
+    Args:
+        mask, frames, episodes: As `start_cameras` and `aim_cameras` leave them.
+        normals: `NORMAL_NUMBERS`.
+        drawn: The drawn frames, (n, H, W, C).
+        has_effects: 1 if the draws may change pixels.
+        stack: Frames in one observation.
+        kept: The frames before this one, (slots x n, H, W, C).
+        pixels: Pixels of a run.
+        out: The observations, (n, H, W, C x stack).
     """
-    car, i, part = wp.tid()
+    car, i, k = wp.tid()
     if mask[car] == 0:
         return
     state = frames[car]
-    height, width, channels = drawn.shape[1], drawn.shape[2], drawn.shape[3]
-    cars = mask.shape[0]
+    cars, channels = mask.shape[0], drawn.shape[3]
     slots = kept.shape[0] // cars
+    first, last = k * pixels, wp.min((k + 1) * pixels, drawn.shape[2])
+    if state.frame > 0:
+        for m in range(stack - 1):
+            old = wp.max(state.frame - (stack - 1) + m, 0) % slots * cars + car
+            for j in range(first, last):
+                for c in range(channels):
+                    out[car, i, j, m * channels + c] = kept[old, i, j, c]
+    now, before = wp.int32(0), wp.int32(0)
+    if slots > 0:
+        now = state.frame % slots * cars + car
+        before = (state.frame + slots - 1) % slots * cars + car
     for c in range(channels):
         place = wp.int32(0)
         if has_effects == 1 and state.is_dropped == 0:
-            number = wp.uint64(c * height + i)
+            number = wp.uint64(c * drawn.shape[1] + i)
             bits = counter_hash(state.seed + PIXEL_NUMBERS, state.frame, number)
             place = wp.int32(bits >> wp.uint64(48))
-        for j in range(part * run, wp.min((part + 1) * run, width)):
+        for j in range(first, last):
             byte = wp.uint8(0)
             if state.is_dropped == 1:
-                byte = kept[(state.frame - 1) % slots * cars + car, i, j, c]
+                byte = kept[before, i, j, c]
             elif has_effects == 1:
-                normal = normals[place + j]
-                byte = changed_byte(drawn, episodes[car], normal, car, i, j, c)
+                byte = changed_byte(drawn, episodes[car], normals[place + j], car, i, j, c)
             else:
                 byte = drawn[car, i, j, c]
-            for k in range(stack - 1):
-                old = wp.max(state.frame - (stack - 1) + k, 0)
-                older = byte
-                if old < state.frame:
-                    older = kept[old % slots * cars + car, i, j, c]
-                out[car, i, j, k * channels + c] = older
+            if state.frame == 0:
+                for m in range(stack - 1):
+                    out[car, i, j, m * channels + c] = byte
             out[car, i, j, (stack - 1) * channels + c] = byte
             if slots > 0:
-                kept[state.frame % slots * cars + car, i, j, c] = byte
+                kept[now, i, j, c] = byte

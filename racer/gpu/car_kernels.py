@@ -1,258 +1,24 @@
 # pyright: reportInvalidTypeForm=false, reportOperatorIssue=false, reportIndexIssue=false
 # pyright: reportCallIssue=false, reportArgumentType=false, reportReturnType=false
-"""Forces and motion of cars on a device: `tyre_forces`, `free_body` and `twin` as Warp kernels.
+# pyright: reportGeneralTypeIssues=false
+"""The motion of cars on a device: `racer.world.free_body` and `twin` as Warp kernels.
 
 Each line does what the numba code does, in its order, so that the results are the same float64
-numbers, up to the last bits of a processor's sin, cos, tan and tanh. See there for what a line
+numbers, up to the last bits of a processor's sin and cos. See there for what a line
 means and why it stands where it does.
 """
 
 import warp as wp
 
-from racer.car.spec import GRAVITY, CarSpec
+from racer.gpu.force_functions import CarParameters, CarWrench, car_wrench
 from racer.gpu.runtime import EXACT_OPTIONS
 from racer.world.free_body import MAX_TURN_RAD, MAX_VELOCITY, SMALL_RATE_RAD_S
 
 wp.set_module_options(EXACT_OPTIONS)
-F = wp.float64
-_GRAVITY = wp.constant(F(GRAVITY))
-_MAX_TURN = wp.constant(F(MAX_TURN_RAD))
-_MAX_VELOCITY = wp.constant(F(MAX_VELOCITY))
-_SMALL_RATE = wp.constant(F(SMALL_RATE_RAD_S))
-_TWO_PI = wp.constant(F(6.283185307179586))
-
-
-@wp.struct
-class CarParameters:
-    """One car's row of `CarSpec.parameters`, the same fields in the same order."""
-
-    mass: F
-    inertia_x: F
-    inertia_y: F
-    inertia_z: F
-    body_length: F
-    body_width: F
-    body_height: F
-    shell_height: F
-    to_front_axle: F
-    to_rear_axle: F
-    tread: F
-    wheel_radius: F
-    mass_height: F
-    friction: F
-    load_sensitivity: F
-    stiffness_front: F
-    stiffness_rear: F
-    slip_speed: F
-    suspension_frequency: F
-    suspension_damping: F
-    steering_limit: F
-    steering_rate: F
-    steering_lag: F
-    speed_limit: F
-    speed_gain: F
-    drive_acceleration: F
-    drive_knee_speed: F
-    drive_top_speed: F
-    brake_acceleration: F
-    rolling_resistance: F
-    air_drag: F
-
-
-@wp.struct
-class CarWrench:
-    """A force at the centre of mass [N] and the torque about it [N m], world frame."""
-
-    force: wp.vec3d
-    torque: wp.vec3d
-
-
-def device_cars(spec: CarSpec, n: int, device: wp.Device) -> wp.array:
-    """Return n rows of a car's parameters on a device, (n,) `CarParameters`."""
-    return wp.array(spec.parameters(n), dtype=CarParameters, device=device)
-
-
-@wp.func
-def _mount_forward(car: CarParameters, wheel: int):
-    if wheel < 2:
-        return car.to_front_axle
-    return -car.to_rear_axle
-
-
-@wp.func
-def _mount_left(car: CarParameters, wheel: int):
-    if wheel % 2 == 0:
-        return F(0.5) * car.tread
-    return F(-0.5) * car.tread
-
-
-@wp.func
-def _load_of_wheel(
-    car: CarParameters,
-    wheel: int,
-    height: F,
-    climb: F,
-    spin: wp.vec3d,
-    forward: wp.vec3d,
-    left: wp.vec3d,
-):
-    """See `tyre_forces._load`."""
-    omega = _TWO_PI * car.suspension_frequency
-    damping = F(2.0) * car.suspension_damping * omega
-    free = car.mass_height + _GRAVITY / (omega * omega)
-    lx = _mount_forward(car, wheel)
-    ly = _mount_left(car, wheel)
-    ax = lx * forward[0] + ly * left[0]
-    ay = lx * forward[1] + ly * left[1]
-    strut = height + lx * forward[2] + ly * left[2]
-    rate = climb + spin[0] * ay - spin[1] * ax
-    wheelbase = car.to_front_axle + car.to_rear_axle
-    carried = F(0.5) * car.mass * (wheelbase - wp.abs(lx)) / wheelbase
-    load = carried * (omega * omega * (free - strut) - damping * rate)
-    if strut < free and load > F(0.0):
-        return load
-    return F(0.0)
-
-
-@wp.func
-def _drive_force(car: CarParameters, speed: F, command: F, drag: F):
-    """See `tyre_forces._drive`."""
-    asked = car.mass * car.speed_gain * (command - speed) + drag
-    knee = car.drive_knee_speed
-    top = car.drive_top_speed
-    share = F(1.0)
-    if speed > knee:
-        share = wp.max(wp.min(knee / speed, (top - speed) / (top - knee)), F(0.0))
-    most = car.mass * car.drive_acceleration * share
-    return wp.min(wp.max(asked, -car.mass * car.brake_acceleration), most)
-
-
-@wp.func
-def _grip_of_tyre(car: CarParameters, load: F, static_load: F):
-    """See `tyre_forces._grip`."""
-    return (
-        car.friction * load / (F(1.0) + car.load_sensitivity * (load / static_load - F(1.0)))
-    )
-
-
-@wp.func
-def _brush_force(stiffness: F, slip: F, grip: F, push: F):
-    """See `tyre_forces._brush`."""
-    lateral_grip = wp.sqrt(wp.max(grip * grip - push * push, F(0.0)))
-    if lateral_grip <= F(0.0):
-        return F(0.0)
-    z = stiffness * wp.abs(slip) / (F(3.0) * lateral_grip)
-    force = lateral_grip
-    if z < F(1.0):
-        force = lateral_grip * z * (F(3.0) - F(3.0) * z + z * z)
-    if slip > F(0.0):
-        return -force
-    return force
-
-
-@wp.func
-def car_wrench(
-    car: CarParameters,
-    height: F,
-    turn: wp.vec4d,
-    velocity: wp.vec3d,
-    spin: wp.vec3d,
-    steering: F,
-    speed_command: F,
-):
-    """Return the forces of tyres, struts, drive and drag; see `tyre_forces.wrench_on_car`."""
-    x = turn[0]
-    y = turn[1]
-    z = turn[2]
-    w = turn[3]
-    xx = F(1.0) - F(2.0) * (y * y + z * z)
-    xy = F(2.0) * (x * y + z * w)
-    xz = F(2.0) * (x * z - y * w)
-    yx = F(2.0) * (x * y - z * w)
-    yy = F(1.0) - F(2.0) * (x * x + z * z)
-    yz = F(2.0) * (y * z + x * w)
-    wrench = CarWrench()
-    force_x = F(0.0)
-    force_y = F(0.0)
-    force_z = -car.mass * _GRAVITY
-    torque_x = F(0.0)
-    torque_y = F(0.0)
-    torque_z = F(0.0)
-    wrench.force = wp.vec3d(force_x, force_y, force_z)
-    wrench.torque = wp.vec3d(torque_x, torque_y, torque_z)
-    if F(1.0) - F(2.0) * (x * x + y * y) < F(0.1):
-        return wrench
-
-    level = F(1.0) / wp.sqrt(xx * xx + xy * xy)
-    hx = xx * level
-    hy = xy * level
-    speed = velocity[0] * hx + velocity[1] * hy
-    air = car.air_drag * wp.abs(speed) * speed
-    force_x -= air * hx
-    force_y -= air * hy
-    wrench.force = wp.vec3d(force_x, force_y, force_z)
-    forward = wp.vec3d(xx, xy, xz)
-    left = wp.vec3d(yx, yy, yz)
-    climb = velocity[2]
-    loads = wp.vec4d(
-        _load_of_wheel(car, 0, height, climb, spin, forward, left),
-        _load_of_wheel(car, 1, height, climb, spin, forward, left),
-        _load_of_wheel(car, 2, height, climb, spin, forward, left),
-        _load_of_wheel(car, 3, height, climb, spin, forward, left),
-    )
-    carried = loads[0] + loads[1] + loads[2] + loads[3]
-    if carried <= F(0.0):
-        return wrench
-    rolling = car.rolling_resistance * wp.tanh(speed / F(0.05))
-    share = _drive_force(car, speed, speed_command, air + rolling * carried) / carried
-
-    tangent = wp.tan(steering)
-    wheelbase = car.to_front_axle + car.to_rear_axle
-    weight = F(0.5) * car.mass * _GRAVITY
-    for wheel in range(4):
-        load = loads[wheel]
-        if load > F(0.0):
-            axle_load = loads[2] + loads[3]
-            static_load = weight * car.to_front_axle / wheelbase
-            stiffness = car.stiffness_rear
-            if wheel < 2:
-                axle_load = loads[0] + loads[1]
-                static_load = weight * car.to_rear_axle / wheelbase
-                stiffness = car.stiffness_front
-            lx = _mount_forward(car, wheel)
-            ly = _mount_left(car, wheel)
-            ax = lx * xx + ly * yx
-            ay = lx * xy + ly * yy
-            az = -height
-            vx = velocity[0] + spin[1] * az - spin[2] * ay
-            vy = velocity[1] + spin[2] * ax - spin[0] * az
-            fx = hx
-            fy = hy
-            if wheel < 2:
-                toe = tangent / (F(1.0) - ly * (tangent / wheelbase))
-                cos = F(1.0) / wp.sqrt(F(1.0) + toe * toe)
-                sin = toe * cos
-                fx = hx * cos - hy * sin
-                fy = hy * cos + hx * sin
-            along = vx * fx + vy * fy
-            across = -vx * fy + vy * fx
-            grip = _grip_of_tyre(car, load, static_load)
-            locked = wp.abs(along) / (wp.sqrt(along * along + across * across) + F(1e-9))
-            asked = F(0.5) * share * axle_load - rolling * load
-            push = wp.min(wp.max(asked, -grip * locked), grip)
-            slip = across / wp.max(wp.abs(along), car.slip_speed)
-            side = _brush_force(stiffness * car.friction * load, slip, grip, push)
-            gx = push * fx - side * fy
-            gy = push * fy + side * fx
-            force_x += gx
-            force_y += gy
-            force_z += load
-            torque_x += ay * load - az * gy
-            torque_y += az * gx - ax * load
-            torque_z += ax * gy - ay * gx
-    wrench.force = wp.vec3d(force_x, force_y, force_z)
-    wrench.torque = wp.vec3d(torque_x, torque_y, torque_z)
-    return wrench
+_F = wp.float64
+_MAX_TURN = wp.constant(_F(MAX_TURN_RAD))
+_MAX_VELOCITY = wp.constant(_F(MAX_VELOCITY))
+_SMALL_RATE = wp.constant(_F(SMALL_RATE_RAD_S))
 
 
 @wp.func
@@ -262,7 +28,7 @@ def matrix_of(q: wp.vec4d):
     y = q[1]
     z = q[2]
     w = q[3]
-    s = F(2.0) / (x * x + y * y + z * z + w * w)
+    s = _F(2.0) / (x * x + y * y + z * z + w * w)
     xs = x * s
     ys = y * s
     zs = z * s
@@ -275,7 +41,7 @@ def matrix_of(q: wp.vec4d):
     yy = y * ys
     yz = y * zs
     zz = z * zs
-    one = F(1.0)
+    one = _F(1.0)
     return wp.mat33d(
         one - (yy + zz),
         xy - wz,
@@ -306,9 +72,9 @@ def orientation_of(r: wp.mat33d):
     m12 = r[2, 1]
     m22 = r[2, 2]
     trace = m00 + m11 + m22
-    one = F(1.0)
-    half = F(0.5)
-    if trace > F(0.0):
+    one = _F(1.0)
+    half = _F(0.5)
+    if trace > _F(0.0):
         s = wp.sqrt(trace + one)
         k = half / s
         return wp.vec4d((m21 - m12) * k, (m02 - m20) * k, (m10 - m01) * k, s * half)
@@ -326,7 +92,7 @@ def orientation_of(r: wp.mat33d):
 
 
 @wp.func
-def _within_limit(component: F):
+def _within_limit(component: _F):
     if component < -_MAX_VELOCITY:
         return -_MAX_VELOCITY
     if component > _MAX_VELOCITY:
@@ -347,12 +113,12 @@ def motion_after(
     a: wp.mat33d,
     velocity: wp.vec3d,
     spin: wp.vec3d,
-    mass: F,
+    mass: _F,
     inertia: wp.vec3d,
     wrench: CarWrench,
-    dt: F,
+    dt: _F,
 ):
-    """Return the velocities after one physics step; see `free_body.accelerated`."""
+    """See `free_body.accelerated`; return a `BodyMotion`."""
     v = velocity
     o = spin
     force = wrench.force
@@ -381,7 +147,7 @@ def motion_after(
     fx += cx * mass
     fy += cy * mass
     fz += cz * mass
-    per_mass = F(1.0) / mass
+    per_mass = _F(1.0) / mass
     ax = -(tx / inertia[0])
     ay = -(ty / inertia[1])
     az = -(tz / inertia[2])
@@ -403,8 +169,8 @@ def motion_after(
 
 
 @wp.func
-def inverse_after(inverse: wp.vec4d, spin: wp.vec3d, dt: F):
-    """Return an inverse orientation x y z w after one physics step; see `free_body.turned`."""
+def inverse_after(inverse: wp.vec4d, spin: wp.vec3d, dt: _F):
+    """See `free_body.turned`; return the inverse orientation x y z w after a physics step."""
     x = inverse[0]
     y = inverse[1]
     z = inverse[2]
@@ -412,32 +178,32 @@ def inverse_after(inverse: wp.vec4d, spin: wp.vec3d, dt: F):
     rate = wp.sqrt(spin[0] * spin[0] + spin[1] * spin[1] + spin[2] * spin[2])
     if rate * dt > _MAX_TURN:
         rate = _MAX_TURN / dt
-    share = F(0.0)
+    share = _F(0.0)
     if rate < _SMALL_RATE:
-        share = F(0.5) * dt - (dt * dt * dt) * F(0.020833333333) * rate * rate
+        share = _F(0.5) * dt - (dt * dt * dt) * _F(0.020833333333) * rate * rate
     else:
-        share = wp.sin(F(0.5) * rate * dt) / rate
+        share = wp.sin(_F(0.5) * rate * dt) / rate
     a = -(spin[0] * share)
     b = -(spin[1] * share)
     c = -(spin[2] * share)
-    d = wp.cos(rate * dt * F(0.5))
+    d = wp.cos(rate * dt * _F(0.5))
     nx = w * a + x * d + y * c - z * b
     ny = w * b + y * d + z * a - x * c
     nz = w * c + z * d + x * b - y * a
     nw = w * d - x * a - y * b - z * c
-    scale = F(1.0) / wp.sqrt(nx * nx + ny * ny + nz * nz + nw * nw)
+    scale = _F(1.0) / wp.sqrt(nx * nx + ny * ny + nz * nz + nw * nw)
     return wp.vec4d(nx * scale, ny * scale, nz * scale, nw * scale)
 
 
 @wp.kernel
 def drive_cars(
     cars: wp.array(dtype=CarParameters),
-    body: wp.array2d(dtype=F),
-    inverse: wp.array2d(dtype=F),
-    steering: wp.array(dtype=F),
-    acting: wp.array2d(dtype=F),
-    share: F,
-    dt: F,
+    body: wp.array2d(dtype=_F),
+    inverse: wp.array2d(dtype=_F),
+    steering: wp.array(dtype=_F),
+    acting: wp.array2d(dtype=_F),
+    share: _F,
+    dt: _F,
     substeps: int,
 ):
     """Drive cars through a control step; see `twin.drive_twins`. One thread for each car.
@@ -490,11 +256,11 @@ def drive_cars(
 
 @wp.kernel
 def publish_cars(
-    body: wp.array2d(dtype=F),
-    shift: wp.array2d(dtype=F),
-    out: wp.array2d(dtype=F),
-    poses: wp.array2d(dtype=F),
-    yaw: wp.array(dtype=F),
+    body: wp.array2d(dtype=_F),
+    shift: wp.array2d(dtype=_F),
+    out: wp.array2d(dtype=_F),
+    poses: wp.array2d(dtype=_F),
+    yaw: wp.array(dtype=_F),
 ):
     """Fill in what rules and sensors see of the bodies; see `car_state.publish_state`.
 
@@ -510,13 +276,13 @@ def publish_cars(
     y = body[i, 4]
     z = body[i, 5]
     w = body[i, 6]
-    one = F(1.0)
-    two = F(2.0)
+    one = _F(1.0)
+    two = _F(2.0)
     for k in range(13):
         out[i, k] = body[i, k]
     ahead = shift[i, 0]
     up = shift[i, 1]
-    if ahead != F(0.0) or up != F(0.0):
+    if ahead != _F(0.0) or up != _F(0.0):
         ax = (one - two * (y * y + z * z)) * ahead + two * (x * z + y * w) * up
         ay = two * (x * y + z * w) * ahead + two * (y * z - x * w) * up
         az = two * (x * z - y * w) * ahead + (one - two * (x * x + y * y)) * up

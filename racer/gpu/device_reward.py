@@ -49,9 +49,7 @@ class DeviceReward:
         RewardError: The file cannot be paid on a device; with the reason, and the line where known.
     """
 
-    def __init__(
-        self, source: RewardSource, tracks: Sequence[Track], n: int, device: Any
-    ) -> None:
+    def __init__(self, source: RewardSource, tracks: Sequence[Track], n: int, device: Any) -> None:
         from racer.gpu.reward_kernels import pay_kernel
 
         self._source, self._device = source, device
@@ -83,7 +81,7 @@ class DeviceReward:
             line: The line of each car, Warp array (n,) int32.
             rewards: Filled with the rewards, Warp array (n,) float64.
             status: Filled with the failure of each car, 0 without one, Warp array (n,) int32.
-            params: What the reward is told, a `DeviceParams`.
+            params: What the reward gets, a `DeviceParams`.
             problems: Its second number counts failures, its third is one of them.
         """
         told = [1, line, self.memory, rewards, status, params, self._tables, problems]

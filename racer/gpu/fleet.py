@@ -24,7 +24,7 @@ def device_fleet(spec: CarSpec, n: int, device: Any) -> Any:
         n: Number of cars.
         device: The Warp device.
     """
-    from racer.gpu.car_kernels import CarParameters, device_cars
+    from racer.gpu.force_functions import CarParameters, device_cars
     from racer.gpu.start_kernels import CarArrays
 
     warp, fleet, nominal = load_warp(), CarArrays(), CarParameters()

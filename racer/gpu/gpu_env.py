@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,9 +14,9 @@ from racer.car.tyre_forces import servo_share
 from racer.envs.arguments import refuse_below_one, with_kind
 from racer.envs.config import EnvConfig
 from racer.errors import ConfigError, RewardError
+from racer.gpu.episode_statistics import EpisodeStatistics, statistics_of
 from racer.gpu.runtime import choose_device, load_warp
 from racer.gpu.sensors import DeviceScene, GpuSensorSuite
-from racer.race.config import LAPS_COMPLETE, RUNNING, Ending
 from racer.race.roads import Roads
 from racer.randomisation import NO_RANDOMISATION
 from racer.reward import RewardSource
@@ -45,41 +44,6 @@ class GpuStep(NamedTuple):
     """Whether the clock ended it, (n,) bool."""
     final_observations: DeviceTensors
     """What the cars observed before the automatic reset; for most the same as `observations`."""
-
-
-@dataclass(frozen=True)
-class EpisodeStatistics:
-    """What the episodes that ended since the last reading have got; means are NaN without any.
-
-    Attributes:
-        episodes: How many ended.
-        mean_return: Mean sum of rewards.
-        mean_steps: Mean number of control steps.
-        mean_progress: Mean progress of the last lap [percent].
-        laps: Completed laps.
-        mean_lap_time: Mean time of the last lap of the episodes with a completed one [s].
-        off_tracks: Times that a car left the road.
-        collisions: Crashes.
-        resets: Resets to the track.
-        endings: How many episodes ended in each way.
-    """
-
-    episodes: int
-    mean_return: float
-    mean_steps: float
-    mean_progress: float
-    laps: int
-    mean_lap_time: float
-    off_tracks: int
-    collisions: int
-    resets: int
-    endings: dict[Ending, int]
-
-    @property
-    def success_rate(self) -> float:
-        """Share of the episodes in which all laps were completed; NaN without any."""
-        done = self.endings[Ending(LAPS_COMPLETE)]
-        return done / self.episodes if self.episodes else math.nan
 
 
 class GpuVectorEnv:
@@ -204,7 +168,7 @@ class GpuVectorEnv:
         self._action = zeros(shape, kind)
 
     def _allocate_params(self) -> Any:
-        """Return the arrays of what the reward is told of each car."""
+        """Return the arrays of what the reward gets of each car."""
         from racer.gpu.device_reward import device_params
         from racer.reward.params import BOOL_PARAMS, FLOAT_PARAMS, ParamArrays, ParamsBuilder
 
@@ -434,7 +398,7 @@ class GpuVectorEnv:
         self._raise_problems()
         now = self.finished.cpu().numpy().copy()
         sums, self._read = (now - self._read).sum(axis=0), now
-        return _statistics(sums)
+        return statistics_of(sums)
 
     def _raise_problems(self) -> None:
         """Raise what was counted on the device, and count anew."""
@@ -467,26 +431,3 @@ def refuse_solids(config: EnvConfig) -> None:
             f"{found} is not simulated on a device, only time trials without walls; train it on "
             "the processor (simulator: host)"
         )
-
-
-def _statistics(sums: np.ndarray) -> EpisodeStatistics:
-    """Return statistics from the sums over episodes, in the order of `FINISHED`."""
-    from racer.gpu.rule_kernels import FINISHED
-
-    of = dict(zip(FINISHED, sums.tolist()))
-
-    def mean(name: str, count: str = "episodes") -> float:
-        return of[name] / of[count] if of[count] else math.nan
-
-    return EpisodeStatistics(
-        episodes=round(of["episodes"]),
-        mean_return=mean("rewards"),
-        mean_steps=mean("steps"),
-        mean_progress=mean("progress"),
-        laps=round(of["laps"]),
-        mean_lap_time=mean("lap_time", "timed"),
-        off_tracks=round(of["off_tracks"]),
-        collisions=round(of["collisions"]),
-        resets=round(of["resets"]),
-        endings={one: round(of[f"ending_{int(one)}"]) for one in Ending if one != RUNNING},
-    )

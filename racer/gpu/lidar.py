@@ -1,9 +1,10 @@
 """The lidar on a device: ranges between the walls of n cars' tracks, by Warp kernels.
 
-It computes in float64, as the processor's does, so that ranges differ by rounding alone; a float32
-would miss a grazing hit by more than 1e-6 m. A scan is bound by arithmetic: each beam tries the
-segments in its cell of the walls' grid, some 40 to 100 of them at a reach of 1 m, at some 10
-operations each; what it reads is shared by a car's beams.
+It computes in float64, as the processor's does, so that ranges differ by rounding alone; float32
+would err by more than 1e-6 m where a beam grazes a wall. A scan is bound by arithmetic: each beam
+tries the segments in its cell of the walls' grid, about 65 of them on the shipped roads at the
+default reach of 1.1 m, with 10 operations each. What it reads, 32 bytes a segment, is the same for
+all beams of a car; it writes 8 bytes a beam.
 """
 
 from __future__ import annotations

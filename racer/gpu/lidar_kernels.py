@@ -108,7 +108,14 @@ def start_lidars(
     scans: wp.array[LidarScan],
     frames: wp.array[FrameState],
 ):
-    """Begin an episode of each car in the mask; one thread a car."""
+    """Begin an episode of each car in the mask; one thread a car.
+
+    Args:
+        mask, seeds, draws: As in `GpuCamera.start`.
+        shape: What all lidars have in common.
+        scans: Filled with what the draws change.
+        frames: The states of the cars' frames, set to those before the first.
+    """
     car = wp.tid()
     if mask[car] == 0:
         return
@@ -128,7 +135,13 @@ def aim_lidars(
     frames: wp.array[FrameState],
     scans: wp.array[LidarScan],
 ):
-    """Count a frame, find where each lidar is and whether its scan is due; one thread a car."""
+    """Count a frame, find where each lidar is and whether its scan is due; one thread a car.
+
+    Args:
+        mask, poses, line: As in `GpuCamera.observe`.
+        shape: What all lidars have in common.
+        frames, scans: As `start_lidars` leaves them.
+    """
     car = wp.tid()
     if mask[car] == 0:
         return
@@ -199,7 +212,14 @@ def cast_lidar_beams(
     walls: WallTable,
     ranges: wp.array2d[wp.float64],
 ):
-    """Fill `ranges` with the noisy ranges of each scan that is due; one thread a beam."""
+    """Fill `ranges` with the noisy ranges of each scan that is due; one thread a beam.
+
+    Args:
+        mask, frames, scans, shape: As `aim_lidars` leaves them.
+        beams: Unit vectors in the car's frame.
+        walls: The walls.
+        ranges: Ranges [m], (n, beams).
+    """
     car, j = wp.tid()
     scan = scans[car]
     if mask[car] == 0 or scan.is_due == 0:
@@ -263,7 +283,12 @@ def encode_scans(
 ):
     """Encode scans and stack the last of them, the oldest first; one thread a number.
 
-    `kept` (slots x n, numbers) has the scans before this one, as `finish_frames` keeps frames.
+    Args:
+        mask, frames, shape: As `aim_lidars` leaves them.
+        ranges: Ranges [m], (n, beams).
+        stack: Scans in one observation.
+        kept: The scans before this one, (slots x n, numbers), as `finish_frames` keeps frames.
+        out: The observations, (n, numbers x stack).
     """
     car, k = wp.tid()
     if mask[car] == 0:

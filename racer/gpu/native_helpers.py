@@ -6,10 +6,10 @@ on: on a device a reward is held to 1e-6, not to the bit. Where Python raises th
 
 from __future__ import annotations
 
-from racer.gpu.native_types import REAL, WHOLE, BOOLEAN, NativeTuple, NativeType
+from racer.gpu.native_types import BOOLEAN, REAL, WHOLE, NativeTuple, NativeType
 from racer.reward.compiler.python_numbers import ADDRESS
 
-PAIR = NativeTuple((REAL, BOOLEAN))
+NUMBER_PAIR = NativeTuple((REAL, BOOLEAN))
 """A number, and whether Python has it as an integer."""
 REALS = NativeTuple((REAL, REAL))
 _LIBRARY = {index: name.removeprefix("np.") for name, index in ADDRESS.items()}
@@ -138,18 +138,21 @@ HELPERS: dict[str, tuple[NativeType, str]] = {
         """(i8* e, i8 i, i8 n) -> i8 {
   if (i < 0) i += n; if (i < 0 || i >= n) { fail(e, 3); return 0; } return i; }""",
     ),
-    "num_add": (PAIR, "(i8* e, P a, P b) -> P { return P{a.m0 + b.m0, a.m1 && b.m1}; }"),
-    "num_sub": (PAIR, "(i8* e, P a, P b) -> P { return P{a.m0 - b.m0, a.m1 && b.m1}; }"),
-    "num_mul": (PAIR, "(i8* e, P a, P b) -> P { return P{a.m0 * b.m0, a.m1 && b.m1}; }"),
-    "num_neg": (PAIR, "(i8* e, P a) -> P { return P{-a.m0, a.m1}; }"),
-    "num_abs": (PAIR, "(P a) -> P { return P{::fabs(a.m0), a.m1}; }"),
-    "num_mod": (PAIR, "(i8* e, P a, P b) -> P { return P{float_mod(e, a.m0, b.m0), a.m1 && b.m1}; }"),
+    "num_add": (NUMBER_PAIR, "(i8* e, P a, P b) -> P { return P{a.m0 + b.m0, a.m1 && b.m1}; }"),
+    "num_sub": (NUMBER_PAIR, "(i8* e, P a, P b) -> P { return P{a.m0 - b.m0, a.m1 && b.m1}; }"),
+    "num_mul": (NUMBER_PAIR, "(i8* e, P a, P b) -> P { return P{a.m0 * b.m0, a.m1 && b.m1}; }"),
+    "num_neg": (NUMBER_PAIR, "(i8* e, P a) -> P { return P{-a.m0, a.m1}; }"),
+    "num_abs": (NUMBER_PAIR, "(P a) -> P { return P{::fabs(a.m0), a.m1}; }"),
+    "num_mod": (
+        NUMBER_PAIR,
+        "(i8* e, P a, P b) -> P { return P{float_mod(e, a.m0, b.m0), a.m1 && b.m1}; }",
+    ),
     "num_floordiv": (
-        PAIR,
+        NUMBER_PAIR,
         "(i8* e, P a, P b) -> P { return P{float_floordiv(e, a.m0, b.m0), a.m1 && b.m1}; }",
     ),
     "num_pow": (
-        PAIR,
+        NUMBER_PAIR,
         """(i8* e, P a, P b) -> P {
   return P{float_pow(e, a.m0, b.m0), a.m1 && b.m1 && b.m0 >= 0.0}; }""",
     ),

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from racer.gpu.native_expressions import NativeExpressions
-from racer.gpu.native_helpers import PAIR, PRELUDE, REALS, helper_texts
+from racer.gpu.native_calls import NativeCalls
+from racer.gpu.native_helpers import NUMBER_PAIR, PRELUDE, REALS, helper_texts
 from racer.gpu.native_types import (
     BOOLEAN,
     REAL,
@@ -61,7 +61,7 @@ class NativeReward:
     tables: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-class NativeTranslation(NativeExpressions):
+class NativeTranslation(NativeCalls):
     """The translation of one generated module.
 
     Args:
@@ -149,7 +149,7 @@ class NativeTranslation(NativeExpressions):
 
     def _struct_lines(self) -> list[str]:
         """Return the definitions of all structs, with the names that the helpers have for two."""
-        named = {"P": self.structs.name(PAIR), "Q": self.structs.name(REALS)}
+        named = {"P": self.structs.name(NUMBER_PAIR), "Q": self.structs.name(REALS)}
         return [*self.structs.texts, *(f"typedef {of} {name};" for name, of in named.items())]
 
     def _entry(self) -> tuple[ast.Call, ast.expr, ast.expr]:
@@ -169,7 +169,13 @@ class NativeTranslation(NativeExpressions):
     # ------------------------------------------------------------------ types
 
     def widen(self, function: NativeFunction, name: str, kind: NativeType | None) -> None:
-        """Note that a variable of a function may have a type."""
+        """Note that a variable of a function may have a type.
+
+        Args:
+            function: The function.
+            name: The variable.
+            kind: The type; None is not known yet.
+        """
         wider = joined(function.types.get(name), kind)
         if wider != function.types.get(name):
             function.types[name], self._is_changed = wider, True
@@ -220,9 +226,8 @@ class NativeTranslation(NativeExpressions):
         elif isinstance(target, ast.Tuple) and isinstance(kind, NativeTuple):
             for one, inner in zip(target.elts, kind.items):
                 self._infer_target(one, inner)
-        elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
-            if target.value.id not in ("s", "e"):
-                self.widen(self.current, target.value.id, NativeList(kind))
+        elif isinstance(target, ast.Subscript) and not self._is_memory(target.value):
+            self.widen(self.current, ast.unparse(target.value), NativeList(kind))
 
     def _infer_call(self, node: ast.expr) -> None:
         assert isinstance(node, ast.Call)
@@ -242,9 +247,9 @@ class NativeTranslation(NativeExpressions):
             if name in found:
                 return
             for node in ast.walk(self.functions[name].node):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                    if node.func.id in self.functions:
-                        see(node.func.id)
+                called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+                if called in self.functions:
+                    see(called)
             found.append(name)
 
         see(main)
@@ -363,4 +368,3 @@ class NativeTranslation(NativeExpressions):
         if name == "fail":
             return f"fail(e, {self.code_of(node.args[1])})"
         return self.code_of(node)
-

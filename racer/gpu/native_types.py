@@ -46,9 +46,7 @@ class NativeList:
     item: Any
 
 
-BOOLEAN, WHOLE, REAL = (
-    NativeScalar(name, rank) for rank, name in enumerate(("bool", "i8", "f8"))
-)
+BOOLEAN, WHOLE, REAL = (NativeScalar(name, rank) for rank, name in enumerate(("bool", "i8", "f8")))
 TOO_LONG = 99
 """Failure: a list has more items than there is room for on a device."""
 NativeType = NativeScalar | NativeTuple | NativeColumn | NativeList

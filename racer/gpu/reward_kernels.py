@@ -1,6 +1,7 @@
 # pyright: reportInvalidTypeForm=false, reportOperatorIssue=false, reportIndexIssue=false
 # pyright: reportCallIssue=false, reportArgumentType=false, reportReturnType=false
-"""What a reward is told of each car on a device, and the kernel that pays by a native reward.
+# pyright: reportGeneralTypeIssues=false
+"""What a reward gets of each car on a device, and the kernel that pays by a native reward.
 
 `tell_params` follows `racer.reward.params`; its arrays have the rows of `ParamArrays`.
 """
@@ -18,8 +19,8 @@ from racer.gpu.track_kernels import LineTables, place_near, python_modulo
 from racer.race.config import CRASHED
 
 wp.set_module_options(EXACT_OPTIONS)
-F = wp.float64
-_DEGREES = wp.constant(F(180.0 / math.pi))
+_F = wp.float64
+_DEGREES = wp.constant(_F(180.0 / math.pi))
 
 
 @wp.struct
@@ -29,14 +30,14 @@ class DeviceParams:
     Line l has `way_count[l]` waypoints from column `way_first[l]` of `points` on.
     """
 
-    points: wp.array2d(dtype=F)
+    points: wp.array2d(dtype=_F)
     way_first: wp.array(dtype=wp.int32)
     way_count: wp.array(dtype=wp.int32)
-    floats: wp.array2d(dtype=F)
+    floats: wp.array2d(dtype=_F)
     ints: wp.array2d(dtype=wp.int64)
     bools: wp.array2d(dtype=wp.bool)
     on_road: wp.array(dtype=wp.int32)
-    objects: wp.array3d(dtype=F)
+    objects: wp.array3d(dtype=_F)
     is_left: wp.array2d(dtype=wp.bool)
 
 
@@ -44,7 +45,7 @@ class DeviceParams:
 class ConstantTables:
     """The constants of a reward file, `NativeReward.tables`."""
 
-    floats: wp.array(dtype=F)
+    floats: wp.array(dtype=_F)
     ints: wp.array(dtype=wp.int64)
     bools: wp.array(dtype=wp.bool)
 
@@ -54,12 +55,12 @@ def tell_params(
     fleet: CarArrays,
     records: RaceRecords,
     lines: LineTables,
-    body: wp.array2d(dtype=F),
-    yaw: wp.array(dtype=F),
-    offset: F,
+    body: wp.array2d(dtype=_F),
+    yaw: wp.array(dtype=_F),
+    offset: _F,
     params: DeviceParams,
 ):
-    """Fill in what the reward is told of each car; see `ParamsBuilder.arrays`.
+    """Fill in what the reward gets of each car; see `ParamsBuilder.arrays`.
 
     Args:
         fleet: The cars.
@@ -78,7 +79,7 @@ def tell_params(
     floats = params.floats
     floats[0, i] = x
     floats[1, i] = y
-    floats[2, i] = python_modulo(yaw[i] * _DEGREES + F(180.0), F(360.0)) - F(180.0)
+    floats[2, i] = python_modulo(yaw[i] * _DEGREES + _F(180.0), _F(360.0)) - _F(180.0)
     floats[3, i] = wp.abs(front.d)
     floats[4, i] = front.s
     floats[5, i] = records.progress[i]
@@ -93,7 +94,7 @@ def tell_params(
     ints[2, i] = wp.int64(front.segment + 1)
     bools = params.bools
     bools[0, i] = records.wheels_on_road[i] == 4
-    bools[1, i] = front.d > F(0.0)
+    bools[1, i] = front.d > _F(0.0)
     bools[2, i] = line % 2 == 1
     bools[3, i] = records.wheels_on_road[i] == 0
     bools[4, i] = records.fault[i] == CRASHED
@@ -116,17 +117,17 @@ def pay_kernel(native: NativeReward) -> Any:
         place: int,
         first: int,
         count_of_points: int,
-        memory: wp.array2d(dtype=F),
-        rewards: wp.array(dtype=F),
+        memory: wp.array2d(dtype=_F),
+        rewards: wp.array(dtype=_F),
         status: wp.array(dtype=wp.int32),
-        points: wp.array2d(dtype=F),
-        floats: wp.array2d(dtype=F),
+        points: wp.array2d(dtype=_F),
+        floats: wp.array2d(dtype=_F),
         ints: wp.array2d(dtype=wp.int64),
         bools: wp.array2d(dtype=wp.bool),
         on_road: wp.array(dtype=wp.int32),
-        objects: wp.array3d(dtype=F),
+        objects: wp.array3d(dtype=_F),
         is_left: wp.array2d(dtype=wp.bool),
-        table_floats: wp.array(dtype=F),
+        table_floats: wp.array(dtype=_F),
         table_ints: wp.array(dtype=wp.int64),
         table_bools: wp.array(dtype=wp.bool),
     ): ...
@@ -136,8 +137,8 @@ def pay_kernel(native: NativeReward) -> Any:
         k: int,
         car: int,
         line: int,
-        memory: wp.array2d(dtype=F),
-        rewards: wp.array(dtype=F),
+        memory: wp.array2d(dtype=_F),
+        rewards: wp.array(dtype=_F),
         status: wp.array(dtype=wp.int32),
         params: DeviceParams,
         tables: ConstantTables,
@@ -167,8 +168,8 @@ def pay_kernel(native: NativeReward) -> Any:
     def pay_cars(
         steps: int,
         line: wp.array(dtype=wp.int32),
-        memory: wp.array2d(dtype=F),
-        rewards: wp.array(dtype=F),
+        memory: wp.array2d(dtype=_F),
+        rewards: wp.array(dtype=_F),
         status: wp.array(dtype=wp.int32),
         params: DeviceParams,
         tables: ConstantTables,

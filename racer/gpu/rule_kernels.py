@@ -1,5 +1,6 @@
 # pyright: reportInvalidTypeForm=false, reportOperatorIssue=false, reportIndexIssue=false
 # pyright: reportCallIssue=false, reportArgumentType=false, reportReturnType=false
+# pyright: reportGeneralTypeIssues=false
 """The rules of a control step on a device: `racer.race.step_rules` as a Warp kernel.
 
 Besides it has what `Race` does after them: times of laps, and the counters of finished episodes.
@@ -26,12 +27,12 @@ from racer.track.geometry import LOCATE_WINDOW_M
 from racer.world import WORLD_RADIUS_M
 
 wp.set_module_options(EXACT_OPTIONS)
-F = wp.float64
-_CRASH_TILT = wp.constant(F(CRASH_TILT))
-_STANDSTILL = wp.constant(F(STANDSTILL_STEP_M))
-_SECTORS_OF_LAP = wp.constant(F(LAP_SECTORS))
-_WORLD_RADIUS = wp.constant(F(WORLD_RADIUS_M))
-REACH_M = wp.constant(F(LOCATE_WINDOW_M))
+_F = wp.float64
+_CRASH_TILT = wp.constant(_F(CRASH_TILT))
+_STANDSTILL = wp.constant(_F(STANDSTILL_STEP_M))
+_SECTORS_OF_LAP = wp.constant(_F(LAP_SECTORS))
+_WORLD_RADIUS = wp.constant(_F(WORLD_RADIUS_M))
+REACH_M = wp.constant(_F(LOCATE_WINDOW_M))
 """How far along the line a car is looked for after each step [m]."""
 FINISHED = (
     *("episodes", "steps", "rewards", "progress", "laps", "lap_time", "timed"),
@@ -41,7 +42,7 @@ FINISHED = (
 """What is summed over the finished episodes of each car: its columns in `RaceRecords.finished`. The
 difference of two sums tells where an episode ended, too."""
 _FIRST_ENDING = wp.constant(FINISHED.index("ending_0"))
-COLUMNS = len(FINISHED)
+_COLUMNS = len(FINISHED)
 
 
 @wp.struct
@@ -63,37 +64,37 @@ class RaceRecords:
     ending: wp.array(dtype=wp.int32)
     episode: wp.array(dtype=wp.int32)
     segment: wp.array(dtype=wp.int32)
-    s: wp.array(dtype=F)
-    d: wp.array(dtype=F)
-    x: wp.array(dtype=F)
-    y: wp.array(dtype=F)
-    distance: wp.array(dtype=F)
-    progress: wp.array(dtype=F)
-    time: wp.array(dtype=F)
-    lap_began: wp.array(dtype=F)
-    last_lap_time: wp.array(dtype=F)
-    reward_sum: wp.array(dtype=F)
-    finished: wp.array2d(dtype=F)
+    s: wp.array(dtype=_F)
+    d: wp.array(dtype=_F)
+    x: wp.array(dtype=_F)
+    y: wp.array(dtype=_F)
+    distance: wp.array(dtype=_F)
+    progress: wp.array(dtype=_F)
+    time: wp.array(dtype=_F)
+    lap_began: wp.array(dtype=_F)
+    last_lap_time: wp.array(dtype=_F)
+    reward_sum: wp.array(dtype=_F)
+    finished: wp.array2d(dtype=_F)
 
 
 @wp.struct
 class RaceLimits:
     """What ends an episode, and what a fault costs; see `StepLimits` and `RaceConfig`."""
 
-    period: F
-    time: F
-    steps: F
+    period: _F
+    time: _F
+    steps: _F
     laps: wp.int32
     ends_at_fault: wp.int32
-    off_track_penalty: F
-    collision_penalty: F
+    off_track_penalty: _F
+    collision_penalty: _F
 
 
 def device_records(n: int, device: Any) -> Any:
     """Return the records of n cars that have not begun, a `RaceRecords` on a device."""
     records = RaceRecords()
     for name, member in RaceRecords.vars.items():
-        shape = (n, COLUMNS) if name == "finished" else n
+        shape = (n, _COLUMNS) if name == "finished" else n
         setattr(records, name, wp.zeros(shape, dtype=member.type.dtype, device=device))
     records.wheels_on_road.fill_(4)
     return records
@@ -101,7 +102,7 @@ def device_records(n: int, device: Any) -> Any:
 
 @wp.func
 def _wheels_on_road(
-    lines: LineTables, line: int, wheels: wp.array2d(dtype=F), x: F, y: F, yaw: F
+    lines: LineTables, line: int, wheels: wp.array2d(dtype=_F), x: _F, y: _F, yaw: _F
 ):
     cos = wp.cos(yaw)
     sin = wp.sin(yaw)
@@ -116,7 +117,7 @@ def _wheels_on_road(
 
 
 @wp.func
-def _note_lap(records: RaceRecords, i: int, crossed: F):
+def _note_lap(records: RaceRecords, i: int, crossed: _F):
     """Note the time of a lap that ended at a race time [s]; see `Race._note_times`."""
     if records.sectors[i] % LAP_SECTORS == 0:
         records.last_lap_time[i] = crossed - records.lap_began[i]
@@ -129,8 +130,8 @@ def _advance_place(
     lines: LineTables,
     limits: RaceLimits,
     i: int,
-    x: F,
-    y: F,
+    x: _F,
+    y: _F,
     is_running: bool,
 ):
     """Move a car's place, laps and progress on; return how far it got along the line [m]."""
@@ -140,7 +141,7 @@ def _advance_place(
     gained = place.s - records.s[i]
     gained = gained - length * wp.rint(gained / length)
     if not is_running:
-        gained = F(0.0)
+        gained = _F(0.0)
     records.s[i] = place.s
     records.d[i] = place.d
     records.segment[i] = place.segment
@@ -148,24 +149,24 @@ def _advance_place(
     distance = before + gained
     records.distance[i] = distance
     records.laps_before[i] = records.laps[i]
-    line_end = F(records.sectors[i] + 1) * length / _SECTORS_OF_LAP
+    line_end = _F(records.sectors[i] + 1) * length / _SECTORS_OF_LAP
     if distance >= line_end:
         into = (line_end - before) / gained
-        crossed = records.time[i] - limits.period * (F(1.0) - into)
+        crossed = records.time[i] - limits.period * (_F(1.0) - into)
         records.sectors[i] = records.sectors[i] + 1
         if records.sectors[i] % LAP_SECTORS == 0:
             records.laps[i] = records.laps[i] + 1
         _note_lap(records, i, crossed)
-    shares = distance / length - F(records.laps_before[i])
-    records.progress[i] = wp.min(F(100.0) * shares, F(100.0))
+    shares = distance / length - _F(records.laps_before[i])
+    records.progress[i] = wp.min(_F(100.0) * shares, _F(100.0))
     return gained
 
 
 @wp.func
 def _ending_of(records: RaceRecords, limits: RaceLimits, i: int, fault: int):
     ending = int(RUNNING)
-    is_late = records.time[i] >= limits.time - F(0.5) * limits.period
-    if is_late or F(records.steps[i]) >= limits.steps:
+    is_late = records.time[i] >= limits.time - _F(0.5) * limits.period
+    if is_late or _F(records.steps[i]) >= limits.steps:
         ending = TIME_UP
     if limits.ends_at_fault == 1 and fault > 0:
         ending = fault
@@ -179,10 +180,10 @@ def apply_race_rules(
     records: RaceRecords,
     lines: LineTables,
     limits: RaceLimits,
-    wheels: wp.array2d(dtype=F),
-    arm: F,
-    body: wp.array2d(dtype=F),
-    yaw: wp.array(dtype=F),
+    wheels: wp.array2d(dtype=_F),
+    arm: _F,
+    body: wp.array2d(dtype=_F),
+    yaw: wp.array(dtype=_F),
 ):
     """Apply the rules to one control step of free cars; see `step_rules.apply_rules`.
 
@@ -218,11 +219,11 @@ def apply_race_rules(
         still = records.still[i] + 1
     records.still[i] = still
     falling = int(0)
-    if gained < F(0.0):
+    if gained < _F(0.0):
         falling = records.falling[i] + 1
     records.falling[i] = falling
 
-    tilt = F(1.0) - F(2.0) * (body[i, 3] * body[i, 3] + body[i, 4] * body[i, 4])
+    tilt = _F(1.0) - _F(2.0) * (body[i, 3] * body[i, 3] + body[i, 4] * body[i, 4])
     is_toppled = tilt < _CRASH_TILT
     for k in range(3):
         is_toppled = is_toppled or wp.abs(body[i, k]) > _WORLD_RADIUS
@@ -247,7 +248,7 @@ def apply_race_rules(
 @wp.kernel
 def settle_step(
     records: RaceRecords,
-    paid: wp.array(dtype=F),
+    paid: wp.array(dtype=_F),
     rewards: wp.array(dtype=wp.float32),
     terminated: wp.array(dtype=wp.bool),
     truncated: wp.array(dtype=wp.bool),
@@ -274,22 +275,22 @@ def settle_step(
         return
     done[i] = 1
     sums = records.finished
-    sums[i, 0] = sums[i, 0] + F(1.0)
-    sums[i, 1] = sums[i, 1] + F(records.steps[i])
+    sums[i, 0] = sums[i, 0] + _F(1.0)
+    sums[i, 1] = sums[i, 1] + _F(records.steps[i])
     sums[i, 2] = sums[i, 2] + records.reward_sum[i]
     sums[i, 3] = sums[i, 3] + records.progress[i]
-    sums[i, 4] = sums[i, 4] + F(records.laps[i])
+    sums[i, 4] = sums[i, 4] + _F(records.laps[i])
     if records.laps[i] > 0:
         sums[i, 5] = sums[i, 5] + records.last_lap_time[i]
-        sums[i, 6] = sums[i, 6] + F(1.0)
-    sums[i, 7] = sums[i, 7] + F(records.off_tracks[i])
-    sums[i, 8] = sums[i, 8] + F(records.collisions[i])
-    sums[i, 9] = sums[i, 9] + F(records.resets[i])
+        sums[i, 6] = sums[i, 6] + _F(1.0)
+    sums[i, 7] = sums[i, 7] + _F(records.off_tracks[i])
+    sums[i, 8] = sums[i, 8] + _F(records.collisions[i])
+    sums[i, 9] = sums[i, 9] + _F(records.resets[i])
     sums[i, 10] = sums[i, 10] + records.x[i]
     sums[i, 11] = sums[i, 11] + records.y[i]
-    sums[i, 12] = sums[i, 12] + F(records.line[i] / 2)
+    sums[i, 12] = sums[i, 12] + _F(records.line[i] / 2)
     column = _FIRST_ENDING + ending
-    sums[i, column] = sums[i, column] + F(1.0)
+    sums[i, column] = sums[i, column] + _F(1.0)
 
 
 def race_limits(rules: Any, period: float, max_steps: int | None) -> Any:

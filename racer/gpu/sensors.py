@@ -171,7 +171,7 @@ class GpuSensorSuite:
     def __init__(self, configs: Sequence[SensorConfig], scene: DeviceScene) -> None:
         self._scene = scene
         self._sensors = {config.name: make_gpu_sensor(config, scene) for config in configs}
-        own = {name: sensor.space for name, sensor in self._sensors.items()}
+        own: dict[str, Any] = {name: sensor.space for name, sensor in self._sensors.items()}
         self.space: spaces.Box | spaces.Dict = (
             next(iter(own.values())) if len(own) == 1 else spaces.Dict(own)
         )

@@ -1,5 +1,6 @@
 # pyright: reportInvalidTypeForm=false, reportOperatorIssue=false, reportIndexIssue=false
 # pyright: reportCallIssue=false, reportArgumentType=false, reportReturnType=false
+# pyright: reportGeneralTypeIssues=false
 """Commands, starts and returns to the track on a device, with the draws of each episode.
 
 A number is drawn by hashing the environment's seed, the car, its episode and the number's place
@@ -13,7 +14,7 @@ import numpy as np
 import warp as wp
 
 from racer.car.action_space import ActionSpace
-from racer.gpu.car_kernels import CarParameters
+from racer.gpu.force_functions import CarParameters
 from racer.gpu.frame_kernels import counter_hash
 from racer.gpu.rule_kernels import RaceLimits, RaceRecords
 from racer.gpu.runtime import EXACT_OPTIONS
@@ -24,13 +25,13 @@ from racer.randomisation import DRAWN_QUANTITIES
 from racer.world.variation import MAX_LATENCY_STEPS
 
 wp.set_module_options(EXACT_OPTIONS)
-F = wp.float64
+_F = wp.float64
 QUANTITIES = len(DRAWN_QUANTITIES)
 _FIRST_DRAW = wp.constant(1)
 """Place of the first drawn quantity among an episode's numbers; the seed's is 0."""
 _TRACK_DRAW = wp.constant(1 + QUANTITIES)
 _START_DRAW = wp.constant(2 + QUANTITIES)
-_ROUND_ROBIN = wp.constant(F(ROUND_ROBIN_LAP_SHARE))
+_ROUND_ROBIN = wp.constant(_F(ROUND_ROBIN_LAP_SHARE))
 _SENT = wp.constant(MAX_LATENCY_STEPS + 1)
 _FRICTION = wp.constant(DRAWN_QUANTITIES.index("friction"))
 _MASS = wp.constant(DRAWN_QUANTITIES.index("mass"))
@@ -55,16 +56,16 @@ class CarArrays:
 
     nominal: CarParameters
     cars: wp.array(dtype=CarParameters)
-    shift: wp.array2d(dtype=F)
-    body: wp.array2d(dtype=F)
-    inverse: wp.array2d(dtype=F)
-    steering: wp.array(dtype=F)
-    command: wp.array2d(dtype=F)
-    acting: wp.array2d(dtype=F)
-    sent: wp.array3d(dtype=F)
+    shift: wp.array2d(dtype=_F)
+    body: wp.array2d(dtype=_F)
+    inverse: wp.array2d(dtype=_F)
+    steering: wp.array(dtype=_F)
+    command: wp.array2d(dtype=_F)
+    acting: wp.array2d(dtype=_F)
+    sent: wp.array3d(dtype=_F)
     seed: wp.array(dtype=wp.uint64)
     episode_seed: wp.array(dtype=wp.uint64)
-    draws: wp.array2d(dtype=F)
+    draws: wp.array2d(dtype=_F)
 
 
 @wp.struct
@@ -74,10 +75,10 @@ class StartRules:
     start: wp.int32
     direction: wp.int32
     tracks: wp.int32
-    offset: F
+    offset: _F
     is_random: wp.int32
-    low: wp.array(dtype=F)
-    high: wp.array(dtype=F)
+    low: wp.array(dtype=_F)
+    high: wp.array(dtype=_F)
 
 
 @wp.func
@@ -90,7 +91,7 @@ def drawn_share(seed: wp.uint64, episode: int, place: int):
         place: The number's place among those of the episode.
     """
     bits = counter_hash(seed, episode, wp.uint64(place)) >> wp.uint64(11)
-    return F(bits) * F(1.1102230246251565e-16)
+    return _F(bits) * _F(1.1102230246251565e-16)
 
 
 @wp.func
@@ -119,9 +120,9 @@ def _put_at_rest(
     records: RaceRecords,
     lines: LineTables,
     i: int,
-    s: F,
-    lane: F,
-    skew: F,
+    s: _F,
+    lane: _F,
+    skew: _F,
 ):
     """Place a car on its line, level and at rest; see `Race.set_on_track` and `World.reset`."""
     line = records.line[i]
@@ -131,22 +132,22 @@ def _put_at_rest(
     yaw = pose[2] + skew
     ahead = -fleet.shift[i, 0]
     for k in range(13):
-        fleet.body[i, k] = F(0.0)
+        fleet.body[i, k] = _F(0.0)
     for k in range(2):
         fleet.inverse[i, k] = -fleet.body[i, k]
-        fleet.command[i, k] = F(0.0)
+        fleet.command[i, k] = _F(0.0)
         for late in range(_SENT):
-            fleet.sent[late, i, k] = F(0.0)
+            fleet.sent[late, i, k] = _F(0.0)
     fleet.body[i, 0] = x + ahead * wp.cos(yaw)
     fleet.body[i, 1] = y + ahead * wp.sin(yaw)
     fleet.body[i, 2] = fleet.cars[i].mass_height
-    sin = wp.sin(yaw / F(2.0))
-    cos = wp.cos(yaw / F(2.0))
+    sin = wp.sin(yaw / _F(2.0))
+    cos = wp.cos(yaw / _F(2.0))
     fleet.body[i, 5] = sin
     fleet.body[i, 6] = cos
     fleet.inverse[i, 2] = -sin
     fleet.inverse[i, 3] = cos
-    fleet.steering[i] = F(0.0)
+    fleet.steering[i] = _F(0.0)
     place = place_on_line(lines, line, x, y)
     records.s[i] = place.s
     records.d[i] = place.d
@@ -155,18 +156,18 @@ def _put_at_rest(
     records.y[i] = y
     records.still[i] = 0
     records.falling[i] = 0
-    shares = records.distance[i] / lines.length[line] - F(records.laps_before[i])
-    records.progress[i] = wp.min(F(100.0) * shares, F(100.0))
+    shares = records.distance[i] / lines.length[line] - _F(records.laps_before[i])
+    records.progress[i] = wp.min(_F(100.0) * shares, _F(100.0))
 
 
 @wp.func
 def _clear_record(records: RaceRecords, i: int):
     """Set a car's records to those of a race that has not begun."""
-    records.distance[i] = F(0.0)
-    records.time[i] = F(0.0)
-    records.lap_began[i] = F(0.0)
-    records.last_lap_time[i] = F(0.0)
-    records.reward_sum[i] = F(0.0)
+    records.distance[i] = _F(0.0)
+    records.time[i] = _F(0.0)
+    records.lap_began[i] = _F(0.0)
+    records.last_lap_time[i] = _F(0.0)
+    records.reward_sum[i] = _F(0.0)
     records.steps[i] = 0
     records.laps[i] = 0
     records.laps_before[i] = 0
@@ -210,13 +211,13 @@ def start_episodes(
             share = drawn_share(seed, episode, _FIRST_DRAW + k)
             drawn = low + share * (rules.high[k] - low)
             if k == _LATENCY:
-                drawn = low + wp.floor(share * (rules.high[k] - low + F(1.0)))
+                drawn = low + wp.floor(share * (rules.high[k] - low + _F(1.0)))
             fleet.draws[i, k] = drawn
         _apply_draws(fleet, i)
     track = int(0)
     if rules.tracks > 1:
         share = drawn_share(seed, episode, _TRACK_DRAW)
-        track = wp.min(int(share * F(rules.tracks)), rules.tracks - 1)
+        track = wp.min(int(share * _F(rules.tracks)), rules.tracks - 1)
     is_reversed = int(0)
     if rules.direction == _REVERSE or (rules.direction == _ALTERNATE and episode % 2 == 1):
         is_reversed = 1
@@ -224,16 +225,16 @@ def start_episodes(
     records.line[i] = line
     length = lines.length[line]
     s = rules.offset * length
-    aside = F(0.0)
-    skew = F(0.0)
+    aside = _F(0.0)
+    skew = _F(0.0)
     if rules.start == _RANDOM_START:
         s = s + drawn_share(seed, episode, _START_DRAW) * length
-        aside = F(0.2) * drawn_share(seed, episode, _START_DRAW + 1) - F(0.1)
-        skew = F(0.2) * drawn_share(seed, episode, _START_DRAW + 2) - F(0.1)
+        aside = _F(0.2) * drawn_share(seed, episode, _START_DRAW + 1) - _F(0.1)
+        skew = _F(0.2) * drawn_share(seed, episode, _START_DRAW + 2) - _F(0.1)
     elif rules.start == _ROUND_ROBIN_START:
-        s = s + _ROUND_ROBIN * F(episode) * length
+        s = s + _ROUND_ROBIN * _F(episode) * length
     width = lines.mean_width[line]
-    lane = aside * width / (width / F(4.0))
+    lane = aside * width / (width / _F(4.0))
     _put_at_rest(fleet, records, lines, i, s, lane, skew)
 
 
@@ -262,19 +263,19 @@ def return_to_track(
         penalty = limits.collision_penalty
     records.time[i] = records.time[i] + penalty
     records.resets[i] = records.resets[i] + 1
-    lane = F(-1.0)
-    if records.d[i] >= F(0.0):
-        lane = F(1.0)
-    _put_at_rest(fleet, records, lines, i, records.s[i], lane, F(0.0))
+    lane = _F(-1.0)
+    if records.d[i] >= _F(0.0):
+        lane = _F(1.0)
+    _put_at_rest(fleet, records, lines, i, records.s[i], lane, _F(0.0))
 
 
 @wp.func
-def _hold_command(fleet: CarArrays, i: int, steering: F, speed: F, is_varied: int):
+def _hold_command(fleet: CarArrays, i: int, steering: _F, speed: _F, is_varied: int):
     """Set what a car is commanded, and what of it acts now; see `Variation.acting`."""
     limit = fleet.nominal.steering_limit
     fastest = fleet.nominal.speed_limit
     steering = wp.min(wp.max(steering, -limit), limit)
-    speed = wp.min(wp.max(speed, F(0.0)), fastest)
+    speed = wp.min(wp.max(speed, _F(0.0)), fastest)
     fleet.command[i, 0] = steering
     fleet.command[i, 1] = speed
     if is_varied == 0:
@@ -292,14 +293,14 @@ def _hold_command(fleet: CarArrays, i: int, steering: F, speed: F, is_varied: in
     steering = steering + fleet.draws[i, _STEERING_OFFSET]
     speed = fleet.sent[k, i, 1] * fleet.draws[i, _SPEED_GAIN]
     fleet.acting[i, 0] = wp.min(wp.max(steering, -limit), limit)
-    fleet.acting[i, 1] = wp.min(wp.max(speed, F(0.0)), fastest)
+    fleet.acting[i, 1] = wp.min(wp.max(speed, _F(0.0)), fastest)
 
 
 @wp.kernel
 def take_continuous_actions(
     fleet: CarArrays,
     actions: wp.array2d(dtype=wp.float32),
-    table: wp.array2d(dtype=F),
+    table: wp.array2d(dtype=_F),
     is_varied: int,
     problems: wp.array(dtype=wp.int32),
 ):
@@ -313,15 +314,15 @@ def take_continuous_actions(
         problems: The first number counts actions that are not finite; they are taken as 0.
     """
     i = wp.tid()
-    held = wp.vec2d(F(0.0), F(0.0))
+    held = wp.vec2d(_F(0.0), _F(0.0))
     for k in range(2):
-        unit = F(actions[i, k])
+        unit = _F(actions[i, k])
         if not wp.isfinite(unit):
             wp.atomic_add(problems, 0, 1)
-            unit = F(0.0)
-        share = wp.min(wp.max(unit, F(-1.0)), F(1.0))
+            unit = _F(0.0)
+        share = wp.min(wp.max(unit, _F(-1.0)), _F(1.0))
         low = table[0, k]
-        held[k] = low + (share + F(1.0)) * F(0.5) * (table[1, k] - low)
+        held[k] = low + (share + _F(1.0)) * _F(0.5) * (table[1, k] - low)
     _hold_command(fleet, i, held[0], held[1], is_varied)
 
 
@@ -329,7 +330,7 @@ def take_continuous_actions(
 def take_discrete_actions(
     fleet: CarArrays,
     actions: wp.array(dtype=wp.int64),
-    table: wp.array2d(dtype=F),
+    table: wp.array2d(dtype=_F),
     is_varied: int,
     problems: wp.array(dtype=wp.int32),
 ):
@@ -365,4 +366,4 @@ def action_table(actions: ActionSpace, device: Any) -> Any:
         commands = actions.command(np.arange(len(actions.choices)))
     else:
         commands = actions.command(np.array([[-1.0, -1.0], [1.0, 1.0]]))
-    return wp.array(commands, dtype=F, device=device)
+    return wp.array(commands, dtype=_F, device=device)

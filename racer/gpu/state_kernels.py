@@ -1,5 +1,6 @@
 # pyright: reportInvalidTypeForm=false, reportOperatorIssue=false, reportIndexIssue=false
 # pyright: reportCallIssue=false, reportArgumentType=false, reportReturnType=false
+# pyright: reportGeneralTypeIssues=false
 """The state sensor on a device: `racer.sensors.state_sensor` as a Warp kernel."""
 
 import warp as wp
@@ -13,7 +14,7 @@ from racer.randomisation import DRAWN_QUANTITIES
 from racer.sensors.state_sensor import CAR_NUMBERS, LOOKAHEAD_DISTANCES_M, STATE_SIZE
 
 wp.set_module_options(EXACT_OPTIONS)
-F = wp.float64
+_F = wp.float64
 _CAR_NUMBERS = wp.constant(CAR_NUMBERS)
 _POINTS = wp.constant(len(LOOKAHEAD_DISTANCES_M))
 _SIZE = wp.constant(STATE_SIZE)
@@ -25,9 +26,9 @@ def observe_state(
     fleet: CarArrays,
     records: RaceRecords,
     lines: LineTables,
-    body: wp.array2d(dtype=F),
-    yaw: wp.array(dtype=F),
-    ahead: wp.array(dtype=F),
+    body: wp.array2d(dtype=_F),
+    yaw: wp.array(dtype=_F),
+    ahead: wp.array(dtype=_F),
     mask: wp.array(dtype=wp.int32),
     out: wp.array2d(dtype=wp.float32),
 ):
@@ -54,14 +55,14 @@ def observe_state(
     cos = wp.cos(yaw[k])
     sin = wp.sin(yaw[k])
     i = records.segment[k]
-    half = F(0.5) * lines.width[first + i]
+    half = _F(0.5) * lines.width[first + i]
     vx = body[k, 7]
     vy = body[k, 8]
     turn = yaw[k] - lines.heading[first + i]
-    four = F(4.0)
+    four = _F(4.0)
     out[k, 0] = wp.float32((vx * cos + vy * sin) / four)
     out[k, 1] = wp.float32((-vx * sin + vy * cos) / four)
-    out[k, 2] = wp.float32(body[k, 12] / F(5.0))
+    out[k, 2] = wp.float32(body[k, 12] / _F(5.0))
     out[k, 3] = wp.float32(fleet.steering[k] / limit)
     out[k, 4] = wp.float32(fleet.command[k, 0] / limit)
     out[k, 5] = wp.float32(fleet.command[k, 1] / four)
@@ -75,7 +76,9 @@ def observe_state(
         # Walk on from the last segment: the distances ahead only grow. After a whole lap without a
         # find, which a place that is not a number has, the walk ends where it is.
         walked = int(0)
-        while walked < n and (lines.along[base + i] > target or lines.along[base + i + 1] <= target):
+        while walked < n and (
+            lines.along[base + i] > target or lines.along[base + i + 1] <= target
+        ):
             i = (i + 1) % n
             walked = walked + 1
         t = (target - lines.along[base + i]) / (lines.along[base + i + 1] - lines.along[base + i])
@@ -94,7 +97,7 @@ def observe_state(
 def begin_states(
     mask: wp.array(dtype=wp.int32),
     seeds: wp.array(dtype=wp.uint64),
-    draws: wp.array2d(dtype=F),
+    draws: wp.array2d(dtype=_F),
     frames: wp.array(dtype=FrameState),
 ):
     """Set the frames of cars that begin an episode; see `FrameStack.start`.

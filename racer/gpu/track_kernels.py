@@ -1,5 +1,6 @@
 # pyright: reportInvalidTypeForm=false, reportOperatorIssue=false, reportIndexIssue=false
 # pyright: reportCallIssue=false, reportArgumentType=false, reportReturnType=false
+# pyright: reportGeneralTypeIssues=false
 """The lines that cars drive, on a device: places on them, points of lanes, the road between rings.
 
 The functions follow `racer.track.nearest_point` and `racer.race.roads`.
@@ -14,9 +15,9 @@ from racer.gpu.runtime import EXACT_OPTIONS
 from racer.race.roads import Roads
 
 wp.set_module_options(EXACT_OPTIONS)
-F = wp.float64
-_FAR = wp.constant(F(np.inf))
-_NOWHERE = wp.constant(F(np.nan))
+_F = wp.float64
+_FAR = wp.constant(_F(np.inf))
+_NOWHERE = wp.constant(_F(np.nan))
 
 
 @wp.struct
@@ -24,17 +25,17 @@ class LineTables:
     """The arrays of `LineArrays`, and the mean width of each line [m]."""
 
     first: wp.array(dtype=wp.int32)
-    centre: wp.array2d(dtype=F)
-    left: wp.array2d(dtype=F)
-    right: wp.array2d(dtype=F)
-    along: wp.array(dtype=F)
-    width: wp.array(dtype=F)
-    heading: wp.array(dtype=F)
-    cos: wp.array(dtype=F)
-    sin: wp.array(dtype=F)
-    length: wp.array(dtype=F)
-    clearance: wp.array(dtype=F)
-    mean_width: wp.array(dtype=F)
+    centre: wp.array2d(dtype=_F)
+    left: wp.array2d(dtype=_F)
+    right: wp.array2d(dtype=_F)
+    along: wp.array(dtype=_F)
+    width: wp.array(dtype=_F)
+    heading: wp.array(dtype=_F)
+    cos: wp.array(dtype=_F)
+    sin: wp.array(dtype=_F)
+    length: wp.array(dtype=_F)
+    clearance: wp.array(dtype=_F)
+    mean_width: wp.array(dtype=_F)
 
 
 def device_lines(roads: Roads, device: Any) -> Any:
@@ -43,7 +44,7 @@ def device_lines(roads: Roads, device: Any) -> Any:
     arrays = roads.arrays._asdict() | {"mean_width": roads.width}
     tables.first = wp.array(arrays.pop("first").astype(np.int32), dtype=wp.int32, device=device)
     for name, values in arrays.items():
-        setattr(tables, name, wp.array(np.ascontiguousarray(values), dtype=F, device=device))
+        setattr(tables, name, wp.array(np.ascontiguousarray(values), dtype=_F, device=device))
     return tables
 
 
@@ -51,13 +52,13 @@ def device_lines(roads: Roads, device: Any) -> Any:
 class LinePlace:
     """A place on a line: distance along it and left of it [m], and its segment."""
 
-    s: F
-    d: F
+    s: _F
+    d: _F
     segment: wp.int32
 
 
 @wp.func
-def _foot_of(lines: LineTables, first: int, n: int, i: int, x: F, y: F):
+def _foot_of(lines: LineTables, first: int, n: int, i: int, x: _F, y: _F):
     """Return squared distance, share and side of segment i's nearest point; see `_foot`."""
     after = i + 1
     if after >= n:
@@ -69,7 +70,7 @@ def _foot_of(lines: LineTables, first: int, n: int, i: int, x: F, y: F):
     px = x - ax
     py = y - ay
     t = (px * ex + py * ey) / (ex * ex + ey * ey)
-    t = wp.min(wp.max(t, F(0.0)), F(1.0))
+    t = wp.min(wp.max(t, _F(0.0)), _F(1.0))
     qx = px - t * ex
     qy = py - t * ey
     return wp.vec3d(qx * qx + qy * qy, t, ex * qy - ey * qx)
@@ -86,16 +87,16 @@ def _wrapped(i: int, n: int):
 
 @wp.func
 def _place_at(
-    lines: LineTables, line: int, segment: int, squared: F, share: F, side: F, length: F
+    lines: LineTables, line: int, segment: int, squared: _F, share: _F, side: _F, length: _F
 ):
     base = lines.first[line] + line
     place = LinePlace()
     s = lines.along[base + segment]
     s = s + share * (lines.along[base + segment + 1] - s)
     if s >= length:
-        s = F(0.0)
+        s = _F(0.0)
     d = wp.sqrt(squared)
-    if side < F(0.0):
+    if side < _F(0.0):
         d = -d
     place.s = s
     place.d = d
@@ -104,7 +105,7 @@ def _place_at(
 
 
 @wp.func
-def place_near(lines: LineTables, line: int, x: F, y: F, near: int, reach: F):
+def place_near(lines: LineTables, line: int, x: _F, y: _F, near: int, reach: _F):
     """Return the place of a point near a segment; see `nearest_point.nearest_near`.
 
     Args:
@@ -118,18 +119,18 @@ def place_near(lines: LineTables, line: int, x: F, y: F, near: int, reach: F):
     first = lines.first[line]
     n = lines.first[line + 1] - first
     base = first + line
-    best = F(_FAR)
+    best = _F(_FAR)
     middle = _wrapped(near, n)
-    share = F(0.0)
-    aside = F(0.0)
+    share = _F(0.0)
+    aside = _F(0.0)
     segment = int(near)
     found = int(0)
     searching = int(1)
     while searching == 1:
         low = int(middle)
         high = int(middle)
-        back = F(0.0)
-        ahead = F(0.0)
+        back = _F(0.0)
+        ahead = _F(0.0)
         while high - low + 1 < n and back <= reach:
             low = low - 1
             i = _wrapped(low, n)
@@ -167,16 +168,22 @@ def place_near(lines: LineTables, line: int, x: F, y: F, near: int, reach: F):
 
 
 @wp.func
-def place_on_line(lines: LineTables, line: int, x: F, y: F):
+def place_on_line(lines: LineTables, line: int, x: _F, y: _F):
     """Return the place of a point on a whole line; of equally near segments the first.
 
     It is what `Track.locate` finds by a tree of boxes; only starts and resets need it.
+
+    Args:
+        lines: The lines.
+        line: The one that is searched.
+        x: The point [m].
+        y: The point [m].
     """
     first = lines.first[line]
     n = lines.first[line + 1] - first
-    best = F(_FAR)
-    share = F(0.0)
-    aside = F(0.0)
+    best = _F(_FAR)
+    share = _F(0.0)
+    aside = _F(0.0)
     segment = int(-1)
     for i in range(n):
         foot = _foot_of(lines, first, n, i, x, y)
@@ -195,16 +202,16 @@ def place_on_line(lines: LineTables, line: int, x: F, y: F):
 
 
 @wp.func
-def python_modulo(a: F, b: F):
+def python_modulo(a: _F, b: _F):
     """Return a % b of floats as Python has it, with the sign of b."""
     m = wp.mod(a, b)
-    if m != F(0.0) and (m < F(0.0)) != (b < F(0.0)):
+    if m != _F(0.0) and (m < _F(0.0)) != (b < _F(0.0)):
         m = m + b
     return m
 
 
 @wp.func
-def _segment_with(lines: LineTables, line: int, where: F):
+def _segment_with(lines: LineTables, line: int, where: _F):
     """Return the last segment that does not begin after a distance along the line [m]."""
     base = lines.first[line] + line
     low = int(0)
@@ -219,7 +226,7 @@ def _segment_with(lines: LineTables, line: int, where: F):
 
 
 @wp.func
-def lane_pose(lines: LineTables, line: int, s: F, lane: F):
+def lane_pose(lines: LineTables, line: int, s: _F, lane: _F):
     """Return x, y [m] and heading [rad] on a lane; see `Roads.on_lane`.
 
     Args:
@@ -232,7 +239,7 @@ def lane_pose(lines: LineTables, line: int, s: F, lane: F):
     n = lines.first[line + 1] - first
     where = python_modulo(s, lines.length[line])
     i = wp.min(wp.max(_segment_with(lines, line, where), 0), n - 1)
-    d = lane * lines.width[first + i] / F(4.0)
+    d = lane * lines.width[first + i] / _F(4.0)
     # The modulo of a number just below a multiple of the length can be the length itself.
     where = python_modulo(where, lines.length[line])
     i = wp.min(_segment_with(lines, line, where), n - 1)
@@ -247,7 +254,7 @@ def lane_pose(lines: LineTables, line: int, s: F, lane: F):
 
 
 @wp.func
-def _is_inside_ring(ring: wp.array2d(dtype=F), first: int, end: int, x: F, y: F):
+def _is_inside_ring(ring: wp.array2d(dtype=_F), first: int, end: int, x: _F, y: _F):
     """Return whether an odd number of a ring's edges lies to the right of a point."""
     inside = int(0)
     j = int(end - 1)
@@ -263,8 +270,15 @@ def _is_inside_ring(ring: wp.array2d(dtype=F), first: int, end: int, x: F, y: F)
 
 
 @wp.func
-def is_on_road(lines: LineTables, line: int, x: F, y: F):
-    """Return 1 for a point between the borders of a line's road, else 0."""
+def is_on_road(lines: LineTables, line: int, x: _F, y: _F):
+    """Return 1 for a point between the borders of a line's road, else 0.
+
+    Args:
+        lines: The lines.
+        line: The one whose road it is.
+        x: The point [m].
+        y: The point [m].
+    """
     first = lines.first[line]
     end = lines.first[line + 1]
     left = _is_inside_ring(lines.left, first, end, x, y)

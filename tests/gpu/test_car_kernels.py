@@ -7,6 +7,7 @@ import warp as wp
 from racer.car.spec import deepracer, f1tenth
 from racer.car.tyre_forces import servo_share
 from racer.gpu import car_kernels, fleet
+from racer.gpu.force_functions import CarParameters
 from racer.gpu.runtime import choose_device
 from racer.world import SUBSTEPS_PER_CONTROL, World
 
@@ -61,4 +62,4 @@ def test_a_step_moves_cars_as_the_twin_does(spec):
 
 def test_the_parameters_of_a_car_have_the_order_of_its_row():
     row = deepracer().parameters(1)
-    assert list(car_kernels.CarParameters.vars) == list(row.dtype.names or ())
+    assert list(CarParameters.vars) == list(row.dtype.names or ())

@@ -29,7 +29,7 @@ REFUSED = {
     "try_and_print": "line 13: it uses json",
 }
 """Why the other files of styles cannot be paid on a device."""
-FORMS = '''
+FORMS = """
 import math
 import numpy as np
 
@@ -72,7 +72,7 @@ def reward_function(params):
         reward += 0.01 * len(params["objects_location"])
     reward += float(np.linalg.norm(v)) * 0.01 + round(total, 2) * 0.001 + k // 2 + (-7) % 5
     return float(reward + math.exp(-params["distance_from_center"]) + 2 ** (k % 3))
-'''
+"""
 """A reward with one of most forms that are written in C++."""
 
 
@@ -81,6 +81,7 @@ def tracks():
     return [load_track("oval")]
 
 
+@pytest.mark.slow
 def test_a_file_of_many_forms_pays_what_python_pays(tmp_path, tracks):
     file = tmp_path / "forms.py"
     file.write_text(FORMS)
@@ -111,7 +112,9 @@ def test_public_styles_pay_what_python_pays(subtests, tracks):
 def test_what_a_device_cannot_pay_is_refused_with_reason_and_line(subtests, tracks):
     for name, why in REFUSED.items():
         with subtests.test(name=name), pytest.raises(RewardError, match="on a device") as told:
-            DeviceReward(RewardSource.find(str(STYLES / f"{name}.py")), tracks, 1, choose_device("cpu"))
+            DeviceReward(
+                RewardSource.find(str(STYLES / f"{name}.py")), tracks, 1, choose_device("cpu")
+            )
         assert why in str(told.value)
         assert f"{name}.py cannot be paid on a device" in str(told.value)
 
@@ -130,7 +133,7 @@ def test_the_proof_finds_a_function_that_computes_another_value(monkeypatch, tmp
     )
     wrong = "(i8* e, f8 a, f8 b) -> f8 { return a / b + 1e-5; }"
     monkeypatch.setitem(native_helpers.HELPERS, "float_div", (REAL, wrong))
-    with pytest.raises(RewardError, match="it pays .* and Python .* in step 0 on oval forward"):
+    with pytest.raises(RewardError, match=r"it pays .* and Python .* in step 0 on oval forward"):
         DeviceReward(RewardSource.find(str(file)), tracks, 1, choose_device("cpu"))
 
 

@@ -160,5 +160,5 @@ def test_a_reward_that_fails_on_the_road_is_told_when_statistics_are_read(tmp_pa
     cars.reset()
     for _ in range(100):
         cars.step(torch.zeros(2, 2))
-    with pytest.raises(RewardError, match="the reward failed in .* steps of cars"):
+    with pytest.raises(RewardError, match=r"the reward failed in .* steps of cars"):
         cars.read_statistics()

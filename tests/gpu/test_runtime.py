@@ -21,7 +21,7 @@ def test_the_processor_is_a_device_everywhere():
 
 def test_without_warp_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "warp", None)
-    with pytest.raises(RacerError, match="warp is not installed.*gpu"):
+    with pytest.raises(RacerError, match=r"warp is not installed.*gpu"):
         runtime.load_warp.__wrapped__()
     assert extra_of("warp") == "gpu"
 

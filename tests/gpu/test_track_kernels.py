@@ -1,3 +1,4 @@
+# pyright: reportInvalidTypeForm=false, reportIndexIssue=false, reportGeneralTypeIssues=false
 """Places on lines, found on Warp's processor target, are those of `racer.track` and `Roads`."""
 
 import numpy as np
@@ -54,7 +55,7 @@ def located():
     s, lane = rng.uniform(-30, 60, N), rng.uniform(-2, 2, N)
     s[:8], lane[:8] = [0.0, -0.0, -1e-18, *roads.length[[0, 1]], 1e-18, *-roads.length[[0, 1]]], 0.0
     line[:8] = [0, 1, 2, 0, 1, 3, 0, 1]
-    _, xy, yaw = roads.on_lane(Road(line), s, lane)
+    _, xy, _ = roads.on_lane(Road(line), s, lane)
     near = roads.locate(Road(line), xy).segment
     near = (near + rng.integers(-30, 30, N)) % np.array([len(roads.lines[k].centre) for k in line])
     xy = xy + rng.normal(size=xy.shape) * rng.choice([0.0, 0.2, 3.0], (N, 1))
