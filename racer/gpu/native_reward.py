@@ -103,7 +103,7 @@ class NativeTranslation(NativeCalls):
         params = entry.args[3]
         for _ in range(MAX_ROUNDS):
             self._is_changed = False
-            self.current = NativeFunction(self.pay)
+            self.current = NativeFunction(self.pay.node)
             self.current.types["p"] = self.type_of(params)
             self.params = self.current.types["p"]
             assert isinstance(entry.func, ast.Name)
@@ -113,7 +113,7 @@ class NativeTranslation(NativeCalls):
                 break
         else:
             raise NotCompiled("the types of its values on a device do not settle")
-        self.current = NativeFunction(self.pay)
+        self.current = NativeFunction(self.pay.node)
         ret = self.functions[main].ret
         self.current.types |= {"r": ret}
         told = self.code_of(params)
