@@ -199,7 +199,8 @@ def resume_training(
             state = unpack_checkpoint(newest[1], source, model.device) if newest else None
             if state:
                 _announce_resume(shown, run, config, state, total_timesteps is not None)
-                if (before := state["progress"].get("simulator", "host")) != env.simulator:
+                before = state["progress"].get("simulator", "host")
+                if before != env.simulator and state["steps"]:
                     told.append(
                         f"the cars are simulated on the {env.simulator} now, on the {before} "
                         "before: the outcome may differ from an uninterrupted run's"
