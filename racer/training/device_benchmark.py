@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -220,12 +221,22 @@ def _compare(
         say: Called with the reason if the device fails.
     """
     cars, on_device = config.num_envs, None
+    _free_memory()
     try:
         on_device = rate(config)
     except RuntimeError as problem:  # as torch and Warp raise where the memory is used up
         say(f"{what}, {cars:,} cars: {problem}")
     host = rate(_on_host(config)) if cars <= MOST_HOST_CARS else None
     return {"what": what, "cars": cars, "device_per_s": on_device, "host_per_s": host}
+
+
+def _free_memory() -> None:
+    """Free what earlier measurements held on a device: learners refer to their cars in circles."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _physics_rate(config: RunConfig) -> float:
@@ -294,6 +305,7 @@ def _clean_laps(
     timed = config.model_copy(update={"minutes": MINUTES})
     told = f"clean laps, {name}, {config.num_envs:,} cars on the {config.simulator}"
     say(f"{told} ...")
+    _free_memory()
     try:
         time_to_clean_laps(one_rollout(timed), 0)  # so that what is compiled is there
         found = time_to_clean_laps(timed, 0)
