@@ -34,6 +34,7 @@ STEP = {
     "networks": 4,
     "simulation": 4,
     "envs": 5,
+    "gpu": 6,
     "validation": 5,
     "entries": 6,
     "pettingzoo": 6,
@@ -70,8 +71,14 @@ ONLY_IN = {
     "sqlalchemy": ("racer.leaderboard",),
     "sqlite3": (),
     "sb3_contrib": ("racer.training",),
-    "stable_baselines3": ("racer.training", "racer.sb3"),
+    "stable_baselines3": (
+        "racer.training",
+        "racer.sb3",
+        "racer.gpu.device_ppo",
+        "racer.gpu.rollout_storage",
+    ),
     "uvicorn": ("racer.studio",),
+    "warp": ("racer.gpu",),
 }
 """Packages that only these modules or rooms know."""
 
@@ -94,6 +101,7 @@ HEAVY = {
     "nicegui",
     "optuna",
     "ray",
+    "warp",
 }
 
 DOORS = ("racer", "racer.cli", "racer.envs")

@@ -112,6 +112,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Measure": {
         "bench": measure.cli_bench,
         "bench train": measure.cli_bench_train,
+        "bench gpu": measure.cli_bench_gpu,
         "speedrun": measure.cli_speedrun,
         "car report": measure.car_report,
         "fit": measure.cli_fit,
