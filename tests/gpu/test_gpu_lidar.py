@@ -5,7 +5,7 @@ import pytest
 
 from racer.car.spec import deepracer
 from racer.gpu.lidar import GpuLidar
-from racer.gpu.runtime import choose_device, has_cuda, load_warp
+from racer.gpu.runtime import choose_device, load_warp
 from racer.randomisation import Randomisation
 from racer.sensors import (
     DiscretizedSectorLidarConfig,
@@ -169,7 +169,6 @@ def test_the_memory_of_a_car_grows_by_its_stack():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not has_cuda(), reason="needs a CUDA device")
 def test_a_gpu_scans_what_the_processor_scans(subtests):
     track = load_track("hairpin")
     bodies = [drives(track, 256, seed) for seed in range(3)]

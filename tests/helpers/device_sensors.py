@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -71,13 +69,3 @@ def start(sensor: Any, rows: np.ndarray, device: Any, mask: Any = None) -> None:
 def poses_of(body: np.ndarray, device: Any) -> Any:
     """The poses of body rows on a device."""
     return on_device(body[:, :7], load_warp().float64, device)
-
-
-def compiled(module: ModuleType, architecture: int, folder: Path) -> tuple[str, list[str]]:
-    """The PTX of a module's kernels for a compute capability, and the names of the kernels."""
-    warp = load_warp()
-    made = warp.compile_aot_module(
-        module, arch=architecture, module_dir=folder / str(architecture), use_ptx=True
-    )
-    text = "".join(path.read_text() for path in made if path.suffix == ".ptx")
-    return text, [kernel.key for kernel in warp.get_module(module.__name__).kernels.values()]
