@@ -27,6 +27,8 @@ from racer.world import CONTROL_RATE_HZ, SUBSTEPS_PER_CONTROL
 if TYPE_CHECKING:
     import torch
 
+EAGER_STEPS = 2
+"""Steps whose kernels are launched one by one: they load what a capture must not."""
 DeviceTensors = Any
 """A torch tensor (n, ...) for one sensor; for several, a dict of them by the sensors' names."""
 
@@ -53,9 +55,9 @@ class GpuVectorEnv:
     rounding alone, as long as the same episodes are drawn. The draws have the same distributions,
     but not the same numbers: the car with seed k draws the same alone and among others.
 
-    `reset` and `step` launch kernels and wait for nothing. On a CUDA device, from the third step on
-    they are one CUDA graph, and run on torch's current stream. Tensors that they return share the
-    memory of Warp's arrays and are filled anew by the next step.
+    `reset` and `step` launch kernels and wait for nothing. From the third step on a step is one
+    graph of kernels; on a CUDA device it runs on torch's current stream. Tensors that they return
+    share the memory of Warp's arrays and are filled anew by the next step.
 
     A mistake that a host would raise at once, an action that is not finite or a reward that fails,
     is counted on the device, and raised by `read_statistics`; the action counts as 0, as does the
@@ -191,6 +193,7 @@ class GpuVectorEnv:
         self.device = self._actions.device
         self.finished = warp.to_torch(self._records.finished)
         self._state = [warp.to_torch(array) for array in (self._body, self._yaw)]
+        self._counted_problems = warp.to_torch(self._problems)
         self._line = warp.to_torch(self._records.line)
         self._step = GpuStep(
             self._tensors(self._seen),
@@ -235,10 +238,10 @@ class GpuVectorEnv:
         Returns:
             The observations; see `observations`.
         """
-        if seed is not None:
-            self._seed(seed)
         self._has_begun = True
         with self._stream():
+            if seed is not None:
+                self._seed(seed)
             self._start(self._everyone)
             self._publish()
             self._sensors.observe(self._poses, self._seen)
@@ -255,7 +258,8 @@ class GpuVectorEnv:
     def renew_rewards(self) -> None:
         """Let every car's reward forget what it remembers of earlier episodes."""
         if self._reward:
-            self._reward.renew()
+            with self._stream():
+                self._reward.renew()
 
     def step(self, actions: torch.Tensor) -> GpuStep:
         """Advance every car by one control step; cars whose episode ends start their next one.
@@ -278,29 +282,17 @@ class GpuVectorEnv:
                 f"{tuple(wanted.shape)} {wanted.dtype}"
             )
         wanted.copy_(actions)
-        if not self._device.is_cuda:
-            self._launch_step()
-        else:
-            self._launch_graph()
-        return self._step
-
-    def _launch_graph(self) -> None:
-        """Launch a step on torch's stream: the first two as they are, then as one CUDA graph.
-
-        The first steps load all kernels, which a capture must not.
-        """
-        warp = load_warp()
         self._launched += 1
-        if self._launched <= 2:
-            with self._stream():
-                self._launch_step()
-            return
-        if self._graph is None:
-            with warp.ScopedCapture(self._device, force_module_load=False) as capture:
+        if self._launched > EAGER_STEPS and self._graph is None:
+            with load_warp().ScopedCapture(self._device, force_module_load=False) as capture:
                 self._launch_step()
             self._graph = capture.graph
         with self._stream():
-            warp.capture_launch(self._graph)
+            if self._graph is None:
+                self._launch_step()
+            else:
+                load_warp().capture_launch(self._graph)
+        return self._step
 
     def _stream(self) -> Any:
         """Return a context in which kernels are launched on torch's current stream."""
@@ -402,10 +394,10 @@ class GpuVectorEnv:
 
     def _raise_problems(self) -> None:
         """Raise what was counted on the device, and count anew."""
-        actions, failures, failure = self._problems.numpy().tolist()
+        actions, failures, failure = self._counted_problems.tolist()
         if not actions and not failures:
             return
-        self._problems.zero_()
+        self._counted_problems.zero_()
         if failures and self._reward:
             raise RewardError(
                 f"the reward failed in {failures} steps of cars: {self._reward.reason(failure)}"
@@ -413,7 +405,7 @@ class GpuVectorEnv:
         raise ConfigError(f"{actions} numbers of actions were not finite, or no index of a choice")
 
     def close(self) -> None:
-        """Free the CUDA graph; a second call does nothing."""
+        """Free the graph of a step; a second call does nothing."""
         self._graph = None
 
 

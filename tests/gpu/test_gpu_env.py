@@ -6,6 +6,7 @@ import torch
 
 from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RewardError
+from racer.gpu import gpu_env
 from racer.gpu.gpu_env import GpuVectorEnv
 from racer.race.config import LAPS_COMPLETE, OFF_TRACK, TIME_UP, Ending
 from tests.helpers.device_cars import driven_beside
@@ -94,6 +95,35 @@ def test_drawn_cars_on_drawn_tracks_drive_as_those_of_the_processor():
     host.close()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["camera", "lidar"])
+def test_frames_are_those_of_the_processor_through_resets(kind):
+    size = {"width": 32, "height": 24} if kind == "camera" else {"beams": 16}
+    sensor = {"kind": kind, "stack": 2, **size}
+    race = {**KNOWN_STARTS, "direction": "alternate"}
+    device, host = made(n=6, sensor=sensor, race=race, reward=None, max_episode_steps=4)
+    device.reset(seed=0)
+    host.reset(seed=0)
+    actions = np.linspace(-1.0, 1.0, 12, dtype=np.float32).reshape(6, 2)
+    for _ in range(10):
+        on_device = device.step(torch.from_numpy(actions))
+        seen, _, _, _, info = host.step(actions)
+        apart = np.abs(on_device.observations.numpy().astype(float) - seen)
+        assert (apart <= (1.0 if kind == "camera" else 1e-5)).mean() > 0.999
+    final = np.stack(list(info["final_obs"])) if "final_obs" in info else seen
+    assert on_device.final_observations.shape == final.shape
+    host.close()
+
+
+@pytest.mark.slow
+def test_several_sensors_observe_by_their_names():
+    cars = GpuVectorEnv(3, device="cpu", seed=0, sensor=["state", "lidar"], reward=None)
+    seen = cars.reset()
+    assert set(seen) == {"state", "lidar"} == set(cars.single_observation_space.spaces)
+    step = cars.step(torch.zeros(3, 2))
+    assert step.final_observations["lidar"].shape == seen["lidar"].shape
+
+
 def test_discrete_actions_are_the_choices():
     device, host = made(n=10, actions="discrete", race=KNOWN_STARTS, reward=None)
     device.reset(seed=0)
@@ -123,6 +153,23 @@ def test_the_tensors_are_the_arrays_themselves():
     assert step.rewards.data_ptr() == cars._rewards.ptr
     assert cars.finished.data_ptr() == cars._records.finished.ptr
     assert cars.step(torch.zeros(3, 2)) is step
+
+
+def test_a_graph_of_a_step_gives_the_bits_of_its_kernels_one_by_one(monkeypatch):
+    config = {"device": "cpu", "sensor": "state", "reward": None, "max_episode_steps": 9}
+    graph, kernels = (GpuVectorEnv(4, seed=1, **config) for _ in range(2))
+    graph.reset()
+    kernels.reset()
+    for number in range(20):
+        actions = torch.full((4, 2), 0.1 * (number % 5))
+        step = graph.step(actions)
+        monkeypatch.setattr(gpu_env, "EAGER_STEPS", 10**9)
+        other = kernels.step(actions)
+        monkeypatch.undo()
+        assert torch.equal(step.observations, other.observations)
+        assert torch.equal(step.final_observations, other.final_observations)
+    assert graph._graph is not None and kernels._graph is None
+    assert torch.equal(graph.finished, kernels.finished)
 
 
 def test_what_a_device_cannot_simulate_is_refused_with_a_sentence(subtests):
