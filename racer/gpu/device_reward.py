@@ -24,7 +24,9 @@ from racer.track import Track
 PROOF_TOLERANCE = 1e-6
 """How far a reward on a device may be from the Python file's, absolutely or as a share."""
 MIN_CAPACITY = 32
-"""The most items of a list in a reward on a device, where the tracks' waypoints are fewer."""
+"""The most items of a list while a reward is proven, where the tracks' waypoints are fewer."""
+LEAST_CAPACITY = 8
+"""The most items of a list afterwards, where none has had more than half as many."""
 
 
 class DeviceReward:
@@ -50,29 +52,36 @@ class DeviceReward:
     """
 
     def __init__(self, source: RewardSource, tracks: Sequence[Track], n: int, device: Any) -> None:
-        from racer.gpu.reward_kernels import pay_kernel
 
         self._source, self._device = source, device
         self.largest_difference, self.states = 0.0, 0
         try:
             self._compiled = CompiledReward(source)
-            self.native = native_reward(self._compiled.code, tracks)
-            self._pay_cars = pay_kernel(self.native)
-            self._tables = device_tables(self.native, device)
             first = PythonSteps(source, self._compiled).first
-            self._prove(list(tracks), first)
+            self._first = first if len(first) else np.zeros(1)
+            self._prove(list(tracks))
         except NotCompiled as problem:
             raise RewardError(
                 f"{source.path.name} cannot be paid on a device: {problem}; train on the processor "
-                "(device: cpu), or choose a reward without it"
+                "(simulator: host), or choose a reward without it"
             ) from problem
-        self._first = np.tile(first if len(first) else np.zeros(1), (n, 1))
         warp = load_warp()
-        self.memory = warp.array(self._first, dtype=warp.float64, device=device)
+        memory = np.tile(self._first, (n, 1))
+        self._initial = warp.array(memory, dtype=warp.float64, device=device)
+        self.memory = warp.array(memory, dtype=warp.float64, device=device)
+        self._longest = warp.zeros(n, dtype=warp.int32, device=device)
+
+    def _build(self, capacity: int) -> None:
+        """Write the reward with room for so many items in a list, and make its kernel."""
+        from racer.gpu.reward_kernels import pay_kernel
+
+        self.native = NativeTranslation(self._compiled.code, capacity).translate()
+        self._pay_cars = pay_kernel(self.native)
+        self._tables = device_tables(self.native, self._device)
 
     def renew(self) -> None:
         """Let every car's reward forget what it remembers of earlier episodes."""
-        self.memory.assign(self._first)
+        load_warp().copy(self.memory, self._initial)
 
     def pay(self, line: Any, rewards: Any, status: Any, params: Any, problems: Any) -> None:
         """Pay all cars by launching a kernel.
@@ -84,8 +93,9 @@ class DeviceReward:
             params: What the reward gets, a `DeviceParams`.
             problems: Its second number counts failures, its third is one of them.
         """
-        told = [1, line, self.memory, rewards, status, params, self._tables, problems]
-        load_warp().launch(self._pay_cars, len(self._first), told, device=self._device)
+        own = self.memory, rewards, status, self._longest
+        told = [1, line, *own, params, self._tables, problems]
+        load_warp().launch(self._pay_cars, len(self._longest), told, device=self._device)
 
     def reason(self, failure: int) -> str:
         """Return words for a failure."""
@@ -94,8 +104,11 @@ class DeviceReward:
         found = self._compiled.reason(failure)
         return f"line {found.line}: {found.what}" if found.line else found.what
 
-    def _prove(self, tracks: list[Track], first: np.ndarray) -> None:
+    def _prove(self, tracks: list[Track]) -> None:
         """Compare the rewards on the device with the Python file's.
+
+        The lists have room for all waypoints first, and then for twice as many items as any has
+        had: each thread of a GPU has lists of its own, and memory for the largest.
 
         Raises:
             NotCompiled: The device pays another value, or leaves a state to Python.
@@ -103,33 +116,45 @@ class DeviceReward:
         seeds = range(max(1, ROUNDS_OF_A_TRACK // len(tracks)))
         cases = [(case, seed) for case, seed in product(param_cases(tracks), seeds)]
         told = [case_facts(case, seed) for case, seed in cases]
-        arrays = [builder.arrays(facts) for builder, facts in told]
-        paid, status = self._paid_in_turn(told, arrays, first)
+        params = device_params(
+            [builder.centre for builder, _ in told],
+            joined_arrays([builder.arrays(facts) for builder, facts in told]),
+            self._device,
+        )
+        self._build(list_capacity(tracks))
+        paid, status, longest = self._paid_in_turn(len(told), params)
+        enough = max(LEAST_CAPACITY, 2 * longest)
+        if enough < self.native.capacity:
+            self._build(enough)
+            paid, status, _ = self._paid_in_turn(len(told), params)
         for (case, _), (builder, facts), own, failures in zip(cases, told, paid, status):
             self._compare(str(case), builder, facts, own, failures)
 
-    def _paid_in_turn(
-        self,
-        told: list[tuple[ParamsBuilder, StepFacts]],
-        arrays: list[ParamArrays],
-        first: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rewards of all cases, and the failures, (cases, steps) each."""
-        warp = load_warp()
-        params = device_params(
-            [builder.centre for builder, _ in told], joined_arrays(arrays), self._device
-        )
-        cases, count = len(told), len(told) * STATES_PER_CASE
-        memory = np.tile(first if len(first) else np.zeros(1), (cases, 1))
-        rewards = warp.zeros(count, dtype=warp.float64, device=self._device)
-        status = warp.zeros(count, dtype=warp.int32, device=self._device)
+    def _paid_in_turn(self, cases: int, params: Any) -> tuple[np.ndarray, np.ndarray, int]:
+        """Pay the steps of all cases.
+
+        Args:
+            cases: Number of cases.
+            params: What the reward gets of their steps, one case after another.
+
+        Returns:
+            The rewards and the failures, (cases, steps) each; and the most items of a list.
+        """
+        warp, count = load_warp(), cases * STATES_PER_CASE
+        memory = np.tile(self._first, (cases, 1))
         held = warp.array(memory, dtype=warp.float64, device=self._device)
+        rewards = warp.zeros(count, dtype=warp.float64, device=self._device)
+        status, longest = (
+            warp.zeros(count, dtype=warp.int32, device=self._device) for _ in range(2)
+        )
         line = warp.array(np.arange(cases, dtype=np.int32), device=self._device)
         problems = warp.zeros(3, dtype=warp.int32, device=self._device)
-        given = [STATES_PER_CASE, line, held, rewards, status, params, self._tables, problems]
+        own = held, rewards, status, longest
+        given = [STATES_PER_CASE, line, *own, params, self._tables, problems]
         warp.launch(self._pay_cars, cases, given, device=self._device)
         shape = cases, STATES_PER_CASE
-        return rewards.numpy().reshape(shape), status.numpy().reshape(shape)
+        found = rewards.numpy().reshape(shape), status.numpy().reshape(shape)
+        return *found, int(longest.numpy().max())
 
     def _compare(
         self,
@@ -168,18 +193,9 @@ class DeviceReward:
             self.largest_difference = max(self.largest_difference, apart)
 
 
-def native_reward(code: str, tracks: Sequence[Track]) -> NativeReward:
-    """Return a reward's generated code in C++, with room in lists for all waypoints of a track.
-
-    Args:
-        code: `CompiledReward.code`.
-        tracks: The tracks on which it pays.
-
-    Raises:
-        NotCompiled: The code has a form that is not known on a device.
-    """
-    most = max(len(track.centre) + 1 for track in tracks)
-    return NativeTranslation(code, max(MIN_CAPACITY, most)).translate()
+def list_capacity(tracks: Sequence[Track]) -> int:
+    """Return how many items a list has room for at first: all waypoints of the longest track."""
+    return max(MIN_CAPACITY, *(len(track.centre) + 1 for track in tracks))
 
 
 def device_tables(native: NativeReward, device: Any) -> Any:

@@ -55,10 +55,12 @@ class NativeReward:
     Attributes:
         snippet: The body of a function with the arguments of `reward_kernels.pay_car`.
         tables: The constants of the file, one after another: floats, integers, truth values.
+        capacity: The most items of a list; 0 if it has no lists.
     """
 
     snippet: str
     tables: tuple[np.ndarray, np.ndarray, np.ndarray]
+    capacity: int
 
 
 class NativeTranslation(NativeCalls):
@@ -118,13 +120,14 @@ class NativeTranslation(NativeCalls):
         self.current.types |= {"r": ret}
         told = self.code_of(params)
         lines = [
-            "i8 e[3] = {0, 0, 0};",
+            "i8 e[4] = {0, 0, 0, 0};",
             f"{self.structs.name(self.params)} p = {told};",
             f"{self.structs.name(ret)} r = {main}(p);",
             f"if (e[0] == 0 && ({self.code_of(is_none)})) e[0] = 100;",
             f"f8 paid = e[0] == 0 ? (f8)({self.code_of(number)}) : 0.0;",
             "if (!(paid >= -100000.0 && paid <= 100000.0) && e[0] == 0) e[0] = 100;",
             "status.data[place] = (int)e[0];",
+            "longest.data[place] = (int)e[3];",
             "rewards.data[place] = e[0] == 0 ? paid : 0.0;",
         ]
         bodies = [line for name in self._order(main) for line in self._definition(name)]
@@ -139,7 +142,10 @@ class NativeTranslation(NativeCalls):
                 *lines[1:],
             ]
         )
-        return NativeReward(snippet, self._table_arrays())
+        has_lists = any(".append(" in line or "append(e," in line for line in bodies)
+        return NativeReward(
+            snippet, self._table_arrays(), self.structs.capacity if has_lists else 0
+        )
 
     def _table_arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the constants by type; an array without any has one number, for Warp's sake."""

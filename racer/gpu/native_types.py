@@ -129,7 +129,8 @@ _LIST = f"""struct @ {{ i8 n; T a[CAPACITY];
   CUDA_CALLABLE T at(i8 i) const {{ return i >= 0 && i < n ? a[i] : T(); }}
   CUDA_CALLABLE void set(i8 i, T x) {{ if (i >= 0 && i < n) a[i] = x; }}
   CUDA_CALLABLE void append(i8* e, T x) {{
-    if (n < CAPACITY) a[n++] = x; else if (e[0] == 0) e[0] = {TOO_LONG}; }}{_BOUNDS}
+    if (n < CAPACITY) a[n++] = x; else if (e[0] == 0) e[0] = {TOO_LONG};
+    if (n > e[3]) e[3] = n; }}{_BOUNDS}
   CUDA_CALLABLE @ cut(bool has_low, i8 low, bool has_high, i8 high) const {{
     bounds(has_low, low, has_high, high); @ r; r.n = 0;
     for (i8 i = low; i < high; ++i) r.a[r.n++] = a[i]; return r; }}

@@ -120,6 +120,7 @@ def pay_kernel(native: NativeReward) -> Any:
         memory: wp.array2d(dtype=_F),
         rewards: wp.array(dtype=_F),
         status: wp.array(dtype=wp.int32),
+        longest: wp.array(dtype=wp.int32),
         points: wp.array2d(dtype=_F),
         floats: wp.array2d(dtype=_F),
         ints: wp.array2d(dtype=wp.int64),
@@ -140,6 +141,7 @@ def pay_kernel(native: NativeReward) -> Any:
         memory: wp.array2d(dtype=_F),
         rewards: wp.array(dtype=_F),
         status: wp.array(dtype=wp.int32),
+        longest: wp.array(dtype=wp.int32),
         params: DeviceParams,
         tables: ConstantTables,
     ):
@@ -152,6 +154,7 @@ def pay_kernel(native: NativeReward) -> Any:
             memory,
             rewards,
             status,
+            longest,
             params.points,
             params.floats,
             params.ints,
@@ -171,6 +174,7 @@ def pay_kernel(native: NativeReward) -> Any:
         memory: wp.array2d(dtype=_F),
         rewards: wp.array(dtype=_F),
         status: wp.array(dtype=wp.int32),
+        longest: wp.array(dtype=wp.int32),
         params: DeviceParams,
         tables: ConstantTables,
         problems: wp.array(dtype=wp.int32),
@@ -178,7 +182,7 @@ def pay_kernel(native: NativeReward) -> Any:
         i = wp.tid()
         for step in range(steps):
             k = i * steps + step
-            pay_one(k, i, line[i], memory, rewards, status, params, tables)
+            pay_one(k, i, line[i], memory, rewards, status, longest, params, tables)
             if status[k] != 0:
                 wp.atomic_add(problems, 1, 1)
                 problems[2] = status[k]

@@ -7,7 +7,8 @@ import pytest
 
 from racer.errors import RewardError
 from racer.gpu import native_helpers
-from racer.gpu.device_reward import DeviceReward, native_reward
+from racer.gpu.device_reward import DeviceReward, list_capacity
+from racer.gpu.native_reward import NativeTranslation
 from racer.gpu.native_types import REAL
 from racer.gpu.runtime import choose_device
 from racer.reward import RewardSource
@@ -137,15 +138,15 @@ def test_the_proof_finds_a_function_that_computes_another_value(monkeypatch, tmp
         DeviceReward(RewardSource.find(str(file)), tracks, 1, choose_device("cpu"))
 
 
-def test_a_list_has_room_for_the_waypoints_of_the_longest_track(tmp_path):
-    file = tmp_path / "lists.py"
-    file.write_text(
-        "def reward_function(params):\n    return sum([x for x, y in params['waypoints']])\n"
-    )
-    tracks = [load_track(name) for name in ("oval", "hairpin")]
-    code = CompiledReward(RewardSource.find(str(file))).code
-    most = max(len(track.centre) for track in tracks) + 1
-    assert f"[{most}]" in native_reward(code, tracks).snippet
+def test_a_list_has_room_for_twice_the_items_that_it_has_had(tmp_path, tracks):
+    for items, capacity in ((3, 8), (40, 80)):
+        file = tmp_path / f"lists{items}.py"
+        file.write_text(
+            "def reward_function(params):\n"
+            f"    return sum([x for x, y in params['waypoints'][:{items}]])\n"
+        )
+        paid = DeviceReward(RewardSource.find(str(file)), tracks, 1, choose_device("cpu"))
+        assert paid.native.capacity == capacity < list_capacity(tracks)
 
 
 def test_constants_of_a_file_are_kept_by_type(tmp_path, tracks):
@@ -155,7 +156,8 @@ def test_constants_of_a_file_are_kept_by_type(tmp_path, tracks):
         f"A = {values}\nB = {list(range(7))}\n\n\n"
         "def reward_function(params):\n    return A[params['steps'] % 9] + B[params['steps'] % 7]\n"
     )
-    native = native_reward(CompiledReward(RewardSource.find(str(file))).code, tracks)
+    code = CompiledReward(RewardSource.find(str(file))).code
+    native = NativeTranslation(code, 8).translate()
     assert native.tables[0].tolist() == values
     assert native.tables[1].tolist() == list(range(7))
     assert native.tables[2].dtype == np.bool_

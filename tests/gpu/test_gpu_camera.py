@@ -178,6 +178,7 @@ def test_cars_out_of_the_mask_keep_their_rows_and_their_frame_numbers():
     assert (after[[0, 2], ..., 0] != after[[0, 2], ..., 1]).any()
 
 
+@pytest.mark.slow
 def test_cars_that_drive_on_a_device_see_what_those_of_the_processor_see():
     """Frames and final frames of the environments, with episodes that end at different steps."""
     torch = pytest.importorskip("torch")

@@ -95,6 +95,7 @@ def test_drawn_cars_on_drawn_tracks_drive_as_those_of_the_processor():
     host.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["camera", "lidar"])
 def test_frames_are_those_of_the_processor_through_resets(kind):
     size = {"width": 32, "height": 24} if kind == "camera" else {"beams": 16}
@@ -114,6 +115,7 @@ def test_frames_are_those_of_the_processor_through_resets(kind):
     host.close()
 
 
+@pytest.mark.slow
 def test_several_sensors_observe_by_their_names():
     cars = GpuVectorEnv(3, device="cpu", seed=0, sensor=["state", "lidar"], reward=None)
     seen = cars.reset()

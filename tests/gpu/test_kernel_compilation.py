@@ -2,16 +2,16 @@
 
 import ast
 import importlib
+import re
 from pathlib import Path
 
 import pytest
 
 import racer.gpu
-from racer.gpu.device_reward import native_reward
+from racer.gpu.native_reward import NativeTranslation
 from racer.gpu.runtime import COMPILED_ARCHITECTURES, load_warp
 from racer.reward import RewardSource
 from racer.reward.compiled_reward import CompiledReward
-from racer.track import load_track
 
 ROOM = Path(racer.gpu.__file__).parent
 
@@ -37,6 +37,15 @@ def lacking(folder, architecture, kernels):
     return [name for name in kernels if f".visible .entry {name}_" not in text]
 
 
+def parameter_bytes(text):
+    """The size of each kernel's parameters in a PTX file [bytes]."""
+    sizes = {".b8": 1, ".u32": 4, ".s32": 4, ".b32": 4, ".f32": 4}
+    for entry in text.split(".visible .entry ")[1:]:
+        head = entry.partition(")")[0]
+        found = re.findall(r"\.param (?:\.align \d+ )?(\.\w+) \w+(?:\[(\d+)\])?", head)
+        yield sum(sizes.get(kind, 8) * int(count or 1) for kind, count in found)
+
+
 def test_the_kernels_of_a_step_are_found():
     assert {"car_kernels", "rule_kernels", "start_kernels", "state_kernels"} <= set(MODULES)
     assert "drive_cars" in MODULES["car_kernels"]
@@ -54,18 +63,21 @@ def test_every_kernel_compiles_to_ptx(architecture, tmp_path, subtests):
                 module, arch=architecture, module_dir=folder, use_ptx=True, strip_hash=False
             )
             assert lacking(folder, architecture, kernels) == []
+            texts = [path.read_text() for path in folder.glob("*.ptx")]
+            # More than this only recent drivers take.
+            assert 0 < max(most for text in texts for most in parameter_bytes(text)) <= 4096
 
 
 @pytest.mark.slow
 def test_every_shipped_reward_compiles_to_ptx(tmp_path, subtests):
     from racer.gpu.reward_kernels import pay_kernel
 
-    warp, tracks = load_warp(), [load_track("oval")]
+    warp = load_warp()
     rewards = sorted(path.stem for path in (ROOM.parents[1] / "configs/rewards").glob("*.py"))
     for k, name in enumerate(rewards):
         with subtests.test(name=name):
             code = CompiledReward(RewardSource.find(name)).code
-            kernel = pay_kernel(native_reward(code, tracks))
+            kernel = pay_kernel(NativeTranslation(code, 8).translate())
             folder, architecture = tmp_path / name, COMPILED_ARCHITECTURES[k % 3]
             warp.compile_aot_module(
                 kernel.module, arch=architecture, module_dir=folder, use_ptx=True
