@@ -242,7 +242,8 @@ def sensor_maps(
     if method == "occlusion":
         return [occlusion_map(policy, one, name, reference) for one in moments]
     if method == "rise":
-        masks = rise_masks(*reference.shape[:2], seed)
+        height, width = reference.shape[:2]
+        masks = rise_masks(height, width, seed)
         return [rise_map(policy, one, name, reference, masks) for one in moments]
     from racer.explain.gradients import grad_cam_map
     from racer.explain.network_policy import NetworkPolicy

@@ -12,7 +12,6 @@ import racer
 from racer.errors import ConfigError
 from racer.race import Ending
 from racer.training.callbacks.save import SaveCallback
-from racer.training.config import RunConfig
 from racer.training.training_env import is_for_device, make_training_env
 from tests.helpers.runs import (
     CHUNK,
@@ -110,7 +109,7 @@ def test_what_a_device_cannot_have_is_refused_or_simulated_on_the_host(monkeypat
     for base, why in [
         (config(race={"walls": True}), "race.walls: true is not simulated on a device"),
         (config(race="object_avoidance"), "race.kind: object_avoidance is not simulated"),
-        (RunConfig(sensor="state", algorithm="sac"), "algorithm sac learns on the host alone"),
+        (config(algorithm="sac"), "algorithm sac learns on the host alone"),
     ]:
         with subtests.test(why=why):
             wanted = base.model_copy(update=DEVICE)
@@ -141,7 +140,7 @@ def test_the_cars_are_beside_the_learner_where_it_is_on_a_gpu(monkeypatch):
 
 
 def test_rewards_are_scaled_and_frames_turned_as_on_the_host():
-    small = {"sensor": {"kind": "camera", "width": 32, "height": 24}}
+    small: dict[str, Any] = {"sensor": {"kind": "camera", "width": 32, "height": 24}}
     cars = GpuVectorEnv(4, device="cpu", seed=0, **small)
     plain = GpuVectorEnv(4, device="cpu", seed=0, **small)
     env = DeviceVecEnv(cars, gamma=0.9)

@@ -1,8 +1,11 @@
 """Cars on a device drive, are judged and are paid as those of `RacerVectorEnv`."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
 from racer.envs import RacerVectorEnv
 from racer.errors import ConfigError, RewardError
@@ -105,6 +108,9 @@ def test_frames_are_those_of_the_processor_through_resets(kind):
     device.reset(seed=0)
     host.reset(seed=0)
     actions = np.linspace(-1.0, 1.0, 12, dtype=np.float32).reshape(6, 2)
+    on_device: Any = None
+    seen: Any = None
+    info: dict[str, Any] = {}
     for _ in range(10):
         on_device = device.step(torch.from_numpy(actions))
         seen, _, _, _, info = host.step(actions)
@@ -119,8 +125,10 @@ def test_frames_are_those_of_the_processor_through_resets(kind):
 def test_several_sensors_observe_by_their_names():
     cars = GpuVectorEnv(3, device="cpu", seed=0, sensor=["state", "lidar"], reward=None)
     seen = cars.reset()
-    assert set(seen) == {"state", "lidar"} == set(cars.single_observation_space.spaces)
-    step = cars.step(torch.zeros(3, 2))
+    assert set(seen) == {"state", "lidar"}
+    assert isinstance(cars.single_observation_space, spaces.Dict)
+    assert set(cars.single_observation_space.spaces) == {"state", "lidar"}
+    step: Any = cars.step(torch.zeros(3, 2))
     assert step.final_observations["lidar"].shape == seen["lidar"].shape
 
 

@@ -1,5 +1,7 @@
 """The storage of a rollout on the device, filled with numbers that tell where they came from."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,7 @@ GEARS = spaces.Discrete(6)
 GAMMA = 0.9
 
 
-def storage_of(seen, action=STEERING):
+def storage_of(seen, action: Any = STEERING):
     return DeviceRolloutStorage(STEPS, seen, action, "cpu", 0.95, GAMMA, CARS)
 
 
@@ -43,7 +45,8 @@ def fill(storage, action=STEERING):
 
 
 def test_the_parts_of_a_sample_stay_together_and_each_comes_once():
-    for action in (STEERING, GEARS):
+    actions: tuple[Any, ...] = (STEERING, GEARS)
+    for action in actions:
         storage = storage_of(BOTH, action)
         fill(storage, action)
         storage.compute_returns_and_advantage(torch.zeros(CARS, 1), torch.zeros(CARS).bool())
@@ -117,12 +120,12 @@ def test_a_reward_gets_the_value_of_the_last_observation_of_an_episode_that_the_
 
 def test_the_advantages_of_the_same_rollout_are_stable_baselines3s_to_the_bit():
     rng = np.random.default_rng(0)
-    mine = storage_of(STATE)
-    theirs = RolloutBuffer(STEPS, STATE, STEERING, "cpu", 0.95, GAMMA, CARS)
+    mine: Any = storage_of(STATE)
+    theirs: Any = RolloutBuffer(STEPS, STATE, STEERING, "cpu", 0.95, GAMMA, CARS)
     for _ in range(STEPS):
         seen, action = rng.normal(size=(CARS, 7)), rng.normal(size=(CARS, 2))
         reward, value, odds = rng.normal(size=(3, CARS)).astype(np.float32)
-        given = seen, action, reward, rng.random(CARS) < 0.3
+        given: Any = seen, action, reward, rng.random(CARS) < 0.3
         critic = torch.from_numpy(value), torch.from_numpy(odds)
         mine.add(*(torch.from_numpy(one) for one in given), *critic)
         theirs.add(*given, *critic)
