@@ -23,6 +23,7 @@ QUICK := $(addprefix tests/, \
   cluster/test_jobs.py controllers \
   deepracer/test_action_lists.py entries/test_interface.py entries/test_onnx_check.py \
   entries/test_package.py entries/test_signing.py envs/test_env.py evaluation/test_evaluate.py \
+  explain/test_map_proof.py gpu/test_rollout_storage.py gpu/test_runtime.py \
   identification/test_car_log.py \
   imitation/test_demonstrations.py laptime leaderboard/test_hash_chain.py leaderboard/test_ranking.py \
   leaderboard/test_roster.py leaderboard/test_run_result.py leaderboard/test_scoring.py leaderboard/test_season.py \

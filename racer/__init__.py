@@ -248,11 +248,13 @@ def export(
 ) -> Path:
     """Package a run's best policy, or that of another checkpoint, as an entry.
 
-    `racer export` does the same.
+    `racer export` does the same. The end of the path names what is written: .tar.gz for the archive
+    that a DeepRacer car loads (`--car`), .onnx for a graph from float frames to steering in rad and
+    speed in m/s (`--onnx-float`), anything else for an entry.
 
     Args:
         run: The run, or its folder.
-        path: The entry to write; <name>.entry.zip by default.
+        path: The file to write; <name>.entry.zip by default.
         name: Name on a leaderboard; by default the run's name, followed by the checkpoint if it is
             not the best, and by -int8 if it is quantized.
         int8: Quantize the policy to 8 bits, calibrated on its observations in the race of the
@@ -261,20 +263,33 @@ def export(
             lists them.
 
     Returns:
-        The entry's path.
+        The file's path.
 
     Raises:
-        RacerError: If the run has no such checkpoint, or the entry cannot be written.
+        RacerError: If the run has no such checkpoint, or the file cannot be written; or if a name
+            or `int8` is given with a file that is no entry.
 
     Example:
         >>> racer.export("runs/first", "mine.entry.zip")  # doctest: +SKIP
     """
+    from racer.errors import ConfigError
     from racer.training.export import entry_name
 
     folder = _folder_of(run)
     default_name = entry_name(folder, int8, checkpoint)
     path = Path(path or f"{default_name}.entry.zip")
-    if int8:
+    if path.name.endswith((".tar.gz", ".onnx")):
+        if name or int8:
+            raise ConfigError(f"{path.name}: only an entry, NAME.entry.zip, has a name or int8")
+        if path.suffix == ".onnx":
+            from racer.training.command_export import export_commands
+
+            export_commands(folder, path, checkpoint)
+        else:
+            from racer.training.car_export import export_car
+
+            export_car(folder, path, checkpoint)
+    elif int8:
         from racer.training.int8_export import export_int8
 
         export_int8(folder, path, name or default_name, None, checkpoint)

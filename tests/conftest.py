@@ -8,12 +8,14 @@ from typing import Protocol
 import pytest
 
 from racer.car.spec import CarSpec, deepracer
+from racer.gpu.runtime import has_cuda
 from racer.world import World
 from tests.helpers.closing import closing
 
 SPEC = deepracer()
 NEEDS = {
     "pybullet": "needs PyBullet",
+    "warp": "needs racer's extra gpu",
     **dict.fromkeys(
         ("torch", "stable_baselines3", "tensorboard", "onnx", "onnxscript", "cv2", "moviepy"),
         "needs racer's extra train",
@@ -44,7 +46,9 @@ def _lack_in(text: str) -> str | None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test that is marked as needing a package that is not installed."""
+    """Skip a test that is marked as needing a package, or a CUDA device, that is not here."""
+    if item.get_closest_marker("gpu") and not has_cuda():
+        pytest.skip("needs a CUDA device, which Warp does not find here")
     for mark in item.iter_markers("needs"):
         if why := LACKING.get(mark.args[0]):
             pytest.skip(why)

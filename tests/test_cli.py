@@ -1,6 +1,7 @@
 """The command line: verbs, plain JSON, and errors that a person can act on."""
 
 import contextlib
+import functools
 import inspect
 import io
 import json
@@ -20,6 +21,7 @@ from racer.assets.document import read_document
 from racer.cli import main
 from racer.cli.app import COMMANDS, GROUP_HELP
 from racer.cli.options import config_fields, format_value
+from racer.errors import ConfigError
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 
@@ -328,6 +330,23 @@ def test_python_s_export_takes_a_run_or_its_folder(tmp_path, monkeypatch):
     for given in (run, run.folder, str(run.folder)):
         assert racer.export(given) == Path("first.entry.zip")
     assert exported == [(run.folder, Path("first.entry.zip"), "first", None, "best")] * 3
+
+
+def test_the_end_of_the_path_names_what_python_s_export_writes(tmp_path, monkeypatch):
+    exported = []
+    for function in ("car_export.export_car", "command_export.export_commands"):
+        tell = functools.partial(lambda name, *words: exported.append((name, *words)), function)
+        monkeypatch.setattr(f"racer.training.{function}", tell)
+    assert racer.export(tmp_path / "first", "car.tar.gz") == Path("car.tar.gz")
+    racer.export(tmp_path / "first", "mine.onnx", checkpoint="last")
+    assert exported == [
+        ("car_export.export_car", tmp_path / "first", Path("car.tar.gz"), "best"),
+        ("command_export.export_commands", tmp_path / "first", Path("mine.onnx"), "last"),
+    ]
+    for path in ("car.tar.gz", "mine.onnx"):
+        for options in ({"name": "swift"}, {"int8": True}):
+            with pytest.raises(ConfigError, match="only an entry"):
+                racer.export(tmp_path / "first", path, **options)
 
 
 def test_python_s_export_quantizes_where_it_is_asked_to(tmp_path, monkeypatch):

@@ -34,12 +34,14 @@ STEP = {
     "networks": 4,
     "simulation": 4,
     "envs": 5,
+    "gpu": 6,
     "validation": 5,
     "entries": 6,
     "pettingzoo": 6,
     "evaluation": 7,
     "reward_check": 8,
     "training.config": 8,
+    "explain": 8,
     "deepracer.importer": 9,
     "deepracer.training_log": 9,
     "training": 10,
@@ -55,6 +57,7 @@ STEP = {
 """The step of each room, and of a module that stands on another step than its room."""
 
 ONLY_IN = {
+    "captum": ("racer.explain",),
     "fastapi": ("racer.studio",),
     "fsspec": ("racer.assets.remote_files",),
     "nicegui": ("racer.studio",),
@@ -68,8 +71,14 @@ ONLY_IN = {
     "sqlalchemy": ("racer.leaderboard",),
     "sqlite3": (),
     "sb3_contrib": ("racer.training",),
-    "stable_baselines3": ("racer.training", "racer.sb3"),
+    "stable_baselines3": (
+        "racer.training",
+        "racer.sb3",
+        "racer.gpu.device_ppo",
+        "racer.gpu.rollout_storage",
+    ),
     "uvicorn": ("racer.studio",),
+    "warp": ("racer.gpu",),
 }
 """Packages that only these modules or rooms know."""
 
@@ -82,6 +91,7 @@ OWN = {
 
 HEAVY = {
     "torch",
+    "captum",
     "sb3_contrib",
     "stable_baselines3",
     "tensorboard",
@@ -91,6 +101,7 @@ HEAVY = {
     "nicegui",
     "optuna",
     "ray",
+    "warp",
 }
 
 DOORS = ("racer", "racer.cli", "racer.envs")

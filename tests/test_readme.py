@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -97,7 +98,7 @@ def test_the_film_of_a_lap_is_small_and_moves():
 
 
 def test_a_badge_says_what_the_project_says_of_itself():
-    space = {"__file__": str(ROOT / "scripts/badges.py"), "__name__": "badges"}
+    space: dict[str, Any] = {"__file__": str(ROOT / "scripts/badges.py"), "__name__": "badges"}
     exec((ROOT / "scripts/badges.py").read_text(encoding="utf-8"), space)
     wanted = space["badges"]()
     files = {path.name: path.read_text(encoding="utf-8") for path in ROOT.glob("docs/badges/*")}

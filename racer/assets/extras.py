@@ -17,16 +17,21 @@ PACKAGES_OF_EXTRA: dict[str, tuple[str, ...]] = {
     "pettingzoo": ("pettingzoo",),
     "board": ("fsspec", "psycopg", "s3fs"),
     "cluster": ("ray",),
+    "explain": ("captum", "onnx"),
+    "gpu": ("warp-lang",),
     "dev": ("axe-playwright-python", "commonroad-vehicle-models", "playwright"),
 }
 """The packages of each extra in pyproject.toml, by the names that pip uses."""
 PACKAGES_WITH_EXTRA: dict[str, str] = {"ray": "'ray[default]'"}
 """Packages that are installed with an extra of their own, as a shell reads it."""
+PACKAGE_OF_MODULE: dict[str, str] = {"warp": "warp-lang"}
+"""The names that pip uses of modules whose own name is another."""
 
 
 def extra_of(module: str) -> str | None:
     """Return the extra that installs a module, or None if no extra does."""
     name = module.partition(".")[0].replace("_", "-")
+    name = PACKAGE_OF_MODULE.get(name, name)
     return next((extra for extra, packages in PACKAGES_OF_EXTRA.items() if name in packages), None)
 
 

@@ -24,6 +24,7 @@ from racer.cli import (
     doctor,
     drives,
     entry,
+    explain,
     imitation,
     measure,
     page,
@@ -67,6 +68,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Race": {
         "race": race.cli_race,
         "generalisation": race.generalisation,
+        "explain": explain.cli_explain,
         "drives list": drives.drives_list,
         "drives verify": drives.drives_verify,
         "board submit": board.board_submit,
@@ -110,6 +112,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Measure": {
         "bench": measure.cli_bench,
         "bench train": measure.cli_bench_train,
+        "bench gpu": measure.cli_bench_gpu,
         "speedrun": measure.cli_speedrun,
         "car report": measure.car_report,
         "fit": measure.cli_fit,

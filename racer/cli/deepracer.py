@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from racer.car.action_space import ActionSpace
     from racer.entries.package import Manifest
     from racer.evaluation import LapResult
+    from racer.training.run_dir import Run
 
 
 ENOUGH_STEPS_PER_S = 1000.0
@@ -121,7 +122,7 @@ def _show(space: ActionSpace) -> None:
         print(f"    - [{angle:g}, {speed:g}]")
 
 
-def analyze(run: Path, out: Path | None = None, film: bool = False) -> None:
+def analyze(run: Path, out: Path | None = None, film: bool = False, explain: bool = True) -> None:
     """Write a report of a run: how it learnt, how it drives, and where it leaves the road.
 
     Args:
@@ -129,16 +130,33 @@ def analyze(run: Path, out: Path | None = None, film: bool = False) -> None:
         out: Folder for report.html; the run's folder by default.
         film: First race the best checkpoint as its evaluation did and film a lap, unless that
             evaluation was filmed already.
+        explain: First find what the best checkpoint looks at on a lap, unless that was done
+            already; `--no-explain` saves these seconds.
     """
+    from racer.training.run_dir import Run
+
+    if explain:
+        _explain_best_lap(Run.open(run))
     if film:
         from racer.training.lap_video import record_best_lap
-        from racer.training.run_dir import Run
 
         with progress("filming") as report:
             print(f"video: {record_best_lap(Run.open(run), report)}")
     from racer.training.training_report import write_report
 
     print(f"report: {write_report(run, out or run)}")
+
+
+def _explain_best_lap(run: Run) -> None:
+    """Explain a lap of a run's best checkpoint; if that fails, say so and go on."""
+    from racer.errors import RacerError
+
+    try:
+        from racer.training.explained_run import explain_best_lap
+
+        explain_best_lap(run)
+    except (RacerError, ImportError) as problem:
+        print(f"not explained: {problem}", file=sys.stderr)
 
 
 def log_race(folder: Path, result: LapResult, track: str, manifest: Manifest) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from racer.cli.output import make_console, print_json
 
@@ -57,6 +57,31 @@ def cli_bench_train(
         print_json(figures)
     else:
         make_console().print(time_to_clean_laps_table(figures, chosen.evaluation.laps))
+
+
+def cli_bench_gpu(
+    cars: tuple[int, ...] = (), device: Literal["auto", "cuda", "cpu"] = "auto", json: bool = False
+) -> None:
+    """Measure the simulator and the training on a GPU, beside this machine's processor.
+
+    It prints physics steps and camera frames a second, trained steps a second from the state and
+    from a camera, the time until the judge sees clean laps, and the memory that a car takes.
+
+    Args:
+        cars: Numbers of cars, such as `--cars 256 4096`; by default 256 to 65536 on a GPU, and 256
+            on the processor.
+        device: cuda; cpu, which runs the same kernels on the processor; auto: cuda.
+        json: Print the results as JSON.
+    """
+    from racer.cli.output import say_aside
+    from racer.training.device_benchmark import benchmark_device, device_benchmark_tables
+
+    figures = benchmark_device(cars, device, say_aside)
+    if json:
+        print_json(figures)
+    else:
+        for table in device_benchmark_tables(figures):
+            make_console().print(table)
 
 
 def cli_speedrun(

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from racer.leaderboard.season import Season
+    from racer.leaderboard.store import BoardStore
 
 
-def board_page(out: Path = Path("pages"), season: str = "") -> None:
+def board_page(out: Path = Path("pages"), season: str = "", explain: bool = True) -> None:
     """Write the board as pages that need nothing else: tables, entries, and races to watch.
 
     Args:
         out: The folder to write; open its index.html.
         season: A shipped season's name or a YAML file; every season of the board by default.
+        explain: First explain a lap of each entry for which that was not done yet; `--no-explain`
+            saves these seconds.
     """
     from racer.cli.board import public_secret
     from racer.cli.output import progress
@@ -21,9 +30,28 @@ def board_page(out: Path = Path("pages"), season: str = "") -> None:
 
     store = BoardStore()
     seasons = [load_season(season)] if season else seasons_of(store)
+    if explain:
+        _explain_entries(store, seasons)
     with progress("simulating races") as tell:
         pages = write_site(store, out, seasons, lambda one: public_secret(store, one), tell=tell)
     print(f"pages: {pages}; open {out / 'index.html'}")
+
+
+def _explain_entries(store: BoardStore, seasons: Sequence[Season]) -> None:
+    """Explain a lap of each entry that has no card; if that fails, say so and go on."""
+    from racer.cli.board import public_secret
+    from racer.cli.output import progress
+    from racer.errors import RacerError
+    from racer.leaderboard.explained_entry import explain_entry, unexplained_entries
+
+    try:
+        waiting = list(unexplained_entries(store, seasons, lambda one: public_secret(store, one)))
+        with progress("explaining entries") as tell:
+            for done, (row, season, run) in enumerate(waiting, 1):
+                explain_entry(store, row, season, run)
+                tell(done, len(waiting))
+    except (RacerError, ImportError) as problem:
+        print(f"not explained: {problem}", file=sys.stderr)
 
 
 def board_serve(
@@ -57,6 +85,7 @@ def board_serve(
         host,
         port,
         is_judging=judge,
+        is_explaining=True,
     )
     try:
         server.write()

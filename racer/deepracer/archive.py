@@ -19,14 +19,19 @@ ARCHIVE_ERRORS = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, Runti
 """Exceptions that tarfile and zipfile raise for a broken or encrypted file, or another format."""
 
 
+CONSOLE_FILES = "model_metadata.json, hyperparameters.json and reward_function.py"
+"""What a model of the console has, in words."""
+
+
 @contextmanager
-def open_model(path: Path) -> Iterator[Path]:
+def open_model(path: Path, files: str = CONSOLE_FILES) -> Iterator[Path]:
     """Yield the folder of a model: `path` itself, or a temporary folder with an archive's content.
 
     If everything in the archive is inside one folder, that folder is yielded.
 
     Args:
         path: A folder, a .tar.gz or another tar file, or a .zip.
+        files: What it should have, in the words of an error.
 
     Raises:
         ConfigError: If there is no such file or folder, or the archive cannot be read.
@@ -35,10 +40,7 @@ def open_model(path: Path) -> Iterator[Path]:
         yield path
         return
     if not path.is_file():
-        raise ConfigError(
-            f"{path}: no such folder or archive; give one with model_metadata.json, "
-            "hyperparameters.json and reward_function.py"
-        )
+        raise ConfigError(f"{path}: no such folder or archive; give one with {files}")
     with TemporaryDirectory(prefix="racer-import-") as place:
         folder = Path(place)
         try:

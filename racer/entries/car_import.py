@@ -37,7 +37,7 @@ def import_car(archive: Path, out: Path, name: str) -> CheckedEntry:
         ConfigError: The archive or its metadata cannot be used.
         EntryError: The graph cannot be converted, or a leaderboard would refuse the entry.
     """
-    with open_model(archive) as folder:
+    with open_model(archive, f"{MODEL_FILE} and {METADATA_FILE}") as folder:
         metadata_path = folder / METADATA_FILE
         if not metadata_path.is_file():
             raise ConfigError(f"{archive} has no {METADATA_FILE}; {_REMEDY}")

@@ -8,19 +8,24 @@ import subprocess
 import sys
 import time
 import weakref
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from racer.entries import sandbox_worker
+from racer.entries.io_spec import IOSpec
 from racer.entries.onnx_check import check_graph
 from racer.entries.onnx_policy import load_error, run_error
 from racer.entries.package import Entry
 from racer.entries.sandbox_pipes import PolledPipes, SandboxPipes, ThreadedPipes
 from racer.errors import EntryError
 from racer.sensors import Observations
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 SANDBOX_MEMORY_BYTES = 640_000_000
 """Memory for a graph and its computation, beyond the libraries; ten times the largest package."""
@@ -34,8 +39,9 @@ WALL_CLOCK_FACTOR = 8.0
 SANDBOX_CPU_LIMIT_S = 3600
 """Total processor time of one sandbox [s], in case its parent dies without killing it."""
 MAX_REPLY_BYTES = 1000
-"""Maximum size of a reply without the hidden state of a recurrent policy; an action has 8 bytes,
-the rest allows for error messages."""
+"""Maximum size of a reply beyond the graph's outputs, for error messages."""
+MAX_BATCH = 64
+"""Observations that are sent to the process at once."""
 
 WORKER_SCRIPT = Path(sandbox_worker.__file__)
 _CPU_OF_PROCESS = 2  # Linux's clock id of a process's processor time; see clock_getcpuclockid(3)
@@ -43,8 +49,8 @@ _KEPT = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 """Environment variables that the sandbox inherits; without them libraries may not be found."""
 
 
-class SandboxedPolicy:
-    """A policy like `OnnxPolicy`, but run in a sandbox process; use it in a `with` statement.
+class SandboxedGraph:
+    """A graph in a sandbox process; use it in a `with` statement.
 
     On Linux the process has no network and no files, limited memory and processor time, and a
     deadline for each action; elsewhere only the deadline, and a warning is printed. It ends with
@@ -52,34 +58,33 @@ class SandboxedPolicy:
 
     Attributes:
         name: The entry's name.
-        hidden_state_size: Numbers that it remembers from step to step; 0 for none. They are kept
-            in this process.
         strength: `namespaces` if the process is isolated from network and files by Linux
             namespaces, `limits only` if this Linux does not allow that, or `deadlines only` on
             another system.
 
     Args:
-        entry: An entry from `read_entry`.
+        graph: The ONNX graph, which `check_graph` must have passed.
+        signature: Its inputs and outputs.
         memory: Memory for the graph and its computation [bytes].
 
     Raises:
-        EntryError: As `check_graph`; with the code `graph` if onnxruntime cannot load the graph,
-            `hang`, `crash` or `memory` if loading fails in that way, and `box` if the sandbox
-            cannot be created.
+        EntryError: With the code `graph` if onnxruntime cannot load the graph, `hang`, `crash` or
+            `memory` if loading fails in that way, and `box` if the sandbox cannot be created.
     """
 
-    def __init__(self, entry: Entry, memory: int = SANDBOX_MEMORY_BYTES) -> None:
-        self.name = entry.manifest.name
-        self._signature = check_graph(entry)
-        self.hidden_state_size = self._signature.hidden_state_size
-        self.reset()
+    def __init__(self, graph: bytes, signature: IOSpec, memory: int = SANDBOX_MEMORY_BYTES) -> None:
+        self.name, self._signature = signature.name, signature
+        self._reply_bytes = sum(
+            int(np.prod(shape)) * np.dtype(dtype).itemsize
+            for shape, dtype in signature.outputs.values()
+        )
         self._process = _start()
         self._pipes = SandboxPipes(self._process)
         self.close = weakref.finalize(self, _end, self._process, self._pipes)
         """End the process; calling it again does nothing."""
         try:
             self.strength = self._prepare(memory)
-            self._send(entry.policy, LOAD, "loading the graph")
+            self._send(graph, LOAD, "loading the graph")
             kind, content = self._receive()
             if kind != sandbox_worker.READY:
                 self._fail(kind, content)
@@ -87,54 +92,60 @@ class SandboxedPolicy:
             self.close()
             raise
 
-    def __enter__(self) -> SandboxedPolicy:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *problem: object) -> None:
         self.close()
 
-    def reset(self) -> None:
-        """Forget what was seen, as at the start of a race."""
-        self._hidden_state = self._signature.first_hidden_state()
+    def run_batch(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Return the graph's outputs for n observations, of which each is computed by itself.
 
-    def __call__(self, observation: Observations) -> np.ndarray:
-        """Return the action for one observation; see `OnnxPolicy`.
+        Args:
+            inputs: Each of the graph's inputs by its name, (n, ...).
+
+        Returns:
+            Each output, (n, ...), in the order of the signature; the values are not checked.
 
         Raises:
-            EntryError: As `OnnxPolicy`, and with the code `hang`, `crash` or `memory`. The
-                sandbox is closed then.
-            ValueError: If the observation does not match the manifest's sensors, or the sandbox
-                is closed.
+            EntryError: With the code `run` or `action` if the graph fails or an output has another
+                shape, `hang`, `crash` or `memory`. The sandbox is closed then.
+            ValueError: If the sandbox is closed.
         """
         if not self.close.alive:
             raise ValueError(f"{self.name}: the sandbox is closed; make a new one")
-        inputs = self._signature.input_arrays(observation, self._hidden_state)
-        content = b"".join(inputs[name].tobytes() for name in self._signature.inputs)
+        arrays = [inputs[name] for name in self._signature.inputs]
+        found = []
         try:
-            self._send(content, CALL, "an observation")
-            kind, content = self._receive()
-            if kind != sandbox_worker.ACTION:
-                self._fail(kind, content)
-            action, *remembered = self._arrays(content)
-            if remembered:
-                self._hidden_state = self._signature.check_hidden_state(remembered[0])
-            return self._signature.check_action(action)
+            for first in range(0, len(arrays[0]), MAX_BATCH):
+                rows = [array[first : first + MAX_BATCH] for array in arrays]
+                found.append(self._run_rows(rows))
         except EntryError:
             self.close()
             raise
+        return [np.concatenate(parts) for parts in zip(*found)]
+
+    def _run_rows(self, rows: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the outputs for k observations: of each input k rows."""
+        count = len(rows[0])
+        content = b"".join(one[k : k + 1].tobytes() for k in range(count) for one in rows)
+        doing = "an observation" if count == 1 else "observations"
+        self._send(content, CALL * count, doing)
+        kind, content = self._receive(count)
+        if kind != sandbox_worker.ACTION:
+            self._fail(kind, content)
+        if len(content) != count * self._reply_bytes:
+            self._crash("sent an invalid reply")
+        size = self._reply_bytes
+        each = [self._arrays(content[k * size : (k + 1) * size]) for k in range(count)]
+        return [np.concatenate(parts) for parts in zip(*each)]
 
     def _arrays(self, content: bytes) -> list[np.ndarray]:
-        """Return the outputs in a reply, the action first."""
+        """Return the outputs for one observation, the action first."""
         arrays, at = [], 0
         for shape, dtype in self._signature.outputs.values():
-            count = int(np.prod(shape))
-            end = at + count * np.dtype(dtype).itemsize
-            if end > len(content):
-                self._crash("sent an invalid reply")
-            arrays.append(np.frombuffer(content, dtype, count, at).reshape(shape))
-            at = end
-        if at != len(content):
-            self._crash("sent an invalid reply")
+            arrays.append(np.frombuffer(content, dtype, int(np.prod(shape)), at).reshape(shape))
+            at += arrays[-1].nbytes
         return arrays
 
     @property
@@ -185,12 +196,16 @@ class SandboxedPolicy:
         except BrokenPipeError:
             self._crash("ended")
 
-    def _receive(self) -> tuple[bytes, bytes]:
-        """Return the kind and content of a reply, neither of which may be trusted."""
+    def _receive(self, count: int = 0) -> tuple[bytes, bytes]:
+        """Return the kind and content of a reply, neither of which may be trusted.
+
+        Args:
+            count: Observations that the reply is about.
+        """
         kind, size = sandbox_worker.REPLY_FORMAT.unpack(
             self._read(sandbox_worker.REPLY_FORMAT.size)
         )
-        if size > MAX_REPLY_BYTES + self._hidden_state.nbytes:
+        if size > MAX_REPLY_BYTES + count * self._reply_bytes:
             self._crash("sent an invalid reply")
         return kind, self._read(size)
 
@@ -234,6 +249,51 @@ class SandboxedPolicy:
             "export the policy again",
             "crash",
         )
+
+
+class SandboxedPolicy(SandboxedGraph):
+    """A policy like `OnnxPolicy`, but run in a sandbox process; see `SandboxedGraph`.
+
+    Attributes:
+        hidden_state_size: Numbers that it remembers from step to step; 0 for none. They are kept
+            in this process.
+
+    Args:
+        entry: An entry from `read_entry`.
+        memory: Memory for the graph and its computation [bytes].
+
+    Raises:
+        EntryError: As `check_graph` and `SandboxedGraph`.
+    """
+
+    def __init__(self, entry: Entry, memory: int = SANDBOX_MEMORY_BYTES) -> None:
+        signature = check_graph(entry)
+        self.hidden_state_size = signature.hidden_state_size
+        self._hidden_state = signature.first_hidden_state()
+        super().__init__(entry.policy, signature, memory)
+
+    def reset(self) -> None:
+        """Forget what was seen, as at the start of a race."""
+        self._hidden_state = self._signature.first_hidden_state()
+
+    def __call__(self, observation: Observations) -> np.ndarray:
+        """Return the action for one observation; see `OnnxPolicy`.
+
+        Raises:
+            EntryError: As `OnnxPolicy`, and with the code `hang`, `crash` or `memory`. The
+                sandbox is closed then.
+            ValueError: If the observation does not match the manifest's sensors, or the sandbox
+                is closed.
+        """
+        inputs = self._signature.input_arrays(observation, self._hidden_state)
+        try:
+            action, *remembered = self.run_batch(inputs)
+            if remembered:
+                self._hidden_state = self._signature.check_hidden_state(remembered[0])
+            return self._signature.check_action(action)
+        except EntryError:
+            self.close()
+            raise
 
 
 def _start() -> subprocess.Popen[bytes]:

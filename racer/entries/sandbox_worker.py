@@ -100,19 +100,25 @@ def serve_policy() -> None:
 
 
 def _act(session: Any, content: bytes, setup: dict[str, Any]) -> tuple[bytes, bytes]:
-    """Run the graph on one observation, and return the kind and content of the reply."""
+    """Run the graph on each of the observations, and return the kind and content of the reply."""
     import numpy as np
 
-    inputs, at = {}, 0
-    for name, dtype, shape in setup["inputs"]:
-        count = int(np.prod(shape))
-        inputs[name] = np.frombuffer(content, dtype, count, at).reshape(shape)
-        at += inputs[name].nbytes
-    try:
-        outputs = session.run([name for name, _, _ in setup["outputs"]], inputs)
-    except Exception as problem:
-        return _error_reply(RUN, problem)
-    return _outputs_reply(outputs, setup["outputs"])
+    wanted, acted, at = setup["outputs"], [], 0
+    while at < len(content):
+        inputs = {}
+        for name, dtype, shape in setup["inputs"]:
+            count = int(np.prod(shape))
+            inputs[name] = np.frombuffer(content, dtype, count, at).reshape(shape)
+            at += inputs[name].nbytes
+        try:
+            outputs = session.run([name for name, _, _ in wanted], inputs)
+        except Exception as problem:
+            return _error_reply(RUN, problem)
+        kind, reply = _outputs_reply(outputs, wanted)
+        if kind != ACTION:
+            return kind, reply
+        acted.append(reply)
+    return ACTION, b"".join(acted)
 
 
 def _outputs_reply(outputs: list[np.ndarray], wanted: list[Any]) -> tuple[bytes, bytes]:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from racer.entries.archive import MAX_PACKAGE_BYTES
 from racer.errors import BoardError
+from racer.leaderboard.explained_entry import EntryExplainer
 from racer.leaderboard.network_addresses import (
     is_known_host,
     is_same_origin,
@@ -91,6 +92,7 @@ class BoardServer(ThreadingHTTPServer):
         port: The port; 0 for a free one.
         slowest: How long a request may take to arrive [s].
         is_judging: Whether entries are evaluated here; else they wait for `racer board work`.
+        is_explaining: Whether a lap of each entry is explained here, in the background.
 
     Raises:
         BoardError: The server cannot listen on host and port.
@@ -108,6 +110,7 @@ class BoardServer(ThreadingHTTPServer):
         port: int = 8000,
         slowest: float = REQUEST_TIMEOUT_S,
         is_judging: bool = True,
+        is_explaining: bool = False,
     ) -> None:
         self.host, self.slowest = host, slowest
         self._store, self._seasons, self._public_of = store, list(seasons), public_of
@@ -128,12 +131,19 @@ class BoardServer(ThreadingHTTPServer):
         by_digest = {season.digest: season for season in seasons}
         self.desk = SubmissionQueue(store, by_digest)
         self.judge = SubmissionJudge(self.desk, secret_of, self.write)
+        self.explainer = EntryExplainer(store, self._seasons, public_of, self._write_pages)
         self.is_judging = is_judging
         if is_judging:
             self.judge.start()
+        if is_explaining:
+            self.explainer.start()
 
     def write(self) -> None:
-        """Write the pages of the board as it is now."""
+        """Write the pages of the board as it is now, and have new entries explained."""
+        self._write_pages()
+        self.explainer.wake()
+
+    def _write_pages(self) -> None:
         with self._writing:
             stamp = self._store.head()
             write_site(self._store, self.site, self._seasons, self._public_of, is_served=True)
@@ -166,6 +176,7 @@ class BoardServer(ThreadingHTTPServer):
         """Stop listening, wait for the evaluation that is running, and remove temporary files."""
         self.server_close()
         self.judge.close()
+        self.explainer.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property

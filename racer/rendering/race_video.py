@@ -88,7 +88,7 @@ def write_race_video(
     form = path.suffix.lower()
     play = RacePlayback(track, driven, rules, names, follow, sensor, car, size)
     if form == ".png":
-        _save(play.picture(play.still_time()), path)
+        save_picture(play.picture(play.still_time()), path)
         return
     rate = min(rate, GIF_RATE) if form == ".gif" else rate
     end = play.end if until is None else min(until, play.end)
@@ -344,7 +344,12 @@ def _ordinal(place: int) -> str:
     return f"{place}{ending}"
 
 
-def _save(picture: np.ndarray, path: Path) -> None:
+def save_picture(picture: np.ndarray, path: Path) -> None:
+    """Write a picture, (height, width, 4) uint8, as a PNG.
+
+    Raises:
+        RacerError: The file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.ascontiguousarray(picture[..., :3])).save(path, format="PNG")

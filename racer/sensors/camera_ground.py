@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -124,9 +124,44 @@ def ground_texture(track: Track) -> GroundTexture:
         if owner() is track:
             return scene
     scene = paint_ground(track)
+    _remember(track, scene)
+    return scene
+
+
+def _remember(track: Track, scene: GroundTexture) -> None:
     alive = [entry for entry in _painted if entry[0]() is not None]
     _painted[:] = [(weakref.ref(track), scene), *alive[:3]]
-    return scene
+
+
+def with_inner_line_moved(track: Track, shift: float) -> Track:
+    """Return a track whose inner border, with its line and its wall, is moved into the road.
+
+    Cameras see the same ground as before in every other place, to the texel.
+
+    Args:
+        track: The track.
+        shift: How far the border is moved [m].
+    """
+    moved = _shifted(track, shift, is_outer_moved=False)
+    _remember(moved, paint_ground(track, shift))
+    return moved
+
+
+def _shifted(track: Track, shift: float, is_outer_moved: bool) -> Track:
+    """Return a track with its inner border, or both borders, moved from the inside to the outside.
+
+    Args:
+        track: The track.
+        shift: How far a border is moved [m].
+        is_outer_moved: Whether the outer border is moved as far in the same direction.
+    """
+    outwards = (track.left - track.right) / track.width[:, None] * shift
+    if not track.is_clockwise:
+        outwards = -outwards
+    borders = {"left": track.left + outwards, "right": track.right + outwards}
+    if not is_outer_moved:
+        del borders["left" if track.is_clockwise else "right"]
+    return replace(track, **borders)
 
 
 def luma(rgb: np.ndarray) -> np.ndarray:
@@ -134,8 +169,14 @@ def luma(rgb: np.ndarray) -> np.ndarray:
     return (rgb.astype(np.float32) @ LUMA_WEIGHTS.astype(np.float32) + 0.5).astype(np.uint8)
 
 
-def paint_ground(track: Track) -> GroundTexture:
-    """Return the ground of a track: grass, road, borders, dashed centre line and start line."""
+def paint_ground(track: Track, inner_line_shift: float = 0.0) -> GroundTexture:
+    """Return the ground of a track: grass, road, borders, dashed centre line and start line.
+
+    Args:
+        track: The track.
+        inner_line_shift: How far the inner border's line, and the road's edge, are moved into the
+            road [m].
+    """
     width = float(np.median(track.width))
     border = np.concatenate([track.left, track.right])
     low, high = (
@@ -159,9 +200,14 @@ def paint_ground(track: Track) -> GroundTexture:
             draw.polygon(((polygon - origin) * scale - 0.5).ravel().tolist(), 255 * filled)
         return mask.reduce(SUPERSAMPLING)
 
-    ground.paste(_speckle(size, ASPHALT_COLOUR), mask=brush(_between(track, 0.0, 1.0)))
-    for side in (0.0, 1.0 - BORDER_LINE_SHARE):
-        ground.paste(WHITE_COLOUR, mask=brush(_between(track, side, side + BORDER_LINE_SHARE)))
+    edges, inner = track, track
+    if inner_line_shift:
+        edges = _shifted(track, inner_line_shift, is_outer_moved=False)
+        inner = _shifted(track, inner_line_shift, is_outer_moved=True)
+    lines = (track, inner) if track.is_clockwise else (inner, track)
+    ground.paste(_speckle(size, ASPHALT_COLOUR), mask=brush(_between(edges, 0.0, 1.0)))
+    for line, side in zip(lines, (0.0, 1.0 - BORDER_LINE_SHARE)):
+        ground.paste(WHITE_COLOUR, mask=brush(_between(line, side, side + BORDER_LINE_SHARE)))
     ground.paste(CENTRE_LINE_COLOUR, mask=brush([(dash, True) for dash in _dashes(track, width)]))
     whites, blacks = _start_line(track, width)
     ground.paste(WHITE_COLOUR, mask=brush([(square, True) for square in whites]))

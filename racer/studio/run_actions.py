@@ -85,15 +85,25 @@ async def delete_run(studio: Studio, name: str) -> None:
 
 async def export_entry(studio: Studio, name: str) -> None:
     """Export a run's best policy and let the browser save the entry."""
+    await _export(studio, name, "--out", ".entry.zip")
+
+
+async def export_for_car(studio: Studio, name: str) -> None:
+    """Export a run's best policy for a DeepRacer car and let the browser save the archive."""
+    await _export(studio, name, "--car", ".tar.gz")
+
+
+async def _export(studio: Studio, name: str, option: str, suffix: str) -> None:
+    """Export a run's best policy by an option of `racer export`, and let the browser save it."""
     with errors_shown(), TemporaryDirectory(prefix="racer-studio-") as folder:
         source = studio.folder.open(name).folder
-        entry = Path(folder) / f"{name}.entry.zip"
+        made = Path(folder) / f"{name}{suffix}"
         told = ui.notification(f"exporting {name} ...", spinner=True, timeout=None)
         try:
-            await asyncio.to_thread(run_command, ["export", str(source), "--out", str(entry)])
+            await asyncio.to_thread(run_command, ["export", str(source), option, str(made)])
         finally:
             told.dismiss()
-        ui.download(entry.read_bytes(), entry.name)
+        ui.download(made.read_bytes(), made.name)
 
 
 async def stop_run(studio: Studio, name: str) -> None:

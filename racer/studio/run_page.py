@@ -30,6 +30,7 @@ from racer.studio.run_actions import (
     do_on_page,
     evaluate_now,
     export_entry,
+    export_for_car,
     pause_run,
     resume_run,
     set_note,
@@ -181,6 +182,7 @@ class RunPage:
             ui.button("Clone", on_click=lambda: ui.navigate.to(clone_url(name))).props("outline")
             if has_steps:
                 self._button("Export", export_entry).props("outline")
+                self._button("Export for a car", export_for_car).props("outline")
             if is_idle:
                 self._button("Delete", delete_run).props("outline color=red-9")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -23,6 +24,7 @@ from racer.studio.garage_page import GaragePage
 from racer.studio.new_model_page import add_new_model_page
 from racer.studio.run_actions import Studio
 from racer.studio.run_page import RunPage
+from racer.training.run_dir import Run
 from racer.training.training_report import write_report
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -115,7 +117,9 @@ def make_studio_app(folder: Path) -> FastAPI:
     def report(name: str) -> Response:
         try:
             with TemporaryDirectory(prefix="racer-studio-") as out:
-                page = write_report(studio.folder.open(name).folder, Path(out)).read_text("utf-8")
+                run = studio.folder.open(name)
+                _explain(run)
+                page = write_report(run.folder, Path(out)).read_text("utf-8")
         except RacerError as problem:
             return PlainTextResponse(str(problem), 404)
         return HTMLResponse(page, headers={"Content-Security-Policy": REPORT_POLICY})
@@ -123,6 +127,14 @@ def make_studio_app(folder: Path) -> FastAPI:
     add_drive_page(app, studio)
     ui.run_with(app, title="racer studio", dark=None, language="en-US", show_welcome_message=False)
     return app
+
+
+def _explain(run: Run) -> None:
+    """Explain the best checkpoint's lap; if that cannot be done, the report says so."""
+    with suppress(RacerError, ImportError):
+        from racer.training.explained_run import explain_best_lap
+
+        explain_best_lap(run)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -222,6 +222,9 @@ ALGORITHMS_OF_ACTIONS: dict[str, tuple[Algorithm, ...]] = {
 }
 """The algorithms that can learn each kind of actions."""
 
+LATER_SWITCHES = ("simulator", "torch_autocast", "torch_compile")
+"""Fields of a run that came later, and whose defaults do what was done before."""
+
 
 class NetworkConfig(Document):
     """The network of policy and critic: a preset, and the fields that differ from it."""
@@ -339,7 +342,9 @@ class RunConfig(EnvConfig):
     seed: int = Field(
         default=0, ge=0, le=2**31 - 1, description="seed of cars, network and batches"
     )
-    num_envs: int = Field(default=32, ge=1, le=4096, description="cars that train at once, 1-4096")
+    num_envs: int = Field(
+        default=32, ge=1, le=65_536, description="cars that train at once, 1-65536"
+    )
     total_timesteps: int = Field(
         default=300_000, ge=1, description="control steps of training, summed over all cars"
     )
@@ -347,6 +352,12 @@ class RunConfig(EnvConfig):
         default=60.0, gt=0, le=10_000, description="wall-clock minutes after which training ends"
     )
     device: str = Field(default="auto", description="cpu, cuda, or auto: cuda if available")
+    simulator: Literal["auto", "host", "device"] = Field(
+        default="auto",
+        description="where the cars that train are simulated: host, by workers; device, beside the "
+        "learner, for PPO in time trials; auto: on the device if it is cuda and has all that the "
+        "config asks for, else on the host",
+    )
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = Field(
         default="auto",
         description="processes that simulate the cars, 1-1024; 1: the main process; auto: as many "
@@ -354,6 +365,14 @@ class RunConfig(EnvConfig):
     )
     torch_threads: int = Field(
         default=0, ge=0, le=1024, description="threads of torch, up to 1024; 0: as many as cores"
+    )
+    torch_autocast: bool = Field(
+        default=False,
+        description="whether features are computed in bfloat16 while the policy trains",
+    )
+    torch_compile: bool = Field(
+        default=False,
+        description="whether the layers of the features are compiled by torch.compile",
     )
     algorithm: Algorithm = Field(
         default="ppo",
@@ -495,10 +514,13 @@ class RunConfig(EnvConfig):
         """The SHA-256 of the config as canonical JSON, in which keys have their first names.
 
         What computes the motion and the reward is left out, since every way gives the same bits;
-        and so are the algorithm if it is PPO, and an evaluation's number of races if it is 1, which
-        were the only ones at first.
+        and so are the algorithm if it is PPO, an evaluation's number of races if it is 1, and each
+        of `LATER_SWITCHES` that is as it comes, which were the only ones at first.
         """
         named = first_named(self)
+        for name in LATER_SWITCHES:
+            if named[name] == RunConfig.model_fields[name].default:
+                del named[name]
         if self.evaluation.races == 1:
             del named["evaluation"]["races"]
         del named["engine"], named["compile"]

@@ -21,6 +21,8 @@ from stable_baselines3.sac.policies import SACPolicy
 
 from racer.assets.processes import machine_memory_bytes
 from racer.errors import ConfigError
+from racer.gpu.device_ppo import DevicePPO
+from racer.gpu.rollout_storage import DeviceRolloutStorage
 from racer.networks.modules import ACTIVATIONS, DeterministicActor
 from racer.networks.onnx_export import input_shapes
 from racer.networks.policy_network import load_network
@@ -32,6 +34,7 @@ from racer.training.config import (
     PPOConfig,
     RunConfig,
 )
+from racer.training.device_vec_env import DeviceVecEnv
 from racer.training.ppo import HuberPolicy, SensorFeaturesExtractor
 from racer.training.rollout_buffer import rollout_buffer_class
 
@@ -71,7 +74,17 @@ def build_learner(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
     """
     torch.set_num_threads(config.torch_threads or os.cpu_count() or 1)
     learner, arguments = _learner_and_arguments(config, env.observation_space)
-    return _with_policy(learner(env=env, _init_setup_model=False, **arguments))
+    if isinstance(env, DeviceVecEnv):
+        learner, arguments["rollout_buffer_class"] = DevicePPO, DeviceRolloutStorage
+    model = _with_policy(learner(env=env, _init_setup_model=False, **arguments))
+    for features in model.policy.modules():
+        if isinstance(features, SensorFeaturesExtractor):
+            features.is_autocast = config.torch_autocast
+            if config.torch_compile:
+                # In place, so that the names of the weights stay what checkpoints have.
+                for part in features.parts.values():
+                    part.compile()
+    return model
 
 
 def build_learner_without_env(

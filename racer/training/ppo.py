@@ -17,7 +17,8 @@ class SensorFeaturesExtractor(BaseFeaturesExtractor):
     """Turns observations of one sensor, or a dict of several, into features (n, k).
 
     Images are (n, C, H, W) in [0, 1]. They are converted to the channels-last memory format, in
-    which convolutions are faster.
+    which convolutions are faster. The features are float32 also where the layers compute in
+    bfloat16.
 
     Args:
         observation_space: A box, or a dict of boxes; the shape of an image is (C, H, W).
@@ -26,7 +27,10 @@ class SensorFeaturesExtractor(BaseFeaturesExtractor):
     Attributes:
         parts: The layers for each sensor, by the name of an exported graph's input; see
             `racer.networks.policy_network.sensor_encoders`.
+        is_autocast: Whether convolutions and dense layers compute in bfloat16.
     """
+
+    is_autocast = False
 
     def __init__(self, observation_space: spaces.Space, layers: NetworkLayers) -> None:
         several = isinstance(observation_space, spaces.Dict)
@@ -45,8 +49,11 @@ class SensorFeaturesExtractor(BaseFeaturesExtractor):
         given = (
             observations if isinstance(observations, dict) else {OBSERVATION_INPUT: observations}
         )
-        seen = [part(_to_channels_last(given[name])) for name, part in self.parts.items()]
-        return torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
+        device = next(iter(given.values())).device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.is_autocast):
+            seen = [part(_to_channels_last(given[name])) for name, part in self.parts.items()]
+        features = torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
+        return features.float()
 
 
 def _to_channels_last(values: torch.Tensor) -> torch.Tensor:

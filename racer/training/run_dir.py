@@ -99,6 +99,7 @@ class Run:
       episode.
     - `lines/step-N.npz`: the line driven in an evaluation; see `racer.training.trajectories`.
     - `videos/step-N.mp4`: the first lap of a filmed evaluation.
+    - `explained/step-N.json`: what a checkpoint looked at on a lap; see `racer.explain`.
     - TensorBoard's event files.
 
     Attributes:
@@ -177,6 +178,10 @@ class Run:
     def video_path(self, steps: int) -> Path:
         """Return the path of the video of the evaluation after `steps` steps."""
         return self.folder / "videos" / f"step-{steps}.mp4"
+
+    def explained_path(self, steps: int) -> Path:
+        """Return the path of the explained lap of the checkpoint after `steps` steps."""
+        return self.folder / "explained" / f"step-{steps}.json"
 
     @classmethod
     def create(

@@ -36,7 +36,12 @@ from racer.training.file_copies import needed_files
 from racer.training.learner import build_learner, log_interval
 from racer.training.parent import ParentPolicy, inherit_weights
 from racer.training.run_dir import Ended, Run, refuse_taken
-from racer.training.training_env import make_training_env, start_deepracer_log
+from racer.training.training_env import (
+    TrainingEnv,
+    make_host_env,
+    make_training_env,
+    start_deepracer_log,
+)
 from racer.training.training_log import refuse_unwritable
 from racer.training.vec_env import CarsVecEnv
 
@@ -118,22 +123,20 @@ def run_training(
         refuse_taken(folder)
     if log is not None:
         refuse_unwritable(log)
-    reward = RewardSource.find(config.reward or "")
-    env = make_training_env(config, deepracer_logs, cluster)
+    reward, told = RewardSource.find(config.reward or ""), []
+    env = make_training_env(config, deepracer_logs, cluster, told.append)
     try:
         beside = needed_files(reward, config)
         env.seed(config.seed)
         model = build_learner(config, env)
-        inherited = inherit_weights(model.policy, parent, config) if parent else []
+        told += inherit_weights(model.policy, parent, config) if parent else []
         run = Run.create(folder, config, reward, beside, name, parent.lineage if parent else ())
         trace = start_deepracer_log(run.folder, config, env, 0) if deepracer_logs else None
         shown = console or terminal.make_console()
         callbacks = TrainingCallbacks(config, run, reward, shown, functions, trace, log)
         if cluster is not None:
             cluster.say = callbacks.log.lines.say
-        for line in inherited:
-            shown.print(line, markup=False, highlight=False, soft_wrap=True)
-            callbacks.log.lines.keep(line)
+        _tell(told, shown, callbacks)
         costs = CostCallback(run, env, price_per_core_hour)
         with run.locked():
             _learn(run, config, callbacks, model, None, costs, sb3_callbacks)
@@ -188,14 +191,20 @@ def resume_training(
         run.clear_requests()  # Those that a killed process left.
         newest = run.saved.newest_whole(lambda warning: shown.print(f"{warning}", style="yellow"))
         source = str(run.checkpoints / newest[0].file) if newest else ""
-        reward = RewardSource.find(config.reward or "")
-        env = make_training_env(config, deepracer_logs, cluster)
+        reward, told = RewardSource.find(config.reward or ""), []
+        env = make_training_env(config, deepracer_logs, cluster, told.append)
         try:
             model = build_learner(config, env)
             env.seed(chunk_seed(config.seed, newest[0].steps if newest else 0))
             state = unpack_checkpoint(newest[1], source, model.device) if newest else None
             if state:
                 _announce_resume(shown, run, config, state, total_timesteps is not None)
+                before = state["progress"].get("simulator", "host")
+                if before != env.simulator and state["steps"]:
+                    told.append(
+                        f"the cars are simulated on the {env.simulator} now, on the {before} "
+                        "before: the outcome may differ from an uninterrupted run's"
+                    )
                 load_learner(model, state, source)
             elif run.lineage():
                 raise RunError(
@@ -208,6 +217,7 @@ def resume_training(
             callbacks = TrainingCallbacks(config, run, reward, shown, functions, trace, log)
             if cluster is not None:
                 cluster.say = callbacks.log.lines.say
+            _tell(told, shown, callbacks)
             costs = CostCallback(run, env, price_per_core_hour)
             _learn(run, config, callbacks, model, state, costs, sb3_callbacks)
             return _make_result(run, callbacks, env)
@@ -252,7 +262,7 @@ def run_pretraining(
     # The smallest rollout that PPO accepts: `learn` collects what it needs itself.
     ppo = config.ppo.model_copy(update={"n_steps": 2, "batch_size": 2})
     small = config.model_copy(update={"num_envs": num_envs, "workers": 1, "ppo": ppo})
-    env = make_training_env(small, is_logged=False)
+    env = make_host_env(small, is_logged=False)
     try:
         beside = needed_files(reward, config)
         env.seed(config.seed)
@@ -267,6 +277,13 @@ def run_pretraining(
         return _make_result(run, callbacks, env)
     finally:
         env.close()
+
+
+def _tell(lines: Sequence[str], console: Console, callbacks: TrainingCallbacks) -> None:
+    """Print lines, and keep them in the run's log."""
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        callbacks.log.lines.keep(line)
 
 
 def _save_pretrained(
@@ -407,7 +424,7 @@ def _learn(
         ) from problem
 
 
-def _make_result(run: Run, callbacks: TrainingCallbacks, env: CarsVecEnv) -> TrainingResult:
+def _make_result(run: Run, callbacks: TrainingCallbacks, env: TrainingEnv) -> TrainingResult:
     driving = env.cars.simulation.durations if isinstance(env.cars, RacerVectorEnv) else {}
     return TrainingResult(
         run=run,

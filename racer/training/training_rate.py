@@ -16,7 +16,7 @@ from racer.training.config import (
     steps_of_full_batches,
 )
 from racer.training.learner import build_learner
-from racer.training.training_env import make_training_env
+from racer.training.training_env import is_for_device, make_training_env
 
 BATCHES_OF_A_ROLLOUT = 2
 """Minibatches in a rollout while the rate is measured; a step costs the same in longer ones."""
@@ -51,7 +51,8 @@ class _Rate(BaseCallback):
 def training_rate(config: RunConfig, seconds: float = 3.0) -> float:
     """Return the control steps per second, over all cars, that a config trains at here.
 
-    Rollouts and updates are made as in a training, with shorter rollouts, and nothing is written.
+    Rollouts and updates are made as in a training, with shorter rollouts where the cars are on the
+    host, and nothing is written.
     Evaluations and checkpoints do not count.
 
     Args:
@@ -63,7 +64,8 @@ def training_rate(config: RunConfig, seconds: float = 3.0) -> float:
         RacerError: The config cannot be used.
     """
     rate = _Rate(seconds)
-    short = _with_short_rollouts(config)
+    # On a device the host waits once a rollout, which would count more in shorter ones.
+    short = config if is_for_device(config) else _with_short_rollouts(config)
     with closing(make_training_env(short, is_logged=False)) as env:
         env.seed(short.seed)
         build_learner(short, env).learn(2**31 - 1, callback=rate)

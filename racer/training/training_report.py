@@ -20,6 +20,8 @@ from racer.assets.text import decode_text
 from racer.car.action_space import ActionSpace
 from racer.deepracer.sim_trace import action_index
 from racer.errors import RunError
+from racer.explain.explained_card import read_card
+from racer.explain.reaction_table import MAP_TITLES, REACTION_TITLES
 from racer.rendering.svg_charts import (
     count_grid,
     dot_map,
@@ -108,6 +110,7 @@ def write_report(folder: Path, out: Path) -> Path:
         sections += _driven_lines(load_track(config.evaluation_tracks[0]), line)
         sections.append(_actions(config.actions, line))
     sections.append(_lap_video(run, evaluations, best))
+    sections += _explained(run, best)
     if evaluations:
         sections += [_sectors(evaluations), _checkpoints(evaluations, best)]
     sections.append(_reward(run, config))
@@ -273,6 +276,31 @@ def _lap_video(run: Run, evaluations: list[dict[str, Any]], best: int | None) ->
         return ReportSection(title, note)
     # The page holds the video itself, so that it can be moved and sent.
     return ReportSection(title, note, Markup(Video.read(path)._repr_html_()))
+
+
+def _explained(run: Run, best: int | None) -> list[ReportSection]:
+    """Return what the best checkpoint looked at on a lap, and what it reacts to."""
+    title = "What it looks at"
+    card = None if best is None else read_card(run.explained_path(best))
+    if card is None:
+        how = shell_command("analyze", run.folder)
+        return [ReportSection(title, f"No lap was explained yet; `{how}` does it.", is_wide=True)]
+    picture = Markup('<img src="{}" alt="{}" style="width: 100%">').format(card.picture_url, title)
+    found = [
+        ReportSection(
+            title,
+            " ".join((f"{card.title}.", *card.sentences)),
+            picture if card.picture else "",
+            is_wide=True,
+        )
+    ]
+    if card.maps:
+        table = ReportTable(MAP_TITLES, card.maps)
+        found.append(ReportSection("Share of the map", table=table, is_wide=True))
+        table = ReportTable(REACTION_TITLES, card.reactions)
+        note = "The mean change of its command over the lap, and the mean size of the change."
+        found.append(ReportSection("What it reacts to", note, table=table, is_wide=True))
+    return found
 
 
 def _reward(run: Run, config: RunConfig) -> ReportSection:

@@ -40,7 +40,10 @@ class CarsVecEnv(VecEnv):
     Attributes:
         cars: The environment.
         scale: Running mean and variance of the discounted return; saved in checkpoints.
+        simulator: Where the cars are simulated, as a config's `simulator` has it.
     """
+
+    simulator = "host"
 
     def __init__(
         self, env: RacerVectorEnv | WorkerPool | ClusterWorkers, gamma: float | None = None

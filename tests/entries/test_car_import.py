@@ -236,6 +236,9 @@ def test_what_cannot_be_imported_is_refused_with_what_to_do(tmp_path):
     told = refused(archive(tmp_path / "c.tar.gz", good, action_space=two), tmp_path)
     assert "3 values" in told and "2 actions" in told
 
+    told = refused(tmp_path / "none.tar.gz", tmp_path)
+    assert "give one with agent/model.pb and model_metadata.json" in told
+
     assert "cannot be read" in refused(archive(tmp_path / "d.tar.gz", good[:-7]), tmp_path)
     with tarfile.open(tmp_path / "e.tar.gz", "w:gz"):
         pass

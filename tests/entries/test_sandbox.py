@@ -609,3 +609,30 @@ def test_the_doctor_says_of_this_machine_what_the_sandbox_does_on_it():
     (found,) = doctor._sandbox()
     with SandboxedPolicy(entry_of(STEADY)) as boxed:
         assert found.found.startswith(boxed.strength)
+
+
+def test_a_batch_gives_what_its_observations_give_one_by_one():
+    seen = np.random.default_rng(2).normal(size=(150, STATE_SIZE)).astype(np.float32)
+    with SandboxedPolicy(entry_of(STEADY)) as policy:
+        (together,) = policy.run_batch({"observation": seen})
+        alone = np.concatenate([policy(one[None]) for one in seen])
+    assert together.shape == (150, 2)
+    assert together.tobytes() == alone.tobytes()
+
+
+def test_a_batch_ends_at_the_first_observation_that_fails():
+    bad = graph(
+        ("ReduceSum", ["observation"], ["sum"], {"keepdims": 0}),
+        ("Cast", ["sum"], ["index"], {"to": INT64}),
+        ("Gather", ["table", "index"], ["row"]),
+        ("Reshape", ["row", "shape"], ["action"]),
+        weights={"table": np.zeros((2, 2), np.float32), "shape": np.array([1, 2])},
+    )
+    seen = np.zeros((3, STATE_SIZE), np.float32)
+    seen[1, 0] = 9.0
+    with SandboxedPolicy(entry_of(bad)) as policy:
+        with pytest.raises(EntryError) as found:
+            policy.run_batch({"observation": seen})
+        assert found.value.code == "run"
+        with pytest.raises(ValueError, match="closed"):
+            policy.run_batch({"observation": seen[:1]})

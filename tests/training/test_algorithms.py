@@ -104,6 +104,8 @@ def test_a_config_of_ppo_has_the_digest_that_it_always_had():
     assert RunConfig().digest == before
     assert RunConfig(seed=1).digest != before
     assert RunConfig(evaluation=EvaluationConfig(races=2)).digest != before
+    for switched in ({"simulator": "host"}, {"torch_autocast": True}, {"torch_compile": True}):
+        assert RunConfig(**switched).digest != before
     assert len({config(one).digest for one in ALGORITHMS}) == len(ALGORITHMS)
 
 

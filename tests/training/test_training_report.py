@@ -145,6 +145,20 @@ def test_the_best_evaluation_can_be_filmed_afterwards(run, tmp_path, capsys):
     assert films[0].read_bytes() == b"kept"
 
 
+def test_the_report_shows_what_the_best_checkpoint_looks_at(run, tmp_path):
+    whole = Run.open(shutil.copytree(run[0], tmp_path / "run"))
+    assert "No lap was explained yet" in write_report(whole.folder, tmp_path).read_text()
+    main(["analyze", str(whole.folder), "--out", str(tmp_path)])
+    page = (tmp_path / "report.html").read_text()
+    (source,) = [given["src"] for tag, given in Tags(page).tags if tag == "img"]
+    assert source.startswith("data:image/png;base64,")
+    assert "car 5 cm left" in page and "state: " in page
+    card = whole.explained_path(int(whole.best().stem.removeprefix("step-")))
+    before = card.stat().st_mtime_ns
+    main(["analyze", str(whole.folder), "--out", str(tmp_path)])
+    assert card.stat().st_mtime_ns == before
+
+
 def test_every_episode_is_recorded_with_its_end(run):
     folder, _, _ = run
     episodes = Run.open(folder).records("episodes")

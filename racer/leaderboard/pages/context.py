@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from racer.explain.explained_card import ExplainedCard
 from racer.leaderboard.ranking import RankedSubmission
 from racer.leaderboard.season import Season
 from racer.leaderboard.submissions import Submission
@@ -36,6 +37,7 @@ class SeasonContext:
         recordings: The replays of each submission's runs, by its id.
         roads: Name of the file of each run's road; None if the road is not shown.
         is_served: Whether the pages come from a server that takes entries.
+        cards: The explained lap of each submission that has one, by its id.
     """
 
     season: Season
@@ -45,6 +47,7 @@ class SeasonContext:
     recordings: dict[int, list[RunRecording]] = field(default_factory=dict)
     roads: list[str | None] = field(default_factory=list)
     is_served: bool = False
+    cards: dict[int, ExplainedCard] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:

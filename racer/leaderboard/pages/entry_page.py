@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from racer.entries.package import Manifest, TrainedOn
+from racer.explain.reaction_table import MAP_TITLES, REACTION_TITLES
 from racer.leaderboard.pages.context import RunRecording, SeasonContext
 from racer.leaderboard.pages.markup import render_page
 from racer.leaderboard.pages.player import player_races
@@ -93,6 +94,9 @@ def entry_page(
         manifest=manifest,
         has_package=row.entry_sha256 not in (HOUSE_DIGEST, PERSON_DIGEST),
         verdict=_verdict(recordings),
+        card=view.cards.get(row.id),
+        map_titles=MAP_TITLES,
+        reaction_titles=REACTION_TITLES,
         history=history,
         history_command=shlex.join(["racer", "board", "history", history[0].name]),
         own_ids={one.id for one in view.rows},

@@ -11,6 +11,7 @@ from typing import Any
 from racer.assets.atomic import write_atomically
 from racer.entries.package import Manifest, read_entry
 from racer.errors import BoardError, EngineError, RacerError
+from racer.leaderboard.explained_entry import kept_entry_card
 from racer.leaderboard.fingerprint import platform_fingerprint
 from racer.leaderboard.hash_chain import canonical_json
 from racer.leaderboard.pages import markup
@@ -84,6 +85,8 @@ def write_site(
             runs = season.runs(secret) if is_open else []
             view.roads.extend(_write_road(out, run) for run in runs)
             for row in view.rows:
+                if is_open and (card := kept_entry_card(row, season)):
+                    view.cards[row.id] = card
                 view.recordings[row.id] = _recordings(store, out, season, row, runs)
                 done += len(row.runs)
                 tell(done, total)

@@ -9,7 +9,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from racer.cluster.cost import Cost
 from racer.training.cluster_workers import ClusterWorkers
 from racer.training.run_dir import Run
-from racer.training.vec_env import CarsVecEnv
+from racer.training.training_env import TrainingEnv
 from racer.training.workers import WorkerPool
 
 RECORD_PERIOD_S = 30.0
@@ -29,7 +29,7 @@ class CostCallback(BaseCallback):
         price_per_core_hour: Price of a core for an hour; None if unknown.
     """
 
-    def __init__(self, run: Run, env: CarsVecEnv, price_per_core_hour: float | None) -> None:
+    def __init__(self, run: Run, env: TrainingEnv, price_per_core_hour: float | None) -> None:
         super().__init__()
         self._run, self._env, self._price = run, env, price_per_core_hour
         self._began = self._recorded = 0.0

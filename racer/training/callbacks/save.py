@@ -90,8 +90,10 @@ class SaveCallback(BaseCallback):
         Raises:
             OSError: The checkpoint cannot be written.
         """
-        scale = self.training_env.scale  # pyright: ignore[reportAttributeAccessIssue]
+        env: Any = self.training_env
+        scale = env.scale
         progress = {
+            **({"simulator": "device"} if env.simulator == "device" else {}),
             **self._evaluate.state(),
             **self._log.state(),
             "spent": self._clock.spent,
