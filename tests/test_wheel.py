@@ -30,7 +30,7 @@ for line in sys.argv[1:]:
     main(words[1:]) if words[0] == "racer" else subprocess.run(["bash", "-c", line], check=True)
 """
 """A program that does the lines in its arguments: in one process, as each compiles kernels anew."""
-SERVERS = ("tensorboard", "racer board serve", "racer studio")
+SERVERS = ("racer board serve", "racer studio")
 """Commands that end with Ctrl-C."""
 
 pytestmark = [pytest.mark.slow(minutes=2), pytest.mark.needs("build")]
@@ -125,10 +125,14 @@ print(how_to_install("limit"))
 
 
 def readme_commands():
-    """What the README tells to type, without what needs a checkout's Makefile."""
+    """What the README tells to type, without make, which a checkout has, and TensorBoard."""
     blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [re.sub(r"\s+# .*", "", line) for line in lines if line and "make " not in line]
+    return [
+        re.sub(r"\s+# .*", "", line)
+        for line in lines
+        if line and not re.match("make |tensorboard ", line)
+    ]
 
 
 def shortened(command):
