@@ -156,7 +156,7 @@ def _draw_curves(axes: Axes, one: SensorExplanation) -> None:
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("share of the observation [percent]", color=INK_COLOUR, fontsize=9)
     likeness = "-" if np.isnan(proof.similarity) else f"{proof.similarity:.2f}"
-    title = f"agreement of the answer; similarity to random weights {likeness}"
+    title = f"agreement; similar to random weights {likeness}"
     axes.set_title(title, color=INK_COLOUR, fontsize=10, loc="left")
     axes.grid(color=GRID_COLOUR)
     style_axes([axes])

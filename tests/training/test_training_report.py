@@ -79,6 +79,7 @@ def test_the_report_is_one_page_that_loads_nothing(run, tmp_path):
         "Driven line by reward",
         "Use of the actions",
         "Video of a lap",
+        "What it looks at",
         "Best laps by sector",
         "Checkpoints",
         "Reward",
