@@ -176,7 +176,7 @@ class DeviceRolloutStorage(RolloutBuffer):
             following, is_running = self.values[step], 1.0 - self.episode_starts[step]
         torch.add(self.advantages, self.values, out=self.returns)
 
-    def get(self, batch_size: int | None = None) -> Iterator[Any]:
+    def get(self, batch_size: int | None = None) -> Iterator[Any]:  # pyright: ignore
         """Yield minibatches of all samples in a random order, drawn by torch on the device.
 
         Args:

@@ -11,7 +11,6 @@ import torch
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from racer.gpu.device_ppo import DrivenStep
-from racer.gpu.rollout_storage import DeviceObservations
 from racer.race import Ending
 from racer.sensors import Observations
 from racer.training.vec_env import channels_first_space
@@ -273,7 +272,7 @@ def _refuse(what: str) -> NoReturn:
     )
 
 
-def _channels_first(seen: Any) -> DeviceObservations:
+def _channels_first(seen: Any) -> Any:
     """Return images (n, H, W, C) as (n, C, H, W), without a copy, and numbers unchanged."""
     if isinstance(seen, dict):
         return {name: _channels_first(values) for name, values in seen.items()}

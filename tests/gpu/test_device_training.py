@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 import racer
+from racer.assets.document import validate_document
 from racer.errors import ConfigError
 from racer.race import Ending
 from racer.training.callbacks.save import SaveCallback
@@ -110,7 +111,10 @@ def test_what_a_device_cannot_have_is_refused_or_simulated_on_the_host(monkeypat
     for base, why in [
         (config(race={"walls": True}), "race.walls: true is not simulated on a device"),
         (config(race="object_avoidance"), "race.kind: object_avoidance is not simulated"),
-        (RunConfig(sensor="state", algorithm="sac"), "algorithm sac learns on the host alone"),
+        (
+            validate_document({"sensor": "state", "algorithm": "sac"}, RunConfig, "test"),
+            "algorithm sac learns on the host alone",
+        ),
     ]:
         with subtests.test(why=why):
             wanted = base.model_copy(update=DEVICE)
@@ -141,7 +145,7 @@ def test_the_cars_are_beside_the_learner_where_it_is_on_a_gpu(monkeypatch):
 
 
 def test_rewards_are_scaled_and_frames_turned_as_on_the_host():
-    small = {"sensor": {"kind": "camera", "width": 32, "height": 24}}
+    small: dict[str, Any] = {"sensor": {"kind": "camera", "width": 32, "height": 24}}
     cars = GpuVectorEnv(4, device="cpu", seed=0, **small)
     plain = GpuVectorEnv(4, device="cpu", seed=0, **small)
     env = DeviceVecEnv(cars, gamma=0.9)

@@ -96,7 +96,11 @@ class HostDots(VecEnv):
     def get_attr(self, attr_name, indices=None):
         return [None] * CARS
 
-    set_attr = env_method = get_attr
+    def set_attr(self, attr_name, value, indices=None):
+        raise NotImplementedError
+
+    def env_method(self, method_name, *method_args, indices=None, **method_kwargs):
+        raise NotImplementedError
 
     def env_is_wrapped(self, wrapper_class, indices=None):
         return [False] * CARS
