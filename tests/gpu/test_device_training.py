@@ -9,9 +9,11 @@ import pytest
 from rich.console import Console
 
 import racer
+from racer.assets.document import validate_document
 from racer.errors import ConfigError
 from racer.race import Ending
 from racer.training.callbacks.save import SaveCallback
+from racer.training.config import RunConfig
 from racer.training.training_env import is_for_device, make_training_env
 from tests.helpers.runs import (
     CHUNK,
@@ -109,7 +111,10 @@ def test_what_a_device_cannot_have_is_refused_or_simulated_on_the_host(monkeypat
     for base, why in [
         (config(race={"walls": True}), "race.walls: true is not simulated on a device"),
         (config(race="object_avoidance"), "race.kind: object_avoidance is not simulated"),
-        (config(algorithm="sac"), "algorithm sac learns on the host alone"),
+        (
+            validate_document({"sensor": "state", "algorithm": "sac"}, RunConfig, "test"),
+            "algorithm sac learns on the host alone",
+        ),
     ]:
         with subtests.test(why=why):
             wanted = base.model_copy(update=DEVICE)

@@ -19,7 +19,7 @@ GEARS = spaces.Discrete(6)
 GAMMA = 0.9
 
 
-def storage_of(seen, action: Any = STEERING):
+def storage_of(seen: Any, action: Any = STEERING) -> DeviceRolloutStorage:
     return DeviceRolloutStorage(STEPS, seen, action, "cpu", 0.95, GAMMA, CARS)
 
 
@@ -34,7 +34,7 @@ def numbered(step, offset=0):
     }
 
 
-def fill(storage, action=STEERING):
+def fill(storage: DeviceRolloutStorage, action: Any = STEERING) -> None:
     storage.reset()
     for step in range(STEPS):
         number = 10.0 * step + torch.arange(CARS)
@@ -45,8 +45,7 @@ def fill(storage, action=STEERING):
 
 
 def test_the_parts_of_a_sample_stay_together_and_each_comes_once():
-    actions: tuple[Any, ...] = (STEERING, GEARS)
-    for action in actions:
+    for action in (STEERING, GEARS):
         storage = storage_of(BOTH, action)
         fill(storage, action)
         storage.compute_returns_and_advantage(torch.zeros(CARS, 1), torch.zeros(CARS).bool())
@@ -109,7 +108,11 @@ def test_a_reward_gets_the_value_of_the_last_observation_of_an_episode_that_the_
         # The clock ends car 1 in step 2 and car 2 in step 4.
         late = torch.tensor([False, step == 2, step == 4])
         storage.keep_final(numbered(step, offset=100), late)
-    storage.bootstrap(lambda seen: seen["state"][:, :1] + seen["camera"][:, :1, 0, 0].float())
+
+    def worth(seen: Any) -> torch.Tensor:
+        return seen["state"][:, :1] + seen["camera"][:, :1, 0, 0].float()
+
+    storage.bootstrap(worth)
     expected = paid.clone()
     expected[2, 1] += GAMMA * 2 * 121.0
     expected[4, 2] += GAMMA * 2 * 142.0
@@ -120,15 +123,16 @@ def test_a_reward_gets_the_value_of_the_last_observation_of_an_episode_that_the_
 
 def test_the_advantages_of_the_same_rollout_are_stable_baselines3s_to_the_bit():
     rng = np.random.default_rng(0)
-    mine: Any = storage_of(STATE)
-    theirs: Any = RolloutBuffer(STEPS, STATE, STEERING, "cpu", 0.95, GAMMA, CARS)
+    mine = storage_of(STATE)
+    theirs = RolloutBuffer(STEPS, STATE, STEERING, "cpu", 0.95, GAMMA, CARS)
     for _ in range(STEPS):
         seen, action = rng.normal(size=(CARS, 7)), rng.normal(size=(CARS, 2))
         reward, value, odds = rng.normal(size=(3, CARS)).astype(np.float32)
-        given: Any = seen, action, reward, rng.random(CARS) < 0.3
+        starts = rng.random(CARS) < 0.3
         critic = torch.from_numpy(value), torch.from_numpy(odds)
-        mine.add(*(torch.from_numpy(one) for one in given), *critic)
-        theirs.add(*given, *critic)
+        taken, paid, began = (torch.from_numpy(one) for one in (action, reward, starts))
+        mine.add(torch.from_numpy(seen), taken, paid, began, *critic)
+        theirs.add(seen, action, reward, starts, *critic)
     dones = rng.random(CARS) < 0.5
     mine.compute_returns_and_advantage(torch.ones(CARS, 1), torch.from_numpy(dones))
     theirs.compute_returns_and_advantage(torch.ones(CARS, 1), dones)

@@ -31,9 +31,8 @@ def test_features_in_bfloat16_are_float32_numbers_near_the_others():
     assert not torch.equal(rounded, plain)
     torch.testing.assert_close(rounded, plain, rtol=0.05, atol=0.02)
     rounded.sum().backward()
-    assert all(
-        one.grad is not None and one.grad.dtype == torch.float32 for one in features.parameters()
-    )
+    gradients = [one.grad for one in features.parameters()]
+    assert all(one is not None and one.dtype == torch.float32 for one in gradients)
 
 
 def test_the_switches_are_off_and_reach_the_policy():
