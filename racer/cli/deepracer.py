@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from racer.car.action_space import ActionSpace
     from racer.entries.package import Manifest
     from racer.evaluation import LapResult
-    from racer.training.run_dir import Run
 
 
 ENOUGH_STEPS_PER_S = 1000.0
@@ -133,12 +132,11 @@ def analyze(run: Path, out: Path | None = None, film: bool = False, explain: boo
         explain: First find what the best checkpoint looks at on a lap, unless that was done
             already; `--no-explain` saves these seconds.
     """
-    from racer.training.run_dir import Run
-
-    if explain:
-        _explain_best_lap(Run.open(run))
+    if explain and (run / "config.yaml").is_file():
+        _explain_best_lap(run)
     if film:
         from racer.training.lap_video import record_best_lap
+        from racer.training.run_dir import Run
 
         with progress("filming") as report:
             print(f"video: {record_best_lap(Run.open(run), report)}")
@@ -147,14 +145,15 @@ def analyze(run: Path, out: Path | None = None, film: bool = False, explain: boo
     print(f"report: {write_report(run, out or run)}")
 
 
-def _explain_best_lap(run: Run) -> None:
+def _explain_best_lap(run: Path) -> None:
     """Explain a lap of a run's best checkpoint; if that fails, say so and go on."""
     from racer.errors import RacerError
 
     try:
         from racer.training.explained_run import explain_best_lap
+        from racer.training.run_dir import Run
 
-        explain_best_lap(run)
+        explain_best_lap(Run.open(run))
     except (RacerError, ImportError) as problem:
         print(f"not explained: {problem}", file=sys.stderr)
 
