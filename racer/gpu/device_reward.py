@@ -72,7 +72,7 @@ class DeviceReward:
         self._longest = warp.zeros(n, dtype=warp.int32, device=device)
 
     def _build(self, capacity: int) -> None:
-        """Write the reward with room for so many items in a list, and make its kernel."""
+        """Write the reward with lists of a capacity, and make its kernel."""
         from racer.gpu.reward_kernels import pay_kernel
 
         self.native = NativeTranslation(self._compiled.code, capacity).translate()

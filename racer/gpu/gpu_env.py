@@ -88,6 +88,7 @@ class GpuVectorEnv:
         RacerError: Warp or torch is not installed, or a track cannot be used.
 
     Example:
+        >>> import torch
         >>> envs = GpuVectorEnv(64, device="cpu", seed=0, sensor="state")
         >>> envs.reset().shape
         torch.Size([64, 26])
