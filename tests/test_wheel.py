@@ -33,7 +33,7 @@ for line in sys.argv[1:]:
 SERVERS = ("racer board serve", "racer studio")
 """Commands that end with Ctrl-C."""
 
-pytestmark = [pytest.mark.slow(minutes=2), pytest.mark.needs("build")]
+pytestmark = [pytest.mark.slow(minutes=2), pytest.mark.nightly, pytest.mark.needs("build")]
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,6 @@ def shortened(command):
     return command.replace("--laps 3", "--laps 1") + smaller
 
 
-@pytest.mark.nightly
 def test_every_command_of_the_readme_works_from_an_empty_folder(shell):
     commands = readme_commands()
     assert len(commands) > 20

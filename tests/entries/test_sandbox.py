@@ -612,7 +612,8 @@ def test_the_doctor_says_of_this_machine_what_the_sandbox_does_on_it():
 
 
 def test_a_batch_gives_what_its_observations_give_one_by_one():
-    seen = np.random.default_rng(2).normal(size=(150, STATE_SIZE)).astype(np.float32)
+    # Small numbers: onnxruntime rounds the tanh of large ones to over 1 on some processors.
+    seen = np.random.default_rng(2).normal(0.0, 0.1, (150, STATE_SIZE)).astype(np.float32)
     with SandboxedPolicy(entry_of(STEADY)) as policy:
         (together,) = policy.run_batch({"observation": seen})
         alone = np.concatenate([policy(one[None]) for one in seen])

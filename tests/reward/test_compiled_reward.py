@@ -94,6 +94,7 @@ def test_a_file_in_a_common_style_compiles_or_says_what_stops_it(subtests):
             check_style(name)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow(minutes=2)
 def test_every_style_compiles_or_says_what_stops_it(subtests):
     names = sorted(path.stem for path in STYLES.glob("*.py"))

@@ -42,6 +42,7 @@ def quick(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_the_figures_have_their_keys_and_the_host_is_measured_beside(quick, capsys):
     main(["bench", "gpu", "--device", "cpu", "--cars", "256", "8192", "--json"])
     read = capsys.readouterr()
@@ -60,6 +61,7 @@ def test_the_figures_have_their_keys_and_the_host_is_measured_beside(quick, caps
     ]
 
 
+@pytest.mark.slow
 def test_the_tables_fit_a_terminal_of_80_columns(quick):
     console = Console(width=80, color_system=None)
     with console.capture() as capture:
