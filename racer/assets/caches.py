@@ -74,7 +74,7 @@ def private_folder(name: str) -> Path | None:
         (own / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
         return None
-    return own / name
+    return own / name if is_writable(own / name) else None
 
 
 def _places() -> dict[str, bool]:

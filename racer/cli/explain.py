@@ -65,6 +65,7 @@ def cli_explain(
 
     if video:
         refuse_suffix(video)
+        video_size(size, video)
     if out and out.suffix.lower() != ".png":
         raise ConfigError(f"--out {out}: the name must end with .png")
     options = {"kind": kind, "walls": None if walls is None else walls == "on"}

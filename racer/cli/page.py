@@ -44,18 +44,28 @@ def _explain_entries(store: BoardStore, seasons: Sequence[Season]) -> None:
     from racer.errors import RacerError
     from racer.leaderboard.explained_entry import explain_entry, unexplained_entries
 
+    failed = []
     try:
         waiting = list(unexplained_entries(store, seasons, lambda one: public_secret(store, one)))
         with progress("explaining entries") as tell:
             for done, (row, season, run) in enumerate(waiting, 1):
-                explain_entry(store, row, season, run)
+                try:
+                    explain_entry(store, row, season, run)
+                except RacerError as problem:
+                    failed.append(f"{row.name} is not explained: {problem}")
                 tell(done, len(waiting))
     except (RacerError, ImportError) as problem:
-        print(f"not explained: {problem}", file=sys.stderr)
+        failed.append(f"not explained: {problem}")
+    for line in failed:
+        print(line, file=sys.stderr)
 
 
 def board_serve(
-    port: int = 8000, host: str = "127.0.0.1", season: str = "", judge: bool = True
+    port: int = 8000,
+    host: str = "127.0.0.1",
+    season: str = "",
+    judge: bool = True,
+    explain: bool = True,
 ) -> None:
     """Serve the board's pages on this machine, and judge the entries that are handed in there.
 
@@ -66,6 +76,7 @@ def board_serve(
         host: Where to listen; other than on this machine, anybody who reaches it can hand in.
         season: The season that takes entries; `open` and every season of the board by default.
         judge: Judge the entries here too; otherwise they wait for `racer board work`.
+        explain: Explain a lap of each entry on its page; see docs/explain.md.
     """
     from racer.cli.board import public_secret, secret_on
     from racer.leaderboard.pages.site import seasons_of
@@ -85,7 +96,7 @@ def board_serve(
         host,
         port,
         is_judging=judge,
-        is_explaining=True,
+        is_explaining=explain,
     )
     try:
         server.write()

@@ -70,10 +70,13 @@ class EntryPolicy:
         found = dict(zip(names, outputs))
         action = found[ACTION_OUTPUT]
         scores = outputs[-1] if self._returns_scores else self._scores_of(action)
-        if not np.isfinite(scores).all():
+        is_fine = bool(np.isfinite(scores).all() and np.isfinite(action).all())
+        if self.actions.kind == "discrete":
+            is_fine = is_fine and bool(((action >= 0) & (action < self._count)).all())
+        if not is_fine:
             raise EntryError(
-                f"{self.name}: the graph returned numbers that are not finite; export the policy "
-                "again",
+                f"{self.name}: the graph returned numbers that are not finite, or no choice of its "
+                "list; export the policy again",
                 "run",
             )
         remembered = outputs[1] if self.hidden_state_size else hidden_state

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from racer.assets.atomic import write_atomically
 from racer.assets.document import Document
-from racer.errors import RacerError
+from racer.errors import EntryError, RacerError
 from racer.explain.explanation import explain_lap
 from racer.explain.overlay import STRIP_MOMENTS, explanation_strip
 from racer.explain.policy_output import ExplainedPolicy
@@ -19,6 +19,8 @@ from racer.explain.reaction_table import map_rows, proof_words, reaction_rows
 from racer.explain.recorded_lap import record_lap
 from racer.race import RaceConfig
 
+FAILURES_OF_POLICIES = frozenset(("run", "action", "memory", "crash"))
+"""Codes of errors that the same policy would cause again, so that its card says so for good."""
 CARD_FORMAT = 1
 """Raise it when a card of an older version must be made anew."""
 CARD_LAP_S = 30.0
@@ -44,7 +46,7 @@ class ExplainedCard(Document):
 def make_card(
     policy: ExplainedPolicy, track: str, rules: RaceConfig, seed: int, car: str
 ) -> ExplainedCard:
-    """Return the card of one lap; one of a policy that fails says how.
+    """Return the card of one lap; one of a policy that fails at it says how.
 
     Args:
         policy: The policy.
@@ -52,11 +54,17 @@ def make_card(
         rules: The race, of one lap.
         seed: Seed of the race, and of all that is random.
         car: Name of the car's preset.
+
+    Raises:
+        RacerError: A name or number cannot be used, or an observation is too large.
+        EntryError: The sandbox fails for another reason than the policy.
     """
     try:
         lap = record_lap(policy, track, rules, seed, car, CARD_LAP_S)
         found = explain_lap(policy, lap, "rise", seed=seed, count=STRIP_MOMENTS)
-    except RacerError as problem:
+    except EntryError as problem:
+        if problem.code not in FAILURES_OF_POLICIES:
+            raise
         return failed_card(policy.name, problem)
     return ExplainedCard(
         card_format=CARD_FORMAT,

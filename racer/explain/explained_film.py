@@ -234,7 +234,8 @@ class ActionTraces:
         self._is_discrete = policy.actions.kind == "discrete"
         self._has_scores = explanation.has_scores
         self._box, self._font = box, panel_font(max((box[3] - box[1]) // 14, 11))
-        self._name_px = round(self._font.getlength("-30 deg 4.0 m/s")) + 8
+        words_px = round(self._font.getlength("-30 deg 4.0 m/s")) + 8
+        self._name_px = min(words_px, (box[2] - box[0]) // 2)
         output = explanation.lap.output
         if self._is_discrete:
             self._shares = probabilities(output.scores)
@@ -289,7 +290,7 @@ class ActionTraces:
                 paint = np.array(PANEL_PAPER) + share * (
                     np.array(ACTION_COLOURS[0]) - np.array(PANEL_PAPER)
                 )
-                edges = self._x(step - 0.5), y + 1, self._x(step + 0.5), y + high - 1
+                edges = self._x(step - 0.5), y, self._x(step + 0.5), max(y + high - 1, y)
                 pen.rectangle(edges, fill=tuple(np.rint(paint).astype(int)))
 
     def _draw_trace(self, pen: ImageDraw.ImageDraw, row: int) -> None:

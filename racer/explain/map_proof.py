@@ -56,7 +56,9 @@ class MapProof:
         """Whether the maps can be believed, in a few words."""
         if self.is_flat:
             return "says nothing: the map is empty"
-        if not self.similarity <= MAX_SIMILARITY:
+        if np.isnan(self.similarity):
+            return "not scored: with random weights the policy hardly answers to what it sees"
+        if self.similarity > MAX_SIMILARITY:
             return "says nothing: random weights give much the same map"
         if np.isnan(self.gain):
             return "not scored: the policy hardly answers to what it sees"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from racer.simulation import sensor_input
 from racer.track import Track, TrackPosition, load_track
 from racer.world import CONTROL_RATE_HZ, CarState
 
+MAX_OBSERVATION_BYTES = 250_000
+"""The largest observation of which a lap is kept and explained [B]."""
 MAX_EXPLAINED_S = 60.0
 """A lap is recorded up to this time [s]."""
 
@@ -128,8 +131,15 @@ def record_lap(
         longest: The longest time that the car drives [s], penalties left out.
 
     Raises:
-        RacerError: A name or number cannot be used, or the policy fails at the first step.
+        RacerError: A name or number cannot be used, or an observation is too large.
+        EntryError: The policy fails at a step.
     """
+    size = sum(math.prod(one.space.shape) * one.space.dtype.itemsize for one in policy.sensor)
+    if size > MAX_OBSERVATION_BYTES:
+        raise RacerError(
+            f"{policy.name}: an observation has {size:,} bytes; a lap is explained up to "
+            f"{MAX_OBSERVATION_BYTES:,}, such as a colour frame of 320x240"
+        )
     watcher, perceived = _Watcher(policy), []
     driver = Driver(watcher, policy.sensor, policy.actions)
     stepped = SteppedRace([driver], track, rules, seed, car)
@@ -141,8 +151,11 @@ def record_lap(
         result = stepped.result(0)
     finally:
         stepped.close()
+    if result.failure:
+        # A policy that was late once may be in time on a quieter machine.
+        raise EntryError(result.failure, "hang" if result.ending == "policy_hang" else "run")
     if not watcher.seen:
-        raise RacerError(result.failure or f"{policy.name} did not drive a step")
+        raise RacerError(f"{policy.name} did not drive a step")
     return RecordedLap(
         load_track(track),
         rules,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -11,13 +12,12 @@ from pathlib import Path
 from racer import __version__
 from racer.assets.caches import private_folder
 from racer.entries.package import Entry, read_entry
-from racer.errors import RacerError
+from racer.errors import BoardError, RacerError
 from racer.evaluation import make_race_rules
 from racer.explain.entry_policy import EntryPolicy
 from racer.explain.explained_card import (
     CARD_FORMAT,
     ExplainedCard,
-    failed_card,
     kept_card,
     make_card,
     read_card,
@@ -26,6 +26,9 @@ from racer.leaderboard.hash_chain import canonical_json
 from racer.leaderboard.season import Season, SeasonRun
 from racer.leaderboard.store import HOUSE_DIGEST, BoardStore
 from racer.leaderboard.submissions import PERSON_DIGEST, Submission
+
+MAX_CLOSE_S = 5.0
+"""How long the end of a server waits for the card that is being made [s]."""
 
 
 def card_path(entry_sha256: str, season: Season) -> Path | None:
@@ -67,15 +70,11 @@ def explain_entry(store: BoardStore, row: Submission, season: Season, run: Seaso
         run: The race of the season of which a lap is explained.
 
     Raises:
-        RacerError: The card cannot be written.
+        RacerError: The entry cannot be explained now, or the card cannot be written.
     """
 
     def make() -> ExplainedCard:
-        try:
-            entry = read_entry(store.entry_path(row.entry_sha256))
-            return _entry_card(entry, season, run)
-        except RacerError as problem:
-            return failed_card(row.name, problem)
+        return _entry_card(read_entry(store.entry_path(row.entry_sha256)), season, run)
 
     kept_card(card_path(row.entry_sha256, season), make)
 
@@ -104,6 +103,10 @@ def unexplained_entries(
         secret = secret_of(season)
         if season.sealed and secret is None:
             continue
+        try:
+            season.refuse_other_physics()
+        except BoardError:  # Its laps were driven by other physics than would be explained.
+            continue
         runs = season.runs(secret)
         for row in store.rows(season):
             path = card_path(row.entry_sha256, season) if has_policy(row) else None
@@ -130,6 +133,7 @@ class EntryExplainer:
     ) -> None:
         self._told = store, seasons, secret_of
         self._on_made = on_made
+        self._failed: set[int] = set()
         self._is_wanted, self._is_closed = threading.Event(), False
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -143,11 +147,12 @@ class EntryExplainer:
         self._is_wanted.set()
 
     def close(self) -> None:
-        """End after the card that is being made."""
+        """End after the card that is being made, or without it if it takes longer."""
         self._is_closed = True
         self.wake()
         if self._thread.is_alive():
-            self._thread.join()
+            # A slow policy may take minutes; the thread and its sandbox end with this process.
+            self._thread.join(MAX_CLOSE_S)
 
     def _work(self) -> None:
         while not self._is_closed:
@@ -155,7 +160,7 @@ class EntryExplainer:
             self._is_wanted.clear()
             try:
                 self._explain_all()
-            except RacerError:  # The board is away, or the cache is full: until the next time.
+            except RacerError:  # The board is away: until the next time.
                 continue
             except ImportError:  # The extra is not installed.
                 return
@@ -163,7 +168,24 @@ class EntryExplainer:
     def _explain_all(self) -> None:
         store, seasons, secret_of = self._told
         for row, season, run in unexplained_entries(store, seasons, secret_of):
-            if self._is_closed:
-                return
+            if self._is_closed or not self._explain(store, row, season, run):
+                continue
+            if not self._is_closed:
+                self._on_made()
+
+    def _explain(self, store: BoardStore, row: Submission, season: Season, run: SeasonRun) -> bool:
+        """Return whether an entry was explained; whatever an entry does, the next one has a turn.
+
+        An entry that failed is tried again when the server is started again.
+        """
+        if row.id in self._failed:
+            return False
+        try:
             explain_entry(store, row, season, run)
-            self._on_made()
+        except ImportError:
+            raise
+        except Exception as problem:
+            self._failed.add(row.id)
+            print(f"{row.name} is not explained: {problem!r}", file=sys.stderr)
+            return False
+        return True

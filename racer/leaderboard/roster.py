@@ -10,8 +10,8 @@ from racer.assets.text import decode_text
 from racer.errors import BoardError
 from racer.leaderboard.submissions import board_name
 
-FORBIDDEN_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
-"""Characters that a file's name cannot have on some system."""
+FORBIDDEN_IN_FILE_NAMES = frozenset('/\\:*?"<>|#')
+"""Characters that a file's name cannot have on some system, or that begin a comment in the list."""
 
 
 def read_roster(path: Path) -> list[str]:

@@ -9,10 +9,12 @@ from PIL import Image
 from racer.car.action_space import ActionSpace
 from racer.cli import main
 from racer.entries.package import TrainedOn, save_entry
-from racer.errors import ConfigError, EntryError
+from racer.errors import ConfigError, EntryError, RacerError
 from racer.evaluation import make_race_rules
 from racer.explain.entry_policy import EntryPolicy
 from racer.explain.explained_card import kept_card, make_card, read_card
+from racer.explain.policy_output import PolicyOutput
+from racer.explain.recorded_lap import record_lap
 from racer.sensors import CameraConfig, Sensors, StateConfig
 from tests.helpers.commands import printed
 from tests.helpers.entries import entry_of
@@ -132,20 +134,42 @@ def test_a_card_holds_what_a_page_shows_and_is_made_once(short, tmp_path):
     policy.close()
 
 
+class Failing:
+    """Drives straight on, and fails from a step on."""
+
+    actions, hidden_state_size, has_scores = ActionSpace(), 0, True
+    name = "failing"
+
+    def __init__(self, code, step=0, sensor: Sensors = (StateConfig(),)):
+        self.code, self.left, self.sensor = code, step, sensor
+
+    def answer(self, inputs, hidden_state):
+        if self.left == 0:
+            raise EntryError("the graph failed", self.code)
+        self.left -= 1
+        none = np.zeros((1, 2), np.float32)
+        return PolicyOutput(none, none, none, hidden_state)
+
+    def with_random_weights(self, seed):
+        return self
+
+    def close(self):
+        pass
+
+
 def test_the_card_of_a_policy_that_fails_says_how():
-    class Broken:
-        name, actions, hidden_state_size, has_scores = "broken", ActionSpace(), 0, True
-        sensor: Sensors = (StateConfig(),)
+    for step in (0, 3):
+        card = make_card(Failing("run", step), "bowtie", make_race_rules(1), 0, "deepracer")
+        assert card.picture == ""
+        assert "could not be explained: the graph failed" in card.sentences[0]
 
-        def answer(self, inputs, hidden_state):
-            raise EntryError("the graph failed", "run")
 
-        def with_random_weights(self, seed):
-            return self
+def test_what_may_go_well_the_next_time_has_no_card():
+    with pytest.raises(EntryError, match="the graph failed"):
+        make_card(Failing("hang", 3), "bowtie", make_race_rules(1), 0, "deepracer")
 
-        def close(self):
-            pass
 
-    card = make_card(Broken(), "bowtie", make_race_rules(1), 0, "deepracer")
-    assert card.picture == ""
-    assert "could not be explained: the graph failed" in card.sentences[0]
+def test_frames_that_would_fill_the_memory_are_refused():
+    large: Sensors = (CameraConfig(width=640, height=480, colour="rgb"),)
+    with pytest.raises(RacerError, match="921,600 bytes; a lap is explained up to 250,000"):
+        record_lap(Failing("run", 3, large), "bowtie", make_race_rules(1))

@@ -58,7 +58,8 @@ def test_a_map_fails_that_is_empty_or_like_random_or_no_better_than_chance():
     assert proof().holds
     assert "empty" in proof(is_flat=True).verdict
     assert "random weights" in proof(similarity=0.9).verdict
-    assert "random weights" in proof(similarity=float("nan")).verdict
+    assert "not scored" in proof(similarity=float("nan")).verdict
+    assert not proof(similarity=float("nan")).holds
     assert "random order" in proof(insertion=0.4, deletion=0.6).verdict
     assert "not scored" in proof(deletion=float("nan")).verdict
 

@@ -55,3 +55,20 @@ def test_a_served_board_explains_its_entries_in_the_background(store, kept):
     assert all_made.wait(300)
     explainer.close()
     assert len(list(kept.iterdir())) == len(made)
+
+
+def test_an_error_in_one_entry_leaves_the_others_their_turn(store, kept, monkeypatch, capsys):
+    tried, all_tried = [], threading.Event()
+
+    def fail(store, row, season, run):
+        tried.append(row.id)
+        raise ValueError("the sandbox is closed")
+
+    rows = [row.id for row, _, _ in unexplained_entries(store, [FAIR], lambda season: None)]
+    monkeypatch.setattr("racer.leaderboard.explained_entry.explain_entry", fail)
+    explainer = EntryExplainer(store, [FAIR], lambda season: None, all_tried.set)
+    explainer._explain_all()
+    explainer._explain_all()
+    assert tried == rows  # each once
+    assert not all_tried.is_set()
+    assert capsys.readouterr().err.count("the sandbox is closed") == len(rows)

@@ -31,6 +31,7 @@ def test_a_name_that_fits_no_board_or_no_file_or_is_there_twice_is_refused(subte
         ([""], "does not fit a board"),
         (["../ann"], "cannot name a file"),
         (["ann?"], "cannot name a file"),
+        (["ann#1"], "cannot name a file"),
         (["-h"], "begins with no dot or dash"),
         ([".ann"], "begins with no dot or dash"),
         (["ann", "bob", "ann"], "'ann' and 'ann' are the same file"),
