@@ -42,7 +42,7 @@ class DeviceEnv(Protocol):
     """What `DevicePPO` needs of an environment besides Stable-Baselines3's `VecEnv`."""
 
     num_envs: int
-    max_episode_steps: int
+    min_cut_off_steps: int
     """Fewest steps after which the clock ends an episode."""
 
     def drive(self, actions: torch.Tensor) -> DrivenStep:
@@ -134,7 +134,7 @@ class DevicePPO(PPO):
             if not callback.on_step():
                 return False
             self._update_info_buffer(list(infos))
-            if number % env.max_episode_steps == 0:
+            if number % env.min_cut_off_steps == 0:
                 storage.bootstrap(self.policy.predict_values)
         self._last_obs, self._last_episode_starts = seen, starts  # pyright: ignore
         return True

@@ -107,8 +107,9 @@ class DeviceReward:
     def _prove(self, tracks: list[Track]) -> None:
         """Compare the rewards on the device with the Python file's.
 
-        The lists have room for all waypoints first, and then for twice as many items as any has
-        had: each thread of a GPU has lists of its own, and memory for the largest.
+        The lists get more room until every item has some, and then have it for twice as many as any
+        has had: each thread that a GPU can run at once has lists of its own, and a driver keeps the
+        memory of the largest.
 
         Raises:
             NotCompiled: The device pays another value, or leaves a state to Python.
@@ -121,10 +122,15 @@ class DeviceReward:
             joined_arrays([builder.arrays(facts) for builder, facts in told]),
             self._device,
         )
-        self._build(list_capacity(tracks))
+        capacity, most = LEAST_CAPACITY, list_capacity(tracks)
+        self._build(capacity)
         paid, status, longest = self._paid_in_turn(len(told), params)
+        while capacity < most and (status == TOO_LONG).any():
+            capacity = min(8 * capacity, most)
+            self._build(capacity)
+            paid, status, longest = self._paid_in_turn(len(told), params)
         enough = max(LEAST_CAPACITY, 2 * longest)
-        if enough < self.native.capacity:
+        if enough != self.native.capacity:
             self._build(enough)
             paid, status, _ = self._paid_in_turn(len(told), params)
         for (case, _), (builder, facts), own, failures in zip(cases, told, paid, status):

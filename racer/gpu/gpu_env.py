@@ -78,6 +78,7 @@ class GpuVectorEnv:
         single_observation_space: The space of one car's observation.
         single_action_space: The space of one car's action.
         max_episode_steps: Control steps until an episode is truncated.
+        min_cut_off_steps: Fewest control steps after which the clock can end an episode.
         finished: What the finished episodes of each car have summed up to, columns in the order of
             `rule_kernels.FINISHED`, torch tensor (n, columns) float64; it only grows.
 
@@ -152,6 +153,11 @@ class GpuVectorEnv:
         self._limits = race_limits(rules, self._period, max_steps)
         in_time = max(math.ceil(rules.time_limit / self._period - 0.5), 1)
         self.max_episode_steps = int(min(in_time, max_steps or math.inf))
+        # The penalty of a return to the track counts as time, and there may be one in each step.
+        lost = max(rules.off_track_penalty, rules.collision_penalty)
+        lost *= rules.faults == "reset"
+        soonest = max(int(rules.time_limit / (self._period + lost)), 1)
+        self.min_cut_off_steps = min(self.max_episode_steps, soonest)
         self._start_rules = start_rules(self.config, self._roads, device)
         self._wheels, self._arm = wheel_places(self._spec, device)
         self._table = action_table(self.config.actions, device)

@@ -113,7 +113,11 @@ def load_learner(model: BaseAlgorithm, state: dict[str, Any], source: str) -> No
     try:
         model.policy.load_state_dict(state["policy"])
         for name, one in state["optimizers"].items():
-            attrgetter(name)(model).load_state_dict(one)
+            optimizer = attrgetter(name)(model)
+            optimizer.load_state_dict(one)
+            for held in optimizer.state.values():
+                if torch.is_tensor(held.get("step")):
+                    held["step"] = held["step"].cpu()  # On a GPU, each update would wait for it.
         with torch.no_grad():
             for name, one in state["variables"].items():
                 getattr(model, name).copy_(one)

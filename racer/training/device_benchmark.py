@@ -168,6 +168,8 @@ def _for_cars(name: str, cars: int) -> RunConfig:
 def _with_cars(config: RunConfig, cars: int) -> RunConfig:
     """Return a config with another number of cars, and as many minibatches in a rollout.
 
+    It has as many rollouts before an evaluation, after which all cars start anew, and in all.
+
     Raises:
         ConfigError: The number is out of range.
     """
@@ -176,7 +178,12 @@ def _with_cars(config: RunConfig, cars: int) -> RunConfig:
         raise ConfigError(f"cars: got {cars}; allowed are 2 to {most}")
     batch = max(2, config.ppo.batch_size * cars // config.num_envs)
     ppo = config.ppo.model_copy(update={"batch_size": batch})
-    return config.model_copy(update={"num_envs": cars, "ppo": ppo})
+    times = max(1, cars // config.num_envs)
+    rules = config.evaluation
+    rules = rules.model_copy(update={"eval_freq": rules.eval_freq * times})
+    steps = config.total_timesteps * times
+    changes = {"num_envs": cars, "ppo": ppo, "evaluation": rules, "total_timesteps": steps}
+    return config.model_copy(update=changes)
 
 
 def _on_device(config: RunConfig, device: str) -> RunConfig:

@@ -91,7 +91,7 @@ class DeviceVecEnv(VecEnv):
     Attributes:
         cars: The cars.
         scale: Running mean and variance of the discounted return; saved in checkpoints.
-        max_episode_steps: Fewest control steps after which the clock ends an episode.
+        min_cut_off_steps: Fewest control steps after which the clock can end an episode.
         simulator: Where the cars are simulated, as a config's `simulator` has it.
     """
 
@@ -99,7 +99,7 @@ class DeviceVecEnv(VecEnv):
 
     def __init__(self, env: GpuVectorEnv, gamma: float | None = None) -> None:
         self.cars, self._gamma = env, gamma
-        self.max_episode_steps = env.max_episode_steps
+        self.min_cut_off_steps = env.min_cut_off_steps
         device = torch.device(env.device)
         self.scale = DeviceRewardScale(device)
         self._returns = torch.zeros(env.num_envs, dtype=torch.float64, device=device)

@@ -134,13 +134,16 @@ def test_a_card_holds_what_a_page_shows_and_is_made_once(short, tmp_path):
     policy.close()
 
 
+OF_STATE: Sensors = (StateConfig(),)
+
+
 class Failing:
     """Drives straight on, and fails from a step on."""
 
     actions, hidden_state_size, has_scores = ActionSpace(), 0, True
     name = "failing"
 
-    def __init__(self, code, step=0, sensor: Sensors = (StateConfig(),)):
+    def __init__(self, code, step=0, sensor: Sensors = OF_STATE):
         self.code, self.left, self.sensor = code, step, sensor
 
     def answer(self, inputs, hidden_state):

@@ -222,3 +222,11 @@ def test_a_reward_that_fails_on_the_road_is_told_when_statistics_are_read(tmp_pa
         cars.step(torch.zeros(2, 2))
     with pytest.raises(RewardError, match=r"the reward failed in .* steps of cars"):
         cars.read_statistics()
+
+
+def test_penalties_let_the_clock_end_an_episode_sooner():
+    race = {"time_limit": 10.0, "off_track_penalty": 3.0, "collision_penalty": 5.0}
+    config = {"device": "cpu", "sensor": "state", "reward": None}
+    assert GpuVectorEnv(2, race={**race, "faults": "end"}, **config).min_cut_off_steps == 150
+    returned = GpuVectorEnv(2, race={**race, "faults": "reset"}, **config)
+    assert (returned.max_episode_steps, returned.min_cut_off_steps) == (150, 1)

@@ -109,7 +109,7 @@ class HostDots(VecEnv):
 class DeviceDots(HostDots):
     """The dots for a learner on their device; observations are written over."""
 
-    max_episode_steps = Dots.max_episode_steps
+    min_cut_off_steps = Dots.max_episode_steps
 
     def reset(self):
         self.seen = self.dots.reset()

@@ -97,6 +97,13 @@ def test_minibatches_grow_with_the_cars():
     assert many.ppo.batch_size == 256 * few.ppo.batch_size
 
 
+def test_a_car_drives_as_long_between_two_evaluations_however_many_there_are():
+    for cars in (4_096, 65_536):
+        one = bench._for_cars("gpu-camera", cars)
+        assert one.evaluation.eval_freq / cars == 128
+        assert one.total_timesteps / one.evaluation.eval_freq > 7
+
+
 @pytest.mark.slow(minutes=1)
 def test_what_is_measured_is_driven_and_trained(monkeypatch):
     monkeypatch.setattr(bench, "TIMED_S", 0.05)

@@ -120,13 +120,14 @@ class TrainingCallbacks(CallbackList):
     def fail(self, problem: BaseException) -> None:
         """Save a checkpoint after an exception, and record the exception in `run.json` and the log.
 
-        A file that cannot be written is skipped, because the exception may be a full disk.
+        A file that cannot be written is skipped, because the exception may be a full disk, and so
+        is a checkpoint that cannot be read from the device, as after an error of CUDA.
 
         Args:
             problem: The exception.
         """
         self.on_training_end()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RuntimeError):
             self.save.save(is_whole=False)
         with contextlib.suppress(OSError):
             self._run.mark_ended("failed", str(problem) or type(problem).__name__)
