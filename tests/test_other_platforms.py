@@ -92,7 +92,7 @@ def test_every_module_starts_without_what_windows_lacks(of):
         name
         for name, path in modules().items()
         if name.startswith(NEED_EXTRAS) == is_training
-        and (is_training or not {"torch", "pettingzoo"} & imports_of_start(path))
+        and (is_training or not {"torch", "pettingzoo", "warp"} & imports_of_start(path))
     ]
     assert len(wanted) > 30
     # Other packages import such modules where there are some; they are loaded before.
