@@ -168,6 +168,10 @@ def test_an_example_with_another_library_runs(example, tmp_path, monkeypatch):
 DOCS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md"))
 PAGES = ("README.md", *DOCS, "tracks/README.md")
 """The pages that may hold commands to type, in the order in which a person meets them."""
+PAGES_OR_README = [
+    pytest.param(PAGES[:1], id="README"),
+    pytest.param(PAGES, id="all", marks=pytest.mark.nightly),
+]
 SERVERS = ("tensorboard ", "racer board serve", "racer studio")
 """Commands that end with Ctrl-C; they run beside the ones that follow on their page."""
 SHORT = "--num-envs 8 --ppo.batch-size 128 --ppo.n-steps 64 --ppo.n-epochs 1 --workers 1 "
@@ -234,10 +238,13 @@ def checkout(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow(minutes=2)
-def test_every_command_works_in_the_order_in_which_it_is_written(subtests, checkout, monkeypatch):
+@pytest.mark.parametrize("pages", PAGES_OR_README)
+def test_every_command_works_in_the_order_in_which_it_is_written(
+    pages, subtests, checkout, monkeypatch
+):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    for page in PAGES:
+    for page in pages:
         servers = []
         for command in typed(page):
             with subtests.test(page=page, command=command):

@@ -115,6 +115,7 @@ def test_few_and_many_cars_have_the_same_bits(race, n, steps):
     assert_engines_agree(RacerVectorEnv, n, steps, **RACES[race])
 
 
+@pytest.mark.nightly
 @pytest.mark.slow(minutes=1)
 @pytest.mark.parametrize("race", ["walls", "boxes, walls, sim2real", "f1tenth, walls"])
 def test_thousands_of_crashes_have_the_same_bits(race):

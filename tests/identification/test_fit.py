@@ -29,6 +29,7 @@ def check(fit, truth, misses=0):
     assert all(one.is_known for one in fit.quantities)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_intervals_hold_the_true_values(subtests):
     """An interval of 95 % misses one time in twenty; so one of each log may."""
@@ -112,6 +113,7 @@ def test_a_latency_that_a_randomisation_does_not_allow_is_told(tmp_path):
     assert read_document(tmp_path / "a", Randomisation).latency == (2, 2)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_command_writes_example_estimates_and_randomisation(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

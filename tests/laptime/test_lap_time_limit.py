@@ -28,7 +28,8 @@ from racer.sensors import StateConfig
 from racer.track import Track, load_track
 
 TRACKS = assets.shipped_names("tracks")
-HARD = [pytest.param(name, marks=[] if name == "bowtie" else pytest.mark.slow) for name in TRACKS]
+LONG = [pytest.mark.slow, pytest.mark.nightly]
+HARD = [pytest.param(name, marks=[] if name == "bowtie" else LONG) for name in TRACKS]
 """Every track; the fast suite drives one."""
 
 

@@ -292,6 +292,7 @@ def test_options_that_belong_to_a_new_sweep_are_refused_on_resuming(capsys, tmp_
         assert f"leave out {words[0]}" in capsys.readouterr().err
 
 
+@pytest.mark.nightly
 @pytest.mark.slow(minutes=1)
 def test_a_sweep_trains_runs_that_everything_reads_and_its_best_config_trains(
     tmp_path, monkeypatch, capsys
