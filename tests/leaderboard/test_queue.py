@@ -264,6 +264,7 @@ def test_the_verb_judges_what_waits(tmp_path, path, monkeypatch, capsys):
     assert [row.name for row in BoardStore().rows(FAIR)] == ["ann"]
 
 
+@pytest.mark.nightly
 @pytest.mark.slow(minutes=1)
 def test_judges_that_are_killed_lose_no_entry_and_judge_none_twice(board, servers, tmp_path):
     """Two judges as processes, killed in the middle and started again, and so is PostgreSQL."""

@@ -154,7 +154,7 @@ def test_an_entry_is_exported_and_the_report_opens(start, look, folder):
     assert saved.value.suggested_filename == "first.entry.zip"
     assert zipfile.is_zipfile(saved.value.path())
     press(tab, "Export for a car")
-    tab.get_by_text("a DeepRacer car").wait_for()  # It has no state sensor.
+    tab.get_by_text("a car gives its model a camera's frames").wait_for()
     with tab.expect_popup() as opened:
         press(tab, "Report")
     opened.value.get_by_text("Checkpoints").first.wait_for()
