@@ -64,7 +64,7 @@ def private_folder(name: str) -> Path | None:
         name: The folder's name.
 
     Returns:
-        The folder, which exists; None if none can be made.
+        The folder, which exists; None if none can be made or written to.
     """
     cache = user_cache()
     own = cache / "racer" if cache is not None and is_writable(cache) else _own_folder()

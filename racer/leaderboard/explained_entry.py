@@ -168,9 +168,9 @@ class EntryExplainer:
     def _explain_all(self) -> None:
         store, seasons, secret_of = self._told
         for row, season, run in unexplained_entries(store, seasons, secret_of):
-            if self._is_closed or not self._explain(store, row, season, run):
-                continue
-            if not self._is_closed:
+            if self._is_closed:
+                return
+            if self._explain(store, row, season, run) and not self._is_closed:
                 self._on_made()
 
     def _explain(self, store: BoardStore, row: Submission, season: Season, run: SeasonRun) -> bool:
