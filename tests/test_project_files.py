@@ -97,6 +97,6 @@ def test_each_form_asks_for_something_and_names_commands_that_exist():
         assert required, path
         assert len({one["id"] for one in form["body"] if "id" in one}) >= 2
     texts = [SECURITY, *(path.read_text(encoding="utf-8") for path in FORMS)]
-    named = {word for text in texts for word in re.findall(r"`racer ([a-z-]+)", text)}
+    named = {word for text in texts for word in re.findall(r"`racer\s+([a-z-]+)", text)}
     assert {"new", "doctor", "board", "generalisation"} <= named
     assert {word for word in named if not word.startswith("-")} <= known

@@ -29,11 +29,14 @@ from racer.training.config import ALGORITHMS, RunConfig
 KEEP_PAUSE_S = 0.4
 """Time after a change until it is checked and written to the disk [s]."""
 CODE_SCRIPT = """
-document.querySelector(".cm-content")?.setAttribute("aria-label", "reward file");
-document.querySelector(".cm-scroller")?.setAttribute("tabindex", "0");
+while (!document.querySelector(".cm-content")) await new Promise(go => setTimeout(go, 20));
+document.querySelector(".cm-content").setAttribute("aria-label", "reward file");
+document.querySelector(".cm-scroller").setAttribute("tabindex", "0");
 return document.body.classList.contains("body--dark");
 """
 """Name the editor for screen readers, let keys scroll it, and tell whether the page is dark."""
+SLOW_BROWSER_S = 30.0
+"""Time after which the editor is shown in light colours if the browser has not told its own [s]."""
 DRAWN_TRACKS = 3
 """How many tracks are drawn."""
 FIRST_PLACES = ("track", "car", "sensor", "actions", "race", "reward")
@@ -335,9 +338,10 @@ class NewModelPage:
 
     async def _match_colours(self) -> None:
         """Colour the code as the browser colours the page."""
+        dark = False
         with suppress(TimeoutError):
-            dark = await ui.run_javascript(CODE_SCRIPT)
-            self._editor.set_dark(bool(dark))
+            dark = await ui.run_javascript(CODE_SCRIPT, timeout=SLOW_BROWSER_S)
+        self._editor.show(is_dark=bool(dark))
 
     async def _start(self) -> None:
         """Start the training, and show its page."""

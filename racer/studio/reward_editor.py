@@ -62,7 +62,8 @@ class RewardEditor:
                 )
                 examples.props("dense clearable").classes("w-56")
                 self._code = ui.codemirror(text, language="Python", on_change=self._typed)
-                self._code.classes("w-full h-96 border rounded")
+                # Until it is known whether the page is dark, its colours may not suit it.
+                self._code.classes("w-full h-96 border rounded invisible")
             with ui.column().classes("w-full min-w-0 gap-2"):
                 with ui.row().classes("items-center gap-2"):
                     self._busy = ui.spinner(size="1.2em")
@@ -74,14 +75,12 @@ class RewardEditor:
         self._busy.set_visibility(False)
         self._picture.set_visibility(False)
         self._timer = ui.timer(TYPING_PAUSE_S, self._try, once=True)
-        self._is_dark: bool | None = None
         ui.context.client.on_delete(self._trial.end)
 
-    def set_dark(self, is_dark: bool) -> None:
-        """Colour the code for a dark or a light page."""
-        if is_dark != self._is_dark:
-            self._is_dark = is_dark
-            self._code.set_theme("vscodeDark" if is_dark else "vscodeLight")
+    def show(self, is_dark: bool) -> None:
+        """Show the code, coloured for a dark or a light page."""
+        self._code.set_theme("vscodeDark" if is_dark else "vscodeLight")
+        self._code.classes(remove="invisible")
 
     def try_soon(self) -> None:
         """Try the reward once nothing has changed for a moment."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,7 +107,8 @@ def test_another_season_entry_or_racer_is_judged_anew(judged, monkeypatch):
 
 
 def test_a_result_whose_replay_is_gone_is_judged_again(judged, tmp_path):
-    store = judged[0]
+    shutil.copytree(judged[0].folder, tmp_path / "board")
+    store = BoardStore(tmp_path / "board")
     results = batch.ResultCache(store)
     key = next(
         path.stem for path in (store.folder / "results").iterdir() if "replay" in path.read_text()

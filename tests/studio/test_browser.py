@@ -357,6 +357,8 @@ def test_axe_finds_no_serious_violation(start, look, scheme, subtests, folder):
         with subtests.test(page=page):
             tab = look(url + page, 1440, scheme)
             tab.get_by_text(text).first.wait_for()
+            if page == "new":
+                tab.locator(".cm-content").wait_for()
             found = axe.run(tab).response["violations"]
             serious = [one for one in found if one["impact"] in ("serious", "critical")]
             told = {one["id"]: [each["html"][:200] for each in one["nodes"]] for one in serious}
