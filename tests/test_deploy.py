@@ -130,7 +130,6 @@ exec "$@"
 """Stands for Slurm's srun: it runs the command on this machine."""
 
 
-@pytest.mark.nightly
 @pytest.mark.slow(minutes=1)
 @pytest.mark.needs("ray")
 def test_the_slurm_script_runs_a_command_on_the_cluster_that_it_starts(tmp_path):

@@ -26,6 +26,7 @@ def digest(sensor, steps=200, seed=3):
     return seen.hexdigest()
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 @pytest.mark.parametrize("sensor", ["state", SMALL_CAMERA], ids=["state", "camera"])
 def test_the_same_seed_gives_the_same_bytes_in_two_processes(sensor):

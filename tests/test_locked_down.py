@@ -147,7 +147,6 @@ COMMANDS = (
 )
 
 
-@pytest.mark.nightly
 @pytest.mark.slow(minutes=1)
 def test_every_kind_of_command_works_in_a_read_only_install_without_a_home(tmp_path):
     """In a mount namespace of its own, so that nobody else sees the tree read-only."""

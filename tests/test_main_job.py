@@ -51,6 +51,7 @@ def test_a_race_gives_the_same_result_twice_under_documented_keys(trained, capsy
     assert first["track"] == "oval"
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_a_race_is_filmed_and_drawn(trained, capsys):
     video, plot = trained / "race.mp4", trained / "line.png"
@@ -77,6 +78,7 @@ def test_a_submission_stands_on_the_board_with_the_same_score_twice(trained, cap
     assert "one" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_int8_export_is_raced_beside_the_float32_policy(trained, capsys):
     path = trained / "int8.entry.zip"
     main(["export", str(trained / "run"), "--int8", "--out", str(path)])

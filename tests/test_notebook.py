@@ -95,6 +95,7 @@ def test_figures_show_once_each(race, run):
     assert not pyplot.get_fignums(), "what pyplot knows is shown again at the cell's end"
 
 
+@pytest.mark.slow
 def test_a_race_is_filmed_into_the_page_or_into_a_file(race, tmp_path):
     video = race.video(size="160x120", rate=1.0)
     assert video.content[4:8] == b"ftyp"
@@ -184,6 +185,7 @@ def test_a_notebook_of_the_docs_is_stored_with_what_its_cells_show(path):
     assert path.stat().st_size < 400_000
 
 
+@pytest.mark.ci
 @pytest.mark.slow(minutes=1)
 def test_the_notebooks_of_the_docs_run_and_show_what_is_stored(tmp_path):
     script = ROOT / "scripts/notebooks.py"

@@ -123,6 +123,8 @@ def test_an_old_run_that_was_stopped_is_resumed_to_its_end(say, tell):
     assert saved[512] == before["checkpoints"][0]["sha256"]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_policy_of_an_old_run_is_exported_as_it_was(say, tell):
     say("export", "runs/state", "--out", "again.entry.zip", "--name", "ann")
     then = racer.drive("entries/state.entry.zip", track="oval", laps=1)
@@ -260,6 +262,8 @@ def test_an_entry_of_an_old_board_is_judged_as_it_was(tell):
     assert row["lap_times_s"] == pytest.approx(STANDING[1][3], abs=CLOSE)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_old_board_takes_a_new_submission(tell, say):
     row = tell("board", "submit", "raceline", "--season", "seasons/flat.yaml", "--name", "late")
     assert row["id"] == 11

@@ -169,8 +169,8 @@ DOCS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md
 PAGES = ("README.md", *DOCS, "tracks/README.md")
 """The pages that may hold commands to type, in the order in which a person meets them."""
 PAGES_OR_README = [
-    pytest.param(PAGES[:1], id="README"),
-    pytest.param(PAGES, id="all", marks=pytest.mark.nightly),
+    pytest.param(PAGES[:1], id="README", marks=pytest.mark.ci),
+    pytest.param(PAGES, id="all"),
 ]
 SERVERS = ("tensorboard ", "racer board serve", "racer studio")
 """Commands that end with Ctrl-C; they run beside the ones that follow on their page."""

@@ -73,6 +73,7 @@ def test_output_is_given_back(capsys):
     assert capsys.readouterr().out == "heard\n"
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["--help", "actions", "board show", "bord"])
 def test_no_color_leaves_no_escapes_on_a_terminal(command):

@@ -33,7 +33,7 @@ for line in sys.argv[1:]:
 SERVERS = ("racer board serve", "racer studio")
 """Commands that end with Ctrl-C."""
 
-pytestmark = [pytest.mark.slow(minutes=2), pytest.mark.nightly, pytest.mark.needs("build")]
+pytestmark = [pytest.mark.slow(minutes=2), pytest.mark.needs("build")]
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ CAMERA = {"kind": "camera", "width": 40, "height": 30, "colour": "rgb"}
 
 
 # moviepy's own text, where Python compiles it for the first time.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")
 def test_record_video_films_an_episode(tmp_path):
     env = gymnasium.make("racer/TimeTrial-v0", sensor="state", render_mode="rgb_array")

@@ -53,6 +53,7 @@ def test_a_cluster_has_its_own_number_of_workers():
         pass
 
 
+@pytest.mark.slow
 def test_without_the_switch_ray_is_not_imported():
     code = "import sys, racer.cluster as c, racer.leaderboard.batch, racer.evaluation\n"
     code += "with c.open_pool(None, 1) as pool: print(pool.workers, 'ray' in sys.modules)"

@@ -18,7 +18,7 @@ from racer.leaderboard.store import BoardStore
 from tests.helpers.boards import LOOK, package
 from tests.helpers.clusters import ROOT, machines, wait_for
 
-pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.nightly]
+pytestmark = [pytest.mark.slow(minutes=1)]
 
 SEASON = Season(
     name="quick",

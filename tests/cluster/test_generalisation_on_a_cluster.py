@@ -8,7 +8,7 @@ from racer.cli import main
 from tests.helpers.boards import package
 from tests.helpers.clusters import machines
 
-pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.nightly]
+pytestmark = [pytest.mark.slow(minutes=1)]
 
 
 def test_every_track_is_raced_as_in_one_process(tmp_path, capsys):

@@ -28,6 +28,7 @@ def content(folder):
     return records, files
 
 
+@pytest.mark.ci
 def test_a_season_on_three_nodes_has_the_bytes_of_one_on_one_core(tmp_path):
     own = (assets_root() / "tracks" / "oval.yaml").read_text().replace("set: train\n", "")
     (tmp_path / "mine.yaml").write_text(own.replace("name: oval", "name: mine"))

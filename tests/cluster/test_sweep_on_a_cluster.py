@@ -12,7 +12,7 @@ from racer.training.run_dir import Run
 from tests.helpers.clusters import machines, wait_for
 from tests.helpers.runs import QUIET, assert_same_run, config
 
-pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.nightly]
+pytestmark = [pytest.mark.slow(minutes=1)]
 
 GRID = {"ppo.learning-rate": "1e-4,3e-4"}
 

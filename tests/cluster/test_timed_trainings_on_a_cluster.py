@@ -12,7 +12,7 @@ from racer.training.time_to_clean_laps import time_all_seeds
 from tests.helpers.clusters import machines
 from tests.helpers.runs import config
 
-pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.nightly]
+pytestmark = [pytest.mark.slow(minutes=1)]
 
 SHORT = config(total_timesteps=1024)
 

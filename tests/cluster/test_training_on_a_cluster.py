@@ -15,7 +15,7 @@ from racer.training.train import resume_training, run_training
 from tests.helpers.clusters import machines, wait_for
 from tests.helpers.runs import QUIET, assert_same_run, chunked_config
 
-pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.nightly]
+pytestmark = [pytest.mark.slow(minutes=1)]
 
 LUCKY = """
 import random

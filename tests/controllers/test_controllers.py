@@ -21,7 +21,7 @@ from racer.race import RaceConfig
 from racer.track import load_track
 
 TRACKS = [
-    pytest.param(name, marks=[] if name == "hairpin" else [pytest.mark.slow, pytest.mark.nightly])
+    pytest.param(name, marks=[] if name == "hairpin" else pytest.mark.slow)
     for name in assets.shipped_names("tracks")
 ]
 """Every shipped track; the fast suite drives the hardest."""

@@ -179,6 +179,8 @@ def test_a_lidar_s_figures_are_kept(model, tmp_path):
     }
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_was_taken_over_trains_unchanged(model, tmp_path):
     files = model({"sensor": ["LIDAR"]}, {"num_episodes_between_training": 5, "batch_size": 64})
     config, _ = taken(files, tmp_path / "out")

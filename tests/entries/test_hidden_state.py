@@ -116,6 +116,7 @@ class Counter(nn.Module):
         return more[:, :2] + 0.0 * observation[:, :2], more
 
 
+@pytest.mark.slow
 def test_a_recurrent_policy_trained_elsewhere_becomes_an_entry(tmp_path):
     (tmp_path / "counting.onnx").write_bytes(counting(SIZE))
     for policy in (tmp_path / "counting.onnx", Counter()):

@@ -498,6 +498,7 @@ if sys.argv[3] == "hang":
 """
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["hang", "leave"])
 def test_no_process_outlives_the_judge(behaving, how):

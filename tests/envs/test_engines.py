@@ -109,13 +109,18 @@ def test_cars_that_meet_have_the_same_bits_by_the_twin_and_by_bullet(race):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "steps"), [(1, 2000), (7, 2000), (64, 200)])
-@pytest.mark.parametrize("race", RACES)
+@pytest.mark.parametrize(
+    ("race", "n", "steps"),
+    [
+        pytest.param("boxes, walls, sim2real", 7, 2000, marks=pytest.mark.ci),
+        *((race, 7, 2000) for race in RACES if race != "boxes, walls, sim2real"),
+        *((race, n, steps) for race in RACES for n, steps in ((1, 2000), (64, 200))),
+    ],
+)
 def test_few_and_many_cars_have_the_same_bits(race, n, steps):
     assert_engines_agree(RacerVectorEnv, n, steps, **RACES[race])
 
 
-@pytest.mark.nightly
 @pytest.mark.slow(minutes=1)
 @pytest.mark.parametrize("race", ["walls", "boxes, walls, sim2real", "f1tenth, walls"])
 def test_thousands_of_crashes_have_the_same_bits(race):
@@ -138,7 +143,6 @@ def test_every_sensor_sees_the_same_bits(race, sensor):
     assert_engines_agree(RacerVectorEnv, 3, 150, sensor=sensor, **RACES[race])
 
 
-@pytest.mark.nightly
 @pytest.mark.slow(minutes=4)
 @pytest.mark.parametrize("car", ["deepracer", "f1tenth"])
 def test_ten_million_substeps_have_the_same_bits(car):

@@ -69,6 +69,7 @@ def short(monkeypatch):
     monkeypatch.setattr("racer.explain.explained_card.record_lap", soon)
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_same_figures_twice(entry, short, capsys):
     words = ["explain", entry, "--method", "occlusion", "--json", "--seed", 1]
     found = printed(capsys, *words)

@@ -92,6 +92,7 @@ def test_a_file_of_many_forms_pays_what_python_pays(tmp_path, tracks):
     assert paid.memory.shape[0] == 3
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_every_shipped_reward_pays_what_python_pays(subtests, tracks):
     for name in STOCK:

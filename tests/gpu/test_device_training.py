@@ -201,7 +201,6 @@ def learning_curve(folder, seed, simulator):
     return [float(progress[quarter == k].mean()) for k in range(QUARTERS)]
 
 
-@pytest.mark.nightly
 @pytest.mark.slow(minutes=3)
 def test_a_policy_learns_as_fast_from_cars_on_a_device(tmp_path):
     seeds = range(3)

@@ -72,7 +72,6 @@ def test_a_device_sees_what_the_processor_sees(config, subtests):
                 assert share_alike(expected, got) >= LEAST_SHARE
 
 
-@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_device_sees_what_the_processor_sees_on_every_road(subtests):
     configs = [

@@ -47,6 +47,7 @@ def test_the_steps_are_those_of_the_processor():
     host.close()
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_a_thousand_steps_are_those_of_the_processor(subtests):
     for faults, track, reward in [

@@ -68,7 +68,6 @@ def test_a_device_scans_what_the_processor_scans(subtests):
                 assert agree(expected, got)
 
 
-@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_device_scans_what_the_processor_scans_on_every_road(subtests):
     for name in ("comb", "cove", "fork", "serpent", "speedway", "zigzag"):

@@ -36,6 +36,7 @@ def learnt(tmp_path_factory):
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_the_mean_gradient_is_that_of_one_process_over_both_halves(learnt):
     alone = dots_learner(DevicePPO, STATE, STEERING)

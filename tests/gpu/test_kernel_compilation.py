@@ -51,6 +51,7 @@ def test_the_kernels_of_a_step_are_found():
     assert "drive_cars" in MODULES["car_kernels"]
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", COMPILED_ARCHITECTURES)
 def test_every_kernel_compiles_to_ptx(architecture, tmp_path, subtests):

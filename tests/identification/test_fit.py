@@ -29,7 +29,6 @@ def check(fit, truth, misses=0):
     assert all(one.is_known for one in fit.quantities)
 
 
-@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_intervals_hold_the_true_values(subtests):
     """An interval of 95 % misses one time in twenty; so one of each log may."""
@@ -70,6 +69,7 @@ def race_log(seconds=20.0, steps_late=1):
     return log, {**truth, "latency": steps_late / world.rate}
 
 
+@pytest.mark.slow
 def test_the_log_of_a_races_car_tells_its_draws():
     """The race's own latency and rate are other code than the fit's simulation."""
     log, truth = race_log()
@@ -113,7 +113,6 @@ def test_a_latency_that_a_randomisation_does_not_allow_is_told(tmp_path):
     assert read_document(tmp_path / "a", Randomisation).latency == (2, 2)
 
 
-@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_command_writes_example_estimates_and_randomisation(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

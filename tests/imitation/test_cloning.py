@@ -87,6 +87,7 @@ def test_an_entry_is_cloned_with_its_own_sensors_where_no_config_is_named(tmp_pa
     assert (chosen.actions.speed, chosen.seed, name) == ((1.0, 2.0), 3, "clone")
 
 
+@pytest.mark.slow
 def test_a_run_is_a_driver_too(cloned, tmp_path):
     driver = f"{cloned.folder}@0"
     chosen, _ = config_of_clone(driver, changes={"network": CONFIG.network, "reward": "progress"})

@@ -100,6 +100,7 @@ def test_a_controller_drives_laps_through_the_learner_s_actions(make_env):
     assert drive.faults == 0
 
 
+@pytest.mark.slow
 def test_each_car_has_a_controller_for_its_own_way_round(make_env):
     env = make_env(2, track=["oval", "bowtie"], race={"direction": "alternate"})
     drive = drive_demonstrations(env, make_teacher("raceline", env.cars), steps(600))

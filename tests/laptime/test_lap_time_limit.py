@@ -28,7 +28,7 @@ from racer.sensors import StateConfig
 from racer.track import Track, load_track
 
 TRACKS = assets.shipped_names("tracks")
-LONG = [pytest.mark.slow, pytest.mark.nightly]
+LONG = pytest.mark.slow
 HARD = [pytest.param(name, marks=[] if name == "bowtie" else LONG) for name in TRACKS]
 """Every track; the fast suite drives one."""
 

@@ -175,6 +175,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(judged, tmp_path):
     assert (found.kept, found.races, len(found.added)) == (1, 2, 1)
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_a_run_that_is_killed_keeps_what_was_finished_and_goes_on(tmp_path):
     entries, season = tmp_path / "entries", tmp_path / "season.yaml"

@@ -65,6 +65,7 @@ def test_a_file_is_fetched_once_and_then_read_locally(bucket, entry, tmp_path):
     assert not BoardFiles(tmp_path / "third", bucket).path(name).exists()
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_a_file_that_was_changed_in_the_bucket_is_not_taken(bucket, tmp_path):
     store = BoardStore(tmp_path / "board", bucket)

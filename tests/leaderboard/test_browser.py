@@ -75,6 +75,7 @@ def clock(tab):
     return float(tab.locator("#clock").inner_text().removesuffix(" s"))
 
 
+@pytest.mark.ci
 def test_the_canvas_shows_the_road_and_the_cars_from_a_file(look, folder):
     tab = ready(look(folder / "index.html"))
     assert tab.locator("#road").evaluate(INKED) > 0.1
@@ -144,6 +145,7 @@ def test_a_phone_scrolls_one_way_only(look, folder, name, scheme):
     assert (int(paper[4:-1].split(",")[0]) > 128) == (scheme == "light")
 
 
+@pytest.mark.ci
 def test_an_entry_is_handed_in_on_the_page_and_its_fate_is_told(look, browser, board, tmp_path):
     server = BoardServer(board, [FAIR], lambda one: None, lambda one: None, port=0)
     server.write()

@@ -98,6 +98,7 @@ def test_a_drive_among_obstacles_is_simulated_bit_for_bit(kind):
     assert verify_drive(found)[1].text == "bit-exact"
 
 
+@pytest.mark.slow
 def test_a_drive_against_others_in_one_world_is_simulated_bit_for_bit():
     found = drive(SEASON, rivals=("raceline", "pure-pursuit"), steps=80)
     back = unpack_drive(pack_drive(found))

@@ -29,6 +29,7 @@ def kept(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_an_explained_lap_is_on_the_page_of_its_entry_alone(store, kept, tmp_path):
     waiting = list(unexplained_entries(store, [FAIR], lambda season: None))
     ((row, season, run),) = waiting

@@ -186,6 +186,7 @@ def test_a_board_on_a_server_is_backed_up_and_restored_there(shared, postgres, e
     assert restored.entry_path(entry.sha256).read_bytes() == entry.content
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_eight_submitters_lose_nothing_when_they_and_the_server_are_killed(
     postgres, url, tmp_path, entry

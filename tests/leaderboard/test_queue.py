@@ -198,6 +198,7 @@ def test_the_upload_of_a_judge_that_was_killed_at_the_end_is_removed(tmp_path, p
     assert (queue.told()[0]["state"], uploads(store)) == ("done", [])
 
 
+@pytest.mark.slow
 def test_an_interrupted_judge_gives_the_entry_back_at_once(board, queue, path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -213,6 +214,7 @@ def test_an_interrupted_judge_gives_the_entry_back_at_once(board, queue, path, m
     assert queue.told()[0]["state"] == "done"
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_reached_is_tried_again(tmp_path, path, monkeypatch):
     from racer.leaderboard import submission_judge
 
@@ -264,7 +266,6 @@ def test_the_verb_judges_what_waits(tmp_path, path, monkeypatch, capsys):
     assert [row.name for row in BoardStore().rows(FAIR)] == ["ann"]
 
 
-@pytest.mark.nightly
 @pytest.mark.slow(minutes=1)
 def test_judges_that_are_killed_lose_no_entry_and_judge_none_twice(board, servers, tmp_path):
     """Two judges as processes, killed in the middle and started again, and so is PostgreSQL."""

@@ -179,6 +179,7 @@ def test_the_graph_says_nothing_of_where_it_was_made_and_is_the_same_twice(tmp_p
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_threads_that_export_at_once_all_get_the_graph():
     """torch's exporter fails where two threads are in it."""
     config = validate_document(SMALL | {"sensor": "state"}, RunConfig, "test")

@@ -23,7 +23,6 @@ def typed_commands(kind="sh"):
     return [line for block in blocks for line in block.splitlines() if line.startswith("racer ")]
 
 
-@pytest.mark.nightly
 @pytest.mark.slow(minutes=1)
 def test_each_step_of_a_car_works_in_its_order(subtests, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

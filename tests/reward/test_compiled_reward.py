@@ -94,7 +94,6 @@ def test_a_file_in_a_common_style_compiles_or_says_what_stops_it(subtests):
             check_style(name)
 
 
-@pytest.mark.nightly
 @pytest.mark.slow(minutes=2)
 def test_every_style_compiles_or_says_what_stops_it(subtests):
     names = sorted(path.stem for path in STYLES.glob("*.py"))
@@ -170,6 +169,7 @@ def test_a_step_that_prints_more_than_can_be_kept_is_left_to_python(tmp_path):
     assert proof.left == proof.states // 8
 
 
+@pytest.mark.slow
 def test_a_text_that_python_may_make_otherwise_is_refused(subtests, tmp_path):
     bodies = {
         "may fail": ("print('%d' % params['speed'])", 2, "a text that may fail, OverflowError"),
@@ -261,6 +261,7 @@ FAILURES = {
 }
 
 
+@pytest.mark.slow
 def test_an_error_is_the_same_with_file_and_line(subtests, tmp_path):
     for name, (body, said) in FAILURES.items():
         with subtests.test(name=name):
@@ -314,6 +315,7 @@ def reward_function(params):
 """
 
 
+@pytest.mark.slow
 def test_a_file_whose_memory_outgrows_its_numbers_goes_on_in_python(subtests, tmp_path):
     for change in ("count = 2 ** 60 + count", "notes.append(count)"):
         with subtests.test(change=change):
@@ -330,6 +332,7 @@ def test_a_reward_is_not_compiled_for_few_cars_or_on_request():
         env.close()
 
 
+@pytest.mark.slow
 def test_types_that_meet_in_a_variable_keep_their_own_arithmetic(subtests, tmp_path):
     bodies = {
         "negative zero": "r = 0\nif params['steps'] % 2: r = 0.5\nreturn math.atan2(-r, -1)",
@@ -391,6 +394,7 @@ def test_a_loop_without_an_end_is_left_to_python(tmp_path):
     assert compile_reward(source_of(tmp_path, code), [OVAL])[1].left == 0
 
 
+@pytest.mark.slow
 def test_the_generated_code_can_be_made_without_a_cache_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
     source = source_of(tmp_path, "def reward_function(params):\n    return params['speed'] / 3\n")

@@ -177,6 +177,8 @@ def test_paying_by_the_step_is_found_to_pay_a_crawl_best(checked):
     assert "crawling earns 900 and a clean lap 18" in found["trick"]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_nothing_is_wrong_with_a_shipped_reward_but_with_the_bad_example(subtests):
     for name in sorted(
         path.stem for path in (assets.assets_root() / "configs/rewards").glob("*.py")

@@ -29,6 +29,7 @@ pytestmark = [
 BITE = "<img src=x onerror=alert(1)>"
 WIDE = "document.documentElement.scrollWidth"
 WAIT_MS = 120_000.0
+SCHEMES = [pytest.param("light", marks=pytest.mark.ci), "dark"]
 LONG = SMALL | {"total_timesteps": 10_000_000, "evaluation": {"eval_freq": 2048, "time_limit": 2.0}}
 
 
@@ -114,6 +115,7 @@ def state(folder):
     return summarize_run(Run.open(folder))["state"]
 
 
+@pytest.mark.ci
 def test_the_garage_shows_runs_and_broken_ones_and_follows_the_folder(start, look, folder):
     tab = look(start().urls[0])
     first = card(tab, "first")
@@ -172,6 +174,7 @@ def test_a_note_is_kept_in_the_run(start, look, folder):
     until(lambda: note.input_value() == "from the terminal")
 
 
+@pytest.mark.ci
 def test_a_training_is_followed_stopped_resumed_and_outlives_the_studio(start, look, folder, live):
     server = start()
     tab = look(server.urls[0] + "run/live")
@@ -247,7 +250,7 @@ def test_ctrl_c_ends_it_with_open_pages_and_leaves_nothing(start, look, folder):
     assert sorted(os.listdir(folder.parent)) == ["runs"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_phone_scrolls_one_way_only(start, look, scheme, subtests):
     url = start().urls[0]
     for page, text in (
@@ -265,6 +268,7 @@ def test_a_phone_scrolls_one_way_only(start, look, scheme, subtests):
             assert is_dark == (scheme == "dark")
 
 
+@pytest.mark.ci
 def test_a_model_is_made_checked_and_trained(start, look, folder):
     server = start()
     tab = look(server.urls[0])
@@ -343,7 +347,7 @@ def test_a_training_is_watched_paused_and_evaluated(start, look, folder, live):
     assert live.wait(timeout=120) == 3
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_axe_finds_no_serious_violation(start, look, scheme, subtests, folder):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     shutil.copytree(folder / "first", folder / "second")

@@ -25,7 +25,6 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 pytestmark = [
     pytest.mark.slow(minutes=1),
-    pytest.mark.nightly,
     pytest.mark.needs("nicegui"),
     pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine"),
     pytest.mark.xdist_group("browser"),

@@ -90,6 +90,7 @@ def swept(told=None, **options: Any):
     return run_sweep(config(), console=quiet(told), **options)
 
 
+@pytest.mark.slow
 def test_the_best_trial_is_the_one_of_the_highest_value(scripted, tmp_path):
     scripted(lambda number, params: completes(3.0 - abs(params["ppo.gamma"] - 0.95)))
     sweep = swept(folder=tmp_path / "s", trials=4)
@@ -110,6 +111,7 @@ def test_the_best_config_can_be_trained_and_has_the_copy_of_the_reward(scripted,
     assert best.ppo == config().ppo
 
 
+@pytest.mark.slow
 def test_a_trial_below_the_median_is_pruned(scripted, tmp_path, monkeypatch):
     monkeypatch.setattr("racer.sweeps.sweep.STARTUP_PRUNING_TRIALS", 1)
     scripted(lambda number, params: ([2.0 if number < 2 else 1.0, 2.0], completes(2.0)[1]))
@@ -206,6 +208,7 @@ def test_a_stopped_search_loses_only_the_trials_under_way_which_are_run_again(sc
     assert not (sweep.folder / "trials" / "trial-002").exists()
 
 
+@pytest.mark.slow
 def test_a_resumed_search_draws_other_values_than_before(scripted, tmp_path):
     scripted(lambda number, params: completes(1.0))
     sweep = swept(folder=tmp_path / "s", trials=2)
@@ -273,6 +276,7 @@ def test_the_table_and_the_json_have_the_best_first_and_every_trial(scripted, tm
     assert f"next: racer train {sweep.folder / 'best.yaml'}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_picture_has_a_panel_for_the_history_the_importance_and_each_parameter(
     scripted, tmp_path
 ):
@@ -292,7 +296,6 @@ def test_options_that_belong_to_a_new_sweep_are_refused_on_resuming(capsys, tmp_
         assert f"leave out {words[0]}" in capsys.readouterr().err
 
 
-@pytest.mark.nightly
 @pytest.mark.slow(minutes=1)
 def test_a_sweep_trains_runs_that_everything_reads_and_its_best_config_trains(
     tmp_path, monkeypatch, capsys

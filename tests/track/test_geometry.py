@@ -212,6 +212,7 @@ def test_a_reversed_track_flips_the_side_and_the_way(name, point):
     assert back.is_clockwise != track.is_clockwise
 
 
+@pytest.mark.slow
 def test_a_car_makes_steady_way_over_the_start_line_and_through_every_bend(subtests):
     for aside, name in product([-0.35, 0.0, 0.35], SHIPPED):
         with subtests.test(aside=aside, name=name):

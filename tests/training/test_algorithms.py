@@ -240,7 +240,9 @@ def test_an_entry_acts_as_the_learner_predicts_without_exploration(algorithm, se
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ["sac", "tqc", "qrdqn", "recurrent_ppo"])
+@pytest.mark.parametrize(
+    "algorithm", [pytest.param("sac", marks=pytest.mark.ci), "tqc", "qrdqn", "recurrent_ppo"]
+)
 def test_a_run_is_exported_raced_and_described(folders, tmp_path, algorithm):
     folder = folders(algorithm)
     path = racer.export(folder, tmp_path / "mine.entry.zip")
@@ -271,6 +273,7 @@ def test_a_model_of_the_algorithm_predicts_as_the_entry_and_learns_on(folders):
     assert np.allclose(model.predict(seen, deterministic=True)[0], policy(seen), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_lstm_is_not_quantized(folders, tmp_path):
     with pytest.raises(RunError, match="the LSTM of recurrent_ppo cannot be quantized to int8"):
         racer.export(folders("recurrent_ppo"), tmp_path / "small.entry.zip", int8=True)
@@ -302,6 +305,7 @@ def cut(run: RunConfig, folder: Path, steps: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", NEW)
 def test_a_stopped_run_of_any_algorithm_goes_on_to_the_same_bytes(folders, tmp_path, algorithm):
     whole = folders(algorithm)

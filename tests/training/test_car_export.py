@@ -66,6 +66,7 @@ def in_openvino(graph: bytes, seen: dict[str, np.ndarray], tmp_path: Path) -> np
     return compiled(named)[0]
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 @pytest.mark.needs("openvino")
 def test_the_car_s_graph_agrees_with_the_entry_on_a_thousand_frames(folder, tmp_path):

@@ -42,7 +42,6 @@ def quick(monkeypatch):
     )
 
 
-@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_figures_have_their_keys_and_the_host_is_measured_beside(quick, capsys):
     main(["bench", "gpu", "--device", "cpu", "--cars", "256", "8192", "--json"])
@@ -62,7 +61,6 @@ def test_the_figures_have_their_keys_and_the_host_is_measured_beside(quick, caps
     ]
 
 
-@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_tables_fit_a_terminal_of_80_columns(quick):
     console = Console(width=80, color_system=None)
@@ -106,7 +104,6 @@ def test_a_car_drives_as_long_between_two_evaluations_however_many_there_are():
         assert one.total_timesteps / one.evaluation.eval_freq > 7
 
 
-@pytest.mark.nightly
 @pytest.mark.slow(minutes=1)
 def test_what_is_measured_is_driven_and_trained(monkeypatch):
     monkeypatch.setattr(bench, "TIMED_S", 0.05)

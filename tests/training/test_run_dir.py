@@ -70,6 +70,7 @@ def stop_after_a_chunk(evaluation):
     return evaluation.steps != CHUNK
 
 
+@pytest.mark.slow
 def test_a_moved_run_goes_on_without_the_files_it_was_made_of(project, tmp_path, monkeypatch):
     config = read_document(project / "mine.yaml", RunConfig)
     assert config.actions.steering_deg == (-20.0, 20.0)

@@ -174,6 +174,7 @@ def test_what_is_not_there_is_a_sentence(run, url, tmp_path):
         push_run(run, url, "a/b")
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_a_run_goes_through_a_bucket_by_the_verbs(run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

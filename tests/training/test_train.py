@@ -94,7 +94,9 @@ def test_the_same_seed_learns_the_same_weights(tmp_path):
     "changes",
     [
         {},
-        {"sensor": {"kind": "camera", "width": 80, "height": 60}},
+        pytest.param(
+            {"sensor": {"kind": "camera", "width": 80, "height": 60}}, marks=pytest.mark.ci
+        ),
         {"sensor": {"kind": "lidar"}, "race": {"kind": "object_avoidance", "walls": True}},
     ],
     ids=["state", "camera", "lidar"],
@@ -116,6 +118,7 @@ def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path):
     assert (tmp_path / "config.yaml").read_text() == "{}"
 
 
+@pytest.mark.slow
 def test_a_reward_that_raises_stops_the_run_with_a_checkpoint(tmp_path):
     reward = tmp_path / "bad.py"
     reward.write_text(
@@ -129,6 +132,7 @@ def test_a_reward_that_raises_stops_the_run_with_a_checkpoint(tmp_path):
     assert list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_sigint_saves_and_ends_the_run(tmp_path):
     folder = tmp_path / "run"

@@ -150,6 +150,7 @@ def long_training(tmp_path):
         process.wait()
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_a_closed_terminal_saves_and_ends_the_run(long_training):
     process = long_training("--workers", "2", start_new_session=True)

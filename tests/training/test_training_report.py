@@ -146,6 +146,7 @@ def test_the_best_evaluation_can_be_filmed_afterwards(run, tmp_path, capsys):
     assert films[0].read_bytes() == b"kept"
 
 
+@pytest.mark.slow
 def test_the_report_shows_what_the_best_checkpoint_looks_at(run, tmp_path):
     whole = Run.open(shutil.copytree(run[0], tmp_path / "run"))
     assert "No lap was explained yet" in write_report(whole.folder, tmp_path).read_text()

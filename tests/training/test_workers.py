@@ -88,6 +88,7 @@ def assert_nobody_is_left():
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_named_at_once():
     workers = WorkerPool(4, 2, fields(sensor="state"))
     worker = workers._workers[1]
@@ -214,6 +215,7 @@ def test_a_worker_in_a_loop_does_not_outlive_a_learner_that_is_killed(reward, tm
     assert_gone(workers)
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_a_learner_that_is_killed_leaves_no_orphan_and_a_run_that_goes_on_the_same(tmp_path):
     file, folder = tmp_path / "mine.json", tmp_path / "run"
