@@ -68,6 +68,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Race": {
         "race": race.cli_race,
         "generalisation": race.generalisation,
+        "robustness": race.robustness,
         "explain": explain.cli_explain,
         "drives list": drives.drives_list,
         "drives verify": drives.drives_verify,

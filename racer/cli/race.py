@@ -243,3 +243,55 @@ def generalisation(
         print_json({"sets": summarize_by_set(results), "tracks": tracks})
     else:
         console.print(generalisation_table(results))
+
+
+def robustness(
+    entry: str,
+    checkpoint: Literal["best", "last"] | int | None = None,
+    track: str | None = None,
+    randomisation: str = "sim2real",
+    races: int = 20,
+    laps: int = 3,
+    seed: int = 1000,
+    json: bool = False,
+) -> None:
+    """Race an entry or a run with each quantity of a randomisation at both ends of its range.
+
+    All other quantities are drawn for each race. Quantities that the sensors do not notice are left
+    out.
+
+    Args:
+        entry: The entry, NAME.entry.zip, a run's folder, or a baseline controller, pure-pursuit or
+            raceline.
+        checkpoint: The checkpoint of the run: best, last, or the steps after which it was saved, as
+            `racer runs show` lists them; best by default.
+        track: A shipped track's name or a YAML file; by default the track of the training.
+        randomisation: The ranges: a shipped randomisation's name or a YAML file.
+        races: Races in each line of the table.
+        laps: Laps of each race.
+        seed: Seed of each line's first race; the next have the numbers after it.
+        json: Print the figures as JSON.
+    """
+    from racer.evaluation import make_race_rules, race_of_training
+    from racer.evaluation.robustness import (
+        evaluate_robustness,
+        quantities_noticed,
+        robustness_table,
+    )
+    from racer.randomisation import load_randomisation
+    from racer.training.racers import racer_named, training_track
+
+    racer, ranges = racer_named(entry, checkpoint), load_randomisation(randomisation)
+    track = track or training_track(entry, racer)
+    if track is None:
+        raise ConfigError(f"racer robustness {entry} needs a track: add --track NAME")
+    rules = make_race_rules(laps, like=race_of_training(racer))
+    rows, count = [], 2 + 2 * len(quantities_noticed(racer, ranges))
+    with progress("racing") as tell:
+        for row in evaluate_robustness(racer, ranges, track, rules, races, seed):
+            rows.append(row)
+            tell(len(rows), count)
+    if json:
+        print_json({"track": track, "rows": [row.as_dict() for row in rows]})
+    else:
+        make_console().print(robustness_table(rows))

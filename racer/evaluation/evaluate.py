@@ -14,6 +14,7 @@ from racer.errors import ConfigError, EntryError
 from racer.evaluation.lap_result import LapResult, RaceScene
 from racer.laptime import LapTimeLimit, committed_limit
 from racer.race import Ending, Race, RaceConfig
+from racer.randomisation import NO_RANDOMISATION, Randomisation
 from racer.sensors import Sensors, observation_of_car
 from racer.simulation import Simulation
 from racer.track import load_track
@@ -94,6 +95,7 @@ def evaluate_drivers(
     seed: int,
     car: str,
     is_together: bool = False,
+    randomisation: Randomisation = NO_RANDOMISATION,
 ) -> list[LapResult]:
     """Return the results of a race of each driver alone, or of all of them against each other.
 
@@ -104,11 +106,12 @@ def evaluate_drivers(
         seed: Seed of the first driver; the next have the numbers after it.
         car: Name of the preset of every car.
         is_together: Whether the cars start from a grid and meet each other.
+        randomisation: What each car draws for its race.
 
     Returns:
         The result of each driver, in their order.
     """
-    stepped = SteppedRace(drivers, track, rules, seed, car, is_together)
+    stepped = SteppedRace(drivers, track, rules, seed, car, is_together, randomisation)
     try:
         while not stepped.is_over:
             stepped.step()
@@ -127,6 +130,7 @@ class SteppedRace:
         seed: Seed of the first driver; the next have the numbers after it.
         car: Name of the preset of every car.
         is_together: Whether the cars start from a grid and meet each other.
+        randomisation: What each car draws for its race.
 
     Attributes:
         race: The race as it is now.
@@ -143,6 +147,7 @@ class SteppedRace:
         seed: int,
         car: str,
         is_together: bool = False,
+        randomisation: Randomisation = NO_RANDOMISATION,
     ) -> None:
         if seed < 0:
             raise ConfigError(f"seed: {seed}; it must be 0 or more")
@@ -153,7 +158,10 @@ class SteppedRace:
         self._generators = [np.random.default_rng(seed + i) for i in range(count)]
         self._command = np.zeros((count, 2))
         self._simulation = Simulation(
-            rules, [road], spec, carried, observes_ended=False, is_together=is_together
+            *(rules, [road], spec, carried),
+            observes_ended=False,
+            is_together=is_together,
+            randomisation=randomisation,
         )
         self.race = self._simulation.race
         try:
