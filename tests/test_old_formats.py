@@ -89,7 +89,12 @@ def test_every_old_key_of_a_config_means_what_it_meant():
     then = flat(json.loads(Path("configs/every-key.json").read_text(encoding="utf-8")))
     then |= {"reward": "reward.py"}  # the run's own copy
     then |= {"engine": "auto", "compile": True, "algorithm": "ppo", "evaluation.races": 1}  # later
-    then |= {"simulator": "auto", "torch_autocast": False, "torch_compile": False}  # later still
+    then |= {
+        "simulator": "auto",
+        "evaluation.randomised": False,
+        "torch_autocast": False,
+        "torch_compile": False,
+    }  # later still
     assert now == {RENAMED.get(key, key): value for key, value in then.items()}
 
 

@@ -298,6 +298,11 @@ class EvaluationConfig(Document):
         description="races on each track, 1-1000: the first with the run's seed, each further one "
         "with the next, which places boxes and bots elsewhere",
     )
+    randomised: bool = Field(
+        default=False,
+        description="draw each race's car and sensors from the randomisation, as training does; "
+        "false: race the car as it is",
+    )
     laps: int = Field(default=3, ge=1, le=100, description="laps of each race, 1-100")
     time_limit: float = Field(
         default=90.0, gt=0, le=3600, description="simulated seconds of each race, up to 3600"
@@ -514,8 +519,9 @@ class RunConfig(EnvConfig):
         """The SHA-256 of the config as canonical JSON, in which keys have their first names.
 
         What computes the motion and the reward is left out, since every way gives the same bits;
-        and so are the algorithm if it is PPO, an evaluation's number of races if it is 1, and each
-        of `LATER_SWITCHES` that is as it comes, which were the only ones at first.
+        and so are the algorithm if it is PPO, an evaluation's number of races if it is 1, whether
+        they are randomised if they are not, and each of `LATER_SWITCHES` that is as it comes, which
+        were the only ones at first.
         """
         named = first_named(self)
         for name in LATER_SWITCHES:
@@ -523,6 +529,8 @@ class RunConfig(EnvConfig):
                 del named[name]
         if self.evaluation.races == 1:
             del named["evaluation"]["races"]
+        if not self.evaluation.randomised:
+            del named["evaluation"]["randomised"]
         del named["engine"], named["compile"]
         if self.algorithm == "ppo":
             del named["algorithm"]

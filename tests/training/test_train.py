@@ -21,10 +21,12 @@ from racer.errors import ConfigError, RewardError, RunError
 from racer.evaluation import (
     Driver,
     evaluate_alone,
+    evaluate_drivers,
     evaluate_entries,
     make_race_rules,
     race_of_training,
 )
+from racer.randomisation import NO_RANDOMISATION
 from racer.reward.timeout import timeout_after
 from racer.training.export import entry_of_run, export_run
 from racer.training.int8_export import export_int8
@@ -65,19 +67,30 @@ def test_a_run_leaves_config_checkpoints_evaluations_and_events(tmp_path):
     assert "config/text_summary" in events.Tags()["tensors"]
 
 
-def test_each_race_of_an_evaluation_is_the_one_that_its_seed_gives_alone(tmp_path):
-    race = {"kind": "object_avoidance"}
+@pytest.mark.parametrize("randomised", [False, True])
+def test_each_race_of_an_evaluation_is_the_one_that_its_seed_gives_alone(tmp_path, randomised):
     rules = {"eval_freq": 1024, "laps": 1, "time_limit": 3.0, "races": 3, "video_freq": 0}
-    chosen = config(total_timesteps=1024, race=race, evaluation=rules, seed=5)
+    rules["randomised"] = randomised
+    chosen = config(
+        total_timesteps=1024,
+        race={"kind": "object_avoidance"},
+        randomisation={"motor": [0.3, 2.0], "speed_gain": [0.6, 1.4]},
+        evaluation=rules,
+        seed=5,
+    )
     run = run_training(chosen, tmp_path / "run", QUIET).run
     (record,) = run.records("evaluations")
     races = [record, *record["others"]]
     assert [one["seed"] for one in races] == [5, 6, 7]
     driver = Driver(OnnxPolicy(entry_of_run(run.folder)), chosen.sensor, chosen.actions)
     like = make_race_rules(1, time_limit=3.0, like=chosen.race)
+    draws = chosen.randomisation if randomised else NO_RANDOMISATION
     for one in races:
-        alone = evaluate_alone(*driver, "bowtie", like, one["seed"])
+        again = "bowtie", like, one["seed"], chosen.car
+        (alone,) = evaluate_drivers([driver], *again, randomisation=draws)
         assert alone.distance == pytest.approx(one["distance_m"], abs=1e-3)
+        plain = evaluate_alone(*driver, *again[:3])
+        assert (abs(plain.distance - one["distance_m"]) > 0.01) == randomised
 
 
 @pytest.mark.slow

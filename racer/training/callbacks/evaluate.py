@@ -13,6 +13,7 @@ from racer.deepracer.training_log import DeepRacerTrainingLog
 from racer.evaluation import Driver, LapResult, evaluate_drivers, make_race_rules
 from racer.laptime import committed_limit
 from racer.networks.policy_network import TorchPolicy
+from racer.randomisation import NO_RANDOMISATION
 from racer.reward.reward_file import RewardSource
 from racer.track import load_track
 from racer.training.callbacks.user import Evaluation
@@ -180,8 +181,9 @@ class EvaluateCallback(BaseCallback):
             for _ in range(rules.races)
         ]
         like = make_race_rules(rules.laps, race.off_track_penalty, rules.time_limit, like=race)
+        draws = config.randomisation if rules.randomised else NO_RANDOMISATION
         by_track = [
-            evaluate_drivers(drivers, track, like, config.seed, config.car)
+            evaluate_drivers(drivers, track, like, config.seed, config.car, randomisation=draws)
             for track in config.evaluation_tracks
         ]
         return [of_track[k] for k in range(rules.races) for of_track in by_track]
