@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from racer import assets
@@ -14,6 +14,8 @@ from racer.tables import FittedTable, TableColumn
 from racer.training.config import ALGORITHM_TITLES, RunConfig
 
 BENCHMARK_TRACKS = ("bowtie", "hairpin", "speedway")
+BENCHMARK_LAPS = 3
+"""Laps of the race that judges a policy, the first from a standing start."""
 LESSON_STEPS = 10_000
 """Control steps of all cars in each round of a clone's lesson."""
 LESSON_ROUNDS = 6
@@ -82,7 +84,7 @@ class BenchmarkRow:
         if self.is_pilot:
             return "-"
         if self.pilot:
-            return f"{LESSON_ROUNDS} x {LESSON_STEPS:,} steps of {self.pilot}"
+            return f"{LESSON_ROUNDS * LESSON_STEPS:,} steps, {self.pilot} teaches"
         return f"{self.run_config().total_timesteps:,} steps"
 
     def command(self, seed: int | str = "SEED") -> str:
@@ -100,8 +102,6 @@ class BenchmarkRow:
         return f"racer clone-driver {self.pilot} --config {self.config} {where} {lesson}"
 
 
-BENCHMARK_LAPS = 3
-"""Laps of the race that judges a policy, the first from a standing start."""
 POLICIES: tuple[tuple[str, str | None, str | None], ...] = (
     ("pure-pursuit", None, "pure-pursuit"),
     ("raceline", None, "raceline"),
@@ -141,7 +141,23 @@ def benchmark_row(name: str) -> BenchmarkRow:
     )
 
 
-def rows_table(rows: Sequence[BenchmarkRow]) -> FittedTable:
+def benchmark_row_dict(row: BenchmarkRow) -> dict[str, str]:
+    """Return a row in plain values.
+
+    Returns:
+        `name`, `algorithm`, `sensor`, `track`, `learns_from` and `command`, in words.
+    """
+    return {
+        "name": row.name,
+        "algorithm": row.algorithm,
+        "sensor": row.sensor,
+        "track": row.track,
+        "learns_from": row.amount,
+        "command": row.command(),
+    }
+
+
+def benchmark_rows_table(rows: Iterable[BenchmarkRow]) -> FittedTable:
     """Return rows as a table for the terminal."""
     shown = FittedTable(
         TableColumn("name", "left"),
@@ -152,5 +168,5 @@ def rows_table(rows: Sequence[BenchmarkRow]) -> FittedTable:
         TableColumn("made by", "left", wraps=True, least=30, drop=5),
     )
     for one in rows:
-        shown.add_row(one.name, one.algorithm, one.sensor, one.track, one.amount, one.command())
+        shown.add_row(*benchmark_row_dict(one).values())
     return shown
