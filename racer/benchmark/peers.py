@@ -12,7 +12,7 @@ class PeerEnv:
 
     Attributes:
         name: Its name.
-        id: The id that `gymnasium.make` takes; what stands before a colon is imported.
+        id: The id that `gymnasium.make` takes; the part before a colon is imported.
         package: The package that must be there.
         simulates: What a step computes.
         scene: Name and number of cars of racer's environment that observes the most alike.

@@ -1,4 +1,4 @@
-"""What the seeds of a row came to, and tables of that."""
+"""The summary of a row over its seeds, and tables of it."""
 
 from __future__ import annotations
 

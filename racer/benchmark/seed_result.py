@@ -41,7 +41,7 @@ JUDGE_SEED = 1000
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One evaluation during the training of a seed, a line of the file of curves.
+    """One evaluation in the training of a seed; each is a line in the file of curves.
 
     Attributes:
         row: Name of the row.
@@ -66,7 +66,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class SeedResult:
-    """What came of one seed of a row, a line of the file of results.
+    """The result of one seed of a row; each is a line in the file of results.
 
     Attributes:
         row: Name of the row.
@@ -112,7 +112,7 @@ class SeedResult:
 def measure_seed(
     row: BenchmarkRow, seed: int, console: Console | None = None
 ) -> tuple[SeedResult, list[CurvePoint]]:
-    """Return what comes of a row from one seed, and its learning curve.
+    """Return the result of a row from one seed, and its learning curve.
 
     The policy is trained, or cloned, in a temporary folder, and its best checkpoint is raced as its
     export would be. A pilot only races, and has no curve.
