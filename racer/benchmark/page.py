@@ -114,15 +114,16 @@ def origin_markdown(results: Sequence[SeedResult]) -> str:
 def plot_learning_curves(curves: Sequence[CurvePoint], track: str) -> Figure:
     """Return a picture of the learning curves of a track's rows over the control steps.
 
-    Above is the share of an evaluation's laps that were completed, below the time of those with all
-    laps in multiples of the minimum. A line is the median of the seeds, which are points.
+    Above is the time of the evaluations with all laps in multiples of the minimum, below how often
+    the car was put back on the track in an evaluation. A line is the median of the seeds, which are
+    points.
 
     Args:
         curves: The evaluations of all rows.
         track: The track.
     """
     figure = chart_figure((8.0, 6.4))
-    shares, times = figure.subplots(2, 1, sharex=True)
+    times, faults = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     rows = [one for one in BENCHMARK_ROWS if one.track == track and not one.pilot]
     for number, row in enumerate(rows):
         points = [one for one in curves if one.row == row.name]
@@ -130,28 +131,28 @@ def plot_learning_curves(curves: Sequence[CurvePoint], track: str) -> Figure:
             continue
         turn, place = divmod(number, len(CURVE_COLOURS))
         colour, style = CURVE_COLOURS[place], LINE_STYLES[turn % len(LINE_STYLES)]
-        done = [(one.steps, 100.0 * one.laps_completed / one.laps) for one in points]
-        fast = [(one.steps, one.x_limit) for one in points if one.x_limit is not None]
-        for axes, values in ((shares, done), (times, fast)):
+        timed = [(one.steps, one.x_limit) for one in points if one.x_limit is not None]
+        put_back = [(one.steps, one.put_back) for one in points]
+        for axes, values in ((times, timed), (faults, put_back)):
             axes.plot(*_median_line(values), style, color=colour, label=row.policy)
             axes.plot(*zip(*values), ".", color=colour, alpha=0.5, markersize=4)
     for axes, title in (
-        (shares, "laps completed [percent]"),
         (times, "x limit of evaluations with all laps"),
+        (faults, "put back on the track, times in an evaluation"),
     ):
         axes.set_title(title, color=INK_COLOUR, fontsize=10, loc="left")
         axes.set_xscale("log")
         axes.grid(color=GRID_COLOUR)
         style_axes([axes])
         axes.tick_params(which="minor", colors=INK_COLOUR)
-    shares.set_ylim(-4.0, 104.0)
+    faults.yaxis.get_major_locator().set_params(integer=True)
     times.set_yscale("log")
     times.grid(color=GRID_COLOUR, which="both", axis="y")
-    for axis, form in ((times.yaxis, "{x:.3g}"), (times.xaxis, "{x:,.0f}")):
+    for axis, form in ((times.yaxis, "{x:.3g}"), (faults.xaxis, "{x:,.0f}")):
         axis.set_major_formatter(form)
     times.yaxis.set_minor_formatter("{x:.3g}")
-    times.set_xlabel("control steps", color=INK_COLOUR)
-    handles = {line.get_label(): line for line in shares.get_lines()[::2]}
+    faults.set_xlabel("control steps", color=INK_COLOUR)
+    handles = {line.get_label(): line for line in faults.get_lines()[::2]}
     figure.legend(
         handles.values(),
         handles.keys(),

@@ -15,8 +15,10 @@ from rich.console import Console
 from racer.assets.atomic import write_atomically
 from racer.benchmark.rows import BenchmarkRow
 from racer.benchmark.seed_result import CurvePoint, SeedResult, measure_seed
-from racer.errors import RacerError
+from racer.errors import ConfigError, RacerError
 
+MAX_LOCK_WAIT_S = 60.0
+"""Longest time to wait for another process that writes the same files [s]."""
 Line = TypeVar("Line", SeedResult, CurvePoint)
 
 
@@ -45,6 +47,20 @@ class ResultFiles:
         """
         return _read_lines(self.results, SeedResult), _read_lines(self.curves, CurvePoint)
 
+    def refuse_unwritable_files(self) -> None:
+        """Raise RacerError if the files cannot be written; write headings if they are not there."""
+        try:
+            self.results.parent.mkdir(parents=True, exist_ok=True)
+            for path in (self.results, self.curves):
+                if path.exists():
+                    path.open("a").close()
+            if not self.results.exists():
+                _write_lines(self.results, SeedResult, [])
+            if not self.curves.exists():
+                _write_lines(self.curves, CurvePoint, [])
+        except OSError as problem:
+            raise RacerError(f"{self.results}: cannot be written: {problem}") from problem
+
     def add(self, result: SeedResult, curve: Sequence[CurvePoint]) -> None:
         """Add a seed, in place of an earlier one of the same row and seed.
 
@@ -59,8 +75,8 @@ class ResultFiles:
         """
         mine = (result.row, result.seed)
         try:
-            self.results.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.results.with_name(f".{self.results.name}.lock")):
+            lock = self.results.with_name(f".{self.results.name}.lock")
+            with FileLock(lock, MAX_LOCK_WAIT_S):
                 results, curves = self.read()
                 # First the curve: a seed counts as measured once its result is there.
                 kept = [one for one in curves if (one.row, one.seed) != mine]
@@ -86,9 +102,13 @@ def measure_row(
         console: Where the progress is shown.
 
     Raises:
-        RacerError: The row's config, or a file, cannot be used.
+        RacerError: The row's config, or a file, cannot be used, or there is no seed.
     """
+    if not seeds:
+        raise ConfigError("--seeds: no seed; name one or more, such as --seeds 0 1 2")
     results, curves = files.read() if files else ([], [])
+    if files:
+        files.refuse_unwritable_files()
     for seed in dict.fromkeys((0,) if row.is_pilot else seeds):
         known = [one for one in results if (one.row, one.seed) == (row.name, seed)]
         if known:

@@ -253,7 +253,10 @@ def _processor_s() -> float:
 @cache
 def _version() -> str:
     """Return the version of racer, and the commit of its working copy if it is one."""
-    asked = ("git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD")
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():  # Else git would name the commit of a project around a .venv.
+        return __version__
+    asked = ("git", "-C", str(root), "rev-parse", "--short", "HEAD")
     try:
         found = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -105,6 +105,22 @@ def test_what_is_written_is_read_back_and_other_columns_are_refused(tmp_path):
         files.read()
 
 
+def test_what_cannot_be_written_or_measured_is_refused_before_anything_is_trained(
+    tmp_path, monkeypatch, capsys, subtests
+):
+    monkeypatch.setattr(result_files, "measure_seed", None)  # A training would be a TypeError.
+    (tmp_path / "file").write_text("")
+    for words, said in {
+        ("--csv", str(tmp_path)): "cannot be read",
+        ("--csv", str(tmp_path / "file/mine.csv")): "cannot be written",
+        ("--seeds",): "--seeds: no seed; name one or more",
+    }.items():
+        with subtests.test(words=words):
+            with pytest.raises(SystemExit):
+                main(["benchmark", "state-bowtie", *words])
+            assert said in capsys.readouterr().err
+
+
 def test_the_tables_of_the_page_are_those_of_its_files():
     results, curves = ResultFiles(DOCS / "benchmarks.csv").read()
     assert page_with_tables(PAGE, results) == PAGE, "run python scripts/benchmarks_page.py"
@@ -136,12 +152,12 @@ def test_a_row_without_results_is_told_and_the_fastest_comes_first():
 def test_a_curve_is_the_median_of_its_seeds():
     steps, limits = (1000, 2000), {0: (2.0, 1.4), 1: (None, 1.2), 2: (1.6, 1.1)}
     curves = [
-        CurvePoint("fast-bowtie", seed, at, 3, 3 if value else 1, 0, 1.0, value)
+        CurvePoint("fast-bowtie", seed, at, 3, 3 if value else 1, seed, 1.0, value)
         for seed, values in limits.items()
         for at, value in zip(steps, values)
     ]
-    shares, times = plot_learning_curves(curves, "bowtie").axes
+    times, faults = plot_learning_curves(curves, "bowtie").axes
     line = times.get_lines()[0]
     assert line.get_xdata() == pytest.approx([1000, 2000])
     assert line.get_ydata() == pytest.approx([1.8, 1.2])
-    assert shares.get_lines()[0].get_ydata() == pytest.approx([100.0, 100.0])
+    assert faults.get_lines()[0].get_ydata() == pytest.approx([1.0, 1.0])
