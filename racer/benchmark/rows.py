@@ -161,11 +161,11 @@ def benchmark_rows_table(rows: Iterable[BenchmarkRow]) -> FittedTable:
     """Return rows as a table for the terminal."""
     shown = FittedTable(
         TableColumn("name", "left"),
-        TableColumn("algorithm", "left", drop=1),
-        TableColumn("sensor", "left", drop=2),
-        TableColumn("track", "left", drop=4),
-        TableColumn("learns from", "left", drop=3),
-        TableColumn("made by", "left", wraps=True, least=30, drop=5),
+        TableColumn("algorithm", "left", drop=2),
+        TableColumn("sensor", "left", drop=3),
+        TableColumn("track", "left", drop=5),
+        TableColumn("learns from", "left", drop=4),
+        TableColumn("made by", "left", wraps=True, least=30, drop=1),
     )
     for one in rows:
         shown.add_row(*benchmark_row_dict(one).values())
