@@ -19,8 +19,8 @@ test-all: .venv/dev.stamp ## run every test, the long ones too
 
 # The quickest tests of every room; tests/test_names.py holds that none is left out.
 QUICK := $(addprefix tests/, \
-  test_assets.py test_layers.py test_names.py test_overwriting.py test_tables.py car cluster/test_address.py \
-  cluster/test_jobs.py controllers \
+  test_assets.py test_layers.py test_names.py test_overwriting.py test_tables.py benchmark/test_rows.py car \
+  cluster/test_address.py cluster/test_jobs.py controllers \
   deepracer/test_action_lists.py entries/test_interface.py entries/test_onnx_check.py \
   entries/test_package.py entries/test_signing.py envs/test_env.py evaluation/test_evaluate.py \
   explain/test_map_proof.py gpu/test_rollout_storage.py gpu/test_runtime.py \

@@ -4,6 +4,9 @@
     python benchmarks/record.py object_avoidance --tracks speedway --races 30
     python benchmarks/record.py camera-fast --teacher fast --tracks bowtie hairpin speedway
 
+The rows of docs/benchmarks.md are made by `racer benchmark`; this takes any config, any number of
+races among boxes and bots, and any config as a clone's teacher.
+
 With a teacher, its config is trained, and the other one's policy is cloned from it. Each run is
 trained, and its best checkpoint raced as its export would be: three laps from a standing start.
 Prints a row of Markdown for each run: the processor time of the training, and what came of its
@@ -19,19 +22,11 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from racer.entries.onnx_policy import OnnxPolicy
-from racer.evaluation import (
-    Driver,
-    LapResult,
-    evaluate_drivers,
-    make_race_rules,
-    race_of_training,
-)
-from racer.training.export import entry_of_run
+from racer.benchmark.rows import LESSON_EPOCHS, LESSON_ROUNDS, LESSON_STEPS
+from racer.benchmark.seed_result import race_run
+from racer.evaluation import LapResult
 
-LAPS = 3
-FIRST_SEED = 1000
-LESSON = ("--steps", 10_000, "--rounds", 6, "--epochs", 4)
+LESSON = ("--steps", LESSON_STEPS, "--rounds", LESSON_ROUNDS, "--epochs", LESSON_EPOCHS)
 """How a clone is taught."""
 
 
@@ -55,7 +50,7 @@ def main() -> None:
             for seed in options.seeds:
                 run = Path(folder) / f"{track}-{seed}"
                 spent = make_run(options.config, options.teacher, track, seed, run)
-                results = race(run, track, options.races)
+                results = race_run(run, track, options.races)
                 shares = x_limits(results)
                 print(row(track, seed, f"{spent:.0f}", results, *summary(shares)), flush=True)
                 medians += [median(shares)] if shares else []
@@ -93,14 +88,6 @@ def racer(*words: str | int | Path) -> float:
     after = os.times()
     spent = after.children_user + after.children_system
     return spent - before.children_user - before.children_system
-
-
-def race(run: Path, track: str, races: int) -> list[LapResult]:
-    """Return the results of a run's races with the seeds from `FIRST_SEED`, each alone."""
-    entry = entry_of_run(run)
-    manifest, rules = entry.manifest, make_race_rules(LAPS, like=race_of_training(entry))
-    drivers = [Driver(OnnxPolicy(entry), manifest.sensor, manifest.actions) for _ in range(races)]
-    return evaluate_drivers(drivers, track, rules, FIRST_SEED, manifest.car)
 
 
 def x_limits(results: list[LapResult]) -> list[float]:

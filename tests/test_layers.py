@@ -46,13 +46,13 @@ STEP = {
     "deepracer.training_log": 9,
     "training": 10,
     "leaderboard": 10,
-    "benchmark": 10,
     "imitation": 11,
     "project": 11,
     "sb3": 11,
     "studio": 11,
     "sweeps": 11,
-    "cli": 12,
+    "benchmark": 12,
+    "cli": 13,
 }
 """The step of each room, and of a module that stands on another step than its room."""
 

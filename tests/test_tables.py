@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import racer
-from racer.benchmark import benchmark_table as bench_table
+from racer.benchmark.simulator import benchmark_table as bench_table
 from racer.car.spec import deepracer
 from racer.evaluation.generalisation import generalisation_table as tour_table
 from racer.tables import FittedTable, TableColumn

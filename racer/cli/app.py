@@ -114,6 +114,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "bench": measure.cli_bench,
         "bench train": measure.cli_bench_train,
         "bench gpu": measure.cli_bench_gpu,
+        "benchmark": measure.cli_benchmark,
         "speedrun": measure.cli_speedrun,
         "car report": measure.car_report,
         "fit": measure.cli_fit,

@@ -17,17 +17,75 @@ if TYPE_CHECKING:
 def cli_bench(json: bool = False) -> None:
     """Measure the simulator's speed on one core, and the time that Bullet alone takes.
 
+    Other simulators that are installed are timed in the same run: CarRacing, HighwayEnv's
+    racetrack, f1tenth_gym and gym-pybullet-drones. How well policies drive that were trained, and
+    how soon they learn, is `racer benchmark`.
+
     Args:
         json: Print the results as JSON.
     """
-    from racer.benchmark import benchmark_simulator as measure
-    from racer.benchmark import benchmark_table
+    from racer.benchmark.simulator import benchmark_simulator as measure
+    from racer.benchmark.simulator import benchmark_table
 
     figures = measure()
     if json:
         print_json(figures)
     else:
         make_console().print(benchmark_table(figures))
+
+
+def cli_benchmark(
+    name: str | None = None,
+    /,
+    *,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    csv: Path | None = None,
+    quiet: bool = False,
+    json: bool = False,
+) -> None:
+    """Train and race a row of the benchmarks page from several seeds, or list the rows.
+
+    `racer benchmark` lists the rows: a policy, a track, and the command that makes the policy.
+    `racer benchmark NAME` makes it from each seed and races the best checkpoint over three laps
+    from a standing start. It prints laps, times in multiples of the track's limit with a 95 %
+    interval over the seeds, processor time, and the evaluations in training. How fast the simulator
+    itself is, `racer bench` measures.
+
+    Args:
+        name: The row, such as fast-bowtie.
+        seeds: Seeds of the training; a pilot has none, and races once.
+        csv: Add a line for each seed to this file, and one for each evaluation to the file beside
+            it whose name ends with -curves. A seed that is in the file is not measured again.
+        quiet: Show no progress of the trainings.
+        json: Print the results as JSON.
+    """
+    from racer.benchmark.result_files import ResultFiles, measure_row
+    from racer.benchmark.row_summary import curves_table, results_table, summary_dict
+    from racer.benchmark.rows import (
+        BENCHMARK_ROWS,
+        benchmark_row,
+        benchmark_row_dict,
+        benchmark_rows_table,
+    )
+    from racer.training.shared_output import shared_output
+
+    if name is None:
+        if json:
+            print_json([benchmark_row_dict(one) for one in BENCHMARK_ROWS])
+        else:
+            make_console().print(benchmark_rows_table(BENCHMARK_ROWS))
+        return
+    row, files = benchmark_row(name), ResultFiles(csv) if csv else None
+    with shared_output():
+        shown = make_console(stderr=True, quiet=quiet)
+        measured = list(measure_row(row, seeds, files, shown))
+        results = [result for result, _ in measured]
+        curves = [point for _, curve in measured for point in curve]
+        if json:
+            print_json(summary_dict(row, results, curves))
+            return
+        for table in (results_table(results), *([curves_table(curves)] if curves else [])):
+            make_console().print(table)
 
 
 def cli_bench_train(

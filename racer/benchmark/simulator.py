@@ -1,4 +1,4 @@
-"""Measure the simulator's speed by both engines, and that of Bullet alone, on one core."""
+"""The simulator's speed by both engines, beside Bullet alone and other simulators, on one core."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from racer.benchmark.peers import PEER_ENVS
 from racer.car.spec import deepracer
 from racer.envs import RacerVectorEnv
 from racer.tables import FittedTable, TableColumn
@@ -49,8 +50,6 @@ BENCHMARK_ENVS: tuple[tuple[str, int, dict[str, Any]], ...] = (
 )
 """The environments that are timed: their name, number of cars and keywords. One car is a
 `gymnasium.make` with Gymnasium's own wrappers."""
-PEER_ENV = ("camera 160x120", MANY_CARS)
-"""The environment that is compared with other simulators."""
 ENGINES: tuple[Engine, ...] = ("auto", "bullet")
 """The engines that are timed side by side."""
 
@@ -66,8 +65,9 @@ def benchmark_simulator() -> dict[str, Any]:
             `floor_many_us_per_step`: the same for each of 64 boxes in one world. `rows`: `scene`,
             `cars`, `steps_per_s` (of all cars together), `x_floor` (time of a car's step over
             `floor_us_per_step`), `x_real_time`, and the same with engine `bullet`:
-            `bullet_steps_per_s` and `bullet_x_floor`. `peers`: `name`, `steps_per_s`, and `ratio`,
-            the steps per second of the camera with 64 cars over those of the peer.
+            `bullet_steps_per_s` and `bullet_x_floor`. `peers`, those of `PEER_ENVS` that are
+            installed: `name`, `simulates`, `steps_per_s`, `scene` and `cars` of racer's environment
+            that observes the most alike, and `ratio`, its steps per second over the peer's.
     """
     keep_to_one_core()
     has_bullet = has_pybullet()
@@ -78,9 +78,8 @@ def benchmark_simulator() -> dict[str, Any]:
         for scene, cars, config in envs
         for engine in ENGINES[: 1 + has_bullet]
     }
-    peers: dict[Any, Subject] = {}
-    if peer := _car_racing():
-        peers["CarRacing-v3"] = peer
+    found = [one for one in PEER_ENVS if one.is_installed]
+    peers: dict[Any, Subject] = {one.name: _gymnasium_env(one.id) for one in found}
     rates = _take_turns(floors | scenes | peers)
     floor = {n: 1e6 / rates[n] for n in floors}
     rows = []
@@ -103,13 +102,21 @@ def benchmark_simulator() -> dict[str, Any]:
         "rows": rows,
         "peers": [
             {
-                "name": name,
-                "steps_per_s": rates[name],
-                "ratio": rates[(*PEER_ENV, "auto")] / rates[name],
+                "name": one.name,
+                "simulates": one.simulates,
+                "steps_per_s": rates[one.name],
+                "scene": one.scene[0],
+                "cars": one.scene[1],
+                "ratio": _ratio(rates.get((*one.scene, ENGINES[0])), rates[one.name]),
             }
-            for name in peers
+            for one in found
         ],
     }
+
+
+def _ratio(ours: float | None, theirs: float) -> float | None:
+    """Return how many times as fast as a peer racer is; None if its scene was not timed."""
+    return ours / theirs if ours else None
 
 
 def keep_to_one_core() -> None:
@@ -156,16 +163,6 @@ def _cars(config: dict[str, Any], n: int, engine: Engine) -> Subject:
         env.step(next(turns))
 
     return step, n, env.close
-
-
-def _car_racing() -> Subject | None:
-    """Return the step of Gymnasium's CarRacing with random actions; None if not installed."""
-    import gymnasium
-
-    try:
-        return _gymnasium_env("CarRacing-v3")
-    except gymnasium.error.DependencyNotInstalled:
-        return None
 
 
 def _gymnasium_env(name: str, **config: Any) -> Subject:
@@ -234,8 +231,8 @@ def benchmark_table(figures: dict[str, Any]) -> FittedTable:
         TableColumn("x real time", drop=4),
         title=f"Bullet's floor: {floor}",
         caption="\n".join(
-            f"camera, {MANY_CARS} cars: {peer['ratio']:.1f} x {peer['name']}'s "
-            f"{peer['steps_per_s']:,.0f}"
+            f"{peer['name']}: {peer['steps_per_s']:,.0f} steps/s; {peer['scene']}, "
+            f"{peer['cars']} cars: {_figure(peer['ratio'], '.1f')} x that"
             for peer in figures["peers"]
         ),
     )

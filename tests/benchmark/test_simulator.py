@@ -1,12 +1,16 @@
 """The bench measures what it says and prints it under documented keys."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from racer import benchmark
+from racer.benchmark import simulator as benchmark
+from racer.benchmark.peers import PEER_ENVS, PeerEnv
 from racer.cli import main
+
+PEER = PeerEnv("CartPole", "CartPole-v1", "gymnasium", "a pole", ("camera 160x120", 2))
 
 
 @pytest.fixture(autouse=True)
@@ -14,8 +18,8 @@ def short(monkeypatch):
     monkeypatch.setattr(benchmark, "TIMED_ROUNDS", 1)
     monkeypatch.setattr(benchmark, "ROUND_DURATION_S", 0.01)
     monkeypatch.setattr(benchmark, "keep_to_one_core", lambda: None)
-    peer = (lambda: None, 1, lambda: None)  # Box2D does not survive being loaded beside torch.
-    monkeypatch.setattr(benchmark, "_car_racing", lambda: peer)
+    # Box2D does not survive being loaded beside torch.
+    monkeypatch.setattr(benchmark, "PEER_ENVS", (PEER, replace(PEER, package="no_such_package")))
 
 
 def test_the_scenes_are_those_of_the_documented_table():
@@ -41,7 +45,6 @@ def test_the_scenes_are_those_of_the_documented_table():
 def test_the_figures_have_their_keys_and_fit_together(monkeypatch, capsys):
     fewer = [(scene, max(cars // 32, 1), given) for scene, cars, given in benchmark.BENCHMARK_ENVS]
     monkeypatch.setattr(benchmark, "BENCHMARK_ENVS", fewer)
-    monkeypatch.setattr(benchmark, "PEER_ENV", ("camera 160x120", 2))
     main(["bench", "--json"])
     figures = json.loads(capsys.readouterr().out)
     assert [(row["scene"], row["cars"]) for row in figures["rows"]] == [one[:2] for one in fewer]
@@ -51,9 +54,16 @@ def test_the_figures_have_their_keys_and_fit_together(monkeypatch, capsys):
         assert row["x_real_time"] == pytest.approx(row["steps_per_s"] / 15)
         took = 1e6 / row["bullet_steps_per_s"]
         assert row["bullet_x_floor"] == pytest.approx(took / figures["floor_us_per_step"])
-    assert [peer["name"] for peer in figures["peers"]] == ["CarRacing-v3"]
-    for peer in figures["peers"]:
-        assert set(peer) == {"name", "steps_per_s", "ratio"}
+    (peer,) = figures["peers"]
+    assert set(peer) == {"name", "simulates", "steps_per_s", "scene", "cars", "ratio"}
+    rates = {(row["scene"], row["cars"]): row["steps_per_s"] for row in figures["rows"]}
+    assert peer["name"] == "CartPole"
+    assert peer["ratio"] == rates["camera 160x120", 2] / peer["steps_per_s"]
+
+
+def test_a_peer_is_compared_with_a_scene_that_is_measured():
+    scenes = {(scene, cars) for scene, cars, _ in benchmark.BENCHMARK_ENVS}
+    assert {one.scene for one in PEER_ENVS} <= scenes
 
 
 def test_without_pybullet_the_races_without_solids_are_measured(monkeypatch, capsys):
@@ -68,6 +78,7 @@ def test_without_pybullet_the_races_without_solids_are_measured(monkeypatch, cap
     Console().print(benchmark.benchmark_table(figures))
     said = capsys.readouterr().out
     assert "Bullet's floor: not measured, because PyBullet is not installed" in said
+    assert "2 cars: - x that" in said  # That scene is not among the few.
 
 
 @pytest.mark.slow
