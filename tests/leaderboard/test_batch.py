@@ -114,7 +114,7 @@ def test_a_result_whose_replay_is_gone_is_judged_again(judged, tmp_path):
         path.stem for path in (store.folder / "results").iterdir() if "replay" in path.read_text()
     )
     found = results.find_run(key)
-    assert found
+    assert found and found.replay
     replay = store.replay_path(found.replay)
     replay.rename(tmp_path / "aside")
     assert results.find_run(key) is None
