@@ -58,9 +58,14 @@ def test_no_module_imports_what_windows_lacks_when_it_starts():
 
 
 NEED_EXTRAS = tuple(
-    f"racer.{room}" for room in ("training", "sb3", "networks", "sweeps", "imitation", "studio")
+    f"racer.{room}"
+    for room in (
+        *("training", "sb3", "networks", "sweeps", "imitation", "studio"),
+        *("benchmark.seed_result", "benchmark.result_files", "benchmark.row_summary"),
+        "benchmark.page",
+    )
 )
-"""Rooms that import what only an extra installs."""
+"""Rooms and modules that import what only an extra installs."""
 IMPORT_ALL = """
 import importlib, os, select, signal, sys
 import {first}
