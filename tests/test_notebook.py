@@ -86,6 +86,7 @@ def test_a_run_is_a_line_of_text_and_a_table_with_its_curve(run, tmp_path):
     assert "text/html" not in shown(Run(tmp_path / "gone"))
 
 
+@pytest.mark.slow
 def test_figures_show_once_each(race, run):
     pyplot.close("all")
     for figure in (race.plot(), run.plot(), load_track("oval").plot()):

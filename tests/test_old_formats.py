@@ -115,6 +115,7 @@ def test_old_runs_are_listed_and_shown(tell):
     assert [one["steps"] for one in stopped["evaluations"]] == [512, 520]
 
 
+@pytest.mark.slow
 def test_an_old_run_that_was_stopped_is_resumed_to_its_end(say, tell):
     before = tell("runs", "show", "runs/stopped")
     said = say("train", "--resume", "runs/stopped")

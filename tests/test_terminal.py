@@ -26,6 +26,7 @@ def start(*words: str, **options: Any) -> Any:
     return subprocess.Popen([sys.executable, "-m", "racer.cli", *words], **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", QUICK)
 def test_a_command_ends_quietly_when_nobody_reads_it(command, tmp_path):
     reads, writes = os.pipe()

@@ -129,6 +129,7 @@ WEAK = {
 """Public keys whose order divides 8: one forgery in so many fits without any secret."""
 
 
+@pytest.mark.slow
 def test_a_key_that_anybody_can_sign_with_is_refused(subtests, tmp_path):
     for key in WEAK.values():
         with subtests.test(key=key):

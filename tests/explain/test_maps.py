@@ -199,6 +199,7 @@ def test_random_weights_change_the_weights_of_a_graph_and_nothing_else():
     assert graph_with_scores(steady(), 2) is None
 
 
+@pytest.mark.slow
 def test_bars_name_the_number_that_a_policy_of_the_state_reads():
     weights = np.zeros((26, 2), np.float32)
     weights[6, 0] = -1.0  # the distance left of the centre line

@@ -80,6 +80,7 @@ def test_the_log_of_a_races_car_tells_its_draws():
     assert fit.ranges["latency"] in ([0, 1], [1, 1], [1, 2])
 
 
+@pytest.mark.slow
 def test_what_the_log_does_not_tell_is_left_out(tmp_path):
     """At 0.6 m/s no tyre slides, and a yaw rate alone tells no speed."""
     log, _ = race_log()

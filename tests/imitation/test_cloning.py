@@ -56,6 +56,7 @@ def test_a_clone_s_config_explores_with_little_noise(cloned):
     assert ppo.n_steps == CONFIG.ppo.n_steps, "driving the demonstrations needs another rollout"
 
 
+@pytest.mark.slow
 def test_a_clone_is_trained_further_from_its_own_weights(cloned, tmp_path):
     import shutil
 
@@ -71,6 +72,7 @@ def test_a_clone_is_trained_further_from_its_own_weights(cloned, tmp_path):
     assert 0 < change.abs().max() < 0.3 * before["action_net.weight"].abs().max()
 
 
+@pytest.mark.slow
 def test_a_clone_is_exported_and_raced(cloned, tmp_path):
     entry = racer.export(cloned, tmp_path / "clone.entry.zip")
     result = racer.drive(entry, track="oval", laps=1)
@@ -96,6 +98,7 @@ def test_a_run_is_a_driver_too(cloned, tmp_path):
     assert Run.open(tmp_path / "run").story()["pretrained"]["driver"] == driver
 
 
+@pytest.mark.slow
 def test_what_cannot_be_cloned_is_told_in_a_sentence_and_leaves_no_folder(
     tmp_path, capsys, monkeypatch, subtests
 ):

@@ -102,6 +102,7 @@ def test_the_same_lap_is_found_from_the_centre_line_as_from_the_smooth_one():
     assert times[1] == pytest.approx(times[0], rel=2e-3)
 
 
+@pytest.mark.slow
 def test_the_free_line_is_quicker_than_the_smooth_one_and_more_grip_quicker_still():
     track, spec = load_track("hairpin"), deepracer()
     limit = committed_limit(track, spec)

@@ -75,6 +75,7 @@ def kill_again_and_again(store, entry, times):
     assert store.add(SPRING, "after", entry, [RESULT]).id == known + 1
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_ten_moments_leaves_whole_rows_only(store, entry):
     kill_again_and_again(store, entry, 10)
 
@@ -84,6 +85,7 @@ def test_a_process_killed_at_a_hundred_moments_leaves_whole_rows_only(store, ent
     kill_again_and_again(store, entry, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [0, 5_000, 20_000, 60_000])
 def test_a_disk_that_is_full_leaves_whole_rows_and_a_second_try_works(store, entry, more):
     store.add(SPRING, "before", entry, [RESULT])

@@ -166,6 +166,7 @@ def test_a_person_stands_on_the_board_and_is_verified(driven, tmp_path):
     assert store.chain().fault is None
 
 
+@pytest.mark.slow
 def test_a_drive_of_another_race_is_refused(driven, tmp_path, subtests):
     store = BoardStore(tmp_path / "board")
     for name, other in (

@@ -43,6 +43,7 @@ def test_an_explained_lap_is_on_the_page_of_its_entry_alone(store, kept, tmp_pat
         assert bool(pictures) == (int(path.stem.removeprefix("entry-")) in same)
 
 
+@pytest.mark.slow
 def test_a_served_board_explains_its_entries_in_the_background(store, kept):
     made, all_made = [], threading.Event()
 

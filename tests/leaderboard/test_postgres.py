@@ -105,6 +105,7 @@ def test_a_record_that_was_changed_on_the_server_is_found(postgres, schema, shar
     assert "record 2 was changed" in (shared.chain().fault or "")
 
 
+@pytest.mark.slow
 def test_many_at_once_create_and_fill_one_board_in_one_chain(url, tmp_path):
     problems = []
 

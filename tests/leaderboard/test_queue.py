@@ -258,6 +258,7 @@ def test_more_than_may_wait_are_refused_and_leave_no_upload(tmp_path, path, monk
     assert len(uploads(store)) == 2
 
 
+@pytest.mark.slow
 def test_the_verb_judges_what_waits(tmp_path, path, monkeypatch, capsys):
     monkeypatch.setenv("RACER_BOARD", str(tmp_path / "board"))
     SubmissionQueue(BoardStore(), SEASONS).hand_in(path, "fair", "ann")

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from itertools import product
 
+import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -206,6 +207,7 @@ LONG, WIDE = "x" * 60, "\u8d5b\u8f66" * 20
 TIMES = (9.5, 31.4159, 123.4567, 1003.0219, 9999.9994)
 
 
+@pytest.mark.slow
 def test_rank_name_figure_and_id_are_whole_at_every_width(subtests):
     for width, kind, name in product(
         [60, 61, 72, 80, 81, 100, 140],

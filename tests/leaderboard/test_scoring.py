@@ -159,6 +159,7 @@ def test_the_interval_covers_the_truth_of_400_simulated_boards(noise, seeds, lea
     assert least <= covered / 400 <= 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", NOISE)
 def test_two_entries_that_are_alike_seldom_seem_to_differ(noise):
     random, draw = np.random.default_rng(8), NOISE[noise]

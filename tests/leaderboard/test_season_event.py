@@ -151,6 +151,7 @@ def test_the_final_ranks_alone_as_soon_as_it_has_an_entry(store, at):
     assert [line.name for line in rank(rows, CUP, "practice")] == ["ann"]
 
 
+@pytest.mark.slow
 def test_an_entry_waits_in_the_queue_past_the_closing_time(tmp_path, at):
     store = BoardStore(tmp_path / "board")
     queue = SubmissionQueue(store, {OPEN_CUP.digest: OPEN_CUP})

@@ -358,6 +358,7 @@ def served(folder, *seasons, **more):
     return BoardServer(store, seasons, lambda one: None, lambda one: None, port=0, **more)
 
 
+@pytest.mark.slow
 def test_what_waits_when_a_server_ends_is_judged_by_the_next(tmp_path):
     body = package(tmp_path / "new.entry.zip", name="ann").read_bytes()
     with listening(served(tmp_path / "board", FAIR, is_judging=False)) as server:

@@ -190,6 +190,7 @@ def test_a_policy_that_fails_midway_is_a_result_and_verifies(store, tmp_path):
     assert rank(store.rows(SEASON), SEASON)[0].outcomes == {"policy_crash": 2}
 
 
+@pytest.mark.slow
 def test_a_policy_that_fails_at_once_is_a_result_and_verifies(store, tmp_path):
     node = ("MatMul", ["observation", "w"], ["action"])
     row = submit(store, made(tmp_path, graph(node, weights={"w": LOOK + np.float32(9)})))

@@ -430,6 +430,7 @@ def test_an_entrys_file_in_the_folder_of_runs_can_race(tmp_path, subtests):
         opponents.racer("entry:../swift.entry.zip")
 
 
+@pytest.mark.slow
 def test_a_boards_entry_is_a_rival_and_a_ghost_in_its_sandbox(tmp_path, monkeypatch):
     monkeypatch.setenv("RACER_BOARD", str(tmp_path / "board"))
     store = BoardStore()

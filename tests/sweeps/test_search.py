@@ -137,6 +137,7 @@ def test_a_failed_trial_is_recorded_with_its_sentence_and_the_search_goes_on(scr
     assert "failed: mine.py:3: ZeroDivisionError" in told.getvalue()
 
 
+@pytest.mark.slow
 def test_values_that_contradict_each_other_fail_one_trial(tmp_path, monkeypatch, scripted):
     real = search._start
     scripted(lambda number, params: completes(1.0))
@@ -160,6 +161,7 @@ def test_a_sweep_of_which_every_trial_fails_is_an_error(scripted, tmp_path):
         swept(folder=tmp_path / "s", trials=2)
 
 
+@pytest.mark.slow
 def test_few_combinations_are_each_trained_once(scripted, tmp_path):
     scripted(lambda number, params: completes(number))
     params = {"ppo.value_loss": "mse,huber", "ppo.n_epochs": "1:2"}
@@ -168,6 +170,7 @@ def test_few_combinations_are_each_trained_once(scripted, tmp_path):
     assert len(found) == len(set(found)) == 4
 
 
+@pytest.mark.slow
 def test_as_many_trials_as_jobs_are_under_way_at_once(scripted, tmp_path, monkeypatch):
     at_once, most = [], []
     scripted(lambda number, params: completes(1.0))
@@ -253,6 +256,7 @@ def test_without_optuna_the_extra_is_named_and_nothing_is_written(tmp_path, monk
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_sweep_is_shown_after_its_rewards_file_is_gone(scripted, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def reward_function(params):\n    return 1.0\n")

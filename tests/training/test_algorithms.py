@@ -319,6 +319,7 @@ def test_a_stopped_run_of_any_algorithm_goes_on_to_the_same_bytes(folders, tmp_p
     assert any(not torch.equal(first[name], last[name]) for name in last), "it must learn"
 
 
+@pytest.mark.slow
 def test_only_a_checkpoint_that_a_run_is_resumed_from_has_the_replay_buffer(tmp_path):
     folder = cut(config("sac"), tmp_path / "run", 2 * CHUNK + 8)
     held = {

@@ -64,6 +64,7 @@ def test_loading_a_policy_draws_no_random_number(folder):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_an_export_makes_no_world_and_no_learner(folder, tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("a world or a learner was made")

@@ -114,6 +114,7 @@ def test_the_file_of_large_frames_stays_small():
     assert ring_length(frame_dtype(chunked_config())) == 64
 
 
+@pytest.mark.slow
 def test_a_training_that_is_paused_and_evaluated_learns_the_same_to_the_bit(
     plain, tmp_path, monkeypatch
 ):

@@ -123,6 +123,7 @@ def test_what_scales_observations_and_rewards_goes_on_the_same(tmp_path):
     assert_same_run(tmp_path / "cut", tmp_path / "whole", 2 * CHUNK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["truncated", "altered", "gone"])
 def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_is_used(whole, left, harm):
     newest = left / "checkpoints" / f"step-{3 * CHUNK}.pt"

@@ -113,6 +113,7 @@ def test_a_run_whose_removal_was_interrupted_can_still_be_removed(runs, monkeypa
     assert not (runs / "fast").exists()
 
 
+@pytest.mark.slow
 def test_prune_selects_the_runs_that_meet_every_condition(runs, capsys, subtests):
     old = json.loads((runs / "slow" / "run.json").read_text())
     ago = datetime.now().astimezone() - timedelta(days=8)

@@ -12,6 +12,7 @@ from racer.training.training_rate import training_rate
 from tests.helpers.runs import SMALL, config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "steps"),
     [

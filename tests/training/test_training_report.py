@@ -204,6 +204,7 @@ def test_a_run_that_has_nothing_to_tell_is_refused(tmp_path):
         write_report(tmp_path, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_report_replaces_a_report_and_no_page_of_a_person_s(run, tmp_path):
     folder, _, _ = run
     for _ in range(2):
