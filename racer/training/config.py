@@ -222,8 +222,15 @@ ALGORITHMS_OF_ACTIONS: dict[str, tuple[Algorithm, ...]] = {
 }
 """The algorithms that can learn each kind of actions."""
 
-LATER_SWITCHES = ("simulator", "torch_autocast", "torch_compile")
-"""Fields of a run that came later, and whose defaults do what was done before."""
+LATER_KEYS = {
+    "algorithm": "ppo",
+    "simulator": "auto",
+    "torch_autocast": False,
+    "torch_compile": False,
+    "evaluation.races": 1,
+    "evaluation.randomised": False,
+}
+"""Keys of a run that came later, with the value that does what was done before them."""
 
 
 class NetworkConfig(Document):
@@ -519,20 +526,14 @@ class RunConfig(EnvConfig):
         """The SHA-256 of the config as canonical JSON, in which keys have their first names.
 
         What computes the motion and the reward is left out, since every way gives the same bits;
-        and so are the algorithm if it is PPO, an evaluation's number of races if it is 1, whether
-        they are randomised if they are not, and each of `LATER_SWITCHES` that is as it comes, which
-        were the only ones at first.
+        and so is each of `LATER_KEYS` with its value of before, which was the only one at first.
         """
         named = first_named(self)
-        for name in LATER_SWITCHES:
-            if named[name] == RunConfig.model_fields[name].default:
-                del named[name]
-        if self.evaluation.races == 1:
-            del named["evaluation"]["races"]
-        if not self.evaluation.randomised:
-            del named["evaluation"]["randomised"]
+        for key, before in LATER_KEYS.items():
+            section, _, name = key.rpartition(".")
+            there = named[section] if section else named
+            if there[name] == before:
+                del there[name]
         del named["engine"], named["compile"]
-        if self.algorithm == "ppo":
-            del named["algorithm"]
         text = json.dumps(named, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
