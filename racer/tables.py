@@ -149,6 +149,16 @@ class FittedTable:
         return width
 
 
+def decimal_cell(value: float | None, decimals: int = 2) -> str:
+    """Return a number as a cell; a dash if it is None.
+
+    Args:
+        value: The number.
+        decimals: Its decimals.
+    """
+    return "-" if value is None else f"{value:.{decimals}f}"
+
+
 def _parts(cell: TableCell) -> tuple[str, str]:
     """Return the part of a cell that may be cut, and the part that stays."""
     return (cell, "") if isinstance(cell, str) else cell

@@ -20,6 +20,7 @@ from racer.benchmark.row_summary import interval_words, summarize_row
 from racer.benchmark.rows import BENCHMARK_ROWS, BENCHMARK_TRACKS, BenchmarkRow
 from racer.benchmark.seed_result import CurvePoint, SeedResult
 from racer.rendering.line_plots import LINE_STYLES
+from racer.tables import decimal_cell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,8 +78,8 @@ def results_markdown(results: Sequence[SeedResult]) -> str:
                 "-" if row.is_pilot else str(total.seeds),
                 f"{total.laps_completed} of {total.laps}",
                 str(total.put_back),
-                "-" if median is None else f"{median:.3f}",
-                "-" if mid_mean is None else f"{mid_mean:.3f}",
+                decimal_cell(median, 3),
+                decimal_cell(mid_mean, 3),
                 interval_words(total),
                 "-" if row.is_pilot else f"{total.processor_s:.0f}",
             )

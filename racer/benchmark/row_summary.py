@@ -13,7 +13,7 @@ from racer.benchmark.rows import BENCHMARK_LAPS, BenchmarkRow
 from racer.benchmark.seed_result import CurvePoint, SeedResult
 from racer.evaluation import make_race_rules
 from racer.leaderboard.scoring import bootstrap_interval, interquartile_mean
-from racer.tables import FittedTable, TableColumn
+from racer.tables import FittedTable, TableColumn, decimal_cell
 
 
 @dataclass(frozen=True)
@@ -125,16 +125,16 @@ def results_table(results: Sequence[SeedResult]) -> FittedTable:
             str(one.seed),
             f"{one.laps_completed} of {one.laps}",
             str(one.put_back),
-            _fixed(one.x_limit, 3),
+            decimal_cell(one.x_limit, 3),
             "",
-            _fixed(one.best_lap_s, 2),
+            decimal_cell(one.best_lap_s, 2),
             f"{one.processor_s:.0f}",
         )
     shown.add_row(
         "all",
         f"{total.laps_completed} of {total.laps}",
         str(total.put_back),
-        _fixed(total.x_limit_iqm, 3),
+        decimal_cell(total.x_limit_iqm, 3),
         interval_words(total),
         "",
         f"{total.processor_s:.0f}",
@@ -161,7 +161,7 @@ def curves_table(curves: Sequence[CurvePoint]) -> FittedTable:
             f"{one.laps_completed} of {one.laps}",
             str(one.put_back),
             f"{one.distance_m:.1f}",
-            _fixed(one.x_limit, 3),
+            decimal_cell(one.x_limit, 3),
         )
     return shown
 
@@ -172,7 +172,3 @@ def interval_words(total: RowSummary) -> str:
         return "-"
     low, high = total.x_limit_interval
     return f"{low:.3f} to {high:.3f}"
-
-
-def _fixed(value: float | None, decimals: int) -> str:
-    return "-" if value is None else f"{value:.{decimals}f}"

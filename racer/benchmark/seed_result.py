@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from functools import cache
@@ -22,9 +21,9 @@ from racer.benchmark.rows import (
 )
 from racer.entries.onnx_policy import OnnxPolicy
 from racer.evaluation import (
-    Driver,
     LapResult,
     controller_for,
+    driver_of,
     evaluate_controller,
     evaluate_drivers,
     make_race_rules,
@@ -33,6 +32,7 @@ from racer.evaluation import (
 from racer.imitation.cloning import CloneOptions, run_cloning
 from racer.training.export import entry_of_run
 from racer.training.machine_description import describe_machine
+from racer.training.speedrun_records import current_commit
 from racer.training.train import TrainingResult, run_training
 
 JUDGE_SEED = 1000
@@ -158,10 +158,9 @@ def race_run(folder: Path, track: str, races: int = 1) -> list[LapResult]:
         RunError: The folder holds no run with a checkpoint.
     """
     entry = entry_of_run(folder)
-    manifest = entry.manifest
     rules = make_race_rules(BENCHMARK_LAPS, like=race_of_training(entry))
-    drivers = [Driver(OnnxPolicy(entry), manifest.sensor, manifest.actions) for _ in range(races)]
-    return evaluate_drivers(drivers, track, rules, JUDGE_SEED, manifest.car)
+    drivers = [driver_of(entry, OnnxPolicy(entry)) for _ in range(races)]
+    return evaluate_drivers(drivers, track, rules, JUDGE_SEED, entry.manifest.car)
 
 
 def _train(row: BenchmarkRow, seed: int, folder: Path, console: Console | None) -> TrainingResult:
@@ -253,12 +252,5 @@ def _processor_s() -> float:
 @cache
 def _version() -> str:
     """Return the version of racer, and the commit of its working copy if it is one."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():  # Else git would name the commit of a project around a .venv.
-        return __version__
-    asked = ("git", "-C", str(root), "rev-parse", "--short", "HEAD")
-    try:
-        found = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return __version__
-    return f"{__version__} ({found})"
+    commit = current_commit()
+    return __version__ if commit == "unknown" else f"{__version__} ({commit})"

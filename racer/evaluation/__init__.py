@@ -12,6 +12,7 @@ from racer.evaluation.evaluate import (
 from racer.evaluation.lap_result import LapResult
 from racer.evaluation.race_entries import (
     controller_for,
+    driver_of,
     evaluate_controller,
     evaluate_entries,
     make_race_rules,
@@ -26,6 +27,7 @@ __all__ = [
     "Policy",
     "SteppedRace",
     "controller_for",
+    "driver_of",
     "evaluate_alone",
     "evaluate_controller",
     "evaluate_drivers",

@@ -13,7 +13,7 @@ from racer.cluster.jobs import JobPool
 from racer.entries.sandbox import SandboxedPolicy
 from racer.errors import TrackError
 from racer.evaluation import LapResult, evaluate_entries, make_race_rules, race_of_training
-from racer.tables import FittedTable, TableColumn
+from racer.tables import FittedTable, TableColumn, decimal_cell
 from racer.track.track_file import TRACK_SETS, TrackFile
 
 if TYPE_CHECKING:
@@ -115,15 +115,11 @@ def generalisation_table(seen: list[tuple[str, LapResult]]) -> FittedTable:
         for result in results:
             laps = f"{result.laps_completed}/{result.laps}"
             put_back = str(result.resets or "")
-            shown.add_row(row["set"], result.track, laps, _times(result.x_limit), put_back)
+            shown.add_row(row["set"], result.track, laps, decimal_cell(result.x_limit), put_back)
         together = f"{row['completion']:.0%}"
         clean = f"{row['clean']:.0%} clean"
         shown.add_row(
-            "", f"all {row['tracks']}", together, _times(row["x_limit"]), clean, style="bold"
+            "", f"all {row['tracks']}", together, decimal_cell(row["x_limit"]), clean, style="bold"
         )
         shown.add_section()
     return shown
-
-
-def _times(x_limit: float | None) -> str:
-    return "-" if x_limit is None else f"{x_limit:.2f}"

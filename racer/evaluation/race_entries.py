@@ -55,6 +55,11 @@ def policy_in_process(entry: Entry) -> AbstractContextManager[Policy]:
     return nullcontext(OnnxPolicy(entry))
 
 
+def driver_of(entry: Entry, policy: Policy) -> Driver:
+    """Return an entry's policy with the entry's sensors and actions."""
+    return Driver(policy, entry.manifest.sensor, entry.manifest.actions)
+
+
 def evaluate_entries(
     entries: Sequence[Entry | str],
     track: str,
@@ -88,11 +93,7 @@ def evaluate_entries(
         drivers = [
             controller_for(entry, track, race, car)
             if isinstance(entry, str)
-            else Driver(
-                opened.enter_context(policy_of(entry)),
-                entry.manifest.sensor,
-                entry.manifest.actions,
-            )
+            else driver_of(entry, opened.enter_context(policy_of(entry)))
             for entry in entries
         ]
         return evaluate_drivers(drivers, track, race, seed, car, is_together=len(drivers) > 1)

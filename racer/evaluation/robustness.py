@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from racer.entries.onnx_policy import OnnxPolicy
 from racer.errors import ConfigError
-from racer.evaluation.evaluate import Driver, evaluate_drivers
+from racer.evaluation.evaluate import evaluate_drivers
 from racer.evaluation.lap_result import LapResult
-from racer.evaluation.race_entries import controller_for, policy_in_process
+from racer.evaluation.race_entries import controller_for, driver_of
 from racer.randomisation import DRAWN_QUANTITIES, NO_RANDOMISATION, Randomisation
-from racer.tables import FittedTable, TableColumn
+from racer.tables import FittedTable, TableColumn, decimal_cell
 
 if TYPE_CHECKING:
     from racer.entries.package import Entry
@@ -24,8 +25,6 @@ CAMERA_QUANTITIES = (
     *("field_of_view", "brightness", "contrast", "red", "green", "blue", "pixel_noise", "blur"),
 )
 """The quantities that a car without a camera does not notice."""
-X_LIMITS = ("x_limit", "x_limit_worst")
-"""The keys of a row's ratios to the minimum lap time."""
 
 
 class RobustnessRow(NamedTuple):
@@ -104,15 +103,13 @@ def evaluate_robustness(
     """
     if races < 1:
         raise ConfigError(f"races: {races}; it must be 1 or more")
-    car, drivers = "deepracer", []
-    if isinstance(racer, str):
-        drivers = [controller_for(racer, track, rules, car) for _ in range(races)]
-    else:
-        manifest = racer.manifest
-        car = manifest.car
-        for _ in range(races):
-            with policy_in_process(racer) as policy:
-                drivers.append(Driver(policy, manifest.sensor, manifest.actions))
+    car = "deepracer" if isinstance(racer, str) else racer.manifest.car
+    drivers = [
+        controller_for(racer, track, rules, car)
+        if isinstance(racer, str)
+        else driver_of(racer, OnnxPolicy(racer))
+        for _ in range(races)
+    ]
 
     def row(quantity: str, value: float | None, ranges: Randomisation) -> RobustnessRow:
         driven = evaluate_drivers(drivers, track, rules, seed, car, randomisation=ranges)
@@ -142,7 +139,7 @@ def robustness_table(rows: list[RobustnessRow]) -> FittedTable:
             "" if one.value is None else f"{one.value:g}",
             f"{told['laps_completed']}/{told['laps']}",
             str(told["resets"] or ""),
-            *("-" if told[name] is None else f"{told[name]:.2f}" for name in X_LIMITS),
+            *(decimal_cell(told[name]) for name in ("x_limit", "x_limit_worst")),
             style="bold" if one.value is None else "",
         )
     return shown

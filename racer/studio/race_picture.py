@@ -13,7 +13,7 @@ from racer.controllers import Controller
 from racer.entries.package import Entry
 from racer.entries.sandbox import SandboxedPolicy
 from racer.errors import StudioError
-from racer.evaluation import Driver, SteppedRace, controller_for
+from racer.evaluation import Driver, SteppedRace, controller_for, driver_of
 from racer.laptime import committed_limit
 from racer.leaderboard.season import Season
 from racer.race import Ending
@@ -141,8 +141,7 @@ def open_driver(racer: Entry | str, season: Season, opened: ExitStack) -> Driver
             f"{manifest.name} drives the car {manifest.car}; cars of one race must be alike: "
             "choose that car, or race its ghost"
         )
-    policy = opened.enter_context(SandboxedPolicy(racer))
-    return Driver(policy, manifest.sensor, manifest.actions)
+    return driver_of(racer, opened.enter_context(SandboxedPolicy(racer)))
 
 
 def _pose(body: np.ndarray, steering: float) -> list[float]:

@@ -27,6 +27,7 @@ from racer.envs import RacerVectorEnv
 from racer.errors import RunError
 from racer.networks.policy_network import TorchPolicy
 from racer.registration import ENV_IDS
+from racer.tables import decimal_cell
 from racer.training.checkpoint_policy import CheckpointPolicy, load_checkpoint_policy
 from racer.training.config import ALGORITHM_TITLES, RunConfig
 from racer.training.run_dir import Run
@@ -260,9 +261,9 @@ def _results(results: Sequence[dict[str, Any]], rewards: EpisodeRewards) -> str:
         [
             one["track"],
             f"{one['laps_completed']} of {one['laps']}",
-            _number(one["best_lap_s"]),
-            _number(one["total_time_s"]),
-            _number(one["x_limit"]),
+            decimal_cell(one["best_lap_s"]),
+            decimal_cell(one["total_time_s"]),
+            decimal_cell(one["x_limit"]),
             str(one["resets"]),
         ]
         for one in results
@@ -361,10 +362,6 @@ def _fenced(kind: str, text: str) -> str:
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{kind}\n{text}\n{fence}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
 
 
 def _marked(text: str) -> bytes:

@@ -13,7 +13,7 @@ import numpy as np
 
 from racer.assets.text import decode_text
 from racer.errors import RunError
-from racer.tables import FittedTable, TableColumn
+from racer.tables import FittedTable, TableColumn, decimal_cell
 from racer.track import load_track
 from racer.training.run_dir import Run
 from racer.training.run_history import (
@@ -156,10 +156,10 @@ def records_table(compared: RunComparison) -> FittedTable:
             name,
             one["state"],
             f"{one['steps']:,}",
-            _number(one["minutes"], 1),
+            decimal_cell(one["minutes"], 1),
             "-" if one["laps"] is None else f"{one['laps_completed']} of {one['laps']}",
-            _number(one["best_lap_s"], 2),
-            _number(one["x_limit"], 2),
+            decimal_cell(one["best_lap_s"], 2),
+            decimal_cell(one["x_limit"], 2),
         )
     return drawn
 
@@ -226,7 +226,3 @@ def _reward_diffs(texts: dict[str, str]) -> dict[str, str]:
         for name, other in others
         if other != text
     }
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"

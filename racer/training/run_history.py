@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from racer.errors import RacerError, RunError
-from racer.tables import FittedTable, TableColumn
+from racer.tables import FittedTable, TableColumn, decimal_cell
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
 
@@ -256,8 +256,8 @@ def runs_table(runs: list[dict[str, Any]]) -> FittedTable:
             one["state"] + again,
             f"{one.get('steps', 0):,}",
             laps,
-            _number(one.get("best_lap_s")),
-            _number(one.get("x_limit")),
+            decimal_cell(one.get("best_lap_s")),
+            decimal_cell(one.get("x_limit")),
             *_cost_cells(one.get("cost") or {}, is_priced),
             *([one.get("note") or ""] if notes else []),
         )
@@ -297,14 +297,10 @@ def evaluations_table(one: dict[str, Any]) -> FittedTable:
         drawn.add_row(
             f"{found['steps']:,}",
             f"{found['laps_completed']} of {found['laps']}",
-            _number(found["best_lap_s"]),
-            _number(found["total_time_s"]),
-            _number(found["x_limit"]),
+            decimal_cell(found["best_lap_s"]),
+            decimal_cell(found["total_time_s"]),
+            decimal_cell(found["x_limit"]),
             str(found["resets"]),
             saved.get("file", "dropped") + (", best" if saved.get("is_best") else ""),
         )
     return drawn
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"

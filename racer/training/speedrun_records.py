@@ -22,6 +22,8 @@ from racer.training.speedrun import SpeedrunComparison
 RECORDS_FILE = Path("docs/speedrun.json")
 """The records of a checkout of racer."""
 
+CHECKOUT = Path(__file__).parents[2]
+"""The folder around the package: a checkout, unless racer was installed from a wheel."""
 CODE_FOLDERS = ("racer", "configs", "tracks")
 """Folders of a checkout that a training time depends on."""
 
@@ -227,6 +229,8 @@ def current_commit() -> str:
 
     `-dirty` follows if a committed file of the package, the configs or the tracks was changed.
     """
+    if not (CHECKOUT / ".git").exists():
+        return "unknown"  # else git would name the commit of a project around a .venv
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
         changed = _git("status", "--porcelain", "--untracked-files=no", "--", *CODE_FOLDERS)
@@ -238,6 +242,5 @@ def current_commit() -> str:
 def _git(*words: str) -> str:
     """Return what git prints in the checkout that racer is imported from."""
     command = ["git", *words]
-    folder = Path(__file__).parents[2]
-    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    found = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     return found.stdout.strip()

@@ -31,6 +31,7 @@ from racer.rendering.svg_charts import (
     ramp_legend,
     share_bars,
 )
+from racer.tables import decimal_cell
 from racer.track import Track, load_track
 from racer.training.config import RunConfig
 from racer.training.run_dir import Run
@@ -132,10 +133,6 @@ def write_report(folder: Path, out: Path) -> Path:
     return path
 
 
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
 def _description(config: RunConfig, tracks: list[Track]) -> str:
     seen = ", ".join(sensor.name for sensor in config.sensor)
     roads = ", ".join(f"{track.name} ({track.length:.1f} m)" for track in tracks)
@@ -156,7 +153,7 @@ def _facts(
     if judged:
         facts["best checkpoint"] = f"{best:,}"
         facts["its laps"] = f"{judged['laps_completed']} of {judged['laps']}"
-        facts["its best lap"] = f"{_seconds(judged['best_lap_s'])} s"
+        facts["its best lap"] = f"{decimal_cell(judged['best_lap_s'])} s"
         facts["put back"] = f"{judged['resets']}x"
     return facts
 
@@ -352,8 +349,8 @@ def _checkpoints(evaluations: list[dict[str, Any]], best: int | None) -> ReportS
         [
             f"{one['steps']:,}",
             f"{one['laps_completed']} of {one['laps']}",
-            _seconds(one["best_lap_s"]),
-            _seconds(one["total_time_s"]),
+            decimal_cell(one["best_lap_s"]),
+            decimal_cell(one["total_time_s"]),
             str(one["off_tracks"]),
             str(one["collisions"]),
             f"{one['distance_m']:.1f}",
