@@ -219,9 +219,9 @@ def test_the_command_and_the_environments_import_nothing_heavy(modules):
 
 
 def test_the_staircase_is_read_from_the_real_package(modules):
-    assert {"racer", "racer.errors", "racer.car.tyre_forces", "racer.world.world"} <= set(modules)
-    assert "racer.car.tyre_forces.tyre_wrench" in {
-        entry.target for entry in modules["racer.world.world"]
+    assert {"racer", "racer.errors", "racer.car.tyre_forces", "racer.world.twin"} <= set(modules)
+    assert "racer.car.tyre_forces.wrench_on_car" in {
+        entry.target for entry in modules["racer.world.twin"]
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,6 @@ class BulletClient:
         )
         self.bodies = [self._spawn() for _ in range(n)]
         self._masses = [spec.mass] * n
-        self._places: list[tuple[float, ...]] = [(0.0, 0.0, 0.0)] * n
         self._numbers = {body: car for car, body in enumerate(self.bodies)}
         self._kinds: dict[int, int] = {}
         for which, rings in enumerate(walls):
@@ -210,7 +209,7 @@ class BulletClient:
     def forget_contacts(self) -> None:
         """Step the world if bodies were put away out of a contact; others must not be driven."""
         if self._with_old_contacts:
-            self.step([], np.zeros((0, 3)), np.zeros((0, 3)))
+            self.step([], np.zeros((3, 0, 3)))
 
     def drop_contacts(self, cars: list[int]) -> None:
         """Move the bodies of some cars away and let Bullet find all contacts anew.
@@ -240,7 +239,6 @@ class BulletClient:
         body, client = self.bodies[car], self.id
         bullet.resetBasePositionAndOrientation(body, place, turn, physicsClientId=client)
         bullet.resetBaseVelocity(body, velocity, spin, physicsClientId=client)
-        self._places[car] = place
 
     def put_away(self, car: int, has_touched: bool = False) -> None:
         """Take a car's body to where it meets nothing, at rest.
@@ -302,35 +300,30 @@ class BulletClient:
         place, facing = (x, y, self._half[2]), (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2))
         bullet.resetBasePositionAndOrientation(box, place, facing, physicsClientId=self.id)
 
-    def step(self, cars: Collection[int], force: np.ndarray, torque: np.ndarray) -> np.ndarray:
+    def step(self, cars: Sequence[int], loads: np.ndarray) -> np.ndarray:
         """Advance the world by one physics step.
 
         Args:
             cars: Indices of the k bodies that stand for cars.
-            force: Force on each of them [N], (k, 3).
-            torque: Torque on each of them [N m], (k, 3).
+            loads: Place [m], force [N] and torque [N m] of each of them, (3, k or more, 3).
 
         Returns:
-            Their body rows, (k, 13).
+            Their velocities [m/s] and angular velocities [rad/s] after it, (k, 6).
         """
-        client, bodies, places = self.id, self.bodies, self._places
+        client, read, frame = self.id, bullet.getBaseVelocity, bullet.WORLD_FRAME
         push, twist = bullet.applyExternalForce, bullet.applyExternalTorque
-        pose, motion = bullet.getBasePositionAndOrientation, bullet.getBaseVelocity
-        frame = bullet.WORLD_FRAME
-        mine = [bodies[car] for car in cars]
-        for car, body, f, t in zip(cars, mine, force.tolist(), torque.tolist()):
-            push(body, -1, f, places[car], frame, client)
-            twist(body, -1, t, frame, client)
+        mine = [self.bodies[car] for car in cars]
+        for body, place, force, torque in zip(mine, *loads.tolist()):
+            push(body, -1, force, place, frame, client)
+            twist(body, -1, torque, frame, client)
         bullet.stepSimulation(client)
         self._with_old_contacts.clear()
         flat: list[float] = []
-        for car, body in zip(cars, mine):
-            place, turn = pose(body, client)
-            linear, angular = motion(body, client)
-            places[car] = place
-            flat += (*place, *turn, *linear, *angular)
+        for body in mine:
+            linear, angular = read(body, client)
+            flat += (*linear, *angular)
         # struct packs a flat list of floats three times as fast as numpy converts one.
-        return np.frombuffer(struct.pack(f"{len(flat)}d", *flat)).reshape(-1, 13)
+        return np.frombuffer(struct.pack(f"{len(flat)}d", *flat)).reshape(-1, 6)
 
     def contacts(self) -> list[tuple[int, int]]:
         """Return the bodies that touched something in the last physics step.

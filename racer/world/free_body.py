@@ -158,23 +158,3 @@ def turned(inverse, spin, dt):
     nw = w * d - x * a - y * b - z * c
     scale = 1.0 / math.sqrt(nx * nx + ny * ny + nz * nz + nw * nw)
     return nx * scale, ny * scale, nz * scale, nw * scale
-
-
-@njit(cache=True)
-def take_rows(rows, which, dt, body, inverse):
-    """Take what Bullet reports about some bodies after a step, and turn their inverses.
-
-    Args:
-        rows: Their body rows, (k, 13).
-        which: Indices of the bodies, (k,).
-        dt: Length of the step [s].
-        body: Body rows of all, (n, 13); those of `which` are filled.
-        inverse: Inverse orientations x y z w of all, (n, 4); those of `which` are turned by the
-            rates that the bodies have at the end of the step.
-    """
-    for k in range(which.shape[0]):
-        i = which[k]
-        body[i] = rows[k]
-        kept = inverse[i, 0], inverse[i, 1], inverse[i, 2], inverse[i, 3]
-        x, y, z, w = turned(kept, (body[i, 10], body[i, 11], body[i, 12]), dt)
-        inverse[i, 0], inverse[i, 1], inverse[i, 2], inverse[i, 3] = x, y, z, w

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from racer.car.spec import CarSpec
-from racer.car.tyre_forces import BODY_ROW_LENGTH, tyre_wrench
+from racer.car.tyre_forces import BODY_ROW_LENGTH
 from racer.errors import EngineError, RacerError
 from racer.snapshot import restore_snapshot, take_snapshot
+from racer.world.bullet_steps import follow_and_load
 from racer.world.car_state import (
     CONTROL_RATE_HZ,
     SUBSTEPS_PER_CONTROL,
@@ -32,7 +33,6 @@ from racer.world.clearance import (
     near_segments,
     wall_distances,
 )
-from racer.world.free_body import take_rows
 from racer.world.twin import drive_twins
 from racer.world.variation import Variation
 
@@ -158,7 +158,7 @@ class World:
         self.boxes[..., 6] = 1.0
         self.boxes[:, :boxes, 7:] = np.array(self._box_size) / 2
         self._solids = self._make_solids()
-        self._kinds_of_solids = (
+        self._kinds_of_solids = int(
             Contact.WALL * bool(walls) | Contact.BOX * bool(boxes) | Contact.CAR * is_together
         )
         self._clients: list[BulletClient] = []
@@ -419,57 +419,79 @@ class World:
                 (groups, K, 3).
             is_box_near: Which boxes have a body, (groups, K).
         """
-        cars, body, steering, dt = self.variation.cars, self._body, self.state.steering, self._dt
-        active = np.flatnonzero(self._is_bullets)
-        groups = self._by_client(active)
-        moves = self._place_bodies_of_boxes(active.tolist(), change, is_box_near)
-        touched: dict[int, int] = {}
-        arrivals: dict[int, list[int]] = {}
-        for car in np.flatnonzero(driven < self.substeps).tolist():
-            arrivals.setdefault(int(driven[car]), []).append(car)
-        for substep in range(0 if len(active) else min(arrivals), self.substeps):
-            if arriving := arrivals.get(substep):
-                self._hand_over(arriving)
-                if not (self.is_together and len(active)):
-                    moves += self._place_bodies_of_boxes(arriving, change, is_box_near)
-                active = np.flatnonzero(self._is_bullets)
-                groups = self._by_client(active)
-            for client, box, way in moves:
-                client.move(box, way[substep])
-            for client, mine, car_in, (force, torque) in groups:
-                tyre_wrench(cars, body, steering, acting, dt, force, torque, mine)
-                take_rows(client.step(car_in, force, torque), mine, dt, body, self._inverse)
-                if all(touched.get(car) == self._kinds_of_solids for car in car_in.values()):
-                    continue  # There is nothing more to be found.
-                for seat, kinds in client.contacts():
-                    # A body that was put away may have touched something before.
-                    if seat in car_in:
-                        touched[car_in[seat]] = touched.get(car_in[seat], 0) | kinds
-        for car, kinds in touched.items():
-            self.contact[car] = kinds
-            self._has_touched[car] = True
-
-    def _by_client(
-        self, cars: np.ndarray
-    ) -> list[tuple[BulletClient, np.ndarray, dict[int, int], np.ndarray]]:
-        """Return each client that drives some of `cars` (k,).
-
-        Returns:
-            The client; its cars; the bodies that stand for them, each with its car; and room for a
-            force and a torque on each of them, (2, its cars, 3).
-        """
+        arrival = np.where(self._is_bullets, 0, driven)
+        cars = np.flatnonzero(self._is_bullets | (driven < self.substeps))
+        cars = cars[np.argsort(arrival[cars], kind="stable")]
         homes: dict[BulletClient, dict[int, int]] = {}
         for car in cars.tolist():
+            if car not in self._seats:
+                self._seats[car] = self._take_seat(car)
             client, seat = self._seats[car]
             homes.setdefault(client, {})[seat] = car
-        return [
-            (client, np.array(list(car_in.values())), car_in, np.empty((2, len(car_in), 3)))
-            for client, car_in in homes.items()
-        ]
+        for client, car_in in homes.items():
+            self._drive_in(client, car_in, arrival, acting, change, is_box_near)
+
+    def _drive_in(
+        self,
+        client: BulletClient,
+        car_in: dict[int, int],
+        arrival: np.ndarray,
+        acting: np.ndarray,
+        change: np.ndarray,
+        is_box_near: np.ndarray,
+    ) -> None:
+        """Drive the cars of one Bullet client to the control step's end.
+
+        Args:
+            client: The client.
+            car_in: The bodies in it that stand for cars, each with its car, in the order in which
+                these come to Bullet.
+            arrival: Before which physics step each car comes, (n,).
+            acting: As in `_drive_by_bullet`, and so are the next two.
+            change: How far each box moves in the control step.
+            is_box_near: Which boxes have a body.
+        """
+        cars, body, steering, dt = self.variation.cars, self._body, self.state.steering, self._dt
+        which, seats = np.array(list(car_in.values())), list(car_in)
+        counts = np.searchsorted(arrival[which], np.arange(self.substeps), side="right").tolist()
+        loads, motion = np.zeros((3, len(which), 3)), np.zeros((0, 6))
+        moves: list[tuple[int, np.ndarray]] = []
+        moved = 0
+        for substep in range(int(arrival[which[0]]), self.substeps + 1):
+            loaded = counts[substep] if substep < self.substeps else 0
+            if follow_and_load(
+                *(cars, body, self._inverse, steering, acting, dt, which, motion, moved, loaded),
+                *(loads, self.contact, self._kinds_of_solids),
+            ):
+                self._note_contacts(client, car_in)
+            if not loaded:
+                break
+            if loaded > moved:
+                arriving = which[moved:loaded].tolist()
+                self._hand_over([car for car in arriving if not self._is_bullets[car]])
+                if not (self.is_together and moved):
+                    moves += self._place_bodies_of_boxes(arriving, change, is_box_near)
+            for box, way in moves:
+                client.move(box, way[substep])
+            motion = client.step(seats[:loaded], loads)
+            moved = loaded
+
+    def _note_contacts(self, client: BulletClient, car_in: dict[int, int]) -> None:
+        """Note what the cars of a client have touched in the physics step behind them.
+
+        Args:
+            client: The client.
+            car_in: The bodies in it that stand for cars, each with its car.
+        """
+        for seat, kinds in client.contacts():
+            # A body that was put away may have touched something before.
+            if seat in car_in:
+                self.contact[car_in[seat]] |= kinds
+                self._has_touched[car_in[seat]] = True
 
     def _place_bodies_of_boxes(
         self, cars: list[int], change: np.ndarray, is_near: np.ndarray
-    ) -> list[tuple[BulletClient, int, np.ndarray]]:
+    ) -> list[tuple[int, np.ndarray]]:
         """Give the boxes near cars a body, and return the bodies that move with their poses.
 
         The poses have the shape (substeps, 3). Boxes far from their car need no body, which would
@@ -487,14 +509,13 @@ class World:
             client, seat = self._seats[car]
             group = 0 if self.is_together else car
             near = is_near[group]
-            moving = client.place_boxes(
+            moves += client.place_boxes(
                 0 if self.is_together else seat,
                 int(self._bodies_of_boxes[group]),
                 before[group, near],
                 change[group, near],
                 self.substeps,
             )
-            moves += [(client, box, way) for box, way in moving]
         return moves
 
     def _is_box_near(self) -> np.ndarray:

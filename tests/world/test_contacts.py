@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from racer.car.spec import GRAVITY, deepracer
+from racer.car.spec import GRAVITY, deepracer, f1tenth
 from racer.track import load_track
 from racer.world import CONTROL_RATE_HZ, CarState, Contact, World
 from tests.helpers.closing import closing
@@ -190,6 +190,27 @@ def trace(world: World, car: int) -> bytes:
         touched |= world.contact[car]
     assert touched == Contact.WALL | Contact.BOX
     return b"".join(seen)
+
+
+@pytest.mark.parametrize("spec", [deepracer(), f1tenth()], ids=lambda spec: spec.name)
+def test_a_car_is_where_bullet_has_it_and_touches_what_bullet_says_through_a_crash(build, spec):
+    from racer.world.pybullet_client import bullet
+
+    track, n = load_track("bowtie"), 8
+    world = build(spec, n, walls=[(track.left, track.right)], engine="bullet")
+    pick = np.linspace(0, len(track.centre), n, endpoint=False).astype(int)
+    world.reset(np.arange(n), track.centre[pick], track.heading[pick] + 0.4)
+    client, touched = world._clients[0], 0
+    for _ in range(2 * CONTROL_RATE_HZ):
+        world.step(np.tile([0.0, spec.speed_limit], (n, 1)))
+        for car, (_, seat) in world._seats.items():
+            pose = bullet.getBasePositionAndOrientation(client.bodies[seat], client.id)
+            assert np.concatenate(pose).tolist() == world._body[car, :7].tolist()
+            # Of the last physics step; the flag is that of all in the control step.
+            if any(where == seat for where, _ in client.contacts()):
+                touched += 1
+                assert world.contact[car] == Contact.WALL
+    assert touched > 100
 
 
 @pytest.mark.slow
