@@ -80,6 +80,7 @@ def shell(environment, tmp_path):
     return run
 
 
+@pytest.mark.ci
 def test_the_sdist_has_what_a_packager_needs(built):
     (sdist,) = built.glob("*.tar.gz")
     assert sdist.name == f"racer_rl-{__version__}.tar.gz"
@@ -91,6 +92,7 @@ def test_the_sdist_has_what_a_packager_needs(built):
     assert not [name for name in names if name.startswith((".venv", "runs/", "board/", "dist/"))]
 
 
+@pytest.mark.ci
 def test_the_chief_commands_work_by_name(shell):
     assert shell("racer --version") == f"racer {__version__}\n"
     lines = (
