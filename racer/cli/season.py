@@ -170,8 +170,9 @@ def season_show(name: str, json: bool = False) -> None:
         print_json({"digest": season.digest, "rules": rules, "runs": shown})
         return
     print(f"season {season.name}: {season.description}\ndigest {season.digest}")
+    kind, only_of = season.race.kind, {"obstacles": "object_avoidance", "bots": "head_to_bot"}
     for key, value in rules.items():
-        if key not in ("name", "description"):
+        if key not in ("name", "description") and only_of.get(key, kind) == kind:
             print(f"  {key}: {value}")
     if season.sealed:
         print("the secret is revealed, and is the published one" if secret else "still sealed")

@@ -48,6 +48,16 @@ def club(say):
     say("board", "submit", "pure-pursuit", "--season", "club", "--name", "twin")
 
 
+@pytest.mark.parametrize(
+    ("season", "with_boxes"), [("open", False), ("validation", False), ("boxes", True)]
+)
+def test_a_season_shows_the_rules_of_its_own_kind_of_race(say, season, with_boxes):
+    shown = say("board", "season", "show", season)
+    assert ("  obstacles: {'count': 6" in shown) == with_boxes
+    assert "bots" not in shown
+    assert "  laps: " in shown
+
+
 @pytest.mark.slow
 def test_a_club_season_in_five_commands(say, refuse):
     assert "club.yaml" in say(*NEW, "--ranking", "iqm")
