@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from racer.car.tyre_forces import servo_share, turn_wheels, wrench_on_car
+from racer.car.tyre_forces import tyre_wrench
 from racer.world.free_body import accelerated, reported_orientation, rotation_of, turned
 
 
@@ -59,21 +59,8 @@ def follow_and_load(
         b[3], b[4], b[5], b[6] = reported_orientation(rotation_of(kept))
         for j in range(6):
             b[7 + j] = m[j]
+    tyre_wrench(cars, body, steering, command, dt, loads[1], loads[2], which[:loaded])
     for k in range(loaded):
-        i = which[k]
-        car, b = cars[i], body[i]
-        steering[i] = turn_wheels(car, steering[i], command[i, 0], servo_share(car, dt), dt)
-        wrench = wrench_on_car(
-            car,
-            b[2],
-            (b[3], b[4], b[5], b[6]),
-            (b[7], b[8], b[9]),
-            (b[10], b[11], b[12]),
-            steering[i],
-            command[i, 1],
-        )
         for j in range(3):
-            loads[0, k, j] = b[j]
-        loads[1, k, 0], loads[1, k, 1], loads[1, k, 2] = wrench[:3]
-        loads[2, k, 0], loads[2, k, 1], loads[2, k, 2] = wrench[3:]
+            loads[0, k, j] = body[which[k], j]
     return is_news
